@@ -90,7 +90,7 @@ def read_examples(paths: Paths, *, errors: Errors = "strict") -> list[Example]:
         if line.strip()
     ]
     if not examples:
-        raise InputError(f"{_names(paths)}: expected labelled lines, found none")
+        raise InputError(f"{corpus_name(paths)}: expected labelled lines, found none")
     return examples
 
 
@@ -139,7 +139,12 @@ def _split_label(path: str | Path, number: int, line: str) -> Example:
     return Example(text=text, label=label)
 
 
-def _names(paths: Paths) -> str:
+def corpus_name(paths: Paths) -> str:
+    """Return how a corpus is named in messages.
+
+    >>> corpus_name(["a.txt", "b.txt"])
+    'a.txt, b.txt'
+    """
     return ", ".join(str(path) for path in paths_of(paths))
 
 

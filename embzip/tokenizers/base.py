@@ -5,16 +5,20 @@ trained again to recover its ids.
 """
 
 import json
+import operator
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal, Protocol, get_args
 
-from embzip.errors import InputTypeError, TokenizerError
+from embzip.corpus import Paths, paths_of
+from embzip.errors import IdRangeError, InputTypeError, TokenizerError
 from embzip.vocabulary import Vocabulary
 
 UnicodeForm = Literal["NFC", "NFKC", "NFD", "NFKD", "none"]
+Progress = Callable[[int, int], None]  # (done, total)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -117,3 +121,55 @@ def check_texts(texts: Iterable[str]) -> Sequence[str]:
         if not isinstance(text, str):
             raise InputTypeError(f"text {index}: expected str, received {type(text).__name__}")
     return checked
+
+
+def check_ids(ids: Iterable[int], rows: int) -> list[int]:
+    """Return token ids as a list of int; NumPy integers are accepted.
+
+    Raises
+    ------
+    IdRangeError
+        For an id outside 0..rows-1.
+    InputTypeError
+        For anything that is no iterable of integers.
+
+    Examples
+    --------
+    >>> check_ids([0, 2], 3)
+    [0, 2]
+    """
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise InputTypeError(f"ids must be an iterable of int, received {type(ids).__name__}")
+    checked: list[int] = []
+    for place, received in enumerate(ids):
+        try:
+            index = operator.index(received)
+        except TypeError as error:
+            raise InputTypeError(
+                f"id {place}: expected an integer, received {type(received).__name__}"
+            ) from error
+        if not 0 <= index < rows:
+            raise IdRangeError(f"id {place}: expected 0..{rows - 1}, received {index}")
+        checked.append(index)
+    return checked
+
+
+def reported(texts: Iterable[str], corpus: Paths, progress: Progress | None) -> Iterator[str]:
+    """Yield texts, reporting every megabyte how many bytes of the corpus were read.
+
+    The total is that of the files; where it is not known (standard input, compressed files), it
+    grows with what was read.
+    """
+    if progress is None:
+        yield from texts
+        return
+    known = [Path(path) for path in paths_of(corpus)]
+    total = sum(path.stat().st_size for path in known if path.is_file())
+    done = shown = 0
+    for text in texts:
+        yield text
+        done += len(text.encode("utf-8", "surrogatepass")) + 1
+        if done - shown >= 1 << 20:
+            shown = done
+            progress(done, max(done, total))
+    progress(max(done, total), max(done, total))

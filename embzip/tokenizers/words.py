@@ -1,0 +1,316 @@
+"""The word-level tokenizer: whole words and single punctuation marks, one id each.
+
+A word is a match of `\\w+|[^\\w\\s]` in the normalized text. What stands in no vocabulary gets the
+unknown id; nothing is split further (that is `bpe.py`).
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from embzip.corpus import Errors, Paths, corpus_name, read_texts
+from embzip.errors import InputError, TokenizerError
+from embzip.files import existing_file, write_bytes
+from embzip.tokenizers.base import (
+    Normalization,
+    Progress,
+    UnicodeForm,
+    check_ids,
+    check_texts,
+    reported,
+)
+from embzip.vocabulary import Vocabulary, decode_tokens, encode_tokens, most_frequent
+
+PAD, UNK = 0, 1
+_SPECIAL = ("<PAD>", "<UNK>")
+_WORD = re.compile(r"\w+|[^\w\s]")
+_FORMAT, _VERSION = "embzip-words", 1
+
+
+class WordTokenizer:
+    """Text -> ids of whole words: 0 is padding, 1 unknown, then the words in code point order.
+
+    Parameters
+    ----------
+    words
+        Distinct, in code point order, so that a saved file needs no permutation.
+    normalization
+        What happens to a text first; the words must be in that form to be found.
+    counts
+        How often each id stood in the corpus, `len(words) + 2` numbers: padding (0), unknown,
+        then the words. None where unknown.
+
+    Raises
+    ------
+    TokenizerError
+        For words out of order or twice, or counts that do not match.
+
+    Examples
+    --------
+    >>> tokenizer = WordTokenizer(["!", "cat", "the"], Normalization())
+    >>> tokenizer.encode(["The cat sat!"])
+    [[4, 3, 1, 2]]
+    >>> tokenizer.decode([4, 3, 1])
+    'the cat <UNK>'
+    """
+
+    kind = "words"
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        normalization: Normalization,
+        counts: ArrayLike | None = None,
+    ) -> None:
+        for row in range(1, len(words)):
+            if words[row - 1] >= words[row]:
+                raise TokenizerError(
+                    f"id {row + 2}: words must be distinct and in code point order, but "
+                    f"{words[row]!r} follows {words[row - 1]!r}: pass sorted(set(words))"
+                )
+        self._normalization = normalization
+        self._vocabulary = Vocabulary([*_SPECIAL, *words], pad_id=PAD, unk_id=UNK)
+        self.counts: NDArray[np.int64] | None = None
+        if counts is not None:
+            self.counts = np.asarray(counts, np.int64)
+            if self.counts.shape != (len(self._vocabulary),):
+                raise TokenizerError(
+                    f"expected {len(self._vocabulary)} counts, one an id, received an array of "
+                    f"shape {self.counts.shape}"
+                )
+
+    @property
+    def normalization(self) -> Normalization:
+        """What happens to a text first."""
+        return self._normalization
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens in id order."""
+        return self._vocabulary
+
+    def encode(self, texts: Iterable[str]) -> list[list[int]]:
+        """Return the ids of each text; an empty text has none.
+
+        Raises
+        ------
+        InputTypeError
+            For anything but an iterable of str.
+        """
+        get = self._vocabulary.get
+        apply = self._normalization.apply
+        return [
+            [get(word, UNK) for word in _WORD.findall(apply(text))]  # type: ignore[misc]
+            for text in check_texts(texts)
+        ]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the words of ids, a space between; special ids show as `<PAD>`, `<UNK>`.
+
+        Raises
+        ------
+        IdRangeError
+            For an id outside the vocabulary.
+        InputTypeError
+            For an id that is no integer.
+        """
+        checked = check_ids(ids, len(self._vocabulary))
+        return " ".join(self._vocabulary.token(index) for index in checked)
+
+    def to_bytes(self) -> bytes:
+        """Return the words as compact bytes, without counts and normalization."""
+        return encode_tokens(list(self._vocabulary)[len(_SPECIAL) :])
+
+    @staticmethod
+    def from_bytes(content: bytes, rows: int, normalization: Normalization) -> "WordTokenizer":
+        """Undo `to_bytes`; `rows` is the size of the vocabulary with its two special ids.
+
+        Raises
+        ------
+        FileFormatError
+            Where the bytes do not hold `rows - 2` words.
+        TokenizerError
+            For words out of order.
+        """
+        if rows < len(_SPECIAL):
+            raise TokenizerError(f"a word vocabulary has at least 2 rows, received {rows}")
+        return WordTokenizer(decode_tokens(content, rows - len(_SPECIAL)), normalization)
+
+    def save(self, path: str | Path) -> None:
+        """Write UTF-8 text: one JSON line, then `token<TAB>count` for each id from 0.
+
+        Raises
+        ------
+        OutputError
+            Where the file cannot be written; an old one is untouched.
+        """
+        rows = len(self._vocabulary)
+        counts = [0] * rows if self.counts is None else self.counts.tolist()
+        record = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "rows": rows,
+            "counted": self.counts is not None,
+            **self._normalization.to_json(),
+        }
+        lines = [json.dumps(record, sort_keys=True)]
+        lines += (f"{token}\t{n}" for token, n in zip(self._vocabulary, counts, strict=True))
+        write_bytes(path, ("\n".join(lines) + "\n").encode())
+
+    @staticmethod
+    def load(path: str | Path) -> "WordTokenizer":
+        """Read a file that `save` wrote.
+
+        Raises
+        ------
+        MissingFileError
+            Where there is no such file.
+        TokenizerError
+            For a file that is not one, or is damaged; names the line.
+        """
+        return parse_words(existing_file(path).read_bytes(), str(path))
+
+
+def parse_words(content: bytes, where: str) -> WordTokenizer:
+    """Return the tokenizer in the bytes of a `.words.tsv` file; `where` names it in errors.
+
+    Raises
+    ------
+    TokenizerError
+        For anything else; names the line.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise TokenizerError(
+            f"{where}, line {line}, offset {error.start}: expected UTF-8, found {error.reason}"
+        ) from error
+    lines = text.split("\n")
+    record = _words_record(lines[0], where)
+    if lines.pop() != "" or len(lines) - 1 != record["rows"]:
+        raise TokenizerError(
+            f"{where}: line 1 announces {record['rows']} rows, found {len(lines) - 1} whole ones: "
+            "the file is cut short or was edited; build it again with `embzip build-words`"
+        )
+    tokens: list[str] = []
+    counts: list[int] = []
+    for number, line in enumerate(lines[1:], start=2):
+        token, tab, count = line.partition("\t")
+        # A count has at most 18 digits, so that it fits 64 bits.
+        if not (token and tab and re.fullmatch("[0-9]{1,18}", count)):
+            raise TokenizerError(
+                f"{where}, line {number}: expected token<TAB>count, found {line[:80]!r}"
+            )
+        tokens.append(token)
+        counts.append(int(count))
+    if tuple(tokens[: len(_SPECIAL)]) != _SPECIAL:
+        raise TokenizerError(
+            f"{where}, line 2: expected the rows <PAD> and <UNK>, found {tokens[:2]}"
+        )
+    normalization = Normalization.from_json(record, f"{where}, line 1")
+    counted = counts if record.get("counted", True) else None
+    try:
+        return WordTokenizer(tokens[len(_SPECIAL) :], normalization, counted)
+    except TokenizerError as error:
+        raise TokenizerError(f"{where}: {error}") from error
+
+
+def build_words(
+    corpus: Paths,
+    output: str | Path | None = None,
+    *,
+    min_count: int = 2,
+    max_vocab: int = 220_000,
+    lowercase: bool = True,
+    unicode: UnicodeForm = "NFC",
+    labelled: bool = False,
+    errors: Errors = "strict",
+    progress: Progress | None = None,
+) -> WordTokenizer:
+    """Count the words of a corpus and keep the most frequent.
+
+    The corpus is streamed; memory grows with the number of distinct words only.
+
+    Parameters
+    ----------
+    corpus
+        One text file or several, a text a line; `-` is standard input.
+    output
+        Where to write the tokenizer; None writes nothing.
+    min_count
+        Words that stand less often are unknown.
+    max_vocab
+        At most so many words, not counting the padding and unknown ids. Words of equal count
+        are kept in code point order.
+    lowercase, unicode
+        The normalization, which travels with the tokenizer.
+    labelled
+        Whether lines are `label<TAB>text`.
+    errors
+        `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
+    progress
+        Called with (bytes read, bytes in all).
+
+    Raises
+    ------
+    InputError
+        For a corpus that cannot be read, or holds no word.
+    TokenizerError
+        For options out of range, or where no word is frequent enough.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "corpus.txt")
+    >>> _ = path.write_text("a cat and a dog\\nthe cat\\n")
+    >>> tokenizer = build_words(path, min_count=2)
+    >>> list(tokenizer.vocabulary), tokenizer.counts.tolist()
+    (['<PAD>', '<UNK>', 'a', 'cat'], [0, 3, 2, 2])
+    """
+    if min_count < 1:
+        raise TokenizerError(f"min_count must be at least 1, received {min_count}")
+    if max_vocab < 1:
+        raise TokenizerError(f"max_vocab must be at least 1, received {max_vocab}")
+    normalization = Normalization.from_json(
+        {"lowercase": lowercase, "unicode": unicode}, "the options"
+    )
+    counts: Counter[str] = Counter()
+    texts = read_texts(corpus, labelled=labelled, errors=errors)
+    for text in reported(texts, corpus, progress):
+        counts.update(_WORD.findall(normalization.apply(text)))
+    if not counts:
+        raise InputError(f"{corpus_name(corpus)}: expected text, found no word in it")
+    words = most_frequent(counts, min_count=min_count, max_tokens=max_vocab)
+    if not words:
+        raise TokenizerError(
+            f"{corpus_name(corpus)}: no word stands {min_count} times or more: lower min_count"
+        )
+    words.sort()
+    kept = [counts[word] for word in words]
+    tokenizer = WordTokenizer(words, normalization, [0, counts.total() - sum(kept), *kept])
+    if output is not None:
+        tokenizer.save(output)
+    return tokenizer
+
+
+def _words_record(line: str, where: str) -> dict[str, object]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict) or record.get("format") != _FORMAT:
+        raise TokenizerError(
+            f"{where}, line 1: expected the JSON line of an {_FORMAT} file, found {line[:80]!r}"
+        )
+    if record.get("version") != _VERSION:
+        raise TokenizerError(
+            f"{where}, line 1: version {record.get('version')!r} of the words file was written by "
+            "a newer embzip: this one reads version 1"
+        )
+    return record
