@@ -1,0 +1,364 @@
+"""The contract of codecs.
+
+A codec is a chain: transforms (matrix -> matrix), then one quantizer (matrix -> codes).
+
+1. A stage is a frozen dataclass of hyper-parameters, written as a spec and read back from it.
+   Learned state is plain named arrays: `params`, shared by all rows, and `codes`, a row each.
+   What depends on data ('svd:energy=0.95') is resolved to numbers first ('svd:71'); only a
+   resolved codec has a layout, is fitted, and stands in a file.
+2. Rows are independent given the params: decode(take(codes, ids)) == decode(codes)[ids].
+3. layout(rows, dim) states every tensor before fitting, and its bytes are the stored bytes.
+4. One decoder serves NumPy and Keras: `decode` uses only `ArrayOps`. Indices are int32 and codes
+   float32 before arithmetic. Rows are taken first, then decoded.
+5. fit and encode read the matrix in row blocks, so a memory-mapped table of any size will do.
+   Inputs are never modified.
+6. `weights` (a non-negative number a row) and `metric` (dim x dim, positive definite) shape the
+   error that fitting minimizes: sum of w_i * (x_i - y_i) metric (x_i - y_i)^T.
+7. Same input and seed, same bytes, on one machine. No global random state.
+8. Padding is no codec's business. An all-zero row decodes to exact zeros without `center`.
+9. Dequantization multiplies: x = scale * q.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.spec import Stage, format_stages
+from embzip.errors import InputError, SpecError
+
+Matrix = NDArray[np.float32]
+Arrays = Mapping[str, NDArray[Any]]
+Progress = Callable[[int, int], None]
+
+BLOCK_BYTES = 16_000_000
+
+
+class Table(Protocol):
+    """A (rows, dim) matrix that may be on disk, or be seen through transforms."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, dim)."""
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        """Return a block of rows."""
+
+
+class ArrayOps(Protocol):
+    """The operations decoders are made of; arrays are NumPy's or a framework's."""
+
+    def take(self, array: Any, ids: Any) -> Any:
+        """Return array[ids] along the first axis; ids are int32."""
+
+    def cast(self, array: Any, dtype: str) -> Any:
+        """Return the array in another dtype."""
+
+    def matmul(self, left: Any, right: Any) -> Any:
+        """Return the matrix product."""
+
+    def multiply(self, left: Any, right: Any) -> Any:
+        """Return the product of elements."""
+
+    def add(self, left: Any, right: Any) -> Any:
+        """Return the sum of elements."""
+
+    def reshape(self, array: Any, shape: tuple[int, ...]) -> Any:
+        """Return the array in another shape; one -1 is allowed."""
+
+    def concatenate(self, arrays: list[Any], axis: int) -> Any:
+        """Return arrays joined along an axis."""
+
+
+class _NumpyOps:
+    def take(self, array: Any, ids: Any) -> Any:
+        return np.asarray(array)[ids]
+
+    def cast(self, array: Any, dtype: str) -> Any:
+        return np.asarray(array).astype(dtype, copy=False)
+
+    def matmul(self, left: Any, right: Any) -> Any:
+        return left @ right
+
+    def multiply(self, left: Any, right: Any) -> Any:
+        return left * right
+
+    def add(self, left: Any, right: Any) -> Any:
+        return left + right
+
+    def reshape(self, array: Any, shape: tuple[int, ...]) -> Any:
+        return np.reshape(array, shape)
+
+    def concatenate(self, arrays: list[Any], axis: int) -> Any:
+        return np.concatenate(arrays, axis=axis)
+
+
+numpy_ops: ArrayOps = _NumpyOps()
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """Name, dtype (NumPy's name) and shape of one tensor."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor."""
+        size = np.dtype(self.dtype).itemsize
+        for length in self.shape:
+            size *= length
+        return size
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Every tensor of a compressed table."""
+
+    codes: tuple[ArraySpec, ...] = ()
+    params: tuple[ArraySpec, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(spec.nbytes for spec in self.codes + self.params)
+
+
+class Transform(ABC):
+    """Matrix -> matrix. `decode` is affine in its input, so it can be folded into what follows."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def from_stage(cls, stage: Stage) -> Self:
+        """Make the transform of a parsed stage."""
+
+    @property
+    @abstractmethod
+    def stage(self) -> Stage:
+        """The stage that makes this transform."""
+
+    @abstractmethod
+    def out_dim(self, dim: int) -> int:
+        """Columns that leave the transform where `dim` enter."""
+
+    @abstractmethod
+    def layout(self, rows: int, dim: int) -> tuple[ArraySpec, ...]:
+        """Return the params of a resolved transform; raises SpecError where it does not fit."""
+
+    def resolve(
+        self, table: Table, *, weights: NDArray[np.float64] | None, metric: Matrix | None
+    ) -> Self:
+        """Turn what depends on data into numbers; most transforms are resolved already."""
+        return self
+
+    @abstractmethod
+    def fit(
+        self,
+        table: Table,
+        *,
+        weights: NDArray[np.float64] | None,
+        metric: Matrix | None,
+        seed: int,
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """Return (params stored for decoding, arrays needed only to encode)."""
+
+    @abstractmethod
+    def encode(self, block: Matrix, params: Arrays) -> Matrix:
+        """Transform a block of rows; `params` holds both kinds of arrays."""
+
+    @abstractmethod
+    def decode(self, block: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        """Undo `encode`, approximately."""
+
+
+class Quantizer(ABC):
+    """Matrix -> codes."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def from_stage(cls, stage: Stage) -> Self:
+        """Make the quantizer of a parsed stage."""
+
+    @property
+    @abstractmethod
+    def stage(self) -> Stage:
+        """The stage that makes this quantizer."""
+
+    @abstractmethod
+    def layout(self, rows: int, dim: int) -> Layout:
+        """Return every tensor, before fitting."""
+
+    @abstractmethod
+    def fit(
+        self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
+    ) -> dict[str, NDArray[Any]]:
+        """Return the params shared by all rows."""
+
+    @abstractmethod
+    def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:
+        """Return the codes of a block; `first_row` serves error messages."""
+
+    @abstractmethod
+    def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        """Return float32 rows, any number of them including 0."""
+
+    @abstractmethod
+    def unscaled(self, params: Arrays) -> "Unscaled":
+        """Split off what a following linear layer can absorb: a scale a column."""
+
+    def check(self, codes: Arrays, params: Arrays) -> None:
+        """Raise FileFormatError for values that encoding never makes, as in a crafted file."""
+        return
+
+    def take(self, codes: Mapping[str, Any], ids: Any, ops: ArrayOps = numpy_ops) -> dict[str, Any]:
+        """Return the codes of some rows."""
+        return {name: ops.take(array, ids) for name, array in codes.items()}
+
+
+@dataclass(frozen=True)
+class Unscaled:
+    """A quantizer whose column scales, if it had any, moved into `column_scale` (dim,)."""
+
+    quantizer: Quantizer
+    params: dict[str, NDArray[Any]]
+    column_scale: NDArray[np.float32] | None
+
+
+def no_options(stage: Stage) -> None:
+    """Refuse arguments where a stage takes none."""
+    if stage.arguments or stage.options:
+        raise SpecError(f"{stage.name!r} takes no arguments, received {str(stage)!r}")
+
+
+def row_blocks(table: Table, *, divisor: int = 1) -> Iterator[tuple[int, Matrix]]:
+    """Yield (first row, block): consecutive rows as finite float32, a bounded number of bytes.
+
+    Raises
+    ------
+    InputError
+        For a value that is not finite, or not finite in float32; names the row.
+    """
+    rows, dim = table.shape
+    step = max(1, BLOCK_BYTES // (4 * max(1, dim) * divisor))
+    for first in range(0, rows, step):
+        raw = table[slice(first, min(rows, first + step))]
+        with np.errstate(over="ignore"):
+            block = np.ascontiguousarray(raw, np.float32)
+        if not np.isfinite(block).all():
+            row = int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
+            raise InputError(
+                f"row {first + row}: a table must hold finite float32 numbers, found "
+                f"{raw[row][~np.isfinite(block[row])][0]}"
+            )
+        yield first, block
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """A table seen through a fitted transform, computed a block at a time."""
+
+    table: Table
+    transform: Transform
+    params: Arrays
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns after the transform)."""
+        rows, dim = self.table.shape
+        return rows, self.transform.out_dim(dim)
+
+    def __getitem__(self, rows: slice, /) -> Matrix:
+        block = np.ascontiguousarray(self.table[rows], np.float32)
+        return self.transform.encode(block, self.params)
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A chain of transforms and one quantizer; `embzip.codecs.registry.parse_codec` makes it."""
+
+    transforms: tuple[Transform, ...]
+    quantizer: Quantizer
+
+    @property
+    def spec(self) -> str:
+        """The specification, such as 'svd:64|int8'."""
+        return format_stages([*(t.stage for t in self.transforms), self.quantizer.stage])
+
+    def __str__(self) -> str:
+        return self.spec
+
+    def layout(self, rows: int, dim: int) -> Layout:
+        """Return every tensor of a compressed (rows, dim) table; params as '<stage>.<name>'."""
+        params: list[ArraySpec] = []
+        for index, transform in enumerate(self.transforms):
+            params += _numbered(index, transform.layout(rows, dim))
+            dim = transform.out_dim(dim)
+        last = self.quantizer.layout(rows, dim)
+        return Layout(last.codes, (*params, *_numbered(len(self.transforms), last.params)))
+
+    def resolve(
+        self,
+        table: Table,
+        *,
+        weights: NDArray[np.float64] | None = None,
+        metric: Matrix | None = None,
+        seed: int = 0,
+    ) -> "Codec":
+        """Return the codec with everything that depends on data turned into numbers."""
+        transforms: list[Transform] = []
+        for index, transform in enumerate(self.transforms):
+            resolved = transform.resolve(table, weights=weights, metric=metric)
+            transforms.append(resolved)
+            if index + 1 < len(self.transforms):
+                stored, extra = resolved.fit(table, weights=weights, metric=metric, seed=seed)
+                table = Transformed(table, resolved, {**stored, **extra})
+                metric = pulled_back(metric, resolved, stored, table.shape[1])
+        return replace(self, transforms=tuple(transforms))
+
+    def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        """Return the float32 rows of (taken) codes."""
+        last = len(self.transforms)
+        rows = self.quantizer.decode(codes, params_of(params, last), ops)
+        for index in range(last - 1, -1, -1):
+            rows = self.transforms[index].decode(rows, params_of(params, index), ops)
+        return rows
+
+
+def params_of(params: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """Return the params of one stage of a chain, under the stage's own names."""
+    prefix = f"{index}."
+    return {
+        name.removeprefix(prefix): array
+        for name, array in params.items()
+        if name.startswith(prefix)
+    }
+
+
+def affine(transform: Transform, params: Arrays, columns: int) -> tuple[Matrix, Matrix]:
+    """Return (A, b) with decode(x) == x @ A + b, by decoding zero and the unit vectors."""
+    offset = transform.decode(np.zeros((1, columns), np.float32), params, numpy_ops)
+    unit = transform.decode(np.eye(columns, dtype=np.float32), params, numpy_ops)
+    return unit - offset, offset[0]
+
+
+def pulled_back(
+    metric: Matrix | None, transform: Transform, params: Arrays, columns: int
+) -> Matrix | None:
+    """Return the metric as the columns behind a transform see it: A metric A^T."""
+    if metric is None:
+        return None
+    matrix, _ = affine(transform, params, columns)
+    return np.asarray(matrix @ metric @ matrix.T, np.float32)
+
+
+def _numbered(index: int, specs: tuple[ArraySpec, ...]) -> tuple[ArraySpec, ...]:
+    return tuple(replace(spec, name=f"{index}.{spec.name}") for spec in specs)

@@ -1,0 +1,68 @@
+"""`center`: the mean row is taken off, and added again when decoding.
+
+Padding stays zero because the table masks it after decoding; an all-zero row is not exact.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.base import (
+    ArrayOps,
+    Arrays,
+    ArraySpec,
+    Matrix,
+    Table,
+    Transform,
+    no_options,
+    row_blocks,
+)
+from embzip.codecs.spec import Stage
+
+
+@dataclass(frozen=True)
+class Center(Transform):
+    """Subtract the (weighted) mean row."""
+
+    name: ClassVar[str] = "center"
+
+    @classmethod
+    def from_stage(cls, stage: Stage) -> Self:
+        no_options(stage)
+        return cls()
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(self.name)
+
+    def out_dim(self, dim: int) -> int:
+        return dim
+
+    def layout(self, rows: int, dim: int) -> tuple[ArraySpec, ...]:
+        return (ArraySpec("mean", "float32", (dim,)),)
+
+    def fit(
+        self,
+        table: Table,
+        *,
+        weights: NDArray[np.float64] | None,
+        metric: Matrix | None,
+        seed: int,
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        total = np.zeros(table.shape[1])
+        for first, block in row_blocks(table):
+            if weights is None:
+                total += block.sum(axis=0, dtype=np.float64)
+            else:
+                total += weights[first : first + len(block)] @ block.astype(np.float64)
+        mass = float(table.shape[0] if weights is None else weights.sum())
+        return {"mean": (total / mass).astype(np.float32)}, {}
+
+    def encode(self, block: Matrix, params: Arrays) -> Matrix:
+        return np.asarray(block - params["mean"], np.float32)
+
+    def decode(self, block: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        return ops.add(block, params["mean"])

@@ -1,0 +1,118 @@
+"""`int8`: a signed byte a number, x = scale * q.
+
+`int8` keeps a scale a row, `int8:scale=column` one a column, `int8:scale=none` none: the rows are
+whole numbers already, as in a table whose column scales were folded into the next layer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.base import (
+    ArrayOps,
+    Arrays,
+    ArraySpec,
+    Layout,
+    Matrix,
+    Quantizer,
+    Table,
+    Unscaled,
+    row_blocks,
+)
+from embzip.codecs.spec import Stage
+from embzip.errors import FileFormatError, SpecError
+
+_SCALES = ("row", "column", "none")
+
+
+@dataclass(frozen=True)
+class Int8(Quantizer):
+    """Round to 255 symmetric levels; the largest number of a row (column) is a level.
+
+    Attributes
+    ----------
+    scale
+        `row`, `column` or `none`.
+    """
+
+    scale: str = "row"
+    name: ClassVar[str] = "int8"
+
+    @classmethod
+    def from_stage(cls, stage: Stage) -> Self:
+        scale = stage.options.get("scale", "row")
+        if stage.arguments or set(stage.options) - {"scale"} or scale not in _SCALES:
+            raise SpecError(
+                f"'int8' takes scale=row, scale=column or scale=none, received {str(stage)!r}"
+            )
+        return cls(scale)
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(self.name, (), {} if self.scale == "row" else {"scale": self.scale})
+
+    def layout(self, rows: int, dim: int) -> Layout:
+        values = ArraySpec("values", "int8", (rows, dim))
+        if self.scale == "row":
+            return Layout(codes=(values, ArraySpec("scale", "float32", (rows,))))
+        if self.scale == "column":
+            return Layout(codes=(values,), params=(ArraySpec("scale", "float32", (dim,)),))
+        return Layout(codes=(values,))
+
+    def fit(
+        self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
+    ) -> dict[str, NDArray[Any]]:
+        if self.scale != "column":
+            return {}
+        largest = np.zeros(table.shape[1], np.float32)
+        for _, block in row_blocks(table):
+            np.maximum(largest, _largest(block, axis=0), out=largest)
+        return {"scale": _scale(largest)}
+
+    def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:
+        if self.scale == "row":
+            scale = _scale(_largest(block, axis=1))
+            return {"values": _quantize(block, scale[:, None]), "scale": scale}
+        return {"values": _quantize(block, params.get("scale", np.float32(1)))}
+
+    def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        values = ops.cast(codes["values"], "float32")
+        if self.scale == "row":
+            return ops.multiply(values, ops.reshape(codes["scale"], (-1, 1)))
+        return ops.multiply(values, params["scale"]) if self.scale == "column" else values
+
+    def check(self, codes: Arrays, params: Arrays) -> None:
+        scale = {**codes, **params}.get("scale")
+        if scale is not None and not (scale > 0).all():
+            row = int(np.flatnonzero(~(scale > 0))[0])
+            raise FileFormatError(f"int8: scale {row} must be above 0, found {scale[row]}")
+
+    def unscaled(self, params: Arrays) -> Unscaled:
+        if self.scale != "column":
+            return Unscaled(self, dict(params), None)
+        return Unscaled(Int8("none"), {}, np.asarray(params["scale"], np.float32))
+
+
+def _largest(block: Matrix, axis: int) -> Matrix:
+    """Return the largest magnitude along an axis without a copy of the block."""
+    if block.shape[axis] == 0:
+        return np.zeros(block.shape[1 - axis], np.float32)
+    largest: Matrix = np.maximum(block.max(axis=axis), -block.min(axis=axis))
+    return largest
+
+
+def _scale(largest: Matrix) -> Matrix:
+    """Return largest / 127; rows that are zero, or vanish in float32, get 1 and so decode to 0."""
+    scale = largest / np.float32(127)
+    return np.where(scale < np.finfo(np.float32).tiny, np.float32(1), scale)
+
+
+def _quantize(block: Matrix, scale: Any) -> NDArray[np.int8]:
+    scaled = block / scale
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -127, 127, out=scaled)
+    codes: NDArray[np.int8] = scaled.astype(np.int8)
+    return codes

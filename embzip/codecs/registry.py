@@ -1,0 +1,89 @@
+"""Which stages exist: one tuple of built-in ones, and plug-ins found by their entry point.
+
+A plug-in package declares, under the entry point group `embzip.codecs`, a name and a `Transform`
+or `Quantizer` class. Plug-ins are looked for only where a name is not built in; they never shadow.
+"""
+
+from importlib.metadata import entry_points
+
+from embzip.codecs.base import Codec, Quantizer, Transform
+from embzip.codecs.center import Center
+from embzip.codecs.float16 import Float16
+from embzip.codecs.float32 import Float32
+from embzip.codecs.int8 import Int8
+from embzip.codecs.spec import parse_stages
+from embzip.codecs.svd import Svd
+from embzip.errors import SpecError
+
+StageClass = type[Transform] | type[Quantizer]
+
+BUILTIN: tuple[StageClass, ...] = (
+    Float32,
+    Float16,
+    Int8,
+    Svd,
+    Center,
+)
+
+
+def stage_class(name: str) -> StageClass:
+    """Return the class of a stage.
+
+    Raises
+    ------
+    SpecError
+        For an unknown name, listing the known ones, and for a name two plug-ins claim.
+    """
+    for known in BUILTIN:
+        if known.name == name:
+            return known
+    plugins = entry_points(group="embzip.codecs", name=name)
+    if len(plugins) > 1:
+        owners = ", ".join(sorted(str(plugin.value) for plugin in plugins))
+        raise SpecError(f"the codec stage {name!r} is claimed by several plug-ins: {owners}")
+    for plugin in plugins:
+        loaded = plugin.load()
+        if isinstance(loaded, type) and issubclass(loaded, Transform | Quantizer):
+            return loaded
+        raise SpecError(f"the plug-in {plugin.value} is no Transform and no Quantizer")
+    known_names = ", ".join(sorted(known.name for known in BUILTIN))
+    raise SpecError(f"unknown codec stage {name!r}: the known ones are {known_names}")
+
+
+def parse_codec(spec: str) -> Codec:
+    """Return the codec of a specification.
+
+    Parameters
+    ----------
+    spec
+        Transforms, then one quantizer, joined by '|'.
+
+    Raises
+    ------
+    SpecError
+        For an unknown stage, wrong arguments, or an order that is no chain.
+
+    Examples
+    --------
+    >>> parse_codec("center|svd:64|int8").spec
+    'center|svd:64|int8'
+    """
+    if isinstance(spec, Codec):
+        return spec
+    stages = parse_stages(spec)
+    made = [stage_class(stage.name).from_stage(stage) for stage in stages]
+    last = made[-1]
+    if not isinstance(last, Quantizer):
+        raise SpecError(
+            f"{spec!r} ends with the transform {last.name!r}: a codec ends with a quantizer, "
+            f"for example '{spec}|int8'"
+        )
+    transforms: list[Transform] = []
+    for stage in made[:-1]:
+        if not isinstance(stage, Transform):
+            raise SpecError(
+                f"{spec!r}: the quantizer {stage.name!r} must be the last stage, "
+                "nothing can follow codes"
+            )
+        transforms.append(stage)
+    return Codec(tuple(transforms), last)

@@ -1,0 +1,158 @@
+"""`svd:R`: truncated singular value decomposition, by the eigenvectors of the Gram matrix.
+
+`svd:64` keeps 64 directions, `svd:energy=0.95` as many as hold that share of the (weighted)
+squared length, `svd` all of them (the Karhunen-Loeve transform). With a metric M = L L^T the
+error that is minimized is that of E L, what the layers reading the table see:
+
+    E L ~ (E L V) V^T    hence    E ~ (E L V) (V^T L^-1)
+
+References: Eckart and Young 1936; Srebro and Jaakkola 2003 for row weights.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from embzip.codecs.base import (
+    ArrayOps,
+    Arrays,
+    ArraySpec,
+    Matrix,
+    Table,
+    Transform,
+    row_blocks,
+)
+from embzip.codecs.spec import Stage
+from embzip.errors import SpecError
+
+_USAGE = "'svd' takes a rank (svd:64) or a share of the energy (svd:energy=0.95)"
+
+
+@dataclass(frozen=True)
+class Svd(Transform):
+    """Keep the directions that hold most of the table.
+
+    Attributes
+    ----------
+    rank
+        Directions kept, at most min(rows, dim); None where it is not resolved yet.
+    energy
+        The share of the squared length that the directions must hold, in (0, 1].
+    """
+
+    rank: int | None = None
+    energy: float = 1.0
+    name: ClassVar[str] = "svd"
+
+    @classmethod
+    def from_stage(cls, stage: Stage) -> Self:
+        if len(stage.arguments) + len(stage.options) > 1 or set(stage.options) - {"energy"}:
+            raise SpecError(f"{_USAGE}, received {str(stage)!r}")
+        if stage.arguments:
+            text = stage.arguments[0]
+            if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 2**31):
+                raise SpecError(f"{_USAGE}: a rank is a whole number from 1, received {text!r}")
+            return cls(rank=int(text))
+        try:
+            energy = float(stage.options.get("energy", "1"))
+        except ValueError:
+            energy = np.nan
+        if not 0 < energy <= 1:
+            raise SpecError(f"{_USAGE}: a share lies in (0, 1], received {str(stage)!r}")
+        return cls(energy=energy)
+
+    @property
+    def stage(self) -> Stage:
+        if self.rank is not None:
+            return Stage(self.name, (str(self.rank),))
+        return Stage(self.name, (), {} if self.energy == 1 else {"energy": repr(self.energy)})
+
+    def out_dim(self, dim: int) -> int:
+        return self._resolved_rank()
+
+    def layout(self, rows: int, dim: int) -> tuple[ArraySpec, ...]:
+        rank = self._resolved_rank()
+        if rank > min(rows, dim):
+            raise SpecError(
+                f"'svd:{rank}': the rank of a {rows} x {dim} table is at most {min(rows, dim)}"
+            )
+        return (ArraySpec("components", "float32", (rank, dim)),)
+
+    def resolve(
+        self, table: Table, *, weights: NDArray[np.float64] | None, metric: Matrix | None
+    ) -> Self:
+        if self.rank is not None:
+            return self
+        largest = min(table.shape)
+        if self.energy == 1:
+            return type(self)(rank=largest)
+        values, _ = _eigen(table, weights, _root(metric))
+        total = values.sum()
+        if total == 0:
+            return type(self)(rank=1)
+        held = np.cumsum(values) / total
+        rank = int(np.searchsorted(held, self.energy - 1e-12)) + 1
+        return type(self)(rank=min(rank, largest))
+
+    def fit(
+        self,
+        table: Table,
+        *,
+        weights: NDArray[np.float64] | None,
+        metric: Matrix | None,
+        seed: int,
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        self.layout(table.shape[0], table.shape[1])
+        root = _root(metric)
+        _, vectors = _eigen(table, weights, root)
+        vectors = vectors[:, : self.rank]
+        # The sign of an eigenvector is arbitrary: the largest entry is made positive.
+        largest = np.abs(vectors).argmax(axis=0)
+        vectors = vectors * np.where(vectors[largest, np.arange(vectors.shape[1])] < 0, -1.0, 1.0)
+        if root is None:
+            components, projection = vectors.T, vectors
+        else:
+            components = scipy.linalg.solve_triangular(root, vectors, lower=True, trans="T").T
+            projection = root @ vectors
+        return (
+            {"components": np.ascontiguousarray(components, np.float32)},
+            {"projection": np.ascontiguousarray(projection, np.float32)},
+        )
+
+    def encode(self, block: Matrix, params: Arrays) -> Matrix:
+        return np.asarray(block @ params["projection"], np.float32)
+
+    def decode(self, block: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        return ops.matmul(block, params["components"])
+
+    def _resolved_rank(self) -> int:
+        if self.rank is None:
+            raise SpecError(f"{str(self.stage)!r} depends on the table: resolve it first")
+        return self.rank
+
+
+def _root(metric: Matrix | None) -> NDArray[np.float64] | None:
+    """Return the lower triangular L with metric = L L^T."""
+    if metric is None:
+        return None
+    return np.asarray(np.linalg.cholesky(metric.astype(np.float64)))
+
+
+def _eigen(
+    table: Table, weights: NDArray[np.float64] | None, root: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return eigenvalues (falling) and eigenvectors (columns) of the weighted Gram matrix."""
+    dim = table.shape[1]
+    gram = np.zeros((dim, dim))
+    for first, block in row_blocks(table, divisor=2):
+        wide = block.astype(np.float64)
+        weighted = wide if weights is None else wide * weights[first : first + len(block), None]
+        gram += wide.T @ weighted
+    if root is not None:
+        gram = root.T @ gram @ root
+    values, vectors = np.linalg.eigh((gram + gram.T) / 2)
+    return np.maximum(values[::-1], 0), vectors[:, ::-1]

@@ -1,0 +1,234 @@
+"""The container under .embz: safetensors, read with suspicion and written with digests.
+
+Every length is compared with the file's size before anything is allocated. What the tensors mean
+is the business of `embzip.fileformat`.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.base import ArraySpec
+from embzip.errors import FileFormatError
+from embzip.files import digest
+
+_MAX_HEADER = 100_000_000  # the limit of the safetensors format
+_DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+}
+_NAMES = {name: code for code, name in _DTYPES.items()}
+
+
+@dataclass(frozen=True)
+class Header:
+    """A checked header: our record, and where each tensor lies."""
+
+    record: dict[str, Any]
+    specs: dict[str, ArraySpec]
+    offsets: dict[str, int]
+    digests: dict[str, str]
+    nbytes: int
+
+
+def write_container(
+    file: BinaryIO, record: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write tensors as little-endian, C-contiguous safetensors, with digests in the record.
+
+    The widest items come first, so that every tensor is aligned; equal widths stand by name.
+    """
+    plain = {name: _plain(array) for name, array in tensors.items()}
+    order = sorted(plain, key=lambda name: (-plain[name].dtype.itemsize, name))
+    entries: dict[str, dict[str, Any]] = {}
+    at = 0
+    for name in order:
+        array = plain[name]
+        entries[name] = {
+            "dtype": _NAMES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [at, at + array.nbytes],
+        }
+        at += array.nbytes
+    digests = {name: digest(_bytes_of(plain[name])) for name in order}
+    full = {**record, "digests": digests}
+    full["header_digest"] = _header_digest(full, entries)
+    head = {"__metadata__": {"embzip": _json(full)}, **entries}
+    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little"))
+    file.write(text)
+    for name in order:
+        file.write(_bytes_of(plain[name]))
+
+
+def read_header(file: BinaryIO, path: Path, version: int) -> Header:
+    """Read and check everything in front of the tensors' bytes.
+
+    Raises
+    ------
+    FileFormatError
+        For anything but a header that `write_container` wrote, whole and unchanged.
+    """
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or not 2 <= length <= min(size - 8, _MAX_HEADER):
+        raise FileFormatError(
+            f"{path}: no .embz file: the header's length is {length} in a file of {size} bytes"
+        )
+    head = _parse(file.read(length), path)
+    record = _record(head.pop("__metadata__", None), path, version)
+    specs: dict[str, ArraySpec] = {}
+    offsets: dict[str, int] = {}
+    for name, entry in head.items():
+        specs[name], offsets[name] = _entry(name, entry, path)
+    at = 0
+    for name in sorted(offsets, key=lambda name: (offsets[name], specs[name].nbytes)):
+        if offsets[name] != at:
+            raise FileFormatError(
+                f"{path}: tensor {name!r} starts at byte {offsets[name]} of the data, expected "
+                f"{at}: tensors must follow each other without holes or overlaps"
+            )
+        at += specs[name].nbytes
+    if 8 + length + at != size:
+        raise FileFormatError(
+            f"{path}: expected {8 + length + at} bytes by its header, found {size}: "
+            "the file is cut short or has bytes after its end"
+        )
+    digests = record.pop("digests", None)
+    stated = record.pop("header_digest", None)
+    if not isinstance(digests, dict) or digests.keys() != specs.keys():
+        raise FileFormatError(f"{path}: the header has no digest of every tensor")
+    if stated != _header_digest({**record, "digests": digests}, head):
+        raise FileFormatError(f"{path}: the header does not match its digest: it was changed")
+    return Header(
+        record,
+        specs,
+        {name: 8 + length + offset for name, offset in offsets.items()},
+        digests,
+        8 + length,
+    )
+
+
+def read_tensor(
+    file: BinaryIO, path: Path, header: Header, name: str, *, mmap: bool
+) -> NDArray[Any]:
+    """Return one tensor: read and compared with its digest, or mapped and not compared.
+
+    Raises
+    ------
+    FileFormatError
+        Where the file has become shorter, or the bytes do not match their digest.
+    """
+    spec = header.specs[name]
+    dtype = np.dtype(spec.dtype).newbyteorder("<")
+    if mmap and spec.nbytes:
+        return np.memmap(path, dtype, "r", header.offsets[name], spec.shape)
+    file.seek(header.offsets[name])
+    array = np.empty(spec.shape, dtype)
+    if spec.nbytes:
+        view = memoryview(array).cast("B")
+        read = 0
+        while read < spec.nbytes:
+            count = file.readinto(view[read:])  # type: ignore[attr-defined]  # open() returns one
+            if not count:
+                raise FileFormatError(
+                    f"{path}: tensor {name!r}: expected {spec.nbytes} bytes, found {read}: "
+                    "the file became shorter"
+                )
+            read += count
+    if digest(_bytes_of(array)) != header.digests[name]:
+        raise FileFormatError(f"{path}: tensor {name!r} does not match its digest: it was changed")
+    return array
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    # safetensors stores whatever buffer it gets: a transpose would be written as wrong values.
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+
+
+def _bytes_of(array: NDArray[Any]) -> memoryview:
+    return memoryview(array.reshape(-1)).cast("B") if array.nbytes else memoryview(b"")
+
+
+def _json(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _header_digest(record: Mapping[str, Any], entries: Mapping[str, Any]) -> str:
+    return digest(_json({"record": record, "tensors": entries}).encode("utf-8", "surrogatepass"))
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) != len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} stands twice")
+    return dict(pairs)
+
+
+def _parse(text: bytes, path: Path) -> dict[str, Any]:
+    try:
+        head = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path}: no .embz file: its header is no JSON ({error})") from error
+    if not isinstance(head, dict):
+        raise FileFormatError(f"{path}: no .embz file: its header is no JSON object")
+    return head
+
+
+def _record(metadata: object, path: Path, version: int) -> dict[str, Any]:
+    text = metadata.get("embzip") if isinstance(metadata, dict) and len(metadata) == 1 else None
+    if not isinstance(text, str):
+        raise FileFormatError(f"{path}: a safetensors file, but not one of embzip's (.embz)")
+    record = _parse(text.encode("utf-8", "surrogatepass"), path)
+    found = record.get("version")
+    if record.get("format") != "embzip" or not isinstance(found, int) or found < 1:
+        raise FileFormatError(f"{path}: the record in its header is not embzip's")
+    if found > version:
+        raise FileFormatError(
+            f"{path}: written in version {found} of the .embz format, this embzip reads up to "
+            f"{version}: use an embzip that reads version {found}"
+        )
+    return record
+
+
+def _entry(name: str, entry: object, path: Path) -> tuple[ArraySpec, int]:
+    if isinstance(entry, dict) and entry.keys() == {"dtype", "shape", "data_offsets"}:
+        dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+        if (
+            isinstance(dtype, str)
+            and dtype in _DTYPES
+            and _whole_numbers(shape)
+            and _whole_numbers(offsets)
+            and len(offsets) == 2
+        ):
+            size = math.prod(shape) * np.dtype(_DTYPES[dtype]).itemsize
+            if offsets[1] - offsets[0] == size:
+                return ArraySpec(name, _DTYPES[dtype], tuple(shape)), offsets[0]
+    raise FileFormatError(
+        f"{path}: tensor {name!r}: its dtype, shape and offsets do not fit: {str(entry)[:200]}"
+    )
+
+
+def _whole_numbers(values: object) -> bool:
+    return isinstance(values, list) and len(values) <= 8 and all(
+        isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+        for value in values
+    )
