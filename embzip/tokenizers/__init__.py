@@ -1,1 +1,75 @@
 """Tokenizers: what they are (base), whole words (words), byte-pair pieces (bpe, yttm_model)."""
+
+from pathlib import Path
+
+from embzip.errors import TokenizerError
+from embzip.files import existing_file
+from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_texts
+from embzip.tokenizers.bpe import BpeTokenizer, build_bpe, parse_bpe
+from embzip.tokenizers.words import WordTokenizer, build_words, parse_words
+from embzip.tokenizers.yttm_model import YttmModel
+
+__all__ = [
+    "BpeTokenizer",
+    "Normalization",
+    "Tokenizer",
+    "UnicodeForm",
+    "WordTokenizer",
+    "YttmModel",
+    "build_bpe",
+    "build_words",
+    "check_texts",
+    "load_tokenizer",
+    "tokenizer_from_bytes",
+]
+
+
+def load_tokenizer(path: str | Path) -> Tokenizer:
+    """Read a tokenizer file, of whole words or of byte-pair pieces, whichever it is.
+
+    Raises
+    ------
+    MissingFileError
+        Where there is no such file.
+    TokenizerError
+        For a file that is neither, or is damaged.
+    """
+    content = existing_file(path).read_bytes()
+    if content.startswith(b"{"):
+        return parse_words(content, str(path))
+    return parse_bpe(content, str(path))
+
+
+def tokenizer_from_bytes(
+    kind: str, content: bytes, rows: int, normalization: Normalization
+) -> Tokenizer:
+    """Undo `Tokenizer.to_bytes`.
+
+    Parameters
+    ----------
+    kind
+        `words` or `bpe`, as `Tokenizer.kind` said.
+    content
+        The bytes.
+    rows
+        The size of the vocabulary, with special ids.
+    normalization
+        As `Tokenizer.normalization` said.
+
+    Raises
+    ------
+    FileFormatError
+        For damaged bytes.
+    TokenizerError
+        For an unknown kind, or a tokenizer of another size.
+    """
+    if kind == "words":
+        return WordTokenizer.from_bytes(content, rows, normalization)
+    if kind == "bpe":
+        tokenizer = BpeTokenizer.from_bytes(content, normalization)
+        if len(tokenizer.vocabulary) != rows:
+            raise TokenizerError(
+                f"expected a BPE model of {rows} pieces, found {len(tokenizer.vocabulary)}"
+            )
+        return tokenizer
+    raise TokenizerError(f"a tokenizer is of kind 'words' or 'bpe', received {kind!r}")

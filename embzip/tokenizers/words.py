@@ -159,7 +159,8 @@ class WordTokenizer:
             **self._normalization.to_json(),
         }
         lines = [json.dumps(record, sort_keys=True)]
-        lines += (f"{token}\t{n}" for token, n in zip(self._vocabulary, counts, strict=True))
+        rows_in_order = zip(self._vocabulary, counts, strict=True)
+        lines += (f"{token}\t{count}" for token, count in rows_in_order)
         write_bytes(path, ("\n".join(lines) + "\n").encode())
 
     @staticmethod
@@ -187,28 +188,28 @@ def parse_words(content: bytes, where: str) -> WordTokenizer:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        row = content.count(b"\n", 0, error.start) + 1
         raise TokenizerError(
-            f"{where}, line {line}, offset {error.start}: expected UTF-8, found {error.reason}"
+            f"{where}, line {row}, offset {error.start}: expected UTF-8, found {error.reason}"
         ) from error
     lines = text.split("\n")
     record = _words_record(lines[0], where)
-    if lines.pop() != "" or len(lines) - 1 != record["rows"]:
+    if lines.pop() != "" or len(lines) - 1 != record.get("rows"):
         raise TokenizerError(
-            f"{where}: line 1 announces {record['rows']} rows, found {len(lines) - 1} whole ones: "
+            f"{where}: line 1 announces {record.get('rows')} rows, found {len(lines) - 1} whole ones: "
             "the file is cut short or was edited; build it again with `embzip build-words`"
         )
     tokens: list[str] = []
     counts: list[int] = []
     for number, line in enumerate(lines[1:], start=2):
-        token, tab, count = line.partition("\t")
+        token, tab, digits = line.partition("\t")
         # A count has at most 18 digits, so that it fits 64 bits.
-        if not (token and tab and re.fullmatch("[0-9]{1,18}", count)):
+        if not (token and tab and re.fullmatch("[0-9]{1,18}", digits)):
             raise TokenizerError(
                 f"{where}, line {number}: expected token<TAB>count, found {line[:80]!r}"
             )
         tokens.append(token)
-        counts.append(int(count))
+        counts.append(int(digits))
     if tuple(tokens[: len(_SPECIAL)]) != _SPECIAL:
         raise TokenizerError(
             f"{where}, line 2: expected the rows <PAD> and <UNK>, found {tokens[:2]}"

@@ -1,0 +1,310 @@
+"""The byte-pair tokenizer: text -> ids of pieces, by a YouTokenToMe (YTTM) model.
+
+Encodes with youtokentome where it is installed, else with the exact conversion to Hugging Face
+tokenizers: the ids are the same. The model's format is the business of `yttm_model.py`, training
+that of `bpe_training.py`.
+"""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from embzip.corpus import Errors, Paths, corpus_name, read_texts
+from embzip.files import existing_file, write_bytes
+from embzip.tokenizers.base import (
+    Normalization,
+    Progress,
+    UnicodeForm,
+    check_ids,
+    check_texts,
+    reported,
+)
+from embzip.tokenizers.bpe_training import Engine, check_options, train
+from embzip.tokenizers.yttm_model import SPACE_MARK, YttmModel, read_record, with_record
+from embzip.vocabulary import Vocabulary, compress, decompress
+
+_Encoder = Callable[[Sequence[str]], list[list[int]]]
+
+
+class BpeTokenizer:
+    """Text -> ids of byte-pair pieces: 0 is padding, 1 unknown, 2 and 3 begin and end.
+
+    Parameters
+    ----------
+    model
+        The checked model.
+    normalization
+        What happens to a text first.
+    content
+        The model file that `model` was read from, which is what is stored.
+
+    Examples
+    --------
+    >>> model = YttmModel.parse(b"3 1\\n9601 4\\n97 5\\n98 6\\n4 5 7\\n1 0 2 3\\n", "tiny")
+    >>> tokenizer = BpeTokenizer(model, Normalization(), model.to_bytes())
+    >>> tokenizer.encode(["AB a", ""])
+    [[7, 6, 7], []]
+    >>> tokenizer.decode([7, 6, 7])
+    'ab a'
+    """
+
+    kind = "bpe"
+
+    def __init__(self, model: YttmModel, normalization: Normalization, content: bytes) -> None:
+        self.model = model
+        self.content = content
+        self._normalization = normalization
+        self._vocabulary = Vocabulary(
+            model.pieces(),
+            special_ids=model.special_ids(),
+            pad_id=model.pad_id,
+            unk_id=model.unk_id,
+        )
+        self._encoder: _Encoder | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The encoder is an open resource of C++; a copy makes its own.
+        return (BpeTokenizer, (self.model, self._normalization, self.content))
+
+    @property
+    def normalization(self) -> Normalization:
+        """What happens to a text first."""
+        return self._normalization
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The pieces in id order, U+2581 at the start of a word."""
+        return self._vocabulary
+
+    @property
+    def reproducible(self) -> bool | None:
+        """Whether training again would give the same ids; None where the file does not say."""
+        record = read_record(self.content, "the model") or {}
+        found = record.get("reproducible")
+        return found if isinstance(found, bool) else None
+
+    def encode(self, texts: Iterable[str]) -> list[list[int]]:
+        """Return the ids of each text, without begin and end; an empty text has none.
+
+        Raises
+        ------
+        InputTypeError
+            For anything but an iterable of str.
+        """
+        if self._encoder is None:
+            self._encoder = _youtokentome_encoder(self.content) or _tokenizers_encoder(self.model)
+        return self._encoder([self._normalization.apply(text) for text in check_texts(texts)])
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of ids; special ids show as `<PAD>`, `<UNK>`, `<BOS>`, `<EOS>`.
+
+        Raises
+        ------
+        IdRangeError
+            For an id outside the vocabulary.
+        InputTypeError
+            For an id that is no integer.
+        """
+        pieces = [self._vocabulary.token(i) for i in check_ids(ids, len(self._vocabulary))]
+        return "".join(pieces).replace(SPACE_MARK, " ").removeprefix(" ")
+
+    def to_bytes(self) -> bytes:
+        """Return the model file, compressed."""
+        return compress(self.content)
+
+    @staticmethod
+    def from_bytes(content: bytes, normalization: Normalization) -> "BpeTokenizer":
+        """Undo `to_bytes`.
+
+        Raises
+        ------
+        FileFormatError
+            For bytes that cannot be decompressed.
+        TokenizerError
+            For a model that is not valid.
+        """
+        plain = decompress(content)
+        return BpeTokenizer(YttmModel.parse(plain, "the BPE model"), normalization, plain)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model file, which the bare youtokentome package loads too.
+
+        Raises
+        ------
+        OutputError
+            Where the file cannot be written; an old one is untouched.
+        """
+        write_bytes(path, self.content)
+
+    @staticmethod
+    def load(path: str | Path) -> "BpeTokenizer":
+        """Read a model file of embzip or of youtokentome.
+
+        A file of youtokentome has no normalization on record: texts are then encoded as they are,
+        and a warning says so.
+
+        Raises
+        ------
+        MissingFileError
+            Where there is no such file.
+        TokenizerError
+            For a file that is no valid model.
+        """
+        return parse_bpe(existing_file(path).read_bytes(), str(path))
+
+
+def parse_bpe(content: bytes, where: str) -> BpeTokenizer:
+    """Return the tokenizer in the bytes of a model file; `where` names it in errors."""
+    model = YttmModel.parse(content, where)
+    record = read_record(content, where)
+    if record is None:
+        warnings.warn(
+            f"{where}: no normalization stands after the model, as embzip writes it: texts will "
+            "be encoded as they are, without lower-casing",
+            stacklevel=3,
+        )
+        return BpeTokenizer(model, Normalization(lowercase=False, unicode="none"), content)
+    return BpeTokenizer(model, Normalization.from_json(record, f"{where}, last line"), content)
+
+
+def build_bpe(
+    corpus: Paths,
+    output: str | Path | None = None,
+    *,
+    vocab: int = 30_000,
+    coverage: float = 1.0,
+    threads: int | None = None,
+    lowercase: bool = True,
+    unicode: UnicodeForm = "NFC",
+    engine: Engine = "youtokentome",
+    labelled: bool = False,
+    errors: Errors = "strict",
+    memory: int | None = None,
+    progress: Progress | None = None,
+) -> BpeTokenizer:
+    """Train a BPE model on a corpus, in a child process.
+
+    Parameters
+    ----------
+    corpus
+        One text file or several, a text a line; `-` is standard input.
+    output
+        Where to write the model; None writes nothing.
+    vocab
+        The number of pieces, with the alphabet and 4 special ids; at most 2**24. A warning says
+        so where the corpus has too few.
+    coverage
+        The share of the corpus' characters that the alphabet covers; the rarest become unknown.
+    threads
+        For training, 1 to 256 (youtokentome uses 8 at most); None takes one a core.
+    lowercase, unicode
+        The normalization, which travels with the model.
+    engine
+        `youtokentome`, or `tokenizers` where that cannot be built; the file's format is the same.
+    labelled
+        Whether lines are `label<TAB>text`.
+    errors
+        `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
+    memory
+        How many bytes training may use; None takes what is free. Training takes about 50 bytes
+        for a byte of text; of a larger corpus a sample of the lines is taken, with a warning.
+    progress
+        Called with (bytes read, bytes in all) while the text is prepared.
+
+    Returns
+    -------
+    BpeTokenizer
+        Its `reproducible` says whether the same corpus gives the same ids again: youtokentome
+        does so only when built with `-DDETERMINISTIC_QUEUE`.
+
+    Raises
+    ------
+    InputError
+        For a corpus that cannot be read, or holds no text.
+    TokenizerError
+        For options out of range, a vocabulary below the alphabet, or a failed training.
+    MissingPackageError
+        Where the engine is not installed.
+    OutputError
+        Where a file cannot be written; an old one is untouched.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "corpus.txt")
+    >>> _ = path.write_text("low lower lowest\\nnew newer newest\\n" * 3)
+    >>> tokenizer = build_bpe(path, vocab=20)
+    >>> len(tokenizer.vocabulary), tokenizer.decode(tokenizer.encode(["Newer low"])[0])
+    (20, 'newer low')
+    """
+    check_options(vocab, coverage, threads, engine)
+    normalization = Normalization.from_json(
+        {"lowercase": lowercase, "unicode": unicode}, "the options"
+    )
+    where = corpus_name(corpus)
+    texts = reported(read_texts(corpus, labelled=labelled, errors=errors), corpus, progress)
+    trained = train(
+        map(normalization.apply, texts),
+        where,
+        vocab=vocab,
+        coverage=coverage,
+        threads=threads,
+        engine=engine,
+        memory=memory,
+    )
+    if trained.sampled < 1:
+        warnings.warn(
+            f"{where}: training on all of it would exceed the memory: {trained.sampled:.1%} of "
+            "its lines, chosen at random with a fixed seed, were used",
+            stacklevel=2,
+        )
+    rows = len(trained.model.pieces())
+    if rows < vocab:
+        warnings.warn(
+            f"{where}: {vocab} pieces were asked for, but the corpus has only {rows} to offer: "
+            f"the vocabulary has {rows}",
+            stacklevel=2,
+        )
+    record = {
+        **normalization.to_json(),
+        "engine": engine,
+        "reproducible": trained.reproducible,
+        "sampled": trained.sampled,
+    }
+    content = with_record(trained.model.to_bytes(), record)
+    tokenizer = BpeTokenizer(trained.model, normalization, content)
+    if output is not None:
+        tokenizer.save(output)
+    return tokenizer
+
+
+def _youtokentome_encoder(content: bytes) -> _Encoder | None:
+    """Return the encoder of youtokentome, or None where it is not installed."""
+    try:
+        import youtokentome
+    except ImportError:
+        return None
+    # It reads files only, and at once.
+    with tempfile.TemporaryDirectory(prefix="embzip-bpe-") as folder:
+        path = Path(folder, "model")
+        path.write_bytes(content)
+        encoder = youtokentome.BPE(model=str(path), n_threads=min(8, os.cpu_count() or 1))
+
+    def encode(texts: Sequence[str]) -> list[list[int]]:
+        ids: list[list[int]] = encoder.encode(list(texts), youtokentome.OutputType.ID)
+        return ids
+
+    return encode
+
+
+def _tokenizers_encoder(model: YttmModel) -> _Encoder:
+    tokenizer = model.to_tokenizers()
+
+    def encode(texts: Sequence[str]) -> list[list[int]]:
+        # One by one: a batch would start threads, which do not survive a fork.
+        return [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+
+    return encode

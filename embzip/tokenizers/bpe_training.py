@@ -1,0 +1,266 @@
+"""Trains a BPE model: checked text in a file -> the bytes of a YTTM model.
+
+YouTokenToMe aborts the whole process on bad input and cannot be interrupted, so training runs in
+a child process, which imports nothing but the trainer. The text it gets was read, checked and
+normalized here. Where the result goes, and encoding, is the business of `bpe.py`.
+"""
+
+import json
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, get_args
+
+from embzip.errors import (
+    InputError,
+    MissingPackageError,
+    OutputError,
+    TokenizerError,
+)
+from embzip.tokenizers.yttm_model import MAX_PIECES, SEPARATORS, SPACE_MARK, YttmModel
+
+Engine = Literal["youtokentome", "tokenizers"]
+SPECIAL_IDS = 4
+MAX_THREADS = 256
+# Measured: 35 to 50 times the text, less for large corpora.
+MEMORY_PER_BYTE = 50
+# Training breaks lines, and words, that are longer; a newline is white space to the trainer.
+_LINE = 10_000
+_SEPARATOR = re.compile(f"[{SEPARATORS}]")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training made.
+
+    Attributes
+    ----------
+    model
+        Its pieces and merges.
+    reproducible
+        Whether the trainer gives the same model for the same text every time: False where two
+        trainings of a small probe differed.
+    sampled
+        The share of the lines that was used; 1.0 unless the text would not fit the memory.
+    """
+
+    model: YttmModel
+    reproducible: bool
+    sampled: float
+
+
+def check_options(vocab: int, coverage: float, threads: int | None, engine: str) -> None:
+    """Raise `TokenizerError` for an option out of range, `MissingPackageError` for the engine."""
+    if not SPECIAL_IDS < vocab <= MAX_PIECES:
+        raise TokenizerError(
+            f"vocab must lie in {SPECIAL_IDS + 1}..{MAX_PIECES}, received {vocab}: 30000 is usual"
+        )
+    if not 0 < coverage <= 1:
+        raise TokenizerError(
+            f"coverage, the share of characters kept, must be above 0 and at most 1, "
+            f"received {coverage}"
+        )
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise TokenizerError(f"threads must lie in 1..{MAX_THREADS}, received {threads}")
+    if engine not in get_args(Engine):
+        raise TokenizerError(
+            f"engine must be one of {', '.join(get_args(Engine))}, received {engine!r}"
+        )
+    if find_spec(engine) is None:
+        raise MissingPackageError(
+            "youtokentome is not installed: run `pip install cython setuptools wheel` and then "
+            "`pip install --no-build-isolation youtokentome`, or pass --engine tokenizers"
+        )
+
+
+def available_memory() -> int:
+    """Return how many bytes this process may still use, as far as the system tells."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text())
+        limits += [int(found[1]) * 1024] if found else []
+    control_group = Path("/sys/fs/cgroup/memory.max")
+    if control_group.exists() and (most := control_group.read_text().strip()).isdigit():
+        used = int(control_group.with_name("memory.current").read_text())
+        limits.append(max(0, int(most) - used))
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        limits.append(soft)
+    return min(limits)
+
+
+def train(
+    texts: Iterable[str],
+    where: str,
+    *,
+    vocab: int,
+    coverage: float,
+    threads: int | None,
+    engine: Engine,
+    memory: int | None = None,
+) -> Trained:
+    """Train on normalized texts in a child process.
+
+    Parameters
+    ----------
+    texts
+        Normalized, without lone surrogates; streamed into a temporary file.
+    where
+        What the corpus is called in errors.
+    vocab, coverage, threads, engine
+        As `build_bpe` has them, checked already.
+    memory
+        How many bytes training may use; None asks the system. A text that needs more is sampled
+        by line, with a fixed seed.
+
+    Raises
+    ------
+    InputError
+        For a corpus without text.
+    TokenizerError
+        For a vocabulary below the alphabet, or a trainer that failed.
+    OutputError
+        Where the temporary files do not fit the disk.
+    """
+    with tempfile.TemporaryDirectory(prefix="embzip-bpe-") as folder:
+        text_path = Path(folder, "text.txt")
+        model_path = Path(folder, "model")
+        try:
+            size, characters = _write(text_path, texts)
+            share = 1.0
+            allowed = available_memory() if memory is None else memory
+            if size * MEMORY_PER_BYTE > allowed:
+                share = allowed / (size * MEMORY_PER_BYTE)
+                whole = text_path.rename(Path(folder, "whole.txt"))
+                size, characters = _write(text_path, _sampled(whole, share))
+                whole.unlink()
+        except OSError as error:
+            raise OutputError(
+                f"{folder}: the temporary text for training cannot be written "
+                f"({error.strerror}): make room, or point TMPDIR at another disk"
+            ) from error
+        alphabet = covered_alphabet(characters, coverage)
+        if not alphabet:
+            raise InputError(f"{where}: expected text, found nothing but white space")
+        least = SPECIAL_IDS + 1 + len(alphabet)
+        if vocab < least:
+            raise TokenizerError(
+                f"{where}: vocab must be at least {least} to hold its {len(alphabet)} distinct "
+                f"characters, the word mark and {SPECIAL_IDS} special ids, received {vocab}: "
+                "raise --vocab, or leave rare characters out with --coverage 0.9995"
+            )
+        count = min(8, os.cpu_count() or 1) if threads is None else threads
+        reproducible = _run_child(engine, text_path, model_path, vocab, coverage, count, alphabet)
+        try:
+            model = YttmModel.parse(model_path.read_bytes(), f"training on {where}")
+        except (TokenizerError, FileNotFoundError) as error:
+            raise TokenizerError(
+                f"training left no valid model ({error}): is the disk of {folder} full?"
+            ) from error
+    return Trained(model, reproducible, share)
+
+
+def covered_alphabet(characters: Counter[str], coverage: float) -> list[str]:
+    """Return the characters YTTM keeps, the most frequent first.
+
+    It drops the rarest as long as what remains is more than `coverage` of the whole text, of which
+    white space is a part, though it is never in the alphabet.
+
+    >>> covered_alphabet(Counter("aaaa bbb c"), 0.8)
+    ['a', 'b']
+    """
+    total = left = characters.total()
+    rising = sorted((count, char) for char, count in characters.items() if char not in SEPARATORS)
+    dropped = 0
+    for count, _ in rising:
+        if not left - count > total * coverage:
+            break
+        left -= count
+        dropped += 1
+    return [char for _, char in reversed(rising[dropped:])]
+
+
+def _write(path: Path, texts: Iterable[str]) -> tuple[int, Counter[str]]:
+    """Write texts a line each, and return the bytes and characters written."""
+    characters: Counter[str] = Counter()
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for text in texts:
+            for line in _short_lines(text):
+                file.write(line)
+                file.write("\n")
+                characters.update(line)
+                characters["\n"] += 1
+    return path.stat().st_size, characters
+
+
+def _short_lines(text: str) -> Iterator[str]:
+    """Break a text at white space so that no line is long; a word too long is cut."""
+    start = 0
+    while len(text) - start > _LINE:
+        end = start + _LINE
+        space = text.rfind(" ", start + 1, end)
+        if space > 0:
+            end = space
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def _sampled(path: Path, share: float) -> Iterator[str]:
+    chance = random.Random(0)  # noqa: S311 (a sample, no secret)
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            if chance.random() < share:
+                yield line.removesuffix("\n")
+
+
+def _run_child(
+    engine: Engine,
+    text: Path,
+    model: Path,
+    vocab: int,
+    coverage: float,
+    threads: int,
+    alphabet: list[str],
+) -> bool:
+    request = {
+        "text": str(text),
+        "model": str(model),
+        "vocab": vocab,
+        "coverage": coverage,
+        "threads": threads,
+        "alphabet": alphabet,
+        "space": SPACE_MARK,
+        "separators": SEPARATORS,
+    }
+    source = Path(__file__).with_name(f"train_{engine}.py").read_text()
+    # -c and not a path: a script's own folder would come first on the import path.
+    finished = subprocess.run(  # noqa: S603 (our own source; the text goes in a file)
+        [sys.executable, "-c", source],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "RAYON_NUM_THREADS": str(threads)},
+        check=False,
+    )
+    if finished.returncode < 0:
+        name = signal.Signals(-finished.returncode).name
+        raise TokenizerError(
+            f"the child process that trained with {engine} was ended by {name}"
+            + (": is the memory too small for the corpus?" if name == "SIGKILL" else "")
+        )
+    if finished.returncode:
+        last = finished.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise TokenizerError(f"training with {engine} failed: {last[0]}")
+    return finished.stdout.strip().endswith("reproducible")
