@@ -39,9 +39,7 @@ def paths_of(paths: Paths) -> list[str | Path]:
     return [paths] if isinstance(paths, str | Path) else list(paths)
 
 
-def read_texts(
-    paths: Paths, *, labelled: bool = False, errors: Errors = "strict"
-) -> Iterator[str]:
+def read_texts(paths: Paths, *, labelled: bool = False, errors: Errors = "strict") -> Iterator[str]:
     """Yield the texts of files, one a line, without their line ends.
 
     Parameters

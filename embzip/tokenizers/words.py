@@ -196,8 +196,8 @@ def parse_words(content: bytes, where: str) -> WordTokenizer:
     record = _words_record(lines[0], where)
     if lines.pop() != "" or len(lines) - 1 != record.get("rows"):
         raise TokenizerError(
-            f"{where}: line 1 announces {record.get('rows')} rows, found {len(lines) - 1} whole ones: "
-            "the file is cut short or was edited; build it again with `embzip build-words`"
+            f"{where}: line 1 announces {record.get('rows')} rows, found {len(lines) - 1} whole "
+            "ones: the file is cut short or was edited; build it again with `embzip build-words`"
         )
     tokens: list[str] = []
     counts: list[int] = []

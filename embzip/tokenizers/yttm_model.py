@@ -274,8 +274,6 @@ def _check(model: YttmModel, where: str) -> list[str]:
             raise TokenizerError(f"line {line}: the merge ({left}, {right}) stands twice")
         pairs.add((left, right))
         if len(pieces[left]) + len(pieces[right]) > MAX_CHARACTERS:
-            raise TokenizerError(
-                f"line {line}: a piece of more than {MAX_CHARACTERS} characters"
-            )
+            raise TokenizerError(f"line {line}: a piece of more than {MAX_CHARACTERS} characters")
         put(new, pieces[left] + pieces[right], line)
     return pieces
