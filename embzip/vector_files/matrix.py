@@ -1,0 +1,89 @@
+"""What a table of vectors is made of: finite float32 numbers, (rows, dim).
+
+Knows the tokens of rows only to name them in messages.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from embzip.errors import InputError, InputTypeError, MismatchError
+from embzip.vocabulary import Vocabulary
+
+Matrix = NDArray[np.float32]
+
+_ROWS = 1 << 16  # rows looked at together, so that a mapped table needs little memory
+
+
+def checked_matrix(matrix: ArrayLike, vocabulary: Vocabulary) -> Matrix:
+    """Return a table as C-ordered float32, copied only where it is not that already.
+
+    Raises
+    ------
+    InputTypeError
+        For anything but floats.
+    InputError
+        For a shape that is not (rows, dim), or numbers that are not finite float32.
+    MismatchError
+        Where the vocabulary has another number of rows.
+
+    Examples
+    --------
+    >>> checked_matrix(np.eye(1, 2, dtype=">f8"), Vocabulary(["sea"]))
+    array([[1., 0.]], dtype=float32)
+    """
+    given = np.asarray(matrix)
+    if given.dtype.kind != "f":
+        raise InputTypeError(
+            f"the matrix must hold floats, received {given.dtype}: convert it, for instance by "
+            "matrix.astype('float32')"
+        )
+    if given.ndim != 2 or 0 in given.shape:
+        raise InputError(
+            "the matrix must have 2 dimensions (rows, dim), at least 1 of each, received shape "
+            f"{given.shape}"
+        )
+    if len(given) != len(vocabulary):
+        raise MismatchError(
+            f"the matrix has {len(given)} rows and the vocabulary {len(vocabulary)} tokens: they "
+            "must be equal, a token a row"
+        )
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused below
+        converted: Matrix = np.ascontiguousarray(given, np.float32)
+    for start in range(0, len(converted), _ROWS):
+        finite = np.isfinite(converted[start : start + _ROWS])
+        if not finite.all():
+            row, column = (int(i) for i in np.argwhere(~finite)[0])
+            raise InputError(
+                f"row {start + row} ({vocabulary.token(start + row)!r}): expected finite float32 "
+                f"numbers, found {given[start + row, column]} in column {column}: remove the row "
+                "or correct it"
+            )
+    return converted
+
+
+def checked_counts(counts: ArrayLike, vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """Return counts as int64, (rows,).
+
+    Raises
+    ------
+    InputError
+        For counts that are no whole numbers, or are negative.
+    MismatchError
+        Where the vocabulary has another number of rows.
+    """
+    given = np.asarray(counts)
+    if given.shape != (len(vocabulary),):
+        raise MismatchError(
+            f"expected {len(vocabulary)} counts, one a row, received shape {given.shape}"
+        )
+    if given.dtype.kind not in "iu" or (given < 0).any():
+        raise InputError(f"counts must be whole numbers of at least 0, received {given.dtype}")
+    return given.astype(np.int64, copy=False)
+
+
+def mean_row(matrix: Matrix, ids: NDArray[np.int64]) -> Matrix:
+    """Return the mean of some rows, (dim,), summed in float64; zeros where there are none."""
+    total = np.zeros(matrix.shape[1])
+    for start in range(0, len(ids), _ROWS):
+        total += matrix[ids[start : start + _ROWS]].sum(axis=0, dtype=np.float64)
+    return (total / max(len(ids), 1)).astype(np.float32)

@@ -1,0 +1,75 @@
+"""Numbers from a .npy file, mapped; their tokens from a text file beside it.
+
+The header is parsed by its exact pattern and held against the size of the file before anything is
+mapped; arrays of Python objects, which are pickles, are refused unread.
+"""
+
+import re
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.corpus import read_texts
+from embzip.errors import InputError, MismatchError
+
+MAGIC = b"\x93NUMPY"
+_HEADER = re.compile(
+    rb"\{'descr': '([<>]f[248])', 'fortran_order': (True|False), "
+    rb"'shape': \((\d{1,40}), (\d{1,40})\),? *\}\s*"
+)
+
+
+def read_npy(
+    path: Path, file: IO[bytes], words: str | Path
+) -> tuple[list[str], NDArray[np.floating]]:
+    """Return the tokens and the numbers, (rows, dim), mapped, in the dtype of the file.
+
+    Raises
+    ------
+    InputError
+        For anything but a complete array of 2 dimensions of floats.
+    MismatchError
+        Where the tokens differ from it in number.
+    """
+    file.seek(len(MAGIC))
+    wide = file.read(2)[:1] != b"\1"  # version 1 has a header length of 2 bytes, later ones of 4
+    length = int.from_bytes(file.read(4 if wide else 2), "little")
+    text = file.read(min(length, 10_000))
+    header = _HEADER.fullmatch(text)
+    if b"'|O'" in text:
+        raise InputError(
+            f"{path}: this .npy file holds Python objects, a pickle, which runs code of its author "
+            "when it is loaded: save plain numbers with np.save(path, matrix.astype('float32'))"
+        )
+    if header is None:
+        raise InputError(
+            f"{path}: expected a .npy file of float16, float32 or float64 in 2 dimensions, found "
+            f"{text[:120].decode('latin-1')!r}: save np.float32 of shape (rows, dim)"
+        )
+    dtype = np.dtype(header[1].decode())
+    rows, dim = int(header[3]), int(header[4])
+    offset = file.tell()
+    size = path.stat().st_size
+    if rows < 1 or dim < 1:
+        raise InputError(f"{path}: expected at least 1 row and 1 dimension, found ({rows}, {dim})")
+    expected = offset + rows * dim * dtype.itemsize
+    if size < expected:
+        raise InputError(
+            f"{path}: the file is cut short: {rows} rows of {dim} numbers were expected, and it "
+            f"ends in row {(size - offset) // (dim * dtype.itemsize)}: obtain it again"
+        )
+    if size > expected:
+        raise InputError(
+            f"{path}: {size - expected:,} bytes follow the last of {rows} rows: the header is "
+            "wrong, or the file holds several arrays"
+        )
+    tokens = list(read_texts(words))
+    if len(tokens) != rows:
+        raise MismatchError(
+            f"{path} has {rows} rows and {words} {len(tokens)} tokens: they must be equal, a "
+            "token a line in the order of the rows"
+        )
+    order: Literal["F", "C"] = "F" if header[2] == b"True" else "C"
+    return tokens, np.memmap(path, dtype, "r", offset, (rows, dim), order)

@@ -1,0 +1,268 @@
+"""Tokens and float32 rows from the files others write: word2vec, GloVe, fastText, .npy.
+
+A text file is a `rows dim` header, which GloVe leaves out, then a line `token number number ...` a
+row. A binary word2vec file is that header, then for each row the token, a space, and `dim`
+little-endian float32. A .npy file holds the numbers only; its tokens stand in a file of words.
+
+Every file is taken for damaged or hostile: nothing is unpickled, sizes a header promises are held
+against the size of the file, and no row is ever skipped. Numbers that are not finite, duplicates
+and the roles of rows are `embzip.vectors`' matter. Rows count from 0 in messages, lines from 1.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Literal, NamedTuple, NoReturn, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.errors import InputError, SpecError
+from embzip.files import existing_file
+from embzip.vector_files.matrix import Matrix
+from embzip.vector_files.npy import MAGIC, read_npy
+
+Format = Literal["auto", "text", "binary", "npy"]
+
+_BLOCK = 1 << 22  # bytes parsed at a time
+_LONGEST_WORD = 10_000  # bytes; a longer one means that the file is no such file
+_HEADER = re.compile(rb"[ \t]*(-?\d{1,40})[ \t]+(-?\d{1,40})[ \t]*\r?\n")
+_NUMERIC = b"0123456789+-.eEnaifNAIFTYty \t\r\n"  # all that a row's numbers are written with
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.I)
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_PICKLE = re.compile(rb"\x80[\x02-\x05]|c[\w.]+\n[\w.]+\n")
+_BOM = b"\xef\xbb\xbf"
+_EXPORT = (
+    "where you trust the file, export it: `from gensim.models import KeyedVectors; "
+    "KeyedVectors.load('vectors.kv').save_word2vec_format('vectors.bin', binary=True)` (of a "
+    "whole model, its `.wv`), and read that"
+)
+
+
+class _Source(NamedTuple):
+    """An open file and what its first bytes say."""
+
+    path: Path
+    file: IO[bytes]
+    size: int  # bytes
+    start: int  # bytes before the first row
+    rows: int | None  # None where no header promises any
+    dim: int
+
+
+def read_rows(
+    path: str | Path, *, words: str | Path | None = None, format: Format = "auto"
+) -> tuple[list[str], NDArray[np.floating]]:
+    """Return the tokens of a vector file and its numbers, (rows, dim).
+
+    Text and binary files give float32; a .npy file is mapped and keeps its dtype.
+
+    Raises
+    ------
+    MissingFileError
+        For a file that is not there, or a directory.
+    InputError
+        For anything but a complete, valid file; names the row.
+    MismatchError
+        Where a .npy file and its words differ in number.
+    """
+    if format not in get_args(Format):
+        raise SpecError(f"format must be one of {', '.join(get_args(Format))}, received {format!r}")
+    path = existing_file(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected a regular file, whose size is known: store it first")
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+        looks = _looks_like(path, head)
+        if looks is not None and format not in ("auto", looks):
+            raise InputError(
+                f"{path}: expected vectors as {format}, found {looks}: pass "
+                f"--format {looks} (format={looks!r})"
+            )
+        if (words is not None) != (looks == "npy"):
+            raise InputError(
+                f"{path}: a .npy file holds no tokens: pass --words FILE (words=), a token a line"
+                if words is None
+                else f"{path}: --words (words=) belongs to a .npy file; {looks or 'text'} vectors "
+                "hold their tokens: leave it out"
+            )
+        if words is not None:
+            return read_npy(path, file, words)
+        start = len(_BOM) if head.startswith(_BOM) else 0
+        header = _HEADER.match(head, start)
+        if header is None:
+            file.seek(start)
+            dim = len(file.readline().split()) - 1
+            source = _Source(path, file, path.stat().st_size, start, None, dim)
+        else:
+            rows, dim = int(header[1]), int(header[2])
+            source = _Source(path, file, path.stat().st_size, header.end(), rows, dim)
+            if rows < 1 or dim < 1:
+                raise InputError(
+                    f"{path}, line 1: expected a header with at least 1 row and 1 dimension, "
+                    f"found {header[0].decode().strip()!r}"
+                )
+        if "binary" in (looks, format):
+            return _read_binary(source)
+        return _read_text(source)
+
+
+def _looks_like(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | None:
+    """Tell what a file is by its first bytes; None is: not sure, text or binary."""
+    if not head.strip():
+        raise InputError(f"{path}: expected vectors, found " + ("blanks" if head else "no bytes"))
+    if _PICKLE.match(head):
+        raise InputError(
+            f"{path}: this is a Python pickle (.kv, .model), which runs code of its author when "
+            f"it is loaded, so it is never read here: {_EXPORT}"
+        )
+    if head.startswith((b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"BZh")):
+        raise InputError(f"{path}: expected vectors, found a compressed file: unpack it first")
+    if head[8:10] == b'{"' and head[6:8] == b"\0\0":
+        raise InputError(f"{path}: this is a .embz or safetensors file: read it by embzip.load")
+    if head.startswith(MAGIC):
+        return "npy"
+    header = _HEADER.match(head, len(_BOM) if head.startswith(_BOM) else 0)
+    row = head[header.end() :] if header else head
+    numbers = row.partition(b" ")[2]
+    line = numbers.partition(b"\n")[0]
+    if line.strip() and not line.strip(_NUMERIC):
+        return "text"
+    width = max(4 * int(header[2]), 0) if header else len(line)
+    return "binary" if _CONTROL.search(numbers[: min(width, len(numbers))]) else None
+
+
+def _cut_short(source: _Source, row: int) -> InputError:
+    least = (source.rows or 0) * source.dim
+    return InputError(
+        f"{source.path}: the file is cut short: its header promises {source.rows} rows of "
+        f"{source.dim} numbers ({least:,} numbers in a file of {source.size:,} bytes), and it "
+        f"ends in row {row}: obtain it again"
+    )
+
+
+def _decode(source: _Source, row: int, word: bytes) -> str:
+    if len(word.split()) != 1 or word.split()[0] != word:
+        raise InputError(
+            f"{source.path}, row {row}: expected a token without white space in it, found "
+            + (repr(word[:80].decode("utf-8", "replace")) if word else "an empty one")
+        )
+    try:
+        return word.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{source.path}, row {row}: expected a token in UTF-8, found {word[:80]!r}: "
+            "write the vectors again in UTF-8"
+        ) from error
+
+
+def _read_binary(source: _Source) -> tuple[list[str], Matrix]:
+    path, file, size, start, rows, dim = source
+    if rows is None:
+        raise InputError(
+            f"{path}, line 1: binary vectors begin with a header `rows dim`, and this file does "
+            "not: where it is text pass --format text (format='text')"
+        )
+    width = 4 * dim
+    file.seek(start)
+    tokens: list[str] = []
+    # A row takes a byte of token and a space at least: what the file can hold bounds the memory.
+    matrix = np.empty((min(rows, (size - start) // (width + 2)), dim), np.float32)
+    buffer, at = b"", 0
+    for row in range(rows):
+        space = buffer.find(b" ", at)
+        if space < 0 or len(buffer) < space + 1 + width:
+            left = size - file.tell()
+            buffer = buffer[at:] + file.read(min(max(_BLOCK, width + _LONGEST_WORD), left))
+            at = 0
+            space = buffer.find(b" ")
+        if space - at > _LONGEST_WORD or (space < 0 and len(buffer) - at > _LONGEST_WORD):
+            raise InputError(
+                f"{path}, row {row}: no token of binary vectors ends within {_LONGEST_WORD:,} "
+                "bytes: where the file is text pass --format text (format='text')"
+            )
+        if space < 0 or len(buffer) < space + 1 + width or row >= len(matrix):
+            raise _cut_short(source, row)
+        # The C program ends each row in a line feed, gensim does not.
+        tokens.append(_decode(source, row, buffer[at:space].removeprefix(b"\n")))
+        matrix[row] = np.frombuffer(buffer, "<f4", dim, space + 1)
+        at = space + 1 + width
+    trailing = len(buffer) - at + size - file.tell()
+    if trailing > 1 or buffer[at:] + file.read(1) not in (b"", b"\n"):
+        raise InputError(
+            f"{path}: the header promises {rows} rows of {dim} numbers, and {trailing:,} bytes "
+            "follow the last: the header or a token with a space in it is wrong"
+        )
+    return tokens, matrix
+
+
+def _read_text(source: _Source) -> tuple[list[str], Matrix]:
+    _, file, size, start, rows, dim = source
+    if rows is None:
+        file.seek(start)
+        rows = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(_BLOCK), b"")) + 1
+    file.seek(start)
+    tokens: list[str] = []
+    # A row takes 2 bytes, and 2 a number, at least: what the file can hold bounds the memory.
+    capacity = (size - start) // (2 * dim + 2) if dim > 0 else 0
+    matrix = np.empty((min(rows, capacity), max(dim, 0)), np.float32)
+    while lines := file.readlines(_BLOCK):
+        first = len(tokens)
+        pairs = [line.partition(b" ") for line in lines]
+        numbers = [rest for _, _, rest in pairs]
+        blank = min(map(len, map(bytes.strip, numbers))) == 0  # which loadtxt would pass over
+        if blank or dim < 1 or not lines[-1].endswith(b"\n") or first + len(lines) > rows:
+            _explain(source, first, lines)
+        try:
+            block = np.loadtxt(numbers, np.float32, comments=None, ndmin=2)
+        except ValueError:
+            _explain(source, first, lines)
+        if block.shape != (len(lines), dim):
+            _explain(source, first, lines)
+        matrix[first : first + len(lines)] = block
+        tokens.extend(_decode(source, first + i, pair[0]) for i, pair in enumerate(pairs))
+    if source.rows is not None and len(tokens) < source.rows:
+        raise _cut_short(source, len(tokens))
+    return tokens, matrix[: len(tokens)]
+
+
+def _explain(source: _Source, first: int, lines: Sequence[bytes]) -> NoReturn:
+    """Find the row that is wrong, which costs time, and raise what is wrong with it."""
+    dim = source.dim
+    for row, line in enumerate(lines, start=first):
+        where = f"{source.path}, row {row} (line {row + 1 + (source.rows is not None)})"
+        if source.rows is not None and row >= source.rows:
+            raise InputError(
+                f"{where}: the header promises {source.rows} rows, found more: correct the header"
+            )
+        word, _, rest = line.partition(b" ")
+        fields = rest.split()
+        wrong = next((field for field in fields if not _NUMBER.fullmatch(field)), None)
+        if not word.strip():
+            found = "an empty token"
+        elif len(fields) > dim:
+            found = (
+                f"{len(fields)} fields after {word[:40].decode('utf-8', 'replace')!r}: a token "
+                "must hold no space"
+            )
+        elif wrong is not None:
+            found = f"{wrong[:40].decode('utf-8', 'replace')!r} in place of a number"
+        elif len(fields) < max(dim, 1):
+            found = f"{len(fields)} numbers"
+        elif not line.endswith(b"\n"):
+            found = "no line end after them"
+        else:
+            continue
+        raise InputError(
+            f"{where}: expected a token, a space and {max(dim, 1)} numbers, found {found}"
+            + ("" if line.endswith(b"\n") else _unfinished(source, row))
+        )
+    raise InputError(f"{source.path}, row {first} or after it: a number cannot be read")
+
+
+def _unfinished(source: _Source, row: int) -> str:
+    of = "" if source.rows is None else f" of {source.rows}"
+    return (
+        f". The file ends in row {row}{of}: it is cut short, so obtain it again; or, where it is "
+        "complete, end its last line"
+    )

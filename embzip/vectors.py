@@ -1,0 +1,312 @@
+"""Vectors: float32 rows with a vocabulary; checked, read, written, and cut to fewer rows.
+
+The table of a foreign model keeps its row order and count. `embzip.vector_files` parses the files,
+`embzip.word2vec` trains; .embz files are `embzip.fileformat`'s matter.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.errors import InputError, InputTypeError, MismatchError, SpecError
+from embzip.tokenizers.base import Tokenizer
+from embzip.tokenizers.words import WordTokenizer
+from embzip.vector_files import (
+    Format,
+    Matrix,
+    checked_counts,
+    checked_matrix,
+    mean_row,
+    read_rows,
+    write_rows,
+)
+from embzip.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """A table of vectors and what its rows stand for.
+
+    Attributes
+    ----------
+    vocabulary
+        The token of each row; its special rows, if any, are named by it.
+    matrix
+        float32, (rows, dim). float16, float64 and other byte orders are converted, rounding to
+        the nearest float32; a C-ordered float32 array is used as it is, not copied, and may be
+        mapped from a file.
+    counts
+        How often each row's token stood in the corpus, (rows,); None where that is not known.
+    tokenizer
+        What turns texts into rows; None in foreign tables.
+
+    Raises
+    ------
+    InputTypeError
+        For a matrix that is not of floats, or a vocabulary that is none.
+    InputError
+        For a matrix that is not of 2 dimensions, is empty, or holds NaN or infinity (or a number
+        beyond float32); names the row. For negative counts.
+    MismatchError
+        Where the parts differ in the number of rows.
+
+    Examples
+    --------
+    >>> vectors = Vectors(Vocabulary(["sea", "ship"]), np.eye(2, 3))
+    >>> vectors.matrix.dtype, vectors.rows, vectors.dim
+    (dtype('float32'), 2, 3)
+    """
+
+    vocabulary: Vocabulary
+    matrix: Matrix
+    counts: NDArray[np.int64] | None = None
+    tokenizer: Tokenizer | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.vocabulary, Vocabulary):
+            raise InputTypeError(
+                f"vocabulary must be a Vocabulary, received {type(self.vocabulary).__name__}: "
+                "pass Vocabulary([token, token, ...])"
+            )
+        object.__setattr__(self, "matrix", checked_matrix(self.matrix, self.vocabulary))
+        if self.counts is not None:
+            object.__setattr__(self, "counts", checked_counts(self.counts, self.vocabulary))
+        if self.tokenizer is not None and self.tokenizer.vocabulary != self.vocabulary:
+            raise MismatchError(
+                f"the tokenizer's vocabulary ({len(self.tokenizer.vocabulary)} tokens) is not the "
+                f"table's ({len(self.vocabulary)}): pass the tokenizer the vectors were made with"
+            )
+
+    @property
+    def rows(self) -> int:
+        """The number of rows, special ones included."""
+        return int(self.matrix.shape[0])
+
+    @property
+    def dim(self) -> int:
+        """The number of columns."""
+        return int(self.matrix.shape[1])
+
+    def ordinary_ids(self) -> NDArray[np.int64]:
+        """Return the ids of the rows that are not special, rising."""
+        mask = np.ones(self.rows, bool)
+        mask[list(self.vocabulary.special_ids)] = False
+        return np.flatnonzero(mask)
+
+
+@dataclass(frozen=True, eq=False)
+class Pruned:
+    """What `prune` kept.
+
+    Attributes
+    ----------
+    vectors
+        The smaller table; its surviving rows stand in their old order.
+    rows_before, rows_after
+        Rows, special ones included.
+    coverage
+        The share of the corpus' running tokens that still have a row of their own, 0 to 1; tokens
+        that were unknown before count as not covered. None where the table has no counts.
+    """
+
+    vectors: Vectors
+    rows_before: int
+    rows_after: int
+    coverage: float | None
+
+
+def read_vectors(
+    path: str | Path, *, words: str | Path | None = None, format: Format = "auto"
+) -> Vectors:
+    """Read word2vec text or binary, GloVe, fastText .vec, or .npy.
+
+    Row order and count are kept and nothing is inserted. A .npy file of float32 in C order is
+    mapped, not read: replace such a file by renaming only, never in place, while it is in use.
+
+    Parameters
+    ----------
+    path
+        The file; its kind is told by its content.
+    words
+        The tokens of a .npy file, UTF-8, one a line.
+    format
+        Overrides what the content suggests, where that is not clear.
+
+    Raises
+    ------
+    MissingFileError
+        For a file that is not there, or a directory.
+    InputError
+        For a pickle (which is never loaded), a file that is cut short or too long, a duplicate or
+        empty token or one with a space in it, a number that is not finite; names the row.
+    MismatchError
+        Where a .npy file and its words differ in number.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "glove.txt")
+    >>> _ = path.write_text("sea 0.5 -1\\nship 2 0.25\\n")
+    >>> vectors = read_vectors(path)
+    >>> list(vectors.vocabulary), vectors.matrix.tolist()
+    (['sea', 'ship'], [[0.5, -1.0], [2.0, 0.25]])
+    """
+    tokens, matrix = read_rows(path, words=words, format=format)
+    try:
+        return Vectors(Vocabulary(tokens), matrix)
+    except InputError as error:
+        raise InputError(f"{path}, {error}") from error
+
+
+def write_vectors(vectors: Vectors, path: str | Path, *, binary: bool = False) -> None:
+    """Write the rows that are not special as word2vec text or binary.
+
+    Padding and unknown tokens have no text, and these formats cannot mark a row as special;
+    `with_special_rows` makes such rows again. Text holds 9 digits, which read back exactly.
+
+    Raises
+    ------
+    InputError
+        For a token with ASCII white space in it, or where every row is special.
+    OutputError
+        Where the file cannot be written; what stood there before is untouched.
+    """
+    ids = vectors.ordinary_ids()
+    if not len(ids):
+        raise InputError(f"{path}: every row is special, so there is no vector to write")
+    write_rows(
+        path,
+        [vectors.vocabulary.token(i) for i in ids.tolist()],
+        vectors.matrix if len(ids) == vectors.rows else vectors.matrix[ids],
+        binary=binary,
+    )
+
+
+def with_special_rows(vectors: Vectors) -> Vectors:
+    """Return vectors with a padding row and an unknown row, adding what is missing in front.
+
+    The padding row is zero, the unknown row the mean of the rows that are not special. Vectors
+    that have both are returned as they are.
+
+    Examples
+    --------
+    >>> table = with_special_rows(Vectors(Vocabulary(["sea", "ship"]), np.eye(2)))
+    >>> list(table.vocabulary), table.matrix.tolist()
+    (['<PAD>', '<UNK>', 'sea', 'ship'], [[0.0, 0.0], [0.5, 0.5], [1.0, 0.0], [0.0, 1.0]])
+    """
+    old = vectors.vocabulary
+    names: list[str] = []
+    rows: list[Matrix] = []
+    pad_id, unk_id = old.pad_id, old.unk_id
+    if pad_id is None:
+        names.append("<PAD>")
+        rows.append(np.zeros(vectors.dim, np.float32))
+    if unk_id is None:
+        names.append("<UNK>")
+        rows.append(mean_row(vectors.matrix, vectors.ordinary_ids()))
+    added = len(names)
+    if not added:
+        return vectors
+    vocabulary = Vocabulary(
+        [*names, *old],
+        special_ids=(i + added for i in old.special_ids),
+        pad_id=0 if pad_id is None else pad_id + added,
+        unk_id=added - 1 if unk_id is None else unk_id + added,
+    )
+    counts = vectors.counts
+    if counts is not None:
+        counts = np.concatenate([np.zeros(added, np.int64), counts])
+    return Vectors(
+        vocabulary, np.concatenate([np.stack(rows), vectors.matrix]), counts, vectors.tokenizer
+    )
+
+
+def prune(
+    vectors: Vectors, *, max_vocab: int | None = None, min_count: int | None = None
+) -> Pruned:
+    """Keep the rows of the most frequent tokens, and all special rows.
+
+    Parameters
+    ----------
+    max_vocab
+        How many rows to keep beside the special ones, by falling count; of equal counts the
+        earlier row. Without counts the first rows are kept: word2vec, GloVe and fastText files
+        stand by falling frequency.
+    min_count
+        The least count of a token that is kept. With `max_vocab` too, both must hold.
+
+    Returns
+    -------
+    Pruned
+        Rows keep their order. Texts' dropped tokens become unknown, and their counts those of the
+        unknown row, whose vector stays as it was. A word tokenizer is pruned with its table.
+
+    Raises
+    ------
+    SpecError
+        Where neither bound is given, or one is below 1.
+    InputError
+        For `min_count` without counts, for a BPE table, whose pieces make up one another, or
+        where nothing would be left.
+
+    Examples
+    --------
+    >>> table = Vectors(Vocabulary(["sea", "ship", "sun"]), np.eye(3), np.array([5, 1, 4]))
+    >>> pruned = prune(table, max_vocab=2)
+    >>> list(pruned.vectors.vocabulary), pruned.coverage
+    (['sea', 'sun'], 0.9)
+    """
+    for name, bound in (("max_vocab", max_vocab), ("min_count", min_count)):
+        if bound is not None and (not isinstance(bound, int) or bound < 1):
+            raise SpecError(f"{name} must be a whole number of at least 1, received {bound!r}")
+    if max_vocab is None and min_count is None:
+        raise SpecError("prune needs a bound: pass max_vocab (--max-vocab) or min_count")
+    counts = vectors.counts
+    if min_count is not None and counts is None:
+        raise InputError(
+            "min_count needs the tokens' counts, and this table has none: pass max_vocab "
+            "(--max-vocab), which keeps the first rows, or train the vectors with embzip"
+        )
+    ids = vectors.ordinary_ids()
+    kept = ids
+    if counts is not None:
+        kept = kept[counts[kept] >= (min_count or 0)]
+        kept = kept[np.argsort(-counts[kept], kind="stable")]
+    kept = np.sort(kept[:max_vocab])
+    if not len(kept):
+        raise InputError(f"no token stands {min_count} times in the corpus: lower min_count")
+    survivors = np.union1d(kept, np.asarray(vectors.vocabulary.special_ids, np.int64))
+    coverage = None
+    if counts is not None:
+        unk_id = vectors.vocabulary.unk_id
+        covered = int(counts[kept].sum())
+        total = int(counts[ids].sum()) + (0 if unk_id is None else int(counts[unk_id]))
+        coverage = covered / total if total else 0.0
+        counts = counts.copy()
+        if unk_id is not None:
+            counts[unk_id] = total - covered
+        counts = counts[survivors]
+    smaller = Vectors(
+        vectors.vocabulary.subset(survivors),
+        vectors.matrix[survivors],
+        counts,
+        _pruned_tokenizer(vectors.tokenizer, kept, counts),
+    )
+    return Pruned(smaller, vectors.rows, smaller.rows, coverage)
+
+
+def _pruned_tokenizer(
+    tokenizer: Tokenizer | None, kept: NDArray[np.int64], counts: NDArray[np.int64] | None
+) -> Tokenizer | None:
+    if tokenizer is None:
+        return None
+    if tokenizer.kind != "words":
+        raise InputError(
+            f"a table of {tokenizer.kind} pieces cannot be pruned, because its pieces make up one "
+            "another: build a smaller tokenizer (`embzip build-bpe --vocab N`) and train vectors "
+            "for it (`embzip train-vectors`)"
+        )
+    words = [tokenizer.vocabulary.token(i) for i in kept.tolist()]
+    return WordTokenizer(words, tokenizer.normalization, counts)

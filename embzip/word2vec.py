@@ -1,0 +1,304 @@
+"""Trains word2vec vectors on a corpus, in a tokenizer's ids; the only importer of gensim.
+
+The corpus is tokenized once, as a stream, into a temporary file of ids, which gensim's fast path
+reads in every epoch. Foreign vectors are read by `embzip.vectors`, never by gensim, whose own
+format is a pickle.
+"""
+
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.corpus import Errors, Paths, corpus_name, read_texts
+from embzip.errors import InputError, InputTypeError, MissingPackageError, OutputError, SpecError
+from embzip.tokenizers import load_tokenizer
+from embzip.tokenizers.base import Progress, Tokenizer, check_ids
+from embzip.vector_files import Matrix, mean_row
+from embzip.vectors import Vectors
+from embzip.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+
+_LONGEST_LINE = 10_000  # tokens; gensim leaves out what follows in a longer sentence
+_BATCH = 1 << 20  # characters tokenized at a time
+
+
+def train_vectors(
+    corpus: Paths,
+    tokenizer: Tokenizer | str | Path,
+    *,
+    dim: int = 300,
+    epochs: int = 5,
+    window: int = 5,
+    sg: bool = False,
+    workers: int | None = None,
+    seed: int = 0,
+    deterministic: bool = False,
+    labelled: bool = False,
+    errors: Errors = "strict",
+    progress: Progress | None = None,
+) -> Vectors:
+    """Train word2vec with negative sampling; a row for each id of the tokenizer.
+
+    A text of more than 10,000 tokens is trained in several pieces, whole. Every token counts,
+    however rare: the tokenizer has chosen already.
+
+    Parameters
+    ----------
+    corpus
+        One text file or several, a text a line; `-` is standard input.
+    tokenizer
+        A tokenizer, or the file of one.
+    dim
+        Columns of the table.
+    epochs
+        Passes over the corpus.
+    window
+        Tokens on each side that are a token's context, at most.
+    sg
+        Skip-gram; otherwise continuous bag of words (CBOW), which is faster.
+    workers
+        Threads; all cores that may be used by default.
+    seed
+        From 0 to 2**32 - 1.
+    deterministic
+        Trains in one thread, so that equal input gives equal bytes on one machine. Several
+        threads write to the table without locks: their results differ from run to run.
+    labelled
+        Whether lines are `label<TAB>text`.
+    errors
+        `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
+    progress
+        Called with (epochs done, epochs); first with 0, when the corpus is tokenized.
+
+    Returns
+    -------
+    Vectors
+        With the tokenizer and the counts of its ids in this corpus. The unknown id is trained
+        like a token where it stands in the corpus; otherwise its row is the mean of the trained
+        rows. A token that never stands in this corpus gets the row of the unknown id: nothing
+        else is known about it. The rows of other special ids, such as padding, are zero.
+
+    Raises
+    ------
+    SpecError
+        For an option out of range.
+    InputError
+        For a corpus that cannot be read, or holds no token the tokenizer knows.
+    MissingPackageError
+        Without gensim.
+
+    References
+    ----------
+    Mikolov, Sutskever, Chen, Corrado, Dean: Distributed Representations of Words and Phrases and
+    their Compositionality. NeurIPS 2013.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from embzip.tokenizers.words import build_words
+    >>> path = Path(tempfile.mkdtemp(), "corpus.txt")
+    >>> _ = path.write_text("a cat and a dog\\n" * 50)
+    >>> vectors = train_vectors(path, build_words(path), dim=8, deterministic=True)
+    >>> list(vectors.vocabulary), vectors.matrix.shape, vectors.counts.tolist()
+    (['<PAD>', '<UNK>', 'a', 'and', 'cat', 'dog'], (6, 8), [0, 0, 100, 50, 50, 50])
+    """
+    for name, option in (("dim", dim), ("epochs", epochs), ("window", window)):
+        _check_whole(name, option, 1, 2**31 - 1)
+    _check_whole("seed", seed, 0, 2**32 - 1)
+    if workers is not None:
+        _check_whole("workers", workers, 1, 1024)
+    if deterministic and workers not in (None, 1):
+        raise SpecError(
+            f"deterministic training takes one thread, received workers={workers}: leave one out"
+        )
+    _gensim()
+    chosen: Tokenizer = (
+        load_tokenizer(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
+    )
+    texts = read_texts(corpus, labelled=labelled, errors=errors)
+    if progress is not None:
+        progress(0, epochs)
+    with tempfile.TemporaryDirectory(prefix="embzip-") as folder:
+        tokenized = Path(folder, "ids.txt")
+        try:
+            with tokenized.open("w", encoding="ascii") as file:
+                counts, lines = _write_ids(texts, chosen, file)
+        except OSError as error:
+            if error.errno is None or error.filename is not None:
+                raise
+            raise OutputError(
+                f"{tokenized}: writing the tokenized corpus failed ({error.strerror}): make room, "
+                "or name another folder in the environment variable TMPDIR"
+            ) from error
+        unk_id = chosen.vocabulary.unk_id
+        if counts.sum() == (0 if unk_id is None else counts[unk_id]):
+            raise InputError(
+                f"{corpus_name(corpus)}: expected text with tokens that the tokenizer knows, found "
+                + (f"{counts.sum()} tokens, all unknown" if counts.any() else "no token in it")
+                + ": is it the corpus the tokenizer is for?"
+            )
+        options = {
+            "vector_size": dim, "epochs": epochs, "window": window, "sg": int(sg), "seed": seed,
+            # More threads than lines would leave some without a line of their own.
+            "workers": min(1 if deterministic else workers or _cores(), lines),
+        }  # fmt: skip
+        trained = _train(tokenized, counts, lines, options, progress)
+    matrix = _all_rows(trained, counts, chosen.vocabulary)
+    return Vectors(chosen.vocabulary, matrix, counts, chosen)
+
+
+def to_gensim(vectors: Vectors) -> "KeyedVectors":
+    """Return the rows that are not special as gensim's KeyedVectors, with counts where known.
+
+    Raises
+    ------
+    MissingPackageError
+        Without gensim.
+    InputError
+        Where every row is special.
+
+    Examples
+    --------
+    >>> from embzip.vocabulary import Vocabulary
+    >>> keyed = to_gensim(Vectors(Vocabulary(["sea", "ship"]), np.eye(2)))
+    >>> keyed["ship"].tolist()
+    [0.0, 1.0]
+    """
+    gensim = _gensim()
+    ids = vectors.ordinary_ids()
+    if not len(ids):
+        raise InputError("every row is special, so there is no vector for gensim")
+    keyed = gensim.models.KeyedVectors(vector_size=vectors.dim)
+    tokens = [vectors.vocabulary.token(i) for i in ids.tolist()]
+    keyed.add_vectors(tokens, vectors.matrix[ids])
+    if vectors.counts is not None:
+        for token, count in zip(tokens, vectors.counts[ids].tolist(), strict=True):
+            keyed.set_vecattr(token, "count", count)
+    return keyed
+
+
+def _gensim() -> Any:  # gensim carries no types
+    try:
+        import gensim
+    except ImportError as error:
+        raise MissingPackageError(
+            "word2vec needs gensim, which is not installed: `pip install 'gensim>=4.4'`, or "
+            "`uv sync --extra train` in a checkout"
+        ) from error
+    return gensim
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _check_whole(name: str, value: int, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise SpecError(f"{name} must be a whole number in {least}..{most}, received {value!r}")
+
+
+def _write_ids(
+    texts: Iterator[str], tokenizer: Tokenizer, file: IO[str]
+) -> tuple[NDArray[np.int64], int]:
+    """Write lines of ids; return how often each id stands there, and the number of lines."""
+    rows = len(tokenizer.vocabulary)
+    names = [str(index) for index in range(rows)]
+    counts = np.zeros(rows, np.int64)
+    lines = 0
+    while batch := _batch(texts):
+        encoded = tokenizer.encode(batch)
+        for ids in encoded:
+            if not isinstance(ids, list):
+                raise InputTypeError(
+                    "a tokenizer's encode must give a list of int for each text, received "
+                    f"{type(ids).__name__}"
+                )
+        together = list(chain.from_iterable(encoded))
+        if not together:
+            continue
+        found = np.asarray(together)
+        if found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= rows:
+            check_ids(together, rows)  # which names the place
+        counts += np.bincount(found, minlength=rows)
+        for ids in encoded:
+            for start in range(0, len(ids), _LONGEST_LINE):
+                piece = ids[start : start + _LONGEST_LINE]
+                file.write(" ".join([names[index] for index in piece]) + "\n")
+                lines += 1
+    return counts, lines
+
+
+def _batch(texts: Iterator[str]) -> list[str]:
+    batch: list[str] = []
+    characters = 0
+    for text in islice(texts, 10_000):
+        batch.append(text)
+        characters += len(text)
+        if characters >= _BATCH:
+            break
+    return batch
+
+
+def _hash_token(token: str) -> int:
+    """Hash alike in every process, which the built-in hash does not."""
+    return zlib.crc32(token.encode())
+
+
+def _train(
+    tokenized: Path,
+    counts: NDArray[np.int64],
+    lines: int,
+    options: dict[str, int],
+    progress: Progress | None,
+) -> Any:  # gensim's KeyedVectors, its keys the ids as text
+    from gensim.models import Word2Vec
+    from gensim.models.callbacks import CallbackAny2Vec
+
+    epochs = options["epochs"]
+
+    class Reporter(CallbackAny2Vec):  # type: ignore[misc]  # untyped base
+        done = 0
+
+        def on_epoch_end(self, model: object) -> None:
+            self.done += 1
+            if progress is not None:
+                progress(self.done, epochs)
+
+    model = Word2Vec(min_count=1, hashfxn=_hash_token, **options)
+    # By falling count, equal counts by id: the order decides the start values.
+    order = np.argsort(-counts, kind="stable")
+    frequencies = {str(index): int(counts[index]) for index in order.tolist() if counts[index]}
+    model.build_vocab_from_freq(frequencies, corpus_count=lines)
+    model.train(
+        corpus_file=str(tokenized),
+        total_examples=lines,
+        total_words=int(counts.sum()),
+        epochs=epochs,
+        callbacks=[Reporter()],
+    )
+    return model.wv
+
+
+def _all_rows(trained: Any, counts: NDArray[np.int64], vocabulary: Vocabulary) -> Matrix:
+    """Return the rows in id order, those of ids that were not trained included."""
+    seen = np.flatnonzero(counts)
+    matrix = np.zeros((len(vocabulary), trained.vector_size), np.float32)
+    matrix[seen] = trained.vectors[[trained.key_to_index[str(index)] for index in seen.tolist()]]
+    unk_id = vocabulary.unk_id
+    trained_unk = unk_id is not None and counts[unk_id] > 0
+    unknown = matrix[unk_id] if trained_unk else mean_row(matrix, seen)
+    unseen = counts == 0
+    unseen[[index for index in vocabulary.special_ids if index != unk_id]] = False
+    matrix[unseen] = unknown
+    return matrix
