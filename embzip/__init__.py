@@ -1,1 +1,44 @@
-"""embzip."""
+"""embzip makes the embedding table of a text classifier small, and proves what it cost.
+
+Training and rewriting Keras models live in `embzip.tf`, which alone imports TensorFlow.
+"""
+
+from embzip.classifier import Classifier, CnnConfig, Prediction
+from embzip.codecs import parse_codec
+from embzip.corpus import Example, read_examples
+from embzip.embedding import CompressedEmbedding, compress
+from embzip.errors import EmbzipError
+from embzip.evaluation import evaluate
+from embzip.fileformat import inspect, load, save
+from embzip.rebuilding import rebuild
+from embzip.tokenizers import build_bpe, build_words, load_tokenizer
+from embzip.vectors import Vectors, prune, read_vectors, write_vectors
+from embzip.vocabulary import Vocabulary
+from embzip.word2vec import to_gensim, train_vectors
+
+__all__ = [
+    "Classifier",
+    "CnnConfig",
+    "CompressedEmbedding",
+    "EmbzipError",
+    "Example",
+    "Prediction",
+    "Vectors",
+    "Vocabulary",
+    "build_bpe",
+    "build_words",
+    "compress",
+    "evaluate",
+    "inspect",
+    "load",
+    "load_tokenizer",
+    "parse_codec",
+    "prune",
+    "read_examples",
+    "read_vectors",
+    "rebuild",
+    "save",
+    "to_gensim",
+    "train_vectors",
+    "write_vectors",
+]

@@ -143,7 +143,7 @@ def read_tensor(
     file.seek(header.offsets[name])
     array = np.empty(spec.shape, dtype)
     if spec.nbytes:
-        view = memoryview(array).cast("B")
+        view = _bytes_of(array)
         read = 0
         while read < spec.nbytes:
             count = file.readinto(view[read:])  # type: ignore[attr-defined]  # open() returns one
@@ -164,7 +164,7 @@ def _plain(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:
-    return memoryview(array.reshape(-1)).cast("B") if array.nbytes else memoryview(b"")
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _json(record: Mapping[str, Any]) -> str:

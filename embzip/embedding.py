@@ -186,7 +186,8 @@ class CompressedEmbedding:
         arrays = {f"codes.{name}": array for name, array in self.codes.items()}
         arrays |= {f"params.{name}": array for name, array in self.params.items()}
         for name, array in arrays.items():
-            if name in self.digests and digest(memoryview(array).cast("B")) != self.digests[name]:
+            content = array.reshape(-1).view(np.uint8).data
+            if name in self.digests and digest(content) != self.digests[name]:
                 raise FileFormatError(f"tensor {name!r} does not match its digest")
 
     def take_rows(self, ids: NDArray[np.int64], tokenizer: Tokenizer) -> "CompressedEmbedding":

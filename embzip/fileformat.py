@@ -14,7 +14,7 @@ safetensors library.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -43,7 +43,7 @@ class Artefact(Protocol):
     def embedding(self) -> CompressedEmbedding:
         """The embedding the heads read."""
 
-    def head_tensors(self) -> list[Arrays]:
+    def head_tensors(self) -> Sequence[Arrays]:
         """Return the tensors of each head, under the head's own names."""
 
 
@@ -80,8 +80,9 @@ def save(
     >>> embzip.load(path).shape
     (3, 2)
     """
+    heads: Sequence[Arrays]
     if isinstance(artefact, CompressedEmbedding):
-        embedding, heads = artefact, []
+        embedding, heads = artefact, ()
     elif hasattr(artefact, "head_tensors"):
         embedding, heads = artefact.embedding, artefact.head_tensors()
     else:

@@ -158,10 +158,10 @@ def _matched(old: CompressedEmbedding, new: CompressedEmbedding) -> CompressedEm
     tokens = {token: i for i, token in enumerate(new.vocabulary) if i not in special}
     foreign = [token for token in tokens if token not in old.vocabulary]
     if foreign or tokenizer.kind != "words":
+        unknown = f" ({len(foreign)} tokens such as {foreign[0]!r} are unknown)" if foreign else ""
         raise MismatchError(
-            f"the table is not of the classifier's {tokenizer.kind} vocabulary"
-            + (f" ({len(foreign)} tokens such as {foreign[0]!r} are unknown to it)" if foreign else "")
-            + ": train a classifier on the new table (`embzip train`)"
+            f"the table is not of the classifier's {tokenizer.kind} vocabulary{unknown}: "
+            "train a classifier on the new table (`embzip train`)"
         )
     if new.pad_id is None or new.unk_id is None:
         raise MismatchError(

@@ -72,12 +72,6 @@ def parse_codec(spec: str) -> Codec:
         return spec
     stages = parse_stages(spec)
     made = [stage_class(stage.name).from_stage(stage) for stage in stages]
-    last = made[-1]
-    if not isinstance(last, Quantizer):
-        raise SpecError(
-            f"{spec!r} ends with the transform {last.name!r}: a codec ends with a quantizer, "
-            f"for example '{spec}|int8'"
-        )
     transforms: list[Transform] = []
     for stage in made[:-1]:
         if not isinstance(stage, Transform):
@@ -86,4 +80,10 @@ def parse_codec(spec: str) -> Codec:
                 "nothing can follow codes"
             )
         transforms.append(stage)
+    last = made[-1]
+    if not isinstance(last, Quantizer):
+        raise SpecError(
+            f"{spec!r} ends with the transform {last.name!r}: a codec ends with a quantizer, "
+            f"for example '{spec}|int8'"
+        )
     return Codec(tuple(transforms), last)

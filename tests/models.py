@@ -1,0 +1,29 @@
+"""Small real models for tests; not a test itself."""
+
+import numpy as np
+
+from embzip.classifier import Classifier, CnnConfig, head_shapes
+from embzip.embedding import compress
+from embzip.tokenizers import WordTokenizer
+from embzip.tokenizers.base import Normalization
+from embzip.vectors import Vectors
+
+WORDS = ["able", "ably", "about", "café", "lion", "people", "say", "tiger", "zoo"]
+
+
+def tiny_classifier(
+    spec: str = "float32", *, dim: int = 6, max_length: int = 8, seed: int = 0
+) -> Classifier:
+    """Return a classifier with random weights over a table of eleven rows."""
+    rng = np.random.default_rng(seed)
+    tokenizer = WordTokenizer(WORDS, Normalization())
+    matrix = rng.normal(size=(len(tokenizer.vocabulary), dim)).astype(np.float32)
+    matrix[0] = 0
+    counts = np.arange(len(matrix))
+    embedding = compress(Vectors(tokenizer.vocabulary, matrix, counts, tokenizer), spec)
+    config = CnnConfig(columns=dim, max_length=max_length, filters=5, windows=(1, 2, 3))
+    arrays = {
+        name: rng.normal(size=shape).astype(np.float32)
+        for name, shape in head_shapes(config, 2).items()
+    }
+    return Classifier(embedding, ("animals", "people"), config, arrays)

@@ -1,0 +1,59 @@
+"""svd against NumPy's own decomposition, and against what the metric promises."""
+
+import numpy as np
+import pytest
+
+from embzip.codecs.base import affine, params_of
+from embzip.embedding import compress
+
+
+@pytest.fixture
+def table() -> np.ndarray:
+    rng = np.random.default_rng(1)
+    return (rng.normal(size=(60, 8)) @ rng.normal(size=(8, 8))).astype(np.float32)
+
+
+@pytest.mark.parametrize("rank", [1, 3, 8])
+def test_it_is_the_best_approximation_of_that_rank(table: np.ndarray, rank: int) -> None:
+    left, values, right = np.linalg.svd(table.astype(np.float64), full_matrices=False)
+    best = (left[:, :rank] * values[:rank]) @ right[:rank]
+    np.testing.assert_allclose(compress(table, f"svd:{rank}|float32").decode(), best, atol=1e-4)
+
+
+def test_energy_keeps_the_fewest_directions_that_hold_the_share(table: np.ndarray) -> None:
+    values = np.linalg.svd(table.astype(np.float64), compute_uv=False) ** 2
+    rank = int(np.searchsorted(np.cumsum(values) / values.sum(), 0.95)) + 1
+    assert compress(table, "svd:energy=0.95|int8").codec.spec == f"svd:{rank}|int8"
+    assert compress(table, "svd:energy=1.0|int8").codec.spec == "svd:8|int8"
+
+
+def test_weights_count_rows_as_often_as_they_say(table: np.ndarray) -> None:
+    weights = np.arange(60) % 4
+    repeated = np.repeat(table, weights, axis=0)
+    weighted = compress(table, "svd:3|float32", weights=weights).params["0.components"]
+    expected = compress(repeated, "svd:3|float32").params["0.components"]
+    np.testing.assert_allclose(weighted, expected, atol=1e-4)
+
+
+def test_the_metric_minimizes_the_error_the_next_layer_sees(table: np.ndarray) -> None:
+    kernel = np.random.default_rng(2).normal(size=(8, 2)).astype(np.float32)
+    metric = (kernel @ kernel.T + 1e-4 * np.eye(8)).astype(np.float32)
+    plain = compress(table, "svd:2|float32").decode()
+    guided = compress(table, "svd:2|float32", metric=metric).decode()
+    seen = lambda decoded: np.square((table - decoded) @ kernel).sum()  # noqa: E731
+    # Two directions are all the kernel reads, so nearly nothing it reads is lost.
+    assert seen(guided) < 1e-3 * seen(plain)
+
+
+def test_decoding_is_affine(table: np.ndarray) -> None:
+    small = compress(table, "center|svd:3|float32")
+    for index, columns in ((0, 8), (1, 3)):
+        transform = small.codec.transforms[index]
+        params = params_of(small.params, index)
+        matrix, offset = affine(transform, params, columns)
+        block = np.random.default_rng(3).normal(size=(5, columns)).astype(np.float32)
+        from embzip.codecs.base import numpy_ops
+
+        np.testing.assert_allclose(
+            transform.decode(block, params, numpy_ops), block @ matrix + offset, atol=1e-5
+        )
