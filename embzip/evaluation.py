@@ -1,0 +1,300 @@
+"""What a model gets right on a test set, and whether two models differ on it. Numbers only.
+
+Takes predictions from a `Classifier`; trains nothing, chooses nothing and formats nothing. Any
+choice between models belongs on a development set: call this once, at the end.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.classifier import Classifier
+from embzip.corpus import Example, read_examples
+from embzip.errors import InputError, InputTypeError, MismatchError, SpecError
+
+# A difference of float32 probabilities below this is noise; it keeps the logarithm finite.
+_TINY = float(np.finfo(np.float32).tiny)
+_BLOCK = 1 << 14
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One model on one test set of `rows` rows; fractions, not percent.
+
+    `accuracy` is the share of rows whose predicted label is the expected one; `unknown_rate` the
+    share of the test's tokens, uncut, that are UNK (None for a table without UNK);
+    `unseen_labels` are those the model was never trained on, whose `unseen_rows` rows count as
+    errors. Compared with another model, else None: `difference` is the accuracy of the model
+    minus that of the other, `difference_ci95` its 95 % interval (low, high), `mcnemar_p` what
+    the function of that name returns, and, where both know the same labels, `agreement` the share
+    of rows given the same label and `kl` the mean divergence KL(other || model) in nats.
+    """
+
+    accuracy: float
+    macro_f1: float
+    rows: int
+    unknown_rate: float | None
+    difference: float | None = None
+    difference_ci95: tuple[float, float] | None = None
+    mcnemar_p: float | None = None
+    agreement: float | None = None
+    kl: float | None = None
+    unseen_labels: tuple[str, ...] = ()
+    unseen_rows: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain lists and numbers, ready for `json.dumps`."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
+
+
+def evaluate(
+    model: Classifier | str | Path,
+    test: Sequence[Example] | str | Path,
+    *,
+    against: Classifier | str | Path | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Evaluation:
+    """Measure a classifier on a test set, and against another on the same rows.
+
+    Parameters
+    ----------
+    model, against
+        Classifiers, or paths of .embz files that hold one.
+    test
+        Examples, or the path of a file with `label<TAB>text` lines.
+    resamples, seed
+        Of the bootstrap.
+
+    Raises
+    ------
+    InputError
+        For a test set without rows.
+    InputTypeError
+        For something in the test set that is no `Example`.
+    """
+    examples = _examples(test)
+    texts = [example.text for example in examples]
+    expected = np.array([example.label for example in examples], dtype=object)
+    classifier = _classifier(model)
+    probabilities = classifier.probabilities(texts)
+    predicted = _labels_of(classifier, probabilities)
+    correct = predicted == expected
+    known = set(classifier.labels)
+    unseen = [label for label in expected if label not in known]
+    comparison: dict[str, Any] = {}
+    if against is not None:
+        other = _classifier(against)
+        other_probabilities = other.probabilities(texts)
+        other_predicted = _labels_of(other, other_probabilities)
+        other_correct = other_predicted == expected
+        comparison = {
+            "difference": float(correct.mean() - other_correct.mean()),
+            "difference_ci95": bootstrap_ci95(
+                correct, other_correct, resamples=resamples, seed=seed
+            ),
+            "mcnemar_p": mcnemar_p(correct, other_correct),
+        }
+        if known == set(other.labels):
+            columns = [classifier.labels.index(label) for label in other.labels]
+            comparison["agreement"] = float((predicted == other_predicted).mean())
+            comparison["kl"] = mean_kl(other_probabilities, probabilities[:, columns])
+    return Evaluation(
+        accuracy=float(correct.mean()),
+        macro_f1=macro_f1(list(expected), list(predicted)),
+        rows=len(examples),
+        unknown_rate=_unknown_rate(classifier, texts),
+        unseen_labels=tuple(sorted(set(unseen))),
+        unseen_rows=len(unseen),
+        **comparison,
+    )
+
+
+def macro_f1(expected: Sequence[str], predicted: Sequence[str]) -> float:
+    """Return the unweighted mean of F1 = 2 TP / (2 TP + FP + FN) over labels.
+
+    The labels are those that occur in the test set or among the predictions, so that a label
+    the model never learned counts with F1 = 0 and is not passed over.
+
+    >>> round(macro_f1(["a", "a", "b"], ["a", "b", "b"]), 4)
+    0.6667
+    """
+    codes = {label: code for code, label in enumerate({*expected, *predicted})}
+    truth = np.array([codes[label] for label in expected])
+    guess = np.array([codes[label] for label in predicted])
+    size = len(codes)
+    true_positives = np.bincount(truth[truth == guess], minlength=size)
+    # 2 TP + FP + FN is how often a label is expected plus how often it is predicted.
+    occurrences = np.bincount(truth, minlength=size) + np.bincount(guess, minlength=size)
+    return float(np.mean(2.0 * true_positives / occurrences))
+
+
+def mcnemar_p(correct: NDArray[np.bool_], other_correct: NDArray[np.bool_]) -> float:
+    """Return the exact two-sided p of McNemar's test on paired rows.
+
+    Of the rows that exactly one of two models gets right, each model would win half if they were
+    equally good; p is the binomial probability of a split at least this uneven. Without such
+    rows it is 1.
+
+    References
+    ----------
+    Quinn McNemar, Note on the sampling error of the difference between correlated proportions
+    or percentages, Psychometrika 12, 1947.
+
+    >>> import numpy as np
+    >>> mcnemar_p(np.array([True] * 5), np.array([False] * 5))  # 2 * (1/2) ** 5
+    0.0625
+    """
+    # Importing scipy.stats takes longer than everything else `import embzip` may take.
+    from scipy.stats import binomtest
+
+    wins = int(np.sum(correct & ~other_correct))
+    losses = int(np.sum(~correct & other_correct))
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+
+
+def bootstrap_ci95(
+    correct: NDArray[np.bool_],
+    other_correct: NDArray[np.bool_],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the accuracy difference over resampled test rows.
+
+    A row's outcome is -1 (only the other model is right), 0 or +1. Drawing n rows with
+    replacement is a multinomial draw of three counts, so that is what is drawn: the same
+    distribution, in memory that does not grow with the test set.
+
+    References
+    ----------
+    Bradley Efron, Bootstrap methods: another look at the jackknife, Annals of Statistics 7, 1979.
+
+    Raises
+    ------
+    SpecError
+        For less than one resample.
+    """
+    if resamples < 1:
+        raise SpecError(f"resamples must be at least 1, received {resamples}")
+    rows = len(correct)
+    wins = int(np.sum(correct & ~other_correct))
+    losses = int(np.sum(~correct & other_correct))
+    drawn = np.random.default_rng(seed).multinomial(
+        rows, [wins / rows, losses / rows, (rows - wins - losses) / rows], size=resamples
+    )
+    low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / rows, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def mean_kl(reference: NDArray[np.floating[Any]], model: NDArray[np.floating[Any]]) -> float:
+    """Return the mean over rows of KL(reference || model) in nats; shapes (rows, classes).
+
+    A probability the model rounds to 0 counts as the smallest normal float32, so the result is
+    finite.
+    """
+    p = reference.astype(np.float64)
+    ratio = np.log(np.maximum(p, _TINY)) - np.log(np.maximum(model, _TINY, dtype=np.float64))
+    return float(np.sum(p * ratio, axis=1).mean())
+
+
+class Rows(Protocol):
+    """What `reconstruction` reads: a matrix, or an embedding whose rows are decoded on look-up."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, ids: NDArray[np.int64], /) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """How near one table is to another, over all rows.
+
+    `snr_db` is 10 log10 of the original's energy over the error's, infinite where they are equal;
+    `mean_cosine` averages the rows' cosines, where two zero rows count as 1 and one as 0.
+    """
+
+    snr_db: float
+    mean_cosine: float
+
+
+def reconstruction(before: Rows, after: Rows) -> Reconstruction:
+    """Compare two tables of shape (rows, dim) row by row, in blocks; neither is decoded whole.
+
+    Raises
+    ------
+    MismatchError
+        Where the shapes differ, or there are no rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> near = reconstruction(np.float32([[3, 4]]), np.float32([[3, 3.5]]))
+    >>> near.snr_db, round(near.mean_cosine, 4)
+    (20.0, 0.9971)
+    """
+    rows = len(before)
+    if rows != len(after) or rows == 0:
+        raise MismatchError(
+            "two tables need the same number of rows, at least one, to be compared; received "
+            f"{rows} and {len(after)}"
+        )
+    energy = error = cosines = 0.0
+    for start in range(0, rows, _BLOCK):
+        ids = np.arange(start, min(start + _BLOCK, rows))
+        a, b = before[ids].astype(np.float64), after[ids].astype(np.float64)
+        if a.shape != b.shape:
+            raise MismatchError(
+                "two tables need the same number of columns to be compared; received "
+                f"{a.shape[1]} and {b.shape[1]}"
+            )
+        energy += float(np.sum(a * a))
+        error += float(np.sum((a - b) ** 2))
+        norms = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
+        product = norms[0] * norms[1]
+        cosine = np.sum(a * b, axis=1) / np.where(product > 0, product, 1.0)
+        cosines += float(np.sum(np.where(norms[0] + norms[1] == 0, 1.0, cosine)))
+    if error == 0.0:
+        snr = float("inf")
+    else:
+        snr = float(10.0 * np.log10(energy / error)) if energy else float("-inf")
+    return Reconstruction(snr_db=snr, mean_cosine=cosines / rows)
+
+
+def _examples(test: Sequence[Example] | str | Path) -> list[Example]:
+    if isinstance(test, str | Path):
+        return read_examples(test)
+    examples = list(test)
+    if not examples:
+        raise InputError("a test set needs at least one example, received none")
+    for index, example in enumerate(examples):
+        if not isinstance(example, Example):
+            raise InputTypeError(
+                f"test row {index}: expected an Example, received {type(example).__name__}: "
+                "read_examples(path) makes them"
+            )
+    return examples
+
+
+def _classifier(model: Classifier | str | Path) -> Classifier:
+    return Classifier.load(model) if isinstance(model, str | Path) else model
+
+
+def _labels_of(classifier: Classifier, probabilities: NDArray[np.float32]) -> NDArray[np.object_]:
+    labels: NDArray[np.object_] = np.array(classifier.labels, dtype=object)
+    return labels.take(probabilities.argmax(axis=1))
+
+
+def _unknown_rate(classifier: Classifier, texts: Sequence[str]) -> float | None:
+    unk_id = classifier.embedding.unk_id
+    if unk_id is None:
+        return None
+    encoded = classifier.embedding.encode(texts)
+    tokens = sum(map(len, encoded))
+    return sum(ids.count(unk_id) for ids in encoded) / tokens if tokens else 0.0

@@ -1,0 +1,19 @@
+"""Records -> terminal table, JSON, Markdown, one self-contained HTML page.
+
+A record is the dictionary that stands in report.json; `record.py` says what is in it. Nothing
+here trains or chooses.
+"""
+
+from embzip.report.html import to_html
+from embzip.report.markdown import to_markdown
+from embzip.report.record import compare, read_record, write_report
+from embzip.report.terminal import render_terminal
+
+__all__ = [
+    "compare",
+    "read_record",
+    "render_terminal",
+    "to_html",
+    "to_markdown",
+    "write_report",
+]

@@ -1,0 +1,120 @@
+"""What a record is: the keys of report.json, and a check of them. Nothing is formatted here.
+
+    baseline        the name of the candidate that the others are compared with
+    candidates      a list, baseline first; of each
+        name, tokenizer, codec, rows, dim
+        bytes               vocabulary, embedding, classifier, header, total: whole artefact
+        compression_ratio   the baseline's total / this total
+        accuracy, macro_f1, unknown_rate        fractions, on test
+        difference, difference_ci95, mcnemar_p  against the baseline; null for the baseline
+        epoch_seconds       a training epoch
+        load_seconds, rss_mb, latency_ms        p50 and p99 of one text, in a fresh process
+      and where they are known
+        dev_accuracy, agreement, kl, snr_db, mean_cosine, seconds
+        chosen              true for the one candidate that was chosen on dev
+        tune, notes
+    controls        candidates that are measured but not offered, of the same keys
+    corpus, environment     facts by name
+    seed, notes
+
+Any value but a name may be null or missing: it was not measured. Other keys are kept and ignored.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from embzip.errors import InputError
+
+Record = dict[str, Any]
+
+_NUMBERS = (
+    "rows",
+    "dim",
+    "compression_ratio",
+    "accuracy",
+    "macro_f1",
+    "unknown_rate",
+    "difference",
+    "mcnemar_p",
+    "epoch_seconds",
+    "load_seconds",
+    "rss_mb",
+    "dev_accuracy",
+    "agreement",
+    "kl",
+    "snr_db",
+    "mean_cosine",
+    "seconds",
+)
+
+
+def check_record(record: Any, where: str = "record") -> Record:
+    """Return `record`, or raise `InputError` naming the candidate and the key that is wrong."""
+    if not isinstance(record, dict) or not isinstance(record.get("candidates"), list):
+        raise InputError(f"{where}: expected a report with a list of candidates")
+    names = [_check(candidate, f"{where}, candidate") for candidate in record["candidates"]]
+    if len(set(names)) != len(names):
+        raise InputError(f"{where}: names of candidates must be distinct, received {names}")
+    if record.get("baseline") not in names:
+        raise InputError(
+            f"{where}: baseline must be the name of a candidate, one of {names}, "
+            f"received {record.get('baseline')!r}"
+        )
+    for control in record.get("controls") or ():
+        _check(control, f"{where}, control")
+    return record
+
+
+def json_ready(value: Any) -> Any:
+    """Return a record with plain numbers and lists; what is not finite becomes null.
+
+    >>> json_ready({"snr_db": float("inf"), "difference_ci95": (-1.0, 1.0)})
+    {'snr_db': None, 'difference_ci95': [-1.0, 1.0]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(item) for item in value]
+    if isinstance(value, np.generic):
+        return json_ready(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def _check(candidate: Any, where: str) -> str:
+    if not isinstance(candidate, dict) or not isinstance(candidate.get("name"), str):
+        raise InputError(f"{where}: expected an object with a name, received {candidate!r:.80}")
+    name: str = candidate["name"]
+    where = f"{where} {name!r}"
+    for key in _NUMBERS:
+        _check_number(candidate.get(key), where, key)
+    for key in ("bytes", "latency_ms"):
+        parts = candidate.get(key)
+        if parts is not None and not isinstance(parts, dict):
+            raise InputError(f"{where}: {key} must be an object or null, received {parts!r:.80}")
+        for part, value in (parts or {}).items():
+            _check_number(value, where, f"{key}.{part}")
+    interval = candidate.get("difference_ci95")
+    if interval is not None:
+        if not isinstance(interval, list | tuple) or len(interval) != 2:
+            raise InputError(
+                f"{where}: difference_ci95 must be [low, high] or null, received {interval!r:.80}"
+            )
+        for value in interval:
+            _check_number(value, where, "difference_ci95", null=False)
+    return name
+
+
+def _check_number(value: Any, where: str, key: str, *, null: bool = True) -> None:
+    if value is None and null:
+        return
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float | np.number)
+        or not np.isfinite(value)
+    ):
+        raise InputError(f"{where}: {key} must be a finite number or null, received {value!r:.80}")

@@ -1,0 +1,133 @@
+"""Which columns stand in which table of a report; the same in terminal, Markdown and HTML."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from embzip.report.view import DASH, PARTS, Line, View
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: a key of `Line.cells`, its heading, and a short one where space is dear.
+
+    A column without values is left out, unless it is one that every report has.
+    """
+
+    key: str
+    heading: str
+    short: str
+    numeric: bool = True
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, columns, and a row of cells for each candidate or control."""
+
+    title: str
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+
+
+_SIZE_AND_ACCURACY = (
+    Column("size", "size", "size", always=True),
+    Column("ratio", "smaller", "smaller", always=True),
+    Column("accuracy", "accuracy", "acc", always=True),
+    Column("difference", "difference", "diff", always=True),
+    Column("interval", "95 % interval", "95 % interval", always=True),
+    Column("p", "McNemar p", "p"),
+    Column("macro_f1", "macro-F1", "F1"),
+    Column("dev", "on dev", "dev"),
+    Column("verdict", "on this test set", "verdict", numeric=False),
+)
+_MODELS = (
+    Column("tokenizer", "tokenizer", "tokenizer", numeric=False),
+    Column("codec", "codec", "codec", numeric=False),
+    Column("rows", "rows", "rows"),
+    Column("dim", "dim", "dim"),
+    Column("unknown", "unknown rate", "unk"),
+    Column("agreement", "agreement", "agree"),
+    Column("snr", "table SNR", "SNR"),
+    Column("cosine", "mean cosine", "cosine"),
+)
+_SPEED = (
+    Column("epoch", "training epoch", "epoch"),
+    Column("epoch_ratio", "shorter", "shorter"),
+    Column("load", "load", "load"),
+    Column("memory", "memory", "memory"),
+    Column("p50", "latency p50", "p50"),
+    Column("p99", "latency p99", "p99"),
+)
+_BYTES = (
+    *(Column(part, part, part) for part in PARTS),
+    Column("size", "total", "total"),
+)
+_CONTROLS = (
+    Column("accuracy", "accuracy", "acc", always=True),
+    Column("difference", "difference", "diff"),
+    Column("interval", "95 % interval", "95 % interval"),
+    Column("dev", "on dev", "dev"),
+    Column("epoch", "training epoch", "epoch"),
+    Column("epoch_ratio", "shorter", "shorter"),
+)
+
+
+def make_tables(view: View) -> list[Table]:
+    """Return the tables of a record that have something to show."""
+    wanted = (
+        ("Size and accuracy", _SIZE_AND_ACCURACY, view.lines),
+        ("Tokenizer and table", _MODELS, view.lines),
+        ("Training and serving", _SPEED, view.lines),
+        ("Where the bytes are", _BYTES, view.lines),
+        ("Controls", _CONTROLS, view.controls),
+    )
+    tables = []
+    for title, columns, lines in wanted:
+        shown = tuple(
+            column
+            for column in columns
+            if column.always or any(line.cells[column.key] != DASH for line in lines)
+        )
+        if shown and lines:
+            tables.append(Table(title, shown, tuple(lines)))
+    return tables
+
+
+def legend(tables: Sequence[Table]) -> list[tuple[str, str]]:
+    """Return what the columns shown mean, as (term, meaning)."""
+    shown = {column.key for table in tables for column in table.columns}
+    return [(term, meaning) for key, term, meaning in _LEGEND if key in shown]
+
+
+_LEGEND = (
+    (
+        "size",
+        "size",
+        "the whole artefact: vocabulary and tokenizer, embedding, classifier, header. "
+        "1 MB is 1,000,000 bytes.",
+    ),
+    ("ratio", "smaller", "the baseline's size divided by the candidate's."),
+    ("accuracy", "accuracy", "share of test rows labelled correctly, a fraction of 1."),
+    ("difference", "difference", "candidate minus baseline on the same test rows."),
+    (
+        "interval",
+        "95 % interval",
+        "of the difference, by paired bootstrap over test rows. Where it holds zero, this test "
+        "set shows no difference; one up to its ends may still be there.",
+    ),
+    (
+        "p",
+        "McNemar p",
+        "exact test on the rows that only one of the two models gets right; a small p says that "
+        "the difference is not chance.",
+    ),
+    ("macro_f1", "macro-F1", "mean F1 over labels, rare ones counting like frequent ones."),
+    ("dev", "on dev", "accuracy on the development set, on which choices were made."),
+    ("unknown", "unknown rate", "share of the test's tokens that the tokenizer does not know."),
+    ("agreement", "agreement", "share of test rows given the same label as by the baseline."),
+    ("snr", "table SNR", "energy of the original table over that of the error, in decibels."),
+    ("epoch", "training epoch", "seconds of one pass over the training data."),
+    ("load", "load", "seconds to load the model in a fresh process, after imports."),
+    ("memory", "memory", "resident memory of that process after load and first prediction."),
+    ("p50", "latency", "of one text at a time in that process: median and 99th percentile."),
+)

@@ -1,0 +1,294 @@
+"""A record as a person reads it: formatted numbers, a verdict and a sentence for each candidate.
+
+The terminal table, the Markdown and the HTML page all show what stands here; how it looks is
+their business. Missing values are a dash.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from embzip.report.shape import check_record
+
+DASH = "–"
+PARTS = ("vocabulary", "embedding", "classifier", "header")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One candidate; text fields are ready to show, `numbers` are for drawing.
+
+    Attributes
+    ----------
+    name
+        Distinct in a record.
+    cells
+        Column key -> text, for every column of `embzip.report.tables`.
+    verdict
+        What the test set says of the candidate against the baseline, in a few words.
+    tone
+        `baseline`, `better`, `worse`, `even` or `unknown`.
+    sentence
+        The comparison in plain words, without the name; empty for the baseline.
+    """
+
+    name: str
+    cells: Mapping[str, str]
+    verdict: str
+    tone: str
+    sentence: str
+    notes: tuple[str, ...]
+    is_baseline: bool
+    chosen: bool
+    megabytes: float | None
+    accuracy: float | None
+    interval: tuple[float, float] | None
+    parts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class View:
+    """A whole record, formatted; `notes` are those of the record, then those of its candidates."""
+
+    baseline: str
+    lines: tuple[Line, ...]
+    controls: tuple[Line, ...]
+    notes: tuple[str, ...]
+    corpus: tuple[tuple[str, str], ...]
+    environment: tuple[tuple[str, str], ...]
+
+    @property
+    def chosen(self) -> Line | None:
+        """The candidate chosen on dev; with one candidate beside the baseline, that one."""
+        others = [line for line in self.lines if not line.is_baseline]
+        marked = [line for line in self.lines if line.chosen]
+        if len(marked) == 1:
+            return marked[0]
+        return others[0] if len(others) == 1 else None
+
+
+def make_view(record: Mapping[str, Any]) -> View:
+    """Format a record, whose keys `embzip.report.shape` lists and checks."""
+    check_record(record)
+    candidates = record["candidates"]
+    baseline = next(c for c in candidates if c["name"] == record["baseline"])
+    lines = tuple(_line(candidate, baseline) for candidate in candidates)
+    controls = tuple(_line(control, baseline) for control in record.get("controls") or ())
+    own = (f"{line.name}: {note}" for line in lines + controls for note in line.notes)
+    return View(
+        baseline=plain(record["baseline"]),
+        lines=lines,
+        controls=controls,
+        notes=(*_notes(record), *own),
+        corpus=_facts(record.get("corpus")),
+        environment=(*_facts(record.get("environment")), ("seed", _text(record.get("seed")))),
+    )
+
+
+def plain(text: Any) -> str:
+    """Return text with what no terminal or page should receive replaced: controls, surrogates.
+
+    >>> plain("red\\x1b[31m")
+    'red\\ufffd[31m'
+    """
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
+
+
+def megabytes(size: float | None) -> str:
+    """Return bytes as MB (10^6) with about three digits.
+
+    >>> megabytes(41_234_567), megabytes(1_304_000), megabytes(38_400), megabytes(None)
+    ('41.2 MB', '1.30 MB', '0.0384 MB', '–')
+    """
+    return DASH if size is None else f"{_digits(size / 1e6)} MB"
+
+
+def fraction(value: float | None) -> str:
+    """Return a fraction with three decimals and no leading zero.
+
+    >>> fraction(0.8251), fraction(1.0), fraction(None)
+    ('.825', '1.000', '–')
+    """
+    return DASH if value is None else f"{value:.3f}".removeprefix("0")
+
+
+def signed(value: float | None) -> str:
+    """Return a difference of fractions with its sign.
+
+    >>> signed(-0.0031), signed(0.011), signed(0.0)
+    ('-.003', '+.011', '.000')
+    """
+    if value is None:
+        return DASH
+    text = fraction(abs(value))
+    if text == ".000":
+        return text
+    return ("-" if value < 0 else "+") + text
+
+
+def times(value: float | None) -> str:
+    """Return a ratio such as `31.2x`."""
+    return DASH if value is None else f"{_digits(value)}x"
+
+
+def _line(candidate: Mapping[str, Any], baseline: Mapping[str, Any]) -> Line:
+    is_baseline = candidate is baseline
+    sizes = candidate.get("bytes") or {}
+    total = sizes.get("total")
+    interval = _interval(candidate.get("difference_ci95"))
+    verdict, tone = ("baseline", "baseline") if is_baseline else _verdict(candidate, interval)
+    latency = candidate.get("latency_ms") or {}
+    cells = {
+        "tokenizer": _text(candidate.get("tokenizer")),
+        "codec": _text(candidate.get("codec")),
+        "rows": _whole(candidate.get("rows")),
+        "dim": _whole(candidate.get("dim")),
+        "size": megabytes(total),
+        "ratio": times(candidate.get("compression_ratio")),
+        "accuracy": fraction(candidate.get("accuracy")),
+        "difference": signed(candidate.get("difference")),
+        "interval": DASH if interval is None else f"{signed(interval[0])} to {signed(interval[1])}",
+        "p": _p(candidate.get("mcnemar_p")),
+        "macro_f1": fraction(candidate.get("macro_f1")),
+        "dev": fraction(candidate.get("dev_accuracy")),
+        "unknown": fraction(candidate.get("unknown_rate")),
+        "agreement": fraction(candidate.get("agreement")),
+        "snr": _number(candidate.get("snr_db"), "dB"),
+        "cosine": fraction(candidate.get("mean_cosine")),
+        "epoch": _number(candidate.get("epoch_seconds"), "s"),
+        "epoch_ratio": times(_epoch_ratio(candidate, baseline)),
+        "load": _number(candidate.get("load_seconds"), "s"),
+        "memory": _number(candidate.get("rss_mb"), "MB"),
+        "p50": _number(latency.get("p50"), "ms"),
+        "p99": _number(latency.get("p99"), "ms"),
+    }
+    cells["verdict"] = verdict
+    cells |= {part: megabytes(sizes.get(part)) for part in PARTS}
+    return Line(
+        name=plain(candidate["name"]),
+        cells=cells,
+        verdict=verdict,
+        tone=tone,
+        sentence="" if is_baseline else _sentence(candidate, baseline, interval, verdict),
+        notes=_notes(candidate),
+        is_baseline=is_baseline,
+        chosen=bool(candidate.get("chosen")),
+        megabytes=None if total is None else total / 1e6,
+        accuracy=candidate.get("accuracy"),
+        interval=_around_baseline(baseline.get("accuracy"), interval),
+        parts={part: sizes[part] for part in PARTS if sizes.get(part) is not None},
+    )
+
+
+def _verdict(
+    candidate: Mapping[str, Any], interval: tuple[float, float] | None
+) -> tuple[str, str]:
+    """Say what the interval says: a loss as plainly as a gain, and no more than it shows."""
+    if candidate.get("difference") is None or interval is None:
+        return DASH, "unknown"
+    low, high = interval
+    if high < 0:
+        return "worse", "worse"
+    if low > 0:
+        return "better", "better"
+    return "no difference shown", "even"
+
+
+def _sentence(
+    candidate: Mapping[str, Any],
+    baseline: Mapping[str, Any],
+    interval: tuple[float, float] | None,
+    verdict: str,
+) -> str:
+    clauses = []
+    before = (baseline.get("bytes") or {}).get("total")
+    after = (candidate.get("bytes") or {}).get("total")
+    if before and after:
+        ratio = before / after
+        how = f"{times(ratio)} smaller" if ratio >= 1 else f"{times(1 / ratio)} larger"
+        if before == after:
+            how = "the same size"
+        clauses.append(f"is {how}: {megabytes(before)} -> {megabytes(after)}")
+    accuracies = baseline.get("accuracy"), candidate.get("accuracy")
+    if None not in accuracies:
+        clause = f"accuracy {fraction(accuracies[0])} -> {fraction(accuracies[1])}"
+        if candidate.get("difference") is not None and interval is not None:
+            clause += (
+                f" ({signed(candidate['difference'])}, 95 % interval {signed(interval[0])} to "
+                f"{signed(interval[1])}: {verdict})"
+            )
+        clauses.append(clause)
+    elif candidate.get("snr_db") is not None:
+        clauses.append(f"the table is kept at {_number(candidate['snr_db'], 'dB')}")
+    return "; ".join(clauses) or "has nothing measured to compare"
+
+
+def _epoch_ratio(candidate: Mapping[str, Any], baseline: Mapping[str, Any]) -> float | None:
+    own, base = candidate.get("epoch_seconds"), baseline.get("epoch_seconds")
+    return base / own if own and base else None
+
+
+def _interval(value: Any) -> tuple[float, float] | None:
+    return None if value is None else (float(value[0]), float(value[1]))
+
+
+def _around_baseline(
+    accuracy: float | None, interval: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    if accuracy is None or interval is None:
+        return None
+    return accuracy + interval[0], accuracy + interval[1]
+
+
+def _notes(holder: Mapping[str, Any]) -> tuple[str, ...]:
+    notes = holder.get("notes") or ()
+    return (plain(notes),) if isinstance(notes, str) else tuple(plain(note) for note in notes)
+
+
+def _facts(value: Any) -> tuple[tuple[str, str], ...]:
+    """Flatten a dictionary of facts, or one fact, into pairs."""
+    if value is None:
+        return ()
+    if not isinstance(value, Mapping):
+        return (("name", plain(value)),)
+    return tuple((plain(key).replace("_", " "), _text(fact)) for key, fact in value.items())
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return DASH
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{plain(key)} {_text(fact)}" for key, fact in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(fact) for fact in value)
+    return plain(value)
+
+
+def _whole(value: int | None) -> str:
+    return DASH if value is None else f"{value:,}"
+
+
+def _number(value: float | None, unit: str) -> str:
+    return DASH if value is None else f"{_digits(value)} {unit}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return DASH
+    return "< .001" if value < 0.001 else fraction(value)
+
+
+def _digits(value: float) -> str:
+    """Return about three digits, never in scientific notation."""
+    size = abs(value)
+    if size >= 99.95:
+        return f"{value:,.0f}"
+    if size >= 9.995:
+        return f"{value:.1f}"
+    if size >= 0.9995:
+        return f"{value:.2f}"
+    if size == 0:
+        return "0"
+    return f"{value:.6f}" if size < 1e-5 else f"{float(f'{value:.3g}'):.7f}".rstrip("0")
