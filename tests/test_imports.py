@@ -1,0 +1,77 @@
+"""What `import embzip` and the command line load, and how long that takes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+# Beyond the standard library. Whoever needs another one imports it inside a function.
+ALLOWED = {"embzip", "numpy"}
+HEAVY = {
+    "gensim", "tensorflow", "keras", "youtokentome", "matplotlib", "jinja2", "typer", "rich",
+}  # fmt: skip
+
+
+def loaded(statement: str) -> set[str]:
+    """Return the top-level modules that a statement adds to a process that has NumPy."""
+    code = (
+        "import sys, json, numpy; before = set(sys.modules)\n"
+        f"{statement}\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        "print(json.dumps(sorted(new)), file=sys.__stderr__)"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(child.stderr.splitlines()[-1]))
+
+
+def test_import_embzip_loads_only_what_is_allowed() -> None:
+    found = loaded("import embzip")
+    assert not found & HEAVY
+    assert found - set(sys.stdlib_module_names) <= ALLOWED
+
+
+def test_every_public_name_is_there_and_light() -> None:
+    found = loaded("import embzip\nfor name in embzip.__all__: getattr(embzip, name)")
+    assert not found & HEAVY
+
+
+@pytest.mark.parametrize("command", ["", "build-bpe", "train", "run"])
+def test_help_loads_no_framework(command: str) -> None:
+    arguments = [*command.split(), "--help"]
+    found = loaded(
+        "from embzip.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as end: assert end.code == 0"
+    )
+    assert not found & (HEAVY - {"typer", "rich"})
+
+
+def test_import_embzip_takes_under_300_ms_more_than_numpy() -> None:
+    code = (
+        "import time, numpy; start = time.process_time(); import embzip\n"
+        "print(time.process_time() - start)"
+    )
+    # Of the process's own time, and the best of several: other work on the machine is not ours.
+    seconds = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for _ in range(3)
+    ]
+    assert min(seconds) < 0.3
+
+
+def test_help_takes_under_half_a_second() -> None:
+    code = (
+        "import time\nfrom embzip.cli import main\n"
+        "import sys\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print(time.process_time(), file=sys.stderr)"
+    )
+    seconds = []
+    for _ in range(3):
+        child = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        assert b"build-bpe" in child.stdout
+        seconds.append(float(child.stderr.splitlines()[-1]))
+    assert min(seconds) < 0.5
