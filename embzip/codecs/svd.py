@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from embzip.codecs.base import (
@@ -116,7 +115,7 @@ class Svd(Transform):
         if root is None:
             components, projection = vectors.T, vectors
         else:
-            components = scipy.linalg.solve_triangular(root, vectors, lower=True, trans="T").T
+            components = np.linalg.solve(root.T, vectors).T
             projection = root @ vectors
         return (
             {"components": np.ascontiguousarray(components, np.float32)},
