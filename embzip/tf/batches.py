@@ -1,0 +1,124 @@
+"""Labelled texts as padded ids in the smallest sufficient integer types, and batches of them.
+
+No framework is needed here; it stands beside its only user, `embzip.tf.training`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.classifier import CnnConfig
+from embzip.corpus import Example, split_examples
+from embzip.embedding import CompressedEmbedding
+from embzip.errors import InputError, MismatchError
+from embzip.vectors import Vectors
+
+Ids = NDArray[np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Padded texts with their labels.
+
+    Attributes
+    ----------
+    ids
+        (texts, max_length), in the smallest unsigned type that holds the table's rows.
+    lengths
+        Tokens of each text, at most max_length.
+    labels
+        (texts,) indices of the labels; the number of labels stands for an unknown one.
+    widest
+        The widest window, in tokens.
+    """
+
+    ids: Ids
+    lengths: NDArray[np.int32]
+    labels: Ids
+    widest: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def cut(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return int32 (ids, labels) of some texts, without padding that changes nothing."""
+        width = int(self.lengths[chosen].max()) + self.widest
+        return self.ids[chosen, :width].astype(np.int32), self.labels[chosen].astype(np.int32)
+
+    def shuffled(
+        self, batch_size: int, rng: np.random.Generator
+    ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+        """Yield (ids, labels) of every text once, in random order."""
+        order = rng.permutation(len(self))
+        for first in range(0, len(order), batch_size):
+            yield self.cut(order[first : first + batch_size])
+
+
+def smallest_type(largest: int) -> np.dtype[Any]:
+    """Return the smallest unsigned integer type that holds 0..largest.
+
+    >>> smallest_type(30_000)
+    dtype('uint16')
+    """
+    return np.min_scalar_type(largest)
+
+
+def encode(table: Vectors | CompressedEmbedding, examples: Sequence[Example]) -> list[list[int]]:
+    """Return the ids of each example's text."""
+    if table.tokenizer is None:
+        raise MismatchError("this table has no tokenizer, so it cannot read the examples")
+    return table.tokenizer.encode([example.text for example in examples])
+
+
+def batches_of(
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    table: Vectors | CompressedEmbedding,
+    config: CnnConfig,
+    encoded: Sequence[Sequence[int]] | None = None,
+) -> Batches:
+    """Encode texts, unless that is done already, and pad them, cut to `config.max_length`."""
+    if encoded is None:
+        encoded = encode(table, examples)
+    pad_id = 0 if table.vocabulary is None else table.vocabulary.pad_id
+    ids = np.full((len(encoded), config.max_length), pad_id, smallest_type(table.rows - 1))
+    lengths = np.empty(len(encoded), np.int32)
+    for row, tokens in enumerate(encoded):
+        cut = tokens[: config.max_length]
+        ids[row, : len(cut)] = cut
+        lengths[row] = len(cut)
+    place = {label: index for index, label in enumerate(labels)}
+    found = [place.get(example.label, len(labels)) for example in examples]
+    return Batches(ids, lengths, np.array(found, smallest_type(len(labels))), max(config.windows))
+
+
+def training_and_dev(
+    examples: Sequence[Example], dev: Sequence[Example] | None
+) -> tuple[list[Example], list[Example]]:
+    """Return (training, dev); without `dev`, a tenth by a fixed hash of the texts is held out.
+
+    Labels that only the held-out tenth has go back to training. Where nothing is left to hold
+    out, the training examples themselves serve as dev.
+
+    Raises
+    ------
+    InputError
+        For a dev set that is given but empty.
+    """
+    if dev is not None:
+        if not dev:
+            raise InputError("dev holds no examples: pass None to hold out a tenth of training")
+        return list(examples), list(dev)
+    kept, held_out = split_examples(examples)
+    seen = {example.label for example in kept}
+    kept += [example for example in held_out if example.label not in seen]
+    held_out = [example for example in held_out if example.label in seen]
+    return kept, held_out or kept
+
+
+def default_max_length(lengths: Sequence[int], widest: int) -> int:
+    """Return the 99th percentile of the lengths in tokens, at least the widest window."""
+    return max(widest, int(np.percentile(lengths, 99, method="higher")))

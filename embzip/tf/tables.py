@@ -1,0 +1,67 @@
+"""The table a training run starts from: with special rows, a tokenizer, and the right dtype."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from embzip.embedding import CompressedEmbedding, compress
+from embzip.errors import MismatchError
+from embzip.tokenizers.base import Normalization
+from embzip.tokenizers.words import WordTokenizer
+from embzip.vector_files import mean_row
+from embzip.vectors import Vectors, with_special_rows
+
+
+def table_of(
+    vectors: Vectors | CompressedEmbedding, trainable: bool, random_seed: int | None
+) -> Vectors | CompressedEmbedding:
+    """Return `Vectors` to be trained, or codes to be kept; with special rows and a tokenizer."""
+    if isinstance(vectors, CompressedEmbedding):
+        if vectors.vocabulary is None:
+            raise MismatchError("training needs to know the table's tokens, and it has none")
+        if not trainable and random_seed is None:
+            if None in (vectors.pad_id, vectors.unk_id) or vectors.tokenizer is None:
+                raise MismatchError(
+                    "a frozen compressed table needs a padding row, an unknown row and a "
+                    "tokenizer: train on the float32 vectors it was made from, or with "
+                    "trainable=True (--trainable)"
+                )
+            return vectors
+        vectors = Vectors(vectors.vocabulary, vectors.decode(), vectors.counts, vectors.tokenizer)
+    vectors = with_tokenizer(vectors)
+    if random_seed is not None:
+        vectors = redrawn(vectors, random_seed)
+    return vectors if trainable else compress(vectors, "float32")
+
+
+def with_tokenizer(table: Vectors) -> Vectors:
+    """Return vectors with padding, an unknown row and a tokenizer, adding what is missing.
+
+    A foreign table gets a word tokenizer over its own tokens, lower-casing where no token has an
+    upper-case letter; its rows are put into that tokenizer's order.
+    """
+    if table.tokenizer is not None:
+        return with_special_rows(table)
+    ordinary = [(table.vocabulary.token(i), i) for i in table.ordinary_ids().tolist()]
+    ordinary.sort()
+    words = [token for token, _ in ordinary]
+    tokenizer = WordTokenizer(
+        words, Normalization(lowercase=all(word == word.lower() for word in words))
+    )
+    ids = np.array([index for _, index in ordinary], np.int64)
+    unk_id = table.vocabulary.unk_id
+    unknown = mean_row(table.matrix, ids) if unk_id is None else table.matrix[unk_id]
+    matrix = np.zeros((len(words) + 2, table.dim), np.float32)
+    matrix[1] = unknown
+    matrix[2:] = table.matrix[ids]
+    return Vectors(tokenizer.vocabulary, matrix, tokenizer=tokenizer)
+
+
+def redrawn(table: Vectors, seed: int) -> Vectors:
+    """Return vectors of the same spread, drawn from a normal distribution: the random baseline."""
+    ids = table.ordinary_ids()
+    rng = np.random.default_rng(seed)
+    matrix = rng.standard_normal(table.matrix.shape, np.float32)
+    matrix *= np.float32(table.matrix[ids].std(dtype=np.float64))
+    matrix[table.vocabulary.pad_id] = 0
+    return replace(table, matrix=matrix)

@@ -1,0 +1,253 @@
+"""Training the shallow CNN over a table, and timing its steps.
+
+The loop itself is `embzip.tf.trainer`. Keras' global random state is left alone: everything random
+is drawn from `seed`.
+"""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from embzip.classifier import Classifier, CnnConfig
+from embzip.codecs.base import Progress
+from embzip.corpus import Example, check_training_labels
+from embzip.embedding import CompressedEmbedding, compress
+from embzip.tf.batches import Batches, batches_of, default_max_length, encode, training_and_dev
+from embzip.tf.classifiers import arrays_of, build_model
+from embzip.tf.layers import CompressedEmbeddingLayer, TrainableEmbedding
+from embzip.tf.tables import table_of
+from embzip.tf.trainer import OPTIMIZERS, Trainer, check_options
+from embzip.vectors import Vectors
+
+Optimizer = Literal["adam", "adam-rows"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What `train` made.
+
+    Attributes
+    ----------
+    classifier
+        The model of the best epoch.
+    epoch_seconds
+        Training time of each epoch, without the evaluation on dev.
+    dev_accuracy
+        Accuracy on dev after each epoch, a fraction; the first epoch of the largest one is kept.
+    cut_share
+        Share of the training texts that are longer than `max_length`.
+    """
+
+    classifier: Classifier
+    epoch_seconds: list[float]
+    dev_accuracy: list[float]
+    cut_share: float
+
+
+def train(
+    examples: Sequence[Example],
+    vectors: Vectors | CompressedEmbedding,
+    *,
+    dev: Sequence[Example] | None = None,
+    trainable: bool = True,
+    max_length: int | None = None,
+    filters: int = 128,
+    windows: tuple[int, ...] = (1, 1, 2, 3),
+    dropout: float = 0.5,
+    epochs: int = 10,
+    batch_size: int = 64,
+    learning_rate: float = 1e-3,
+    patience: int = 2,
+    seed: int = 0,
+    optimizer: Optimizer = "adam",
+    random_init: bool = False,
+    progress: Progress | None = None,
+) -> TrainResult:
+    """Train the shallow CNN (Kim 2014): embedding, convolutions, maximum over time, softmax.
+
+    Parameters
+    ----------
+    examples
+        At least two labels.
+    vectors
+        The table. Without special rows it gets a zero padding row and a mean unknown row in
+        front; without a tokenizer, one over its own words.
+    dev
+        Chooses the epoch; labels that training does not know count as errors. None holds out a
+        tenth of the examples, by a fixed hash of the texts.
+    trainable
+        Whether the table is trained too, as float32. Otherwise it keeps its codes.
+    max_length
+        Tokens of a text that are read. None is the 99th percentile of the training lengths, at
+        least the widest window.
+    patience
+        Epochs without a better dev accuracy after which training ends.
+    optimizer
+        `adam` is Keras' Adam, which updates the whole table at each step; `adam-rows` only the
+        rows a batch has read.
+    random_init
+        Whether the rows are drawn anew, with the table's own spread: a baseline.
+    progress
+        Called with (batches done, batches of all epochs); early stopping ends it early.
+
+    Raises
+    ------
+    InputError
+        For fewer than two labels, an empty dev, or options out of range.
+    MismatchError
+        For a frozen table without special rows or tokenizer.
+
+    Examples
+    --------
+    >>> import embzip.tf                                                   # doctest: +SKIP
+    >>> result = embzip.tf.train(examples, vectors, epochs=5)
+    >>> result.classifier.save("model.embz")
+    """
+    check_options(epochs, batch_size, learning_rate, optimizer)
+    kept, held_out = training_and_dev(examples, dev)
+    task = _Task.prepare(
+        kept,
+        check_training_labels(examples, "the training examples"),
+        vectors,
+        trainable=trainable,
+        max_length=max_length,
+        shape={"filters": filters, "windows": tuple(windows), "dropout": dropout},
+        learning_rate=learning_rate,
+        seed=seed,
+        optimizer=optimizer,
+        random_init=random_init,
+    )
+    run = task.trainer.fit(
+        task.batches,
+        batches_of(held_out, task.labels, task.table, task.config),
+        epochs=epochs,
+        batch_size=batch_size,
+        patience=patience,
+        seed=seed,
+        to_beat=-1.0,
+        progress=progress,
+    )
+    return TrainResult(task.classifier(), run.epoch_seconds, run.dev_accuracy, task.cut_share)
+
+
+def step_function(
+    examples: Sequence[Example],
+    vectors: Vectors | CompressedEmbedding,
+    *,
+    trainable: bool = True,
+    max_length: int | None = None,
+    filters: int = 128,
+    windows: tuple[int, ...] = (1, 1, 2, 3),
+    dropout: float = 0.5,
+    batch_size: int = 64,
+    seed: int = 0,
+    optimizer: Optimizer = "adam",
+) -> Callable[[], float]:
+    """Return a function that does one training step, as `train` does, and returns its seconds.
+
+    The epoch times of two tables are compared fairly by steps of the one and the other in turn.
+    Each call takes the next random batch. The first traces the step: leave it out.
+
+    Parameters
+    ----------
+    examples, vectors
+        As in `train`; nothing is held out.
+
+    Examples
+    --------
+    >>> step = step_function(examples, vectors)                            # doctest: +SKIP
+    >>> step_seconds(step)                                                 # doctest: +SKIP
+    0.071
+    """
+    check_options(1, batch_size, 1e-3, optimizer)
+    task = _Task.prepare(
+        examples,
+        check_training_labels(examples, "the training examples"),
+        vectors,
+        trainable=trainable,
+        max_length=max_length,
+        shape={"filters": filters, "windows": tuple(windows), "dropout": dropout},
+        learning_rate=1e-3,
+        seed=seed,
+        optimizer=optimizer,
+    )
+    rng = np.random.default_rng(seed)
+
+    def step() -> float:
+        chosen = rng.choice(len(task.batches), min(batch_size, len(task.batches)), replace=False)
+        return task.trainer.step(*task.batches.cut(chosen))
+
+    return step
+
+
+def step_seconds(step: Callable[[], float], *, steps: int = 20, warm_up: int = 3) -> float:
+    """Return the median seconds of some steps of a `step_function`, after a warm-up.
+
+    >>> step_seconds(iter([9.0, 0.1, 0.3, 0.2]).__next__, steps=3, warm_up=1)
+    0.2
+    """
+    for _ in range(warm_up):
+        step()
+    return statistics.median(step() for _ in range(steps))
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """Everything a training run is made of."""
+
+    table: Vectors | CompressedEmbedding
+    labels: tuple[str, ...]
+    config: CnnConfig
+    model: Any
+    trainer: Trainer
+    batches: Batches
+    cut_share: float
+
+    @classmethod
+    def prepare(
+        cls,
+        examples: Sequence[Example],
+        labels: tuple[str, ...],
+        vectors: Vectors | CompressedEmbedding,
+        *,
+        trainable: bool,
+        max_length: int | None,
+        shape: Mapping[str, Any],
+        learning_rate: float,
+        seed: int,
+        optimizer: Optimizer,
+        random_init: bool = False,
+    ) -> "_Task":
+        table = table_of(vectors, trainable, seed if random_init else None)
+        encoded = encode(table, examples)
+        widest = max(shape["windows"], default=1)
+        if max_length is None:
+            max_length = default_max_length([len(ids) for ids in encoded], widest)
+        config = CnnConfig(columns=table.dim, max_length=max_length, **shape)
+        layer: Any
+        if isinstance(table, Vectors):
+            pad_id = table.vocabulary.pad_id
+            layer = TrainableEmbedding(table.matrix, pad_id=pad_id, name="embedding")
+        else:
+            layer = CompressedEmbeddingLayer(table, name="embedding")
+        model = build_model(config, len(labels), layer, seed=seed)
+        return cls(
+            table,
+            labels,
+            config,
+            model,
+            Trainer(model, OPTIMIZERS[optimizer](learning_rate)),
+            batches_of(examples, labels, table, config, encoded),
+            sum(len(ids) > max_length for ids in encoded) / len(encoded),
+        )
+
+    def classifier(self) -> Classifier:
+        """Return what the model has become."""
+        table = self.table
+        if isinstance(table, Vectors):
+            trained = self.model.get_layer("embedding").table.numpy()
+            table = compress(replace(table, matrix=trained), "float32")
+        return Classifier(table, self.labels, self.config, arrays_of(self.model, self.config))
