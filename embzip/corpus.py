@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import lzma
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ def read_texts(paths: Paths, *, labelled: bool = False, errors: Errors = "strict
     labelled
         Whether lines are `label<TAB>text`, of which the text is wanted.
     errors
-        `strict` refuses invalid UTF-8; `replace` puts U+FFFD in its place.
+        `strict` refuses invalid UTF-8; `replace` puts U+FFFD in its place, and warns at the end
+        of the file how often it did.
 
     Raises
     ------
@@ -165,7 +167,8 @@ def _opened(path: str | Path) -> Iterator[IO[bytes]]:
 
 def _lines(path: str | Path, errors: Errors) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, text) for each line of one file."""
-    offset = 0
+    offset = replaced = 0
+    first = ""
     with _opened(path) as file:
         try:
             for number, raw in enumerate(file, start=1):
@@ -174,18 +177,31 @@ def _lines(path: str | Path, errors: Errors) -> Iterator[tuple[int, str]]:
                     _refuse_utf16(path, line)
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 try:
-                    text = line.decode("utf-8", errors)
+                    text = line.decode("utf-8")
                 except UnicodeDecodeError as error:
                     at = offset + len(raw) - len(line) + error.start
-                    raise InputError(
-                        f"{path}, line {number}, offset {at}: expected UTF-8, found byte "
-                        f"0x{line[error.start]:02x} ({error.reason}): convert the file, or pass "
-                        "--errors replace"
-                    ) from error
+                    place = f"line {number}, offset {at}"
+                    if errors == "strict":
+                        raise InputError(
+                            f"{path}, {place}: expected UTF-8, found byte "
+                            f"0x{line[error.start]:02x} ({error.reason}): convert the file, or "
+                            "pass --errors replace"
+                        ) from error
+                    text = line.decode("utf-8", "replace")
+                    # U+FFFD may also stand in the text itself; ignoring errors leaves only those.
+                    replaced += text.count("\ufffd")
+                    replaced -= line.decode("utf-8", "ignore").count("\ufffd")
+                    first = first or place
                 offset += len(raw)
                 yield number, text.removesuffix("\n").removesuffix("\r")
         except (lzma.LZMAError, EOFError, gzip.BadGzipFile) as error:
             raise InputError(f"{path}: cannot be decompressed: {error}") from error
+    if replaced:
+        warnings.warn(
+            f"{path}: {replaced} invalid UTF-8 sequences were replaced by U+FFFD, the first in "
+            f"{first}",
+            stacklevel=3,
+        )
 
 
 def _refuse_utf16(path: str | Path, head: bytes) -> None:

@@ -284,7 +284,8 @@ def build_words(
     counts: Counter[str] = Counter()
     texts = read_texts(corpus, labelled=labelled, errors=errors)
     for text in reported(texts, corpus, progress):
-        counts.update(_WORD.findall(normalization.apply(text)))
+        # Lazily: a corpus may be one line, whose words would not fit as a list.
+        counts.update(map(re.Match.group, _WORD.finditer(normalization.apply(text))))
     if not counts:
         raise InputError(f"{corpus_name(corpus)}: expected text, found no word in it")
     words = most_frequent(counts, min_count=min_count, max_tokens=max_vocab)
