@@ -1,0 +1,220 @@
+"""A candidate of a recipe: one table of specs, checked and parsed into frozen dataclasses.
+
+What the options mean is the business of the functions they are passed to. Nothing runs here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from embzip.codecs import parse_codec
+from embzip.codecs.spec import Stage, one_stage
+from embzip.errors import InputError, SpecError
+
+KEYS = ("tokenizer", "vectors", "classifier", "codec", "trainable", "fold", "tune")
+
+
+@dataclass(frozen=True)
+class WordsOptions:
+    """`words:min_count=2,max_vocab=220000`: a tokenizer of whole words."""
+
+    min_count: int = 2
+    max_vocab: int = 220_000
+    lowercase: bool = True
+    unicode: str = "NFC"
+
+
+@dataclass(frozen=True)
+class BpeOptions:
+    """`bpe:30000,coverage=1.0`: a YouTokenToMe tokenizer of that many pieces."""
+
+    vocab: int = 30_000
+    coverage: float = 1.0
+    lowercase: bool = True
+    unicode: str = "NFC"
+
+
+@dataclass(frozen=True)
+class Word2vecOptions:
+    """`word2vec:300,epochs=5`: vectors trained on the corpus."""
+
+    dim: int = 300
+    epochs: int = 5
+    window: int = 5
+    sg: bool = False
+
+
+@dataclass(frozen=True)
+class CnnOptions:
+    """`cnn:128,windows=1-1-2-3,dropout=0.5`: the shallow classifier and its training.
+
+    `max_length` 0 stands for the 99th percentile of the training lengths.
+    """
+
+    filters: int = 128
+    windows: tuple[int, ...] = (1, 1, 2, 3)
+    dropout: float = 0.5
+    epochs: int = 10
+    batch_size: int = 64
+    patience: int = 2
+    max_length: int = 0
+
+
+TokenizerOptions = WordsOptions | BpeOptions
+_TOKENIZERS: Mapping[str, type] = {"words": WordsOptions, "bpe": BpeOptions}
+_VECTORS: Mapping[str, type] = {"word2vec": Word2vecOptions}
+_CLASSIFIERS: Mapping[str, type] = {"cnn": CnnOptions}
+# Counts of which zero makes no sense are at least 1; these may be 0.
+_MAY_BE_ZERO = frozenset({"max_length"})
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to make the model; the specs as written stand beside their parsed forms."""
+
+    name: str
+    tokenizer: str
+    tokenizer_options: TokenizerOptions
+    vectors_options: Word2vecOptions
+    classifier_options: CnnOptions
+    codec: str
+    trainable: bool
+    fold: bool
+    tune: bool
+
+
+def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
+    """Return the candidate of a table whose keys are known and whose name is checked.
+
+    Parameters
+    ----------
+    table
+        The defaults of the recipe, overridden by the candidate's own keys.
+    where
+        What error messages begin with.
+
+    Raises
+    ------
+    InputError
+        For a missing key or a value of the wrong type.
+    SpecError
+        For a spec that does not parse; lists the known names or options.
+
+    Examples
+    --------
+    >>> parse_candidate({"name": "small", "tokenizer": "bpe:8000"}, "recipe").tokenizer_options
+    BpeOptions(vocab=8000, coverage=1.0, lowercase=True, unicode='NFC')
+    """
+
+    def spec(key: str, default: str | None) -> str:
+        value: str = typed(table, key, str, default, where)
+        return value
+
+    tokenizer = spec("tokenizer", None)
+    codec = spec("codec", "float32")
+    try:
+        codec = parse_codec(codec).spec
+    except SpecError as error:
+        raise SpecError(f"{where}, codec: {error}") from error
+    return Candidate(
+        name=table["name"],
+        tokenizer=tokenizer,
+        tokenizer_options=_options(tokenizer, _TOKENIZERS, f"{where}, tokenizer"),
+        vectors_options=_options(
+            spec("vectors", "word2vec:300,epochs=5"), _VECTORS, f"{where}, vectors"
+        ),
+        classifier_options=_options(
+            spec("classifier", "cnn:128"), _CLASSIFIERS, f"{where}, classifier"
+        ),
+        codec=codec,
+        trainable=typed(table, "trainable", bool, True, where),
+        fold=typed(table, "fold", bool, True, where),
+        tune=typed(table, "tune", bool, False, where),
+    )
+
+
+def _options(spec: str, kinds: Mapping[str, type], where: str) -> Any:
+    """Return the options a one-stage spec stands for: its plain argument is the first field."""
+    try:
+        stage = one_stage(spec)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from error
+    if stage.name not in kinds:
+        raise SpecError(
+            f"{where}: unknown name {stage.name!r}: the known ones are {', '.join(sorted(kinds))}"
+        )
+    kind = kinds[stage.name]
+    defaults = {field.name: field.default for field in fields(kind)}
+    given = _given(stage, list(defaults), where)
+    return kind(**{key: _value(key, text, defaults[key], where) for key, text in given.items()})
+
+
+def _given(stage: Stage, keys: list[str], where: str) -> dict[str, str]:
+    """Return the arguments of a stage by key, checked for keys that do not exist."""
+    if len(stage.arguments) > 1:
+        raise SpecError(f"{where}: expected one plain argument at most, received '{stage}'")
+    given = dict(zip(keys, stage.arguments, strict=False))
+    for key, text in stage.options.items():
+        if key not in keys:
+            raise SpecError(
+                f"{where}: unknown option {key!r} in '{stage}': the known ones are "
+                f"{', '.join(keys)}"
+            )
+        if key in given:
+            raise SpecError(f"{where}: {key} stands twice in '{stage}'")
+        given[key] = text
+    return given
+
+
+def _value(key: str, text: str, default: object, where: str) -> object:
+    """Return an option's text as a value of its default's type."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text]
+        if isinstance(default, tuple):
+            return tuple(_count(key, part) for part in text.split("-"))
+        if isinstance(default, int):
+            return _count(key, text)
+        if isinstance(default, float):
+            number = float(text)
+            if not 0 <= number <= 1:
+                raise ValueError
+            return number
+    except (KeyError, ValueError) as error:
+        rule = {
+            bool: "true or false",
+            tuple: "whole numbers joined by '-'",
+            int: "a whole number of at least 1",
+            float: "a number from 0 to 1",
+        }[type(default)]
+        raise SpecError(f"{where}: {key} must be {rule}, received {text!r}") from error
+    return text
+
+
+def _count(key: str, text: str) -> int:
+    number = int(text)
+    if number < (key not in _MAY_BE_ZERO):
+        raise ValueError
+    return number
+
+
+def refuse_unknown(table: Mapping[str, object], keys: Iterable[str], where: str) -> None:
+    """Raise `InputError` for a key that is not among `keys`, listing those."""
+    unknown = sorted(set(table) - set(keys))
+    if unknown:
+        raise InputError(
+            f"{where}: unknown key {unknown[0]!r}: the known ones are {', '.join(keys)}"
+        )
+
+
+def typed(table: Mapping[str, Any], key: str, kind: type, default: Any, where: str) -> Any:
+    """Return a key's value, checked for its type; a default of None makes the key required."""
+    value = table.get(key, default)
+    if value is None:
+        raise InputError(f"{where}: the key {key!r} is missing")
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        names = {str: "text", int: "a whole number", bool: "true or false", dict: "a table"}
+        raise InputError(
+            f"{where}: {key} must be {names.get(kind, 'a list')}, received {value!r}"
+        )
+    return value

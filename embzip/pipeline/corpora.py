@@ -1,0 +1,116 @@
+"""The corpus of a recipe: files, or a module of the checkout's `corpora/`, as one cached step.
+
+Later steps read its files and nothing else: train.tsv, dev.tsv, test.tsv, and texts.txt with all
+that tokenizer and vectors learn from: the training texts without dev, and the recipe's `text`.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from embzip.corpus import Example, check_training_labels, read_examples, read_texts, split_examples
+from embzip.errors import InputError, MissingFileError
+from embzip.files import atomic_write
+from embzip.pipeline.recipe import CorpusRecipe
+from embzip.pipeline.steps import Progress, Step, write_json
+
+
+def corpus_step(corpus: CorpusRecipe) -> Step:
+    """Return the step that makes the corpus.
+
+    Raises
+    ------
+    MissingFileError
+        Where a corpus is named that `corpora/` does not have, or there is no checkout.
+    """
+    module = None if corpus.name is None else corpora_folder() / f"{corpus.name}.py"
+    if module is not None and not module.is_file():
+        known = sorted(path.stem for path in module.parent.glob("*.py"))
+        raise MissingFileError(
+            f"there is no corpus named {corpus.name!r}: the known ones are {', '.join(known)}"
+        )
+    files = [corpus.train, corpus.dev, corpus.test, *corpus.text, module]
+    digests = [None if path is None else _digest_of(path) for path in files]
+
+    def make(folder: Path, _: Sequence[Path], progress: Progress) -> None:
+        train, dev, test = _files(corpus, module, folder)
+        training = read_examples(train)
+        if dev is not None:
+            held_out = read_examples(dev)
+        else:
+            training, held_out = split_examples(training)
+            if not training or not held_out:
+                raise InputError(
+                    f"{train}: too few examples to cut a tenth of them off: name a dev file"
+                )
+        tested = read_examples(test)
+        labels = check_training_labels(training, str(train))
+        _write_examples(folder / "train.tsv", training)
+        _write_examples(folder / "dev.tsv", held_out)
+        _write_examples(folder / "test.tsv", tested)
+        _write_lines(folder / "texts.txt", _texts(training, corpus.text))
+        record = {"train": len(training), "dev": len(held_out), "test": len(tested)}
+        write_json(folder / "corpus.json", {**record, "labels": list(labels)})
+
+    return Step("corpus", {"name": corpus.name, "files": digests}, (), make)
+
+
+def corpora_folder() -> Path:
+    """Return `corpora/` of the checkout this package was imported from.
+
+    Raises
+    ------
+    MissingFileError
+        Where embzip is installed without its checkout.
+    """
+    folder = Path(__file__).resolve().parents[2] / "corpora"
+    if not (folder / "demo.toml").is_file():
+        raise MissingFileError(
+            f"{folder}: named corpora and the demo need a checkout of embzip: clone it, run "
+            "`uv sync --extra all` there, and use that environment"
+        )
+    return folder
+
+
+def _files(
+    corpus: CorpusRecipe, module: Path | None, folder: Path
+) -> tuple[Path, Path | None, Path]:
+    """Return the paths of train, dev (if any) and test, building them where a module does."""
+    if module is not None:
+        built = _module_of(module).build(folder)
+        return built["train"], built.get("dev"), built["test"]
+    if corpus.train is None or corpus.test is None:
+        raise InputError("a corpus needs a name, or train and test")
+    return corpus.train, corpus.dev, corpus.test
+
+
+def _texts(training: Iterable[Example], more: Sequence[Path]) -> Iterator[str]:
+    for example in training:
+        yield example.text
+    yield from read_texts(more)
+
+
+def _module_of(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"corpora_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise MissingFileError(f"{path}: cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_examples(path: Path, examples: Iterable[Example]) -> None:
+    _write_lines(path, (f"{example.label}\t{example.text}" for example in examples))
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with atomic_write(path) as file:
+        for line in lines:
+            file.write(f"{line}\n".encode())

@@ -1,0 +1,262 @@
+"""From a recipe to its steps: what each one makes, from what, into which files.
+
+    corpus -> tokenizer -> vectors -> train -> compress -> tune -> dev, test, serving
+
+Candidates that share a tokenizer, vectors or a trained model share those steps, because steps
+with equal keys are one. Which step runs when is the business of `steps`.
+
+    corpus      train.tsv dev.tsv test.tsv texts.txt corpus.json
+    tokenizer   tokenizer            as build_words or build_bpe writes it
+    vectors     vectors.embz         float32, with counts
+    train       model.embz train.json
+    row-sparse  train.json           a control
+    compress    model.embz
+    tune        model.embz tune.json
+    dev, test   evaluation.json
+    serving     serving.json
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from embzip.classifier import Classifier
+from embzip.corpus import read_examples
+from embzip.embedding import compress
+from embzip.evaluation import evaluate
+from embzip.fileformat import load, save
+from embzip.measure import measure_serving
+from embzip.pipeline.candidate import (
+    BpeOptions,
+    Candidate,
+    CnnOptions,
+    TokenizerOptions,
+    Word2vecOptions,
+    WordsOptions,
+)
+from embzip.pipeline.corpora import corpus_step
+from embzip.pipeline.recipe import Recipe
+from embzip.pipeline.steps import Progress, Step, write_json
+from embzip.rebuilding import rebuild
+from embzip.tokenizers import build_bpe, build_words, load_tokenizer
+from embzip.word2vec import train_vectors
+
+_SERVED_TEXTS = 200
+
+
+@dataclass(frozen=True)
+class CandidateSteps:
+    """The steps of one candidate; `model` is its artefact."""
+
+    candidate: Candidate
+    trained: Step
+    model: Step
+    dev: Step
+    test: Step
+    serving: Step
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a recipe; controls are empty where the recipe does without them."""
+
+    corpus: Step
+    candidates: tuple[CandidateSteps, ...]
+    row_sparse: Step | None
+    random: Step | None
+    random_test: Step | None
+
+    def steps(self) -> list[Step]:
+        """Return all steps that are asked for by themselves."""
+        asked = [s for c in self.candidates for s in (c.trained, c.dev, c.test, c.serving)]
+        return asked + [s for s in (self.row_sparse, self.random, self.random_test) if s]
+
+
+def make_plan(recipe: Recipe) -> Plan:
+    """Return the steps of a recipe; nothing runs.
+
+    Raises
+    ------
+    MissingFileError
+        Where the recipe names a corpus and there is no checkout to take its module from.
+    """
+    corpus = corpus_step(recipe.corpus)
+    baseline: Step | None = None
+    planned = []
+    for candidate in recipe.candidates:
+        steps = _candidate_steps(candidate, corpus, recipe.seed, baseline)
+        baseline = baseline or steps.model
+        planned.append(steps)
+    if not recipe.controls or baseline is None:
+        return Plan(corpus, tuple(planned), None, None, None)
+    first = recipe.candidates[0]
+    tokenizer = _tokenizer_step(corpus, first.tokenizer_options)
+    vectors = _vectors_step(corpus, tokenizer, first.vectors_options, recipe.seed)
+    options = first.classifier_options
+    row_sparse = _row_sparse_step(corpus, vectors, options, recipe.seed)
+    random = _train_step(corpus, vectors, options, True, recipe.seed, random_init=True)
+    random_test = _evaluate_step("test", corpus, random, recipe.seed, baseline)
+    return Plan(corpus, tuple(planned), row_sparse, random, random_test)
+
+
+def _candidate_steps(
+    candidate: Candidate, corpus: Step, seed: int, baseline: Step | None
+) -> CandidateSteps:
+    tokenizer = _tokenizer_step(corpus, candidate.tokenizer_options)
+    vectors = _vectors_step(corpus, tokenizer, candidate.vectors_options, seed)
+    trained = _train_step(corpus, vectors, candidate.classifier_options, candidate.trainable, seed)
+    model = trained
+    if candidate.codec != "float32":
+        model = _compress_step(trained, vectors, candidate.codec, candidate.fold, seed)
+    if candidate.tune:
+        model = _tune_step(corpus, model, candidate.classifier_options, seed)
+    return CandidateSteps(
+        candidate,
+        trained,
+        model,
+        dev=_evaluate_step("dev", corpus, model, seed, None),
+        test=_evaluate_step("test", corpus, model, seed, baseline),
+        serving=_serving_step(corpus, model),
+    )
+
+
+def _tokenizer_step(corpus: Step, options: TokenizerOptions) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        texts, output = parents[0] / "texts.txt", folder / "tokenizer"
+        if isinstance(options, WordsOptions):
+            build_words(texts, output, **asdict(options), progress=progress)
+        else:
+            build_bpe(texts, output, **asdict(options), progress=progress)
+
+    kind = "bpe" if isinstance(options, BpeOptions) else "words"
+    return Step("tokenizer", {"kind": kind, **asdict(options)}, (corpus,), make)
+
+
+def _vectors_step(corpus: Step, tokenizer: Step, options: Word2vecOptions, seed: int) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        read = load_tokenizer(parents[1] / "tokenizer")
+        vectors = train_vectors(
+            parents[0] / "texts.txt", read, **asdict(options), seed=seed, progress=progress
+        )
+        save(compress(vectors, "float32"), folder / "vectors.embz", counts=True)
+
+    parameters = {"kind": "word2vec", **asdict(options), "seed": seed}
+    return Step("vectors", parameters, (corpus, tokenizer), make)
+
+
+def _train_step(
+    corpus: Step,
+    vectors: Step,
+    options: CnnOptions,
+    trainable: bool,
+    seed: int,
+    random_init: bool = False,
+) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        from embzip import tf  # TensorFlow is not loaded before a model is trained
+
+        result = tf.train(
+            read_examples(parents[0] / "train.tsv"),
+            load(parents[1] / "vectors.embz"),
+            dev=read_examples(parents[0] / "dev.tsv"),
+            **{**asdict(options), "max_length": options.max_length or None},
+            trainable=trainable,
+            random_init=random_init,
+            seed=seed,
+            progress=progress,
+        )
+        result.classifier.save(folder / "model.embz")
+        record = {
+            "epoch_seconds": list(result.epoch_seconds),
+            "dev_accuracy": list(result.dev_accuracy),
+            "cut_share": result.cut_share,
+        }
+        write_json(folder / "train.json", record)
+
+    how = {"trainable": trainable, "random_init": random_init, "seed": seed}
+    parameters = {**asdict(options), **how}
+    return Step("train", parameters, (corpus, vectors), make)
+
+
+def _row_sparse_step(corpus: Step, vectors: Step, options: CnnOptions, seed: int) -> Step:
+    """Return the step that times a row-sparse Adam; nothing is kept of what it trains."""
+
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        from embzip import tf
+
+        examples = read_examples(parents[0] / "train.tsv")
+        step = tf.step_function(
+            examples,
+            load(parents[1] / "vectors.embz"),
+            max_length=options.max_length or None,
+            filters=options.filters,
+            windows=options.windows,
+            dropout=options.dropout,
+            batch_size=options.batch_size,
+            seed=seed,
+            optimizer="adam-rows",
+        )
+        epoch = tf.step_seconds(step) * len(examples) / options.batch_size
+        write_json(folder / "train.json", {"epoch_seconds": [epoch]})
+
+    return Step("row-sparse", {**asdict(options), "seed": seed}, (corpus, vectors), make)
+
+
+def _compress_step(trained: Step, vectors: Step, codec: str, fold: bool, seed: int) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        classifier = Classifier.load(parents[0] / "model.embz")
+        # The artefact has no counts, but the error of frequent rows should weigh more.
+        counts = load(parents[1] / "vectors.embz").counts
+        counted = replace(classifier.embedding, counts=counts)
+        rebuild(
+            replace(classifier, embedding=counted), codec=codec, fold=fold, seed=seed
+        ).save(folder / "model.embz")
+
+    parameters = {"codec": codec, "fold": fold, "seed": seed}
+    return Step("compress", parameters, (trained, vectors), make)
+
+
+def _tune_step(corpus: Step, model: Step, options: CnnOptions, seed: int) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        from embzip import tf
+
+        result = tf.tune(
+            Classifier.load(parents[1] / "model.embz"),
+            read_examples(parents[0] / "train.tsv"),
+            dev=read_examples(parents[0] / "dev.tsv"),
+            batch_size=options.batch_size,
+            seed=seed,
+            progress=progress,
+        )
+        result.classifier.save(folder / "model.embz")
+        record = {
+            "tuned": result.tuned,
+            "dev_accuracy_before": result.dev_accuracy_before,
+            "dev_accuracy": result.dev_accuracy,
+        }
+        write_json(folder / "tune.json", record)
+
+    return Step("tune", {"batch_size": options.batch_size, "seed": seed}, (corpus, model), make)
+
+
+def _evaluate_step(
+    side: str, corpus: Step, model: Step, seed: int, baseline: Step | None
+) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        against = None if baseline is None else parents[2] / "model.embz"
+        evaluation = evaluate(
+            parents[1] / "model.embz", parents[0] / f"{side}.tsv", against=against, seed=seed
+        )
+        write_json(folder / "evaluation.json", evaluation.to_json())
+
+    parents = (corpus, model) if baseline is None else (corpus, model, baseline)
+    return Step(side, {"seed": seed}, parents, make)
+
+
+def _serving_step(corpus: Step, model: Step) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        texts = [example.text for example in read_examples(parents[0] / "dev.tsv")]
+        serving = measure_serving(parents[1] / "model.embz", texts[:_SERVED_TEXTS])
+        write_json(folder / "serving.json", serving.to_json())
+
+    return Step("serving", {"texts": _SERVED_TEXTS}, (corpus, model), make)

@@ -1,0 +1,131 @@
+"""A recipe: what to compare, from a TOML file to frozen dataclasses.
+
+Everything that can be wrong with a recipe is found here, before the first step runs, and named by
+file, table and key. Whether the corpus is good is found when it is read; nothing runs here.
+
+    seed = 0
+    [corpus]                # train, test, optionally dev and text (relative to the recipe);
+    name = "bbc"            # or the name of a module of corpora/
+    [defaults]              # any key of a candidate but its name
+    vectors = "word2vec:300,epochs=5"
+    [[candidate]]           # the first is the baseline
+    name = "words"
+    tokenizer = "words:min_count=1"
+    codec = "float32"
+    [report]
+    controls = true         # also measure a row-sparse Adam and a random initialization
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embzip.errors import InputError
+from embzip.files import existing_file
+from embzip.pipeline.candidate import KEYS, Candidate, parse_candidate, refuse_unknown, typed
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class CorpusRecipe:
+    """Where the texts come from: a module of `corpora/` by name, or files."""
+
+    name: str | None = None
+    train: Path | None = None
+    dev: Path | None = None
+    test: Path | None = None
+    text: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe; the first candidate is the baseline."""
+
+    path: Path
+    seed: int
+    corpus: CorpusRecipe
+    candidates: tuple[Candidate, ...]
+    controls: bool
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read and check a recipe.
+
+    Raises
+    ------
+    MissingFileError
+        For a recipe, or a file of its corpus, that is not there.
+    InputError
+        For anything that is not valid TOML, a missing or unknown key, or a wrong value; names the
+        table and the key, and lists the known ones.
+    SpecError
+        For a tokenizer, vectors, classifier or codec that does not parse.
+    """
+    path = existing_file(path)
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected a recipe in TOML: {error}") from error
+    refuse_unknown(document, ("seed", "corpus", "defaults", "candidate", "report"), f"{path}")
+    seed = typed(document, "seed", int, 0, f"{path}")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"{path}: seed must lie in 0..2**32-1, received {seed}")
+    report = typed(document, "report", dict, {}, f"{path}")
+    refuse_unknown(report, ("controls",), f"{path}, [report]")
+    return Recipe(
+        path=path,
+        seed=seed,
+        corpus=_corpus(typed(document, "corpus", dict, None, f"{path}"), path),
+        candidates=_candidates(document, path),
+        controls=typed(report, "controls", bool, True, f"{path}, [report]"),
+    )
+
+
+def _corpus(table: dict[str, Any], recipe: Path) -> CorpusRecipe:
+    where = f"{recipe}, [corpus]"
+    refuse_unknown(table, ("name", "train", "dev", "test", "text"), where)
+    text = typed(table, "text", list, [], where)
+    if not all(isinstance(item, str) for item in text):
+        raise InputError(f"{where}: text must be a list of file names, received {text!r}")
+    if "name" in table:
+        files = sorted(set(table) & {"train", "dev", "test"})
+        if files:
+            raise InputError(f"{where}: name and {files[0]} exclude each other, received both")
+        name = typed(table, "name", str, None, where)
+        if not name.isidentifier():
+            raise InputError(f"{where}: name must be a module of corpora/, received {name!r}")
+        return CorpusRecipe(name=name, text=tuple(_file(item, recipe) for item in text))
+    return CorpusRecipe(
+        train=_file(typed(table, "train", str, None, where), recipe),
+        dev=_file(typed(table, "dev", str, None, where), recipe) if "dev" in table else None,
+        test=_file(typed(table, "test", str, None, where), recipe),
+        text=tuple(_file(item, recipe) for item in text),
+    )
+
+
+def _file(name: str, recipe: Path) -> Path:
+    return existing_file(recipe.parent / name)
+
+
+def _candidates(document: dict[str, Any], path: Path) -> tuple[Candidate, ...]:
+    defaults = typed(document, "defaults", dict, {}, f"{path}")
+    refuse_unknown(defaults, KEYS, f"{path}, [defaults]")
+    tables = typed(document, "candidate", list, [], f"{path}")
+    if not tables or not all(isinstance(table, dict) for table in tables):
+        raise InputError(f"{path}: expected at least one [[candidate]], found none")
+    candidates: list[Candidate] = []
+    for number, table in enumerate(tables, start=1):
+        where = f"{path}, [[candidate]] {number}"
+        name = typed(table, "name", str, None, where)
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"{where}: a name is made of letters, digits, '.', '_' and '-', received {name!r}"
+            )
+        if name in {candidate.name for candidate in candidates}:
+            raise InputError(f"{where}: the name {name!r} is taken by a candidate above")
+        refuse_unknown(table, ("name", *KEYS), f"{where} ({name!r})")
+        candidates.append(parse_candidate({**defaults, **table}, f"{where} ({name!r})"))
+    return tuple(candidates)

@@ -1,0 +1,190 @@
+"""Steps cached by content: what was made once from the same inputs is never made again.
+
+A step is a name, parameters and the steps it builds on. Its key is a digest of those, of the keys
+below it and of embzip's version, so whatever changes its result changes its key. Its files stand
+in `DIR/steps/<name>-<key>/`, which appears by a rename only when they are complete: a killed run
+leaves finished steps and nothing else that a later run would take for one. What steps do is not
+known here.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from embzip.errors import OutputError
+from embzip.files import digest, write_bytes
+
+Progress = Callable[[int, int], None]
+# Writes the step's files into a folder; gets the folders of the parents, in their order.
+Make = Callable[[Path, Sequence[Path], Progress], None]
+_PARTS = 100  # of one step, as the progress callback counts them
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One cached step; equal keys mean equal results.
+
+    Attributes
+    ----------
+    name
+        What the folder's name begins with.
+    parameters
+        Everything but the parents that the result depends on, ready for JSON.
+    parents
+        The steps it builds on.
+    make
+        Writes the result; called at most once a key.
+    """
+
+    name: str
+    parameters: Mapping[str, object]
+    parents: tuple["Step", ...]
+    make: Make
+
+    @cached_property
+    def key(self) -> str:
+        """The step's digest, 32 hexadecimal digits."""
+        return digest(json.dumps(self.to_json(), sort_keys=True).encode())
+
+    def to_json(self) -> dict[str, object]:
+        """Return what the key is made of."""
+        return {
+            "step": self.name,
+            "embzip": embzip_version(),
+            "parameters": dict(self.parameters),
+            "parents": [f"{parent.name}-{parent.key}" for parent in self.parents],
+        }
+
+
+class Steps:
+    """The cache of one output folder.
+
+    Parameters
+    ----------
+    directory
+        The run's output folder, made where it is missing.
+    progress
+        Called with (parts done, parts in all) of the expected steps.
+    log
+        Called with one line for each step that was made or found.
+
+    Raises
+    ------
+    OutputError
+        Where the folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        progress: Progress | None = None,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
+        self._folder = directory / "steps"
+        self._progress = progress
+        self._log = log
+        self._seen: set[str] = set()
+        self._expected = 1
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{directory}: cannot be made: {error.strerror}") from error
+        self._remove_leftovers()
+
+    def expect(self, steps: Iterable[Step]) -> None:
+        """Tell which steps will be asked for, so that progress knows the whole."""
+        keys: set[str] = set()
+        stack = list(steps)
+        while stack:
+            step = stack.pop()
+            if step.key not in keys:
+                keys.add(step.key)
+                stack.extend(step.parents)
+        self._expected = max(1, len(keys))
+
+    def folder(self, step: Step) -> Path:
+        """Return the folder of a step, after making what is missing of it and its parents."""
+        target = self._folder / f"{step.name}-{step.key}"
+        if step.key in self._seen:
+            return target
+        if target.is_dir():
+            self._tell(f"{target.name}: found")
+        else:
+            parents = [self.folder(parent) for parent in step.parents]
+            started = time.perf_counter()
+            self._make(step, parents, target)
+            self._tell(f"{target.name}: made in {time.perf_counter() - started:.1f} s")
+        self._seen.add(step.key)
+        self._report(0, 1)
+        return target
+
+    def record(self, step: Step, name: str) -> Any:
+        """Return the JSON file `name` of a step's folder."""
+        return json.loads((self.folder(step) / name).read_text("utf-8"))
+
+    def _make(self, step: Step, parents: Sequence[Path], target: Path) -> None:
+        temporary = self._folder / f".{target.name}.{os.getpid()}"
+        try:
+            temporary.mkdir()
+            started = time.perf_counter()
+            step.make(temporary, parents, self._report)
+            seconds = round(time.perf_counter() - started, 3)
+            write_json(temporary / "step.json", {**step.to_json(), "seconds": seconds})
+            os.rename(temporary, target)
+        except OSError as error:
+            # Another run in the same folder may have finished the same step first.
+            if not target.is_dir():
+                if isinstance(error, OutputError) or error.filename != str(temporary):
+                    raise
+                raise OutputError(f"{target}: cannot be written: {error.strerror}") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _remove_leftovers(self) -> None:
+        """Remove unfinished folders whose process has ended."""
+        for leftover in self._folder.glob(".*-*.*"):
+            process = leftover.suffix[1:]
+            if process.isdigit() and not _is_alive(int(process)):
+                shutil.rmtree(leftover, ignore_errors=True)
+
+    def _report(self, done: int, total: int) -> None:
+        if self._progress is not None:
+            part = _PARTS * done // total if total else 0
+            whole = _PARTS * self._expected
+            self._progress(min(_PARTS * len(self._seen) + part, whole), whole)
+
+    def _tell(self, line: str) -> None:
+        if self._log is not None:
+            self._log(line)
+
+
+def embzip_version() -> str:
+    """Return the version of the installed embzip, or `unknown` where only its source is there."""
+    try:
+        return version("embzip")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def write_json(path: Path, record: object) -> None:
+    """Write a record as indented JSON, atomically; NaN is refused."""
+    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

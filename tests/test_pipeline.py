@@ -1,0 +1,431 @@
+"""The pipeline on a small real corpus: its record, its cache, a killed run, and wrong recipes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import embzip
+from embzip.classifier import Classifier
+from embzip.errors import EmbzipError, InputError, MissingFileError, SpecError
+from embzip.pipeline import choose, report, run
+from embzip.pipeline.corpora import corpora_folder
+from embzip.pipeline.plan import make_plan
+from embzip.pipeline.recipe import read_recipe
+from embzip.pipeline.steps import Progress, Step, Steps
+
+ROOT = Path(embzip.__file__).resolve().parent.parent
+RECIPE = """\
+seed = 0
+[corpus]
+train = "train.tsv"
+test = "test.tsv"
+text = ["more.txt"]
+[defaults]
+vectors = "word2vec:16,epochs=1"
+classifier = "cnn:8,windows=1-2,dropout=0.1,epochs=2,batch_size=32,max_length=20"
+[[candidate]]
+name = "words"
+tokenizer = "words:min_count=1"
+codec = "float32"
+[[candidate]]
+name = "words-int8"
+tokenizer = "words:min_count=1"
+codec = "svd:4|int8"
+[[candidate]]
+name = "bpe"
+tokenizer = "bpe:300"
+codec = "svd:8|int8"
+tune = true
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe beside 400 paragraphs of two classes of BBC news."""
+    from embzip.pipeline.corpora import _module_of
+
+    folder = tmp_path_factory.mktemp("recipe")
+    paths = _module_of(ROOT / "corpora" / "bbc.py").build(folder / "bbc")
+    for side, rows in (("train", 150), ("test", 50)):
+        lines = paths[side].read_text("utf-8").splitlines(keepends=True)
+        chosen = [
+            line
+            for label in ("sports", "business")
+            for line in [line for line in lines if line.startswith(label)][:rows]
+        ]
+        (folder / f"{side}.tsv").write_text("".join(chosen), "utf-8")
+    (folder / "more.txt").write_text("zyzzyva stands only in the unlabelled text\n")
+    path = folder / "recipe.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a finished run."""
+    directory = tmp_path_factory.mktemp("out") / "run"
+    run(recipe, directory)
+    return directory
+
+
+def step_names(directory: Path) -> list[str]:
+    return sorted(path.name.partition("-")[0] for path in (directory / "steps").iterdir())
+
+
+def made(log: Sequence[str]) -> list[str]:
+    return [line.partition("-")[0] for line in log if ": made in" in line]
+
+
+# The record
+
+
+def test_the_record_has_what_the_report_promises(finished: Path) -> None:
+    record = json.loads((finished / "report.json").read_text("utf-8"))
+    assert record["baseline"] == "words"
+    assert [candidate["name"] for candidate in record["candidates"]] == [
+        "words",
+        "words-int8",
+        "bpe",
+    ]
+    assert record["seed"] == 0
+    assert {"corpus", "environment"} <= record.keys()
+    baseline = record["candidates"][0]
+    for candidate in record["candidates"]:
+        parts = dict(candidate["bytes"])
+        total = parts.pop("total")
+        assert sum(parts.values()) == total
+        assert total == (finished / f"{candidate['name']}.embz").stat().st_size
+        assert candidate["compression_ratio"] == baseline["bytes"]["total"] / total
+        assert 0.5 < candidate["accuracy"] <= 1
+        assert 0 <= candidate["unknown_rate"] <= 1
+        assert candidate["load_seconds"] > 0
+        assert candidate["rss_mb"] > 10
+        assert 0 < candidate["latency_ms"]["p50"] <= candidate["latency_ms"]["p99"]
+        assert candidate["epoch_ratio"] == candidate["epoch_seconds"] / baseline["epoch_seconds"]
+    assert baseline["difference"] is baseline["difference_ci95"] is baseline["mcnemar_p"] is None
+    small = record["candidates"][1]
+    assert small["difference"] == pytest.approx(small["accuracy"] - baseline["accuracy"])
+    low, high = small["difference_ci95"]
+    assert low <= small["difference"] <= high
+    assert [candidate["chosen"] for candidate in record["candidates"]].count(True) == 1
+
+
+def test_the_candidates_are_what_their_recipe_says(finished: Path) -> None:
+    words, int8, bpe = json.loads((finished / "report.json").read_text("utf-8"))["candidates"]
+    assert words["dim"] == 16
+    assert (int8["codec"], int8["stored_codec"], int8["dim"]) == ("svd:4|int8", "int8", 4)
+    assert int8["rows"] == words["rows"] > bpe["rows"] == 300
+    assert bpe["tune"] is True
+
+
+def test_controls_stand_beside_the_baseline(finished: Path) -> None:
+    controls = json.loads((finished / "report.json").read_text("utf-8"))["controls"]
+    assert [control["name"] for control in controls] == [
+        "words, row-sparse Adam",
+        "words, random initialization",
+    ]
+    assert all(control["epoch_seconds"] > 0 for control in controls)
+    assert "accuracy" not in controls[0]
+    assert 0.4 < controls[1]["accuracy"] <= 1
+
+
+def test_published_files_predict(finished: Path) -> None:
+    predicted = Classifier.load(finished / "words-int8.embz").predict(["the match was won late"])
+    assert predicted[0].label in {"sports", "business"}
+
+
+def test_unlabelled_text_reaches_the_vocabulary_and_test_does_not(
+    finished: Path, recipe: Path
+) -> None:
+    vocabulary = embzip.load(finished / "words.embz").vocabulary
+    assert vocabulary is not None
+    assert "zyzzyva" in vocabulary
+    corpus = next((finished / "steps").glob("corpus-*"))
+    texts = set((corpus / "texts.txt").read_text("utf-8").splitlines())
+    for side in ("dev", "test"):
+        lines = (corpus / f"{side}.tsv").read_text("utf-8").splitlines()
+        assert len(lines) > 10
+        assert not texts & {line.partition("\t")[2] for line in lines}
+
+
+# The cache
+
+
+def test_candidates_share_steps(finished: Path) -> None:
+    names = step_names(finished)
+    counts = {name: names.count(name) for name in set(names)}
+    # Two tokenizers and the vectors of each; two models, and the control that starts at random.
+    assert counts == {
+        "corpus": 1,
+        "tokenizer": 2,
+        "vectors": 2,
+        "train": 3,
+        "row": 1,
+        "compress": 2,
+        "tune": 1,
+        "dev": 3,
+        "test": 4,
+        "serving": 3,
+    }
+
+
+def test_an_unchanged_run_makes_nothing(finished: Path, recipe: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (finished / "steps").rglob("*")}
+    log: list[str] = []
+    again = run(recipe, finished, log=log.append)
+    assert made(log) == []
+    assert log
+    assert all(line.endswith(": found") for line in log)
+    assert {path: path.stat().st_mtime_ns for path in (finished / "steps").rglob("*")} == before
+    assert json.loads((finished / "report.json").read_text("utf-8")) == again
+
+
+def test_a_changed_codec_makes_only_what_follows(
+    finished: Path, recipe: Path, tmp_path: Path
+) -> None:
+    folder, directory = tmp_path / "recipe", tmp_path / "run"
+    shutil.copytree(recipe.parent, folder)
+    shutil.copytree(finished, directory)
+    changed = RECIPE.replace("svd:4|int8", "svd:3|int8").replace("words-int8", "renamed")
+    (folder / "recipe.toml").write_text(changed)
+    log: list[str] = []
+    calls: list[tuple[int, int]] = []
+    run(
+        folder / "recipe.toml",
+        directory,
+        log=log.append,
+        progress=lambda done, total: calls.append((done, total)),
+    )
+    assert sorted(made(log)) == ["compress", "dev", "serving", "test"]
+    assert all(0 <= done <= total for done, total in calls)
+    shares = [done / total for done, total in calls]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_a_killed_run_resumes(recipe: Path, finished: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    code = (
+        "import sys; from embzip.pipeline import run; run(sys.argv[1], sys.argv[2])"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(recipe), str(directory)],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not list(directory.glob("steps/.train-*")):
+            assert child.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    assert list(directory.glob("steps/.train-*"))
+    survived = {path.name: path.stat().st_mtime_ns for path in directory.glob("steps/[a-z]*")}
+    assert {name.partition("-")[0] for name in survived} == {"corpus", "tokenizer", "vectors"}
+    log: list[str] = []
+    record = run(recipe, directory, log=log.append)
+    assert not list(directory.glob("steps/.*"))
+    for name, changed in survived.items():
+        assert (directory / "steps" / name).stat().st_mtime_ns == changed
+        assert not any(line.startswith(f"{name}: made") for line in log)
+    # What was killed and resumed is what an undisturbed run makes.
+    sound = json.loads((finished / "report.json").read_text("utf-8"))
+    assert [c["bytes"] for c in record["candidates"]] == [c["bytes"] for c in sound["candidates"]]
+
+
+def writer(content: str) -> "Step":
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        (folder / "out").write_text(content)
+
+    return Step("write", {"content": content}, (), make)
+
+
+def test_keys_follow_parameters_and_parents() -> None:
+    one, same, other = writer("a"), writer("a"), writer("b")
+    assert one.key == same.key != other.key
+    children = [Step("child", {}, (parent,), one.make) for parent in (one, same, other)]
+    assert children[0].key == children[1].key != children[2].key
+
+
+def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def fail(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        (folder / "half").write_text("half")
+        raise InputError("as it happens")
+
+    steps = Steps(tmp_path)
+    with pytest.raises(InputError, match="as it happens"):
+        steps.folder(Step("fail", {}, (writer("a"),), fail))
+    assert [path.name.partition("-")[0] for path in (tmp_path / "steps").iterdir()] == ["write"]
+
+
+def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead = tmp_path / "steps" / f".train-00.{ended.pid}"
+    alive = tmp_path / "steps" / f".train-00.{os.getpid()}"
+    for folder in (dead, alive):
+        folder.mkdir(parents=True)
+    Steps(tmp_path)
+    assert not dead.exists()
+    assert alive.exists()
+
+
+def test_an_output_folder_that_is_a_file_is_refused(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(EmbzipError, match="file: cannot be made"):
+        run(recipe, tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+# Choosing and rendering
+
+
+def test_the_choice_is_the_smallest_within_a_point_of_the_best_float32() -> None:
+    codecs = ["float32", "float32", "int8", "svd:4|int8"]
+    assert choose(codecs, [400, 200, 100, 20], [0.90, 0.91, 0.92, 0.90]) == 3  # exactly a point
+    assert choose(codecs, [400, 200, 100, 20], [0.90, 0.91, 0.92, 0.89]) == 2
+    assert choose(codecs, [400, 200, 100, 20], [0.90, 0.91, 0.80, 0.80]) == 1
+    assert choose(["int8", "int8"], [10, 5], [0.9, 0.5]) == 0
+
+
+def test_report_renders_again(finished: Path, tmp_path: Path) -> None:
+    shutil.copy(finished / "report.json", tmp_path)
+    record = report(tmp_path)
+    assert record["baseline"] == "words"
+    for name in ("report.json", "report.md"):
+        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
+    assert "<html" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_report_of_a_folder_without_one(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"report\.json"):
+        report(tmp_path)
+
+
+# Recipes
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "message"),
+    [
+        ("seed = 0", "seed = ", InputError, r"expected a recipe in TOML.*line 1"),
+        ("seed = 0", "sead = 0", InputError, r"unknown key 'sead': the known ones are seed, corp"),
+        ("seed = 0", "seed = true", InputError, r"seed must be a whole number, received True"),
+        ("seed = 0", "seed = -1", InputError, r"seed must lie in 0\.\.2\*\*32-1, received -1"),
+        ('"train.tsv"', '"none.tsv"', MissingFileError, r"none\.tsv: no such file"),
+        ("test =", "tests =", InputError, r"\[corpus\]: unknown key 'tests'"),
+        ('test = "test.tsv"', "", InputError, r"\[corpus\]: the key 'test' is missing"),
+        ('test = "', 'name = "bbc"\ntest = "', InputError, r"name and test exclude each other"),
+        ('["more.txt"]', '["more.txt", 1]', InputError, r"text must be a list of file names"),
+        ("[defaults]", "[defaults]\nname = 'a'", InputError, r"\[defaults\]: unknown key 'name'"),
+        ('name = "bpe"', "", InputError, r"\[\[candidate\]\] 3: the key 'name' is missing"),
+        ('name = "bpe"', 'name = "../bpe"', InputError, r"a name is made of letters"),
+        ('name = "bpe"', 'name = "words"', InputError, r"'words' is taken by a candidate above"),
+        ("tune = true", "tuen = true", InputError, r"3 \('bpe'\): unknown key 'tuen': the known"),
+        ("tune = true", "tune = 1", InputError, r"tune must be true or false, received 1"),
+        ("svd:8|int8", "svd:8|int9", SpecError, r"\('bpe'\), codec: unknown codec stage 'int9'"),
+        ("bpe:300", "bpe:x", SpecError, r"tokenizer: vocab must be a whole number.*'x'"),
+        ("bpe:300", "bqe:300", SpecError, r"unknown name 'bqe': the known ones are bpe, words"),
+        ("bpe:300", "bpe:300,size=1", SpecError, r"unknown option 'size' in 'bpe:300,size=1'"),
+        ("bpe:300", "bpe:300,vocab=1", SpecError, r"vocab stands twice"),
+        ("bpe:300", "bpe:300,coverage=2", SpecError, r"coverage must be a number from 0 to 1"),
+        ("word2vec:16", "word2vec:16,sg=yes", SpecError, r"sg must be true or false.*'yes'"),
+        ("windows=1-2", "windows=1-0", SpecError, r"windows must be whole numbers joined by"),
+        ("epochs=2", "epochs=0", SpecError, r"classifier: epochs must be a whole number"),
+    ],
+)
+def test_what_is_wrong_with_a_recipe_is_named_before_anything_runs(
+    recipe: Path,
+    tmp_path: Path,
+    old: str,
+    new: str,
+    error: type[EmbzipError],
+    message: str,
+) -> None:
+    assert old in RECIPE
+    wrong = recipe.parent / f"wrong-{tmp_path.name}.toml"
+    wrong.write_text(RECIPE.replace(old, new))
+    with pytest.raises(error, match=message) as caught:
+        run(wrong, tmp_path / "out")
+    assert str(recipe.parent) in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_without_candidates(recipe: Path) -> None:
+    wrong = recipe.parent / "empty.toml"
+    wrong.write_text(RECIPE[: RECIPE.index("[[candidate]]")])
+    with pytest.raises(InputError, match=r"at least one \[\[candidate\]\]"):
+        read_recipe(wrong)
+
+
+def test_a_recipe_that_is_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_bytes(b"seed = 0 # \xff\n")
+    with pytest.raises(InputError, match="expected a recipe in TOML"):
+        read_recipe(tmp_path / "recipe.toml")
+
+
+def test_a_corpus_name_that_does_not_exist_lists_the_known_ones(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text('[corpus]\nname = "cnn"\n[[candidate]]\nname = "a"\ntokenizer = "words"\n')
+    with pytest.raises(MissingFileError, match=r"'cnn': the known ones are bbc, debian"):
+        make_plan(read_recipe(path))
+
+
+def test_one_label_only_is_refused_and_named(tmp_path: Path) -> None:
+    """Case 21: a corpus of one class."""
+    (tmp_path / "one.tsv").write_text("".join(f"a\ttext {number}\n" for number in range(50)))
+    path = tmp_path / "recipe.toml"
+    path.write_text(
+        '[corpus]\ntrain = "one.tsv"\ntest = "one.tsv"\n'
+        '[[candidate]]\nname = "a"\ntokenizer = "words"\n'
+    )
+    with pytest.raises(InputError, match=r"one\.tsv: expected at least two labels"):
+        run(path, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("steps/*"))
+
+
+def test_the_demo_recipe_is_right_and_the_issue_recipe_parses(recipe: Path) -> None:
+    demo = read_recipe(corpora_folder() / "demo.toml")
+    assert demo.corpus.name == "bbc"
+    assert demo.candidates[0].codec == "float32"
+    path = recipe.parent / "issue.toml"
+    path.write_text(
+        'seed = 0\n[corpus]\ntrain = "train.tsv"\ntest = "test.tsv"\n[defaults]\n'
+        'vectors = "word2vec:300,epochs=5"\nclassifier = "cnn:128,windows=1-1-2-3,dropout=0.5"\n'
+        'trainable = true\n[[candidate]]\nname = "words"\ntokenizer = "words:min_count=1"\n'
+        'codec = "float32"\n[[candidate]]\nname = "bpe-30k"\ntokenizer = "bpe:30000"\n'
+        'codec = "svd:48|int8"\ntune = true\n'
+    )
+    words, bpe = read_recipe(path).candidates
+    assert (words.tune, bpe.tune) == (False, True)
+    assert words.classifier_options.windows == (1, 1, 2, 3)
+
+
+def test_without_a_checkout_the_demo_says_that_it_needs_one(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "embzip", tmp_path / "site" / "embzip")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from embzip.errors import MissingFileError\n"
+        "from embzip.pipeline import demo\n"
+        "try: demo('out')\n"
+        "except MissingFileError as error: print(error)\n"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "site")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
+    assert "need a checkout of embzip" in child.stdout
+    assert not (tmp_path / "out").exists()
