@@ -19,6 +19,7 @@ except ImportError as error:
 from embzip.tf.classifiers import from_classifier
 from embzip.tf.layers import CompressedEmbeddingLayer
 from embzip.tf.optimizers import RowSparseAdam
+from embzip.tf.rewrite import rebuild
 from embzip.tf.training import TrainResult, step_function, step_seconds, train
 from embzip.tf.tuning import TuneResult, tune
 
@@ -28,6 +29,7 @@ __all__ = [
     "TrainResult",
     "TuneResult",
     "from_classifier",
+    "rebuild",
     "step_function",
     "step_seconds",
     "train",

@@ -7,7 +7,6 @@ The definition is the NumPy one; these are tested against it. How they are train
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 from embzip.classifier import Classifier, CnnConfig, Matrix
@@ -71,8 +70,17 @@ def from_classifier(classifier: Classifier, *, seed: int = 0) -> Any:
 
     Examples
     --------
-    >>> import embzip, embzip.tf                                           # doctest: +SKIP
-    >>> model = embzip.tf.from_classifier(embzip.Classifier.load("model.embz"))
+    >>> import numpy as np
+    >>> from embzip.corpus import Example
+    >>> from embzip.tf import train
+    >>> from embzip.vectors import Vectors
+    >>> from embzip.vocabulary import Vocabulary
+    >>> table = Vectors(Vocabulary(["goal", "vote"]), np.eye(2))
+    >>> examples = [Example("goal", "sport"), Example("vote", "politics")]
+    >>> classifier = train(examples, table, epochs=1).classifier
+    >>> model = from_classifier(classifier)
+    >>> model(np.array([[2, 0, 0, 0]])).shape
+    TensorShape([1, 2])
     """
     layer = CompressedEmbeddingLayer(classifier.embedding, name="embedding")
     model = build_model(classifier.config, len(classifier.labels), layer, seed=seed)
@@ -84,7 +92,7 @@ def from_classifier(classifier: Classifier, *, seed: int = 0) -> Any:
 def arrays_of(model: Any, config: CnnConfig) -> dict[str, Matrix]:
     """Return the weights of `build_model`'s model under the names of `Classifier.arrays`."""
     return {
-        name: np.array(model.get_layer(layer_name).weights[index], np.float32)
+        name: model.get_layer(layer_name).weights[index].value.numpy()
         for name, layer_name, index in _places(config)
     }
 

@@ -115,7 +115,7 @@ class Trainer:
             accuracies.append(self.accuracy(dev))
             if accuracies[-1] > to_beat:
                 to_beat, best_epoch = accuracies[-1], epoch
-                best_weights = [weight.numpy() for weight in self._weights]
+                best_weights = [weight.value.numpy() for weight in self._weights]
             elif epoch - (-1 if best_epoch is None else best_epoch) >= patience:
                 break
         if best_epoch is not None and best_epoch != len(accuracies) - 1:

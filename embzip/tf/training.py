@@ -102,9 +102,13 @@ def train(
 
     Examples
     --------
-    >>> import embzip.tf                                                   # doctest: +SKIP
-    >>> result = embzip.tf.train(examples, vectors, epochs=5)
-    >>> result.classifier.save("model.embz")
+    >>> import numpy as np
+    >>> from embzip.vocabulary import Vocabulary
+    >>> table = Vectors(Vocabulary(["goal", "vote"]), np.eye(2, 8))
+    >>> examples = [Example("goal", "sport"), Example("vote", "politics")] * 8
+    >>> result = train(examples, table, windows=(1,), epochs=5, learning_rate=0.1)
+    >>> result.classifier.predict(["what a goal"])[0].label
+    'sport'
     """
     check_options(epochs, batch_size, learning_rate, optimizer)
     kept, held_out = training_and_dev(examples, dev)
@@ -158,9 +162,13 @@ def step_function(
 
     Examples
     --------
-    >>> step = step_function(examples, vectors)                            # doctest: +SKIP
-    >>> step_seconds(step)                                                 # doctest: +SKIP
-    0.071
+    >>> import numpy as np
+    >>> from embzip.vocabulary import Vocabulary
+    >>> table = Vectors(Vocabulary(["goal", "vote"]), np.eye(2, 8))
+    >>> examples = [Example("goal", "sport"), Example("vote", "politics")] * 8
+    >>> step = step_function(examples, table, optimizer="adam-rows")
+    >>> 0 < step_seconds(step, steps=2) < 1
+    True
     """
     check_options(1, batch_size, 1e-3, optimizer)
     task = _Task.prepare(
@@ -248,6 +256,6 @@ class _Task:
         """Return what the model has become."""
         table = self.table
         if isinstance(table, Vectors):
-            trained = self.model.get_layer("embedding").table.numpy()
+            trained = self.model.get_layer("embedding").table.value.numpy()
             table = compress(replace(table, matrix=trained), "float32")
         return Classifier(table, self.labels, self.config, arrays_of(self.model, self.config))

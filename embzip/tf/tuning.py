@@ -65,6 +65,19 @@ def tune(
     InputError
         For no examples, a label the classifier does not know, an empty dev, or options out of
         range.
+
+    Examples
+    --------
+    >>> import numpy as np, embzip.rebuilding
+    >>> from embzip.tf import train
+    >>> from embzip.vectors import Vectors
+    >>> from embzip.vocabulary import Vocabulary
+    >>> table = Vectors(Vocabulary(["goal", "vote"]), np.eye(2, 8))
+    >>> examples = [Example("goal", "sport"), Example("vote", "politics")] * 8
+    >>> trained = train(examples, table, epochs=2).classifier
+    >>> small = embzip.rebuilding.rebuild(trained, codec="svd:2|int8")
+    >>> tune(small, examples).classifier.embedding is small.embedding
+    True
     """
     check_options(epochs, batch_size, learning_rate, "adam")
     if not examples:

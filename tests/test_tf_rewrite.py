@@ -1,0 +1,380 @@
+"""A user's own Keras model: one embedding regenerated, or refused by name."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from embzip import tf
+from embzip.embedding import CompressedEmbedding, compress
+from embzip.errors import MismatchError, UnsupportedModelError
+
+# Keras asks NumPy 2 for an array in the old way when it saves, and when it trains, in places.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+
+ROWS, DIM, TIME = 50, 6, 7
+
+
+def ids(seed: int = 0, rows: int = ROWS, texts: int = 4) -> Any:
+    drawn = np.random.default_rng(seed).integers(1, rows, (texts, TIME)).astype(np.int32)
+    drawn[:, TIME - 2 :] = 0
+    return drawn
+
+
+def words(name: str = "words", **options: Any) -> Any:
+    return layers.Embedding(ROWS, DIM, name=name, **options)
+
+
+def table_of(model: Any, *path: str, spec: str = "float32") -> CompressedEmbedding:
+    layer = model
+    for name in path or ("words",):
+        layer = layer.get_layer(name)
+    return compress(layer.get_weights()[0], spec)
+
+
+def check_same(model: Any, rebuilt: Any, inputs: Any) -> None:
+    """The float32 codec must change no bit; the given model must be left alone."""
+    expected = keras.tree.map_structure(np.array, model(inputs))
+    found = keras.tree.map_structure(np.array, rebuilt(inputs))
+    keras.tree.map_structure(np.testing.assert_array_equal, expected, found)
+
+
+def embedding_layers(model: Any) -> list[Any]:
+    return [layer for layer in model._flatten_layers() if isinstance(layer, layers.Embedding)]
+
+
+def sequential() -> Any:
+    return keras.Sequential(
+        [keras.Input((TIME,), dtype="int32"), words(), layers.Conv1D(5, 2), layers.Flatten()],
+        name="plain",
+    )
+
+
+def test_sequential() -> None:
+    model = sequential()
+    rebuilt = tf.rebuild(model, "words", table_of(model))
+    check_same(model, rebuilt, ids())
+    assert type(rebuilt) is keras.Sequential
+    assert rebuilt.name == "plain"
+    assert not embedding_layers(rebuilt)
+    assert len(embedding_layers(model)) == 1  # the given model is not changed
+
+
+def test_sequential_without_an_input_after_one_call() -> None:
+    model = keras.Sequential([words(), layers.GlobalAveragePooling1D(), layers.Dense(2)])
+    with pytest.raises(UnsupportedModelError, match="call it on one batch"):
+        tf.rebuild(model, "words", compress(np.zeros((ROWS, DIM)), "int8"))
+    model(ids())
+    rebuilt = tf.rebuild(model, "words", table_of(model))
+    check_same(model, rebuilt, ids())
+
+
+def test_the_copy_shares_no_weights() -> None:
+    model = sequential()
+    before = [weight.copy() for weight in model.get_weights()]
+    rebuilt = tf.rebuild(model, None, table_of(model))
+    for weight in rebuilt.trainable_variables:
+        weight.assign(weight + 1)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_codes_are_close_and_stay_int8() -> None:
+    model = sequential()
+    table = table_of(model, spec="svd:6|int8")
+    rebuilt = tf.rebuild(model, "words", table)
+    layer = rebuilt.get_layer("words")
+    assert sorted(str(weight.dtype) for weight in layer.weights) == ["float32", "float32", "int8"]
+    np.testing.assert_allclose(layer(ids()), table[ids()], rtol=1e-5, atol=1e-7)
+
+
+def test_case_74_a_shared_embedding() -> None:
+    left, right = (keras.Input((TIME,), dtype="int32", name=n) for n in ("left", "right"))
+    shared = words()
+    joined = layers.Concatenate()([shared(left), shared(right)])
+    model = keras.Model({"left": left, "right": right}, layers.Dense(3)(joined))
+    rebuilt = tf.rebuild(model, "words", table_of(model))
+    check_same(model, rebuilt, {"left": ids(1), "right": ids(2)})
+    found = [x for x in rebuilt._flatten_layers() if isinstance(x, tf.CompressedEmbeddingLayer)]
+    assert len(found) == 1
+
+
+def test_masks_reach_recurrent_layers() -> None:
+    inputs = keras.Input((None,), dtype="int32")
+    hidden = layers.Bidirectional(layers.LSTM(3))(words(mask_zero=True)(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(hidden))
+    rebuilt = tf.rebuild(model, "words", table_of(model))
+    check_same(model, rebuilt, ids())
+    # The last two ids are masked: without them the answer is the same.
+    np.testing.assert_allclose(rebuilt(ids()), rebuilt(ids()[:, : TIME - 2]), rtol=1e-5)
+
+
+def test_several_inputs_outputs_and_operations() -> None:
+    text = keras.Input((TIME,), dtype="int32", name="text")
+    price = keras.Input((2,), name="price")
+    pooled = ops.max(words()(text) * 2.0 + np.arange(DIM, dtype=np.float32), axis=1)
+    scaled = layers.Lambda(lambda x: x / 3)(pooled)
+    joined = ops.concatenate([scaled, layers.BatchNormalization()(price)], axis=-1)
+    dropped = layers.Dropout(0.5)(joined)
+    model = keras.Model([text, price], {"a": layers.Dense(2)(dropped), "b": ops.sum(joined)})
+    rebuilt = tf.rebuild(model, "words", table_of(model))
+    check_same(model, rebuilt, [ids(), np.ones((4, 2), np.float32)])
+
+
+def tower(name: str = "tower") -> Any:
+    inputs = keras.Input((TIME,), dtype="int32")
+    return keras.Model(inputs, layers.GlobalMaxPooling1D()(words()(inputs)), name=name)
+
+
+def test_a_nested_functional_model_used_twice() -> None:
+    inner = tower()
+    left, right = keras.Input((TIME,), dtype="int32"), keras.Input((TIME,), dtype="int32")
+    model = keras.Model(
+        [left, right], layers.Dense(2)(layers.Subtract()([inner(left), inner(right)]))
+    )
+    rebuilt = tf.rebuild(model, "tower/words", table_of(model, "tower", "words"))
+    check_same(model, rebuilt, [ids(1), ids(2)])
+    assert not embedding_layers(rebuilt)
+
+
+def test_a_nested_sequential_in_a_sequential() -> None:
+    inner = keras.Sequential([keras.Input((TIME,), dtype="int32"), words(), layers.Dense(4)])
+    model = keras.Sequential([keras.Input((TIME,), dtype="int32"), inner, layers.Flatten()])
+    rebuilt = tf.rebuild(model, "words", compress(inner.layers[0].get_weights()[0], "float32"))
+    check_same(model, rebuilt, ids())
+    assert not embedding_layers(rebuilt)
+
+
+def test_an_embedding_shared_by_the_model_and_one_nested_in_it() -> None:
+    shared = words()
+    entrance = keras.Input((TIME,), dtype="int32")
+    inner = keras.Model(entrance, layers.Dense(DIM)(shared(entrance)), name="inner")
+    inputs = keras.Input((TIME,), dtype="int32")
+    model = keras.Model(inputs, layers.Add()([inner(inputs), shared(inputs)]))
+    rebuilt = tf.rebuild(model, None, table_of(model))
+    check_same(model, rebuilt, ids())
+    assert len({id(x) for x in rebuilt._flatten_layers() if x.name == "words"}) == 1
+
+
+def own_loss(expected: Any, found: Any) -> Any:
+    return ops.mean(ops.abs(expected - found))
+
+
+def test_compiled_models_come_back_without_an_optimizer() -> None:
+    inner = tower()
+    inner.compile("adam", own_loss)
+    inputs = keras.Input((TIME,), dtype="int32")
+    model = keras.Model(inputs, layers.Dense(1)(inner(inputs)))
+    model.compile("adam", own_loss)
+    model.fit(ids(), np.ones((4, 1), np.float32), verbose=0)
+    rebuilt = tf.rebuild(model, "words", table_of(model, "tower", "words"))
+    check_same(model, rebuilt, ids())
+    assert not rebuilt.compiled
+    assert not rebuilt.get_layer("tower").compiled
+
+
+def test_adapted_layers_keep_their_state() -> None:
+    reading = layers.TextVectorization(max_tokens=ROWS, output_sequence_length=TIME)
+    reading.adapt(["the sea the ship", "the sun"])
+    scaling = layers.Normalization(axis=-1)
+    scaling.adapt(np.random.default_rng(0).normal(3, 2, (20, 2)))
+    text = keras.Input((), dtype="string")
+    price = keras.Input((2,))
+    pooled = layers.GlobalMaxPooling1D()(words()(reading(text)))
+    model = keras.Model([text, price], layers.Concatenate()([pooled, scaling(price)]))
+    rebuilt = tf.rebuild(model, "words", table_of(model))
+    texts = ops.convert_to_tensor(["the ship", "a sun"], dtype="string")
+    check_same(model, rebuilt, [texts, ops.ones((2, 2))])
+
+
+def test_half_precision_outputs_stay_half_precision() -> None:
+    inputs = keras.Input((TIME,), dtype="int32")
+    model = keras.Model(inputs, words(dtype="mixed_float16")(inputs))
+    rebuilt = tf.rebuild(model, "words", table_of(model))
+    assert rebuilt.output.dtype == "float16"
+    check_same(model, rebuilt, ids())
+
+
+def test_a_padding_row_reads_as_zeros_and_a_foreign_one_does_not() -> None:
+    model = sequential()
+    rebuilt = tf.rebuild(model, "words", table_of(model, spec="int8"))
+    assert rebuilt.get_layer("words").pad_id is None
+    assert np.abs(rebuilt.get_layer("words")(np.zeros((1, 1), np.int32))).max() > 0
+
+
+@pytest.mark.parametrize("spec", ["int8", "svd:8|int8"])
+def test_the_saved_file_holds_codes_and_other_weights_and_little_else(
+    tmp_path: Path, spec: str
+) -> None:
+    inputs = keras.Input((TIME,), dtype="int32")
+    hidden = layers.Dense(64)(layers.Flatten()(layers.Embedding(20_000, 16, name="words")(inputs)))
+    model = keras.Model(inputs, layers.Dense(2)(hidden))
+    model.compile("adam", "mse")
+    model.fit(ids(), np.ones((4, 2), np.float32), verbose=0)
+    table = table_of(model, spec=spec)
+    rebuilt = tf.rebuild(model, "words", table)
+    path = tmp_path / "small.keras"
+    rebuilt.save(path)
+    others = sum(weight.nbytes for weight in model.get_weights()) - 20_000 * 16 * 4
+    assert path.stat().st_size <= 1.1 * (table.nbytes + others)
+    loaded = keras.models.load_model(path)
+    np.testing.assert_array_equal(loaded(ids()), rebuilt(ids()))
+    assert loaded.get_layer("words").codec.spec == spec
+
+
+# What is refused, and by which name
+
+
+def test_case_74_no_embedding_layer() -> None:
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="dense_only")
+    for name in (None, "words"):
+        with pytest.raises(UnsupportedModelError, match="'dense_only' has no ") as caught:
+            tf.rebuild(model, name, compress(np.zeros((ROWS, DIM)), "int8"))
+        assert "\n" not in str(caught.value)
+
+
+def two() -> Any:
+    inputs = keras.Input((TIME,), dtype="int32")
+    return keras.Model(inputs, layers.Add()([words("first")(inputs), words("second")(inputs)]))
+
+
+def test_case_74_two_embedding_layers() -> None:
+    model = two()
+    table = table_of(model, "second")
+    with pytest.raises(UnsupportedModelError, match=r"'first', 'second'.*by this path"):
+        tf.rebuild(model, None, table)
+    with pytest.raises(UnsupportedModelError, match=r"no layer 'third'.*'first', 'second'"):
+        tf.rebuild(model, "third", table)
+    rebuilt = tf.rebuild(model, "second", table)
+    check_same(model, rebuilt, ids())
+    assert [layer.name for layer in embedding_layers(rebuilt)] == ["first"]
+
+
+def test_layers_of_one_name_are_told_apart_by_their_path() -> None:
+    inputs = keras.Input((TIME,), dtype="int32")
+    inner, other = tower("tower"), tower("other")
+    outer = ops.max(words()(inputs), axis=1)
+    model = keras.Model(inputs, layers.Add()([inner(inputs), other(inputs), outer]))
+    with pytest.raises(UnsupportedModelError, match="'tower/words', 'other/words'"):
+        tf.rebuild(model, None, compress(np.zeros((ROWS, DIM)), "int8"))
+    for path in ("tower/words", "words"):  # the latter is the outermost
+        rebuilt = tf.rebuild(model, path, table_of(model, *path.split("/")))
+        check_same(model, rebuilt, ids())
+    without = keras.Model(inputs, layers.Add()([inner(inputs), other(inputs)]))
+    with pytest.raises(UnsupportedModelError, match=r"several layers .* are meant"):
+        tf.rebuild(without, "words", compress(np.zeros((ROWS, DIM)), "int8"))
+
+
+class Subclassed(keras.Model):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.words = words()
+
+    def call(self, inputs: Any) -> Any:
+        return ops.max(self.words(inputs), axis=1)
+
+
+def test_case_74_subclassed_models() -> None:
+    model = Subclassed(name="mine")
+    model(ids())
+    table = compress(np.zeros((ROWS, DIM)), "int8")
+    with pytest.raises(UnsupportedModelError, match=r"'mine' is of the subclass Subclassed"):
+        tf.rebuild(model, "words", table)
+    inputs = keras.Input((TIME,), dtype="int32")
+    around = keras.Model(inputs, model(inputs))
+    with pytest.raises(UnsupportedModelError, match=r"'mine' is of the subclass Subclassed"):
+        tf.rebuild(around, "words", table)
+
+
+def test_what_is_no_model() -> None:
+    with pytest.raises(UnsupportedModelError, match=r"received str.*load_model"):
+        tf.rebuild("model.keras", None, compress(np.zeros((ROWS, DIM)), "int8"))
+
+
+def test_a_layer_that_is_no_embedding() -> None:
+    model = sequential()
+    with pytest.raises(UnsupportedModelError, match=r"'conv1d.*' is no Embedding but a Conv1D"):
+        tf.rebuild(model, model.layers[1].name, table_of(model))
+
+
+class Positional(layers.Embedding):
+    def call(self, inputs: Any) -> Any:
+        return super().call(inputs) + 1.0
+
+
+def test_subclasses_of_embedding() -> None:
+    model = keras.Sequential(
+        [keras.Input((TIME,), dtype="int32"), Positional(ROWS, DIM, name="words")]
+    )
+    for name in (None, "words"):
+        with pytest.raises(UnsupportedModelError, match="Positional, a subclass of Embedding"):
+            tf.rebuild(model, name, table_of(model))
+
+
+def test_an_embedding_inside_a_wrapper() -> None:
+    inputs = keras.Input((3, TIME), dtype="int32")
+    wrapped = layers.TimeDistributed(words(), name="each")(inputs)
+    model = keras.Model(inputs, wrapped)
+    with pytest.raises(UnsupportedModelError, match=r"'words' stands inside .*'each'"):
+        tf.rebuild(model, "words", compress(np.zeros((ROWS, DIM)), "int8"))
+
+
+class Tied(layers.Layer):
+    def __init__(self, source: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.source = source
+
+    def call(self, inputs: Any) -> Any:
+        return ops.matmul(inputs, ops.transpose(self.source.embeddings))
+
+
+def tied_model(how: str) -> Any:
+    inputs = keras.Input((TIME,), dtype="int32")
+    layer = words()
+    hidden = ops.max(layer(inputs), axis=1)
+    if how == "constant":
+        outputs = ops.matmul(hidden, ops.transpose(layer.embeddings))
+    elif how == "scaled":
+        outputs = ops.matmul(hidden, ops.transpose(layer.embeddings) * 2)
+    elif how == "layer":
+        outputs = Tied(layer)(hidden)
+    else:
+        outputs = layers.Lambda(lambda x: ops.matmul(x, ops.transpose(layer.embeddings)))(hidden)
+    return keras.Model(inputs, outputs)
+
+
+@pytest.mark.parametrize("how", ["constant", "scaled", "layer", "lambda"])
+def test_tied_tables(how: str) -> None:
+    model = tied_model(how)
+    with pytest.raises(UnsupportedModelError, match="the table of 'words' is tied"):
+        tf.rebuild(model, "words", table_of(model))
+
+
+class Unsaveable(layers.Layer):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.width
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+def test_a_layer_that_cannot_be_copied_is_named() -> None:
+    inputs = keras.Input((TIME,), dtype="int32")
+    model = keras.Model(inputs, Unsaveable(3)(words()(inputs)))
+    with pytest.raises(UnsupportedModelError, match="of type Unsaveable cannot be made again"):
+        tf.rebuild(model, "words", table_of(model))
+
+
+@pytest.mark.parametrize("shape", [(ROWS - 1, DIM), (ROWS, DIM + 1)])
+def test_case_75_another_size(shape: tuple[int, int]) -> None:
+    with pytest.raises(MismatchError, match=f"{ROWS} x {DIM} table.*{shape[0]} rows"):
+        tf.rebuild(sequential(), "words", compress(np.zeros(shape), "int8"))
