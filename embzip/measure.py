@@ -49,9 +49,7 @@ class Serving:
         return asdict(self)
 
 
-def measure_serving(
-    path: str | Path, texts: Sequence[str], *, repeats: int = 300
-) -> Serving:
+def measure_serving(path: str | Path, texts: Sequence[str], *, repeats: int = 300) -> Serving:
     """Load a classifier in a fresh process and time predictions of one text at a time.
 
     Parameters

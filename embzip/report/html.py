@@ -69,11 +69,12 @@ def to_html(record: Mapping[str, Any]) -> str:
 
 
 def typeset(text: str) -> str:
-    """Return formatted numbers with the signs of print: a true minus, times and arrow.
+    """Return formatted numbers with the signs of print, and units that stay with their number.
 
     >>> typeset("31.2x; .825 -> .822 (-.003)")
     '31.2×; .825 → .822 (−.003)'
     """
+    text = re.sub(r"(?<=\d) (?=(%|MB|dB|ms|s)(\W|$))", "\u00a0", text)
     text = re.sub(r"(?<![^\s(])-(?=[.\d])", "\u2212", text.replace("->", "\u2192"))
     return re.sub(r"(?<=\d)x\b", "\u00d7", text)
 
@@ -125,6 +126,6 @@ def _plots(view: View) -> Mapping[str, Plot]:
     if not any(line.megabytes and line.accuracy is not None for line in view.lines):
         return {}
     return {
-        "narrow": draw(view.lines, width=328, height=330, font=13, prefix="narrow"),
+        "narrow": draw(view.lines, width=328, height=350, font=13, prefix="narrow"),
         "wide": draw(view.lines, width=720, height=400, font=14, prefix="wide"),
     }

@@ -8,7 +8,7 @@ from embzip.report.tables import Table, make_tables
 from embzip.report.view import Line, View, make_view
 
 # What would otherwise be markup: a codec holds '|', which would end a cell.
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<|#~&])")
 
 
 def to_markdown(record: Mapping[str, Any]) -> str:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from embzip.errors import MissingPackageError
+from embzip.report.labels import Box, Label, place
 from embzip.report.view import Line, fraction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.transforms import Bbox
 
 # Drawn in these colours, which become the page's CSS variables of the same role.
 _ROLES = {
@@ -29,7 +29,6 @@ _ROLES = {
 }
 _COLOURS = {role.removeprefix("--"): colour for colour, role in _ROLES.items()}
 _TONES = {"better": "better", "worse": "worse", "baseline": "ink"}
-_GAP = 7.0
 
 
 @dataclass(frozen=True)
@@ -102,9 +101,10 @@ def draw(lines: Sequence[Line], *, width: int, height: int, font: float, prefix:
         _marks(axes, points)
         labels = [_short(point.line.name, width) for point in points]
         key: tuple[tuple[str, str], ...] = ()
-        if not _label(figure, axes, points, labels, font):
+        distinct = len(set(labels)) == len(labels)
+        if not distinct or not _label(axes, points, labels, all_or_none=True):
             numbers = [str(number) for number, _ in enumerate(points, start=1)]
-            _label(figure, axes, points, numbers, font)
+            _label(axes, points, numbers, all_or_none=False)
             names = (point.line.name for point in points)
             key = tuple(zip(numbers, names, strict=True))
         return Plot(_inline(figure, prefix), key)
@@ -125,7 +125,9 @@ def _frame(axes: "Axes", points: Sequence[_Point]) -> None:
     axes.set_xticks([], minor=True)
     axes.locator_params(axis="y", nbins=6)
     axes.yaxis.set_major_formatter(lambda value, _: fraction(value))
-    axes.set_xlabel("size of the whole artefact, MB (log scale)", color=_COLOURS["muted"], labelpad=7)
+    axes.set_xlabel(
+        "size of the whole artefact, MB (log scale)", color=_COLOURS["muted"], labelpad=7
+    )
     axes.tick_params(colors=_COLOURS["muted"], length=0, pad=6)
     axes.grid(color=_COLOURS["rule"], linewidth=1)
     axes.set_axisbelow(True)
@@ -160,79 +162,68 @@ def _marks(axes: "Axes", points: Sequence[_Point]) -> None:
             )
         if point.line.chosen:
             axes.plot(
-                point.size, point.accuracy, "o", markersize=17, markerfacecolor="none",
-                markeredgecolor=_COLOURS["accent"], markeredgewidth=2,
+                point.size,
+                point.accuracy,
+                "o",
+                markersize=17,
+                markerfacecolor="none",
+                markeredgecolor=_COLOURS["accent"],
+                markeredgewidth=2,
             )
         shape = "s" if point.line.is_baseline else "o"
         axes.plot(point.size, point.accuracy, shape, color=colour, markersize=9)
 
 
 def _label(
-    figure: "Figure", axes: "Axes", points: Sequence[_Point], labels: Sequence[str], font: float
+    axes: "Axes", points: Sequence[_Point], labels: Sequence[str], *, all_or_none: bool
 ) -> bool:
-    """Write a label beside each point, where nothing else is; False, and none, if one has no place.
-
-    Numbers are the last resort: one without a place is left out, for the table has all.
-    """
-    frame = axes.get_window_extent()
-    taken = list(_obstacles(axes, points))
-    last_resort = all(label.isdigit() for label in labels)
-    written = []
-    for point, label in zip(points, labels, strict=True):
-        text = axes.annotate(
-            label, (point.size, point.accuracy), xytext=(0, 0), textcoords="offset points",
-            color=_COLOURS["ink"], fontsize=font,
+    """Write a label near each point, where nothing else is; False where one had no place."""
+    texts = [
+        axes.text(
+            0,
+            0,
+            label,
+            transform=None,
+            color=_COLOURS["ink"],
+            verticalalignment="bottom",
             fontweight="bold" if point.line.chosen else "normal",
         )
-        written.append(text)
-        for dx, dy, across, up in _places(font):
-            text.set(position=(dx, dy), horizontalalignment=across, verticalalignment=up)
-            box = text.get_window_extent().padded(2)
-            if _inside(box, frame) and not any(box.overlaps(other) for other in taken):
-                taken.append(box)
-                break
+        for point, label in zip(points, labels, strict=True)
+    ]
+    measured = []
+    for point, text in zip(points, texts, strict=True):
+        extent = text.get_window_extent()
+        x, y, low, high = _pixels(axes, point)
+        measured.append(Label(extent.width, extent.height, x, y, low, high))
+    frame = axes.get_window_extent()
+    edges = (frame.x0, frame.y0, frame.x1, frame.y1)
+    boxes = place(measured, list(_obstacles(axes, points)), edges, all_or_none=all_or_none)
+    for text, box in zip(texts, boxes, strict=True):
+        if box is None:
+            text.remove()
         else:
-            if not last_resort:
-                for text in written:
-                    text.remove()
-                return False
-            written.pop().remove()
-    return True
+            text.set_position(box[:2])
+    return None not in boxes
 
 
-def _places(font: float) -> Iterator[tuple[float, float, str, str]]:
-    """Yield offsets from a point in order of preference, then ever farther ones."""
-    for gap in (_GAP, 2.2 * _GAP, 3.4 * _GAP):
-        yield gap, 0.0, "left", "center"
-        yield -gap, 0.0, "right", "center"
-        for up in (1, -1):
-            vertical = "bottom" if up > 0 else "top"
-            yield 0.0, up * gap, "center", vertical
-            yield gap, up * font * 0.5, "left", vertical
-            yield -gap, up * font * 0.5, "right", vertical
-
-
-def _obstacles(axes: "Axes", points: Sequence[_Point]) -> Iterator["Bbox"]:
-    from matplotlib.transforms import Bbox
-
+def _obstacles(axes: "Axes", points: Sequence[_Point]) -> Iterator[Box]:
+    frame = axes.get_window_extent()
     for point in points:
-        x, y = axes.transData.transform((point.size, point.accuracy))
-        radius = 9.5 if point.line.chosen else 5.5
-        yield Bbox([[x - radius, y - radius], [x + radius, y + radius]])
-        if point.line.interval is not None:
-            low, high = (
-                axes.transData.transform((point.size, end))[1] for end in point.line.interval
-            )
-            yield Bbox([[x - 1.5, low], [x + 1.5, high]])
+        x, y, low, high = _pixels(axes, point)
+        radius = 11 if point.line.chosen else 7
+        yield x - radius, y - radius, x + radius, y + radius
+        yield x - 4, low, x + 4, high
         if point.line.is_baseline:  # the dashed line
-            frame = axes.get_window_extent()
-            yield Bbox([[frame.x0, y - 1], [frame.x1, y + 1]])
+            yield frame.x0, y - 2, frame.x1, y + 2
 
 
-def _inside(box: "Bbox", frame: "Bbox") -> bool:
-    return bool(
-        box.x0 >= frame.x0 and box.x1 <= frame.x1 and box.y0 >= frame.y0 and box.y1 <= frame.y1
+def _pixels(axes: "Axes", point: _Point) -> tuple[float, float, float, float]:
+    """Return x, y, and the ends of the bar, which are y where there is none."""
+    ends = point.line.interval or (point.accuracy, point.accuracy)
+    (x, y), (_, low), (_, high) = axes.transData.transform(
+        [(point.size, at) for at in (point.accuracy, *ends)]
     )
+    return float(x), float(y), float(low), float(high)
 
 
 def _sizes(low: float, high: float, *, most: int) -> Iterator[float]:
@@ -246,7 +237,7 @@ def _sizes(low: float, high: float, *, most: int) -> Iterator[float]:
 
 
 def _short(name: str, width: int) -> str:
-    most = max(12, width // 26)
+    most = 18 + width // 60
     return name if len(name) <= most else name[: most - 1] + "…"
 
 

@@ -84,13 +84,11 @@ def compare(
         for candidate, path, classifier in zip(candidates, paths, classifiers, strict=True):
             if classifier is not None:
                 candidate |= measure_serving(path, texts).to_json()
-    corpus = {} if isinstance(test, Sequence) and not isinstance(test, str) else {"test": test}
+    named = {"test": str(test)} if isinstance(test, str | Path) else {}
     record = {
         "baseline": candidates[0]["name"],
         "candidates": candidates,
-        "corpus": None
-        if examples is None
-        else {**{key: str(value) for key, value in corpus.items()}, "test_rows": len(examples)},
+        "corpus": None if examples is None else {**named, "test_rows": len(examples)},
         "environment": environment(),
         "seed": seed,
         "notes": _comparison_notes(classifiers),

@@ -52,7 +52,7 @@ _MODELS = (
 )
 _SPEED = (
     Column("epoch", "training epoch", "epoch"),
-    Column("epoch_ratio", "shorter", "shorter"),
+    Column("epoch_ratio", "epoch shorter", "shorter"),
     Column("load", "load", "load"),
     Column("memory", "memory", "memory"),
     Column("p50", "latency p50", "p50"),
@@ -68,7 +68,7 @@ _CONTROLS = (
     Column("interval", "95 % interval", "95 % interval"),
     Column("dev", "on dev", "dev"),
     Column("epoch", "training epoch", "epoch"),
-    Column("epoch_ratio", "shorter", "shorter"),
+    Column("epoch_ratio", "epoch shorter", "shorter"),
 )
 
 

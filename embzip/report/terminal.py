@@ -57,8 +57,13 @@ def _table(table: Table) -> "RichTable":
 
     columns = [column for column in table.columns if column.key not in _LEFT_OUT]
     shown = RichTable(
-        title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
-        pad_edge=False, show_edge=False,
+        title=table.title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
     )
     shown.add_column("", overflow="fold", min_width=8)
     for column in columns:

@@ -180,9 +180,7 @@ def _line(candidate: Mapping[str, Any], baseline: Mapping[str, Any]) -> Line:
     )
 
 
-def _verdict(
-    candidate: Mapping[str, Any], interval: tuple[float, float] | None
-) -> tuple[str, str]:
+def _verdict(candidate: Mapping[str, Any], interval: tuple[float, float] | None) -> tuple[str, str]:
     """Say what the interval says: a loss as plainly as a gain, and no more than it shows."""
     if candidate.get("difference") is None or interval is None:
         return DASH, "unknown"
@@ -208,6 +206,8 @@ def _sentence(
         how = f"{times(ratio)} smaller" if ratio >= 1 else f"{times(1 / ratio)} larger"
         if before == after:
             how = "the same size"
+        elif times(ratio) == times(1.0):
+            how = "about the same size"
         clauses.append(f"is {how}: {megabytes(before)} -> {megabytes(after)}")
     accuracies = baseline.get("accuracy"), candidate.get("accuracy")
     if None not in accuracies:
@@ -283,12 +283,7 @@ def _p(value: float | None) -> str:
 def _digits(value: float) -> str:
     """Return about three digits, never in scientific notation."""
     size = abs(value)
-    if size >= 99.95:
-        return f"{value:,.0f}"
-    if size >= 9.995:
-        return f"{value:.1f}"
-    if size >= 0.9995:
-        return f"{value:.2f}"
     if size == 0:
         return "0"
-    return f"{value:.6f}" if size < 1e-5 else f"{float(f'{value:.3g}'):.7f}".rstrip("0")
+    bounds = ((99.95, 0), (9.995, 1), (0.9995, 2), (0.09995, 3), (0.009995, 4), (0.0009995, 5))
+    return f"{value:,.{next((places for low, places in bounds if size >= low), 6)}f}"

@@ -1,0 +1,342 @@
+"""Reports: what the three renderings say, what stands in the files, bad records."""
+
+import copy
+import io
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from embzip.corpus import Example
+from embzip.embedding import compress
+from embzip.errors import FileFormatError, InputError, MissingFileError, OutputError
+from embzip.fileformat import inspect, save
+from embzip.report import (
+    compare,
+    read_record,
+    render_terminal,
+    to_html,
+    to_markdown,
+    write_report,
+)
+from embzip.report.labels import Label, place
+from embzip.report.view import DASH, fraction, make_view, megabytes, signed, times
+from embzip.vectors import Vectors
+from tests.models import tiny_classifier
+from tests.records import candidate, empty_record, hostile_record, usual_record
+
+EXAMPLES = [
+    Example("lion tiger zoo", "animals"),
+    Example("people say able", "people"),
+    Example("café", "people"),
+    Example("ably about unseen", "animals"),
+]
+ISSUE_KEYS = {
+    *("name", "tokenizer", "codec", "rows", "dim", "bytes", "compression_ratio", "accuracy"),
+    *("macro_f1", "unknown_rate", "difference", "difference_ci95", "mcnemar_p", "epoch_seconds"),
+    *("load_seconds", "rss_mb", "latency_ms"),
+}
+
+
+def terminal(record, width=80):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(render_terminal(record))
+    return console.file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    tiny_classifier("float32").save(folder / "before.embz")
+    tiny_classifier("svd:2|int8").save(folder / "after.embz")
+    save(tiny_classifier("int8").embedding, folder / "table.embz")
+    return folder
+
+
+def test_sentence_says_all_there_is_to_a_comparison():
+    line = make_view(usual_record()).lines[3]
+    assert line.name == "bpe-10k-svd48"
+    assert line.sentence == (
+        "is 54.5x smaller: 41.2 MB -> 0.756 MB; accuracy .825 -> .822 "
+        "(-.003, 95 % interval -.011 to +.004: no difference shown)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        ((-0.02, -0.001), "worse"),
+        ((0.001, 0.02), "better"),
+        ((-0.02, 0.02), "no difference shown"),
+        ((0.0, 0.02), "no difference shown"),
+        (None, DASH),
+    ],
+)
+def test_verdict_follows_the_interval(interval, verdict):
+    record = usual_record()
+    record["candidates"][1]["difference_ci95"] = interval
+    line = make_view(record).lines[1]
+    assert line.verdict == verdict
+    if interval is not None:
+        assert line.sentence.endswith(f": {verdict})")
+
+
+def test_a_larger_candidate_is_called_larger():
+    record = usual_record()
+    record["candidates"] = [record["candidates"][0], candidate("big", 90_000_000, accuracy=0.7)]
+    assert "is 2.18x larger: 41.2 MB -> 90.0 MB" in make_view(record).lines[1].sentence
+
+
+def test_numbers_as_they_are_shown():
+    assert [fraction(v) for v in (0.8254, 0.9999, 0.0, None)] == [".825", "1.000", ".000", "–"]
+    assert [signed(v) for v in (-0.0004, 0.0006, -1.0)] == [".000", "+.001", "-1.000"]
+    assert [megabytes(v) for v in (0, 1, 999_999, 1_234_567_890)] == [
+        "0 MB",
+        "0.000001 MB",
+        "1.00 MB",
+        "1,235 MB",
+    ]
+    assert [times(v) for v in (0.5, 1.0, 99.96, 512.3)] == ["0.500x", "1.00x", "100x", "512x"]
+
+
+@pytest.mark.parametrize("render", [terminal, to_markdown, to_html])
+def test_all_renderings_name_every_candidate_and_number(render):
+    record = usual_record()
+    shown = render(record).replace("\u2212", "-").replace("\u00d7", "x").replace("\\", "")
+    for line in make_view(record).lines:
+        for key in ("size", "ratio", "accuracy", "codec", "p50", "macro_f1"):
+            assert line.cells[key] in shown.replace("\u00a0", " ")
+        assert line.name in shown
+    assert "words, row-sparse Adam" in shown
+    assert "random initialization" in shown
+    assert "rank 16 holds 41 %" in shown
+
+
+@pytest.mark.parametrize("render", [terminal, to_markdown, to_html])
+def test_missing_values_are_dashes(render):
+    shown = render(empty_record())
+    assert DASH in shown
+    assert not re.search(r"\b(None|nan|null)\b", shown)
+
+
+@pytest.mark.parametrize("render", [terminal, to_markdown, to_html])
+def test_names_are_text_and_nothing_else(render):
+    shown = render(hostile_record())
+    assert "<script>" not in shown.replace("\\<", "") or render is terminal
+    assert "\x1b" not in shown
+    shown.encode("utf-8")
+
+
+def test_a_codec_does_not_end_a_markdown_cell():
+    rows = [row for row in to_markdown(usual_record()).splitlines() if "svd:48" in row]
+    header = next(r for r in to_markdown(usual_record()).splitlines() if "| tokenizer |" in r)
+    for row in rows:
+        assert len(re.findall(r"(?<!\\)\|", row)) == len(re.findall(r"\|", header))
+
+
+def test_terminal_fits_eighty_columns():
+    assert max(map(len, terminal(usual_record()).splitlines())) <= 80
+    assert "bpe-10k-svd48 " in terminal(usual_record())  # a name of this length is not broken
+
+
+def test_page_is_the_same_for_the_same_record():
+    assert to_html(usual_record()) == to_html(usual_record())
+
+
+def test_chosen_candidate_leads_and_nothing_is_chosen_on_test():
+    record = usual_record()
+    assert make_view(record).chosen.name == "bpe-10k-svd48"
+    for entry in record["candidates"]:
+        entry.pop("chosen", None)
+    assert make_view(record).chosen is None
+    assert "<h1>Compared with words</h1>" in to_html(record)
+
+
+def test_report_is_written_and_read_again(tmp_path):
+    record = usual_record()
+    record["candidates"][0]["snr_db"] = float("inf")
+    record["candidates"][1]["accuracy"] = np.float64(0.5)
+    record["environment"]["system"] = "Лінукс \udc80"
+    paths = write_report(record, tmp_path / "new" / "folder")
+    assert [path.name for path in paths] == ["report.json", "report.md", "report.html"]
+    again = read_record(tmp_path / "new" / "folder")
+    assert again["candidates"][0]["snr_db"] is None
+    assert again["candidates"][1]["accuracy"] == 0.5
+    assert again["environment"]["system"] == "Лінукс \udc80"
+    assert set(again["candidates"][1]) >= ISSUE_KEYS
+    write_report(again, tmp_path / "new" / "folder")
+    assert read_record(paths[0]) == again
+    assert sorted(os.listdir(paths[0].parent)) == ["report.html", "report.json", "report.md"]
+
+
+def test_old_report_stays_where_the_new_one_is_bad(tmp_path):
+    write_report(usual_record(), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    bad = usual_record()
+    bad["candidates"][1]["accuracy"] = "high"
+    with pytest.raises(InputError, match=r"'bpe-10k': accuracy must be .* 'high'"):
+        write_report(bad, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot make this folder"):
+        write_report(usual_record(), tmp_path / "file" / "below")
+
+
+def spoiled(change):
+    record = copy.deepcopy(usual_record())
+    change(record)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ([], "list of candidates"),
+        ({"candidates": {}}, "list of candidates"),
+        ({"candidates": [3], "baseline": "x"}, "an object with a name"),
+        ({"candidates": [{"name": "a"}] * 2, "baseline": "a"}, "distinct"),
+        ({"candidates": [{"name": "a"}], "baseline": "b"}, "baseline must be"),
+        (spoiled(lambda r: r["candidates"][1].update(bytes=3)), "bytes must be an object"),
+        (spoiled(lambda r: r["candidates"][1]["bytes"].update(total="x")), r"bytes\.total"),
+        (spoiled(lambda r: r["candidates"][1].update(difference_ci95=[1])), "difference_ci95"),
+        (spoiled(lambda r: r["candidates"][1].update(accuracy=float("nan"))), "finite"),
+        (spoiled(lambda r: r["controls"][0].update(rss_mb=True)), "control 'words, row-sparse"),
+    ],
+)
+def test_bad_records_are_refused_by_name(record, message):
+    with pytest.raises(InputError, match=message):
+        to_markdown(record)
+
+
+def test_files_that_are_no_reports_are_refused(tmp_path):
+    with pytest.raises(MissingFileError, match=r"report\.json"):
+        read_record(tmp_path)
+    (tmp_path / "report.json").write_bytes(b"\xff{")
+    with pytest.raises(InputError, match=r"report\.json.*JSON"):
+        read_record(tmp_path)
+    (tmp_path / "report.json").write_text('{"candidates": 1}')
+    with pytest.raises(InputError, match=r"report\.json.*list of candidates"):
+        read_record(tmp_path)
+
+
+def test_compare_classifiers(models):
+    record = compare(models / "before.embz", models / "after.embz", test=EXAMPLES, seed=5)
+    before, after = record["candidates"]
+    assert record["baseline"] == before["name"] == "before.embz"
+    assert set(before) >= ISSUE_KEYS
+    assert set(after) >= ISSUE_KEYS
+    assert (after["codec"], after["rows"], after["dim"]) == ("svd:2|int8", 11, 6)
+    assert after["tokenizer"] == "words"
+    assert after["bytes"] == inspect(models / "after.embz")["bytes"]
+    assert after["bytes"]["total"] == (models / "after.embz").stat().st_size
+    assert after["compression_ratio"] == before["bytes"]["total"] / after["bytes"]["total"]
+    assert after["difference"] == after["accuracy"] - before["accuracy"]
+    assert (before["difference"], before["epoch_seconds"]) == (None, None)
+    assert before["unknown_rate"] == 1 / 10
+    assert after["latency_ms"]["p50"] > 0
+    assert 0 < after["mean_cosine"] < 1
+    assert record["seed"] == 5
+    assert record["corpus"]["test_rows"] == 4
+    assert "no difference shown" in terminal(record) or "worse" in terminal(record)
+    to_html(record)
+
+
+def test_compare_reports_how_well_rows_are_kept_whatever_their_order(tmp_path):
+    """The oracle is the plain formula over the decoded tables."""
+    exact, coarse = tiny_classifier().embedding, tiny_classifier("int8").embedding
+    save(exact, tmp_path / "a.embz")
+    order = np.array([0, 1, *reversed(range(2, 11))])
+    turned = Vectors(coarse.vocabulary.subset(order), coarse.decode()[order])
+    save(compress(turned, "float32"), tmp_path / "b.embz")
+    found = compare(tmp_path / "a.embz", tmp_path / "b.embz", measure=False)["candidates"][1]
+    original, kept = exact.decode()[2:].astype(float), coarse.decode()[2:].astype(float)
+    plain = 10 * np.log10(np.sum(original**2) / np.sum((original - kept) ** 2))
+    assert found["snr_db"] == pytest.approx(plain)
+    assert found["accuracy"] is None
+
+
+def test_compare_with_a_bare_embedding(models):
+    record = compare(models / "before.embz", models / "table.embz", test=EXAMPLES, measure=False)
+    before, after = record["candidates"]
+    assert before["accuracy"] is not None
+    assert after["accuracy"] is None
+    assert after["latency_ms"] == {"p50": None, "p99": None}
+    assert "unlike things" in record["notes"][0]
+    assert "table is kept at" in terminal(record)
+
+
+def test_compare_a_file_with_itself(models):
+    record = compare(models / "after.embz", models / "after.embz", measure=False)
+    assert len({entry["name"] for entry in record["candidates"]}) == 2
+    assert "is the same size" in to_markdown(record)
+
+
+def test_compare_names_labels_unseen_in_training(models):
+    examples = [*EXAMPLES, Example("zoo", "weather")]
+    record = compare(models / "before.embz", models / "after.embz", test=examples, measure=False)
+    assert "1 of 5 test rows carry labels unseen in training" in to_markdown(record)
+
+
+def test_compare_refuses_damaged_files(models, tmp_path):
+    (tmp_path / "bad.embz").write_bytes((models / "after.embz").read_bytes()[:-1])
+    with pytest.raises(FileFormatError, match=r"bad\.embz"):
+        compare(models / "before.embz", tmp_path / "bad.embz")
+    with pytest.raises(InputError, match="at least one example"):
+        compare(models / "before.embz", models / "after.embz", test=[], measure=False)
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_case_72_missing_package_is_named_with_a_command(package, tmp_path):
+    program = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from embzip.errors import MissingPackageError\n"
+        "from embzip.report import write_report\n"
+        "from tests.records import usual_record\n"
+        "try: write_report(usual_record(), sys.argv[1])\n"
+        "except MissingPackageError as error: print(error)"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"pip install '{package}>=" in child.stdout
+    assert "uv sync --extra report" in child.stdout
+    assert not (tmp_path / "out").exists()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(10, 200), st.floats(0, 320), st.floats(0, 260), st.floats(0, 50)),
+        max_size=8,
+    ),
+    st.booleans(),
+)
+def test_labels_never_overlap(points, all_or_none):
+    labels = [Label(width, 15, x, y, y - bar, y + bar) for width, x, y, bar in points]
+    marks = [(label.x - 6, label.y - 6, label.x + 6, label.y + 6) for label in labels]
+    boxes = place(labels, marks, (0, 0, 320, 260), all_or_none=all_or_none)
+    assert len(boxes) == len(labels)
+    found = [box for box in boxes if box is not None]
+    if all_or_none:
+        assert len(found) in (0, len(labels))
+    for index, a in enumerate(found):
+        assert a[0] >= 0
+        assert a[1] >= 0
+        assert a[2] <= 320
+        assert a[3] <= 260
+        for b in (*found[:index], *marks):
+            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+
+
+def test_many_labels_are_placed_at_once():
+    labels = [Label(5, 5, 10 + i % 300, 10 + i % 240, 0, 0) for i in range(500)]
+    assert len(place(labels, [], (0, 0, 320, 260), all_or_none=False)) == 500
