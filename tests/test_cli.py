@@ -20,6 +20,9 @@ SCRIPT = Path(sys.executable).parent / "embzip"
 NAMES = [command.__name__.replace("_", "-") for command in COMMANDS]
 Run = Callable[..., Result]
 
+# Keras' variables do not know NumPy 2's `copy` argument yet; no code of ours is involved.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 
 def bbc_paragraphs(label: str, documents: slice) -> list[str]:
     """Return paragraphs of BBC news documents, in order."""
@@ -57,9 +60,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with train.tsv, test.tsv and corpus.txt: a few hundred paragraphs of news."""
     folder = tmp_path_factory.mktemp("cli")
     labels = ["business", "sports"]
-    (folder / "train.tsv").write_text(labelled_lines(labels, slice(0, 25)), "utf-8")
-    (folder / "test.tsv").write_text(labelled_lines(labels, slice(25, 35)), "utf-8")
-    texts = [text for label in labels for text in bbc_paragraphs(label, slice(0, 25))]
+    (folder / "train.tsv").write_text(labelled_lines(labels, slice(0, 80)), "utf-8")
+    (folder / "test.tsv").write_text(labelled_lines(labels, slice(80, 110)), "utf-8")
+    texts = [text for label in labels for text in bbc_paragraphs(label, slice(0, 80))]
     (folder / "corpus.txt").write_text("\n".join(texts) + "\n", "utf-8")
     return folder
 
@@ -96,12 +99,12 @@ def trained(folder: Path) -> Path:
         invoke("build-bpe", "corpus.txt", "--vocab", 800)
         invoke(
             "train-vectors", "corpus.txt", "--tokenizer", "corpus.bpe.model", "--dim", 24,
-            "--epochs", 2, "--deterministic",
+            "--sg", "--deterministic",
         )  # fmt: skip
         invoke("compress", "corpus.vectors.embz", "--codec", "svd:12|int8")
         invoke(
-            "train", "train.tsv", "--vectors", "corpus.vectors.embz", "--filters", 16,
-            "--epochs", 3, "-o", "model.embz",
+            "train", "train.tsv", "--vectors", "corpus.vectors.embz", "--filters", 32,
+            "--epochs", 6, "--batch-size", 16, "-o", "model.embz",
         )  # fmt: skip
         invoke("rebuild", "model.embz", "--codec", "svd:12|int8")
     finally:
@@ -146,7 +149,7 @@ def test_evaluate(trained: Path, run: Run) -> None:
 
 
 def test_predict_from_stdin_from_a_file_and_as_json(trained: Path, run: Run) -> None:
-    texts = bbc_paragraphs("sports", slice(40, 42))
+    texts = bbc_paragraphs("sports", slice(110, 112))
     (trained / "new.txt").write_text("\n".join(texts), "utf-8")
     from_file = run("predict", "model.embz", "new.txt").stdout
     assert from_file == run("predict", "model.embz", stdin="\n".join(texts)).stdout
@@ -180,7 +183,7 @@ def test_inspect_adds_up_to_the_files_size(trained: Path, run: Run) -> None:
         assert set(parts) == {"vocabulary", "embedding", "classifier", "header"}
         assert sum(parts.values()) == size
         assert record["rows"] == 800
-    assert record["codec"] == "svd:12|int8"
+    assert (record["codec"], record["dim"]) == ("int8", 12), "svd:12 is folded into the kernels"
     assert f"{size:,}" in run("inspect", "model.rebuilt.embz").stdout
 
 
@@ -203,9 +206,15 @@ def test_rebuild_on_a_compressed_table_and_without_folding(trained: Path, run: R
 
 
 def test_rebuild_tunes_what_is_not_codes(trained: Path, run: Run) -> None:
-    run("rebuild", "model.embz", "--codec", "svd:4|int8", "--tune", "train.tsv", "-o", "tuned.embz")
     run("rebuild", "model.embz", "--codec", "svd:4|int8", "-o", "plain.embz")
-    assert (trained / "tuned.embz").read_bytes() != (trained / "plain.embz").read_bytes()
+    record = json_of(
+        run(
+            "rebuild", "model.embz", "--codec", "svd:4|int8", "--tune", "train.tsv", "--json",
+            "-o", "tuned.embz",
+        )
+    )  # fmt: skip
+    contents = {(trained / name).read_bytes() for name in ("plain.embz", "tuned.embz")}
+    assert len(contents) == 1 + record["tuned"], "an untuned model is kept where tuning is no help"
 
 
 def test_prune_then_compress(trained: Path, run: Run) -> None:
@@ -295,7 +304,7 @@ def test_compare_in_the_terminal_as_json_and_as_a_page(trained: Path, run: Run) 
         "compare", "model.embz", "model.rebuilt.embz", "--test", "test.tsv", "-o", "page.html"
     )
     assert result.stdout.endswith("page.html\n")
-    assert "svd:12|int8" in result.stdout
+    assert "model.rebuilt.embz" in result.stdout
     assert "<html" in (trained / "page.html").read_text("utf-8")
 
 
@@ -376,9 +385,9 @@ def test_every_command_has_help() -> None:
     for name, command in zip(NAMES, COMMANDS, strict=True):
         assert name in overview.stdout
         help_text = CliRunner().invoke(app, [name, "--help"]).stdout
-        assert (command.__doc__ or "").split(".")[0].split()[:4] == help_text.split("\n")[
-            2
-        ].split()[:4]
+        summary = (command.__doc__ or "").splitlines()[0]
+        assert summary in help_text
+        assert summary in overview.stdout, "short enough for one line of the overview"
         if name != "demo":
             assert "--json" in help_text
 

@@ -88,6 +88,7 @@ def test_module_stands_in_the_order_and_imports_only_what_stands_before_it(path:
     for line, name in imports(path):
         if name.split(".")[0] != "embzip":
             continue
+        assert name != "embzip", f"{path}:{line}: import the module itself, not the whole package"
         target = name.split(".")[1]
         assert target in ORDER, f"{path}:{line}: import from the module itself, not {name}"
         assert target == here or ORDER.index(target) < ORDER.index(here), (

@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _prepare_process() -> None:
     """Set what belongs to a process of our own, and so never to the library."""
     warnings.showwarning = show_warning
-    # TensorFlow's C++ side writes notices to stderr, where ours are one line each.
+    # Most of TensorFlow's notices; `terminal.without_notices` drops what comes at its import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a test's stand-in may not have it

@@ -159,15 +159,19 @@ def progress(label: str) -> Iterator[Progress | None]:
     from rich import progress as bars
     from rich.console import Console
 
-    with bars.Progress(
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.TaskProgressColumn(),
-        bars.TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,  # stdout may be a file or a pipe, and belongs to the result
-    ) as bar:
+    with (
+        # The terminal itself, which `without_notices` leaves alone.
+        os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal,
+        bars.Progress(
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            bars.TaskProgressColumn(),
+            bars.TimeElapsedColumn(),
+            console=Console(file=terminal),
+            transient=True,
+            redirect_stdout=False,  # stdout may be a file or a pipe, and belongs to the result
+        ) as bar,
+    ):
         task = bar.add_task(label, total=None)
 
         def move(done: int, total: int) -> None:
@@ -175,3 +179,20 @@ def progress(label: str) -> Iterator[Progress | None]:
             bar.update(task, completed=done, total=total if done < total else None)
 
         yield move
+
+
+@contextmanager
+def without_notices() -> Iterator[None]:
+    """Drop what is written to file descriptor 2 in the block: an import of TensorFlow.
+
+    Its C++ side writes notices there that no setting suppresses, and an error of ours is one line.
+    """
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -74,6 +74,7 @@ def build_bpe(
         "kind": tokenizer.kind,
         "rows": rows,
         "normalization": tokenizer.normalization.to_json(),
+        "reproducible": tokenizer.reproducible,
     }
     show(record, f"{rows:,} pieces\n{path}", as_json=as_json)
 
