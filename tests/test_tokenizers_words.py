@@ -1,0 +1,297 @@
+"""Whole words: counting, encoding, and the words file under attack."""
+
+import json
+import pickle
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embzip.errors import (
+    EmbzipError,
+    FileFormatError,
+    IdRangeError,
+    InputError,
+    InputTypeError,
+    MissingFileError,
+    OutputError,
+    TokenizerError,
+)
+from embzip.tokenizers import (
+    Normalization,
+    WordTokenizer,
+    build_words,
+    load_tokenizer,
+    tokenizer_from_bytes,
+)
+
+CORPUS = "The cat sat, the cat ran.\nA dog!\n"
+TINY = WordTokenizer(["!", "café", "cat", "the"], Normalization(), [0, 1, 2, 3, 4, 5])
+
+
+def corpus(folder: Path, text: str = CORPUS) -> Path:
+    path = folder / "corpus.txt"
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_counting_by_hand(tmp_path: Path) -> None:
+    tokenizer = build_words(corpus(tmp_path), min_count=1)
+    assert list(tokenizer.vocabulary) == (
+        ["<PAD>", "<UNK>", "!", ",", ".", "a", "cat", "dog", "ran", "sat", "the"]
+    )
+    assert tokenizer.counts is not None
+    assert tokenizer.counts.tolist() == [0, 0, 1, 1, 1, 1, 2, 1, 1, 1, 2]
+    assert tokenizer.encode(["A CAT sat; ok"]) == [[5, 6, 9, 1, 1]]
+    assert tokenizer.decode([5, 6, 9, 1, 0]) == "a cat sat <UNK> <PAD>"
+
+
+def test_min_count_and_max_vocab(tmp_path: Path) -> None:
+    path = corpus(tmp_path)
+    frequent = build_words(path)
+    assert list(frequent.vocabulary)[2:] == ["cat", "the"]
+    assert frequent.counts is not None
+    assert frequent.counts.tolist() == [0, 7, 2, 2]
+    one = build_words(path, max_vocab=1)
+    assert list(one.vocabulary)[2:] == ["cat"]
+
+
+@given(st.lists(st.text(alphabet="aAbé é,.\t\x00\u2028中", max_size=30), min_size=1))
+def test_counts_agree_with_encoding(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
+    path = corpus(tmp_path_factory.mktemp("words"), "".join(f"{text}\n" for text in texts))
+    words = re.findall(r"\w+|[^\w\s]", "\n".join(texts).lower())
+    if not words:
+        with pytest.raises(InputError):
+            build_words(path, min_count=1)
+        return
+    tokenizer = build_words(path, min_count=1, max_vocab=2)
+    ids = np.concatenate([np.asarray(row, np.int64) for row in tokenizer.encode(texts)])
+    assert tokenizer.counts is not None
+    assert np.bincount(ids, minlength=len(tokenizer.vocabulary)).tolist() == (
+        tokenizer.counts.tolist()
+    )
+    assert set(tokenizer.vocabulary) - {"<PAD>", "<UNK>"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_count": 0}, "min_count must be at least 1, received 0"),
+        ({"max_vocab": 0}, "max_vocab must be at least 1, received 0"),
+        ({"max_vocab": -5}, "received -5"),
+        ({"min_count": 99}, "no word stands 99 times or more: lower min_count"),
+        ({"unicode": "UTF-8"}, "the options: expected a normalization"),
+    ],
+)
+def test_bad_options(tmp_path: Path, options: dict[str, object], message: str) -> None:
+    with pytest.raises(TokenizerError, match=message):
+        build_words(corpus(tmp_path), **options)
+
+
+@pytest.mark.parametrize("text", ["", " \n\t\n\u3000\u00a0\n"])
+def test_case_03_and_04_no_text(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError, match=r"corpus.txt: expected text, found no word"):
+        build_words(corpus(tmp_path, text))
+
+
+def test_case_01_and_02_no_file(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(MissingFileError):
+            build_words(path)
+        with pytest.raises(MissingFileError):
+            WordTokenizer.load(path)
+
+
+def test_case_08_and_10_bom_and_crlf_give_the_same_words(tmp_path: Path) -> None:
+    plain = build_words(corpus(tmp_path), min_count=1).to_bytes()
+    dressed = corpus(tmp_path, "\ufeff" + CORPUS.replace("\n", "\r\n"))
+    assert build_words(dressed, min_count=1).to_bytes() == plain
+
+
+def test_case_09_nul_is_a_mark_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "words.tsv"
+    build_words(corpus(tmp_path, "a\0b and more text, so that it is no UTF-16"), path, min_count=1)
+    tokenizer = WordTokenizer.load(path)
+    assert tokenizer.decode(tokenizer.encode(["a\0b"])[0]) == "a \0 b"
+
+
+def test_case_17_and_31_one_long_line_and_one_long_word_in_bounded_time(tmp_path: Path) -> None:
+    # 21 MB of the catalogue's 100: time is linear, and the tests of BPE take them all.
+    start = time.perf_counter()
+    tokenizer = build_words(corpus(tmp_path, "the cat sat on a mat " * 1_000_000))
+    assert tokenizer.encode(["x" * 10_000_000, "cat"]) == [[1], [3]]
+    assert time.perf_counter() - start < 20
+
+
+def test_case_19_output_not_writable_keeps_the_old_file(tmp_path: Path) -> None:
+    with pytest.raises(OutputError):
+        build_words(corpus(tmp_path), tmp_path / "absent" / "words.tsv")
+    (tmp_path / "words.tsv").mkdir()
+    with pytest.raises(OutputError):
+        build_words(corpus(tmp_path), tmp_path / "words.tsv")
+
+
+def test_case_22_lone_surrogates_are_unknown_marks() -> None:
+    assert TINY.encode(["cat \ud800"]) == [[4, 1]]
+
+
+def test_case_24_literal_special_names_are_text(tmp_path: Path) -> None:
+    tokenizer = build_words(corpus(tmp_path, "<PAD> <UNK>\n"), min_count=1)
+    assert list(tokenizer.vocabulary)[2:] == ["<", ">", "pad", "unk"]
+    assert tokenizer.encode(["<PAD> <UNK>"]) == [[2, 4, 3, 2, 5, 3]]
+    assert TINY.encode(["<PAD><UNK>"]) == [[1] * 6]
+
+
+def test_case_25_unicode_spaces_separate_words() -> None:
+    for space in " \t\xa0\u3000\u2028\x85\u2009":
+        assert TINY.encode([f"the{space}cat"]) == [[5, 4]]
+
+
+def test_case_26_normal_forms_follow_the_record() -> None:
+    assert TINY.encode(["Cafe\u0301", "caf\u00e9"]) == [[3], [3]]
+    raw = WordTokenizer(["caf\u00e9"], Normalization(lowercase=False, unicode="none"))
+    assert raw.encode(["caf\u00e9", "Caf\u00e9"]) == [[2], [1]]
+    assert raw.encode(["cafe\u0301"])[0][0] == 1
+
+
+def test_case_27_unknown_script_is_unk() -> None:
+    assert TINY.encode(["中文 кот"]) == [[1, 1]]
+
+
+def test_case_28_empty_texts_have_no_ids() -> None:
+    assert TINY.encode(["", "   "]) == [[], []]
+    assert TINY.encode([]) == []
+    assert TINY.decode([]) == ""
+
+
+def test_case_29_types() -> None:
+    assert TINY.encode(text for text in ["cat"]) == [[4]]
+    for received, name in (("cat", "one str"), (b"cat", "one bytes"), (None, "NoneType")):
+        with pytest.raises(InputTypeError, match=name):
+            TINY.encode(received)  # type: ignore[arg-type]
+    for element, name in ((b"cat", "bytes"), (None, "NoneType"), (4, "int")):
+        with pytest.raises(InputTypeError, match=f"text 1: expected str, received {name}"):
+            TINY.encode(["cat", element])  # type: ignore[list-item]
+
+
+def test_case_30_decode_checks_ids() -> None:
+    assert TINY.decode(np.array([4, 5], np.uint16)) == "cat the"
+    for outside in (-1, 6, 2**70):
+        with pytest.raises(IdRangeError, match=r"id 1: expected 0\.\.5"):
+            TINY.decode([4, outside])
+    for wrong in ([1.0], ["1"], "1", 1):
+        with pytest.raises(InputTypeError):
+            TINY.decode(wrong)  # type: ignore[arg-type]
+
+
+def test_the_file_by_eye(tmp_path: Path) -> None:
+    path = tmp_path / "words.tsv"
+    TINY.save(path)
+    first, *rows = path.read_text("utf-8").splitlines()
+    assert rows == ["<PAD>\t0", "<UNK>\t1", "!\t2", "café\t3", "cat\t4", "the\t5"]
+    record = json.loads(first)
+    assert (record["format"], record["version"]) == ("embzip-words", 1)
+    assert (record["lowercase"], record["unicode"]) == (True, "NFC")
+
+
+def test_file_and_bytes_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "words.tsv"
+    other = Normalization(lowercase=False, unicode="NFKD")
+    for tokenizer in (TINY, WordTokenizer(["a", "b"], other), WordTokenizer([], other)):
+        tokenizer.save(path)
+        rows = len(tokenizer.vocabulary)
+        copies = [
+            WordTokenizer.load(path),
+            load_tokenizer(path),
+            tokenizer_from_bytes("words", tokenizer.to_bytes(), rows, tokenizer.normalization),
+            pickle.loads(pickle.dumps(tokenizer)),
+        ]
+        for copy in copies:
+            assert copy.kind == "words"
+            assert copy.vocabulary == tokenizer.vocabulary
+            assert copy.normalization == tokenizer.normalization
+        assert (copies[0].counts is None) == (tokenizer.counts is None)  # type: ignore[attr-defined]
+
+
+def test_words_must_be_sorted_and_counts_must_fit() -> None:
+    for words in (["b", "a"], ["a", "a"]):
+        with pytest.raises(TokenizerError, match=r"id 3: .* pass sorted\(set\(words\)\)"):
+            WordTokenizer(words, Normalization())
+    with pytest.raises(TokenizerError, match=r"expected 3 counts, one an id"):
+        WordTokenizer(["a"], Normalization(), [1])
+    with pytest.raises(InputError, match="must not be empty"):
+        WordTokenizer([""], Normalization())
+
+
+def test_bytes_of_another_size_are_refused() -> None:
+    for rows in (2, 5, 7):
+        with pytest.raises(FileFormatError):
+            tokenizer_from_bytes("words", TINY.to_bytes(), rows, Normalization())
+    with pytest.raises(TokenizerError, match="at least 2 rows"):
+        tokenizer_from_bytes("words", TINY.to_bytes(), 1, Normalization())
+    with pytest.raises(TokenizerError, match="kind 'words' or 'bpe', received 'char'"):
+        tokenizer_from_bytes("char", b"", 1, Normalization())
+
+
+def test_case_32_every_prefix_of_a_words_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "words.tsv"
+    TINY.save(path)
+    content = path.read_bytes()
+    for end in range(len(content)):
+        path.write_bytes(content[:end])
+        with pytest.raises(EmbzipError):
+            WordTokenizer.load(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("cat\t4", "cat", r"line 6: expected token<TAB>count, found 'cat'"),
+        ("cat\t4", "cat\t-4", "line 6"),
+        ("cat\t4", "cat\t" + "9" * 19, "line 6"),
+        ("cat\t4", "\t4", "line 6"),
+        ("cat\t4", "zoo\t4", "code point order"),
+        ("cat\t4", "café\t4", "code point order"),
+        ("<PAD>\t0", "PAD\t0", "expected the rows <PAD> and <UNK>"),
+        ("the\t5\n", "", "announces 6 rows, found 5"),
+        ("the\t5\n", "the\t5\nzoo\t1\n", "announces 6 rows, found 7"),
+        ('"NFC"', '"ABC"', "line 1: expected a normalization"),
+        ('"lowercase": true', '"lowercase": 1', "line 1: expected a normalization"),
+        ('"version": 1', '"version": 2', "newer embzip"),
+        ("embzip-words", "words", "line 1: expected the JSON line of an embzip-words file"),
+        ("{", "[" * 100_000, "line 1: expected the JSON line"),
+    ],
+)
+def test_case_34_a_damaged_words_file_names_the_line(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    path = tmp_path / "words.tsv"
+    TINY.save(path)
+    path.write_text(path.read_text("utf-8").replace(old, new, 1), "utf-8")
+    with pytest.raises(TokenizerError, match=message) as caught:
+        WordTokenizer.load(path)
+    assert "words.tsv" in str(caught.value)
+
+
+def test_case_34_bytes_that_are_no_text_name_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "words.tsv"
+    TINY.save(path)
+    path.write_bytes(path.read_bytes().replace(b"cat", b"c\xfft"))
+    with pytest.raises(TokenizerError, match=r"line 6, offset \d+: expected UTF-8"):
+        WordTokenizer.load(path)
+
+
+def test_progress_rises_to_the_size_of_the_corpus(tmp_path: Path) -> None:
+    path = corpus(tmp_path, "the cat sat on a mat\n" * 150_000)
+    seen: list[tuple[int, int]] = []
+    build_words(path, progress=lambda done, total: seen.append((done, total)))
+    assert len(seen) >= 3
+    assert seen == sorted(seen)
+    assert {total for _, total in seen} == {path.stat().st_size}
+    assert seen[-1][0] == path.stat().st_size
