@@ -34,9 +34,8 @@ class Vectors:
     vocabulary
         The token of each row; its special rows, if any, are named by it.
     matrix
-        float32, (rows, dim). float16, float64 and other byte orders are converted, rounding to
-        the nearest float32; a C-ordered float32 array is used as it is, not copied, and may be
-        mapped from a file.
+        float32, (rows, dim). float16, float64 and other byte orders are rounded to float32; a
+        C-ordered float32 array is used as it is, not copied, and may be mapped from a file.
     counts
         How often each row's token stood in the corpus, (rows,); None where that is not known.
     tokenizer
@@ -47,8 +46,8 @@ class Vectors:
     InputTypeError
         For a matrix that is not of floats, or a vocabulary that is none.
     InputError
-        For a matrix that is not of 2 dimensions, is empty, or holds NaN or infinity (or a number
-        beyond float32); names the row. For negative counts.
+        For a shape that is not (rows, dim), a number that is not finite in float32 (names the
+        row), or negative counts.
     MismatchError
         Where the parts differ in the number of rows.
 
@@ -107,8 +106,8 @@ class Pruned:
     rows_before, rows_after
         Rows, special ones included.
     coverage
-        The share of the corpus' running tokens that still have a row of their own, 0 to 1; tokens
-        that were unknown before count as not covered. None where the table has no counts.
+        The share of the corpus' running tokens with a row of their own, 0 to 1; tokens unknown
+        before count as not covered. None where the table has no counts.
     """
 
     vectors: Vectors
@@ -122,8 +121,8 @@ def read_vectors(
 ) -> Vectors:
     """Read word2vec text or binary, GloVe, fastText .vec, or .npy.
 
-    Row order and count are kept and nothing is inserted. A .npy file of float32 in C order is
-    mapped, not read: replace such a file by renaming only, never in place, while it is in use.
+    Row order and count are kept. A .npy file of float32 in C order is mapped, not read: while it
+    is in use, replace it by renaming only.
 
     Parameters
     ----------
@@ -197,9 +196,9 @@ def with_special_rows(vectors: Vectors) -> Vectors:
     (['<PAD>', '<UNK>', 'sea', 'ship'], [[0.0, 0.0], [0.5, 0.5], [1.0, 0.0], [0.0, 1.0]])
     """
     old = vectors.vocabulary
+    pad_id, unk_id = old.pad_id, old.unk_id
     names: list[str] = []
     rows: list[Matrix] = []
-    pad_id, unk_id = old.pad_id, old.unk_id
     if pad_id is None:
         names.append("<PAD>")
         rows.append(np.zeros(vectors.dim, np.float32))
@@ -218,9 +217,8 @@ def with_special_rows(vectors: Vectors) -> Vectors:
     counts = vectors.counts
     if counts is not None:
         counts = np.concatenate([np.zeros(added, np.int64), counts])
-    return Vectors(
-        vocabulary, np.concatenate([np.stack(rows), vectors.matrix]), counts, vectors.tokenizer
-    )
+    matrix = np.concatenate([np.stack(rows), vectors.matrix])
+    return Vectors(vocabulary, matrix, counts, vectors.tokenizer)
 
 
 def prune(
@@ -232,8 +230,8 @@ def prune(
     ----------
     max_vocab
         How many rows to keep beside the special ones, by falling count; of equal counts the
-        earlier row. Without counts the first rows are kept: word2vec, GloVe and fastText files
-        stand by falling frequency.
+        earlier row. Of a foreign table without counts the first rows are kept: word2vec, GloVe
+        and fastText files stand by falling frequency.
     min_count
         The least count of a token that is kept. With `max_vocab` too, both must hold.
 
@@ -246,10 +244,10 @@ def prune(
     Raises
     ------
     SpecError
-        Where neither bound is given, or one is below 1.
+        Where no bound is given, or one is below 1.
     InputError
-        For `min_count` without counts, for a BPE table, whose pieces make up one another, or
-        where nothing would be left.
+        Where counts are needed and missing, for a BPE table, whose pieces make up one another,
+        or where nothing would be left.
 
     Examples
     --------
@@ -264,10 +262,18 @@ def prune(
     if max_vocab is None and min_count is None:
         raise SpecError("prune needs a bound: pass max_vocab (--max-vocab) or min_count")
     counts = vectors.counts
-    if min_count is not None and counts is None:
+    tokenizer = vectors.tokenizer
+    if tokenizer is not None and tokenizer.kind != "words":
         raise InputError(
-            "min_count needs the tokens' counts, and this table has none: pass max_vocab "
-            "(--max-vocab), which keeps the first rows, or train the vectors with embzip"
+            f"a table of {tokenizer.kind} pieces cannot be pruned, because its pieces make up one "
+            "another: build a smaller tokenizer (`embzip build-bpe --vocab N`) and train vectors "
+            "for it (`embzip train-vectors`)"
+        )
+    if counts is None and (min_count is not None or tokenizer is not None):
+        raise InputError(
+            "this table has no counts of its tokens, by which to choose: train the vectors again "
+            "(`embzip train-vectors`)"
+            + ("" if tokenizer else ", or pass max_vocab (--max-vocab) to keep its first rows")
         )
     ids = vectors.ordinary_ids()
     kept = ids
@@ -276,7 +282,7 @@ def prune(
         kept = kept[np.argsort(-counts[kept], kind="stable")]
     kept = np.sort(kept[:max_vocab])
     if not len(kept):
-        raise InputError(f"no token stands {min_count} times in the corpus: lower min_count")
+        raise InputError(f"no token stands {min_count or 1} times in the corpus: lower min_count")
     survivors = np.union1d(kept, np.asarray(vectors.vocabulary.special_ids, np.int64))
     coverage = None
     if counts is not None:
@@ -288,25 +294,10 @@ def prune(
         if unk_id is not None:
             counts[unk_id] = total - covered
         counts = counts[survivors]
+    if tokenizer is not None:
+        words = [vectors.vocabulary.token(i) for i in kept.tolist()]
+        tokenizer = WordTokenizer(words, tokenizer.normalization, counts)
     smaller = Vectors(
-        vectors.vocabulary.subset(survivors),
-        vectors.matrix[survivors],
-        counts,
-        _pruned_tokenizer(vectors.tokenizer, kept, counts),
+        vectors.vocabulary.subset(survivors), vectors.matrix[survivors], counts, tokenizer
     )
     return Pruned(smaller, vectors.rows, smaller.rows, coverage)
-
-
-def _pruned_tokenizer(
-    tokenizer: Tokenizer | None, kept: NDArray[np.int64], counts: NDArray[np.int64] | None
-) -> Tokenizer | None:
-    if tokenizer is None:
-        return None
-    if tokenizer.kind != "words":
-        raise InputError(
-            f"a table of {tokenizer.kind} pieces cannot be pruned, because its pieces make up one "
-            "another: build a smaller tokenizer (`embzip build-bpe --vocab N`) and train vectors "
-            "for it (`embzip train-vectors`)"
-        )
-    words = [tokenizer.vocabulary.token(i) for i in kept.tolist()]
-    return WordTokenizer(words, tokenizer.normalization, counts)

@@ -146,6 +146,7 @@ def _decode(source: _Source, row: int, word: bytes) -> str:
         raise InputError(
             f"{source.path}, row {row}: expected a token without white space in it, found "
             + (repr(word[:80].decode("utf-8", "replace")) if word else "an empty one")
+            + ": rename it, or remove the row"
         )
     try:
         return word.decode()

@@ -1,34 +1,30 @@
-"""Trains word2vec vectors on a corpus, in a tokenizer's ids; the only importer of gensim.
+"""Trains word2vec vectors on a corpus, in a tokenizer's ids.
 
-The corpus is tokenized once, as a stream, into a temporary file of ids, which gensim's fast path
-reads in every epoch. Foreign vectors are read by `embzip.vectors`, never by gensim, whose own
-format is a pickle.
+The corpus is tokenized once, as a stream, into a temporary file, which gensim's fast path reads
+in every epoch. Foreign vectors are read by `embzip.vectors`, never by gensim, whose own format is
+a pickle.
 """
 
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator
-from itertools import chain, islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embzip.corpus import Errors, Paths, corpus_name, read_texts
-from embzip.errors import InputError, InputTypeError, MissingPackageError, OutputError, SpecError
+from embzip.errors import InputError, MissingPackageError, OutputError, SpecError
 from embzip.tokenizers import load_tokenizer
-from embzip.tokenizers.base import Progress, Tokenizer, check_ids
+from embzip.tokenizers.base import Progress, Tokenizer
 from embzip.vector_files import Matrix, mean_row
 from embzip.vectors import Vectors
 from embzip.vocabulary import Vocabulary
+from embzip.word2vec.id_file import GROUP, IdFile, write_ids
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
-
-_LONGEST_LINE = 10_000  # tokens; gensim leaves out what follows in a longer sentence
-_BATCH = 1 << 20  # characters tokenized at a time
 
 
 def train_vectors(
@@ -48,7 +44,7 @@ def train_vectors(
 ) -> Vectors:
     """Train word2vec with negative sampling; a row for each id of the tokenizer.
 
-    A text of more than 10,000 tokens is trained in several pieces, whole. Every token counts,
+    A text of 10,000 tokens or more is trained in several pieces, whole. Every token counts,
     however rare: the tokenizer has chosen already.
 
     Parameters
@@ -130,8 +126,10 @@ def train_vectors(
     with tempfile.TemporaryDirectory(prefix="embzip-") as folder:
         tokenized = Path(folder, "ids.txt")
         try:
-            with tokenized.open("w", encoding="ascii") as file:
-                counts, lines = _write_ids(texts, chosen, file)
+            with tokenized.open("wb") as file:
+                ids = IdFile(file, len(chosen.vocabulary))
+                counts = write_ids(texts, chosen, ids)
+                threads = ids.finish(1 if deterministic else workers or _cores())
         except OSError as error:
             if error.errno is None or error.filename is not None:
                 raise
@@ -148,10 +146,9 @@ def train_vectors(
             )
         options = {
             "vector_size": dim, "epochs": epochs, "window": window, "sg": int(sg), "seed": seed,
-            # More threads than lines would leave some without a line of their own.
-            "workers": min(1 if deterministic else workers or _cores(), lines),
+            "workers": threads,
         }  # fmt: skip
-        trained = _train(tokenized, counts, lines, options, progress)
+        trained = _train(tokenized, counts, ids, options, progress)
     matrix = _all_rows(trained, counts, chosen.vocabulary)
     return Vectors(chosen.vocabulary, matrix, counts, chosen)
 
@@ -208,48 +205,6 @@ def _check_whole(name: str, value: int, least: int, most: int) -> None:
         raise SpecError(f"{name} must be a whole number in {least}..{most}, received {value!r}")
 
 
-def _write_ids(
-    texts: Iterator[str], tokenizer: Tokenizer, file: IO[str]
-) -> tuple[NDArray[np.int64], int]:
-    """Write lines of ids; return how often each id stands there, and the number of lines."""
-    rows = len(tokenizer.vocabulary)
-    names = [str(index) for index in range(rows)]
-    counts = np.zeros(rows, np.int64)
-    lines = 0
-    while batch := _batch(texts):
-        encoded = tokenizer.encode(batch)
-        for ids in encoded:
-            if not isinstance(ids, list):
-                raise InputTypeError(
-                    "a tokenizer's encode must give a list of int for each text, received "
-                    f"{type(ids).__name__}"
-                )
-        together = list(chain.from_iterable(encoded))
-        if not together:
-            continue
-        found = np.asarray(together)
-        if found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= rows:
-            check_ids(together, rows)  # which names the place
-        counts += np.bincount(found, minlength=rows)
-        for ids in encoded:
-            for start in range(0, len(ids), _LONGEST_LINE):
-                piece = ids[start : start + _LONGEST_LINE]
-                file.write(" ".join([names[index] for index in piece]) + "\n")
-                lines += 1
-    return counts, lines
-
-
-def _batch(texts: Iterator[str]) -> list[str]:
-    batch: list[str] = []
-    characters = 0
-    for text in islice(texts, 10_000):
-        batch.append(text)
-        characters += len(text)
-        if characters >= _BATCH:
-            break
-    return batch
-
-
 def _hash_token(token: str) -> int:
     """Hash alike in every process, which the built-in hash does not."""
     return zlib.crc32(token.encode())
@@ -258,7 +213,7 @@ def _hash_token(token: str) -> int:
 def _train(
     tokenized: Path,
     counts: NDArray[np.int64],
-    lines: int,
+    ids: IdFile,
     options: dict[str, int],
     progress: Progress | None,
 ) -> Any:  # gensim's KeyedVectors, its keys the ids as text
@@ -279,11 +234,12 @@ def _train(
     # By falling count, equal counts by id: the order decides the start values.
     order = np.argsort(-counts, kind="stable")
     frequencies = {str(index): int(counts[index]) for index in order.tolist() if counts[index]}
-    model.build_vocab_from_freq(frequencies, corpus_count=lines)
+    model.build_vocab_from_freq(frequencies, corpus_count=ids.lines)
     model.train(
         corpus_file=str(tokenized),
-        total_examples=lines,
-        total_words=int(counts.sum()),
+        total_examples=ids.lines,
+        # Threads go on until they have read more than their share: 1 less ends each at its last.
+        total_words=ids.groups * GROUP - 1,
         epochs=epochs,
         callbacks=[Reporter()],
     )

@@ -1,0 +1,97 @@
+"""A corpus as lines of token ids, laid out for gensim's fast path. Trains nothing."""
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.errors import InputTypeError
+from embzip.tokenizers.base import Tokenizer, check_ids
+
+GROUP = 10_001  # tokens; gensim ends a batch of lines where it has read more than 10,000
+_MOST = 9_999  # tokens of text in a group; from the 10,000th on gensim leaves out what follows
+_FILLER = b"-"  # no id, so it is counted and not trained
+_BATCH = 1 << 20  # characters tokenized at a time
+
+
+class IdFile:
+    """Lines of ids, laid out so that gensim's fast path trains each exactly once in an epoch.
+
+    That path reads lines until it has more than 10,000 tokens, and trains the first 10,000: of
+    two lines of 10,000 it drops one. And each thread begins at its share of the bytes, wherever
+    in a line, even in a number, that is. So lines are put in groups of equally many tokens and
+    bytes, filled up with a token that is no id and with blanks: a group is a batch, and the groups
+    are a multiple of the threads.
+    """
+
+    def __init__(self, file: IO[bytes], rows: int) -> None:
+        self._file = file
+        self._names = [b"%d" % index for index in range(rows)]
+        self._group_size = GROUP * (len(self._names[-1]) + 1)  # bytes
+        self._tokens = self._size = 0  # of the group that is being written
+        self.lines = self.groups = 0
+
+    def add(self, ids: list[int]) -> None:
+        """Write the ids of a text, in several lines where they are too many for a group."""
+        for start in range(0, len(ids), _MOST):
+            piece = ids[start : start + _MOST]
+            if self._tokens + len(piece) > _MOST:
+                self._end_group()
+            self._write(b" ".join([self._names[index] for index in piece]))
+            self._tokens += len(piece)
+
+    def finish(self, most_threads: int) -> int:
+        """Fill the file up; return how many threads may read it, at least 1."""
+        if self._tokens:
+            self._end_group()
+        threads = max(min(most_threads, self.groups), 1)
+        for _ in range(-self.groups % threads):
+            self._end_group()
+        return threads
+
+    def _end_group(self) -> None:
+        filler = b" ".join([_FILLER] * (GROUP - self._tokens))
+        self._write(filler.ljust(self._group_size - self._size - 1))
+        self._tokens = self._size = 0
+        self.groups += 1
+
+    def _write(self, line: bytes) -> None:
+        self._size += self._file.write(line + b"\n")
+        self.lines += 1
+
+
+def write_ids(texts: Iterator[str], tokenizer: Tokenizer, file: IdFile) -> NDArray[np.int64]:
+    """Tokenize texts into a file; return how often each id stands there."""
+    rows = len(tokenizer.vocabulary)
+    counts = np.zeros(rows, np.int64)
+    while batch := _batch(texts):
+        encoded = tokenizer.encode(batch)
+        for ids in encoded:
+            if not isinstance(ids, list):
+                raise InputTypeError(
+                    "a tokenizer's encode must give a list of int for each text, received "
+                    f"{type(ids).__name__}"
+                )
+        together = list(chain.from_iterable(encoded))
+        if not together:
+            continue
+        found = np.asarray(together)
+        if found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= rows:
+            check_ids(together, rows)  # which names the place
+        counts += np.bincount(found, minlength=rows)
+        for ids in encoded:
+            file.add(ids)
+    return counts
+
+
+def _batch(texts: Iterator[str]) -> list[str]:
+    batch: list[str] = []
+    characters = 0
+    for text in islice(texts, 10_000):
+        batch.append(text)
+        characters += len(text)
+        if characters >= _BATCH:
+            break
+    return batch
