@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -134,6 +134,7 @@ def test_text_of_many_blocks(tmp_path: Path) -> None:
     refused(tmp_path, content[:-399], "ends in row 5999", "6000 rows")
 
 
+@settings(deadline=None)  # writing waits for the disk
 @given(
     matrix=hnp.arrays(
         np.float32,
@@ -158,6 +159,7 @@ def test_round_trip(
     assert read.matrix.tobytes() == vectors.matrix.tobytes()
 
 
+@settings(deadline=None)
 @given(
     content=st.binary(max_size=60)
     | st.binary(max_size=40).map(lambda tail: BINARY[:20] + tail)
