@@ -1,0 +1,348 @@
+"""Training and tuning: what is learned, what is kept, what is refused, and that it repeats."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow
+from numpy.typing import NDArray
+
+from embzip import tf
+from embzip.classifier import Classifier
+from embzip.corpus import Example
+from embzip.embedding import compress
+from embzip.errors import EmbzipError, InputError, MismatchError
+from embzip.rebuilding import rebuild
+from embzip.tf.batches import batches_of, smallest_type, training_and_dev
+from embzip.tf.optimizers import RowSparseAdam
+from embzip.tf.tables import redrawn, table_of
+from embzip.tokenizers import Normalization, WordTokenizer
+from embzip.vectors import Vectors
+from embzip.vocabulary import Vocabulary
+
+WORDS = sorted(f"w{index:02}" for index in range(60))
+SMALL: Any = {"filters": 8, "windows": (1, 2), "learning_rate": 0.01}
+
+
+def vectors(dim: int = 12) -> Vectors:
+    tokenizer = WordTokenizer(WORDS, Normalization())
+    matrix = np.random.default_rng(0).normal(0, 0.5, (len(WORDS) + 2, dim)).astype(np.float32)
+    matrix[0] = 0
+    counts = np.arange(len(WORDS) + 2)
+    return Vectors(tokenizer.vocabulary, matrix, counts, tokenizer)
+
+
+def examples(count: int, seed: int = 0) -> list[Example]:
+    """Texts whose label is the one of three telling words they hold."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        label = int(rng.integers(3))
+        words = [WORDS[int(i)] for i in rng.integers(3, len(WORDS), int(rng.integers(0, 8)))]
+        words.insert(int(rng.integers(len(words) + 1)), WORDS[label])
+        made.append(Example(" ".join(words), "abc"[label]))
+    return made
+
+
+def accuracy(classifier: Classifier, test: list[Example]) -> float:
+    predicted = classifier.predict([example.text for example in test])
+    return float(np.mean([p.label == e.label for p, e in zip(predicted, test, strict=True)]))
+
+
+def same(left: Classifier, right: Classifier) -> bool:
+    return left.arrays.keys() == right.arrays.keys() and all(
+        np.array_equal(left.arrays[name], right.arrays[name]) for name in left.arrays
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adam-rows"])
+def test_it_learns_and_repeats_and_leaves_global_randomness_alone(optimizer: Any) -> None:
+    states = (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[index]  # noqa: NPY002
+    options = {**SMALL, "epochs": 8, "optimizer": optimizer, "seed": 3, "batch_size": 16}
+    first = tf.train(examples(200), vectors(), **options)
+    again = tf.train(examples(200), vectors(), **options)
+    assert accuracy(first.classifier, examples(100, seed=1)) > 0.95
+    assert same(first.classifier, again.classifier)
+    np.testing.assert_array_equal(
+        first.classifier.embedding.decode(), again.classifier.embedding.decode()
+    )
+    assert first.dev_accuracy == again.dev_accuracy
+    other = tf.train(examples(200), vectors(), **{**options, "seed": 4})
+    assert not same(first.classifier, other.classifier)
+    assert states == (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[index]  # noqa: NPY002
+
+
+def test_the_result_of_a_trained_table() -> None:
+    source = vectors()
+    result = tf.train(examples(100), source, epochs=2, **SMALL)
+    embedding = result.classifier.embedding
+    assert embedding.codec.spec == "float32"
+    assert embedding.tokenizer is source.tokenizer
+    np.testing.assert_array_equal(embedding.counts, source.counts)
+    moved = np.abs(embedding.codes["values"] - source.matrix).max(axis=1)
+    assert moved[0] == 0  # padding
+    assert moved[2:5].min() > 0  # the telling words
+    np.testing.assert_array_equal(source.matrix, vectors().matrix)  # the input is not changed
+    assert len(result.epoch_seconds) == len(result.dev_accuracy) == 2
+    assert min(result.epoch_seconds) > 0
+
+
+def test_a_frozen_table_keeps_its_codes() -> None:
+    table = compress(vectors(), "svd:6|int8")
+    result = tf.train(examples(100), table, trainable=False, epochs=1, **SMALL)
+    assert result.classifier.embedding is table
+    plain = tf.train(examples(100), vectors(), trainable=False, epochs=1, **SMALL)
+    np.testing.assert_array_equal(plain.classifier.embedding.decode(), vectors().matrix)
+
+
+def test_a_compressed_table_may_be_trained_on() -> None:
+    table = compress(vectors(), "int8")
+    result = tf.train(examples(60), table, epochs=1, **SMALL)
+    assert result.classifier.embedding.codec.spec == "float32"
+    apart = np.abs(result.classifier.embedding.decode() - table.decode()).max()
+    assert 0 < apart < 0.1
+
+
+def test_the_best_epoch_on_dev_is_kept_and_training_stops_early() -> None:
+    # Training labels are turned round in dev: the better it learns, the worse dev gets.
+    turned = [replace(e, label="abc"["bca".index(e.label)]) for e in examples(60, seed=5)]
+    result = tf.train(examples(200), vectors(), dev=turned, epochs=12, patience=2, **SMALL)
+    best = int(np.argmax(result.dev_accuracy))
+    assert len(result.dev_accuracy) == best + 3 < 12
+    assert accuracy(result.classifier, turned) == pytest.approx(max(result.dev_accuracy))
+
+
+def test_progress_counts_batches() -> None:
+    seen: list[tuple[int, int]] = []
+    tf.train(
+        examples(50),
+        vectors(),
+        dev=examples(5),
+        epochs=2,
+        batch_size=20,
+        progress=lambda done, total: seen.append((done, total)),
+        **SMALL,
+    )
+    assert seen == [(done, 6) for done in range(1, 7)]
+
+
+def test_max_length_is_the_99th_percentile_and_the_cut_share_is_told() -> None:
+    short = [Example("w00 w05", "a"), Example("w01 w06", "b")] * 149
+    long = [Example("w00 " * 30, "a"), Example("w01 " * 40, "b")]
+    result = tf.train([*short, *long], vectors(), dev=short[:2], epochs=1, **SMALL)
+    assert result.classifier.config.max_length == 2
+    assert result.cut_share == pytest.approx(2 / 300)
+    wide = tf.train(
+        short, vectors(), dev=short[:2], epochs=1, filters=4, windows=(1, 5), batch_size=512
+    )
+    assert wide.classifier.config.max_length == 5  # at least the widest window
+    with pytest.raises(InputError, match="at least the widest window"):
+        tf.train(short, vectors(), max_length=1, **SMALL)
+
+
+def test_ids_and_labels_are_in_the_smallest_sufficient_type() -> None:
+    assert [smallest_type(n).name for n in (255, 256, 65_535, 65_536)] == [
+        "uint8",
+        "uint16",
+        "uint16",
+        "uint32",
+    ]
+    result = tf.train(examples(20), vectors(), epochs=1, **SMALL)
+    model = result.classifier
+    batches = batches_of(examples(20), model.labels, model.embedding, model.config)
+    assert (batches.ids.dtype, batches.labels.dtype) == (np.uint8, np.uint8)
+
+
+def test_training_and_prediction_see_the_same_numbers_whatever_the_padding() -> None:
+    result = tf.train(examples(80), vectors(), epochs=1, max_length=40, **SMALL)
+    model = result.classifier
+    batches = batches_of(examples(30), model.labels, model.embedding, model.config)
+    assert batches.ids.shape == (30, 40)
+    found = np.asarray(tf.from_classifier(model)(batches.ids.astype(np.int32)))
+    expected = model.probabilities([e.text for e in examples(30)])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_foreign_table_gets_special_rows_and_a_tokenizer() -> None:
+    foreign = Vectors(Vocabulary(["w01", "The", "w00"]), np.eye(3, 12))
+    table = table_of(foreign, True, None)
+    assert isinstance(table, Vectors)
+    assert list(table.vocabulary) == ["<PAD>", "<UNK>", "The", "w00", "w01"]
+    np.testing.assert_allclose(table.matrix[:2], [np.zeros(12), np.eye(3, 12).mean(axis=0)])
+    np.testing.assert_array_equal(table.matrix[2:], np.eye(3, 12)[[1, 2, 0]])
+    assert table.tokenizer is not None
+    assert not table.tokenizer.normalization.lowercase  # the table tells cases apart
+    lower = table_of(Vectors(Vocabulary(["w01", "w00"]), np.eye(2)), True, None)
+    assert lower.tokenizer is not None
+    assert lower.tokenizer.normalization.lowercase
+    result = tf.train(examples(50), foreign, trainable=False, epochs=1, **SMALL)
+    assert result.classifier.embedding.rows == 5
+    assert result.classifier.encode(["The w00 zzz"]) == [[2, 3, 1]]
+
+
+def test_a_frozen_compressed_table_without_special_rows_is_refused() -> None:
+    bare = compress(np.eye(3, 12), "int8")
+    with pytest.raises(MismatchError, match="tokens"):
+        tf.train(examples(20), bare, **SMALL)
+    foreign = compress(Vectors(Vocabulary(["w01", "w00"]), np.eye(2, 12)), "int8")
+    with pytest.raises(MismatchError, match="needs a padding row"):
+        tf.train(examples(20), foreign, trainable=False, **SMALL)
+
+
+def test_a_random_table_has_the_spread_of_the_given_one() -> None:
+    drawn = redrawn(vectors(200), seed=1)
+    assert drawn.matrix[2:].std() == pytest.approx(vectors(200).matrix[2:].std(), rel=0.05)
+    assert not drawn.matrix[0].any()
+    np.testing.assert_array_equal(drawn.matrix, redrawn(vectors(200), seed=1).matrix)
+    result = tf.train(examples(200), vectors(), random_init=True, epochs=8, **SMALL)
+    assert accuracy(result.classifier, examples(100, seed=1)) > 0.8
+
+
+# Case 21, and other labels
+
+
+def test_case_21_one_class_only() -> None:
+    with pytest.raises(InputError, match="at least two labels to tell apart, found only 'a'"):
+        tf.train([Example("w00", "a"), Example("w01", "a")], vectors())
+
+
+def test_case_21_a_label_seen_once_and_dev_labels_unseen_in_training() -> None:
+    train = [*examples(60), Example("w50 w51", "once")]
+    dev = [Example("w00", "a"), Example("w02", "never"), Example("", "never")]
+    result = tf.train(train, vectors(), dev=dev, epochs=6, **SMALL)
+    assert result.classifier.labels == ("a", "b", "c", "once")
+    assert max(result.dev_accuracy) < 0.34  # the unseen label is an error
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 12])
+def test_holding_out_leaves_every_label_in_training(count: int) -> None:
+    few = [Example(f"w{index:02}", f"label {index}") for index in range(count)]
+    kept, held_out = training_and_dev(few, None)
+    assert {e.label for e in kept} == {e.label for e in few}
+    assert held_out
+    tf.train(few, vectors(), epochs=1, **SMALL)
+
+
+def test_dev_is_a_tenth_by_a_fixed_hash() -> None:
+    distinct = [Example(f"text {index}", "ab"[index % 2]) for index in range(2000)]
+    kept, held_out = training_and_dev(distinct, None)
+    assert 0.08 < len(held_out) / 2000 < 0.12
+    assert not {e.text for e in kept} & {e.text for e in held_out}
+
+
+def test_case_28_texts_without_tokens() -> None:
+    empty = [Example("", "a"), Example("   ", "b")] * 10
+    model = tf.train(empty, vectors(), epochs=1, **SMALL).classifier
+    assert np.isfinite(model.probabilities([""])).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, received 0"),
+        ({"batch_size": -1}, "batch_size must be at least 1"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a positive number"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd': the known ones are adam, adam-rows"),
+        ({"windows": ()}, "windows"),
+        ({"windows": (0, 1)}, "windows"),
+        ({"filters": 0}, "filters"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"dev": []}, "dev holds no examples"),
+    ],
+)
+def test_options_out_of_range(options: dict[str, Any], rule: str) -> None:
+    with pytest.raises(EmbzipError, match=rule):
+        tf.train(examples(20), vectors(), **options)
+
+
+# Tuning
+
+
+@pytest.fixture(scope="module")
+def trained() -> Classifier:
+    return tf.train(examples(150), vectors(), epochs=3, **SMALL).classifier
+
+
+@pytest.mark.parametrize("spec", ["svd:2|int8", "center|svd:2|int8:scale=column"])
+def test_tuning_a_folded_model_keeps_the_codes(trained: Classifier, spec: str) -> None:
+    small = rebuild(trained, codec=spec)
+    assert small.config.indicator == spec.startswith("center")
+    result = tf.tune(small, examples(150), epochs=10, learning_rate=0.01)
+    assert result.tuned
+    assert max(result.dev_accuracy) > result.dev_accuracy_before
+    assert result.classifier.embedding is small.embedding
+    assert not same(result.classifier, small)
+    _, dev = training_and_dev(examples(150), None)
+    assert accuracy(result.classifier, dev) == pytest.approx(max(result.dev_accuracy))
+
+
+def test_a_model_that_tuning_does_not_better_is_kept(trained: Classifier) -> None:
+    result = tf.tune(trained, examples(50), dev=examples(40, seed=9), epochs=1, learning_rate=50.0)
+    assert not result.tuned
+    assert result.classifier is trained
+    assert result.dev_accuracy[0] <= result.dev_accuracy_before
+
+
+def test_tuning_refuses_labels_it_does_not_know(trained: Classifier) -> None:
+    with pytest.raises(InputError, match=r"does not know the label 'd'; it knows 'a', 'b', 'c'"):
+        tf.tune(trained, [Example("w00", "d")])
+    with pytest.raises(InputError, match="received none"):
+        tf.tune(trained, [])
+
+
+# Row-sparse Adam
+
+
+def lazy_adam(
+    table: NDArray[np.float64], batches: list[tuple[list[int], NDArray[np.float64]]], rate: float
+) -> NDArray[np.float64]:
+    """The oracle: Adam in plain NumPy, only on the rows of each batch."""
+    first, second = np.zeros_like(table), np.zeros_like(table)
+    for step, (ids, gradients) in enumerate(batches, start=1):
+        for row in sorted(set(ids)):
+            summed = sum(g for i, g in zip(ids, gradients, strict=True) if i == row)
+            first[row] = 0.9 * first[row] + 0.1 * summed
+            second[row] = 0.999 * second[row] + 0.001 * summed**2
+            mean, square = first[row] / (1 - 0.9**step), second[row] / (1 - 0.999**step)
+            table[row] -= rate * mean / (np.sqrt(square) + 1e-7 / np.sqrt(1 - 0.999**step))
+    return table
+
+
+def test_row_sparse_adam_against_plain_numpy() -> None:
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=(6, 3))
+    batches = [([1, 3, 1], rng.normal(size=(3, 3))), ([3, 4], rng.normal(size=(2, 3)))]
+    batches += [([1, 4, 4, 4], rng.normal(size=(4, 3)))]
+    weight = tensorflow.Variable(start.astype(np.float32))
+    optimizer = RowSparseAdam(0.05)
+    optimizer.build([weight])
+    for ids, gradients in batches:
+        sparse = tensorflow.IndexedSlices(
+            tensorflow.constant(gradients, tensorflow.float32), tensorflow.constant(ids)
+        )
+        optimizer.apply([sparse], [weight])
+    expected = lazy_adam(start.copy(), batches, 0.05)
+    np.testing.assert_allclose(weight.numpy(), expected, atol=2e-6)
+    np.testing.assert_array_equal(weight.numpy()[[0, 2, 5]], start.astype(np.float32)[[0, 2, 5]])
+
+
+def test_rows_that_no_batch_reads_stay_as_they_are() -> None:
+    source = vectors()
+    result = tf.train(examples(60), source, epochs=1, optimizer="adam-rows", **SMALL)
+    read = {
+        token for ids in source.tokenizer.encode([e.text for e in examples(60)]) for token in ids
+    }  # type: ignore[union-attr]
+    unread = sorted(set(range(source.rows)) - read)
+    np.testing.assert_array_equal(
+        result.classifier.embedding.decode()[unread], source.matrix[unread]
+    )
+
+
+def test_steps_can_be_timed_one_at_a_time() -> None:
+    options: Any = {"filters": 4, "windows": (1,), "batch_size": 8}
+    dense = tf.step_function(examples(30), vectors(), **options)
+    sparse = tf.step_function(examples(30), vectors(), optimizer="adam-rows", **options)
+    for step in (dense, sparse):
+        assert 0 < tf.step_seconds(step, steps=3, warm_up=1) < 5
