@@ -141,9 +141,7 @@ def test_evaluate(trained: Path, run: Run) -> None:
     assert low <= both["difference"] <= high
     assert 0 < both["mcnemar_p"] <= 1
 
-    human = run(
-        "evaluate", "model.rebuilt.embz", "test.tsv", "--against", "model.embz"
-    ).stdout
+    human = run("evaluate", "model.rebuilt.embz", "test.tsv", "--against", "model.embz").stdout
     assert f"{both['accuracy']:.4f}" in human
     assert f"[{low:+.4f}, {high:+.4f}]" in human
 
@@ -369,9 +367,7 @@ def test_build_bpe_verbatim(tmp_path: Path) -> None:
 def test_case_12_unreachable_vocabulary_is_a_warning_and_the_real_size(
     folder: Path, tmp_path: Path
 ) -> None:
-    done = embzip(
-        "build-bpe", folder / "corpus.txt", "--vocab", 30000, "--json", cwd=tmp_path
-    )
+    done = embzip("build-bpe", folder / "corpus.txt", "--vocab", 30000, "--json", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stderr.startswith("embzip: warning: ")
     assert len(done.stderr.splitlines()) == 1

@@ -250,9 +250,7 @@ def test_case_21_test_labels_unseen_in_training(
     assert "weather" in capfd.readouterr().out
 
 
-def test_case_44_rows_that_are_not_finite(
-    folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_case_44_rows_that_are_not_finite(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "nan.txt").write_text("2 2\none 1 2\ntwo nan 3\n")
     assert "nan.txt, row 1" in error_of(["compress", "nan.txt", "--codec", "int8"], capfd)
 
@@ -281,9 +279,7 @@ def test_case_47_a_pickle_runs_no_code(folder: Path, capfd: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("spec", ["int8|svd:2", "svd:9|int8", "nothing", "", "svd:2"])
-def test_codecs_that_cannot_be(
-    spec: str, folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_codecs_that_cannot_be(spec: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     error_of(["compress", "table.embz", "--codec", spec], capfd)
 
 

@@ -21,9 +21,7 @@ def loaded(statement: str) -> set[str]:
         "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
         "print(json.dumps(sorted(new)), file=sys.__stderr__)"
     )
-    child = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(json.loads(child.stderr.splitlines()[-1]))
 
 

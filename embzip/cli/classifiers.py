@@ -126,7 +126,7 @@ def train(
         record,
         f"dev accuracy {max(result.dev_accuracy):.4f}, {len(result.classifier.labels)} labels, "
         f"{result.cut_share:.4f} of the texts cut at {result.classifier.config.max_length} "
-        f"tokens, {path.stat().st_size / 1e6:.2f} MB\n{path}",
+        f"tokens, {record['file_bytes']:,} bytes\n{path}",
         as_json=as_json,
     )
 
@@ -208,8 +208,8 @@ def rebuild(
     told = "; tuning did not help on dev, so the untuned model is kept" if tuned is False else ""
     show(
         record,
-        f"{rebuilt.embedding.codec.spec}: {before / 1e6:.2f} -> {after / 1e6:.2f} MB, "
-        f"{before / after:.1f} times smaller{told}\n{path}",
+        f"{record['codec']}, {record['rows']:,} rows of {record['dim']}: {before:,} -> {after:,} "
+        f"bytes, {before / after:.1f} times smaller{told}\n{path}",
         as_json=as_json,
     )
 
@@ -284,9 +284,7 @@ def predict(
     record = {
         "predictions": [{"label": p.label, "probability": p.probability} for p in predictions]
     }
-    show(
-        record, "\n".join(f"{p.label}\t{p.probability:.4f}" for p in predictions), as_json=as_json
-    )
+    show(record, "\n".join(f"{p.label}\t{p.probability:.4f}" for p in predictions), as_json=as_json)
 
 
 def _widths(windows: str) -> tuple[int, ...]:

@@ -48,9 +48,7 @@ def compare(
     ],
     after: Annotated[
         Path,
-        typer.Argument(
-            metavar="AFTER.embz", help="What is compared with it.", show_default=False
-        ),
+        typer.Argument(metavar="AFTER.embz", help="What is compared with it.", show_default=False),
     ],
     test: Annotated[
         Path | None,

@@ -188,8 +188,8 @@ def compress(
     show(
         record,
         f"{embedding.rows:,} rows of {embedding.dim} as {embedding.codec.spec}: "
-        f"{embedding.nbytes / 1e6:.2f} MB, {embedding.rows * embedding.dim * 4 / 1e6:.2f} MB as "
-        f"float32; the file with its vocabulary {path.stat().st_size / 1e6:.2f} MB\n{path}",
+        f"{embedding.nbytes:,} bytes, {embedding.rows * embedding.dim * 4:,} as float32; the file "
+        f"with its vocabulary {record['file_bytes']:,}\n{path}",
         as_json=as_json,
     )
 

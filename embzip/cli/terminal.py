@@ -57,9 +57,7 @@ LabelledOption = Annotated[
 ]
 ErrorsOption = Annotated[
     Literal["strict", "replace"],
-    typer.Option(
-        "--errors", help="Invalid UTF-8: refuse the file, or put U+FFFD in its place."
-    ),
+    typer.Option("--errors", help="Invalid UTF-8: refuse the file, or put U+FFFD in its place."),
 ]
 LowercaseOption = Annotated[
     bool, typer.Option("--lowercase/--no-lowercase", help="Lower-case every text first.")
