@@ -21,7 +21,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
+
 from embzip.errors import (
+    EmbzipError,
     InputError,
     MissingPackageError,
     OutputError,
@@ -131,7 +134,7 @@ def train(
     TokenizerError
         For a vocabulary below the alphabet, or a trainer that failed.
     OutputError
-        Where the temporary files do not fit the disk.
+        Where the temporary files, or the model, do not fit the disk.
     """
     with tempfile.TemporaryDirectory(prefix="embzip-bpe-") as folder:
         text_path = Path(folder, "text.txt")
@@ -145,6 +148,8 @@ def train(
                 whole = text_path.rename(Path(folder, "whole.txt"))
                 size, characters = _write(text_path, _sampled(whole, share))
                 whole.unlink()
+        except EmbzipError:
+            raise  # about the corpus, though some of them are OSErrors too
         except OSError as error:
             raise OutputError(
                 f"{folder}: the temporary text for training cannot be written "
@@ -165,7 +170,7 @@ def train(
         try:
             model = YttmModel.parse(model_path.read_bytes(), f"training on {where}")
         except (TokenizerError, FileNotFoundError) as error:
-            raise TokenizerError(
+            raise OutputError(
                 f"training left no valid model ({error}): is the disk of {folder} full?"
             ) from error
     return Trained(model, reproducible, share)
@@ -193,15 +198,28 @@ def covered_alphabet(characters: Counter[str], coverage: float) -> list[str]:
 
 def _write(path: Path, texts: Iterable[str]) -> tuple[int, Counter[str]]:
     """Write texts a line each, and return the bytes and characters written."""
-    characters: Counter[str] = Counter()
+    counts = np.zeros(sys.maxunicode + 1, np.int64)
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for text in texts:
-            for line in _short_lines(text):
-                file.write(line)
-                file.write("\n")
-                characters.update(line)
-                characters["\n"] += 1
-    return path.stat().st_size, characters
+        for block in _blocks(texts):
+            file.write(block)
+            codepoints = np.frombuffer(block.encode("utf-32-le"), "<u4")
+            counts += np.bincount(codepoints, minlength=len(counts))
+    characters = {chr(code): int(counts[code]) for code in np.flatnonzero(counts)}
+    return path.stat().st_size, Counter(characters)
+
+
+def _blocks(texts: Iterable[str]) -> Iterator[str]:
+    """Yield a megabyte of lines at a time."""
+    lines: list[str] = []
+    size = 0
+    for text in texts:
+        for line in _short_lines(text):
+            lines.append(line)
+            size += len(line) + 1
+            if size > 1 << 20:
+                yield "\n".join([*lines, ""])
+                lines, size = [], 0
+    yield "\n".join([*lines, ""])
 
 
 def _short_lines(text: str) -> Iterator[str]:
@@ -261,5 +279,10 @@ def _run_child(
         )
     if finished.returncode:
         last = finished.stderr.strip().splitlines()[-1:] or ["no message"]
+        if last[0].startswith("OSError"):
+            raise OutputError(
+                f"training with {engine} cannot write ({last[0]}): is the disk of {text.parent} "
+                "full?"
+            )
         raise TokenizerError(f"training with {engine} failed: {last[0]}")
     return finished.stdout.split()[-1:] == ["reproducible"]
