@@ -112,7 +112,8 @@ def train(
             seed=seed,
             progress=report,
         )
-        result.classifier.save(path)
+        # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
+        result.classifier.save(path, counts=True)
     record = {
         "path": str(path),
         "labels": list(result.classifier.labels),
