@@ -23,6 +23,7 @@ from embzip.tokenizers.base import (
     reported,
 )
 from embzip.tokenizers.bpe_training import Engine, check_options, train
+from embzip.tokenizers.packed_model import pack, unpack
 from embzip.tokenizers.yttm_model import SPACE_MARK, YttmModel, read_record, with_record
 from embzip.vocabulary import Vocabulary, compress, decompress
 
@@ -112,8 +113,8 @@ class BpeTokenizer:
         return "".join(pieces).replace(SPACE_MARK, " ").removeprefix(" ")
 
     def to_bytes(self) -> bytes:
-        """Return the model file, compressed."""
-        return compress(self.content)
+        """Return the model and its record as compact bytes."""
+        return compress(pack(self.model, read_record(self.content, "the model")))
 
     @staticmethod
     def from_bytes(content: bytes, normalization: Normalization) -> "BpeTokenizer":
@@ -122,12 +123,15 @@ class BpeTokenizer:
         Raises
         ------
         FileFormatError
-            For bytes that cannot be decompressed.
+            For bytes that are cut short or damaged.
         TokenizerError
             For a model that is not valid.
         """
-        plain = decompress(content)
-        return BpeTokenizer(YttmModel.parse(plain, "the BPE model"), normalization, plain)
+        model, fields = unpack(decompress(content))
+        plain = model.to_bytes()
+        if fields is not None:
+            plain = with_record(plain, fields)
+        return BpeTokenizer(model, normalization, plain)
 
     def save(self, path: str | Path) -> None:
         """Write the model file, which the bare youtokentome package loads too.

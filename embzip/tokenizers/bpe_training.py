@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
@@ -173,7 +173,9 @@ def train(
             raise OutputError(
                 f"training left no valid model ({error}): is the disk of {folder} full?"
             ) from error
-    return Trained(model, reproducible, share)
+    # YTTM writes its alphabet in the order of a hash table.
+    ordered = tuple(sorted(model.codepoints, key=lambda row: row[1]))
+    return Trained(replace(model, codepoints=ordered), reproducible, share)
 
 
 def covered_alphabet(characters: Counter[str], coverage: float) -> list[str]:

@@ -1,0 +1,93 @@
+"""A YTTM model as compact bytes: columns of small integers, ready for a general compressor.
+
+Text lines compress to 4.2 bytes a merge, columns to 2.5: the left parts of all merges stand
+together, then the right parts, each as four planes of bytes, of which the upper ones are nearly
+all zero. The order of lines, the ids and the record are kept, so the file comes back exactly.
+"""
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.errors import FileFormatError
+from embzip.tokenizers.yttm_model import YttmModel
+
+# Little-endian: characters, merges, unk, pad, bos, eos.
+_HEADER = np.dtype("<i4")
+_HEADER_FIELDS = 6
+
+
+def pack(model: YttmModel, fields: Mapping[str, object] | None) -> bytes:
+    """Return a model and the fields of its record (None: it has none) as bytes.
+
+    >>> model = YttmModel.parse(b"3 1\\n9601 4\\n97 5\\n98 6\\n4 5 7\\n1 0 2 3\\n", "tiny")
+    >>> unpack(pack(model, {"lowercase": True})) == (model, {"lowercase": True})
+    True
+    """
+    characters = np.array(model.codepoints, np.int64).reshape(-1, 2)
+    merges = np.array(model.merges, np.int64).reshape(-1, 3)
+    header = (len(characters), len(merges), model.unk_id, model.pad_id, model.bos_id, model.eos_id)
+    columns = [characters[:, 0], _steps(characters[:, 1])]
+    columns += [merges[:, 0], merges[:, 1], _steps(merges[:, 2])]
+    record = b"" if fields is None else json.dumps(fields, sort_keys=True).encode()
+    return np.array(header, _HEADER).tobytes() + b"".join(map(_planes, columns)) + record
+
+
+def unpack(content: bytes) -> tuple[YttmModel, dict[str, object] | None]:
+    """Undo `pack`.
+
+    Raises
+    ------
+    FileFormatError
+        For bytes of the wrong length, or whose record is no JSON.
+    TokenizerError
+        For a model that breaks a rule.
+    """
+    start = _HEADER_FIELDS * _HEADER.itemsize
+    if len(content) < start:
+        raise FileFormatError(f"the BPE model has {len(content)} bytes, at least {start} expected")
+    n, m, unk, pad, bos, eos = np.frombuffer(content, _HEADER, _HEADER_FIELDS).tolist()
+    end = start + 4 * (2 * n + 3 * m)
+    if n < 0 or m < 0 or end > len(content):
+        raise FileFormatError(
+            f"the BPE model announces {n} characters and {m} merges, which its {len(content)} "
+            "bytes cannot hold"
+        )
+    columns: list[NDArray[np.int64]] = []
+    for rows in (n, n, m, m, m):
+        planes = np.frombuffer(content, np.uint8, 4 * rows, start).reshape(4, rows)
+        columns.append(np.ascontiguousarray(planes.T).view("<u4").ravel().astype(np.int64))
+        start += 4 * rows
+    codepoints, ids, left, right, new = columns
+    model = YttmModel(
+        tuple(zip(codepoints.tolist(), _unstep(ids).tolist(), strict=True)),
+        tuple(zip(left.tolist(), right.tolist(), _unstep(new).tolist(), strict=True)),
+        unk,
+        pad,
+        bos,
+        eos,
+    )
+    if end == len(content):
+        return model, None
+    try:
+        fields = json.loads(content[end:])
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"the record of the BPE model is no JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise FileFormatError(f"the record of the BPE model is no object: {content[end:][:60]!r}")
+    return model, fields
+
+
+def _steps(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what each id is more than the one before plus one: zeros, as training numbers them."""
+    return (np.diff(ids, prepend=-1) - 1) % (1 << 32)
+
+
+def _unstep(steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    return (np.cumsum(steps + 1) - 1) % (1 << 32)
+
+
+def _planes(column: NDArray[np.int64]) -> bytes:
+    return column.astype("<u4").view(np.uint8).reshape(-1, 4).T.tobytes()
