@@ -1,12 +1,16 @@
-"""Tokenizers: what they are (base), whole words (words), byte-pair pieces (bpe, yttm_model)."""
+"""Tokenizers: what they are (base), whole words (words), byte-pair pieces (bpe), and their making.
+
+See each module; this one only finds the right one for a file.
+"""
 
 from pathlib import Path
 
 from embzip.errors import TokenizerError
 from embzip.files import existing_file
 from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_texts
-from embzip.tokenizers.bpe import BpeTokenizer, build_bpe, parse_bpe
-from embzip.tokenizers.words import WordTokenizer, build_words, parse_words
+from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
+from embzip.tokenizers.building import build_bpe, build_words
+from embzip.tokenizers.words import WordTokenizer, parse_words
 from embzip.tokenizers.yttm_model import YttmModel
 
 __all__ = [

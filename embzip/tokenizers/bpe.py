@@ -12,17 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from embzip.corpus import Errors, Paths, corpus_name, read_texts
 from embzip.files import existing_file, write_bytes
 from embzip.tokenizers.base import (
     Normalization,
-    Progress,
-    UnicodeForm,
     check_ids,
     check_texts,
-    reported,
 )
-from embzip.tokenizers.bpe_training import Engine, check_options, train
 from embzip.tokenizers.packed_model import pack, unpack
 from embzip.tokenizers.yttm_model import SPACE_MARK, YttmModel, read_record, with_record
 from embzip.vocabulary import Vocabulary, compress, decompress
@@ -172,117 +167,6 @@ def parse_bpe(content: bytes, where: str) -> BpeTokenizer:
         )
         return BpeTokenizer(model, Normalization(lowercase=False, unicode="none"), content)
     return BpeTokenizer(model, Normalization.from_json(record, f"{where}, last line"), content)
-
-
-def build_bpe(
-    corpus: Paths,
-    output: str | Path | None = None,
-    *,
-    vocab: int = 30_000,
-    coverage: float = 1.0,
-    threads: int | None = None,
-    lowercase: bool = True,
-    unicode: UnicodeForm = "NFC",
-    engine: Engine = "youtokentome",
-    labelled: bool = False,
-    errors: Errors = "strict",
-    memory: int | None = None,
-    progress: Progress | None = None,
-) -> BpeTokenizer:
-    """Train a BPE model on a corpus, in a child process.
-
-    Parameters
-    ----------
-    corpus
-        One text file or several, a text a line; `-` is standard input.
-    output
-        Where to write the model; None writes nothing.
-    vocab
-        The number of pieces, with the alphabet and 4 special ids; at most 2**24. A warning says
-        so where the corpus has too few.
-    coverage
-        The share of the corpus' characters that the alphabet covers; the rarest become unknown.
-    threads
-        For training, 1 to 256 (youtokentome uses 8 at most); None takes one a core.
-    lowercase, unicode
-        The normalization, which travels with the model.
-    engine
-        `youtokentome`, or `tokenizers` where that cannot be built; the file's format is the same.
-    labelled
-        Whether lines are `label<TAB>text`.
-    errors
-        `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
-    memory
-        How many bytes training may use; None takes what is free. Training takes about 50 bytes
-        for a byte of text; of a larger corpus a sample of the lines is taken, with a warning.
-    progress
-        Called with (bytes read, bytes in all) while the text is prepared.
-
-    Returns
-    -------
-    BpeTokenizer
-        Its `reproducible` says whether the same corpus gives the same ids again: youtokentome
-        does so only when built with `-DDETERMINISTIC_QUEUE`.
-
-    Raises
-    ------
-    InputError
-        For a corpus that cannot be read, or holds no text.
-    TokenizerError
-        For options out of range, a vocabulary below the alphabet, or a failed training.
-    MissingPackageError
-        Where the engine is not installed.
-    OutputError
-        Where a file cannot be written; an old one is untouched.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> path = pathlib.Path(tempfile.mkdtemp(), "corpus.txt")
-    >>> _ = path.write_text("low lower lowest\\nnew newer newest\\n" * 3)
-    >>> tokenizer = build_bpe(path, vocab=20)
-    >>> len(tokenizer.vocabulary), tokenizer.decode(tokenizer.encode(["Newer low"])[0])
-    (20, 'newer low')
-    """
-    check_options(vocab, coverage, threads, engine)
-    normalization = Normalization.from_json(
-        {"lowercase": lowercase, "unicode": unicode}, "the options"
-    )
-    where = corpus_name(corpus)
-    texts = reported(read_texts(corpus, labelled=labelled, errors=errors), corpus, progress)
-    trained = train(
-        map(normalization.apply, texts),
-        where,
-        vocab=vocab,
-        coverage=coverage,
-        threads=threads,
-        engine=engine,
-        memory=memory,
-    )
-    if trained.sampled < 1:
-        warnings.warn(
-            f"{where}: training on all of it would exceed the memory: {trained.sampled:.1%} of "
-            "its lines, chosen at random with a fixed seed, were used",
-            stacklevel=2,
-        )
-    rows = len(trained.model.pieces())
-    if rows < vocab:
-        warnings.warn(
-            f"{where}: {vocab} pieces were asked for, but the corpus has only {rows} to offer: "
-            f"the vocabulary has {rows}",
-            stacklevel=2,
-        )
-    record = {
-        **normalization.to_json(),
-        "engine": engine,
-        "reproducible": trained.reproducible,
-        "sampled": trained.sampled,
-    }
-    content = with_record(trained.model.to_bytes(), record)
-    tokenizer = BpeTokenizer(trained.model, normalization, content)
-    if output is not None:
-        tokenizer.save(output)
-    return tokenizer
 
 
 def _youtokentome_encoder(content: bytes) -> _Encoder | None:

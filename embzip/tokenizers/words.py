@@ -6,29 +6,24 @@ unknown id; nothing is split further (that is `bpe.py`).
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embzip.corpus import Errors, Paths, corpus_name, read_texts
-from embzip.errors import InputError, TokenizerError
+from embzip.errors import TokenizerError
 from embzip.files import existing_file, write_bytes
 from embzip.tokenizers.base import (
     Normalization,
-    Progress,
-    UnicodeForm,
     check_ids,
     check_texts,
-    reported,
 )
-from embzip.vocabulary import Vocabulary, decode_tokens, encode_tokens, most_frequent
+from embzip.vocabulary import Vocabulary, decode_tokens, encode_tokens
 
 PAD, UNK = 0, 1
 _SPECIAL = ("<PAD>", "<UNK>")
-_WORD = re.compile(r"\w+|[^\w\s]")
+WORD = re.compile(r"\w+|[^\w\s]")
 _FORMAT, _VERSION = "embzip-words", 1
 
 
@@ -105,7 +100,7 @@ class WordTokenizer:
         get = self._vocabulary.get
         apply = self._normalization.apply
         return [
-            [get(word, UNK) for word in _WORD.findall(apply(text))]  # type: ignore[misc]
+            [get(word, UNK) for word in WORD.findall(apply(text))]  # type: ignore[misc]
             for text in check_texts(texts)
         ]
 
@@ -220,85 +215,6 @@ def parse_words(content: bytes, where: str) -> WordTokenizer:
         return WordTokenizer(tokens[len(_SPECIAL) :], normalization, counted)
     except TokenizerError as error:
         raise TokenizerError(f"{where}: {error}") from error
-
-
-def build_words(
-    corpus: Paths,
-    output: str | Path | None = None,
-    *,
-    min_count: int = 2,
-    max_vocab: int = 220_000,
-    lowercase: bool = True,
-    unicode: UnicodeForm = "NFC",
-    labelled: bool = False,
-    errors: Errors = "strict",
-    progress: Progress | None = None,
-) -> WordTokenizer:
-    """Count the words of a corpus and keep the most frequent.
-
-    The corpus is streamed; memory grows with the number of distinct words only.
-
-    Parameters
-    ----------
-    corpus
-        One text file or several, a text a line; `-` is standard input.
-    output
-        Where to write the tokenizer; None writes nothing.
-    min_count
-        Words that stand less often are unknown.
-    max_vocab
-        At most so many words, not counting the padding and unknown ids. Words of equal count
-        are kept in code point order.
-    lowercase, unicode
-        The normalization, which travels with the tokenizer.
-    labelled
-        Whether lines are `label<TAB>text`.
-    errors
-        `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
-    progress
-        Called with (bytes read, bytes in all).
-
-    Raises
-    ------
-    InputError
-        For a corpus that cannot be read, or holds no word.
-    TokenizerError
-        For options out of range, or where no word is frequent enough.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> path = pathlib.Path(tempfile.mkdtemp(), "corpus.txt")
-    >>> _ = path.write_text("a cat and a dog\\nthe cat\\n")
-    >>> tokenizer = build_words(path, min_count=2)
-    >>> list(tokenizer.vocabulary), tokenizer.counts.tolist()
-    (['<PAD>', '<UNK>', 'a', 'cat'], [0, 3, 2, 2])
-    """
-    if min_count < 1:
-        raise TokenizerError(f"min_count must be at least 1, received {min_count}")
-    if max_vocab < 1:
-        raise TokenizerError(f"max_vocab must be at least 1, received {max_vocab}")
-    normalization = Normalization.from_json(
-        {"lowercase": lowercase, "unicode": unicode}, "the options"
-    )
-    counts: Counter[str] = Counter()
-    texts = read_texts(corpus, labelled=labelled, errors=errors)
-    for text in reported(texts, corpus, progress):
-        # Lazily: a corpus may be one line, whose words would not fit as a list.
-        counts.update(map(re.Match.group, _WORD.finditer(normalization.apply(text))))
-    if not counts:
-        raise InputError(f"{corpus_name(corpus)}: expected text, found no word in it")
-    words = most_frequent(counts, min_count=min_count, max_tokens=max_vocab)
-    if not words:
-        raise TokenizerError(
-            f"{corpus_name(corpus)}: no word stands {min_count} times or more: lower min_count"
-        )
-    words.sort()
-    kept = [counts[word] for word in words]
-    tokenizer = WordTokenizer(words, normalization, [0, counts.total() - sum(kept), *kept])
-    if output is not None:
-        tokenizer.save(output)
-    return tokenizer
 
 
 def _words_record(line: str, where: str) -> dict[str, object]:
