@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from embzip.pipeline.recipe import read_recipe
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -46,3 +48,15 @@ def test_no_source_tells_anyone_to_install_the_unrelated_project() -> None:
 def test_every_script_it_names_exists() -> None:
     for name in re.findall(r"python -m (scripts\.\w+)", README):
         assert (ROOT / name.replace(".", "/")).with_suffix(".py").exists(), name
+
+
+def test_its_recipe_is_read(tmp_path: Path) -> None:
+    (recipe,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    for name in ("train.tsv", "dev.tsv", "test.tsv", "more.txt"):
+        (tmp_path / name).write_text("label\ttext\n")
+    (tmp_path / "recipe.toml").write_text(recipe)
+    read = read_recipe(tmp_path / "recipe.toml")
+    assert [(c.name, c.codec, c.tune) for c in read.candidates] == [
+        ("words", "float32", False),
+        ("bpe-30k", "svd:48|int8", True),
+    ]
