@@ -199,8 +199,9 @@ class Classifier:
     @cached_property
     def _taps(self) -> Matrix:
         """All kernels' taps side by side, (columns, taps * filters): one product serves all."""
-        kernels = [self.arrays[f"conv.{i}.kernel"] for i in range(len(self.config.windows))]
-        return np.ascontiguousarray(np.concatenate([tap for kernel in kernels for tap in kernel], 1))
+        windows = range(len(self.config.windows))
+        taps = [tap for i in windows for tap in self.arrays[f"conv.{i}.kernel"]]
+        return np.concatenate(taps, axis=1)
 
     def _forward(self, ids: NDArray[np.int32]) -> Matrix:
         inputs = self.embedding[ids]

@@ -228,7 +228,11 @@ def _entry(name: str, entry: object, path: Path) -> tuple[ArraySpec, int]:
 
 
 def _whole_numbers(values: object) -> bool:
-    return isinstance(values, list) and len(values) <= 8 and all(
-        isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-        for value in values
+    return (
+        isinstance(values, list)
+        and len(values) <= 8
+        and all(
+            isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+            for value in values
+        )
     )

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from embzip.errors import FileFormatError, InputError
 
 # A dictionary of 8 MB bounds the memory of both sides: the preset alone would take 670 MB.
-_FILTERS = [
-    {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 23}
-]
+_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 23}]
 
 
 class Vocabulary:

@@ -80,9 +80,7 @@ def test_same_input_same_bytes_and_input_untouched(spec: str) -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_blocks_of_any_size_give_the_same_codes(
-    spec: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_of_any_size_give_the_same_codes(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = compress(table(), spec)
     monkeypatch.setattr("embzip.codecs.base.BLOCK_BYTES", 7 * 6 * 4)
     parts = compress(table(), spec)

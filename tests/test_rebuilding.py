@@ -26,9 +26,7 @@ def test_folding_changes_nothing(spec: str) -> None:
     model = tiny_classifier()
     plain = rebuild(model, codec=spec, fold=False)
     folded = rebuild(model, codec=spec)
-    np.testing.assert_allclose(
-        folded.probabilities(TEXTS), plain.probabilities(TEXTS), atol=1e-5
-    )
+    np.testing.assert_allclose(folded.probabilities(TEXTS), plain.probabilities(TEXTS), atol=1e-5)
     assert folded.embedding.codec.transforms == ()
     assert folded.config.indicator == ("center" in spec)
 

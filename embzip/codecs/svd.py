@@ -107,16 +107,14 @@ class Svd(Transform):
     ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
         self.layout(table.shape[0], table.shape[1])
         root = _root(metric)
-        _, vectors = _eigen(table, weights, root)
-        vectors = vectors[:, : self.rank]
+        _, directions = _eigen(table, weights, root)
+        vectors = directions[:, : self.rank]
         # The sign of an eigenvector is arbitrary: the largest entry is made positive.
         largest = np.abs(vectors).argmax(axis=0)
         vectors = vectors * np.where(vectors[largest, np.arange(vectors.shape[1])] < 0, -1.0, 1.0)
-        if root is None:
-            components, projection = vectors.T, vectors
-        else:
-            components = np.linalg.solve(root.T, vectors).T
-            projection = root @ vectors
+        # With root L the table is encoded by L V and decoded by V^T L^-1.
+        components = vectors.T if root is None else np.linalg.solve(root.T, vectors).T
+        projection = vectors if root is None else root @ vectors
         return (
             {"components": np.ascontiguousarray(components, np.float32)},
             {"projection": np.ascontiguousarray(projection, np.float32)},

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from embzip.codecs import parse_codec
@@ -182,7 +183,8 @@ class TrainableEmbedding(_Lookup):
         self.built = True
 
     def rows_of(self, ids: Any) -> Any:
-        return ops.take(self.table, ids, axis=0)
+        # keras.ops.take would read the whole variable, and copy it when rows are then written.
+        return tf.gather(self.table.value, ids)
 
     def build(self, input_shape: Any = None) -> None:
         """Do nothing: the weight stands since construction."""
