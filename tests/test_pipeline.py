@@ -213,9 +213,7 @@ def test_a_changed_codec_makes_only_what_follows(
 
 def test_a_killed_run_resumes(recipe: Path, finished: Path, tmp_path: Path) -> None:
     directory = tmp_path / "run"
-    code = (
-        "import sys; from embzip.pipeline import run; run(sys.argv[1], sys.argv[2])"
-    )
+    code = "import sys; from embzip.pipeline import run; run(sys.argv[1], sys.argv[2])"
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(recipe), str(directory)],
         cwd=ROOT,

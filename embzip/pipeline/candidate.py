@@ -214,7 +214,5 @@ def typed(table: Mapping[str, Any], key: str, kind: type, default: Any, where: s
         raise InputError(f"{where}: the key {key!r} is missing")
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         names = {str: "text", int: "a whole number", bool: "true or false", dict: "a table"}
-        raise InputError(
-            f"{where}: {key} must be {names.get(kind, 'a list')}, received {value!r}"
-        )
+        raise InputError(f"{where}: {key} must be {names.get(kind, 'a list')}, received {value!r}")
     return value

@@ -208,9 +208,9 @@ def _compress_step(trained: Step, vectors: Step, codec: str, fold: bool, seed: i
         # The artefact has no counts, but the error of frequent rows should weigh more.
         counts = load(parents[1] / "vectors.embz").counts
         counted = replace(classifier.embedding, counts=counts)
-        rebuild(
-            replace(classifier, embedding=counted), codec=codec, fold=fold, seed=seed
-        ).save(folder / "model.embz")
+        rebuild(replace(classifier, embedding=counted), codec=codec, fold=fold, seed=seed).save(
+            folder / "model.embz"
+        )
 
     parameters = {"codec": codec, "fold": fold, "seed": seed}
     return Step("compress", parameters, (trained, vectors), make)
@@ -239,9 +239,7 @@ def _tune_step(corpus: Step, model: Step, options: CnnOptions, seed: int) -> Ste
     return Step("tune", {"batch_size": options.batch_size, "seed": seed}, (corpus, model), make)
 
 
-def _evaluate_step(
-    side: str, corpus: Step, model: Step, seed: int, baseline: Step | None
-) -> Step:
+def _evaluate_step(side: str, corpus: Step, model: Step, seed: int, baseline: Step | None) -> Step:
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         against = None if baseline is None else parents[2] / "model.embz"
         evaluation = evaluate(
