@@ -20,6 +20,10 @@ from embzip.errors import EmbzipError, InputError, SpecError
 from embzip.files import existing_file
 
 _WARM_UP = 10
+# One thread, as where several classifiers share a machine: on a busy one, threads that wait for
+# each other turn half a millisecond into a scheduler's slice of 16.
+SERVING_THREADS = 1
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 # Imported, not run by -m: the package may have imported this module already, and -m then warns.
 _CHILD = "from embzip.measure import answer; answer()"
 
@@ -52,6 +56,8 @@ class Serving:
 def measure_serving(path: str | Path, texts: Sequence[str], *, repeats: int = 300) -> Serving:
     """Load a classifier in a fresh process and time predictions of one text at a time.
 
+    The process computes in one thread.
+
     Parameters
     ----------
     path
@@ -78,6 +84,7 @@ def measure_serving(path: str | Path, texts: Sequence[str], *, repeats: int = 30
     root = str(Path(__file__).resolve().parent.parent)
     inherited = os.environ.get("PYTHONPATH")
     environment = dict(os.environ)
+    environment |= dict.fromkeys(_THREADS, str(SERVING_THREADS))
     environment["PYTHONPATH"] = root + (os.pathsep + inherited if inherited else "")
     child = subprocess.run(  # noqa: S603  # this interpreter, a fixed program, no shell
         [sys.executable, "-P", "-c", _CHILD],

@@ -18,7 +18,7 @@ from embzip.errors import InputError, OutputError
 from embzip.evaluation import evaluate, reconstruction
 from embzip.fileformat import inspect, load
 from embzip.files import existing_file, write_bytes
-from embzip.measure import measure_serving
+from embzip.measure import SERVING_THREADS, measure_serving
 from embzip.report.html import to_html
 from embzip.report.markdown import to_markdown
 from embzip.report.shape import Record, check_record, json_ready
@@ -108,6 +108,7 @@ def environment() -> dict[str, Any]:
         "numpy": np.__version__,
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
+        "serving_threads": SERVING_THREADS,
     }
 
 
