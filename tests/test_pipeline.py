@@ -29,7 +29,7 @@ train = "train.tsv"
 test = "test.tsv"
 text = ["more.txt"]
 [defaults]
-vectors = "word2vec:16,epochs=1"
+vectors = "word2vec:16,epochs=1,deterministic=true"
 classifier = "cnn:8,windows=1-2,dropout=0.1,epochs=2,batch_size=32,max_length=20"
 [[candidate]]
 name = "words"

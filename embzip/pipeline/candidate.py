@@ -42,6 +42,7 @@ class Word2vecOptions:
     epochs: int = 5
     window: int = 5
     sg: bool = False
+    deterministic: bool = False
 
 
 @dataclass(frozen=True)
