@@ -91,9 +91,18 @@ class Classifier:
 
     Examples
     --------
-    >>> import embzip                                              # doctest: +SKIP
-    >>> embzip.Classifier.load("model.embz").predict(["three goals in ten minutes"])
-    [Prediction(label='sport', probability=0.98)]
+    >>> from embzip.embedding import compress
+    >>> from embzip.tokenizers import Normalization, WordTokenizer
+    >>> from embzip.vectors import Vectors
+    >>> words = WordTokenizer(["ball", "vote"], Normalization())
+    >>> table = compress(Vectors(words.vocabulary, np.eye(4), tokenizer=words), "int8")
+    >>> eye, zero = np.eye(4, dtype=np.float32), np.zeros(2, np.float32)
+    >>> arrays = {"conv.0.kernel": eye[None, :, 2:], "conv.0.bias": zero}
+    >>> arrays |= {"dense.kernel": 3 * eye[:2, :2], "dense.bias": zero}
+    >>> config = CnnConfig(columns=4, max_length=9, filters=2, windows=(1,))
+    >>> model = Classifier(table, ("sport", "politics"), config, arrays)
+    >>> model.predict(["The vote is tonight."])[0].label
+    'politics'
     """
 
     embedding: CompressedEmbedding

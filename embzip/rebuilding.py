@@ -55,9 +55,16 @@ def rebuild(
 
     Examples
     --------
-    >>> import embzip                                                      # doctest: +SKIP
-    >>> model = embzip.Classifier.load("model.embz")
-    >>> embzip.rebuild(model, codec="svd:64|int8").save("small.embz")
+    >>> from embzip.classifier import CnnConfig, head_shapes
+    >>> from embzip.tokenizers import Normalization
+    >>> from embzip.vectors import Vectors
+    >>> words = WordTokenizer(["ball", "vote"], Normalization())
+    >>> table = compress(Vectors(words.vocabulary, np.eye(4), tokenizer=words), "float32")
+    >>> config = CnnConfig(columns=4, max_length=9, filters=2, windows=(1,))
+    >>> ones = {n: np.ones(s, np.float32) for n, s in head_shapes(config, 2).items()}
+    >>> small = rebuild(Classifier(table, ("sport", "politics"), config, ones), codec="svd:2|int8")
+    >>> small.embedding.codec.spec, small.embedding.dim, small.config.columns
+    ('int8', 2, 2)
     """
     if (embedding is None) == (codec is None):
         raise InputError("rebuild takes exactly one of embedding and codec")
