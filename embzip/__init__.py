@@ -11,10 +11,11 @@ from embzip.errors import EmbzipError
 from embzip.evaluation import evaluate
 from embzip.fileformat import inspect, load, save
 from embzip.pipeline import run
+from embzip.pruning import prune
 from embzip.rebuilding import rebuild
 from embzip.report.record import compare
 from embzip.tokenizers import build_bpe, build_words, load_tokenizer
-from embzip.vectors import Vectors, prune, read_vectors, write_vectors
+from embzip.vectors import Vectors, read_vectors, write_vectors
 from embzip.vocabulary import Vocabulary
 from embzip.word2vec import to_gensim, train_vectors
 

@@ -234,7 +234,9 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
     codes = {spec.name: arrays[f"codes.{spec.name}"] for spec in layout.codes}
     params = {spec.name: arrays[f"params.{spec.name}"] for spec in layout.params}
     if not mmap:
-        _check_finite({n: a for n, a in arrays.items() if a.dtype.kind == "f"})
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise FileFormatError(f"tensor {name!r} holds numbers that are not finite")
         last = f"{len(codec.transforms)}."
         own = {n.removeprefix(last): a for n, a in params.items() if n.startswith(last)}
         codec.quantizer.check(codes, own)
@@ -282,12 +284,6 @@ def _head(arrays: Arrays, index: int) -> dict[str, NDArray[Any]]:
     if "config" not in head:
         raise FileFormatError(f"head {index} has no configuration")
     return head
-
-
-def _check_finite(arrays: Arrays) -> None:
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise FileFormatError(f"tensor {name!r} holds numbers that are not finite")
 
 
 def _count(record: Mapping[str, Any], key: str, least: int = 1) -> int:

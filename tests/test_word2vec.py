@@ -22,8 +22,9 @@ from embzip.errors import (
     OutputError,
     SpecError,
 )
+from embzip.pruning import prune
 from embzip.tokenizers import Normalization, WordTokenizer, build_bpe, build_words
-from embzip.vectors import Vectors, prune, with_special_rows
+from embzip.vectors import Vectors, with_special_rows
 from embzip.vocabulary import Vocabulary
 from embzip.word2vec import to_gensim, train_vectors
 

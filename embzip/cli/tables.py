@@ -116,7 +116,7 @@ def prune(
     """
     if max_vocab is None and min_count is None:
         raise typer.BadParameter("give --max-vocab, --min-count, or both")
-    from embzip.vectors import prune
+    from embzip.pruning import prune
 
     path = output_path(vectors, ".pruned.embz", output, force=force)
     with progress("pruning"):
