@@ -21,8 +21,16 @@ from embzip.codecs.base import (
     row_blocks,
 )
 from embzip.codecs.registry import parse_codec
-from embzip.errors import FileFormatError, IdRangeError, InputError, InputTypeError, MismatchError
+from embzip.errors import (
+    FileFormatError,
+    IdRangeError,
+    InputError,
+    InputTypeError,
+    MismatchError,
+    UnknownTokenError,
+)
 from embzip.files import digest
+from embzip.seeds import check_seed
 from embzip.tokenizers.base import Tokenizer
 from embzip.vectors import Vectors
 from embzip.vocabulary import Vocabulary
@@ -151,13 +159,15 @@ class CompressedEmbedding:
 
         Raises
         ------
-        KeyError
+        UnknownTokenError
             For a token that is not in the vocabulary.
         InputError
             For a table without a vocabulary.
         """
         if self.vocabulary is None:
             raise InputError("this table has no vocabulary: take rows by id, table[ids]")
+        if token not in self.vocabulary:
+            raise UnknownTokenError(f"the vocabulary has no token {token!r}")
         return self[self.vocabulary[token]]
 
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
@@ -249,6 +259,7 @@ def compress(
     >>> small.codec.spec, small.nbytes, table.nbytes
     ('svd:4|int8', 928, 3200)
     """
+    check_seed(seed)
     source = _source(vectors)
     rows, dim = source.table.shape
     weighted = _checked_weights(weights, source.counts, rows)

@@ -43,6 +43,12 @@ class IdRangeError(EmbzipError, IndexError):
     """A token id outside the table; -1 would silently read the last row."""
 
 
+class UnknownTokenError(EmbzipError, KeyError):
+    """A token that is not in the vocabulary."""
+
+    __str__ = Exception.__str__  # a KeyError would show the message in quotes
+
+
 class MissingFileError(EmbzipError, FileNotFoundError):
     """An input that does not exist, or is a directory."""
 

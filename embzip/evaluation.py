@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from embzip.classifier import Classifier
 from embzip.corpus import Example, read_examples
 from embzip.errors import InputError, InputTypeError, MismatchError, SpecError
+from embzip.seeds import check_seed
 
 # A difference of float32 probabilities below this is noise; it keeps the logarithm finite.
 _TINY = float(np.finfo(np.float32).tiny)
@@ -31,7 +32,8 @@ class Evaluation:
     errors. Compared with another model, else None: `difference` is the accuracy of the model
     minus that of the other, `difference_ci95` its 95 % interval (low, high), `mcnemar_p` what
     the function of that name returns, and, where both know the same labels, `agreement` the share
-    of rows given the same label and `kl` the mean divergence KL(other || model) in nats.
+    of rows given the same label and `kl` the mean divergence KL(other || model) in nats;
+    `against_unseen_labels` are the test's labels that the other model was never trained on.
     """
 
     accuracy: float
@@ -45,6 +47,7 @@ class Evaluation:
     kl: float | None = None
     unseen_labels: tuple[str, ...] = ()
     unseen_rows: int = 0
+    against_unseen_labels: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain lists and numbers, ready for `json.dumps`."""
@@ -101,6 +104,7 @@ def evaluate(
                 correct, other_correct, resamples=resamples, seed=seed
             ),
             "mcnemar_p": mcnemar_p(correct, other_correct),
+            "against_unseen_labels": tuple(sorted(set(expected) - set(other.labels))),
         }
         if known == set(other.labels):
             columns = [classifier.labels.index(label) for label in other.labels]
@@ -180,8 +184,9 @@ def bootstrap_ci95(
     Raises
     ------
     SpecError
-        For less than one resample.
+        For less than one resample, or a seed out of range.
     """
+    check_seed(seed)
     if resamples < 1:
         raise SpecError(f"resamples must be at least 1, received {resamples}")
     rows = len(correct)

@@ -9,7 +9,7 @@ import numpy as np
 
 from embzip.errors import InputError, SpecError
 from embzip.tokenizers.words import WordTokenizer
-from embzip.vectors import Vectors
+from embzip.vectors import Table, Vectors, vectors_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +33,7 @@ class Pruned:
     coverage: float | None
 
 
-def prune(
-    vectors: Vectors, *, max_vocab: int | None = None, min_count: int | None = None
-) -> Pruned:
+def prune(vectors: Table, *, max_vocab: int | None = None, min_count: int | None = None) -> Pruned:
     """Keep the rows of the most frequent tokens, and all special rows.
 
     Parameters
@@ -74,6 +72,7 @@ def prune(
             raise SpecError(f"{name} must be a whole number of at least 1, received {bound!r}")
     if max_vocab is None and min_count is None:
         raise SpecError("prune needs a bound: pass max_vocab (--max-vocab) or min_count")
+    vectors = vectors_of(vectors)
     counts = vectors.counts
     tokenizer = vectors.tokenizer
     if tokenizer is not None and tokenizer.kind != "words":

@@ -37,7 +37,8 @@ def rebuild(
         The model, usually with a float32 table.
     embedding
         A compressed table to read instead. Rows are matched by token; its vocabulary must be the
-        model's or a part of it, and missing tokens become the unknown one.
+        model's or a part of it, and missing tokens become the unknown one. A foreign table
+        without an unknown row uses the codes of the row nearest to the model's own for it.
     codec
         Or: the codec to compress the model's own table with. The error is weighted by the square
         root of the token counts, where the table has them, and by the metric of the kernels that
@@ -170,14 +171,15 @@ def _matched(old: CompressedEmbedding, new: CompressedEmbedding) -> CompressedEm
             f"the table is not of the classifier's {tokenizer.kind} vocabulary{unknown}: "
             "train a classifier on the new table (`embzip train`)"
         )
-    if new.pad_id is None or new.unk_id is None:
-        raise MismatchError(
-            "the table has no padding and unknown rows: compress a table that has them, such as "
-            "the classifier's own (`embzip compress MODEL.embz`), or use --codec"
-        )
     words = sorted(tokens)
     smaller = WordTokenizer(words, tokenizer.normalization)
-    rows = np.array([new.pad_id, new.unk_id, *(tokens[word] for word in words)], np.int64)
+    # Padding is masked, so a table without that row may lend any; one without an unknown row
+    # lends the row nearest to the classifier's own.
+    pad = 0 if new.pad_id is None else new.pad_id
+    unk = new.unk_id
+    if unk is None:
+        unk = int(np.square(new.decode() - old[[old.unk_id or 0]]).sum(axis=1).argmin())
+    rows = np.array([pad, unk, *(tokens[word] for word in words)], np.int64)
     return new.take_rows(rows, smaller)
 
 

@@ -6,6 +6,7 @@ The table of a foreign model keeps its row order and count. `embzip.vector_files
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +95,37 @@ class Vectors:
         return np.flatnonzero(mask)
 
 
+class Decodable(Protocol):
+    """A compressed table, as `embzip.load` returns it."""
+
+    @property
+    def vocabulary(self) -> Vocabulary | None: ...
+    @property
+    def tokenizer(self) -> Tokenizer | None: ...
+    @property
+    def counts(self) -> NDArray[np.int64] | None: ...
+    def decode(self) -> Matrix:
+        """Return all rows, (rows, dim)."""
+
+
+Table = Vectors | Decodable
+
+
+def vectors_of(table: Table) -> Vectors:
+    """Return a table's rows as float32 vectors; `Vectors` are returned as they are.
+
+    Raises
+    ------
+    InputError
+        For a table without a vocabulary.
+    """
+    if isinstance(table, Vectors):
+        return table
+    if table.vocabulary is None:
+        raise InputError("this table holds no tokens, and vectors need one a row")
+    return Vectors(table.vocabulary, table.decode(), table.counts, table.tokenizer)
+
+
 def read_vectors(
     path: str | Path, *, words: str | Path | None = None, format: Format = "auto"
 ) -> Vectors:
@@ -137,7 +169,7 @@ def read_vectors(
         raise InputError(f"{path}, {error}") from error
 
 
-def write_vectors(vectors: Vectors, path: str | Path, *, binary: bool = False) -> None:
+def write_vectors(vectors: Table, path: str | Path, *, binary: bool = False) -> None:
     """Write the rows that are not special as word2vec text or binary.
 
     Padding and unknown tokens have no text, and these formats cannot mark a row as special;
@@ -150,6 +182,7 @@ def write_vectors(vectors: Vectors, path: str | Path, *, binary: bool = False) -
     OutputError
         Where the file cannot be written; what stood there before is untouched.
     """
+    vectors = vectors_of(vectors)
     ids = vectors.ordinary_ids()
     if not len(ids):
         raise InputError(f"{path}: every row is special, so there is no vector to write")

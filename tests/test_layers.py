@@ -14,6 +14,7 @@ PACKAGE = Path(embzip.__file__).parent
 ORDER = [
     "errors",
     "files",
+    "seeds",
     "corpus",
     "vocabulary",
     "tokenizers",

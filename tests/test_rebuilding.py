@@ -92,6 +92,23 @@ def test_a_table_in_another_row_order_is_matched_too() -> None:
     np.testing.assert_allclose(small.probabilities(TEXTS), model.probabilities(TEXTS), atol=1e-6)
 
 
+def test_a_foreign_table_without_special_rows_borrows_them() -> None:
+    model = tiny_classifier()
+    old = model.embedding.decode()
+    near_unknown = old[1] + np.float32(0.01)
+    bare = Vectors(Vocabulary(["zoo", "lion"]), np.stack([near_unknown, old[6]]))
+    small = rebuild(model, compress(bare, "float32"))
+    assert len(small.embedding) == 4
+    np.testing.assert_allclose(
+        small.probabilities(["unheard lion", ""]),
+        small.probabilities(["zoo lion", ""]),
+        atol=1e-6,
+    )
+    np.testing.assert_allclose(
+        small.probabilities(["lion", ""]), model.probabilities(["lion", ""]), atol=1e-6
+    )
+
+
 def test_tables_that_do_not_belong_are_refused() -> None:
     model = tiny_classifier()
     with pytest.raises(MismatchError, match="no tokens"):
@@ -104,9 +121,6 @@ def test_tables_that_do_not_belong_are_refused() -> None:
     foreign = Vectors(Vocabulary(["lion", "quux"]), np.ones((2, 6), np.float32))
     with pytest.raises(MismatchError, match="quux"):
         rebuild(model, compress(foreign, "float32"))
-    bare = Vectors(Vocabulary(["lion", "zoo"]), np.ones((2, 6), np.float32))
-    with pytest.raises(MismatchError, match="padding"):
-        rebuild(model, compress(bare, "float32"))
 
 
 def test_exactly_one_table() -> None:

@@ -1,12 +1,23 @@
 """Commands that look at results: inspect, compare, run, report, demo."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from embzip.cli.terminal import ErrorsOption, JsonOption, SeedOption, drawn, log, progress, show
+from embzip.cli.terminal import (
+    ErrorsOption,
+    JsonOption,
+    SeedOption,
+    drawn,
+    log,
+    progress,
+    show,
+    without_notices,
+)
 from embzip.corpus import read_examples
+from embzip.errors import MissingPackageError
 from embzip.files import output_path, write_bytes
 
 FolderOption = Annotated[
@@ -105,9 +116,12 @@ def run(
     Without -o, recipe.toml goes to recipe.run/ in the current folder.
     """
     from embzip.pipeline import run
+    from embzip.pipeline.recipe import read_recipe
     from embzip.report import render_terminal
 
     folder = output or Path(f"{recipe.stem}.run")
+    read_recipe(recipe)  # what is wrong with it is said before TensorFlow takes its seconds
+    _load_tensorflow()
     with progress("running") as report:
         record = run(recipe, folder, progress=report, log=log)
     shown = "" if as_json else drawn(render_terminal(record))
@@ -131,7 +145,8 @@ def report(
     with progress("rendering"):
         record = report(folder)
     shown = "" if as_json else drawn(render_terminal(record))
-    show(record, f"{shown}\n{folder / 'report.html'}", as_json=as_json)
+    written = folder if folder.is_dir() else folder.parent
+    show(record, f"{shown}\n{written / 'report.html'}", as_json=as_json)
 
 
 def demo(
@@ -149,7 +164,14 @@ def demo(
     from embzip.report import render_terminal
 
     folder = output or Path("demo")
+    _load_tensorflow()
     with progress("running the demo") as report:
         record = demo(folder, progress=report, log=log)
     shown = "" if as_json else drawn(render_terminal(record))
     show(record, f"{shown}\n{folder / 'report.html'}", as_json=as_json)
+
+
+def _load_tensorflow() -> None:
+    """Import it without its notices; where it is missing, the step that needs it says so."""
+    with without_notices(), suppress(MissingPackageError):
+        import embzip.tf  # noqa: F401 (loaded here, used by the pipeline)

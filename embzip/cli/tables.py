@@ -20,7 +20,6 @@ from embzip.cli.terminal import (
     progress,
     show,
 )
-from embzip.errors import InputError
 from embzip.files import output_path
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def prune(
     path = output_path(vectors, ".pruned.embz", output, force=force)
     with progress("pruning"):
         pruned = prune(
-            _uncompressed(read_table(vectors, words=words, format=format), vectors),
+            read_table(vectors, words=words, format=format),
             max_vocab=max_vocab,
             min_count=min_count,
         )
@@ -206,16 +205,6 @@ def read_table(
             raise typer.BadParameter("--words and --format do not go with a .embz file")
         return load(path)
     return read_vectors(path, words=words, format=format)
-
-
-def _uncompressed(table: "Vectors | CompressedEmbedding", path: Path) -> "Vectors":
-    from embzip.vectors import Vectors
-
-    if isinstance(table, Vectors):
-        return table
-    if table.vocabulary is None:
-        raise InputError(f"{path}: holds no tokens: a table is pruned by how frequent they are")
-    return Vectors(table.vocabulary, table.decode(), table.counts, table.tokenizer)
 
 
 def _write(vectors: "Vectors", path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import tempfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,8 +30,8 @@ _MEASURED_TEXTS = 100
 
 
 def compare(
-    before: str | Path,
-    after: str | Path,
+    before: Classifier | str | Path,
+    after: Classifier | str | Path,
     *,
     test: Sequence[Example] | str | Path | None = None,
     texts: Sequence[str] | None = None,
@@ -43,7 +44,8 @@ def compare(
     ----------
     before, after
         The baseline and the file compared with it; embeddings or classifiers. What only a
-        classifier has, accuracy and latency among it, is null for an embedding.
+        classifier has, accuracy and latency among it, is null for an embedding. A `Classifier`
+        in memory is measured as the file it would be saved as.
     test
         Examples, or the path of a labelled file.
     texts
@@ -64,6 +66,16 @@ def compare(
     InputError
         For a test set without rows.
     """
+    if isinstance(before, Classifier) or isinstance(after, Classifier):
+        with tempfile.TemporaryDirectory(prefix="embzip-") as folder:
+            return compare(
+                _saved(before, Path(folder, "before.embz")),
+                _saved(after, Path(folder, "after.embz")),
+                test=test,
+                texts=texts,
+                measure=measure,
+                seed=seed,
+            )
     paths = Path(before), Path(after)
     inspected = [inspect(path) for path in paths]
     examples = read_examples(test) if isinstance(test, str | Path) else test
@@ -165,6 +177,13 @@ def write_report(record: Record, directory: str | Path) -> list[Path]:
     return paths
 
 
+def _saved(model: Classifier | str | Path, path: Path) -> str | Path:
+    if not isinstance(model, Classifier):
+        return model
+    model.save(path)
+    return path
+
+
 def _names(before: Path, after: Path) -> tuple[str, str]:
     """Return the shortest names that tell two files apart."""
     if before.name != after.name:
@@ -209,7 +228,7 @@ def _evaluate(
                 f"{evaluation.unseen_rows:,} of {evaluation.rows:,} test rows carry labels unseen "
                 f"in training, counted as errors: {', '.join(evaluation.unseen_labels)}"
             ]
-        for key in ("rows", "unseen_labels", "unseen_rows"):
+        for key in ("rows", "unseen_labels", "unseen_rows", "against_unseen_labels"):
             del found[key]  # `rows` of a candidate are those of its table
         candidate |= found
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from embzip.codecs.base import Progress
 from embzip.errors import InputError
+from embzip.seeds import check_seed
 from embzip.tf.batches import Batches
 from embzip.tf.optimizers import RowSparseAdam
 
@@ -124,14 +125,19 @@ class Trainer:
         return Run(seconds, accuracies, best_epoch)
 
 
-def check_options(epochs: int, batch_size: int, learning_rate: float, optimizer: str) -> None:
+def check_options(
+    epochs: int, batch_size: int, learning_rate: float, optimizer: str, seed: int
+) -> None:
     """Refuse options of a run that are out of range.
 
     Raises
     ------
     InputError
         Naming the option.
+    SpecError
+        For a seed out of range.
     """
+    check_seed(seed)
     for name, number in (("epochs", epochs), ("batch_size", batch_size)):
         if number < 1:
             raise InputError(f"{name} must be at least 1, received {number}")

@@ -110,7 +110,7 @@ def train(
     >>> result.classifier.predict(["what a goal"])[0].label
     'sport'
     """
-    check_options(epochs, batch_size, learning_rate, optimizer)
+    check_options(epochs, batch_size, learning_rate, optimizer, seed)
     kept, held_out = training_and_dev(examples, dev)
     task = _Task.prepare(
         kept,
@@ -170,7 +170,7 @@ def step_function(
     >>> 0 < step_seconds(step, steps=2)
     True
     """
-    check_options(1, batch_size, 1e-3, optimizer)
+    check_options(1, batch_size, 1e-3, optimizer, seed)
     task = _Task.prepare(
         examples,
         check_training_labels(examples, "the training examples"),

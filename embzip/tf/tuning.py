@@ -79,7 +79,7 @@ def tune(
     >>> tune(small, examples).classifier.embedding is small.embedding
     True
     """
-    check_options(epochs, batch_size, learning_rate, "adam")
+    check_options(epochs, batch_size, learning_rate, "adam", seed)
     if not examples:
         raise InputError("tuning needs labelled examples, received none")
     unknown = sorted({example.label for example in examples} - set(classifier.labels))

@@ -211,7 +211,8 @@ def _read_text(source: _Source) -> tuple[list[str], Matrix]:
         first = len(tokens)
         pairs = [line.partition(b" ") for line in lines]
         numbers = [rest for _, _, rest in pairs]
-        blank = min(map(len, map(bytes.strip, numbers))) == 0  # which loadtxt would pass over
+        # loadtxt would pass over blank rows; a row without a token is shorter than any may be.
+        blank = any(not word.strip() or not rest.strip() for word, _, rest in pairs)
         if blank or dim < 1 or not lines[-1].endswith(b"\n") or first + len(lines) > rows:
             _explain(source, first, lines)
         try:

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from embzip.corpus import Errors, Paths, corpus_name, read_texts
 from embzip.errors import InputError, MissingPackageError, OutputError, SpecError
+from embzip.seeds import check_seed
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.base import Progress, Tokenizer
 from embzip.vector_files import Matrix, mean_row
-from embzip.vectors import Vectors
+from embzip.vectors import Table, Vectors, vectors_of
 from embzip.vocabulary import Vocabulary
 from embzip.word2vec.id_file import GROUP, IdFile, write_ids
 
@@ -108,8 +109,8 @@ def train_vectors(
     (['<PAD>', '<UNK>', 'a', 'and', 'cat', 'dog'], (6, 8), [0, 0, 100, 50, 50, 50])
     """
     for name, option in (("dim", dim), ("epochs", epochs), ("window", window)):
-        _check_whole(name, option, 1, 2**31 - 1)
-    _check_whole("seed", seed, 0, 2**32 - 1)
+        _check_whole(name, option, 1, 65_536 if name == "dim" else 2**31 - 1)
+    check_seed(seed)
     if workers is not None:
         _check_whole("workers", workers, 1, 1024)
     if deterministic and workers not in (None, 1):
@@ -153,7 +154,7 @@ def train_vectors(
     return Vectors(chosen.vocabulary, matrix, counts, chosen)
 
 
-def to_gensim(vectors: Vectors) -> "KeyedVectors":
+def to_gensim(vectors: Table) -> "KeyedVectors":
     """Return the rows that are not special as gensim's KeyedVectors, with counts where known.
 
     Raises
@@ -171,6 +172,7 @@ def to_gensim(vectors: Vectors) -> "KeyedVectors":
     [0.0, 1.0]
     """
     gensim = _gensim()
+    vectors = vectors_of(vectors)
     ids = vectors.ordinary_ids()
     if not len(ids):
         raise InputError("every row is special, so there is no vector for gensim")

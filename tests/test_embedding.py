@@ -1,0 +1,52 @@
+"""The table: look-ups by token, and what other functions take it for."""
+
+import numpy as np
+import pytest
+
+import embzip
+from embzip.errors import IdRangeError, InputTypeError, UnknownTokenError
+from tests.models import WORDS, tiny_classifier
+
+
+@pytest.fixture
+def table() -> embzip.CompressedEmbedding:
+    return tiny_classifier("svd:3|int8").embedding
+
+
+def test_vector_is_the_row_of_its_token(table: embzip.CompressedEmbedding) -> None:
+    np.testing.assert_array_equal(table.vector("lion"), table[table.vocabulary["lion"]])
+    with pytest.raises(UnknownTokenError, match="no token 'unheard'"):
+        table.vector("unheard")
+    with pytest.raises(KeyError):
+        table.vector("<UNK>")
+
+
+@pytest.mark.parametrize("ids", [-1, 11, [0, 11], [[3, -1]], np.array([2**40])])
+def test_ids_are_range_checked(table: embzip.CompressedEmbedding, ids) -> None:
+    with pytest.raises(IdRangeError, match=r"0\.\.10"):
+        table[ids]
+
+
+def test_ids_are_integers(table: embzip.CompressedEmbedding) -> None:
+    for ids in (1.0, [True], "lion", None):
+        with pytest.raises(InputTypeError, match="integers"):
+            table[ids]
+
+
+def test_padding_is_zero_and_decode_is_all_rows(table: embzip.CompressedEmbedding) -> None:
+    whole = table.decode()
+    np.testing.assert_array_equal(whole[0], np.zeros(6))
+    np.testing.assert_allclose(whole, table[np.arange(11)], atol=1e-6)
+    np.testing.assert_allclose(table[2:5], whole[2:5], atol=1e-6)
+
+
+def test_what_load_returns_can_be_pruned_written_and_given_to_gensim(
+    table: embzip.CompressedEmbedding, tmp_path
+) -> None:
+    embzip.save(table, tmp_path / "table.embz", counts=True)
+    loaded = embzip.load(tmp_path / "table.embz")
+    assert embzip.prune(loaded, max_vocab=3).rows_after == 5
+    keyed = embzip.to_gensim(loaded)
+    np.testing.assert_array_equal(keyed["zoo"], loaded.vector("zoo"))
+    embzip.write_vectors(loaded, tmp_path / "words.txt")
+    assert list(embzip.read_vectors(tmp_path / "words.txt").vocabulary) == WORDS
