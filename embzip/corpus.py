@@ -205,9 +205,11 @@ def _lines(path: str | Path, errors: Errors) -> Iterator[tuple[int, str]]:
 
 
 def _refuse_utf16(path: str | Path, head: bytes) -> None:
-    sample = head[:200]
-    zeros = sample.count(0)
-    if sample[:2] in (b"\xff\xfe", b"\xfe\xff") or (len(sample) > 3 and zeros * 3 >= len(sample)):
+    # Without a mark, UTF-16 shows as NUL in every other byte of Latin text; NUL alone is allowed.
+    even, odd = head[0:200:2], head[1:200:2]
+    shares = sorted(side.count(0) / max(1, len(side)) for side in (even, odd))
+    alternating = len(head) >= 8 and shares[0] < 0.1 and shares[1] > 0.7
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or alternating:
         raise InputError(
             f"{path}, line 1, offset 0: expected UTF-8, but this looks like UTF-16: "
             "convert it with `iconv -f UTF-16 -t UTF-8`"
