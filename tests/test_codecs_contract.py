@@ -24,6 +24,13 @@ SPECS = [
     "center|int8",
     "center|svd:2|float16",
     "svd:4|center|int8:scale=column",
+    "int4",
+    "int4:scale=column",
+    "int4:scale=none",
+    "int2",
+    "svd|int2:scale=column",
+    "int1",
+    "svd:5|int4",
 ]
 EXACT = {"float32"}
 
@@ -61,7 +68,7 @@ def test_layout_states_every_tensor_before_fitting(spec: str) -> None:
 @pytest.mark.parametrize("spec", SPECS)
 def test_rows_are_independent(spec: str) -> None:
     small = compress(table(), spec)
-    whole = small.codec.decode(small.codes, small.params, numpy_ops)
+    whole = small.codec.decode(small.codes, {**small.params, **small.tables}, numpy_ops)
     ids = np.array([5, 0, 39, 5])
     # A matrix product of other sizes may differ in the last bits.
     np.testing.assert_allclose(small[ids], whole[ids], rtol=1e-6, atol=1e-7)
@@ -172,6 +179,8 @@ def test_tables_of_other_types_are_refused() -> None:
         ("int8|", "name"),
         ("center:1|int8", "no arguments"),
         ("svd:energy=0.5,energy=0.6|int8", "twice"),
+        ("int4:3", "scale=row"),
+        ("int1:scale=column", "scale=row"),
     ],
 )
 def test_specs_that_are_no_chain_are_refused(spec: str, message: str) -> None:
@@ -197,7 +206,7 @@ def test_sqrt_counts_need_counts() -> None:
         hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=8),
         elements=st.floats(-1e4, 1e4, width=32),
     ),
-    spec=st.sampled_from(["float32", "float16", "int8", "int8:scale=column", "svd|int8"]),
+    spec=st.sampled_from(["float32", "float16", "int8", "int8:scale=column", "svd|int8", "int4"]),
 )
 def test_any_finite_table_decodes_to_finite_numbers(values: np.ndarray, spec: str) -> None:
     small = compress(values, spec)

@@ -17,6 +17,7 @@ A codec is a chain: transforms (matrix -> matrix), then one quantizer (matrix ->
 7. Same input and seed, same bytes, on one machine. No global random state.
 8. Padding is no codec's business. An all-zero row decodes to exact zeros without `center`.
 9. Dequantization multiplies: x = scale * q.
+10. `tables` holds what decoding looks up beside the params: made of them once, never stored.
 """
 
 from abc import ABC, abstractmethod
@@ -72,6 +73,9 @@ class ArrayOps(Protocol):
     def concatenate(self, arrays: list[Any], axis: int) -> Any:
         """Return arrays joined along an axis."""
 
+    def columns(self, array: Any, first: int, last: int) -> Any:
+        """Return array[:, first:last]."""
+
 
 class _NumpyOps:
     def take(self, array: Any, ids: Any) -> Any:
@@ -94,6 +98,9 @@ class _NumpyOps:
 
     def concatenate(self, arrays: list[Any], axis: int) -> Any:
         return np.concatenate(arrays, axis=axis)
+
+    def columns(self, array: Any, first: int, last: int) -> Any:
+        return array[:, first:last]
 
 
 numpy_ops: ArrayOps = _NumpyOps()
@@ -209,11 +216,15 @@ class Quantizer(ABC):
 
     @abstractmethod
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
-        """Return float32 rows, any number of them including 0."""
+        """Return float32 rows, any number of them including 0; `params` hold the tables too."""
 
     @abstractmethod
     def unscaled(self, params: Arrays) -> "Unscaled":
         """Split off what a following linear layer can absorb: a scale a column."""
+
+    def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
+        """Return what decoding to `dim` columns looks up, under names the params do not have."""
+        return {}
 
     def check(self, codes: Arrays, params: Arrays) -> None:
         """Raise FileFormatError for values that encoding never makes, as in a crafted file."""
@@ -324,8 +335,16 @@ class Codec:
                 metric = pulled_back(metric, resolved, stored, table.shape[1])
         return replace(self, transforms=tuple(transforms))
 
+    def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
+        """Return the quantizer's tables for a table of `dim` columns, named as params are."""
+        for transform in self.transforms:
+            dim = transform.out_dim(dim)
+        last = len(self.transforms)
+        made = self.quantizer.tables(params_of(params, last), dim)
+        return {f"{last}.{name}": array for name, array in made.items()}
+
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
-        """Return the float32 rows of (taken) codes."""
+        """Return the float32 rows of (taken) codes; `params` hold the tables too."""
         last = len(self.transforms)
         rows = self.quantizer.decode(codes, params_of(params, last), ops)
         for index in range(last - 1, -1, -1):

@@ -10,6 +10,7 @@ from embzip.codecs.base import Codec, Quantizer, Transform
 from embzip.codecs.center import Center
 from embzip.codecs.float16 import Float16
 from embzip.codecs.float32 import Float32
+from embzip.codecs.int4 import Int1, Int2, Int4
 from embzip.codecs.int8 import Int8
 from embzip.codecs.spec import parse_stages
 from embzip.codecs.svd import Svd
@@ -21,6 +22,9 @@ BUILTIN: tuple[StageClass, ...] = (
     Float32,
     Float16,
     Int8,
+    Int4,
+    Int2,
+    Int1,
     Svd,
     Center,
 )
