@@ -54,7 +54,7 @@ OWNERS = {
 }
 
 # The parts of codecs/ that are no stages; a stage may import the first ones.
-CODEC_BASES = {"spec", "base", "packing", "row_scale"}
+CODEC_BASES = {"spec", "base", "packing", "row_scale", "sampling"}
 CODEC_FRAME = CODEC_BASES | {"registry", "__init__"}
 
 FILES = sorted(

@@ -36,6 +36,9 @@ WITHOUT_PRODUCT = [
     "int4",
     "int2:scale=column",
     "int1",
+    "kmeans:7",
+    "sparse:3",
+    "topdim:1|kmeans:20",
 ]
 WITH_PRODUCT = ["svd:5|int8", "svd:5|int2", "center|svd:5|float16", "svd:8|svd:4|float32"]
 

@@ -227,7 +227,10 @@ class Quantizer(ABC):
         return {}
 
     def check(self, codes: Arrays, params: Arrays) -> None:
-        """Raise FileFormatError for values that encoding never makes, as in a crafted file."""
+        """Raise FileFormatError for values that encoding never makes, as in a crafted file.
+
+        `params` hold the tables too.
+        """
         return
 
     def take(self, codes: Mapping[str, Any], ids: Any, ops: ArrayOps = numpy_ops) -> dict[str, Any]:

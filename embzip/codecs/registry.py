@@ -12,8 +12,11 @@ from embzip.codecs.float16 import Float16
 from embzip.codecs.float32 import Float32
 from embzip.codecs.int4 import Int1, Int2, Int4
 from embzip.codecs.int8 import Int8
+from embzip.codecs.kmeans import Kmeans
+from embzip.codecs.sparse import Sparse
 from embzip.codecs.spec import parse_stages
 from embzip.codecs.svd import Svd
+from embzip.codecs.topdim import Topdim
 from embzip.errors import SpecError
 
 StageClass = type[Transform] | type[Quantizer]
@@ -25,8 +28,11 @@ BUILTIN: tuple[StageClass, ...] = (
     Int4,
     Int2,
     Int1,
+    Kmeans,
+    Sparse,
     Svd,
     Center,
+    Topdim,
 )
 
 
