@@ -37,6 +37,10 @@ SPECS = [
     "sparse:2",
     "svd|sparse:6",
     "topdim:2|float32",
+    "normalize|int4:scale=column",
+    "svd:4|normalize|kmeans:16",
+    "rows:5",
+    "svd:4|rows:9",
 ]
 EXACT = {"float32"}
 
@@ -188,6 +192,12 @@ def test_tables_of_other_types_are_refused() -> None:
         ("int4:3", "scale=row"),
         ("int1:scale=column", "scale=row"),
         ("kmeans", "2 to 256"),
+        ("normalize", "before a quantizer"),
+        ("normalize|svd:3|int8", "directly before"),
+        ("normalize|normalize|int8", "twice"),
+        ("normalize:2|int8", "no arguments"),
+        ("rows:0", "from 1"),
+        ("rows:70000", "from 1"),
         ("kmeans:1", "2 to 256"),
         ("kmeans:16,bits=4", "2 to 256"),
         ("sparse:0", "how many"),

@@ -39,6 +39,8 @@ WITHOUT_PRODUCT = [
     "kmeans:7",
     "sparse:3",
     "topdim:1|kmeans:20",
+    "normalize|kmeans:20",
+    "rows:9",
 ]
 WITH_PRODUCT = ["svd:5|int8", "svd:5|int2", "center|svd:5|float16", "svd:8|svd:4|float32"]
 
@@ -199,7 +201,13 @@ def padded(ids: list[list[int]], width: int) -> Any:
 
 @pytest.mark.parametrize(
     "spec",
-    ["float32", "svd:5|int8", "center|svd:5|int8:scale=column", "svd:5|int4:scale=column", "int4"],
+    [
+        "float32",
+        "svd:5|int8",
+        "center|svd:5|int8:scale=column",
+        "svd:5|int4:scale=column",
+        "normalize|int4:scale=column",
+    ],
 )
 @pytest.mark.parametrize("fold", [False, True])
 def test_a_keras_classifier_equals_the_numpy_one(spec: str, fold: bool) -> None:

@@ -17,7 +17,9 @@ A codec is a chain: transforms (matrix -> matrix), then one quantizer (matrix ->
 7. Same input and seed, same bytes, on one machine. No global random state.
 8. Padding is no codec's business. An all-zero row decodes to exact zeros without `center`.
 9. Dequantization multiplies: x = scale * q.
-10. `tables` holds what decoding looks up beside the params: made of them once, never stored.
+10. A wrapper stands directly before the quantizer and becomes its outside: it keeps codes of its
+   own a row ('svd:64|normalize|pq:16' keeps norms), which a transform cannot.
+11. `tables` holds what decoding looks up beside the params: made of them once, never stored.
 """
 
 from abc import ABC, abstractmethod
@@ -200,6 +202,11 @@ class Quantizer(ABC):
     def stage(self) -> Stage:
         """The stage that makes this quantizer."""
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that make this quantizer: several where it is a wrapper."""
+        return (self.stage,)
+
     @abstractmethod
     def layout(self, rows: int, dim: int) -> Layout:
         """Return every tensor, before fitting."""
@@ -236,6 +243,19 @@ class Quantizer(ABC):
     def take(self, codes: Mapping[str, Any], ids: Any, ops: ArrayOps = numpy_ops) -> dict[str, Any]:
         """Return the codes of some rows."""
         return {name: ops.take(array, ids) for name, array in codes.items()}
+
+
+class Wrapper(Quantizer):
+    """A quantizer around another, which gets the rows that the wrapper hands on."""
+
+    @classmethod
+    @abstractmethod
+    def around(cls, stage: Stage, inner: Quantizer) -> Self:
+        """Make the wrapper of a parsed stage and what follows it."""
+
+    @classmethod
+    def from_stage(cls, stage: Stage) -> Self:
+        raise SpecError(f"{stage.name!r} stands before a quantizer, such as '{stage.name}|int8'")
 
 
 @dataclass(frozen=True)
@@ -305,7 +325,7 @@ class Codec:
     @property
     def spec(self) -> str:
         """The specification, such as 'svd:64|int8'."""
-        return format_stages([*(t.stage for t in self.transforms), self.quantizer.stage])
+        return format_stages([*(t.stage for t in self.transforms), *self.quantizer.stages])
 
     def __str__(self) -> str:
         return self.spec
