@@ -1,5 +1,7 @@
 """The contract of codecs/base.py, held by every stage and by chains of them."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -42,7 +44,17 @@ SPECS = [
     "rows:5",
     "svd:4|rows:9",
 ]
-EXACT = {"float32"}
+# Fitted by an optional package.
+FAISS_SPECS = [
+    "pq:3,bits=2",
+    "pq:4,bits=1",
+    "opq:2,bits=2",
+    "opq:4,bits=1",
+    "rq:3,bits=2",
+    "rq:2,bits=1",
+    "svd:4|normalize|pq:2,bits=2",
+]
+SPECS += FAISS_SPECS if find_spec("faiss") else []
 
 
 def table(rows: int = 40, dim: int = 6, seed: int = 0) -> np.ndarray:
@@ -52,7 +64,7 @@ def table(rows: int = 40, dim: int = 6, seed: int = 0) -> np.ndarray:
 
 
 def test_every_builtin_stage_is_in_a_tested_spec() -> None:
-    named = {part.split(":")[0] for spec in SPECS for part in spec.split("|")}
+    named = {part.split(":")[0] for spec in SPECS + FAISS_SPECS for part in spec.split("|")}
     assert {stage.name for stage in BUILTIN} <= named
 
 
@@ -197,6 +209,11 @@ def test_tables_of_other_types_are_refused() -> None:
         ("normalize|normalize|int8", "twice"),
         ("normalize:2|int8", "no arguments"),
         ("rows:0", "from 1"),
+        ("pq", "parts from 1"),
+        ("pq:4,bits=3", "bits=1, 2, 4 or 8"),
+        ("opq:0", "parts from 1"),
+        ("opq:4|svd:2", "ends with"),
+        ("rq:4,beam=2", "codebooks from 1"),
         ("rows:70000", "from 1"),
         ("kmeans:1", "2 to 256"),
         ("kmeans:16,bits=4", "2 to 256"),

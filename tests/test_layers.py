@@ -47,6 +47,7 @@ OWNERS = {
     "gensim": {"word2vec"},
     "youtokentome": {"tokenizers"},
     "tokenizers": {"tokenizers"},
+    "faiss": {"codecs"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "typer": {"cli"},
@@ -54,7 +55,7 @@ OWNERS = {
 }
 
 # The parts of codecs/ that are no stages; a stage may import the first ones.
-CODEC_BASES = {"spec", "base", "packing", "row_scale", "sampling"}
+CODEC_BASES = {"spec", "base", "packing", "row_scale", "sampling", "codebooks"}
 CODEC_FRAME = CODEC_BASES | {"registry", "__init__"}
 
 FILES = sorted(

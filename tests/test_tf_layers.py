@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,11 @@ WITHOUT_PRODUCT = [
     "normalize|kmeans:20",
     "rows:9",
 ]
+if find_spec("faiss"):
+    WITHOUT_PRODUCT += ["pq:3,bits=4", "normalize|pq:4,bits=2", "rq:3,bits=4"]
 WITH_PRODUCT = ["svd:5|int8", "svd:5|int2", "center|svd:5|float16", "svd:8|svd:4|float32"]
+if find_spec("faiss"):
+    WITH_PRODUCT += ["opq:3,bits=4"]
 
 
 def matrix() -> Any:

@@ -153,6 +153,11 @@ class Transform(ABC):
     def stage(self) -> Stage:
         """The stage that makes this transform."""
 
+    @property
+    def completion(self) -> Stage | None:
+        """The quantizer that is meant where a chain ends with this transform; mostly none."""
+        return None
+
     @abstractmethod
     def out_dim(self, dim: int) -> int:
         """Columns that leave the transform where `dim` enter."""
@@ -400,6 +405,11 @@ def pulled_back(
         return None
     matrix, _ = affine(transform, params, columns)
     return np.asarray(matrix @ metric @ matrix.T, np.float32)
+
+
+def metric_root(metric: Matrix) -> NDArray[np.float64]:
+    """Return the lower triangular L with metric = L L^T."""
+    return np.asarray(np.linalg.cholesky(metric.astype(np.float64)))
 
 
 def _numbered(index: int, specs: tuple[ArraySpec, ...]) -> tuple[ArraySpec, ...]:

@@ -14,7 +14,10 @@ from embzip.codecs.int4 import Int1, Int2, Int4
 from embzip.codecs.int8 import Int8
 from embzip.codecs.kmeans import Kmeans
 from embzip.codecs.normalize import Normalize
+from embzip.codecs.opq import Opq
+from embzip.codecs.pq import Pq
 from embzip.codecs.rows import Rows
+from embzip.codecs.rq import Rq
 from embzip.codecs.sparse import Sparse
 from embzip.codecs.spec import Stage, parse_stages
 from embzip.codecs.svd import Svd
@@ -33,10 +36,13 @@ BUILTIN: tuple[StageClass, ...] = (
     Kmeans,
     Sparse,
     Rows,
+    Pq,
+    Rq,
     Normalize,
     Svd,
     Center,
     Topdim,
+    Opq,
 )
 
 
@@ -86,6 +92,10 @@ def parse_codec(spec: str) -> Codec:
         return spec
     stages = parse_stages(spec)
     known = [stage_class(stage.name) for stage in stages]
+    end = known[-1].from_stage(stages[-1])
+    if isinstance(end, Transform) and end.completion is not None:
+        stages.append(end.completion)
+        known.append(stage_class(end.completion.name))
     split = len(stages) - 1
     while split and issubclass(known[split - 1], Wrapper):
         split -= 1
