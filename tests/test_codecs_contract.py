@@ -104,8 +104,8 @@ def test_same_input_same_bytes_and_input_untouched(spec: str) -> None:
     before = values.copy()
     first, second = compress(values, spec, seed=3), compress(values, spec, seed=3)
     np.testing.assert_array_equal(values, before)
-    for name, array in first.codes.items():
-        assert array.tobytes() == second.codes[name].tobytes()
+    for name, array in {**first.codes, **first.params}.items():
+        assert array.tobytes() == {**second.codes, **second.params}[name].tobytes()
 
 
 @pytest.mark.parametrize("spec", SPECS)

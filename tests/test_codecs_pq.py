@@ -231,6 +231,25 @@ def test_any_float32_decodes_to_finite_numbers(values: np.ndarray, spec: str) ->
     assert not decoded[~values.any(axis=1)].any()
 
 
+@pytest.mark.parametrize("power", [-100, 100])
+@pytest.mark.parametrize("spec", ["pq:2,bits=2", "rq:2,bits=2", "normalize|pq:2,bits=2"])
+def test_numbers_of_any_size_are_treated_alike(spec: str, power: int) -> None:
+    pytest.importorskip("faiss")
+    values = normal(40, 4)
+    far = np.ldexp(values, power)
+    np.testing.assert_array_equal(
+        compress(far, spec).decode(), np.ldexp(compress(values, spec).decode(), power)
+    )
+
+
+@pytest.mark.parametrize("magnitude", [1e-45, 3e38])
+@pytest.mark.parametrize("spec", ["pq:2,bits=2", "rq:2,bits=2"])
+def test_the_ends_of_float32_decode_to_finite_numbers(spec: str, magnitude: float) -> None:
+    pytest.importorskip("faiss")
+    values = np.sign(normal(12, 4)) * np.float32(magnitude)
+    assert np.isfinite(compress(values, spec).decode()).all()
+
+
 def test_case_59_sums_that_overflow(tmp_path: Path) -> None:
     pytest.importorskip("faiss")
     small = compress(normal(), "rq:3,bits=4")
