@@ -238,7 +238,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise FileFormatError(f"tensor {name!r} holds numbers that are not finite")
         known = {**params, **codec.tables(params, dim)}
-        codec.quantizer.check(codes, params_of(known, len(codec.transforms)))
+        codec.quantizer.check(codes, params_of(known, len(codec.transforms)), rows)
     tokenizer, vocabulary = _vocabulary(record, header.specs, arrays, rows)
     embedding = CompressedEmbedding(
         codec,

@@ -90,7 +90,8 @@ def test_layout_states_every_tensor_before_fitting(spec: str) -> None:
 @pytest.mark.parametrize("spec", SPECS)
 def test_rows_are_independent(spec: str) -> None:
     small = compress(table(), spec)
-    whole = small.codec.decode(small.codes, {**small.params, **small.tables}, numpy_ops)
+    every = small.codec.quantizer.take(small.codes, np.arange(40))
+    whole = small.codec.decode(every, {**small.params, **small.tables}, numpy_ops)
     ids = np.array([5, 0, 39, 5])
     # A matrix product of other sizes may differ in the last bits.
     np.testing.assert_allclose(small[ids], whole[ids], rtol=1e-6, atol=1e-7)

@@ -1,6 +1,7 @@
 """normalize around quantizers, by eye."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ from hypothesis.extra import numpy as hnp
 
 import embzip
 from embzip.codecs import parse_codec
+from embzip.codecs.float32 import Float32
+from embzip.codecs.normalize import Normalize
+from embzip.codecs.spec import Stage
 from embzip.embedding import compress
-from embzip.errors import FileFormatError
+from embzip.errors import FileFormatError, SpecError
 
 TABLE = np.array([[3.0, 4.0], [0.0, 0.0], [-30.0, 40.0], [0.0, 10.0]], np.float32)
 
@@ -44,6 +48,15 @@ def test_it_is_part_of_the_quantizer() -> None:
     codec = parse_codec("svd:1|normalize|int4:scale=column")
     assert codec.spec == "svd:1|normalize|int4:scale=column"
     assert [stage.name for stage in codec.quantizer.stages] == ["normalize", "int4"]
+
+
+def test_a_quantizer_that_takes_rows_its_own_way_is_refused() -> None:
+    class Sorted(Float32):
+        def take(self, codes: Any, ids: Any, ops: Any = None) -> dict[str, Any]:
+            return dict(codes)
+
+    with pytest.raises(SpecError, match="its own way"):
+        Normalize.around(Stage("normalize"), Sorted())
 
 
 @settings(max_examples=100, deadline=None)

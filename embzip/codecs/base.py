@@ -238,7 +238,7 @@ class Quantizer(ABC):
         """Return what decoding to `dim` columns looks up, under names the params do not have."""
         return {}
 
-    def check(self, codes: Arrays, params: Arrays) -> None:
+    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         """Raise FileFormatError for values that encoding never makes, as in a crafted file.
 
         `params` hold the tables too.

@@ -115,7 +115,7 @@ class _PackedInt(Quantizer):
             tables["scales"] = scale_table(params["scale_range"])
         return tables
 
-    def check(self, codes: Arrays, params: Arrays) -> None:
+    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         if self.scale == "row":
             check_scale_range(self.name, params["scale_range"], self._largest)
         elif highest_code(codes, self.bits) > 2 * self._largest:

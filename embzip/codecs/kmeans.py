@@ -95,7 +95,7 @@ class Kmeans(Quantizer):
         points[: self.centroids] = params["centroids"]
         return byte_tables(points, self._bits, dim)
 
-    def check(self, codes: Arrays, params: Arrays) -> None:
+    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         if highest_code(codes, self._bits) >= self.centroids:
             raise FileFormatError(f"{self.stage}: a code outside 0..{self.centroids - 1}")
 

@@ -57,6 +57,8 @@ class Normalize(Wrapper):
         no_options(stage)
         if isinstance(inner, Normalize):
             raise SpecError("'normalize' stands twice")
+        if type(inner).take is not Quantizer.take:
+            raise SpecError(f"{inner.name!r} keeps its rows its own way: leave 'normalize' out")
         return cls(inner)
 
     @property
@@ -104,9 +106,9 @@ class Normalize(Wrapper):
     def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
         return {**self.inner.tables(params, dim), "norms": scale_table(params["norm_range"])}
 
-    def check(self, codes: Arrays, params: Arrays) -> None:
+    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         check_scale_range(self.name, params["norm_range"], _LARGEST_UNIT)
-        self.inner.check(codes, params)
+        self.inner.check(codes, params, rows)
 
     def unscaled(self, params: Arrays) -> Unscaled:
         inner = self.inner.unscaled(params)

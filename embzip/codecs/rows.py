@@ -104,7 +104,7 @@ class Rows(Quantizer):
     def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
         return {"scales": scale_table(params["scale_range"])}
 
-    def check(self, codes: Arrays, params: Arrays) -> None:
+    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         check_scale_range(self.name, params["scale_range"])
         if int(codes["direction"].max()) >= self.directions:
             raise FileFormatError(f"{self.stage}: a code outside 0..{self.directions - 1}")

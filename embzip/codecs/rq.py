@@ -121,7 +121,7 @@ class Rq(Quantizer):
     def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
         return byte_tables(np.arange(2**self.bits, dtype=np.int32), self.bits, self.codebooks)
 
-    def check(self, codes: Arrays, params: Arrays) -> None:
+    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         reach = float(np.abs(params["codebooks"]).max(axis=(1, 2)).astype(np.float64).sum())
         if not reach <= _LARGEST:
             raise FileFormatError(f"{self.stage}: sums of entries are not finite")

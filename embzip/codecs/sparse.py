@@ -104,7 +104,7 @@ class Sparse(Quantizer):
         scales = scale_table(params["scale_range"])
         return {"units": np.eye(dim, dtype=np.float32), "scales": scales}
 
-    def check(self, codes: Arrays, params: Arrays) -> None:
+    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         check_scale_range(self.name, params["scale_range"], 127)
         columns, dim = codes["columns"].astype(np.int32), len(params["units"])
         bad = (np.diff(columns, axis=1) <= 0).any(axis=1) | (columns[:, -1] >= dim)
