@@ -28,7 +28,7 @@ from embzip.codecs.sampling import has_zero_row, sample_rows
 from embzip.codecs.spec import Stage
 from embzip.errors import FileFormatError, SpecError
 
-_SAMPLE = 4_000_000  # numbers
+_SAMPLE = 2_000_000  # numbers
 _ROUNDS = 200
 
 

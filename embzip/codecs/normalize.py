@@ -87,9 +87,11 @@ class Normalize(Wrapper):
 
         norm_range = fit_scale_range(norms(), _LARGEST_UNIT)
         largest = squares.max()
-        inner_weights = squares / largest if largest > 0 else np.ones(len(squares))
-        if weights is not None and (inner_weights * weights).any():
-            inner_weights = inner_weights * weights
+        if largest > 0:
+            squares /= largest
+        if weights is not None:
+            squares *= weights
+        inner_weights = squares if squares.any() else None
         units = _UnitRows(table, scale_table(norm_range))
         params = self.inner.fit(units, weights=inner_weights, seed=seed)
         return {**params, "norm_range": norm_range}

@@ -15,17 +15,19 @@ def sample_rows(
 
     Rows of weight 0 are left out.
     """
-    rows = table.shape[0]
-    candidates: NDArray[Any] = np.arange(rows) if weights is None else np.flatnonzero(weights)
-    if len(candidates) > most:
-        rng = np.random.default_rng(seed)
-        candidates = np.sort(rng.choice(candidates, most, replace=False))
+    possible: NDArray[Any] | None = None if weights is None else np.flatnonzero(weights)
+    count = table.shape[0] if possible is None else len(possible)
+    chosen = np.arange(min(count, most))
+    if count > most:
+        chosen = np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+    if possible is not None:
+        chosen = possible[chosen]
     parts = []
     for first, block in row_blocks(table):
-        low, high = np.searchsorted(candidates, [first, first + len(block)])
-        parts.append(block[candidates[low:high] - first])
-    chosen = np.ones(len(candidates)) if weights is None else weights[candidates]
-    return np.concatenate(parts), chosen
+        low, high = np.searchsorted(chosen, [first, first + len(block)])
+        parts.append(block[chosen[low:high] - first])
+    mass = np.ones(len(chosen)) if weights is None else weights[chosen]
+    return np.concatenate(parts), mass
 
 
 def has_zero_row(table: Table) -> bool:
