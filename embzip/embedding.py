@@ -5,6 +5,7 @@ How it lies on the disk is the business of `embzip.fileformat`, the arithmetic t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -107,6 +108,16 @@ class CompressedEmbedding:
         """Bytes of codes and params, as stored."""
         return sum(array.nbytes for array in (*self.codes.values(), *self.params.values()))
 
+    @cached_property
+    def tables(self) -> Arrays:
+        """What decoding looks up beside the params: made of them on first use, never stored."""
+        return self.codec.tables(self.params, self.dim)
+
+    @property
+    def resident_nbytes(self) -> int:
+        """Bytes of codes, params and tables, as held in memory."""
+        return self.nbytes + sum(array.nbytes for array in self.tables.values())
+
     def __getitem__(self, ids: ArrayLike | slice) -> Matrix:
         """Return the rows of some ids.
 
@@ -140,7 +151,7 @@ class CompressedEmbedding:
             )
         flat = wanted.reshape(-1)
         taken = self.codec.quantizer.take(self.codes, flat)
-        rows = self.codec.decode(taken, self.params, numpy_ops)
+        rows = self.codec.decode(taken, {**self.params, **self.tables}, numpy_ops)
         if self.pad_id is not None:
             rows = rows * (flat != self.pad_id).astype(np.float32)[:, None]
         decoded: Matrix = rows.reshape(*wanted.shape, self.dim)

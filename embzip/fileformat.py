@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import ArraySpec
+from embzip.codecs.base import ArraySpec, params_of
 from embzip.codecs.registry import parse_codec
 from embzip.container import Header, read_header, read_tensor, write_container
 from embzip.embedding import CompressedEmbedding
@@ -237,9 +237,8 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
         for name, array in arrays.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise FileFormatError(f"tensor {name!r} holds numbers that are not finite")
-        last = f"{len(codec.transforms)}."
-        own = {n.removeprefix(last): a for n, a in params.items() if n.startswith(last)}
-        codec.quantizer.check(codes, own)
+        known = {**params, **codec.tables(params, dim)}
+        codec.quantizer.check(codes, params_of(known, len(codec.transforms)), rows)
     tokenizer, vocabulary = _vocabulary(record, header.specs, arrays, rows)
     embedding = CompressedEmbedding(
         codec,

@@ -9,7 +9,8 @@ import pytest
 # Beyond the standard library. Whoever needs another one imports it inside a function.
 ALLOWED = {"embzip", "numpy"}
 HEAVY = {
-    "gensim", "tensorflow", "keras", "youtokentome", "matplotlib", "jinja2", "typer", "rich",
+    "faiss", "gensim", "tensorflow", "keras", "youtokentome", "matplotlib",
+    "jinja2", "typer", "rich",
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,26 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 ROWS, DIM = 40, 8
-WITHOUT_PRODUCT = ["float32", "float16", "int8", "int8:scale=column", "center|int8"]
-WITH_PRODUCT = ["svd:5|int8", "center|svd:5|float16", "svd:8|svd:4|float32"]
+WITHOUT_PRODUCT = [
+    "float32",
+    "float16",
+    "int8",
+    "int8:scale=column",
+    "center|int8",
+    "int4",
+    "int2:scale=column",
+    "int1",
+    "kmeans:7",
+    "sparse:3",
+    "topdim:1|kmeans:20",
+    "normalize|kmeans:20",
+    "rows:9",
+]
+if find_spec("faiss"):
+    WITHOUT_PRODUCT += ["pq:3,bits=4", "normalize|pq:4,bits=2", "rq:3,bits=4"]
+WITH_PRODUCT = ["svd:5|int8", "svd:5|int2", "center|svd:5|float16", "svd:8|svd:4|float32"]
+if find_spec("faiss"):
+    WITH_PRODUCT += ["opq:3,bits=4"]
 
 
 def matrix() -> Any:
@@ -70,6 +89,7 @@ def test_both_kinds_of_ops_agree() -> None:
         ("add", (left, left[0])),
         ("reshape", (left, (-1, 2))),
         ("concatenate", ([left, left], 1)),
+        ("columns", (left, 2, 5)),
     ]
     for name, arguments in calls:
         expected = getattr(numpy_ops, name)(*arguments)
@@ -117,7 +137,7 @@ def test_mask_zero() -> None:
     assert tf.CompressedEmbeddingLayer(table).compute_mask(ops.convert_to_tensor(ids)) is None
 
 
-@pytest.mark.parametrize("spec", ["float16", "center|svd:5|int8:scale=column"])
+@pytest.mark.parametrize("spec", ["float16", "center|svd:5|int8:scale=column", "svd:5|int4"])
 def test_a_saved_model_reloads_after_importing_embzip_tf(tmp_path: Path, spec: str) -> None:
     inputs = keras.Input((3,), dtype="int32")
     layer = tf.CompressedEmbeddingLayer(words_table(spec), mask_zero=True, name="words")
@@ -184,7 +204,16 @@ def padded(ids: list[list[int]], width: int) -> Any:
     return np.array([row + [0] * (width - len(row)) for row in ids], np.int32)
 
 
-@pytest.mark.parametrize("spec", ["float32", "svd:5|int8", "center|svd:5|int8:scale=column"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "float32",
+        "svd:5|int8",
+        "center|svd:5|int8:scale=column",
+        "svd:5|int4:scale=column",
+        "normalize|int4:scale=column",
+    ],
+)
 @pytest.mark.parametrize("fold", [False, True])
 def test_a_keras_classifier_equals_the_numpy_one(spec: str, fold: bool) -> None:
     plain = rebuild(classifier("float32"), codec=spec, fold=fold)

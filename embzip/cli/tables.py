@@ -148,8 +148,9 @@ def compress(
         typer.Option(
             "--codec",
             metavar="SPEC",
-            help="A chain such as 'svd:64|int8': float32, float16, int8, int8:scale=column, "
-            "svd:R, svd:energy=0.95, center.",
+            help="A chain such as 'svd:64|int8': float32, float16, int8, int4, int2, int1, "
+            "kmeans:K, sparse:N, rows:K, pq:M, rq:M; before them svd:R, svd:energy=0.95, center, "
+            "topdim:N, opq:M, normalize.",
             show_default=False,
         ),
     ],

@@ -17,6 +17,9 @@ A codec is a chain: transforms (matrix -> matrix), then one quantizer (matrix ->
 7. Same input and seed, same bytes, on one machine. No global random state.
 8. Padding is no codec's business. An all-zero row decodes to exact zeros without `center`.
 9. Dequantization multiplies: x = scale * q.
+10. A wrapper stands directly before the quantizer and becomes its outside: it keeps codes of its
+   own a row ('svd:64|normalize|pq:16' keeps norms), which a transform cannot.
+11. `tables` holds what decoding looks up beside the params: made of them once, never stored.
 """
 
 from abc import ABC, abstractmethod
@@ -72,6 +75,9 @@ class ArrayOps(Protocol):
     def concatenate(self, arrays: list[Any], axis: int) -> Any:
         """Return arrays joined along an axis."""
 
+    def columns(self, array: Any, first: int, last: int) -> Any:
+        """Return array[:, first:last]."""
+
 
 class _NumpyOps:
     def take(self, array: Any, ids: Any) -> Any:
@@ -94,6 +100,9 @@ class _NumpyOps:
 
     def concatenate(self, arrays: list[Any], axis: int) -> Any:
         return np.concatenate(arrays, axis=axis)
+
+    def columns(self, array: Any, first: int, last: int) -> Any:
+        return array[:, first:last]
 
 
 numpy_ops: ArrayOps = _NumpyOps()
@@ -144,6 +153,11 @@ class Transform(ABC):
     def stage(self) -> Stage:
         """The stage that makes this transform."""
 
+    @property
+    def completion(self) -> Stage | None:
+        """The quantizer that is meant where a chain ends with this transform; mostly none."""
+        return None
+
     @abstractmethod
     def out_dim(self, dim: int) -> int:
         """Columns that leave the transform where `dim` enter."""
@@ -193,6 +207,11 @@ class Quantizer(ABC):
     def stage(self) -> Stage:
         """The stage that makes this quantizer."""
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that make this quantizer: several where it is a wrapper."""
+        return (self.stage,)
+
     @abstractmethod
     def layout(self, rows: int, dim: int) -> Layout:
         """Return every tensor, before fitting."""
@@ -209,19 +228,39 @@ class Quantizer(ABC):
 
     @abstractmethod
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
-        """Return float32 rows, any number of them including 0."""
+        """Return float32 rows, any number of them including 0; `params` hold the tables too."""
 
     @abstractmethod
     def unscaled(self, params: Arrays) -> "Unscaled":
         """Split off what a following linear layer can absorb: a scale a column."""
 
-    def check(self, codes: Arrays, params: Arrays) -> None:
-        """Raise FileFormatError for values that encoding never makes, as in a crafted file."""
+    def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
+        """Return what decoding to `dim` columns looks up, under names the params do not have."""
+        return {}
+
+    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
+        """Raise FileFormatError for values that encoding never makes, as in a crafted file.
+
+        `params` hold the tables too.
+        """
         return
 
     def take(self, codes: Mapping[str, Any], ids: Any, ops: ArrayOps = numpy_ops) -> dict[str, Any]:
         """Return the codes of some rows."""
         return {name: ops.take(array, ids) for name, array in codes.items()}
+
+
+class Wrapper(Quantizer):
+    """A quantizer around another, which gets the rows that the wrapper hands on."""
+
+    @classmethod
+    @abstractmethod
+    def around(cls, stage: Stage, inner: Quantizer) -> Self:
+        """Make the wrapper of a parsed stage and what follows it."""
+
+    @classmethod
+    def from_stage(cls, stage: Stage) -> Self:
+        raise SpecError(f"{stage.name!r} stands before a quantizer, such as '{stage.name}|int8'")
 
 
 @dataclass(frozen=True)
@@ -291,7 +330,7 @@ class Codec:
     @property
     def spec(self) -> str:
         """The specification, such as 'svd:64|int8'."""
-        return format_stages([*(t.stage for t in self.transforms), self.quantizer.stage])
+        return format_stages([*(t.stage for t in self.transforms), *self.quantizer.stages])
 
     def __str__(self) -> str:
         return self.spec
@@ -324,8 +363,16 @@ class Codec:
                 metric = pulled_back(metric, resolved, stored, table.shape[1])
         return replace(self, transforms=tuple(transforms))
 
+    def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
+        """Return the quantizer's tables for a table of `dim` columns, named as params are."""
+        for transform in self.transforms:
+            dim = transform.out_dim(dim)
+        last = len(self.transforms)
+        made = self.quantizer.tables(params_of(params, last), dim)
+        return {f"{last}.{name}": array for name, array in made.items()}
+
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
-        """Return the float32 rows of (taken) codes."""
+        """Return the float32 rows of (taken) codes; `params` hold the tables too."""
         last = len(self.transforms)
         rows = self.quantizer.decode(codes, params_of(params, last), ops)
         for index in range(last - 1, -1, -1):
@@ -358,6 +405,11 @@ def pulled_back(
         return None
     matrix, _ = affine(transform, params, columns)
     return np.asarray(matrix @ metric @ matrix.T, np.float32)
+
+
+def metric_root(metric: Matrix) -> NDArray[np.float64]:
+    """Return the lower triangular L with metric = L L^T."""
+    return np.asarray(np.linalg.cholesky(metric.astype(np.float64)))
 
 
 def _numbered(index: int, specs: tuple[ArraySpec, ...]) -> tuple[ArraySpec, ...]:

@@ -6,13 +6,22 @@ or `Quantizer` class. Plug-ins are looked for only where a name is not built in;
 
 from importlib.metadata import entry_points
 
-from embzip.codecs.base import Codec, Quantizer, Transform
+from embzip.codecs.base import Codec, Quantizer, Transform, Wrapper
 from embzip.codecs.center import Center
 from embzip.codecs.float16 import Float16
 from embzip.codecs.float32 import Float32
+from embzip.codecs.int4 import Int1, Int2, Int4
 from embzip.codecs.int8 import Int8
-from embzip.codecs.spec import parse_stages
+from embzip.codecs.kmeans import Kmeans
+from embzip.codecs.normalize import Normalize
+from embzip.codecs.opq import Opq
+from embzip.codecs.pq import Pq
+from embzip.codecs.rows import Rows
+from embzip.codecs.rq import Rq
+from embzip.codecs.sparse import Sparse
+from embzip.codecs.spec import Stage, parse_stages
 from embzip.codecs.svd import Svd
+from embzip.codecs.topdim import Topdim
 from embzip.errors import SpecError
 
 StageClass = type[Transform] | type[Quantizer]
@@ -21,8 +30,19 @@ BUILTIN: tuple[StageClass, ...] = (
     Float32,
     Float16,
     Int8,
+    Int4,
+    Int2,
+    Int1,
+    Kmeans,
+    Sparse,
+    Rows,
+    Pq,
+    Rq,
+    Normalize,
     Svd,
     Center,
+    Topdim,
+    Opq,
 )
 
 
@@ -56,7 +76,7 @@ def parse_codec(spec: str) -> Codec:
     Parameters
     ----------
     spec
-        Transforms, then one quantizer, joined by '|'.
+        Transforms, wrappers, then one quantizer, joined by '|'.
 
     Raises
     ------
@@ -71,19 +91,36 @@ def parse_codec(spec: str) -> Codec:
     if isinstance(spec, Codec):
         return spec
     stages = parse_stages(spec)
-    made = [stage_class(stage.name).from_stage(stage) for stage in stages]
-    transforms: list[Transform] = []
-    for stage in made[:-1]:
-        if not isinstance(stage, Transform):
-            raise SpecError(
-                f"{spec!r}: the quantizer {stage.name!r} must be the last stage, "
-                "nothing can follow codes"
-            )
-        transforms.append(stage)
-    last = made[-1]
+    known = [stage_class(stage.name) for stage in stages]
+    end = known[-1].from_stage(stages[-1])
+    if isinstance(end, Transform) and end.completion is not None:
+        stages.append(end.completion)
+        known.append(stage_class(end.completion.name))
+    split = len(stages) - 1
+    while split and issubclass(known[split - 1], Wrapper):
+        split -= 1
+    transforms = tuple(_transform(stage, spec) for stage in stages[:split])
+    last = known[-1].from_stage(stages[-1])
     if not isinstance(last, Quantizer):
         raise SpecError(
             f"{spec!r} ends with the transform {last.name!r}: a codec ends with a quantizer, "
             f"for example '{spec}|int8'"
         )
-    return Codec(tuple(transforms), last)
+    for index in range(len(stages) - 2, split - 1, -1):
+        wrapper = known[index]
+        if issubclass(wrapper, Wrapper):
+            last = wrapper.around(stages[index], last)
+    return Codec(transforms, last)
+
+
+def _transform(stage: Stage, spec: str) -> Transform:
+    known = stage_class(stage.name)
+    if issubclass(known, Wrapper):
+        raise SpecError(f"{spec!r}: {stage.name!r} must stand directly before the quantizer")
+    made = known.from_stage(stage)
+    if not isinstance(made, Transform):
+        raise SpecError(
+            f"{spec!r}: the quantizer {stage.name!r} must be the last stage, "
+            "nothing can follow codes"
+        )
+    return made

@@ -23,6 +23,7 @@ from embzip.codecs.base import (
     Matrix,
     Table,
     Transform,
+    metric_root,
     row_blocks,
 )
 from embzip.codecs.spec import Stage
@@ -89,7 +90,7 @@ class Svd(Transform):
         largest = min(table.shape)
         if self.energy == 1:
             return type(self)(rank=largest)
-        values, _ = _eigen(table, weights, _root(metric))
+        values, _ = _eigen(table, weights, None if metric is None else metric_root(metric))
         total = values.sum()
         if total == 0:
             return type(self)(rank=1)
@@ -106,7 +107,7 @@ class Svd(Transform):
         seed: int,
     ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
         self.layout(table.shape[0], table.shape[1])
-        root = _root(metric)
+        root = None if metric is None else metric_root(metric)
         _, directions = _eigen(table, weights, root)
         vectors = directions[:, : self.rank]
         # The sign of an eigenvector is arbitrary: the largest entry is made positive.
@@ -130,13 +131,6 @@ class Svd(Transform):
         if self.rank is None:
             raise SpecError(f"{str(self.stage)!r} depends on the table: resolve it first")
         return self.rank
-
-
-def _root(metric: Matrix | None) -> NDArray[np.float64] | None:
-    """Return the lower triangular L with metric = L L^T."""
-    if metric is None:
-        return None
-    return np.asarray(np.linalg.cholesky(metric.astype(np.float64)))
 
 
 def _eigen(

@@ -37,6 +37,9 @@ class _KerasOps:
     def concatenate(self, arrays: list[Any], axis: int) -> Any:
         return ops.concatenate(arrays, axis=axis)
 
+    def columns(self, array: Any, first: int, last: int) -> Any:
+        return array[:, first:last]
+
 
 keras_ops: ArrayOps = _KerasOps()
 
@@ -118,6 +121,10 @@ class CompressedEmbeddingLayer(_Lookup):
         layout = self.codec.layout(self.rows, self.dim)
         self._codes = {s.name: self._held(s, embedding.codes[s.name]) for s in layout.codes}
         self._params = {s.name: self._held(s, embedding.params[s.name]) for s in layout.params}
+        # Tables are weights too: a reloaded layer gets those of the params it was saved with.
+        for name, array in embedding.tables.items():
+            spec = ArraySpec(name, array.dtype.name, array.shape)
+            self._params[name] = self._held(spec, array)
         self.built = True
 
     def rows_of(self, ids: Any) -> Any:

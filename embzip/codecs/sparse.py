@@ -1,0 +1,121 @@
+"""`sparse:N`: the N numbers of largest magnitude of every row, a byte each, and where they stand.
+
+A number costs two bytes (three above 256 columns), a row one more for its scale. For tables whose
+rows are nearly sparse, as after pruning; others are better off with `svd` or `int4`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.base import (
+    ArrayOps,
+    Arrays,
+    ArraySpec,
+    Layout,
+    Matrix,
+    Quantizer,
+    Table,
+    Unscaled,
+    row_blocks,
+)
+from embzip.codecs.row_scale import (
+    SCALE_RANGE,
+    check_scale_range,
+    fit_scale_range,
+    nearest_scale,
+    scale_table,
+)
+from embzip.codecs.spec import Stage
+from embzip.errors import FileFormatError, SpecError
+
+
+@dataclass(frozen=True)
+class Sparse(Quantizer):
+    """Keep the largest numbers of a row.
+
+    Attributes
+    ----------
+    kept
+        How many, at most the columns.
+    """
+
+    kept: int
+    name: ClassVar[str] = "sparse"
+
+    @classmethod
+    def from_stage(cls, stage: Stage) -> Self:
+        text = stage.arguments[0] if len(stage.arguments) == 1 and not stage.options else ""
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65536):
+            raise SpecError(
+                f"'sparse' takes how many numbers a row keeps (sparse:16), received {str(stage)!r}"
+            )
+        return cls(int(text))
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(self.name, (str(self.kept),))
+
+    def layout(self, rows: int, dim: int) -> Layout:
+        if self.kept > dim or dim > 65536:
+            raise SpecError(f"'{self.stage}' keeps at most all columns, and the table has {dim}")
+        columns = ArraySpec("columns", "uint8" if dim <= 256 else "uint16", (rows, self.kept))
+        values = ArraySpec("values", "int8", (rows, self.kept))
+        return Layout((columns, values, ArraySpec("scale", "uint8", (rows,))), (SCALE_RANGE,))
+
+    def fit(
+        self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
+    ) -> dict[str, NDArray[Any]]:
+        peaks = ((peak, peak) for peak in (_peak(block) / 127 for _, block in row_blocks(table)))
+        return {"scale_range": fit_scale_range(peaks, 127)}
+
+    def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:
+        # A stable sort: of equal magnitudes the first columns are kept.
+        chosen = np.argsort(-np.abs(block), axis=1, kind="stable")[:, : self.kept]
+        chosen = np.sort(chosen, axis=1)
+        table = scale_table(params["scale_range"])
+        byte = nearest_scale(_peak(block) / 127, table)
+        scale = table[byte][:, None]
+        steps = np.take_along_axis(block, chosen, 1) / np.where(scale > 0, scale, np.float32(1))
+        values = np.where(scale > 0, np.clip(np.rint(steps), -127, 127), 0)
+        return {
+            "columns": chosen.astype(np.uint8 if block.shape[1] <= 256 else np.uint16),
+            "values": values.astype(np.int8),
+            "scale": byte,
+        }
+
+    def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        columns = ops.cast(codes["columns"], "int32")
+        scale = ops.take(params["scales"], ops.cast(codes["scale"], "int32"))
+        values = ops.multiply(ops.cast(codes["values"], "float32"), ops.reshape(scale, (-1, 1)))
+        rows: Any = None
+        for index in range(self.kept):
+            column = ops.reshape(ops.columns(columns, index, index + 1), (-1,))
+            part = ops.multiply(
+                ops.take(params["units"], column), ops.columns(values, index, index + 1)
+            )
+            rows = part if rows is None else ops.add(rows, part)
+        return rows
+
+    def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
+        scales = scale_table(params["scale_range"])
+        return {"units": np.eye(dim, dtype=np.float32), "scales": scales}
+
+    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
+        check_scale_range(self.name, params["scale_range"], 127)
+        columns, dim = codes["columns"].astype(np.int32), len(params["units"])
+        bad = (np.diff(columns, axis=1) <= 0).any(axis=1) | (columns[:, -1] >= dim)
+        if bad.any():
+            raise FileFormatError(
+                f"{self.stage}: the columns of row {int(bad.argmax())} must rise, below {dim}"
+            )
+
+    def unscaled(self, params: Arrays) -> Unscaled:
+        return Unscaled(self, dict(params), None)
+
+
+def _peak(block: Matrix) -> Matrix:
+    return np.asarray(np.abs(block).max(axis=1))

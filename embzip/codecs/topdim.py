@@ -1,0 +1,95 @@
+"""`topdim:N`: the mean row and the N principal directions around it are removed, and stay removed.
+
+"All-but-the-top" makes vectors more isotropic: it is a change of the table that helps similarity,
+not a compression of it. What is removed is not stored, so decoded rows are the changed ones, and
+this stage costs no byte. An all-zero row becomes minus the mean; padding is masked as always.
+
+References: Mu and Viswanath 2018.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.base import (
+    ArrayOps,
+    Arrays,
+    ArraySpec,
+    Matrix,
+    Table,
+    Transform,
+    row_blocks,
+)
+from embzip.codecs.spec import Stage
+from embzip.errors import SpecError
+
+
+@dataclass(frozen=True)
+class Topdim(Transform):
+    """Remove what all rows have in common.
+
+    Attributes
+    ----------
+    directions
+        How many principal directions go, from 1; the paper's rule is dim / 100.
+    """
+
+    directions: int
+    name: ClassVar[str] = "topdim"
+
+    @classmethod
+    def from_stage(cls, stage: Stage) -> Self:
+        text = stage.arguments[0] if len(stage.arguments) == 1 and not stage.options else ""
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 2**31):
+            raise SpecError(
+                f"'topdim' takes a number of directions from 1 (topdim:2), received {str(stage)!r}"
+            )
+        return cls(int(text))
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(self.name, (str(self.directions),))
+
+    def out_dim(self, dim: int) -> int:
+        return dim
+
+    def layout(self, rows: int, dim: int) -> tuple[ArraySpec, ...]:
+        if self.directions >= dim:
+            raise SpecError(f"'{self.stage}' leaves nothing of the table's {dim} columns")
+        return ()
+
+    def fit(
+        self,
+        table: Table,
+        *,
+        weights: NDArray[np.float64] | None,
+        metric: Matrix | None,
+        seed: int,
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        dim = table.shape[1]
+        self.layout(table.shape[0], dim)
+        total, gram, mass = np.zeros(dim), np.zeros((dim, dim)), 0.0
+        for first, block in row_blocks(table, divisor=2):
+            wide = block.astype(np.float64)
+            weight = np.ones(len(block))
+            if weights is not None:
+                weight = weights[first : first + len(block)]
+            total += weight @ wide
+            gram += wide.T @ (wide * weight[:, None])
+            mass += float(weight.sum())
+        mean = total / mass
+        covariance = gram / mass - np.outer(mean, mean)
+        _, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+        top = vectors[:, -self.directions :]
+        return {}, {"mean": mean.astype(np.float32), "top": top.astype(np.float32)}
+
+    def encode(self, block: Matrix, params: Arrays) -> Matrix:
+        around = block - params["mean"]
+        top = params["top"]
+        return np.asarray(around - (around @ top) @ top.T, np.float32)
+
+    def decode(self, block: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        return block
