@@ -17,6 +17,7 @@ from embzip.codecs.base import (
     Table,
     Transformed,
     numpy_ops,
+    params_of,
     pulled_back,
     row_blocks,
 )
@@ -202,9 +203,12 @@ class CompressedEmbedding:
 
     def take_rows(self, ids: NDArray[np.int64], tokenizer: Tokenizer) -> "CompressedEmbedding":
         """Return the table of some rows, in that order, under another tokenizer."""
+        own = params_of(self.params, len(self.codec.transforms))
+        quantizer, codes = self.codec.quantizer.select(self.codes, own, ids)
         return replace(
             self,
-            codes={name: np.ascontiguousarray(array[ids]) for name, array in self.codes.items()},
+            codec=replace(self.codec, quantizer=quantizer),
+            codes=codes,
             rows=len(ids),
             vocabulary=tokenizer.vocabulary,
             tokenizer=tokenizer,
@@ -277,11 +281,12 @@ def compress(
         metric = pulled_back(metric, transform, stored, table.shape[1])
         params |= {f"{index}.{name}": array for name, array in stored.items()}
     fitted = codec.quantizer.fit(table, weights=weighted, seed=seed)
-    params |= {f"{len(codec.transforms)}.{name}": array for name, array in fitted.items()}
-    codes = {spec.name: np.empty(spec.shape, spec.dtype) for spec in layout.codes}
+    named = {spec.name for spec in layout.params}
+    last = {f"{len(codec.transforms)}.{name}": array for name, array in fitted.items()}
+    params |= {name: array for name, array in last.items() if name in named}
+    codes = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in layout.codes}
     for first, block in row_blocks(table):
-        for name, part in codec.quantizer.encode(block, fitted, first).items():
-            codes[name][first : first + len(block)] = part
+        codec.quantizer.store(codes, block, fitted, first)
         if progress is not None:
             progress(first + len(block), rows)
     return CompressedEmbedding(

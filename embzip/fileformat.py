@@ -239,7 +239,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
                 raise FileFormatError(f"tensor {name!r} holds numbers that are not finite")
         last = f"{len(codec.transforms)}."
         own = {n.removeprefix(last): a for n, a in params.items() if n.startswith(last)}
-        codec.quantizer.check(codes, own)
+        codec.quantizer.check(codes, own, rows)
     tokenizer, vocabulary = _vocabulary(record, header.specs, arrays, rows)
     embedding = CompressedEmbedding(
         codec,

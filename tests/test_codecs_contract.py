@@ -24,6 +24,11 @@ SPECS = [
     "center|int8",
     "center|svd:2|float16",
     "svd:4|center|int8:scale=column",
+    "mixed:2",
+    "center|svd:4|mixed:0.7,classes=3",
+    "tcq:2",
+    "svd|tcq:3.5,classes=4",
+    "svd:5|center|tcq:0.4",
 ]
 EXACT = {"float32"}
 
@@ -61,7 +66,8 @@ def test_layout_states_every_tensor_before_fitting(spec: str) -> None:
 @pytest.mark.parametrize("spec", SPECS)
 def test_rows_are_independent(spec: str) -> None:
     small = compress(table(), spec)
-    whole = small.codec.decode(small.codes, small.params, numpy_ops)
+    every = small.codec.quantizer.take(small.codes, np.arange(40))
+    whole = small.codec.decode(every, small.params, numpy_ops)
     ids = np.array([5, 0, 39, 5])
     # A matrix product of other sizes may differ in the last bits.
     np.testing.assert_allclose(small[ids], whole[ids], rtol=1e-6, atol=1e-7)
@@ -197,7 +203,9 @@ def test_sqrt_counts_need_counts() -> None:
         hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=8),
         elements=st.floats(-1e4, 1e4, width=32),
     ),
-    spec=st.sampled_from(["float32", "float16", "int8", "int8:scale=column", "svd|int8"]),
+    spec=st.sampled_from(
+        ["float32", "float16", "int8", "int8:scale=column", "svd|int8", "mixed:2", "svd|tcq:5"]
+    ),
 )
 def test_any_finite_table_decodes_to_finite_numbers(values: np.ndarray, spec: str) -> None:
     small = compress(values, spec)

@@ -84,7 +84,7 @@ class Int8(Quantizer):
             return ops.multiply(values, ops.reshape(codes["scale"], (-1, 1)))
         return ops.multiply(values, params["scale"]) if self.scale == "column" else values
 
-    def check(self, codes: Arrays, params: Arrays) -> None:
+    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         scale = {**codes, **params}.get("scale")
         if scale is not None and not (scale > 0).all():
             row = int(np.flatnonzero(~(scale > 0))[0])

@@ -11,8 +11,11 @@ from embzip.codecs.center import Center
 from embzip.codecs.float16 import Float16
 from embzip.codecs.float32 import Float32
 from embzip.codecs.int8 import Int8
+from embzip.codecs.mixed import Mixed
 from embzip.codecs.spec import parse_stages
+
 from embzip.codecs.svd import Svd
+from embzip.codecs.tcq import Tcq
 from embzip.errors import SpecError
 
 StageClass = type[Transform] | type[Quantizer]
@@ -23,6 +26,8 @@ BUILTIN: tuple[StageClass, ...] = (
     Int8,
     Svd,
     Center,
+    Mixed,
+    Tcq,
 )
 
 

@@ -1,0 +1,230 @@
+"""Tail-biting trellis-coded quantization: the trellis, its tables, and the search that encodes.
+
+A row of n numbers, each stored in k >= 1 bits, one of them coded and k-1 free:
+
+    window_j = coded_j + 2 coded_(j-1) + ... + 2^m coded_(j-m)      (indices modulo n, 2^m states)
+    value_j  = table[window_j, 2^(k-1) - 1 + free_j]
+
+so decoding has no recursion. The tables hold values for unit Gaussian numbers; they were trained by
+`scripts/train_trellis.py` and ship with the package. Nothing here knows rows, classes or bytes.
+
+References: Marcellin and Fischer 1990; Ungerboeck 1982; Fischer, Wang 1992.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float32]
+Bits = NDArray[np.uint8]
+
+DATA = Path(__file__).parent
+MOST_BITS = 8
+# Steps after which the survivors of a 32-state trellis have met: five constraint lengths, and more.
+_MEMORY = 8
+_ROWS = 512  # a block whose branch metrics stay in the processor's cache
+
+
+@dataclass(frozen=True, eq=False)
+class Trellis:
+    """A trellis of 2^memory states and its table of values.
+
+    Attributes
+    ----------
+    table
+        (2 * states, 2^K - 1) float32: column 2^(k-1) - 1 + free holds the values of k bits.
+    """
+
+    table: Values
+
+    @property
+    def states(self) -> int:
+        """States of the search, half the windows."""
+        return len(self.table) // 2
+
+    @property
+    def memory(self) -> int:
+        """Earlier coded bits that a value depends on."""
+        return self.states.bit_length() - 1
+
+    def values(self, bits: int) -> Values:
+        """Return the (windows, 2^(bits-1)) values of a number stored in so many bits."""
+        first = 2 ** (bits - 1) - 1
+        return self.table[:, first : 2 * first + 1]
+
+
+@cache
+def trained_trellis(states: int) -> Trellis:
+    """Return the trellis that ships with the package."""
+    table = np.load(DATA / f"trellis{states}.npy", allow_pickle=False)
+    return Trellis(np.ascontiguousarray(table, np.float32))
+
+
+def encode(
+    trellis: Trellis, numbers: Values, bits: Sequence[int], weights: Values | None = None
+) -> tuple[Bits, Bits]:
+    """Return (coded, free), both (rows, n): the path of nearly least squared error.
+
+    Parameters
+    ----------
+    numbers
+        (rows, n), of about unit variance.
+    bits
+        The n numbers of bits, each from 1 to 8.
+    weights
+        (n,) what a squared error counts, or all alike. A path ties columns of few and of many
+        bits together, so the variances that were divided out belong here.
+
+    Notes
+    -----
+    The state at the row's end must be that at its start. A first search, around the circle from
+    its far side, finds that state; a second one, with it fixed, the path. At most 32 starts are
+    not tried one by one: what this loses was measured at 0.01 dB for rows of 16 numbers.
+    """
+    rows, length = numbers.shape
+    coded = np.empty((rows, length), np.uint8)
+    free = np.zeros((rows, length), np.uint8)
+    steps = [
+        _Step(_branches(trellis, count), np.float32(1 if weights is None else weights[place]))
+        for place, count in enumerate(bits)
+    ]
+    for first in range(0, rows, _ROWS):
+        part = np.ascontiguousarray(numbers[first : first + _ROWS].T)
+        start = _wrap_state(trellis, part, steps)
+        windows = _path(trellis, part, steps, start)
+        coded[first : first + _ROWS] = (windows & 1).T
+        for place, step in enumerate(steps):
+            found = step.branches.nearest(part[place], windows[place])
+            free[first : first + _ROWS, place] = found
+    return coded, free
+
+
+def decode(trellis: Trellis, coded: Bits, free: Bits, bits: Sequence[int]) -> Values:
+    """Return the values of coded and free bits; the plain definition, which codecs are held to."""
+    windows = np.zeros(coded.shape, np.int64)
+    for back in range(trellis.memory + 1):
+        windows |= np.roll(coded, back, axis=1).astype(np.int64) << back
+    columns = 2 ** (np.asarray(bits, np.int64) - 1) - 1 + free
+    values: Values = trellis.table[windows, columns]
+    return values
+
+
+@dataclass(frozen=True, eq=False)
+class _Branches:
+    """For one number of bits: the nearest value of every window, looked up on a fine grid."""
+
+    values: Values  # (windows, 2^(bits-1))
+    low: float
+    per_unit: float
+    choice: NDArray[np.uint8]  # (windows, cells): which value
+    grid: Values  # (windows, cells): that value
+
+    def cells(self, numbers: Values) -> NDArray[np.int32]:
+        scaled = (numbers - np.float32(self.low)) * np.float32(self.per_unit)
+        cells: NDArray[np.int32] = np.clip(scaled, 0, self.grid.shape[1] - 1).astype(np.int32)
+        return cells
+
+    def distances(self, numbers: Values, out: Values) -> None:
+        """Write the (windows, rows) distances to each window's nearest value."""
+        if self.grid.shape[1] == 1:
+            np.subtract(numbers, self.grid, out=out)
+        else:
+            np.take(self.grid, self.cells(numbers), axis=1, out=out, mode="clip")
+            np.subtract(numbers, out, out=out)
+
+    def nearest(self, numbers: Values, windows: NDArray[np.uint8]) -> Any:
+        return self.choice[windows, self.cells(numbers)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    branches: _Branches
+    weight: np.float32
+
+    def metric(self, numbers: Values, out: Values) -> None:
+        self.branches.distances(numbers, out)
+        np.multiply(out, out, out=out)
+        if self.weight != 1:
+            np.multiply(out, self.weight, out=out)
+
+
+_CELLS_PER_VALUE = 32
+
+
+@cache
+def _branches(trellis: Trellis, bits: int) -> _Branches:
+    values = trellis.values(bits)
+    windows, count = values.shape
+    low, high = float(values.min()), float(values.max())
+    cells = 1 if count == 1 else _CELLS_PER_VALUE * count
+    per_unit = cells / max(high - low, 1e-6)
+    centers = (low + (np.arange(cells) + 0.5) / per_unit).astype(np.float32)
+    choice = np.empty((windows, cells), np.uint8)
+    for window in range(windows):
+        distance = np.abs(centers[:, None] - values[window])
+        choice[window] = distance.argmin(axis=1)
+    grid = np.take_along_axis(values, choice.astype(np.intp), axis=1)
+    return _Branches(values, low, per_unit, choice, np.ascontiguousarray(grid, np.float32))
+
+
+def _forward(
+    cost: Values, taken: _Step, numbers: Values, metric: Values
+) -> tuple[Values, NDArray[np.bool_]]:
+    """Take one step: (states, rows) costs, and which of the two ways into each state is cheaper.
+
+    The ways into state t come from windows t and t + states, out of states t >> 1 and
+    (t + states) >> 1; so costs of either half are each used twice, side by side.
+    """
+    states, rows = cost.shape
+    taken.metric(numbers, metric)
+    halves = metric.reshape(2, states // 2, 2, rows)
+    halves += cost.reshape(2, states // 2, 1, rows)
+    low, high = halves[0].reshape(states, rows), halves[1].reshape(states, rows)
+    return np.minimum(low, high), high < low
+
+
+def _wrap_state(trellis: Trellis, numbers: Values, steps: list[_Step]) -> NDArray[np.intp]:
+    """Return the state between the last number and the first, (rows,)."""
+    length, rows = numbers.shape
+    states = trellis.states
+    around = min(length, _MEMORY * (trellis.memory + 1))
+    cost = np.zeros((states, rows), np.float32)
+    metric = np.empty((2 * states, rows), np.float32)
+    for step in range(length - around, length):
+        cost, _ = _forward(cost, steps[step], numbers[step], metric)
+    # From here on, each state carries along the state that its path had at the wrap.
+    wrap = np.repeat(np.arange(states, dtype=np.uint8)[:, None], rows, axis=1)
+    for step in range(around):
+        cost, upper = _forward(cost, steps[step], numbers[step], metric)
+        low = np.repeat(wrap[: states // 2], 2, axis=0)
+        high = np.repeat(wrap[states // 2 :], 2, axis=0)
+        wrap = np.where(upper, high, low)
+    found: NDArray[np.intp] = wrap[cost.argmin(axis=0), np.arange(rows)].astype(np.intp)
+    return found
+
+
+def _path(
+    trellis: Trellis, numbers: Values, steps: list[_Step], start: NDArray[np.intp]
+) -> NDArray[np.uint8]:
+    """Return the windows (n, rows) of the best path from a state around to itself."""
+    length, rows = numbers.shape
+    states = trellis.states
+    every = np.arange(rows)
+    cost = np.full((states, rows), np.float32(1e30))
+    cost[start, every] = 0
+    metric = np.empty((2 * states, rows), np.float32)
+    upper = np.empty((length, states, rows), np.bool_)
+    for step in range(length):
+        cost, upper[step] = _forward(cost, steps[step], numbers[step], metric)
+    windows = np.empty((length, rows), np.uint8)
+    state = start
+    for step in range(length - 1, -1, -1):
+        window = state + states * upper[step, state, every]
+        windows[step] = window
+        state = window >> 1
+    return windows
