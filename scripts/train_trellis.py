@@ -7,9 +7,9 @@ mean squared error, as a share of the variance the table expects, of k bits on G
 2^-8 to 2^8 times that variance, always on fresh numbers and tail-biting.
 
 Start: Ungerboeck's labelling of Lloyd-Max levels plus a little noise, and from 5 bits on the table
-of one bit less, refined. Then Lloyd iterations: encode by the codec's own search, move each value to
-the mean of the numbers that chose it. They converge slowly: at 4 bits 20 iterations stand 1.7 dB
-from the bound, 40 1.4, 80 1.2, 150 1.0.
+of one bit less, refined. Then Lloyd iterations: encode by the codec's own search, move each value
+to the mean of the numbers that chose it. They converge slowly: at 4 bits 20 iterations stand
+1.7 dB from the bound, 40 1.4, 80 1.2, 150 1.0.
 """
 
 import sys
@@ -41,7 +41,7 @@ def gaussian_levels(bits: int) -> NDArray[np.float64]:
         if np.abs(moved - levels).max() < 1e-7:
             break
         levels = moved
-    return (levels - levels[::-1]) / 2
+    return np.asarray((levels - levels[::-1]) / 2)
 
 
 def _quantiles(count: int) -> NDArray[np.float64]:
@@ -68,7 +68,7 @@ def _parity(words: NDArray[np.int64]) -> NDArray[np.int64]:
 def refined(states: int, values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return twice as many values a window, on the curve through those of one bit less.
 
-    Value i of a window of subset s stands at place 4 i + s of a line; the finer line has half steps.
+    Value i of a window of subset s stands at place 4 i + s of a line, the finer one in half steps.
     """
     windows, count = values.shape
     high, low = PARITY[states]
@@ -121,6 +121,7 @@ def distortion(trellis: Trellis, bits: int, variance: float, rows: int = 200) ->
 def train_trellis(states: int) -> None:
     """Write the table of so many states and its distortions."""
     table = np.zeros((2 * states, 2**MOST_BITS - 1), np.float16)
+    best = np.zeros((2 * states, 1), np.float32)
     for bits in range(1, MOST_BITS + 1):
         if bits <= _COPIED:
             values = labelled(states, bits, np.random.default_rng(bits))

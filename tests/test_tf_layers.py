@@ -27,8 +27,10 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 ROWS, DIM = 40, 8
-WITHOUT_PRODUCT = ["float32", "float16", "int8", "int8:scale=column", "center|int8"]
-WITH_PRODUCT = ["svd:5|int8", "center|svd:5|float16", "svd:8|svd:4|float32"]
+WITHOUT_PRODUCT = [
+    "float32", "float16", "int8", "int8:scale=column", "center|int8", "mixed:3", "tcq:3",
+]  # fmt: skip
+WITH_PRODUCT = ["svd:5|int8", "center|svd:5|float16", "svd:8|svd:4|float32", "svd|tcq:2.5"]
 
 
 def matrix() -> Any:
@@ -70,6 +72,11 @@ def test_both_kinds_of_ops_agree() -> None:
         ("add", (left, left[0])),
         ("reshape", (left, (-1, 2))),
         ("concatenate", ([left, left], 1)),
+        ("columns", (left, 2, 5)),
+        ("take_along", (left, np.array([[7, 0], [1, 1], [0, 3], [2, 2]], np.int32))),
+        ("cumsum", (np.array([[3, 0, 5], [1, 1, 1]], np.int32),)),
+        ("right_shift", (np.array([[255, 6]], np.int32), np.array([[3, 1]], np.int32))),
+        ("bitwise_and", (np.array([255, 6], np.int32), np.array([12, 3], np.int32))),
     ]
     for name, arguments in calls:
         expected = getattr(numpy_ops, name)(*arguments)

@@ -162,7 +162,9 @@ class Losses:
         error = safe * 2 ** (logs[bits, left] * (1 - part) + logs[bits, left + 1] * part)
         beyond = np.maximum(found - safe * 2.0**middle / 2, 0)
         coded = (bits > 0) & (expected > 0)
-        return np.where(coded, error + np.where(found > safe * 2.0 ** (middle / 2), beyond, 0), found)
+        return np.where(
+            coded, error + np.where(found > safe * 2.0 ** (middle / 2), beyond, 0), found
+        )
 
 
 def allocate(bins: Bins, losses: Losses, *, classes: int, budget: int) -> Allocation:

@@ -33,22 +33,23 @@ def pack(fields: NDArray[np.uint8], widths: Sequence[int]) -> NDArray[np.uint8]:
     return np.packbits(bits, axis=1, bitorder="little")
 
 
-def unpack(stream: Any, start: Any, place: Any, mask: Any, ops: ArrayOps) -> Any:
-    """Return numbers of at most 8 bits.
+def unpack(stream: Any, start: Any, of_row: Any, place: Any, mask: Any, ops: ArrayOps) -> Any:
+    """Return numbers (k, n) of at most 8 bits, int32.
 
     Parameters
     ----------
     stream
         Bytes; one is read beyond the last that a number ends in.
-    start
-        (k, 1) int64, the first byte of each row.
-    place
-        (k, n) int32, the first bit of each number in its row.
-    mask
-        (k, n) int32, 2^width - 1.
+    start, of_row
+        (k, 1) int64 and (k,) int32, the first byte and the class of each row.
+    place, mask
+        (classes, n) int32, the first bit of each number in its row, and 2^width - 1; a mask of
+        shape (1,) serves all.
     """
-    index = ops.add(start, ops.cast(ops.right_shift(place, 3), "int64"))
-    low = ops.cast(ops.take(stream, index), "int32")
-    high = ops.cast(ops.take(stream, ops.add(index, 1)), "int32")
+    byte = ops.take(ops.cast(ops.right_shift(place, 3), "int64"), of_row)
+    low = ops.cast(ops.take(stream, ops.add(start, byte)), "int32")
+    high = ops.cast(ops.take(stream, ops.add(ops.add(start, 1), byte)), "int32")
     word = ops.add(low, ops.multiply(high, 256))
-    return ops.bitwise_and(ops.right_shift(word, ops.bitwise_and(place, 7)), mask)
+    shifted = ops.right_shift(word, ops.take(ops.bitwise_and(place, 7), of_row))
+    common = len(mask.shape) == 1
+    return ops.bitwise_and(shifted, mask if common else ops.take(mask, of_row))

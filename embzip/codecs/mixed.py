@@ -57,8 +57,7 @@ class Mixed(RowClasses):
     def decode_numbers(self, stream: Any, start: Any, of_row: Any, bits: Any, ops: ArrayOps) -> Any:
         count = ops.cast(bits, "int32")
         place = ops.add(ops.cumsum(count), ops.multiply(count, -1))
-        mask = ops.take(ops.take(_MASK, count), of_row)
-        index = unpack(stream, start, ops.take(place, of_row), mask, ops)
+        index = unpack(stream, start, of_row, place, ops.take(_MASK, count), ops)
         first = ops.take(ops.take(_FIRST, count), of_row)
         return ops.take(_levels(), ops.add(index, first))
 

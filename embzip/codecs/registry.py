@@ -13,7 +13,6 @@ from embzip.codecs.float32 import Float32
 from embzip.codecs.int8 import Int8
 from embzip.codecs.mixed import Mixed
 from embzip.codecs.spec import parse_stages
-
 from embzip.codecs.svd import Svd
 from embzip.codecs.tcq import Tcq
 from embzip.errors import SpecError

@@ -12,7 +12,7 @@ numbers of unit variance become bytes is the business of the two quantizers that
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ _ROWS = 4096  # encoded at a time
 _STEPS = 16  # of a deviation, an octave
 
 # Constants of decoding.
-_EYE = np.eye(BLOCK, dtype=np.float32)
+_PLANE_BITS = np.concatenate([BITS_OF_BYTE << plane for plane in range(4)])
 _BEFORE = np.tri(BLOCK, k=-1, dtype=np.float32)
 _ONES = np.ones((BLOCK, 1), np.float32)
 _DEVIATION = np.concatenate([[0], 2.0 ** (-np.arange(255) / _STEPS)]).astype(np.float32)
@@ -253,7 +253,9 @@ def options(stage: Stage, example: str, known: Mapping[str, tuple[int, int]]) ->
         if key not in known:
             raise SpecError(f"{usage}; its options are {', '.join(known)}: received {str(stage)!r}")
         least, most = known[key]
-        if not (text.isascii() and text.isdigit() and len(text) < 16 and least <= int(text) <= most):
+        if not (
+            text.isascii() and text.isdigit() and len(text) < 16 and least <= int(text) <= most
+        ):
             raise SpecError(f"{stage.name!r}: {key} lies in {least}..{most}, received {text!r}")
         found[key] = int(text)
     return found
@@ -311,21 +313,21 @@ def _locate(codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) 
     block, place = ops.right_shift(ids, 6), ops.bitwise_and(ids, BLOCK - 1)
     planes = int(codes["classes"].shape[1])
     packed = ops.cast(ops.take(codes["classes"], block), "int32")
-    bits = ops.reshape(ops.take(BITS_OF_BYTE, packed), (-1, planes * BLOCK))
+    index = ops.add(packed, 256 * np.arange(planes, dtype=np.int32)[:, None])
+    bits = ops.reshape(ops.take(_PLANE_BITS, index), (-1, planes * BLOCK))
     classes = ops.columns(bits, 0, BLOCK)
     for plane in range(1, planes):
-        part = ops.columns(bits, plane * BLOCK, (plane + 1) * BLOCK)
-        classes = ops.add(classes, ops.multiply(part, 2**plane))
+        classes = ops.add(classes, ops.columns(bits, plane * BLOCK, (plane + 1) * BLOCK))
     dim = int(params["bits"].shape[1])
     total = ops.columns(ops.cumsum(ops.cast(params["bits"], "int32")), dim - 1, dim)
     sizes = ops.reshape(ops.right_shift(ops.add(total, 7), 3), (-1,))
-    # Sums of whole numbers below 2^24 are exact in float32. The rows of a block before this one:
-    lengths = ops.cast(ops.take(sizes, classes), "float32")
+    # The rows of a block before this one; whole numbers below 2^24 add up exactly in float32.
+    lengths = ops.take(ops.cast(sizes, "float32"), classes)
     before = ops.matmul(ops.multiply(lengths, ops.take(_BEFORE, place)), _ONES)
-    own = ops.matmul(ops.multiply(ops.cast(classes, "float32"), ops.take(_EYE, place)), _ONES)
     offset = ops.reshape(ops.cast(ops.take(codes["offsets"], block), "int64"), (-1, 1))
     start = ops.add(offset, ops.cast(before, "int64"))
-    return start, ops.cast(ops.reshape(own, (-1,)), "int32")
+    own = ops.take_along(classes, ops.reshape(place, (-1, 1)))
+    return start, ops.reshape(own, (-1,))
 
 
 def _tables(params: Mapping[str, Any], ops: ArrayOps) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from embzip.codecs import trellis
 from embzip.codecs.allocation import MOST_BITS, Losses
 from embzip.codecs.base import ArrayOps, Matrix
-from embzip.codecs.fields import BITS_OF_BYTE, pack, unpack
+from embzip.codecs.fields import pack, unpack
 from embzip.codecs.row_classes import OPTIONS, RowClasses, options, written
 from embzip.codecs.spec import Stage
 from embzip.errors import SpecError
@@ -71,40 +71,40 @@ class Tcq(RowClasses):
         return pack(fields, [*[1] * len(bits), *(count - 1 for count in bits)])
 
     def decode_numbers(self, stream: Any, start: Any, of_row: Any, bits: Any, ops: ArrayOps) -> Any:
-        known = trellis.trained_trellis(self.states)
+        table = trellis.trained_trellis(self.states).table
         dim = int(bits.shape[1])
         count = ops.cast(bits, "int32")
-        active = ops.take(_ACTIVE, count)
-        upto = ops.cumsum(active)
-        total = ops.columns(upto, dim - 1, dim)
-        window = self._windows(stream, start, of_row, total, dim, ops)
-        rank = ops.add(upto, ops.multiply(active, -1))
-        own = ops.take_along(window, ops.take(rank, of_row))
+        upto = ops.cumsum(ops.take(_ACTIVE, count))
+        active = ops.columns(upto, dim - 1, dim)
+        windows = self._windows(stream, start, of_row, active, dim, ops)
+        rank = ops.add(upto, ops.multiply(ops.take(_ACTIVE, count), -1))
+        window = ops.cast(ops.take_along(windows, ops.take(rank, of_row)), "int32")
         width = ops.take(_FREE, count)
-        place = ops.add(ops.add(total, ops.cumsum(width)), ops.multiply(width, -1))
-        mask = ops.take(ops.take(_MASK, count), of_row)
-        free = unpack(stream, start, ops.take(place, of_row), mask, ops)
+        place = ops.add(ops.add(active, ops.cumsum(width)), ops.multiply(width, -1))
+        free = unpack(stream, start, of_row, place, ops.take(_MASK, count), ops)
         column = ops.add(free, ops.take(ops.take(_FIRST, count), of_row))
-        place = ops.add(ops.multiply(own, known.table.shape[1]), column)
-        return ops.take(known.table.reshape(-1), place)
+        return ops.take(table.reshape(-1), ops.add(ops.multiply(window, table.shape[1]), column))
 
     def _windows(
-        self, stream: Any, start: Any, of_row: Any, total: Any, dim: int, ops: ArrayOps
+        self, stream: Any, start: Any, of_row: Any, active: Any, dim: int, ops: ArrayOps
     ) -> Any:
-        """Return the windows (k, dim) of the active columns, in their order; more are void."""
+        """Return the windows of the active columns, in their order, (k, dim or more) uint8.
+
+        Eight at a time: they follow from a byte of coded bits and the last bits before it.
+        """
         memory = self.states.bit_length() - 1
         length = -(-dim // 8)
-        packed = ops.take(stream, ops.add(start, np.arange(length, dtype=np.int64)))
-        bits = ops.take(BITS_OF_BYTE, ops.cast(packed, "int32"))
-        coded = ops.reshape(bits, (-1, 8 * length))
-        last = ops.take(_tails(dim, memory), ops.reshape(total, (-1,)))
-        around = ops.take_along(coded, ops.take(last, of_row))
-        circle = ops.concatenate([around, coded], axis=1)
-        window = ops.columns(circle, memory, memory + dim)
-        for back in range(1, memory + 1):
-            earlier = ops.columns(circle, memory - back, memory - back + dim)
-            window = ops.add(window, ops.multiply(earlier, 2**back))
-        return window
+        first = ops.add(start, np.arange(length, dtype=np.int64))
+        coded = ops.cast(ops.take(stream, first), "int32")
+        most = np.full(1, 255, np.int32)
+        place = ops.take(np.maximum(np.arange(dim + 1) - memory, 0).astype(np.int32), active)
+        last = unpack(stream, start, of_row, place, most, ops)
+        kind = ops.take(256 * np.minimum(np.arange(dim + 1), memory).astype(np.int32), active)
+        tail = ops.take(_tails(memory), ops.add(last, ops.take(kind, of_row)))
+        earlier = ops.right_shift(ops.columns(coded, 0, length - 1), 8 - memory)
+        before = ops.concatenate([tail, earlier], axis=1)
+        eight = ops.take(_eight(memory), ops.add(before, ops.multiply(coded, 2**memory)))
+        return ops.reshape(eight, (-1, 8 * length))
 
 
 @cache
@@ -114,11 +114,29 @@ def _losses(states: int) -> Losses:
 
 
 @cache
-def _tails(dim: int, memory: int) -> NDArray[np.int32]:
-    """Return for each number of active columns the last `memory` of them, around the circle.
+def _eight(memory: int) -> NDArray[np.uint8]:
+    """Return eight windows for every 2^memory * byte + the bits before it, the oldest lowest.
 
-    >>> _tails(3, 5)[3]
-    array([1, 2, 0, 1, 2], dtype=int32)
+    >>> [format(window, "03b") for window in _eight(2)[0b00000011_01].tolist()]
+    ['101', '011', '110', '100', '000', '000', '000', '000']
     """
-    count = np.maximum(np.arange(dim + 1), 1)[:, None]
-    return (np.arange(-memory, 0) % count).astype(np.int32)
+    bits = np.arange(2 ** (memory + 8))[:, None]
+    windows = np.zeros((len(bits), 8), np.uint8)
+    for back in range(memory + 1):
+        windows |= ((bits >> (memory - back + np.arange(8)) & 1) << back).astype(np.uint8)
+    return windows
+
+
+@cache
+def _tails(memory: int) -> NDArray[np.int32]:
+    """Return the bits before a row's first, around the circle, the oldest lowest.
+
+    Entry 256 * count + byte: the byte's low bits are the row's last `memory` bits, and where
+    there are fewer (count < memory) those bits, over and over.
+    """
+    byte = np.arange(256)
+    tails = [byte & (2**memory - 1)]
+    for count in range(memory - 1, 0, -1):
+        places = np.arange(-memory, 0) % count
+        tails.append((byte[:, None] >> places & 1) @ (1 << np.arange(memory)))
+    return np.concatenate([np.zeros(256, np.int64), *tails[::-1]]).astype(np.int32)
