@@ -106,7 +106,7 @@ def test_a_path_from_a_known_state_is_the_best_one() -> None:
     rng = np.random.default_rng(5)
     known, length, rows = small_trellis(1), 6, 30
     numbers = rng.normal(size=(length, rows)).astype(np.float32)
-    steps = [trellis._Step(trellis._branches(known, 1), np.float32(1))] * length
+    steps = [trellis._Step.of(known, 1, 1.0)] * length
     found = np.full(rows, np.inf)
     for start in range(4):
         windows, costs = trellis._path(known, numbers, steps, np.full(rows, start))

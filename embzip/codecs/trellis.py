@@ -28,7 +28,7 @@ MOST_BITS = 8
 # Steps after which the survivors of a 32-state trellis have met: five constraint lengths, and more.
 _MEMORY = 8
 _SHORT = 8
-_ROWS = 512  # a block whose branch metrics stay in the processor's cache
+_ROWS = 1024  # a block whose branch metrics stay in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +90,9 @@ def encode(
     rows, length = numbers.shape
     coded = np.empty((rows, length), np.uint8)
     free = np.zeros((rows, length), np.uint8)
+    shares = np.ones(length) if weights is None else weights.tolist()
     steps = [
-        _Step(_branches(trellis, count), np.float32(1 if weights is None else weights[place]))
-        for place, count in enumerate(bits)
+        _Step.of(trellis, count, share) for count, share in zip(bits, shares, strict=True)
     ]
     for first in range(0, rows, _ROWS):
         part = np.ascontiguousarray(numbers[first : first + _ROWS].T)
@@ -100,8 +100,7 @@ def encode(
         windows, _ = _path(trellis, part, steps, search(trellis, part, steps))
         coded[first : first + _ROWS] = (windows & 1).T
         for place, step in enumerate(steps):
-            found = step.branches.nearest(part[place], windows[place])
-            free[first : first + _ROWS, place] = found
+            free[first : first + _ROWS, place] = step.nearest(part[place], windows[place])
     return coded, free
 
 
@@ -119,74 +118,75 @@ def decode(trellis: Trellis, coded: Bits, free: Bits, bits: Sequence[int]) -> Va
 class _Branches:
     """For one number of bits: the nearest value of every window, looked up on a fine grid."""
 
-    values: Values  # (windows, 2^(bits-1))
     low: float
     per_unit: float
     choice: NDArray[np.uint8]  # (windows, cells): which value
-    grid: Values  # (windows, cells): that value
+    grid: Values  # (windows, cells): that value; one cell where a window has one value
+
+    @staticmethod
+    @cache
+    def of(trellis: Trellis, bits: int) -> "_Branches":
+        values = trellis.values(bits)
+        windows, count = values.shape
+        low, high = float(values.min()), float(values.max())
+        cells = 1 if count == 1 else _CELLS_PER_VALUE * count
+        per_unit = cells / max(high - low, 1e-6)
+        middle = low + (np.arange(cells) + 0.5) / per_unit
+        choice = np.empty((windows, cells), np.uint8)
+        for window in range(windows):
+            choice[window] = np.abs(middle[:, None] - values[window]).argmin(axis=1)
+        grid = np.take_along_axis(values, choice.astype(np.intp), axis=1)
+        return _Branches(low, per_unit, choice, np.ascontiguousarray(grid, np.float32))
 
     def cells(self, numbers: Values) -> NDArray[np.int32]:
         scaled = (numbers - np.float32(self.low)) * np.float32(self.per_unit)
-        cells: NDArray[np.int32] = np.clip(scaled, 0, self.grid.shape[1] - 1).astype(np.int32)
+        cells: NDArray[np.int32] = np.clip(scaled, 0, self.choice.shape[1] - 1).astype(np.int32)
         return cells
-
-    def distances(self, numbers: Values, out: Values) -> None:
-        """Write the (windows, rows) distances to each window's nearest value."""
-        if self.grid.shape[1] == 1:
-            np.subtract(numbers, self.grid, out=out)
-        else:
-            np.take(self.grid, self.cells(numbers), axis=1, out=out, mode="clip")
-            np.subtract(numbers, out, out=out)
-
-    def nearest(self, numbers: Values, windows: NDArray[np.uint8]) -> Any:
-        return self.choice[windows, self.cells(numbers)]
-
-
-@dataclass(frozen=True, eq=False)
-class _Step:
-    branches: _Branches
-    weight: np.float32
-
-    def metric(self, numbers: Values, out: Values) -> None:
-        self.branches.distances(numbers, out)
-        np.multiply(out, out, out=out)
-        if self.weight != 1:
-            np.multiply(out, self.weight, out=out)
 
 
 _CELLS_PER_VALUE = 32
 
 
-@cache
-def _branches(trellis: Trellis, bits: int) -> _Branches:
-    values = trellis.values(bits)
-    windows, count = values.shape
-    low, high = float(values.min()), float(values.max())
-    cells = 1 if count == 1 else _CELLS_PER_VALUE * count
-    per_unit = cells / max(high - low, 1e-6)
-    centers = (low + (np.arange(cells) + 0.5) / per_unit).astype(np.float32)
-    choice = np.empty((windows, cells), np.uint8)
-    for window in range(windows):
-        distance = np.abs(centers[:, None] - values[window])
-        choice[window] = distance.argmin(axis=1)
-    grid = np.take_along_axis(values, choice.astype(np.intp), axis=1)
-    return _Branches(values, low, per_unit, choice, np.ascontiguousarray(grid, np.float32))
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """One number of a row, for all rows of a block."""
+
+    branches: _Branches
+    root: np.float32  # of the weight
+    grid: Values  # the branches' grid times that root
+
+    @classmethod
+    def of(cls, trellis: Trellis, bits: int, weight: float) -> "_Step":
+        branches = _Branches.of(trellis, bits)
+        root = np.float32(np.sqrt(weight))
+        return cls(branches, root, branches.grid * root)
+
+    def metric(self, numbers: Values, out: Values) -> None:
+        """Write the (windows, rows) weighted squared distances to each window's nearest value."""
+        scaled = numbers * self.root
+        if self.grid.shape[1] == 1:
+            np.subtract(scaled, self.grid, out=out)
+        else:
+            np.take(self.grid, self.branches.cells(numbers), axis=1, out=out, mode="clip")
+            np.subtract(scaled, out, out=out)
+        np.multiply(out, out, out=out)
+
+    def nearest(self, numbers: Values, windows: NDArray[np.uint8]) -> Any:
+        """Return which of a window's values is nearest to each number."""
+        return self.branches.choice[windows, self.branches.cells(numbers)]
 
 
-def _forward(
-    cost: Values, taken: _Step, numbers: Values, metric: Values
-) -> tuple[Values, NDArray[np.bool_]]:
-    """Take one step: (states, rows) costs, and which of the two ways into each state is cheaper.
+def _forward(cost: Values, step: _Step, numbers: Values, metric: Values) -> tuple[Values, Values]:
+    """Return the (states, rows) costs of the two ways into each state.
 
     The ways into state t come from windows t and t + states, out of states t >> 1 and
     (t + states) >> 1; so costs of either half are each used twice, side by side.
     """
     states, rows = cost.shape
-    taken.metric(numbers, metric)
+    step.metric(numbers, metric)
     halves = metric.reshape(2, states // 2, 2, rows)
     halves += cost.reshape(2, states // 2, 1, rows)
-    low, high = halves[0].reshape(states, rows), halves[1].reshape(states, rows)
-    return np.minimum(low, high), high < low
+    return halves[0].reshape(states, rows), halves[1].reshape(states, rows)
 
 
 def _wrap_state(trellis: Trellis, numbers: Values, steps: list[_Step]) -> NDArray[np.intp]:
@@ -198,15 +198,16 @@ def _wrap_state(trellis: Trellis, numbers: Values, steps: list[_Step]) -> NDArra
     metric = np.empty((2 * states, rows), np.float32)
     for place in range(-around, 0):
         step = place % length
-        cost, _ = _forward(cost, steps[step], numbers[step], metric)
+        low, high = _forward(cost, steps[step], numbers[step], metric)
+        cost = np.minimum(low, high)
     # From here on, each state carries along the state that its path had at the wrap.
     wrap = np.repeat(np.arange(states, dtype=np.uint8)[:, None], rows, axis=1)
     for place in range(around):
         step = place % length
-        cost, upper = _forward(cost, steps[step], numbers[step], metric)
-        low = np.repeat(wrap[: states // 2], 2, axis=0)
-        high = np.repeat(wrap[states // 2 :], 2, axis=0)
-        wrap = np.where(upper, high, low)
+        low, high = _forward(cost, steps[step], numbers[step], metric)
+        lower = np.repeat(wrap[: states // 2], 2, axis=0)
+        wrap = np.where(high < low, np.repeat(wrap[states // 2 :], 2, axis=0), lower)
+        cost = np.minimum(low, high)
     found: NDArray[np.intp] = wrap[cost.argmin(axis=0), np.arange(rows)].astype(np.intp)
     return found
 
@@ -233,7 +234,9 @@ def _path(
     metric = np.empty((2 * states, rows), np.float32)
     upper = np.empty((length, states, rows), np.bool_)
     for step in range(length):
-        cost, upper[step] = _forward(cost, steps[step], numbers[step], metric)
+        low, high = _forward(cost, steps[step], numbers[step], metric)
+        np.less(high, low, out=upper[step])
+        cost = np.minimum(low, high)
     windows = np.empty((length, rows), np.uint8)
     state = start
     for step in range(length - 1, -1, -1):
