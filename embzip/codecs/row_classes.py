@@ -1,9 +1,9 @@
 """Quantizers whose rows form classes by length: fewer bytes for short rows, more for long ones.
 
-Codes: `stream`, the rows' bytes one after another; `classes`, the class of each row in bit planes,
-64 rows a block; `offsets`, where each block begins in the stream. Params: for each class and column
-the number of bits, the deviation (a byte, in sixteenths of an octave below the class's largest) and
-the mean (a signed byte); `scale` holds the largest deviation and the step of the means.
+Codes: `stream`, the rows' bytes one after another; `classes` and `offsets`, by which rows are found
+in it (`embzip.codecs.row_index`). Params: for each class and column the number of bits, the
+deviation (a byte, in sixteenths of an octave below the class's largest) and the mean (a signed
+byte); `scale` holds the largest deviation and the step of the means.
 
 The budget counts what rows store: stream, classes and offsets together take `bits` a number. How
 numbers of unit variance become bytes is the business of the two quantizers that build on this.
@@ -21,7 +21,6 @@ from embzip.codecs.allocation import (
     MOST_BITS,
     Losses,
     allocate,
-    gather_bins,
     quantized_mean,
     row_sizes,
 )
@@ -36,19 +35,16 @@ from embzip.codecs.base import (
     Unscaled,
     numpy_ops,
 )
-from embzip.codecs.fields import BITS_OF_BYTE
+from embzip.codecs.bins import gather_bins
+from embzip.codecs.row_index import BLOCK, class_planes, classes_of, locate, starts_of
 from embzip.codecs.spec import Stage
 from embzip.errors import FileFormatError, SpecError
 
-BLOCK = 64
 MOST_CLASSES = 16
 _ROWS = 4096  # encoded at a time
 _STEPS = 16  # of a deviation, an octave
 
-# Constants of decoding.
-_PLANE_BITS = np.concatenate([BITS_OF_BYTE << plane for plane in range(4)])
-_BEFORE = np.tri(BLOCK, k=-1, dtype=np.float32)
-_ONES = np.ones((BLOCK, 1), np.float32)
+# A byte's deviation, as a share of the largest.
 _DEVIATION = np.concatenate([[0], 2.0 ** (-np.arange(255) / _STEPS)]).astype(np.float32)
 
 
@@ -112,8 +108,8 @@ class RowClasses(Quantizer):
             "scale": np.stack([largest, step], axis=1),
             # Not stored: what `store` writes.
             "of_row": found.of_row,
-            "planes": _planes(found.of_row, classes.shape),
-            "starts": _starts(found.of_row, row_sizes(found.bits), offsets.dtype),
+            "planes": class_planes(found.of_row, classes.shape),
+            "starts": starts_of(found.of_row, row_sizes(found.bits), offsets.dtype),
         }
 
     def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:
@@ -160,7 +156,7 @@ class RowClasses(Quantizer):
         return {**codes, "ids": ids}
 
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
-        start, of_row = _locate(codes, params, ops)
+        start, of_row = locate(codes, params, ops)
         numbers = self.decode_numbers(codes["stream"], start, of_row, params["bits"], ops)
         deviation, mean = _tables(params, ops)
         scaled = ops.multiply(numbers, ops.take(deviation, of_row))
@@ -172,7 +168,7 @@ class RowClasses(Quantizer):
     def select(
         self, codes: Arrays, params: Arrays, ids: NDArray[np.int64]
     ) -> tuple[Quantizer, dict[str, NDArray[Any]]]:
-        start, of_row = _locate({**codes, "ids": ids}, params, numpy_ops)
+        start, of_row = locate({**codes, "ids": ids}, params, numpy_ops)
         sizes = row_sizes(params["bits"])
         lengths = sizes[of_row]
         dim = params["bits"].shape[1]
@@ -187,8 +183,8 @@ class RowClasses(Quantizer):
         classes = of_row.astype(np.uint8)
         return quantizer, {
             "stream": stream,
-            "classes": _planes(classes, made["classes"].shape),
-            "offsets": _starts(classes, sizes, made["offsets"].dtype),
+            "classes": class_planes(classes, made["classes"].shape),
+            "offsets": starts_of(classes, sizes, made["offsets"].dtype),
         }
 
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
@@ -204,7 +200,7 @@ class RowClasses(Quantizer):
         step = 4096
         for first in range(0, blocks, step):
             planes = codes["classes"][first : first + step]
-            of_row = _unplaned(planes)[: rows - first * BLOCK]
+            of_row = classes_of(planes)[: rows - first * BLOCK]
             if (of_row >= self.classes).any():
                 raise FileFormatError(
                     f"{self.name}: classes lie in 0..{self.classes - 1}, found {of_row.max()}"
@@ -275,59 +271,6 @@ OPTIONS = {"classes": (2, MOST_CLASSES), "nbytes": (1, 2**48)}
 def _margin(dim: int) -> int:
     """Bytes after the last row that decoding may touch."""
     return dim // 8 + 2
-
-
-def _planes(of_row: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return the classes (blocks, planes, 8): bit i % 8 of byte i // 8 belongs to row i."""
-    blocks, planes, _ = shape
-    planed = np.zeros(shape, np.uint8)
-    for first in range(0, blocks, 4096):
-        part = of_row[first * BLOCK : (first + 4096) * BLOCK]
-        whole = np.zeros(-(-len(part) // BLOCK) * BLOCK, np.uint8)
-        whole[: len(part)] = part
-        for plane in range(planes):
-            bits = (whole >> plane & 1).reshape(-1, BLOCK)
-            planed[first : first + 4096, plane] = np.packbits(bits, axis=1, bitorder="little")
-    return planed
-
-
-def _unplaned(planed: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    bits = np.unpackbits(planed, axis=2, bitorder="little")
-    of_row = np.zeros((len(planed), BLOCK), np.uint8)
-    for plane in range(planed.shape[1]):
-        of_row |= bits[:, plane] << plane
-    return of_row.reshape(-1)
-
-
-def _starts(of_row: NDArray[np.uint8], sizes: NDArray[np.int64], dtype: str) -> NDArray[Any]:
-    """Return where each block begins."""
-    within = np.add.reduceat(
-        sizes.astype(np.int32)[of_row], np.arange(0, len(of_row), BLOCK), dtype=np.int64
-    )
-    return (np.cumsum(within) - within).astype(dtype)
-
-
-def _locate(codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> tuple[Any, Any]:
-    """Return the first byte (k, 1) int64 and the class (k,) int32 of the rows `codes["ids"]`."""
-    ids = ops.cast(codes["ids"], "int32")
-    block, place = ops.right_shift(ids, 6), ops.bitwise_and(ids, BLOCK - 1)
-    planes = int(codes["classes"].shape[1])
-    packed = ops.cast(ops.take(codes["classes"], block), "int32")
-    index = ops.add(packed, 256 * np.arange(planes, dtype=np.int32)[:, None])
-    bits = ops.reshape(ops.take(_PLANE_BITS, index), (-1, planes * BLOCK))
-    classes = ops.columns(bits, 0, BLOCK)
-    for plane in range(1, planes):
-        classes = ops.add(classes, ops.columns(bits, plane * BLOCK, (plane + 1) * BLOCK))
-    dim = int(params["bits"].shape[1])
-    total = ops.columns(ops.cumsum(ops.cast(params["bits"], "int32")), dim - 1, dim)
-    sizes = ops.reshape(ops.right_shift(ops.add(total, 7), 3), (-1,))
-    # The rows of a block before this one; whole numbers below 2^24 add up exactly in float32.
-    lengths = ops.take(ops.cast(sizes, "float32"), classes)
-    before = ops.matmul(ops.multiply(lengths, ops.take(_BEFORE, place)), _ONES)
-    offset = ops.reshape(ops.cast(ops.take(codes["offsets"], block), "int64"), (-1, 1))
-    start = ops.add(offset, ops.cast(before, "int64"))
-    own = ops.take_along(classes, ops.reshape(place, (-1, 1)))
-    return start, ops.reshape(own, (-1,))
 
 
 def _tables(params: Mapping[str, Any], ops: ArrayOps) -> tuple[Any, Any]:

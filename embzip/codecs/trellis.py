@@ -91,9 +91,7 @@ def encode(
     coded = np.empty((rows, length), np.uint8)
     free = np.zeros((rows, length), np.uint8)
     shares = np.ones(length) if weights is None else weights.tolist()
-    steps = [
-        _Step.of(trellis, count, share) for count, share in zip(bits, shares, strict=True)
-    ]
+    steps = [_Step.of(trellis, count, share) for count, share in zip(bits, shares, strict=True)]
     for first in range(0, rows, _ROWS):
         part = np.ascontiguousarray(numbers[first : first + _ROWS].T)
         search = _wrap_state if length > _SHORT else _best_state
