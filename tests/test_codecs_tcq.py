@@ -5,6 +5,9 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import embzip
 from embzip.codecs import trellis
@@ -144,7 +147,7 @@ def test_codec_against_a_plain_decoder(spec: str) -> None:
     np.testing.assert_allclose(found, plain_decode(small), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("bits", "most"), [(0.5, 1.1), (1, 1.0), (2, 1.1), (4, 1.2)])
+@pytest.mark.parametrize(("bits", "most"), [(0.5, 1.1), (1, 1.0), (2, 1.1), (4, 1.25)])
 def test_distance_from_the_bound(bits: float, most: float) -> None:
     """Rows of one length: nothing but the quantizer and its sharing of bits."""
     rng = np.random.default_rng(1)
@@ -206,6 +209,27 @@ def test_chosen_rows_keep_their_numbers(tmp_path) -> None:
     assert again[:].tobytes() == part[:].tobytes()
     mapped = embzip.load(tmp_path / "part.embz", mmap=True)
     assert mapped[:].tobytes() == part[:].tobytes()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20),
+        elements=st.sampled_from([0, 1, -1, 0.5, 1e-45, 1e-38, -1e-20, 1e6, 1e20, -1e30, 3, 7]),
+    ),
+    spec=st.sampled_from(["tcq:2", "mixed:3", "tcq:8", "tcq:0.2,classes=2", "mixed:1,classes=16"]),
+    weighted=st.booleans(),
+)
+def test_numbers_of_any_size(values: np.ndarray, spec: str, weighted: bool) -> None:
+    weights = np.geomspace(1e-30, 1e9, len(values)) if weighted else None
+    small = compress(values, spec, weights=weights)
+    decoded = small.decode()
+    assert np.isfinite(decoded).all()
+    assert not decoded[~values.any(axis=1)].any()
+    assert small.nbytes == small.codec.layout(*values.shape).nbytes
+    own = params_of(small.params, 0)
+    small.codec.quantizer.check(small.codes, own, len(values))
 
 
 @pytest.mark.parametrize(

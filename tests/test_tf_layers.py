@@ -124,7 +124,7 @@ def test_mask_zero() -> None:
     assert tf.CompressedEmbeddingLayer(table).compute_mask(ops.convert_to_tensor(ids)) is None
 
 
-@pytest.mark.parametrize("spec", ["float16", "center|svd:5|int8:scale=column"])
+@pytest.mark.parametrize("spec", ["float16", "svd:5|tcq:6", "center|svd:5|int8:scale=column"])
 def test_a_saved_model_reloads_after_importing_embzip_tf(tmp_path: Path, spec: str) -> None:
     inputs = keras.Input((3,), dtype="int32")
     layer = tf.CompressedEmbeddingLayer(words_table(spec), mask_zero=True, name="words")

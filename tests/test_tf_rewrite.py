@@ -207,7 +207,7 @@ def test_a_padding_row_reads_as_zeros_and_a_foreign_one_does_not() -> None:
     assert np.abs(rebuilt.get_layer("words")(np.zeros((1, 1), np.int32))).max() > 0
 
 
-@pytest.mark.parametrize("spec", ["int8", "svd:8|int8", "svd:8|tcq:3"])
+@pytest.mark.parametrize("spec", ["int8", "svd:8|int8"])
 def test_the_saved_file_holds_codes_and_other_weights_and_little_else(
     tmp_path: Path, spec: str
 ) -> None:

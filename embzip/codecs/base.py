@@ -91,7 +91,7 @@ class ArrayOps(Protocol):
 
 class _NumpyOps:
     def take(self, array: Any, ids: Any) -> Any:
-        return np.take(array, ids, axis=0)
+        return np.asarray(array).take(ids, axis=0)
 
     def cast(self, array: Any, dtype: str) -> Any:
         return np.asarray(array).astype(dtype, copy=False)

@@ -13,7 +13,9 @@ from embzip.codecs.base import Table, row_blocks
 
 Numbers = NDArray[np.float64]
 
-_BINS_AN_OCTAVE = 4  # of the squared length
+# Of the squared length; with weights, bins of two kinds multiply.
+_BINS_AN_OCTAVE = 16
+_WEIGHTED_BINS_AN_OCTAVE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +86,10 @@ def _keys(
     energy: Numbers, weights: NDArray[np.float64] | None, first: int
 ) -> tuple[NDArray[np.int32], Numbers]:
     """Return a whole number for each row's length and weight, and the weights."""
-    low = -10_000
+    low = -100_000
     with np.errstate(divide="ignore"):
-        length = np.where(energy > 0, np.floor(_BINS_AN_OCTAVE * np.log2(energy)), low)
+        fine = _BINS_AN_OCTAVE if weights is None else _WEIGHTED_BINS_AN_OCTAVE
+        length = np.where(energy > 0, np.floor(fine * np.log2(energy)), low)
         if weights is None:
             return length.astype(np.int32), np.ones(len(energy))
         weight = weights[first : first + len(energy)]

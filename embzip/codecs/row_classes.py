@@ -43,6 +43,10 @@ from embzip.errors import FileFormatError, SpecError
 MOST_CLASSES = 16
 _ROWS = 4096  # encoded at a time
 _STEPS = 16  # of a deviation, an octave
+# A column's tails are a little heavier than a Gaussian's, and cost more the more bits it has: this
+# much wider a bit is 0.00 dB better at 2 bits and 0.04 at 4, on GloVe of 50 and 100 columns.
+_WIDER = 0.015
+_FARTHEST = np.float32(1000)  # deviations; no value is nearly as far out, and none overflows
 
 # A byte's deviation, as a share of the largest.
 _DEVIATION = np.concatenate([[0], 2.0 ** (-np.arange(255) / _STEPS)]).astype(np.float32)
@@ -96,8 +100,10 @@ class RowClasses(Quantizer):
         budget = stream.nbytes - _margin(dim)
         found = allocate(bins, self.losses(), classes=self.classes, budget=budget)
         mean, step = quantized_mean(found.mean)
-        active = np.where(found.bits > 0, found.deviation, 0)
-        largest = active.max(axis=1).astype(np.float32)
+        wider = 1 + _WIDER * (found.bits - 1.0)
+        active = np.where(found.bits > 0, found.deviation * wider, 0)
+        # Deviations far below what float32 can divide by are as good as this one.
+        largest = np.maximum(active.max(axis=1), 1e-30).astype(np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):
             below = np.rint(-_STEPS * np.log2(active / largest[:, None]))
         deviation = np.where(active > 0, 1 + np.minimum(below, 254), 0).astype(np.uint8)
@@ -105,7 +111,7 @@ class RowClasses(Quantizer):
             "bits": found.bits,
             "deviation": deviation,
             "mean": mean,
-            "scale": np.stack([largest, step], axis=1),
+            "scale": np.stack([largest, step], axis=1).astype(np.float32),
             # Not stored: what `store` writes.
             "of_row": found.of_row,
             "planes": class_planes(found.of_row, classes.shape),
@@ -131,7 +137,9 @@ class RowClasses(Quantizer):
             inverse = np.float32(1) / deviation[index, columns]
             for first in range(0, len(members), _ROWS):
                 chosen = members[first : first + _ROWS]
-                numbers = (block[np.ix_(chosen, columns)] - mean[index, columns]) * inverse
+                with np.errstate(over="ignore"):
+                    numbers = (block[np.ix_(chosen, columns)] - mean[index, columns]) * inverse
+                np.clip(numbers, -_FARTHEST, _FARTHEST, out=numbers)
                 packed = self.encode_numbers(numbers, widths, variance[index, columns])
                 stream[starts[chosen][:, None] + np.arange(sizes[index])] = packed
         return {"stream": stream}
