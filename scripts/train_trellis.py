@@ -2,6 +2,9 @@
 
     python scripts/train_trellis.py [STATES ...]
 
+Not to be run again: .embz files hold places in these tables, so the tables are part of the format
+(a test holds their digests). A better table needs a name of its own.
+
 Writes beside the codecs trellis<STATES>.npy and gaussian.npy, and with each a _distortion.npy: the
 mean squared error, as a share of the variance the table expects, of k bits on Gaussian numbers of
 2^-8 to 2^8 times that variance, always on fresh numbers and tail-biting.

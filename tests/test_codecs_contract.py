@@ -28,7 +28,7 @@ SPECS = [
     "center|svd:4|mixed:0.7,classes=3",
     "tcq:2",
     "svd|tcq:3.5,classes=4",
-    "svd:5|center|tcq:0.4",
+    "svd:5|center|tcq:0.4,states=8",
 ]
 EXACT = {"float32"}
 

@@ -48,37 +48,36 @@ def gather_bins(table: Table, weights: NDArray[np.float64] | None) -> Bins:
     sums: dict[int, Numbers] = {}
     for first, block in row_blocks(table, divisor=4):
         wide = block.astype(np.float64)
-        squares = wide * wide
-        key, weight = _keys(squares.sum(axis=1), weights, first)
+        energy = np.einsum("ij,ij->i", wide, wide)
+        key, weight = _keys(energy, weights, first)
         of_row[first : first + len(block)] = key
         order = np.argsort(key, kind="stable")
         keys, starts = np.unique(key[order], return_index=True)
-        columns = np.concatenate(
-            [np.ones((len(block), 1)), weight[:, None], wide * weight[:, None],
-             squares * weight[:, None], squares.sum(axis=1, keepdims=True)], axis=1,
-        )  # fmt: skip
-        for name, total in zip(
-            keys.tolist(), np.add.reduceat(columns[order], starts, axis=0), strict=True
-        ):
+        for name, members in zip(keys.tolist(), np.split(order, starts[1:]), strict=True):
+            part, share = wide[members], weight[members]
+            total = np.concatenate(
+                [[len(members), share.sum(), energy[members].sum()],
+                 share @ part, share @ np.square(part, out=part)]
+            )  # fmt: skip
             sums[name] = sums.get(name, 0.0) + total
     names = np.array(sorted(sums), np.int64)
     totals = np.stack([sums[name] for name in names.tolist()])
     weight = totals[:, 1]
     share = 1 / np.where(weight > 0, weight, 1)[:, None]
-    energy = totals[:, -1] / totals[:, 0]
+    energy = totals[:, 2] / totals[:, 0]
     rising = np.argsort(energy * weight / totals[:, 0], kind="stable")
     place = np.empty(len(names), np.int32)
     place[rising] = np.arange(len(names))
     for first in range(0, rows, 1_000_000):
-        part = of_row[first : first + 1_000_000]
-        part[:] = place[np.searchsorted(names, part)]
+        keyed = of_row[first : first + 1_000_000]
+        keyed[:] = place[np.searchsorted(names, keyed)]
     return Bins(
         of_row,
         totals[rising, 0],
         weight[rising],
         energy[rising],
-        (totals[:, 2 : 2 + dim] * share)[rising],
-        (totals[:, 2 + dim : 2 + 2 * dim] * share)[rising],
+        (totals[:, 3 : 3 + dim] * share)[rising],
+        (totals[:, 3 + dim :] * share)[rising],
     )
 
 

@@ -25,7 +25,7 @@ from embzip.codecs.row_classes import OPTIONS, RowClasses, options, written
 from embzip.codecs.spec import Stage
 from embzip.errors import SpecError
 
-_STATES = (32,)
+_STATES = (8, 32)
 
 # By the number of bits of a column: whether it is active, its free bits, their mask, and the
 # table's column where its values begin.

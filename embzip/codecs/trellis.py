@@ -28,7 +28,7 @@ MOST_BITS = 8
 # Steps after which the survivors of a 32-state trellis have met: five constraint lengths, and more.
 _MEMORY = 8
 _SHORT = 8
-_ROWS = 1024  # a block whose branch metrics stay in the processor's cache
+_BLOCK = 2**15  # rows times states: branch metrics stay in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +92,14 @@ def encode(
     free = np.zeros((rows, length), np.uint8)
     shares = np.ones(length) if weights is None else weights.tolist()
     steps = [_Step.of(trellis, count, share) for count, share in zip(bits, shares, strict=True)]
-    for first in range(0, rows, _ROWS):
-        part = np.ascontiguousarray(numbers[first : first + _ROWS].T)
+    block = _BLOCK // trellis.states
+    for first in range(0, rows, block):
+        part = np.ascontiguousarray(numbers[first : first + block].T)
         search = _wrap_state if length > _SHORT else _best_state
         windows, _ = _path(trellis, part, steps, search(trellis, part, steps))
-        coded[first : first + _ROWS] = (windows & 1).T
+        coded[first : first + block] = (windows & 1).T
         for place, step in enumerate(steps):
-            free[first : first + _ROWS, place] = step.nearest(part[place], windows[place])
+            free[first : first + block, place] = step.nearest(part[place], windows[place])
     return coded, free
 
 
