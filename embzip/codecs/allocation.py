@@ -78,11 +78,8 @@ class Losses:
         part = place - left
         logs = np.log2(self.table)
         error = safe * 2 ** (logs[bits, left] * (1 - part) + logs[bits, left + 1] * part)
-        beyond = np.maximum(found - safe * 2.0**middle / 2, 0)
-        coded = (bits > 0) & (expected > 0)
-        return np.where(
-            coded, error + np.where(found > safe * 2.0 ** (middle / 2), beyond, 0), found
-        )
+        beyond = np.maximum(found - safe * 2.0 ** (middle / 2), 0)
+        return np.where((bits > 0) & (expected > 0), error + beyond, found)
 
 
 def allocate(bins: Bins, losses: Losses, *, classes: int, budget: int) -> Allocation:
