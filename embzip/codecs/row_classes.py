@@ -101,7 +101,8 @@ class RowClasses(Quantizer):
         found = allocate(bins, self.losses(), classes=self.classes, budget=budget)
         mean, step = quantized_mean(found.mean)
         wider = 1 + _WIDER * (found.bits - 1.0)
-        active = np.where(found.bits > 0, found.deviation * wider, 0)
+        # A column may have bits and no deviation any more, when rows have moved.
+        active = np.where(found.bits > 0, np.maximum(found.deviation * wider, 1e-60), 0)
         # Deviations far below what float32 can divide by are as good as this one.
         largest = np.maximum(active.max(axis=1), 1e-30).astype(np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):
