@@ -18,6 +18,7 @@ from embzip.codecs.base import (
     Table,
     Transformed,
     numpy_ops,
+    params_of,
     pulled_back,
     row_blocks,
 )
@@ -160,7 +161,7 @@ class CompressedEmbedding:
     def decode(self) -> Matrix:
         """Return the whole table, (rows, dim) float32."""
         table = np.empty((self.rows, self.dim), np.float32)
-        step = max(1, 4_000_000 // max(1, self.dim))
+        step = max(1, 250_000 // max(1, self.dim))  # what decoding writes in between stays cached
         for first in range(0, self.rows, step):
             table[first : first + step] = self[first : first + step]
         return table
@@ -213,9 +214,12 @@ class CompressedEmbedding:
 
     def take_rows(self, ids: NDArray[np.int64], tokenizer: Tokenizer) -> "CompressedEmbedding":
         """Return the table of some rows, in that order, under another tokenizer."""
+        own = params_of(self.params, len(self.codec.transforms))
+        quantizer, codes = self.codec.quantizer.select(self.codes, own, ids)
         return replace(
             self,
-            codes={name: np.ascontiguousarray(array[ids]) for name, array in self.codes.items()},
+            codec=replace(self.codec, quantizer=quantizer),
+            codes=codes,
             rows=len(ids),
             vocabulary=tokenizer.vocabulary,
             tokenizer=tokenizer,
@@ -288,11 +292,12 @@ def compress(
         metric = pulled_back(metric, transform, stored, table.shape[1])
         params |= {f"{index}.{name}": array for name, array in stored.items()}
     fitted = codec.quantizer.fit(table, weights=weighted, seed=seed)
-    params |= {f"{len(codec.transforms)}.{name}": array for name, array in fitted.items()}
-    codes = {spec.name: np.empty(spec.shape, spec.dtype) for spec in layout.codes}
+    named = {spec.name for spec in layout.params}
+    last = {f"{len(codec.transforms)}.{name}": array for name, array in fitted.items()}
+    params |= {name: array for name, array in last.items() if name in named}
+    codes = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in layout.codes}
     for first, block in row_blocks(table):
-        for name, part in codec.quantizer.encode(block, fitted, first).items():
-            codes[name][first : first + len(block)] = part
+        codec.quantizer.store(codes, block, fitted, first)
         if progress is not None:
             progress(first + len(block), rows)
     return CompressedEmbedding(

@@ -1,7 +1,5 @@
 """The contract of codecs/base.py, held by every stage and by chains of them."""
 
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -43,6 +41,11 @@ SPECS = [
     "svd:4|normalize|kmeans:16",
     "rows:5",
     "svd:4|rows:9",
+    "mixed:2",
+    "center|svd:4|mixed:0.7,classes=3",
+    "tcq:2",
+    "svd|tcq:3.5,classes=4",
+    "svd:5|center|tcq:0.4,states=8",
 ]
 # Fitted by an optional package.
 FAISS_SPECS = [
@@ -54,7 +57,7 @@ FAISS_SPECS = [
     "rq:2,bits=1",
     "svd:4|normalize|pq:2,bits=2",
 ]
-SPECS += FAISS_SPECS if find_spec("faiss") else []
+SPECS += FAISS_SPECS
 
 
 def table(rows: int = 40, dim: int = 6, seed: int = 0) -> np.ndarray:
@@ -246,7 +249,17 @@ def test_sqrt_counts_need_counts() -> None:
         elements=st.floats(-1e4, 1e4, width=32),
     ),
     spec=st.sampled_from(
-        ["float32", "float16", "int8", "int8:scale=column", "svd|int8", "kmeans:5", "sparse:1"]
+        [
+            "float32",
+            "float16",
+            "int8",
+            "int8:scale=column",
+            "svd|int8",
+            "kmeans:5",
+            "sparse:1",
+            "mixed:2",
+            "svd|tcq:5",
+        ]
     ),
 )
 def test_any_finite_table_decodes_to_finite_numbers(values: np.ndarray, spec: str) -> None:

@@ -80,7 +80,6 @@ def test_bytes_by_hand(spec: str, nbytes: int) -> None:
 
 def test_a_table_that_is_its_codebook() -> None:
     """Two parts of two columns with two values each; a row's codes stand in one byte."""
-    pytest.importorskip("faiss")
     left, right = np.array([[1.0, 2.0], [5.0, 6.0]]), np.array([[0.0, 3.0], [9.0, 9.0]])
     values = np.array([[*left[i], *right[j]] for i in (0, 1) for j in (0, 1)] * 3, np.float32)
     small = compress(values, "pq:2,bits=1")
@@ -96,7 +95,8 @@ def test_a_table_that_is_its_codebook() -> None:
 
 @pytest.mark.parametrize("bits", [4, 8])
 def test_pq_encodes_and_decodes_as_faiss_does(bits: int) -> None:
-    faiss = pytest.importorskip("faiss")
+    import faiss
+
     values = normal()
     small = compress(values, f"pq:4,bits={bits}")
     oracle = faiss.ProductQuantizer(12, 4, bits)
@@ -111,7 +111,6 @@ def test_pq_encodes_and_decodes_as_faiss_does(bits: int) -> None:
 
 
 def test_parts_are_as_even_as_can_be() -> None:
-    pytest.importorskip("faiss")
     values = normal(dim=10)
     small = compress(values, "pq:4,bits=4")
     assert small.params["0.centroids"].shape == (2, 16, 3)
@@ -129,7 +128,6 @@ def test_parts_are_as_even_as_can_be() -> None:
 
 
 def test_the_rotation_is_one_and_helps() -> None:
-    pytest.importorskip("faiss")
     values = normal(rows=2000)
     small = compress(values, "opq:4,bits=4")
     rotation = small.params["0.components"].astype(np.float64)
@@ -143,7 +141,6 @@ def test_the_rotation_is_one_and_helps() -> None:
 
 
 def test_the_rotation_sees_the_metric() -> None:
-    pytest.importorskip("faiss")
     values = normal(rows=2000)
     metric = np.diag([100.0] * 3 + [0.01] * 9).astype(np.float32)
     error = []
@@ -155,7 +152,8 @@ def test_the_rotation_sees_the_metric() -> None:
 
 @pytest.mark.parametrize("bits", [4, 8])
 def test_rq_encodes_and_decodes_as_faiss_does(bits: int) -> None:
-    faiss = pytest.importorskip("faiss")
+    import faiss
+
     values = normal()
     small = compress(values, f"rq:4,bits={bits}")
     oracle = faiss.ResidualQuantizer(12, 4, bits)
@@ -169,7 +167,6 @@ def test_rq_encodes_and_decodes_as_faiss_does(bits: int) -> None:
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_weights_move_the_codebooks(spec: str) -> None:
-    pytest.importorskip("faiss")
     values = normal(rows=3000)
     values[:300] *= 0.2  # what is small counts little unless it is weighed
     weights = np.where(np.arange(3000) < 300, 1.0, 1e-5)
@@ -179,7 +176,6 @@ def test_weights_move_the_codebooks(spec: str) -> None:
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_decoding_needs_no_faiss(tmp_path: Path, spec: str) -> None:
-    pytest.importorskip("faiss")
     small = compress(normal(), spec)
     embzip.save(small, tmp_path / "t.embz")
     code = (
@@ -197,7 +193,6 @@ def test_decoding_needs_no_faiss(tmp_path: Path, spec: str) -> None:
 
 
 def test_the_rotation_folds_into_the_kernels() -> None:
-    pytest.importorskip("faiss")
     tokenizer = WordTokenizer(sorted(f"w{index}" for index in range(58)), Normalization())
     vectors = Vectors(tokenizer.vocabulary, normal(60), tokenizer=tokenizer)
     config = CnnConfig(columns=12, max_length=9, filters=5, windows=(2, 3))
@@ -225,7 +220,6 @@ def test_the_rotation_folds_into_the_kernels() -> None:
     spec=st.sampled_from(["pq:2,bits=1", "rq:2,bits=1", "normalize|pq:1,bits=1"]),
 )
 def test_any_float32_decodes_to_finite_numbers(values: np.ndarray, spec: str) -> None:
-    pytest.importorskip("faiss")
     decoded = compress(values, spec).decode()
     assert np.isfinite(decoded).all()
     assert not decoded[~values.any(axis=1)].any()
@@ -234,7 +228,6 @@ def test_any_float32_decodes_to_finite_numbers(values: np.ndarray, spec: str) ->
 @pytest.mark.parametrize("power", [-100, 100])
 @pytest.mark.parametrize("spec", ["pq:2,bits=2", "rq:2,bits=2", "normalize|pq:2,bits=2"])
 def test_numbers_of_any_size_are_treated_alike(spec: str, power: int) -> None:
-    pytest.importorskip("faiss")
     values = normal(40, 4)
     far = np.ldexp(values, power)
     np.testing.assert_array_equal(
@@ -245,13 +238,11 @@ def test_numbers_of_any_size_are_treated_alike(spec: str, power: int) -> None:
 @pytest.mark.parametrize("magnitude", [1e-45, 3e38])
 @pytest.mark.parametrize("spec", ["pq:2,bits=2", "rq:2,bits=2"])
 def test_the_ends_of_float32_decode_to_finite_numbers(spec: str, magnitude: float) -> None:
-    pytest.importorskip("faiss")
     values = np.sign(normal(12, 4)) * np.float32(magnitude)
     assert np.isfinite(compress(values, spec).decode()).all()
 
 
 def test_case_59_sums_that_overflow(tmp_path: Path) -> None:
-    pytest.importorskip("faiss")
     small = compress(normal(), "rq:3,bits=4")
     small.params["0.codebooks"][:, 3] = 2e38  # type: ignore[index]
     embzip.save(small, tmp_path / "t.embz")

@@ -54,8 +54,11 @@ OWNERS = {
     "rich": {"report", "cli"},
 }
 
-# The parts of codecs/ that are no stages; a stage may import the first ones.
-CODEC_BASES = {"spec", "base", "packing", "row_scale", "sampling", "codebooks"}
+# The parts of codecs/ that are no stages, and that stages may import.
+CODEC_BASES = {
+    "spec", "base", "packing", "row_scale", "sampling", "codebooks",
+    "bins", "allocation", "fields", "row_index", "row_classes", "trellis",
+}  # fmt: skip
 CODEC_FRAME = CODEC_BASES | {"registry", "__init__"}
 
 FILES = sorted(

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,25 +28,14 @@ pytestmark = pytest.mark.filterwarnings(
 
 ROWS, DIM = 40, 8
 WITHOUT_PRODUCT = [
-    "float32",
-    "float16",
-    "int8",
-    "int8:scale=column",
-    "center|int8",
-    "int4",
-    "int2:scale=column",
-    "int1",
-    "kmeans:7",
-    "sparse:3",
-    "topdim:1|kmeans:20",
-    "normalize|kmeans:20",
-    "rows:9",
-]
-if find_spec("faiss"):
-    WITHOUT_PRODUCT += ["pq:3,bits=4", "normalize|pq:4,bits=2", "rq:3,bits=4"]
-WITH_PRODUCT = ["svd:5|int8", "svd:5|int2", "center|svd:5|float16", "svd:8|svd:4|float32"]
-if find_spec("faiss"):
-    WITH_PRODUCT += ["opq:3,bits=4"]
+    "float32", "float16", "int8", "int8:scale=column", "center|int8", "mixed:3", "tcq:3",
+    "int4", "int2:scale=column", "int1", "kmeans:7", "sparse:3", "topdim:1|kmeans:20",
+    "normalize|kmeans:20", "rows:9", "pq:3,bits=4", "normalize|pq:4,bits=2", "rq:3,bits=4",
+]  # fmt: skip
+WITH_PRODUCT = [
+    "svd:5|int8", "svd:5|int2", "center|svd:5|float16", "svd:8|svd:4|float32", "svd|tcq:2.5",
+    "opq:3,bits=4",
+]  # fmt: skip
 
 
 def matrix() -> Any:
@@ -90,6 +78,10 @@ def test_both_kinds_of_ops_agree() -> None:
         ("reshape", (left, (-1, 2))),
         ("concatenate", ([left, left], 1)),
         ("columns", (left, 2, 5)),
+        ("take_along", (left, np.array([[7, 0], [1, 1], [0, 3], [2, 2]], np.int32))),
+        ("cumsum", (np.array([[3, 0, 5], [1, 1, 1]], np.int32),)),
+        ("right_shift", (np.array([[255, 6]], np.int32), np.array([[3, 1]], np.int32))),
+        ("bitwise_and", (np.array([255, 6], np.int32), np.array([12, 3], np.int32))),
     ]
     for name, arguments in calls:
         expected = getattr(numpy_ops, name)(*arguments)
@@ -137,7 +129,9 @@ def test_mask_zero() -> None:
     assert tf.CompressedEmbeddingLayer(table).compute_mask(ops.convert_to_tensor(ids)) is None
 
 
-@pytest.mark.parametrize("spec", ["float16", "center|svd:5|int8:scale=column", "svd:5|int4"])
+@pytest.mark.parametrize(
+    "spec", ["float16", "center|svd:5|int8:scale=column", "svd:5|int4", "svd:5|tcq:6"]
+)
 def test_a_saved_model_reloads_after_importing_embzip_tf(tmp_path: Path, spec: str) -> None:
     inputs = keras.Input((3,), dtype="int32")
     layer = tf.CompressedEmbeddingLayer(words_table(spec), mask_zero=True, name="words")

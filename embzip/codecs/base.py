@@ -6,7 +6,8 @@ A codec is a chain: transforms (matrix -> matrix), then one quantizer (matrix ->
    Learned state is plain named arrays: `params`, shared by all rows, and `codes`, a row each.
    What depends on data ('svd:energy=0.95') is resolved to numbers first ('svd:71'); only a
    resolved codec has a layout, is fitted, and stands in a file.
-2. Rows are independent given the params: decode(take(codes, ids)) == decode(codes)[ids].
+2. Rows are independent given the params: decode(take(codes, ids)) decodes only those rows, and
+   each as in any other selection.
 3. layout(rows, dim) states every tensor before fitting, and its bytes are the stored bytes.
 4. One decoder serves NumPy and Keras: `decode` uses only `ArrayOps`. Indices are int32 and codes
    float32 before arithmetic. Rows are taken first, then decoded.
@@ -78,10 +79,22 @@ class ArrayOps(Protocol):
     def columns(self, array: Any, first: int, last: int) -> Any:
         """Return array[:, first:last]."""
 
+    def take_along(self, array: Any, ids: Any) -> Any:
+        """Return (k, n) elements: ids[i, j] names a column of row i of a matrix."""
+
+    def cumsum(self, array: Any) -> Any:
+        """Return sums of the columns up to and with each, of a matrix."""
+
+    def right_shift(self, array: Any, bits: Any) -> Any:
+        """Return whole numbers shifted right."""
+
+    def bitwise_and(self, array: Any, mask: Any) -> Any:
+        """Return the bits that both have."""
+
 
 class _NumpyOps:
     def take(self, array: Any, ids: Any) -> Any:
-        return np.asarray(array)[ids]
+        return np.asarray(array).take(ids, axis=0)
 
     def cast(self, array: Any, dtype: str) -> Any:
         return np.asarray(array).astype(dtype, copy=False)
@@ -103,6 +116,20 @@ class _NumpyOps:
 
     def columns(self, array: Any, first: int, last: int) -> Any:
         return array[:, first:last]
+
+    def take_along(self, array: Any, ids: Any) -> Any:
+        rows, width = array.shape
+        flat = np.arange(rows, dtype=np.int64)[:, None] * width
+        return np.take(array, flat + ids)
+
+    def cumsum(self, array: Any) -> Any:
+        return np.cumsum(array, axis=1, dtype=array.dtype)
+
+    def right_shift(self, array: Any, bits: Any) -> Any:
+        return array >> bits
+
+    def bitwise_and(self, array: Any, mask: Any) -> Any:
+        return array & mask
 
 
 numpy_ops: ArrayOps = _NumpyOps()
@@ -220,11 +247,25 @@ class Quantizer(ABC):
     def fit(
         self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
     ) -> dict[str, NDArray[Any]]:
-        """Return the params shared by all rows."""
+        """Return the params shared by all rows.
+
+        Arrays that the layout does not name serve encoding, and are not stored.
+        """
 
     @abstractmethod
     def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:
-        """Return the codes of a block; `first_row` serves error messages."""
+        """Return the codes of a block that begins at `first_row`."""
+
+    def store(
+        self,
+        codes: Mapping[str, NDArray[Any]],
+        block: Matrix,
+        params: Arrays,
+        first_row: int,
+    ) -> None:
+        """Encode a block into its place; default: arrays with one entry a row."""
+        for name, part in self.encode(block, params, first_row).items():
+            codes[name][first_row : first_row + len(block)] = part
 
     @abstractmethod
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
@@ -246,8 +287,14 @@ class Quantizer(ABC):
         return
 
     def take(self, codes: Mapping[str, Any], ids: Any, ops: ArrayOps = numpy_ops) -> dict[str, Any]:
-        """Return the codes of some rows."""
+        """Return the codes of some rows, as `decode` reads them."""
         return {name: ops.take(array, ids) for name, array in codes.items()}
+
+    def select(
+        self, codes: Arrays, params: Arrays, ids: NDArray[np.int64]
+    ) -> tuple["Quantizer", dict[str, NDArray[Any]]]:
+        """Return the quantizer and codes of a table of some rows; the params stay."""
+        return self, {name: np.ascontiguousarray(array[ids]) for name, array in codes.items()}
 
 
 class Wrapper(Quantizer):

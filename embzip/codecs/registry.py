@@ -13,6 +13,7 @@ from embzip.codecs.float32 import Float32
 from embzip.codecs.int4 import Int1, Int2, Int4
 from embzip.codecs.int8 import Int8
 from embzip.codecs.kmeans import Kmeans
+from embzip.codecs.mixed import Mixed
 from embzip.codecs.normalize import Normalize
 from embzip.codecs.opq import Opq
 from embzip.codecs.pq import Pq
@@ -21,6 +22,7 @@ from embzip.codecs.rq import Rq
 from embzip.codecs.sparse import Sparse
 from embzip.codecs.spec import Stage, parse_stages
 from embzip.codecs.svd import Svd
+from embzip.codecs.tcq import Tcq
 from embzip.codecs.topdim import Topdim
 from embzip.errors import SpecError
 
@@ -43,6 +45,8 @@ BUILTIN: tuple[StageClass, ...] = (
     Center,
     Topdim,
     Opq,
+    Mixed,
+    Tcq,
 )
 
 

@@ -40,6 +40,18 @@ class _KerasOps:
     def columns(self, array: Any, first: int, last: int) -> Any:
         return array[:, first:last]
 
+    def take_along(self, array: Any, ids: Any) -> Any:
+        return ops.take_along_axis(array, ids, axis=1)
+
+    def cumsum(self, array: Any) -> Any:
+        return ops.cumsum(array, axis=1)
+
+    def right_shift(self, array: Any, bits: Any) -> Any:
+        return ops.right_shift(array, bits)
+
+    def bitwise_and(self, array: Any, mask: Any) -> Any:
+        return ops.bitwise_and(array, mask)
+
 
 keras_ops: ArrayOps = _KerasOps()
 

@@ -1,0 +1,218 @@
+"""Reverse water-filling: which rows form a class, and how many bits each of its columns gets.
+
+Bins of rows (`embzip.codecs.bins`) form classes. A class has one mean, one deviation and one number
+of bits a column, whole bytes a row, and all classes share one slope: the next byte of every class
+would save equally much error. What a column of k bits loses comes as a table, measured or computed
+by whoever quantizes; nothing here knows how.
+
+References: Shannon 1959; Cover and Thomas, chapter 10; Chou, Lookabaugh and Gray 1989 for classes
+that rows choose by error and length together.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.bins import Bins, Numbers
+
+MOST_BITS = 8
+_ROUNDS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Allocation:
+    """Classes of rows.
+
+    Attributes
+    ----------
+    of_row
+        (rows,) the class of each row.
+    bits, mean, deviation
+        (classes, dim); a class of all-zero rows has no bits and mean 0.
+    """
+
+    of_row: NDArray[np.uint8]
+    bits: NDArray[np.uint8]
+    mean: Numbers
+    deviation: Numbers
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Bytes of a row of each class."""
+        return row_sizes(self.bits)
+
+
+def row_sizes(bits: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the bytes of a row of each class."""
+    sizes: NDArray[np.int64] = (bits.sum(axis=1, dtype=np.int64) + 7) // 8
+    return sizes
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """Mean squared error of a column, by bits and by how far its variance is from the expected.
+
+    Attributes
+    ----------
+    table
+        (9, 33): row k for k bits, as shares of the expected variance; column j for numbers of
+        2^((j - 16) / 2) times that variance.
+    """
+
+    table: Numbers
+
+    @property
+    def matched(self) -> Numbers:
+        """(9,) errors where the variance is the expected one."""
+        return self.table[:, self.table.shape[1] // 2]
+
+    def of(self, bits: NDArray[np.uint8], expected: Numbers, found: Numbers) -> Numbers:
+        """Return errors (bins, dim) for columns of `expected` (dim,) variance, of `found`."""
+        middle = self.table.shape[1] // 2
+        safe = np.where(expected > 0, expected, 1)
+        place = middle + 2 * np.log2(np.maximum(found / safe, 1e-12))
+        place = np.clip(place, 0, 2 * middle - 1e-9)
+        left = place.astype(np.intp)
+        part = place - left
+        logs = np.log2(self.table)
+        error = safe * 2 ** (logs[bits, left] * (1 - part) + logs[bits, left + 1] * part)
+        beyond = np.maximum(found - safe * 2.0 ** (middle / 2), 0)
+        return np.where((bits > 0) & (expected > 0), error + beyond, found)
+
+
+def allocate(bins: Bins, losses: Losses, *, classes: int, budget: int) -> Allocation:
+    """Form classes and give them bits, so that all rows together take at most `budget` bytes."""
+    zero = bins.energy == 0
+    first = int(zero.any())
+    members = np.zeros((len(bins.rows), classes))
+    members[zero, 0] = bins.rows[zero]
+    live = np.flatnonzero(~zero)
+    if not len(live):
+        shape = (classes, bins.mean.shape[1])
+        return Allocation(
+            np.zeros(len(bins.of_row), np.uint8),
+            np.zeros(shape, np.uint8),
+            np.zeros(shape),
+            np.zeros(shape),
+        )
+    count = min(classes - first, len(live))
+    best: tuple[float, _Classes] | None = None
+    chosen = _by_rank(bins.rows[live], count)
+    for _ in range(_ROUNDS):
+        members[live] = 0
+        members[live, first + chosen] = bins.rows[live]
+        made = _Classes.of(bins, members)
+        made, slope = made.filled(losses, budget)
+        errors = made.errors(bins, losses)[live]
+        total = float(errors[np.arange(len(live)), first + chosen].sum())
+        if best is None or total < best[0]:
+            best = total, replace(made, members=members.copy())
+        cost = errors + slope * bins.rows[live, None] * made.sizes
+        usable = slice(first, first + count)
+        moved = cost[:, usable].argmin(axis=1)
+        if (moved == chosen).all():
+            break
+        chosen = moved
+    assert best is not None  # noqa: S101  # there is at least one round
+    return best[1].finished(bins, losses, budget)
+
+
+def _by_rank(rows: Numbers, count: int) -> NDArray[np.intp]:
+    """Return a class for each bin, in rising order, of about equal numbers of rows."""
+    middle = (np.cumsum(rows) - rows / 2) / rows.sum()
+    chosen: NDArray[np.intp] = np.minimum((middle * count).astype(np.intp), count - 1)
+    return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class _Classes:
+    members: Numbers  # (bins, classes): how many rows of a bin are in a class
+    rows: Numbers
+    weight: Numbers
+    mean: Numbers
+    variance: Numbers
+    bits: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, bins: Bins, members: Numbers) -> "_Classes":
+        weight = members * (bins.weight / bins.rows)[:, None]
+        mass = weight.sum(axis=0)
+        share = (weight / np.where(mass > 0, mass, 1)).T
+        mean = share @ bins.mean
+        variance = np.maximum(share @ bins.square - mean * mean, 0)
+        # What float64 cannot tell from zero is zero: a constant column takes no bits.
+        variance[variance < 1e-12 * (mean * mean)] = 0
+        return cls(
+            members, members.sum(axis=0), mass, mean, variance, np.zeros(mean.shape, np.uint8)
+        )
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        return row_sizes(self.bits)
+
+    def filled(self, losses: Losses, budget: int) -> tuple["_Classes", float]:
+        """Return the classes with bits, and the error that the last byte saved."""
+        classes, dim = self.mean.shape
+        steps = np.minimum.accumulate(losses.matched[:-1] - losses.matched[1:])
+        saved = (self.weight * self.variance.T).T[:, None, :] * steps[None, :, None]
+        saved = saved.reshape(classes, MOST_BITS * dim)
+        order = np.argsort(-saved, axis=1, kind="stable")
+        bytewise = np.take_along_axis(saved, order, axis=1).reshape(classes, dim, 8).sum(axis=2)
+        rows = np.where(self.rows > 0, self.rows, 1)
+        slopes = (bytewise / rows[:, None]).T.ravel()  # by byte, then class
+        falling = np.argsort(-slopes, kind="stable")
+        falling = falling[slopes[falling] > 0]
+        spent = np.cumsum(self.rows[falling % classes])
+        fits = int(np.searchsorted(spent, budget, side="right"))
+        sizes = np.bincount(falling[:fits] % classes, minlength=classes)
+        bits = np.zeros((classes, dim), np.uint8)
+        for index in range(classes):
+            taken = order[index, : 8 * sizes[index]] % dim
+            bits[index] = np.bincount(taken, minlength=dim)
+        slope = float(slopes[falling[min(fits, len(falling) - 1)]]) if len(falling) else 0.0
+        return replace(self, bits=bits), slope
+
+    def errors(self, bins: Bins, losses: Losses) -> Numbers:
+        """Return the weighted error (bins, classes) of each bin in each class."""
+        found = np.empty((len(bins.rows), len(self.rows)))
+        for index, (mean, variance) in enumerate(zip(self.mean, self.variance, strict=True)):
+            around = np.maximum(bins.square - 2 * mean * bins.mean + mean * mean, 0)
+            found[:, index] = losses.of(self.bits[index], variance, around).sum(axis=1)
+        return found * bins.weight[:, None]
+
+    def finished(self, bins: Bins, losses: Losses, budget: int) -> Allocation:
+        """Spend what whole bytes left over: some rows move to a class of longer rows."""
+        of_row = self.members.argmax(axis=1).astype(np.uint8)[bins.of_row]
+        left = budget - int(self.rows @ self.sizes)
+        members = self.members.copy()
+        errors = self.errors(bins, losses) / bins.rows[:, None]
+        home = self.members.argmax(axis=1)
+        more = self.sizes[None, :] - self.sizes[home][:, None]
+        lost = errors - errors[np.arange(len(home)), home][:, None]
+        barred = (more <= 0) | (lost >= 0) | (self.rows == 0) | (bins.energy == 0)[:, None]
+        gains = np.where(barred, -np.inf, -lost / np.where(more > 0, more, 1))
+        for place in np.argsort(-gains, axis=None, kind="stable").tolist():
+            index, other = divmod(place, gains.shape[1])
+            if left <= 0 or not np.isfinite(gains[index, other]):
+                break
+            old = home[index]
+            count = min(int(members[index, old]), left // int(more[index, other]))
+            if count == 0:
+                continue
+            rows = np.flatnonzero((bins.of_row == index) & (of_row == old))[:count]
+            of_row[rows] = other
+            members[index, old] -= count
+            members[index, other] += count
+            left -= count * int(more[index, other])
+        # Bits stay as they are; means and deviations follow the rows that moved.
+        moved = _Classes.of(bins, members)
+        return Allocation(of_row, self.bits, moved.mean, np.sqrt(moved.variance))
+
+
+def quantized_mean(mean: Numbers) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return (classes, dim) whole numbers and a step a class."""
+    step = (np.abs(mean).max(axis=1) / 127).astype(np.float32)
+    safe: Any = np.where(step > 0, step, 1).astype(np.float64)[:, None]
+    return np.clip(np.rint(mean / safe), -127, 127).astype(np.int8), step

@@ -1,0 +1,73 @@
+"""Where each row begins, in a stream of rows whose lengths follow from their classes.
+
+The class of a row stands in bit planes, 64 rows a block, and each block has its first byte: 3.5
+bits a row for 8 classes. A row is found by adding up the lengths of those before it in its block.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.base import ArrayOps
+from embzip.codecs.fields import BITS_OF_BYTE
+
+BLOCK = 64
+
+_PLANE_BITS = np.concatenate([BITS_OF_BYTE << plane for plane in range(4)])
+_BEFORE = np.tri(BLOCK, k=-1, dtype=np.float32)
+_ONES = np.ones((BLOCK, 1), np.float32)
+
+
+def class_planes(of_row: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return the classes (blocks, planes, 8): bit i % 8 of byte i // 8 belongs to row i."""
+    blocks, planes, _ = shape
+    planed = np.zeros(shape, np.uint8)
+    for first in range(0, blocks, 4096):
+        part = of_row[first * BLOCK : (first + 4096) * BLOCK]
+        whole = np.zeros(-(-len(part) // BLOCK) * BLOCK, np.uint8)
+        whole[: len(part)] = part
+        for plane in range(planes):
+            bits = (whole >> plane & 1).reshape(-1, BLOCK)
+            planed[first : first + 4096, plane] = np.packbits(bits, axis=1, bitorder="little")
+    return planed
+
+
+def classes_of(planed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    bits = np.unpackbits(planed, axis=2, bitorder="little")
+    of_row = np.zeros((len(planed), BLOCK), np.uint8)
+    for plane in range(planed.shape[1]):
+        of_row |= bits[:, plane] << plane
+    return of_row.reshape(-1)
+
+
+def starts_of(of_row: NDArray[np.uint8], sizes: NDArray[np.int64], dtype: str) -> NDArray[Any]:
+    """Return where each block begins."""
+    within = np.add.reduceat(
+        sizes.astype(np.int32)[of_row], np.arange(0, len(of_row), BLOCK), dtype=np.int64
+    )
+    return (np.cumsum(within) - within).astype(dtype)
+
+
+def locate(codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> tuple[Any, Any]:
+    """Return the first byte (k, 1) int64 and the class (k,) int32 of the rows `codes["ids"]`."""
+    ids = ops.cast(codes["ids"], "int32")
+    block, place = ops.right_shift(ids, 6), ops.bitwise_and(ids, BLOCK - 1)
+    planes = int(codes["classes"].shape[1])
+    packed = ops.cast(ops.take(codes["classes"], block), "int32")
+    index = ops.add(packed, 256 * np.arange(planes, dtype=np.int32)[:, None])
+    bits = ops.reshape(ops.take(_PLANE_BITS, index), (-1, planes * BLOCK))
+    classes = ops.columns(bits, 0, BLOCK)
+    for plane in range(1, planes):
+        classes = ops.add(classes, ops.columns(bits, plane * BLOCK, (plane + 1) * BLOCK))
+    dim = int(params["bits"].shape[1])
+    total = ops.columns(ops.cumsum(ops.cast(params["bits"], "int32")), dim - 1, dim)
+    sizes = ops.reshape(ops.right_shift(ops.add(total, 7), 3), (-1,))
+    # The rows of a block before this one; whole numbers below 2^24 add up exactly in float32.
+    lengths = ops.take(ops.cast(sizes, "float32"), classes)
+    before = ops.matmul(ops.multiply(lengths, ops.take(_BEFORE, place)), _ONES)
+    offset = ops.reshape(ops.cast(ops.take(codes["offsets"], block), "int64"), (-1, 1))
+    start = ops.add(offset, ops.cast(before, "int64"))
+    own = ops.take_along(classes, ops.reshape(place, (-1, 1)))
+    return start, ops.reshape(own, (-1,))

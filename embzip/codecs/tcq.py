@@ -1,0 +1,142 @@
+"""`tcq:BITS`: trellis-coded quantization with row classes and water-filled bits.
+
+`svd|tcq:2` stores 2 bits a number on average, all that rows store counted; fractions and rates
+below 1 are allowed. A number of k bits has one coded bit and k-1 free ones. A row's bytes hold the
+coded bits of its active columns, then their free bits. A value depends on the coded bits of its
+column and of the five active ones before it, around the row's end: see `embzip.codecs.trellis`.
+Decoding has no recursion: bits, shifts, one look-up and a multiplication.
+
+References: Marcellin and Fischer 1990.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs import trellis
+from embzip.codecs.allocation import MOST_BITS, Losses
+from embzip.codecs.base import ArrayOps, Matrix
+from embzip.codecs.fields import pack, unpack
+from embzip.codecs.row_classes import OPTIONS, RowClasses, options, written
+from embzip.codecs.spec import Stage
+from embzip.errors import SpecError
+
+_STATES = (8, 32)
+
+# By the number of bits of a column: whether it is active, its free bits, their mask, and the
+# table's column where its values begin.
+_ACTIVE = np.array([0, *[1] * MOST_BITS], np.int32)
+_FREE = np.array([0, *range(MOST_BITS)], np.int32)
+_MASK = 2**_FREE - 1
+_FIRST = np.array([0, *(2**free - 1 for free in range(MOST_BITS))], np.int32)
+
+
+@dataclass(frozen=True)
+class Tcq(RowClasses):
+    """Trellis-coded quantization.
+
+    Attributes
+    ----------
+    states
+        Of the trellis.
+    """
+
+    states: int = 32
+    name: ClassVar[str] = "tcq"
+
+    @classmethod
+    def from_stage(cls, stage: Stage) -> Self:
+        made = cls(**options(stage, "svd|tcq:2", {"states": (1, 2**16), **OPTIONS}))
+        if made.states not in _STATES:
+            known = ", ".join(map(str, _STATES))
+            raise SpecError(f"'tcq' has trellises of {known} states, received {made.states}")
+        return made
+
+    @property
+    def stage(self) -> Stage:
+        return written(self, states=self.states)
+
+    def losses(self) -> Losses:
+        return _losses(self.states)
+
+    def encode_numbers(
+        self, numbers: Matrix, bits: Sequence[int], variance: Matrix
+    ) -> NDArray[np.uint8]:
+        coded, free = trellis.encode(trellis.trained_trellis(self.states), numbers, bits, variance)
+        fields = np.concatenate([coded, free], axis=1)
+        return pack(fields, [*[1] * len(bits), *(count - 1 for count in bits)])
+
+    def decode_numbers(self, stream: Any, start: Any, of_row: Any, bits: Any, ops: ArrayOps) -> Any:
+        table = trellis.trained_trellis(self.states).table
+        dim = int(bits.shape[1])
+        count = ops.cast(bits, "int32")
+        upto = ops.cumsum(ops.take(_ACTIVE, count))
+        active = ops.columns(upto, dim - 1, dim)
+        windows = self._windows(stream, start, of_row, active, dim, ops)
+        rank = ops.add(upto, ops.multiply(ops.take(_ACTIVE, count), -1))
+        window = ops.cast(ops.take_along(windows, ops.take(rank, of_row)), "int32")
+        width = ops.take(_FREE, count)
+        place = ops.add(ops.add(active, ops.cumsum(width)), ops.multiply(width, -1))
+        free = unpack(stream, start, of_row, place, ops.take(_MASK, count), ops)
+        column = ops.add(free, ops.take(ops.take(_FIRST, count), of_row))
+        return ops.take(table.reshape(-1), ops.add(ops.multiply(window, table.shape[1]), column))
+
+    def _windows(
+        self, stream: Any, start: Any, of_row: Any, active: Any, dim: int, ops: ArrayOps
+    ) -> Any:
+        """Return the windows of the active columns, in their order, (k, dim or more) uint8.
+
+        Eight at a time: they follow from a byte of coded bits and the last bits before it.
+        """
+        memory = self.states.bit_length() - 1
+        length = -(-dim // 8)
+        first = ops.add(start, np.arange(length, dtype=np.int64))
+        coded = ops.cast(ops.take(stream, first), "int32")
+        most = np.full(1, 255, np.int32)
+        place = ops.take(np.maximum(np.arange(dim + 1) - memory, 0).astype(np.int32), active)
+        last = unpack(stream, start, of_row, place, most, ops)
+        kind = ops.take(256 * np.minimum(np.arange(dim + 1), memory).astype(np.int32), active)
+        tail = ops.take(_tails(memory), ops.add(last, ops.take(kind, of_row)))
+        earlier = ops.right_shift(ops.columns(coded, 0, length - 1), 8 - memory)
+        before = ops.concatenate([tail, earlier], axis=1)
+        eight = ops.take(_eight(memory), ops.add(before, ops.multiply(coded, 2**memory)))
+        return ops.reshape(eight, (-1, 8 * length))
+
+
+@cache
+def _losses(states: int) -> Losses:
+    name = f"trellis{states}_distortion.npy"
+    return Losses(np.load(trellis.DATA / name, allow_pickle=False).astype(np.float64))
+
+
+@cache
+def _eight(memory: int) -> NDArray[np.uint8]:
+    """Return eight windows for every 2^memory * byte + the bits before it, the oldest lowest.
+
+    >>> [format(window, "03b") for window in _eight(2)[0b00000011_01].tolist()]
+    ['101', '011', '110', '100', '000', '000', '000', '000']
+    """
+    bits = np.arange(2 ** (memory + 8))[:, None]
+    windows = np.zeros((len(bits), 8), np.uint8)
+    for back in range(memory + 1):
+        windows |= ((bits >> (memory - back + np.arange(8)) & 1) << back).astype(np.uint8)
+    return windows
+
+
+@cache
+def _tails(memory: int) -> NDArray[np.int32]:
+    """Return the bits before a row's first, around the circle, the oldest lowest.
+
+    Entry 256 * count + byte: the byte's low bits are the row's last `memory` bits, and where
+    there are fewer (count < memory) those bits, over and over.
+    """
+    byte = np.arange(256)
+    tails = [byte & (2**memory - 1)]
+    for count in range(memory - 1, 0, -1):
+        places = np.arange(-memory, 0) % count
+        tails.append((byte[:, None] >> places & 1) @ (1 << np.arange(memory)))
+    return np.concatenate([np.zeros(256, np.int64), *tails[::-1]]).astype(np.int32)
