@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import ArraySpec
+from embzip.codecs.arrays import ArraySpec
 from embzip.errors import FileFormatError
 from embzip.files import digest
 

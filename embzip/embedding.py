@@ -11,17 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embzip.codecs.base import (
-    Arrays,
-    Codec,
-    Progress,
-    Table,
-    Transformed,
-    numpy_ops,
-    params_of,
-    pulled_back,
-    row_blocks,
-)
+from embzip.codecs.arrays import Arrays, Progress, Table, row_blocks
+from embzip.codecs.chain import Codec, Transformed, params_of, pulled_back
+from embzip.codecs.ops import numpy_ops
 from embzip.codecs.registry import parse_codec
 from embzip.errors import (
     FileFormatError,

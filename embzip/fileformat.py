@@ -22,7 +22,8 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import ArraySpec, params_of
+from embzip.codecs.arrays import ArraySpec
+from embzip.codecs.chain import params_of
 from embzip.codecs.registry import parse_codec
 from embzip.container import Header, read_header, read_tensor, write_container
 from embzip.embedding import CompressedEmbedding

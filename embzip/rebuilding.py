@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.classifier import Classifier
-from embzip.codecs.base import Codec, affine, params_of
+from embzip.codecs.chain import Codec, affine, params_of
 from embzip.embedding import CompressedEmbedding, compress
 from embzip.errors import InputError, MismatchError
 from embzip.tokenizers import WordTokenizer

@@ -129,7 +129,7 @@ def test_packing_both_ways(bits: int, count: int) -> None:
     }
     assert sum(s.nbytes for s in specs) == 6 * -(-count * bits // 8)
     tables = byte_tables(np.arange(2**bits), bits, count)
-    np.testing.assert_array_equal(unpack(packed, tables, embzip.codecs.base.numpy_ops), codes)
+    np.testing.assert_array_equal(unpack(packed, tables, embzip.codecs.ops.numpy_ops), codes)
 
 
 def test_the_scale_of_a_row_in_a_byte() -> None:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from embzip.codecs.allocation import Losses, allocate
-from embzip.codecs.base import numpy_ops
 from embzip.codecs.bins import gather_bins
 from embzip.codecs.fields import pack, unpack
 from embzip.codecs.mixed import Mixed, _levels
+from embzip.codecs.ops import numpy_ops
 from embzip.codecs.registry import parse_codec
 from embzip.embedding import compress
 from embzip.errors import SpecError

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from embzip.codecs.base import affine, params_of
+from embzip.codecs.chain import affine, params_of
 from embzip.embedding import compress
 
 
@@ -52,7 +52,7 @@ def test_decoding_is_affine(table: np.ndarray) -> None:
         params = params_of(small.params, index)
         matrix, offset = affine(transform, params, columns)
         block = np.random.default_rng(3).normal(size=(5, columns)).astype(np.float32)
-        from embzip.codecs.base import numpy_ops
+        from embzip.codecs.ops import numpy_ops
 
         np.testing.assert_allclose(
             transform.decode(block, params, numpy_ops), block @ matrix + offset, atol=1e-5

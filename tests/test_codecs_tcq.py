@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 import embzip
 from embzip.codecs import trellis
 from embzip.codecs.allocation import row_sizes
-from embzip.codecs.base import numpy_ops, params_of
+from embzip.codecs.chain import params_of
+from embzip.codecs.ops import numpy_ops
 from embzip.codecs.registry import parse_codec
 from embzip.codecs.tcq import Tcq
 from embzip.codecs.trellis import Trellis

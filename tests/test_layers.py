@@ -56,7 +56,7 @@ OWNERS = {
 
 # The parts of codecs/ that are no stages, and that stages may import.
 CODEC_BASES = {
-    "spec", "base", "packing", "row_scale", "sampling", "codebooks",
+    "spec", "arrays", "ops", "base", "chain", "packing", "row_scale", "sampling", "codebooks",
     "bins", "allocation", "fields", "row_index", "row_classes", "trellis",
 }  # fmt: skip
 CODEC_FRAME = CODEC_BASES | {"registry", "__init__"}

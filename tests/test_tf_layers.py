@@ -13,7 +13,7 @@ from keras import ops
 
 from embzip import tf
 from embzip.classifier import Classifier, CnnConfig, head_shapes
-from embzip.codecs.base import numpy_ops
+from embzip.codecs.ops import numpy_ops
 from embzip.embedding import CompressedEmbedding, compress
 from embzip.rebuilding import rebuild
 from embzip.tf.classifiers import arrays_of

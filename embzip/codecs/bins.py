@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import Table, row_blocks
+from embzip.codecs.arrays import Table, row_blocks
 
 Numbers = NDArray[np.float64]
 

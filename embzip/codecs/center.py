@@ -10,16 +10,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import (
-    ArrayOps,
-    Arrays,
-    ArraySpec,
-    Matrix,
-    Table,
-    Transform,
-    no_options,
-    row_blocks,
-)
+from embzip.codecs.arrays import Arrays, ArraySpec, Matrix, Table, row_blocks
+from embzip.codecs.base import Transform, no_options
+from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import Matrix, Table
+from embzip.codecs.arrays import Matrix, Table
 from embzip.codecs.packing import WIDTHS
 from embzip.codecs.sampling import sample_rows
 from embzip.codecs.spec import Stage

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import ArrayOps
+from embzip.codecs.ops import ArrayOps
 
 # The eight bits of every byte.
 BITS_OF_BYTE = (np.arange(256)[:, None] >> np.arange(8) & 1).astype(np.int32)

@@ -7,17 +7,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import (
-    ArrayOps,
-    Arrays,
-    ArraySpec,
-    Layout,
-    Matrix,
-    Quantizer,
-    Table,
-    Unscaled,
-    no_options,
-)
+from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
+from embzip.codecs.base import Quantizer, Unscaled, no_options
+from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
 from embzip.errors import InputError
 

@@ -13,16 +13,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import (
-    ArrayOps,
-    Arrays,
-    ArraySpec,
-    Layout,
-    Matrix,
-    Quantizer,
-    Table,
-    Unscaled,
-)
+from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
+from embzip.codecs.base import Quantizer, Unscaled
+from embzip.codecs.ops import ArrayOps
 from embzip.codecs.packing import WIDTHS, byte_tables, highest_code, pack, packed_specs, unpack
 from embzip.codecs.sampling import has_zero_row, sample_rows
 from embzip.codecs.spec import Stage

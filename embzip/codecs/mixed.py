@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.allocation import MOST_BITS, Losses
-from embzip.codecs.base import ArrayOps, Matrix
+from embzip.codecs.arrays import Matrix
 from embzip.codecs.fields import pack, unpack
+from embzip.codecs.ops import ArrayOps
 from embzip.codecs.row_classes import OPTIONS, RowClasses, options, written
 from embzip.codecs.spec import Stage
 from embzip.codecs.trellis import DATA

@@ -14,15 +14,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import (
-    ArrayOps,
-    Arrays,
-    ArraySpec,
-    Matrix,
-    Table,
-    Transform,
-    metric_root,
-)
+from embzip.codecs.arrays import Arrays, ArraySpec, Matrix, Table
+from embzip.codecs.base import Transform
+from embzip.codecs.chain import metric_root
 from embzip.codecs.codebooks import (
     check_size,
     drawn_by_weight,
@@ -33,6 +27,7 @@ from embzip.codecs.codebooks import (
     stage_of,
     training_rows,
 )
+from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
 from embzip.errors import SpecError
 

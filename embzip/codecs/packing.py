@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import ArrayOps, Arrays, ArraySpec
+from embzip.codecs.arrays import Arrays, ArraySpec
+from embzip.codecs.ops import ArrayOps
 
 WIDTHS = (1, 2, 4, 8)
 

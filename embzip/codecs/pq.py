@@ -13,16 +13,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import (
-    ArrayOps,
-    Arrays,
-    ArraySpec,
-    Layout,
-    Matrix,
-    Quantizer,
-    Table,
-    Unscaled,
-)
+from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
+from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.codebooks import (
     check_size,
     import_faiss,
@@ -34,6 +26,7 @@ from embzip.codecs.codebooks import (
     training_rows,
     with_zero,
 )
+from embzip.codecs.ops import ArrayOps
 from embzip.codecs.packing import byte_tables, pack, packed_specs, unpack
 from embzip.codecs.sampling import has_zero_row
 from embzip.codecs.spec import Stage

@@ -6,8 +6,9 @@ or `Quantizer` class. Plug-ins are looked for only where a name is not built in;
 
 from importlib.metadata import entry_points
 
-from embzip.codecs.base import Codec, Quantizer, Transform, Wrapper
+from embzip.codecs.base import Quantizer, Transform, Wrapper
 from embzip.codecs.center import Center
+from embzip.codecs.chain import Codec
 from embzip.codecs.float16 import Float16
 from embzip.codecs.float32 import Float32
 from embzip.codecs.int4 import Int1, Int2, Int4

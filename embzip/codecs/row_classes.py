@@ -24,18 +24,10 @@ from embzip.codecs.allocation import (
     quantized_mean,
     row_sizes,
 )
-from embzip.codecs.base import (
-    ArrayOps,
-    Arrays,
-    ArraySpec,
-    Layout,
-    Matrix,
-    Quantizer,
-    Table,
-    Unscaled,
-    numpy_ops,
-)
+from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
+from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.bins import gather_bins
+from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.row_index import BLOCK, class_planes, classes_of, locate, starts_of
 from embzip.codecs.spec import Stage
 from embzip.errors import FileFormatError, SpecError

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import ArrayOps
 from embzip.codecs.fields import BITS_OF_BYTE
+from embzip.codecs.ops import ArrayOps
 
 BLOCK = 64
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import ArraySpec
+from embzip.codecs.arrays import ArraySpec
 from embzip.errors import FileFormatError
 
 SCALE_RANGE = ArraySpec("scale_range", "float32", (2,))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import Matrix, Table, row_blocks
+from embzip.codecs.arrays import Matrix, Table, row_blocks
 
 
 def sample_rows(

@@ -11,17 +11,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import (
-    ArrayOps,
-    Arrays,
-    ArraySpec,
-    Layout,
-    Matrix,
-    Quantizer,
-    Table,
-    Unscaled,
-    row_blocks,
-)
+from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table, row_blocks
+from embzip.codecs.base import Quantizer, Unscaled
+from embzip.codecs.ops import ArrayOps
 from embzip.codecs.row_scale import (
     SCALE_RANGE,
     check_scale_range,

@@ -16,16 +16,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import (
-    ArrayOps,
-    Arrays,
-    ArraySpec,
-    Matrix,
-    Table,
-    Transform,
-    metric_root,
-    row_blocks,
-)
+from embzip.codecs.arrays import Arrays, ArraySpec, Matrix, Table, row_blocks
+from embzip.codecs.base import Transform
+from embzip.codecs.chain import metric_root
+from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
 from embzip.errors import SpecError
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 from keras import ops
 
 from embzip.codecs import parse_codec
-from embzip.codecs.base import ArrayOps, ArraySpec
+from embzip.codecs.arrays import ArraySpec
+from embzip.codecs.ops import ArrayOps
 from embzip.embedding import CompressedEmbedding, Matrix
 
 

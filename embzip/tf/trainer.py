@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embzip.codecs.base import Progress
+from embzip.codecs.arrays import Progress
 from embzip.errors import InputError
 from embzip.seeds import check_seed
 from embzip.tf.batches import Batches

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from embzip.classifier import Classifier, CnnConfig
-from embzip.codecs.base import Progress
+from embzip.codecs.arrays import Progress
 from embzip.corpus import Example, check_training_labels
 from embzip.embedding import CompressedEmbedding, compress
 from embzip.tf.batches import Batches, batches_of, default_max_length, encode, training_and_dev

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import keras
 
 from embzip.classifier import Classifier
-from embzip.codecs.base import Progress
+from embzip.codecs.arrays import Progress
 from embzip.corpus import Example
 from embzip.errors import InputError
 from embzip.tf.batches import batches_of, training_and_dev

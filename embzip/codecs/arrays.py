@@ -1,0 +1,85 @@
+"""Tables that codecs read in row blocks, and how the tensors they make are laid out."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.errors import InputError
+
+Matrix = NDArray[np.float32]
+
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+Progress = Callable[[int, int], None]
+
+
+BLOCK_BYTES = 16_000_000
+
+
+class Table(Protocol):
+    """A (rows, dim) matrix that may be on disk, or be seen through transforms."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, dim)."""
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        """Return a block of rows."""
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """Name, dtype (NumPy's name) and shape of one tensor."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor."""
+        size = np.dtype(self.dtype).itemsize
+        for length in self.shape:
+            size *= length
+        return size
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Every tensor of a compressed table."""
+
+    codes: tuple[ArraySpec, ...] = ()
+    params: tuple[ArraySpec, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(spec.nbytes for spec in self.codes + self.params)
+
+
+def row_blocks(table: Table, *, divisor: int = 1) -> Iterator[tuple[int, Matrix]]:
+    """Yield (first row, block): consecutive rows as finite float32, a bounded number of bytes.
+
+    Raises
+    ------
+    InputError
+        For a value that is not finite, or not finite in float32; names the row.
+    """
+    rows, dim = table.shape
+    step = max(1, BLOCK_BYTES // (4 * max(1, dim) * divisor))
+    for first in range(0, rows, step):
+        raw = table[slice(first, min(rows, first + step))]
+        with np.errstate(over="ignore"):
+            block = np.ascontiguousarray(raw, np.float32)
+        if not np.isfinite(block).all():
+            row = int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
+            raise InputError(
+                f"row {first + row}: a table must hold finite float32 numbers, found "
+                f"{raw[row][~np.isfinite(block[row])][0]}"
+            )
+        yield first, block

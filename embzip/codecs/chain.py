@@ -1,0 +1,128 @@
+"""Chains of stages: a codec, and what it takes to fit, decode and fold one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
+from embzip.codecs.base import Quantizer, Transform
+from embzip.codecs.ops import ArrayOps, numpy_ops
+from embzip.codecs.spec import format_stages
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """A table seen through a fitted transform, computed a block at a time."""
+
+    table: Table
+    transform: Transform
+    params: Arrays
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns after the transform)."""
+        rows, dim = self.table.shape
+        return rows, self.transform.out_dim(dim)
+
+    def __getitem__(self, rows: slice, /) -> Matrix:
+        block = np.ascontiguousarray(self.table[rows], np.float32)
+        return self.transform.encode(block, self.params)
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A chain of transforms and one quantizer; `embzip.codecs.registry.parse_codec` makes it."""
+
+    transforms: tuple[Transform, ...]
+    quantizer: Quantizer
+
+    @property
+    def spec(self) -> str:
+        """The specification, such as 'svd:64|int8'."""
+        return format_stages([*(t.stage for t in self.transforms), *self.quantizer.stages])
+
+    def __str__(self) -> str:
+        return self.spec
+
+    def layout(self, rows: int, dim: int) -> Layout:
+        """Return every tensor of a compressed (rows, dim) table; params as '<stage>.<name>'."""
+        params: list[ArraySpec] = []
+        for index, transform in enumerate(self.transforms):
+            params += _numbered(index, transform.layout(rows, dim))
+            dim = transform.out_dim(dim)
+        last = self.quantizer.layout(rows, dim)
+        return Layout(last.codes, (*params, *_numbered(len(self.transforms), last.params)))
+
+    def resolve(
+        self,
+        table: Table,
+        *,
+        weights: NDArray[np.float64] | None = None,
+        metric: Matrix | None = None,
+        seed: int = 0,
+    ) -> "Codec":
+        """Return the codec with everything that depends on data turned into numbers."""
+        transforms: list[Transform] = []
+        for index, transform in enumerate(self.transforms):
+            resolved = transform.resolve(table, weights=weights, metric=metric)
+            transforms.append(resolved)
+            if index + 1 < len(self.transforms):
+                stored, extra = resolved.fit(table, weights=weights, metric=metric, seed=seed)
+                table = Transformed(table, resolved, {**stored, **extra})
+                metric = pulled_back(metric, resolved, stored, table.shape[1])
+        return replace(self, transforms=tuple(transforms))
+
+    def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
+        """Return the quantizer's tables for a table of `dim` columns, named as params are."""
+        for transform in self.transforms:
+            dim = transform.out_dim(dim)
+        last = len(self.transforms)
+        made = self.quantizer.tables(params_of(params, last), dim)
+        return {f"{last}.{name}": array for name, array in made.items()}
+
+    def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        """Return the float32 rows of (taken) codes; `params` hold the tables too."""
+        last = len(self.transforms)
+        rows = self.quantizer.decode(codes, params_of(params, last), ops)
+        for index in range(last - 1, -1, -1):
+            rows = self.transforms[index].decode(rows, params_of(params, index), ops)
+        return rows
+
+
+def params_of(params: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """Return the params of one stage of a chain, under the stage's own names."""
+    prefix = f"{index}."
+    return {
+        name.removeprefix(prefix): array
+        for name, array in params.items()
+        if name.startswith(prefix)
+    }
+
+
+def affine(transform: Transform, params: Arrays, columns: int) -> tuple[Matrix, Matrix]:
+    """Return (A, b) with decode(x) == x @ A + b, by decoding zero and the unit vectors."""
+    offset = transform.decode(np.zeros((1, columns), np.float32), params, numpy_ops)
+    unit = transform.decode(np.eye(columns, dtype=np.float32), params, numpy_ops)
+    return unit - offset, offset[0]
+
+
+def pulled_back(
+    metric: Matrix | None, transform: Transform, params: Arrays, columns: int
+) -> Matrix | None:
+    """Return the metric as the columns behind a transform see it: A metric A^T."""
+    if metric is None:
+        return None
+    matrix, _ = affine(transform, params, columns)
+    return np.asarray(matrix @ metric @ matrix.T, np.float32)
+
+
+def metric_root(metric: Matrix) -> NDArray[np.float64]:
+    """Return the lower triangular L with metric = L L^T."""
+    return np.asarray(np.linalg.cholesky(metric.astype(np.float64)))
+
+
+def _numbered(index: int, specs: tuple[ArraySpec, ...]) -> tuple[ArraySpec, ...]:
+    return tuple(replace(spec, name=f"{index}.{spec.name}") for spec in specs)
