@@ -46,6 +46,7 @@ SPECS = [
     "tcq:2",
     "svd|tcq:3.5,classes=4",
     "svd:5|center|tcq:0.4,states=8",
+    "auto:9B/row",
 ]
 # Fitted by an optional package.
 FAISS_SPECS = [
