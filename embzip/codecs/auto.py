@@ -8,7 +8,7 @@ the bound than the trellis at every rate.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -121,32 +121,27 @@ def _candidates(rows: int, dim: int, budget: int) -> Iterator[Codec]:
     # The registry lists this stage too, so it can be read only when all stages are there.
     from embzip.codecs.registry import parse_codec
 
-    def largest(spec: Callable[[int], str], most: int) -> Codec | None:
+    def largest(pattern: str, most: int) -> Iterator[Codec]:
+        """Yield the chain of the largest number that fits, where 1 does."""
         low, high = 0, most
         while low < high:
             middle = (low + high + 1) // 2
-            if parse_codec(spec(middle)).layout(rows, dim).nbytes <= budget:
+            if parse_codec(pattern.format(middle)).layout(rows, dim).nbytes <= budget:
                 low = middle
             else:
                 high = middle - 1
-        return parse_codec(spec(low)) if low else None
+        if low:
+            yield parse_codec(pattern.format(low))
 
     ranks = min(rows, dim)
-    found = [codec for name in _PLAIN if (codec := largest(lambda _, name=name: name, 1))]
-    found += [
-        codec
-        for name in _RANKED
-        if (codec := largest(lambda rank, name=name: f"svd:{rank}|{name}", ranks))
-    ]
-    prefixes = {f"svd:{max(1, int(share * ranks))}|" for share in _SHARES} | {""}
-    found += [
-        codec
-        for prefix in sorted(prefixes)
-        if (
-            codec := largest(lambda rate, prefix=prefix: f"{prefix}tcq:{rate / 1000!r}", _MOST_RATE)
-        )
-    ]
-    yield from found
+    for quantizer in _PLAIN:
+        yield from largest(quantizer, 1)
+    for quantizer in _RANKED:
+        yield from largest(f"svd:{{}}|{quantizer}", ranks)
+    # Rates are counted in thousandths, written with an exponent: 1225e-3 is 1.225.
+    yield from largest("tcq:{}e-3", _MOST_RATE)
+    for rank in sorted({max(1, int(share * ranks)) for share in _SHARES}):
+        yield from largest(f"svd:{rank}|tcq:{{}}e-3", _MOST_RATE)
 
 
 def _error(

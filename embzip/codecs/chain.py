@@ -81,7 +81,7 @@ class Codec:
     @property
     def resolved(self) -> bool:
         """Whether nothing depends on data any more, so that there is a layout."""
-        return all(stage.resolved for stage in (*self.transforms, self.quantizer))
+        return self.quantizer.resolved and all(stage.resolved for stage in self.transforms)
 
     def fit(
         self,
