@@ -49,6 +49,7 @@ OWNERS = {
     "youtokentome": {"tokenizers"},
     "tokenizers": {"tokenizers"},
     "faiss": {"codecs"},
+    "numba": {"codecs"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "typer": {"cli"},
@@ -58,7 +59,7 @@ OWNERS = {
 # The parts of codecs/ that are no stages, and that stages may import.
 CODEC_BASES = {
     "spec", "arrays", "ops", "base", "chain", "packing", "row_scale", "sampling", "codebooks",
-    "bins", "allocation", "fields", "row_index", "row_classes", "trellis",
+    "bins", "allocation", "fields", "row_index", "row_classes", "trellis", "viterbi",
 }  # fmt: skip
 CODEC_FRAME = CODEC_BASES | {"registry", "__init__"}
 
