@@ -71,11 +71,9 @@ def rebuild(
     if (embedding is None) == (codec is None):
         raise InputError("rebuild takes exactly one of embedding and codec")
     if codec is not None:
-        counted = classifier.embedding.counts is not None
         table = compress(
             classifier.embedding,
             codec,
-            weights="sqrt-counts" if counted else None,
             metric=reading_metric(classifier),
             seed=seed,
         )
