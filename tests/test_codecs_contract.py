@@ -9,7 +9,8 @@ from hypothesis.extra import numpy as hnp
 from embzip.codecs import parse_codec
 from embzip.codecs.ops import numpy_ops
 from embzip.codecs.registry import BUILTIN
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.compression import compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, InputTypeError, MismatchError, SpecError
 
 SPECS = [
