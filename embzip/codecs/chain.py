@@ -88,7 +88,7 @@ class Codec:
 
         Decoding reads them as they are, so gradients reach them.
         """
-        stages = (*self.transforms, self.quantizer)
+        stages: tuple[Transform | Quantizer, ...] = (*self.transforms, self.quantizer)
         stored = {spec.name for spec in self.layout(2**20, dim).params}
         named = [f"{index}.{name}" for index, stage in enumerate(stages) for name in stage.tunable]
         return tuple(name for name in named if name in stored)
