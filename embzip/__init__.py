@@ -3,7 +3,14 @@
 Training and rewriting Keras models live in `embzip.tf`, which alone imports TensorFlow.
 """
 
-from embzip.classifier import Classifier, CnnConfig, Prediction
+from embzip.classifier import (
+    AttentionConfig,
+    Classifier,
+    CnnConfig,
+    FnetConfig,
+    MeanConfig,
+    Prediction,
+)
 from embzip.codecs import parse_codec
 from embzip.corpus import Example, read_examples
 from embzip.embedding import CompressedEmbedding, compress
@@ -20,11 +27,14 @@ from embzip.vocabulary import Vocabulary
 from embzip.word2vec import to_gensim, train_vectors
 
 __all__ = [
+    "AttentionConfig",
     "Classifier",
     "CnnConfig",
     "CompressedEmbedding",
     "EmbzipError",
     "Example",
+    "FnetConfig",
+    "MeanConfig",
     "Prediction",
     "Vectors",
     "Vocabulary",

@@ -1,8 +1,9 @@
 """A classifier whose embedding is regenerated from a compressed table, without a framework.
 
 Codes stay codes: rows are decoded on look-up. Linear decoding (SVD components, column scales, a
-mean) is folded into the convolution kernels, so that a rank-64 table also computes 64-wide
-convolutions. Fine-tuning afterwards is `embzip.tf.tune`.
+mean) is folded into the kernels that read the table (convolutions, a projection, the dense layer
+behind a mean), so that a rank-64 table also computes 64-wide convolutions. Fine-tuning afterwards
+is `embzip.tf.tune`.
 """
 
 from dataclasses import replace
@@ -44,8 +45,8 @@ def rebuild(
         root of the token counts, where the table has them, and by the metric of the kernels that
         read it (`reading_metric`).
     fold
-        Whether linear decoding moves into the convolution kernels. Probabilities stay the same
-        within 1e-5.
+        Whether linear decoding moves into the kernels that read the table. Probabilities stay the
+        same within 1e-5.
 
     Raises
     ------
@@ -86,12 +87,14 @@ def rebuild(
 def reading_metric(classifier: Classifier) -> Matrix:
     """Return how much each direction of the table matters to the kernels that read it.
 
-    The sum of W W^T over all taps, (dim, dim), plus a ridge of 5 % of its mean variance.
+    The sum of W W^T over those layers and all their taps, (dim, dim), plus a ridge of 5 % of its
+    mean variance.
     """
     dim = classifier.embedding.dim
     metric = np.zeros((dim, dim))
-    for index in range(len(classifier.config.windows)):
-        for tap in classifier.arrays[f"conv.{index}.kernel"][:, :dim].astype(np.float64):
+    for layer in classifier.config.readers:
+        kernel = classifier.arrays[f"{layer}.kernel"].astype(np.float64)
+        for tap in kernel.reshape(-1, *kernel.shape[-2:])[:, :dim]:
             metric += tap @ tap.T
     ridge = _RIDGE * np.trace(metric) / dim
     return np.asarray(metric + max(ridge, 1e-12) * np.eye(dim), np.float32)
@@ -119,14 +122,14 @@ def _folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
     config = classifier.config
     indicator = config.indicator or bool(offset.any())
     arrays = dict(classifier.arrays)
-    for index in range(len(config.windows)):
-        kernel = classifier.arrays[f"conv.{index}.kernel"].astype(np.float64)
-        words = kernel[:, : table.dim]
+    for layer in config.readers:
+        kernel = classifier.arrays[f"{layer}.kernel"].astype(np.float64)
+        words = kernel[..., : table.dim, :]
         folded = [matrix @ words]
         if indicator:
-            carried = kernel[:, table.dim :].sum(axis=1, keepdims=True)
-            folded.append((offset @ words)[:, None] + carried)
-        arrays[f"conv.{index}.kernel"] = np.concatenate(folded, axis=1).astype(np.float32)
+            carried = kernel[..., table.dim :, :].sum(axis=-2, keepdims=True)
+            folded.append((offset @ words)[..., None, :] + carried)
+        arrays[f"{layer}.kernel"] = np.concatenate(folded, axis=-2).astype(np.float32)
     plain = replace(
         table,
         codec=Codec((), unscaled.quantizer),
@@ -137,7 +140,7 @@ def _folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
     return Classifier(
         plain,
         classifier.labels,
-        replace(config, columns=columns + indicator, indicator=indicator),
+        config.reading(columns + indicator, indicator=indicator),
         arrays,
     )
 

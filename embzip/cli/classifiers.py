@@ -1,20 +1,17 @@
-"""Commands on classifiers: train, rebuild, evaluate, predict."""
+"""Commands on trained classifiers: rebuild, evaluate, predict."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from embzip.cli.tables import read_table
 from embzip.cli.terminal import (
     ErrorsOption,
     ForceOption,
-    FormatOption,
     JsonOption,
     ModelArgument,
     OutputOption,
     SeedOption,
-    WordsOption,
     progress,
     show,
     without_notices,
@@ -28,108 +25,6 @@ TestArgument = Annotated[
         metavar="TEST.tsv", help="label<TAB>text lines; - is stdin.", show_default=False
     ),
 ]
-
-
-def train(
-    examples: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="TRAIN.tsv...", help="label<TAB>text lines; - is stdin.", show_default=False
-        ),
-    ],
-    vectors: Annotated[
-        Path,
-        typer.Option(
-            "--vectors",
-            metavar="VECTORS",
-            help="The table to start from: .embz, or foreign vectors whose tokens are words.",
-            show_default=False,
-        ),
-    ],
-    dev: Annotated[
-        Path | None,
-        typer.Option(
-            "--dev",
-            metavar="DEV.tsv",
-            help="What early stopping watches; by default a tenth of TRAIN.tsv, by a fixed hash.",
-        ),
-    ] = None,
-    trainable: Annotated[
-        bool, typer.Option("--trainable/--frozen", help="Whether the table is trained too.")
-    ] = True,
-    max_length: Annotated[
-        int | None,
-        typer.Option(
-            "--max-length",
-            help="Tokens of a text that are read; by default the 99th percentile of the training "
-            "texts.",
-        ),
-    ] = None,
-    filters: Annotated[int, typer.Option("--filters", help="Filters of each window.")] = 128,
-    windows: Annotated[
-        str, typer.Option("--windows", help="Widths of the parallel convolutions, in tokens.")
-    ] = "1,1,2,3",
-    dropout: Annotated[
-        float, typer.Option("--dropout", help="Share of the features dropped in training.")
-    ] = 0.5,
-    epochs: Annotated[int, typer.Option("--epochs", help="At most this many.")] = 10,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Texts a step.")] = 64,
-    seed: SeedOption = 0,
-    words: WordsOption = None,
-    format: FormatOption = "auto",
-    errors: ErrorsOption = "strict",
-    output: OutputOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Train the shallow CNN (Kim 2014) over a table.
-
-    The file holds the table, its tokenizer, the classifier's weights and the labels: everything
-    `embzip predict` needs, without TensorFlow.
-
-    Without -o, train.tsv becomes train.model.embz in the current folder.
-    """
-    widths = _widths(windows)
-    path = output_path(examples[0], ".model.embz", output, force=force)
-    with progress("training") as report:
-        training = read_examples(examples, errors=errors)
-        held_out = None if dev is None else read_examples(dev, errors=errors)
-        table = read_table(vectors, words=words, format=format)
-        with without_notices():  # last, for it takes seconds: bad input is answered before
-            from embzip.tf import train
-
-        result = train(
-            training,
-            table,
-            dev=held_out,
-            trainable=trainable,
-            max_length=max_length,
-            filters=filters,
-            windows=widths,
-            dropout=dropout,
-            epochs=epochs,
-            batch_size=batch_size,
-            seed=seed,
-            progress=report,
-        )
-        # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
-        result.classifier.save(path, counts=True)
-    record = {
-        "path": str(path),
-        "labels": list(result.classifier.labels),
-        "max_length": result.classifier.config.max_length,
-        "cut_share": result.cut_share,
-        "dev_accuracy": list(result.dev_accuracy),
-        "epoch_seconds": list(result.epoch_seconds),
-        "file_bytes": path.stat().st_size,
-    }
-    show(
-        record,
-        f"dev accuracy {max(result.dev_accuracy):.4f}, {len(result.classifier.labels)} labels, "
-        f"{result.cut_share:.4f} of the texts cut at {result.classifier.config.max_length} "
-        f"tokens, {record['file_bytes']:,} bytes\n{path}",
-        as_json=as_json,
-    )
 
 
 def rebuild(
@@ -286,13 +181,3 @@ def predict(
         "predictions": [{"label": p.label, "probability": p.probability} for p in predictions]
     }
     show(record, "\n".join(f"{p.label}\t{p.probability:.4f}" for p in predictions), as_json=as_json)
-
-
-def _widths(windows: str) -> tuple[int, ...]:
-    """Read `1,1,2,3`; anything else is wrong usage."""
-    try:
-        return tuple(int(width) for width in windows.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"--windows is a list such as 1,1,2,3, received {windows!r}"
-        ) from None

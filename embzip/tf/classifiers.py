@@ -1,7 +1,7 @@
 """The classifiers of `embzip.classifier` as Keras models, built from their configuration.
 
 The definition is the NumPy one; these are tested against it. How they are trained stands in
-`embzip.tf.training`.
+`embzip.tf.training`, how each encoder is built in `embzip.tf.encoders`.
 """
 
 from typing import Any
@@ -9,12 +9,13 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from embzip.classifier import Classifier, CnnConfig, Matrix
+from embzip.classifier import Classifier, Encoder, Matrix, head_shapes
+from embzip.tf.encoders import Weights, features_of, place
 from embzip.tf.layers import CompressedEmbeddingLayer
 
 
-def build_model(config: CnnConfig, classes: int, embedding: Any, *, seed: int = 0) -> Any:
-    """Return the Keras model of a shallow CNN with newly drawn weights.
+def build_model(config: Encoder, classes: int, embedding: Any, *, seed: int = 0) -> Any:
+    """Return the Keras model of a classifier with newly drawn weights.
 
     Parameters
     ----------
@@ -30,31 +31,18 @@ def build_model(config: CnnConfig, classes: int, embedding: Any, *, seed: int = 
     Returns
     -------
     keras.Model
-        int32 ids (batch, time) -> probabilities (batch, classes); `time` at least the widest
-        window. Its layer `dense` gives the logits.
-
-    References
-    ----------
-    Kim 2014, Convolutional Neural Networks for Sentence Classification.
+        int32 ids (batch, time) -> probabilities (batch, classes); `time` at least the encoder's
+        `padding`, at most `max_length`. Its layer `dense` gives the logits.
     """
     ids = keras.Input((None,), dtype="int32", name="ids")
     columns = embedding(ids)
+    shown = ops.expand_dims(ops.cast(ops.not_equal(ids, embedding.pad_id), "float32"), -1)
     if config.indicator:
-        shown = ops.cast(ops.not_equal(ids, embedding.pad_id), "float32")
-        columns = ops.concatenate([columns, ops.expand_dims(shown, -1)], axis=-1)
-    seeds = iter(range(seed * 1000, seed * 1000 + 1000))  # one for each drawn thing
-    features = []
-    for index, window in enumerate(config.windows):
-        initializer = keras.initializers.GlorotUniform(seed=next(seeds))
-        found = layers.Conv1D(
-            config.filters, window, kernel_initializer=initializer, name=f"conv_{index}"
-        )(columns)
-        # ReLU is monotone, so it may follow the maximum, where there is far less of it to do.
-        features.append(layers.ReLU()(layers.GlobalMaxPooling1D()(found)))
-    joined = ops.concatenate(features, axis=-1) if len(features) > 1 else features[0]
-    dropped = layers.Dropout(config.dropout, seed=next(seeds))(joined)
-    initializer = keras.initializers.GlorotUniform(seed=next(seeds))
-    logits = layers.Dense(classes, kernel_initializer=initializer, name="dense")(dropped)
+        columns = ops.concatenate([columns, shown], axis=-1)
+    weights = Weights(seed)
+    features = features_of(config, columns, shown, weights)
+    dropped = layers.Dropout(config.dropout, seed=weights.seed())(features)
+    logits = weights.dense(dropped, "dense", classes)
     return keras.Model(ids, layers.Softmax(name="softmax")(logits))
 
 
@@ -66,7 +54,7 @@ def from_classifier(classifier: Classifier, *, seed: int = 0) -> Any:
     keras.Model
         int32 ids (batch, time), padded with the table's `pad_id` -> probabilities; equal to
         `Classifier.probabilities_of_ids` within 1e-5 where each text has at least as much padding
-        as the widest window, or is `max_length` long.
+        as the encoder's `padding` says, or is `max_length` long.
 
     Examples
     --------
@@ -84,24 +72,16 @@ def from_classifier(classifier: Classifier, *, seed: int = 0) -> Any:
     """
     layer = CompressedEmbeddingLayer(classifier.embedding, name="embedding")
     model = build_model(classifier.config, len(classifier.labels), layer, seed=seed)
-    for name, layer_name, index in _places(classifier.config):
-        model.get_layer(layer_name).weights[index].assign(classifier.arrays[name])
+    for name, array in classifier.arrays.items():
+        layer_name, index = place(name)
+        model.get_layer(layer_name).weights[index].assign(array)
     return model
 
 
-def arrays_of(model: Any, config: CnnConfig) -> dict[str, Matrix]:
+def arrays_of(model: Any, config: Encoder, classes: int) -> dict[str, Matrix]:
     """Return the weights of `build_model`'s model under the names of `Classifier.arrays`."""
-    return {
-        name: model.get_layer(layer_name).weights[index].value.numpy()
-        for name, layer_name, index in _places(config)
-    }
-
-
-def _places(config: CnnConfig) -> list[tuple[str, str, int]]:
-    """Return (name in Classifier.arrays, layer, index of the weight) of every array."""
-    heads = [(f"conv.{i}", f"conv_{i}") for i in range(len(config.windows))]
-    return [
-        (f"{name}.{kind}", layer_name, index)
-        for name, layer_name in [*heads, ("dense", "dense")]
-        for index, kind in enumerate(("kernel", "bias"))
-    ]
+    arrays: dict[str, Matrix] = {}
+    for name in head_shapes(config, classes):
+        layer_name, index = place(name)
+        arrays[name] = model.get_layer(layer_name).weights[index].value.numpy()
+    return arrays

@@ -1,13 +1,12 @@
-"""What a classifier is: a configuration and named arrays -> probabilities, in NumPy.
+"""A classifier: an embedding, an encoder with its arrays, a dense layer, softmax; in NumPy.
 
-This is the definition that Keras and every export are tested against. The model is the shallow
-CNN of Kim (2014): embedding, parallel convolutions, ReLU, maximum over time, dropout (in training
-only), softmax. Training is done in `embzip.tf`, regenerating the embedding in `embzip.rebuilding`.
+This is the definition that Keras and every export are tested against. Training is done in
+`embzip.tf`, regenerating the embedding in `embzip.rebuilding`.
 """
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,53 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip import fileformat
+from embzip.classifier.blocks import dense_shapes
+from embzip.classifier.encoder import Encoder, Matrix, Weights, linear
+from embzip.classifier.registry import encoder_class
 from embzip.embedding import CompressedEmbedding
-from embzip.errors import FileFormatError, InputError, MismatchError
+from embzip.errors import FileFormatError, MismatchError
 
-Matrix = NDArray[np.float32]
 _CELLS = 4096  # padded tokens computed at once: bounds memory, and fits the caches
-
-
-@dataclass(frozen=True)
-class CnnConfig:
-    """The shape of a shallow CNN.
-
-    Attributes
-    ----------
-    filters
-        Filters of each convolution.
-    windows
-        Width in tokens of each convolution.
-    dropout
-        Share of features dropped in training.
-    max_length
-        Tokens of a text that are read; at least the widest window.
-    columns
-        Columns that enter the convolutions: the table's dim, and one more with `indicator`.
-    indicator
-        Whether a column that is 1 for tokens and 0 for padding is appended; folding a mean needs
-        it.
-    """
-
-    columns: int
-    max_length: int
-    filters: int = 128
-    windows: tuple[int, ...] = (1, 1, 2, 3)
-    dropout: float = 0.5
-    indicator: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.windows or min(self.windows) < 1:
-            raise InputError(f"windows must be whole numbers from 1, received {self.windows}")
-        if min(self.filters, self.columns) < 1:
-            raise InputError(f"filters must be at least 1, received {self.filters}")
-        if self.max_length < max(self.windows):
-            raise InputError(
-                f"max_length must be at least the widest window ({max(self.windows)}), "
-                f"received {self.max_length}"
-            )
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout must lie in [0, 1), received {self.dropout}")
 
 
 @dataclass(frozen=True)
@@ -84,13 +43,13 @@ class Classifier:
     labels
         The classes in the order of the output columns.
     config
-        The shape of the network.
+        The encoder: the shape of the network.
     arrays
-        `conv.<i>.kernel` (window, columns, filters), `conv.<i>.bias` (filters,),
-        `dense.kernel` (filters * number of windows, classes), `dense.bias` (classes,); float32.
+        The encoder's own, `dense.kernel` (features, classes) and `dense.bias` (classes,); float32.
 
     Examples
     --------
+    >>> from embzip.classifier import CnnConfig
     >>> from embzip.embedding import compress
     >>> from embzip.tokenizers import Normalization, WordTokenizer
     >>> from embzip.vectors import Vectors
@@ -107,7 +66,7 @@ class Classifier:
 
     embedding: CompressedEmbedding
     labels: tuple[str, ...]
-    config: CnnConfig
+    config: Encoder
     arrays: dict[str, Matrix]
 
     def __post_init__(self) -> None:
@@ -143,9 +102,7 @@ class Classifier:
         try:
             record = json.loads(head.pop("config").tobytes())
             labels = tuple(str(label) for label in record.pop("labels"))
-            if record.pop("kind") != "cnn":
-                raise ValueError("only the kind 'cnn' is known")
-            config = CnnConfig(**{**record, "windows": tuple(record["windows"])})
+            config = encoder_class(record.pop("kind")).from_record(record)
             return cls(loaded.embedding, labels, config, head)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise FileFormatError(f"{path}: the classifier does not fit: {error}") from error
@@ -156,7 +113,7 @@ class Classifier:
 
     def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
         """Return what a file holds of this classifier beside its embedding."""
-        record = {"kind": "cnn", "labels": self.labels, **asdict(self.config)}
+        record = {"labels": self.labels, **self.config.to_record()}
         text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         config = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
         return [{**self.arrays, "config": config}]
@@ -188,14 +145,14 @@ class Classifier:
     def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
         """Return (texts, classes) float32 probabilities of tokenized texts.
 
-        Each is padded to at most its length plus the widest window: beyond that, padding changes
-        nothing, because one window of nothing but padding is already seen.
+        Each is padded to at most its length and the encoder's `padding`: beyond that, padding
+        changes nothing.
         """
-        limit, widest = self.config.max_length, max(self.config.windows)
+        limit, padding = self.config.max_length, self.config.padding
         probabilities = np.empty((len(ids), len(self.labels)), np.float32)
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
         while order:
-            longest = min(limit, len(ids[order[-1]]) + widest)
+            longest = min(limit, len(ids[order[-1]]) + padding)
             batch = order[-max(1, _CELLS // longest) :]
             del order[-len(batch) :]
             padded = np.full((len(batch), longest), self.embedding.pad_id, np.int32)
@@ -206,45 +163,26 @@ class Classifier:
         return probabilities
 
     @cached_property
-    def _taps(self) -> Matrix:
-        """All kernels' taps side by side, (columns, taps * filters): one product serves all."""
-        windows = range(len(self.config.windows))
-        taps = [tap for i in windows for tap in self.arrays[f"conv.{i}.kernel"]]
-        return np.concatenate(taps, axis=1)
+    def _prepared(self) -> Weights:
+        return self.config.prepare(self.arrays)
 
     def _forward(self, ids: NDArray[np.int32]) -> Matrix:
-        inputs = self.embedding[ids]
+        columns = self.embedding[ids]
+        shown = (ids != self.embedding.pad_id).astype(np.float32)
         if self.config.indicator:
-            shown = (ids != self.embedding.pad_id).astype(np.float32)
-            inputs = np.concatenate([inputs, shown[..., None]], axis=-1)
-        texts, length, _ = inputs.shape
-        filters = self.config.filters
-        products = (inputs.reshape(texts * length, -1) @ self._taps).reshape(texts, length, -1)
-        features = np.empty((texts, filters * len(self.config.windows)), np.float32)
-        first = 0
-        for index, window in enumerate(self.config.windows):
-            places = length - window + 1
-            total = products[:, :places, first : first + filters]
-            for tap in range(1, window):
-                at = first + tap * filters
-                total = total + products[:, tap : tap + places, at : at + filters]
-            # The bias is the same everywhere and ReLU is monotone: both may follow the maximum.
-            best = total.max(axis=1) + self.arrays[f"conv.{index}.bias"]
-            features[:, index * filters : (index + 1) * filters] = np.maximum(best, 0)
-            first += window * filters
-        logits = features @ self.arrays["dense.kernel"] + self.arrays["dense.bias"]
+            columns = np.concatenate([columns, shown[..., None]], axis=-1)
+        logits = linear(self.config.encode(columns, shown, self._prepared), self.arrays, "dense")
         logits -= logits.max(axis=1, keepdims=True)
         powers = np.exp(logits)
         probabilities: Matrix = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
 
 
-def head_shapes(config: CnnConfig, classes: int) -> dict[str, tuple[int, ...]]:
+def load_classifier(path: str | Path, *, mmap: bool = False) -> Classifier:
+    """Read the only classifier of a .embz file; the errors are those of `Classifier.load`."""
+    return Classifier.load(path, mmap=mmap)
+
+
+def head_shapes(config: Encoder, classes: int) -> dict[str, tuple[int, ...]]:
     """Return the name and shape of every array of a classifier."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for index, window in enumerate(config.windows):
-        shapes[f"conv.{index}.kernel"] = (window, config.columns, config.filters)
-        shapes[f"conv.{index}.bias"] = (config.filters,)
-    shapes["dense.kernel"] = (config.filters * len(config.windows), classes)
-    shapes["dense.bias"] = (classes,)
-    return shapes
+    return config.shapes() | dense_shapes("dense", config.features, classes)
