@@ -8,8 +8,10 @@ from embzip.classifier import (
     Classifier,
     CnnConfig,
     FnetConfig,
+    Kit,
     MeanConfig,
     Prediction,
+    load_classifier,
 )
 from embzip.codecs import parse_codec
 from embzip.corpus import Example, read_examples
@@ -34,6 +36,7 @@ __all__ = [
     "EmbzipError",
     "Example",
     "FnetConfig",
+    "Kit",
     "MeanConfig",
     "Prediction",
     "Vectors",
@@ -45,6 +48,7 @@ __all__ = [
     "evaluate",
     "inspect",
     "load",
+    "load_classifier",
     "load_tokenizer",
     "parse_codec",
     "prune",

@@ -6,12 +6,14 @@ behind a mean), so that a rank-64 table also computes 64-wide convolutions. Fine
 is `embzip.tf.tune`.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier
+from embzip.classifier import Classifier, Kit
 from embzip.codecs.chain import Codec, affine, params_of
 from embzip.embedding import CompressedEmbedding, compress
 from embzip.errors import InputError, MismatchError
@@ -68,20 +70,51 @@ def rebuild(
     >>> small.embedding.codec.spec, small.embedding.dim, small.config.columns
     ('int8', 2, 2)
     """
-    if (embedding is None) == (codec is None):
-        raise InputError("rebuild takes exactly one of embedding and codec")
-    if codec is not None:
-        counted = classifier.embedding.counts is not None
-        table = compress(
-            classifier.embedding,
-            codec,
-            weights="sqrt-counts" if counted else None,
-            metric=reading_metric(classifier),
-            seed=seed,
-        )
-    elif embedding is not None:
-        table = _matched(classifier.embedding, embedding)
+    table = _table(classifier.embedding, embedding, codec, lambda: reading_metric(classifier), seed)
     return _folded(classifier, table) if fold else replace(classifier, embedding=table)
+
+
+def rebuild_kit(
+    kit: Kit,
+    embedding: CompressedEmbedding | None = None,
+    *,
+    codec: str | None = None,
+    fold: bool = True,
+    seed: int = 0,
+) -> Kit:
+    """Return a kit whose classifiers read one compressed table; as `rebuild` for one.
+
+    The metric is the sum of the classifiers' own, each divided by its trace, so that none counts
+    more for its larger kernels.
+    """
+
+    def metric() -> Matrix:
+        own = [reading_metric(classifier) for classifier in kit.classifiers.values()]
+        total: Matrix = np.sum([each / np.trace(each) for each in own], axis=0, dtype=np.float32)
+        return total
+
+    table = _table(kit.embedding, embedding, codec, metric, seed)
+    rebuilt = {
+        name: _folded(classifier, table) if fold else replace(classifier, embedding=table)
+        for name, classifier in kit.classifiers.items()
+    }
+    return Kit.of(rebuilt)
+
+
+def _table(
+    old: CompressedEmbedding,
+    new: CompressedEmbedding | None,
+    codec: str | None,
+    metric: Callable[[], Matrix],
+    seed: int,
+) -> CompressedEmbedding:
+    """Return the table to rebuild on: the given one, matched, or the old one compressed."""
+    if new is not None and codec is None:
+        return _matched(old, new)
+    if new is not None or codec is None:
+        raise InputError("rebuild takes exactly one of embedding and codec")
+    weights: Literal["sqrt-counts"] | None = None if old.counts is None else "sqrt-counts"
+    return compress(old, codec, weights=weights, metric=metric(), seed=seed)
 
 
 def reading_metric(classifier: Classifier) -> Matrix:

@@ -5,31 +5,25 @@ This is the definition that Keras and every export are tested against. Training 
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embzip import fileformat
+from embzip.classifier.answering import Head, Prediction, predictions, probabilities_of
 from embzip.classifier.blocks import dense_shapes
-from embzip.classifier.encoder import Encoder, Matrix, Weights, linear
-from embzip.classifier.registry import encoder_class
+from embzip.classifier.encoder import Encoder, Matrix
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError, MismatchError
+from embzip.files import digest
 
-_CELLS = 4096  # padded tokens computed at once: bounds memory, and fits the caches
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A label and its probability."""
-
-    label: str
-    probability: float
+if TYPE_CHECKING:
+    from embzip.classifier.kit import Kit
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +62,7 @@ class Classifier:
     labels: tuple[str, ...]
     config: Encoder
     arrays: dict[str, Matrix]
+    digests: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.embedding.pad_id is None or self.embedding.unk_id is None:
@@ -83,8 +78,16 @@ class Classifier:
             raise MismatchError(f"a classifier of this shape holds {expected}, found {found}")
 
     @classmethod
-    def load(cls, path: str | Path, *, mmap: bool = False) -> "Classifier":
-        """Read a classifier from a .embz file.
+    def load(cls, path: str | Path, *, mmap: bool = False) -> "Classifier | Kit":
+        """Read a classifier, or a kit of several, from a .embz file.
+
+        `load_classifier` reads exactly one.
+
+        Parameters
+        ----------
+        mmap
+            Map the table and the heads, so that processes share them; see `embzip.load` for what
+            that gives up until `verify` is called.
 
         Raises
         ------
@@ -93,19 +96,9 @@ class Classifier:
         FileFormatError
             For a damaged file, or one that holds only an embedding.
         """
-        loaded = fileformat.read(path, mmap=mmap)
-        if not loaded.heads:
-            raise FileFormatError(
-                f"{path}: holds an embedding but no classifier: train one with `embzip train`"
-            )
-        head = dict(loaded.heads[0])
-        try:
-            record = json.loads(head.pop("config").tobytes())
-            labels = tuple(str(label) for label in record.pop("labels"))
-            config = encoder_class(record.pop("kind")).from_record(record)
-            return cls(loaded.embedding, labels, config, head)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FileFormatError(f"{path}: the classifier does not fit: {error}") from error
+        from embzip.classifier.kit import read  # a kit is made of classifiers
+
+        return read(path, mmap=mmap)
 
     def save(self, path: str | Path, *, counts: bool = False) -> None:
         """Write the classifier with its embedding and tokenizer; see `embzip.save`."""
@@ -113,10 +106,21 @@ class Classifier:
 
     def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
         """Return what a file holds of this classifier beside its embedding."""
-        record = {"labels": self.labels, **self.config.to_record()}
-        text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        config = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
-        return [{**self.arrays, "config": config}]
+        return [self.tensors({})]
+
+    def verify(self) -> None:
+        """Compare what was mapped with the digests of its file.
+
+        Raises
+        ------
+        FileFormatError
+            Naming the first tensor that differs.
+        """
+        self.embedding.verify()
+        for name, array in self.arrays.items():
+            content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+            if name in self.digests and digest(content) != self.digests[name]:
+                raise FileFormatError(f"tensor {name!r} of a classifier does not match its digest")
 
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
         """Return the ids of each text, cut to `max_length`."""
@@ -132,55 +136,27 @@ class Classifier:
         InputTypeError
             For a single string, or anything but strings.
         """
-        probabilities = self.probabilities(texts)
-        return [
-            Prediction(self.labels[best], float(row[best]))
-            for row, best in zip(probabilities, probabilities.argmax(axis=1), strict=True)
-        ]
+        return predictions(self.labels, self.probabilities(texts))
 
     def probabilities(self, texts: Iterable[str]) -> Matrix:
         """Return (texts, classes) float32 probabilities."""
         return self.probabilities_of_ids(self.encode(texts))
 
     def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
-        """Return (texts, classes) float32 probabilities of tokenized texts.
-
-        Each is padded to at most its length and the encoder's `padding`: beyond that, padding
-        changes nothing.
-        """
-        limit, padding = self.config.max_length, self.config.padding
-        probabilities = np.empty((len(ids), len(self.labels)), np.float32)
-        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
-        while order:
-            longest = min(limit, len(ids[order[-1]]) + padding)
-            batch = order[-max(1, _CELLS // longest) :]
-            del order[-len(batch) :]
-            padded = np.full((len(batch), longest), self.embedding.pad_id, np.int32)
-            for row, index in enumerate(batch):
-                cut = ids[index][:limit]
-                padded[row, : len(cut)] = cut
-            probabilities[batch] = self._forward(padded)
-        return probabilities
+        """Return (texts, classes) float32 probabilities of tokenized texts."""
+        return probabilities_of(self.embedding, [self.head], ids)[0]
 
     @cached_property
-    def _prepared(self) -> Weights:
-        return self.config.prepare(self.arrays)
+    def head(self) -> Head:
+        """The part that stands on the rows of the table."""
+        return Head(self.config, self.arrays)
 
-    def _forward(self, ids: NDArray[np.int32]) -> Matrix:
-        columns = self.embedding[ids]
-        shown = (ids != self.embedding.pad_id).astype(np.float32)
-        if self.config.indicator:
-            columns = np.concatenate([columns, shown[..., None]], axis=-1)
-        logits = linear(self.config.encode(columns, shown, self._prepared), self.arrays, "dense")
-        logits -= logits.max(axis=1, keepdims=True)
-        powers = np.exp(logits)
-        probabilities: Matrix = powers / powers.sum(axis=1, keepdims=True)
-        return probabilities
-
-
-def load_classifier(path: str | Path, *, mmap: bool = False) -> Classifier:
-    """Read the only classifier of a .embz file; the errors are those of `Classifier.load`."""
-    return Classifier.load(path, mmap=mmap)
+    def tensors(self, extra: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """Return the arrays and the configuration, with more keys in its record."""
+        record = {"labels": self.labels, **self.config.to_record(), **extra}
+        text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        config = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+        return {**self.arrays, "config": config}
 
 
 def head_shapes(config: Encoder, classes: int) -> dict[str, tuple[int, ...]]:

@@ -1,5 +1,6 @@
 """Commands on trained classifiers: rebuild, evaluate, predict."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from embzip.cli.terminal import (
     without_notices,
 )
 from embzip.corpus import read_examples, read_texts
+from embzip.errors import InputError
 from embzip.files import output_path
 
 TestArgument = Annotated[
@@ -62,28 +64,31 @@ def rebuild(
 
     The embedding layer is regenerated: give exactly one of --embedding and --codec. Rows are
     matched by token: the new vocabulary must be the same or a part of it, of the same tokenizer.
-    Codes stay codes; a row is decoded when it is looked up.
+    Codes stay codes; a row is decoded when it is looked up. Of a kit, all classifiers are rebuilt
+    on one table.
 
     Without -o, NAME.embz becomes NAME.rebuilt.embz in the current folder.
     """
     if (embedding is None) == (codec is None):
         raise typer.BadParameter("give exactly one of --embedding and --codec")
-    from embzip.classifier import Classifier
+    from embzip.classifier import Classifier, Kit
     from embzip.fileformat import load
-    from embzip.rebuilding import rebuild
+    from embzip.rebuilding import rebuild, rebuild_kit
 
     path = output_path(model, ".rebuilt.embz", output, force=force)
     with progress("rebuilding") as report:
         tuning = [] if tune is None else read_examples(tune, errors=errors)
         tuned: bool | None = None
-        rebuilt = rebuild(
-            Classifier.load(model),
-            None if embedding is None else load(embedding),
-            codec=codec,
-            fold=fold,
-            seed=seed,
-        )
-        if tune is not None:
+        old = Classifier.load(model)
+        table = None if embedding is None else load(embedding)
+        rebuilt: Classifier | Kit
+        if isinstance(old, Kit):
+            if tune is not None:
+                raise InputError(f"{model}: --tune is for one classifier, and this is a kit")
+            rebuilt = rebuild_kit(old, table, codec=codec, fold=fold, seed=seed)
+        else:
+            rebuilt = rebuild(old, table, codec=codec, fold=fold, seed=seed)
+        if tune is not None and isinstance(rebuilt, Classifier):
             with without_notices():
                 from embzip.tf import tune as fine_tune
 
@@ -117,6 +122,9 @@ def evaluate(
         Path | None,
         typer.Option("--against", metavar="OTHER.embz", help="A classifier to compare with."),
     ] = None,
+    head: Annotated[
+        str | None, typer.Option("--head", help="Of a kit: the name of one classifier.")
+    ] = None,
     seed: SeedOption = 0,
     errors: ErrorsOption = "strict",
     as_json: JsonOption = False,
@@ -126,14 +134,14 @@ def evaluate(
     Fractions, not percent. The difference is MODEL minus OTHER in accuracy, with its 95 %
     bootstrap interval and McNemar's exact p; without --against those are null.
     """
-    from embzip.classifier import Classifier
+    from embzip.classifier import load_classifier
     from embzip.evaluation import evaluate
 
     with progress("evaluating"):
         result = evaluate(
-            Classifier.load(model),
+            load_classifier(model, head=head),
             read_examples(test, errors=errors),
-            against=None if against is None else Classifier.load(against),
+            against=against,
             seed=seed,
         )
     lines = [
@@ -170,14 +178,23 @@ def predict(
 
     They stand on one line, with a tab between. With --json, one object:
     {"predictions": [{"label": ..., "probability": ...}, ...]}.
-    """
-    from embzip.classifier import Classifier
 
-    classifier = Classifier.load(model)
+    A kit answers in one column a classifier, `label probability`, in the order of `embzip
+    inspect`; with --json, {"predictions": [{NAME: {"label": ..., ...}, ...}, ...]}.
+    """
+    from embzip.classifier import Classifier, Kit
+
+    loaded = Classifier.load(model)
     texts = list(read_texts(file, labelled=labelled, errors=errors))
     with progress("predicting"):
-        predictions = classifier.predict(texts)
-    record = {
-        "predictions": [{"label": p.label, "probability": p.probability} for p in predictions]
-    }
-    show(record, "\n".join(f"{p.label}\t{p.probability:.4f}" for p in predictions), as_json=as_json)
+        if isinstance(loaded, Kit):
+            rows = loaded.predict(texts)
+            answers: list[object] = [{n: asdict(p) for n, p in row.items()} for row in rows]
+            lines = [
+                "\t".join(f"{p.label} {p.probability:.4f}" for p in row.values()) for row in rows
+            ]
+        else:
+            found = loaded.predict(texts)
+            answers = [asdict(p) for p in found]
+            lines = [f"{p.label}\t{p.probability:.4f}" for p in found]
+    show({"predictions": answers}, "\n".join(lines), as_json=as_json)

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from embzip.classifier import Classifier, Encoder, Matrix, head_shapes
-from embzip.tf.encoders import Weights, features_of, place
+from embzip.classifier import Classifier, Encoder, Kit, Matrix, head_shapes
+from embzip.tf.encoders import Weights, features_of
 from embzip.tf.layers import CompressedEmbeddingLayer
 
 
@@ -35,15 +35,8 @@ def build_model(config: Encoder, classes: int, embedding: Any, *, seed: int = 0)
         `padding`, at most `max_length`. Its layer `dense` gives the logits.
     """
     ids = keras.Input((None,), dtype="int32", name="ids")
-    columns = embedding(ids)
-    shown = ops.expand_dims(ops.cast(ops.not_equal(ids, embedding.pad_id), "float32"), -1)
-    if config.indicator:
-        columns = ops.concatenate([columns, shown], axis=-1)
-    weights = Weights(seed)
-    features = features_of(config, columns, shown, weights)
-    dropped = layers.Dropout(config.dropout, seed=weights.seed())(features)
-    logits = weights.dense(dropped, "dense", classes)
-    return keras.Model(ids, layers.Softmax(name="softmax")(logits))
+    columns, shown = embedding(ids), _shown(ids, embedding)
+    return keras.Model(ids, _answer(config, classes, columns, shown, Weights(seed)))
 
 
 def from_classifier(classifier: Classifier, *, seed: int = 0) -> Any:
@@ -72,9 +65,35 @@ def from_classifier(classifier: Classifier, *, seed: int = 0) -> Any:
     """
     layer = CompressedEmbeddingLayer(classifier.embedding, name="embedding")
     model = build_model(classifier.config, len(classifier.labels), layer, seed=seed)
-    for name, array in classifier.arrays.items():
-        layer_name, index = place(name)
-        model.get_layer(layer_name).weights[index].assign(array)
+    _assign(model, classifier, Weights(seed))
+    return model
+
+
+def from_kit(kit: Kit) -> Any:
+    """Return a kit as one Keras model: one look-up, and one output a classifier.
+
+    Returns
+    -------
+    keras.Model
+        int32 ids (batch, time), padded with the table's `pad_id` -> a dictionary of the
+        probabilities by the classifiers' names; equal to `Kit.probabilities` within 1e-5 where
+        each text has at least as much padding as the encoders' `padding` says, or is as long as
+        the largest `max_length`. Layers of classifier i are called `head_<i>_...`.
+    """
+    layer = CompressedEmbeddingLayer(kit.embedding, name="embedding")
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    columns, shown = layer(ids), _shown(ids, layer)
+    drawn = [Weights(0, f"head_{index}_") for index in range(len(kit.classifiers))]
+    answers = {}
+    for weights, (name, classifier) in zip(drawn, kit.classifiers.items(), strict=True):
+        config = classifier.config
+        read = slice(None, config.max_length)
+        answers[name] = _answer(
+            config, len(classifier.labels), columns[:, read], shown[:, read], weights
+        )
+    model = keras.Model(ids, answers)
+    for weights, classifier in zip(drawn, kit.classifiers.values(), strict=True):
+        _assign(model, classifier, weights)
     return model
 
 
@@ -82,6 +101,27 @@ def arrays_of(model: Any, config: Encoder, classes: int) -> dict[str, Matrix]:
     """Return the weights of `build_model`'s model under the names of `Classifier.arrays`."""
     arrays: dict[str, Matrix] = {}
     for name in head_shapes(config, classes):
-        layer_name, index = place(name)
+        layer_name, index = Weights(0).place(name)
         arrays[name] = model.get_layer(layer_name).weights[index].value.numpy()
     return arrays
+
+
+def _shown(ids: Any, embedding: Any) -> Any:
+    """Return (batch, time, 1): 1 for tokens, 0 for padding."""
+    return ops.expand_dims(ops.cast(ops.not_equal(ids, embedding.pad_id), "float32"), -1)
+
+
+def _answer(config: Encoder, classes: int, columns: Any, shown: Any, weights: Weights) -> Any:
+    """Return the probabilities of one classifier."""
+    if config.indicator:
+        columns = ops.concatenate([columns, shown], axis=-1)
+    features = features_of(config, columns, shown, weights)
+    dropped = layers.Dropout(config.dropout, seed=weights.seed())(features)
+    logits = weights.dense(dropped, "dense", classes)
+    return layers.Softmax(name=weights.name("softmax"))(logits)
+
+
+def _assign(model: Any, classifier: Classifier, weights: Weights) -> None:
+    for name, array in classifier.arrays.items():
+        layer_name, index = weights.place(name)
+        model.get_layer(layer_name).weights[index].assign(array)

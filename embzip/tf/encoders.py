@@ -15,10 +15,30 @@ from embzip.tf.mixing import FourierMixing, Positions, SelfAttention
 
 
 class Weights:
-    """Makes layers by the names of the arrays they hold, with newly drawn kernels."""
+    """Makes layers by the names of the arrays they hold, with newly drawn kernels.
 
-    def __init__(self, seed: int) -> None:
+    Parameters
+    ----------
+    prefix
+        What the layers' names begin with, where several classifiers are one model.
+    """
+
+    def __init__(self, seed: int, prefix: str = "") -> None:
         self._seeds: Iterator[int] = iter(range(seed * 1000, seed * 1000 + 1000))
+        self._prefix = prefix
+
+    def name(self, layer: str) -> str:
+        """Return the Keras layer's name."""
+        return self._prefix + layer.replace(".", "_")
+
+    def place(self, array: str) -> tuple[str, int]:
+        """Return the Keras layer that holds an array of a classifier, and the weight's index.
+
+        >>> Weights(0).place("block.0.norm_mix.beta")
+        ('block_0_norm_mix', 1)
+        """
+        layer, _, weight = array.rpartition(".")
+        return self.name(layer), {"kernel": 0, "gamma": 0, "bias": 1, "beta": 1}[weight]
 
     def seed(self) -> int:
         """Return a seed that nothing else has."""
@@ -26,30 +46,22 @@ class Weights:
 
     def dense(self, columns: Any, layer: str, units: int) -> Any:
         """Return what `embzip.classifier.encoder.linear` does."""
-        return layers.Dense(units, kernel_initializer=self._kernel(), name=_name(layer))(columns)
+        kernel = self._kernel()
+        return layers.Dense(units, kernel_initializer=kernel, name=self.name(layer))(columns)
 
     def convolution(self, columns: Any, layer: str, filters: int, window: int) -> Any:
         """Return a convolution over time, without padding."""
-        return layers.Conv1D(filters, window, kernel_initializer=self._kernel(), name=_name(layer))(
+        kernel = self._kernel()
+        return layers.Conv1D(filters, window, kernel_initializer=kernel, name=self.name(layer))(
             columns
         )
 
     def normalization(self, columns: Any, layer: str) -> Any:
         """Return layer normalization over the last axis."""
-        return layers.LayerNormalization(epsilon=EPSILON, name=_name(layer))(columns)
+        return layers.LayerNormalization(epsilon=EPSILON, name=self.name(layer))(columns)
 
     def _kernel(self) -> Any:
         return keras.initializers.GlorotUniform(seed=self.seed())
-
-
-def place(array: str) -> tuple[str, int]:
-    """Return the Keras layer that holds an array of a classifier, and the index of the weight.
-
-    >>> place("block.0.norm_mix.beta")
-    ('block_0_norm_mix', 1)
-    """
-    layer, _, weight = array.rpartition(".")
-    return _name(layer), {"kernel": 0, "gamma": 0, "bias": 1, "beta": 1}[weight]
 
 
 def features_of(config: Encoder, columns: Any, shown: Any, weights: Weights) -> Any:
@@ -111,10 +123,6 @@ def _blocks(
 
 def _pooled(columns: Any, shown: Any) -> Any:
     return ops.divide(ops.sum(columns, axis=1), ops.maximum(ops.sum(shown, axis=1), 1.0))
-
-
-def _name(layer: str) -> str:
-    return layer.replace(".", "_")
 
 
 _BUILDERS: dict[str, Callable[[Any, Any, Any, Weights], Any]] = {
