@@ -14,8 +14,9 @@ from embzip.classifier import (
     load_classifier,
 )
 from embzip.codecs import parse_codec
+from embzip.compression import compress
 from embzip.corpus import Example, read_examples
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import EmbzipError
 from embzip.evaluation import evaluate
 from embzip.fileformat import inspect, load, save

@@ -8,14 +8,14 @@ is `embzip.tf.tune`.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embzip.classifier import Classifier, Kit
 from embzip.codecs.chain import Codec, affine, params_of
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.compression import compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Tokenizer
@@ -113,8 +113,7 @@ def _table(
         return _matched(old, new)
     if new is not None or codec is None:
         raise InputError("rebuild takes exactly one of embedding and codec")
-    weights: Literal["sqrt-counts"] | None = None if old.counts is None else "sqrt-counts"
-    return compress(old, codec, weights=weights, metric=metric(), seed=seed)
+    return compress(old, codec, metric=metric(), seed=seed)
 
 
 def reading_metric(classifier: Classifier) -> Matrix:

@@ -11,7 +11,7 @@ from embzip.classifier import (
     MeanConfig,
     head_shapes,
 )
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization
 from embzip.vectors import Vectors

@@ -21,8 +21,9 @@ from embzip.classifier import (
     load_classifier,
 )
 from embzip.cli import app
+from embzip.compression import compress
 from embzip.corpus import Example
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import EmbzipError, FileFormatError, InputError, MismatchError
 from embzip.evaluation import evaluate
 from embzip.rebuilding import rebuild, rebuild_kit

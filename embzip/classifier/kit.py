@@ -32,7 +32,7 @@ class Kit:
     Examples
     --------
     >>> from embzip.classifier import MeanConfig
-    >>> from embzip.embedding import compress
+    >>> from embzip.compression import compress
     >>> from embzip.tokenizers import Normalization, WordTokenizer
     >>> from embzip.vectors import Vectors
     >>> words = WordTokenizer(["ball", "vote"], Normalization())

@@ -44,7 +44,7 @@ class Classifier:
     Examples
     --------
     >>> from embzip.classifier import CnnConfig
-    >>> from embzip.embedding import compress
+    >>> from embzip.compression import compress
     >>> from embzip.tokenizers import Normalization, WordTokenizer
     >>> from embzip.vectors import Vectors
     >>> words = WordTokenizer(["ball", "vote"], Normalization())
