@@ -19,6 +19,7 @@ from embzip.corpus import Example, read_examples
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import EmbzipError
 from embzip.evaluation import evaluate
+from embzip.factorizing import factorize
 from embzip.fileformat import inspect, load, save
 from embzip.pipeline import run
 from embzip.pruning import prune
@@ -47,6 +48,7 @@ __all__ = [
     "compare",
     "compress",
     "evaluate",
+    "factorize",
     "inspect",
     "load",
     "load_classifier",

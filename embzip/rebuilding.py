@@ -126,6 +126,8 @@ def reading_metric(classifier: Classifier) -> Matrix:
     metric = np.zeros((dim, dim))
     for layer in classifier.config.readers:
         kernel = classifier.arrays[f"{layer}.kernel"].astype(np.float64)
+        if layer in classifier.ranks:
+            kernel = classifier.arrays[f"{layer}.reduce.kernel"].astype(np.float64) @ kernel
         for tap in kernel.reshape(-1, *kernel.shape[-2:])[:, :dim]:
             metric += tap @ tap.T
     ridge = _RIDGE * np.trace(metric) / dim
@@ -155,13 +157,14 @@ def _folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
     indicator = config.indicator or bool(offset.any())
     arrays = dict(classifier.arrays)
     for layer in config.readers:
-        kernel = classifier.arrays[f"{layer}.kernel"].astype(np.float64)
+        reading = f"{layer}.reduce.kernel" if layer in classifier.ranks else f"{layer}.kernel"
+        kernel = classifier.arrays[reading].astype(np.float64)
         words = kernel[..., : table.dim, :]
         folded = [matrix @ words]
         if indicator:
             carried = kernel[..., table.dim :, :].sum(axis=-2, keepdims=True)
             folded.append((offset @ words)[..., None, :] + carried)
-        arrays[f"{layer}.kernel"] = np.concatenate(folded, axis=-2).astype(np.float32)
+        arrays[reading] = np.concatenate(folded, axis=-2).astype(np.float32)
     plain = replace(
         table,
         codec=Codec((), unscaled.quantizer),
@@ -174,6 +177,7 @@ def _folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
         classifier.labels,
         config.reading(columns + indicator, indicator=indicator),
         arrays,
+        classifier.ranks,
     )
 
 

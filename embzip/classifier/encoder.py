@@ -163,10 +163,14 @@ class Encoder(ABC):
 
 
 def linear(columns: Matrix, arrays: Weights, layer: str) -> Matrix:
-    """Return a dense layer's output: (..., columns) -> (..., kernel's width)."""
-    kernel = arrays[f"{layer}.kernel"]
-    # One large product is faster than one a text.
-    flat = columns.reshape(-1, columns.shape[-1]) @ kernel + arrays[f"{layer}.bias"]
+    """Return a dense layer's output: (..., columns) -> (..., kernel's width).
+
+    A factorized layer has a second kernel, which is multiplied first.
+    """
+    flat = columns.reshape(-1, columns.shape[-1])  # one large product is faster than one a text
+    if f"{layer}.reduce.kernel" in arrays:
+        flat = flat @ arrays[f"{layer}.reduce.kernel"]
+    flat = flat @ arrays[f"{layer}.kernel"] + arrays[f"{layer}.bias"]
     result: Matrix = flat.reshape(*columns.shape[:-1], flat.shape[-1])
     return result
 

@@ -234,6 +234,7 @@ def _read(
     record = json.loads(arrays.pop("config").tobytes())
     labels = tuple(str(label) for label in record.pop("labels"))
     name = record.pop("name", None)
+    ranks = dict(record.pop("ranks", {}))
     config = encoder_class(record.pop("kind")).from_record(record)
     prefix = f"heads.{index}."
     digests = {
@@ -241,4 +242,4 @@ def _read(
         for tensor, stated in embedding.digests.items()
         if tensor.startswith(prefix)
     }
-    return name, Classifier(embedding, labels, config, arrays, digests)
+    return name, Classifier(embedding, labels, config, arrays, ranks, digests)

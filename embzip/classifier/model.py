@@ -40,6 +40,9 @@ class Classifier:
         The encoder: the shape of the network.
     arrays
         The encoder's own, `dense.kernel` (features, classes) and `dense.bias` (classes,); float32.
+    ranks
+        The factorized layers: `<layer>.reduce.kernel` (rows, rank) stands before a
+        `<layer>.kernel` of (rank, columns); see `embzip.factorizing`.
 
     Examples
     --------
@@ -62,6 +65,7 @@ class Classifier:
     labels: tuple[str, ...]
     config: Encoder
     arrays: dict[str, Matrix]
+    ranks: Mapping[str, int] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +76,7 @@ class Classifier:
             raise MismatchError(
                 f"the classifier reads {self.config.columns} columns, the table has {columns}"
             )
-        expected = head_shapes(self.config, len(self.labels))
+        expected = head_shapes(self.config, len(self.labels), self.ranks)
         found = {name: array.shape for name, array in self.arrays.items()}
         if found != expected:
             raise MismatchError(f"a classifier of this shape holds {expected}, found {found}")
@@ -154,11 +158,22 @@ class Classifier:
     def tensors(self, extra: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return the arrays and the configuration, with more keys in its record."""
         record = {"labels": self.labels, **self.config.to_record(), **extra}
+        if self.ranks:
+            record["ranks"] = dict(self.ranks)
         text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         config = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
         return {**self.arrays, "config": config}
 
 
-def head_shapes(config: Encoder, classes: int) -> dict[str, tuple[int, ...]]:
+def head_shapes(
+    config: Encoder, classes: int, ranks: Mapping[str, int] | None = None
+) -> dict[str, tuple[int, ...]]:
     """Return the name and shape of every array of a classifier."""
-    return config.shapes() | dense_shapes("dense", config.features, classes)
+    shapes = config.shapes() | dense_shapes("dense", config.features, classes)
+    for layer, rank in (ranks or {}).items():
+        whole = shapes.get(f"{layer}.kernel", ())
+        if len(whole) != 2 or type(rank) is not int or not 1 <= rank <= min(whole):
+            raise MismatchError(f"the layer {layer!r} cannot be factorized to rank {rank!r}")
+        shapes[f"{layer}.reduce.kernel"] = (whole[0], rank)
+        shapes[f"{layer}.kernel"] = (rank, whole[1])
+    return shapes

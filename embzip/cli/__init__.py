@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from embzip.cli import classifiers, kits, reports, tables, tokenizers, training
+from embzip.cli import classifiers, factorizing, kits, reports, tables, tokenizers, training
 from embzip.cli.terminal import one_line, show_warning
 from embzip.errors import EmbzipError
 
@@ -28,6 +28,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     classifiers.evaluate,
     classifiers.predict,
     kits.kit,
+    factorizing.factorize,
     reports.inspect,
     reports.compare,
     reports.run,

@@ -4,6 +4,7 @@ The definition is the NumPy one; these are tested against it. How they are train
 `embzip.tf.training`, how each encoder is built in `embzip.tf.encoders`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -14,7 +15,14 @@ from embzip.tf.encoders import Weights, features_of
 from embzip.tf.layers import CompressedEmbeddingLayer
 
 
-def build_model(config: Encoder, classes: int, embedding: Any, *, seed: int = 0) -> Any:
+def build_model(
+    config: Encoder,
+    classes: int,
+    embedding: Any,
+    *,
+    seed: int = 0,
+    ranks: Mapping[str, int] | None = None,
+) -> Any:
     """Return the Keras model of a classifier with newly drawn weights.
 
     Parameters
@@ -27,6 +35,8 @@ def build_model(config: Encoder, classes: int, embedding: Any, *, seed: int = 0)
         A layer: (batch, time) ids -> (batch, time, dim), padding rows zero; with a `pad_id`.
     seed
         Of the weights and the dropout.
+    ranks
+        Of the factorized layers, as in `Classifier`.
 
     Returns
     -------
@@ -36,7 +46,7 @@ def build_model(config: Encoder, classes: int, embedding: Any, *, seed: int = 0)
     """
     ids = keras.Input((None,), dtype="int32", name="ids")
     columns, shown = embedding(ids), _shown(ids, embedding)
-    return keras.Model(ids, _answer(config, classes, columns, shown, Weights(seed)))
+    return keras.Model(ids, _answer(config, classes, columns, shown, Weights(seed, ranks=ranks)))
 
 
 def from_classifier(classifier: Classifier, *, seed: int = 0) -> Any:
@@ -64,7 +74,9 @@ def from_classifier(classifier: Classifier, *, seed: int = 0) -> Any:
     TensorShape([1, 2])
     """
     layer = CompressedEmbeddingLayer(classifier.embedding, name="embedding")
-    model = build_model(classifier.config, len(classifier.labels), layer, seed=seed)
+    model = build_model(
+        classifier.config, len(classifier.labels), layer, seed=seed, ranks=classifier.ranks
+    )
     _assign(model, classifier, Weights(seed))
     return model
 
@@ -83,7 +95,10 @@ def from_kit(kit: Kit) -> Any:
     layer = CompressedEmbeddingLayer(kit.embedding, name="embedding")
     ids = keras.Input((None,), dtype="int32", name="ids")
     columns, shown = layer(ids), _shown(ids, layer)
-    drawn = [Weights(0, f"head_{index}_") for index in range(len(kit.classifiers))]
+    drawn = [
+        Weights(0, f"head_{index}_", classifier.ranks)
+        for index, classifier in enumerate(kit.classifiers.values())
+    ]
     answers = {}
     for weights, (name, classifier) in zip(drawn, kit.classifiers.items(), strict=True):
         config = classifier.config
@@ -97,10 +112,12 @@ def from_kit(kit: Kit) -> Any:
     return model
 
 
-def arrays_of(model: Any, config: Encoder, classes: int) -> dict[str, Matrix]:
+def arrays_of(
+    model: Any, config: Encoder, classes: int, ranks: Mapping[str, int] | None = None
+) -> dict[str, Matrix]:
     """Return the weights of `build_model`'s model under the names of `Classifier.arrays`."""
     arrays: dict[str, Matrix] = {}
-    for name in head_shapes(config, classes):
+    for name in head_shapes(config, classes, ranks):
         layer_name, index = Weights(0).place(name)
         arrays[name] = model.get_layer(layer_name).weights[index].value.numpy()
     return arrays

@@ -3,7 +3,7 @@
 Only operations that LiteRT has. `Weights` draws what training starts from.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -21,11 +21,14 @@ class Weights:
     ----------
     prefix
         What the layers' names begin with, where several classifiers are one model.
+    ranks
+        Of the factorized dense layers.
     """
 
-    def __init__(self, seed: int, prefix: str = "") -> None:
+    def __init__(self, seed: int, prefix: str = "", ranks: Mapping[str, int] | None = None) -> None:
         self._seeds: Iterator[int] = iter(range(seed * 1000, seed * 1000 + 1000))
         self._prefix = prefix
+        self._ranks = ranks or {}
 
     def name(self, layer: str) -> str:
         """Return the Keras layer's name."""
@@ -46,6 +49,14 @@ class Weights:
 
     def dense(self, columns: Any, layer: str, units: int) -> Any:
         """Return what `embzip.classifier.encoder.linear` does."""
+        if layer in self._ranks:
+            reduce = layers.Dense(
+                self._ranks[layer],
+                use_bias=False,
+                kernel_initializer=self._kernel(),
+                name=self.name(f"{layer}.reduce"),
+            )
+            columns = reduce(columns)
         kernel = self._kernel()
         return layers.Dense(units, kernel_initializer=kernel, name=self.name(layer))(columns)
 

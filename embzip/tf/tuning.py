@@ -107,5 +107,5 @@ def tune(
     )
     if run.best_epoch is None:
         return TuneResult(classifier, False, before, run.dev_accuracy)
-    tuned = replace(classifier, arrays=arrays_of(model, config, len(labels)))
+    tuned = replace(classifier, arrays=arrays_of(model, config, len(labels), classifier.ranks))
     return TuneResult(tuned, True, before, run.dev_accuracy)
