@@ -30,6 +30,7 @@ ORDER = [
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
     "classifier",
     "rebuilding",
+    "factorizing",
     "tf",
     "litert",
     "evaluation",

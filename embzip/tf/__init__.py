@@ -16,7 +16,7 @@ except ImportError as error:
         "`pip install 'tensorflow-cpu>=2.18'`, or `uv sync --extra train` from a checkout"
     ) from error
 
-from embzip.tf.classifiers import from_classifier
+from embzip.tf.classifiers import from_classifier, from_kit
 from embzip.tf.layers import CompressedEmbeddingLayer
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.rewrite import rebuild
@@ -32,6 +32,7 @@ __all__ = [
     "TrainResult",
     "TuneResult",
     "from_classifier",
+    "from_kit",
     "rebuild",
     "sparsity",
     "step_function",

@@ -125,7 +125,7 @@ def tune(
         for weight in model.trainable_variables:
             if weight.name == "kernel":
                 weight.assign(fake_quantized(weight.value))
-    tuned = replace(classifier, arrays=arrays_of(model, config))
+    tuned = replace(classifier, arrays=arrays_of(model, config, len(labels), classifier.ranks))
     if params and run.best_epoch is not None:
         moved = replace(table, params=model.get_layer("embedding").params(), digests={})
         tuned = replace(tuned, embedding=moved)
