@@ -24,6 +24,7 @@ ORDER = [
     "word2vec",
     "transfer",
     "codecs",
+    "packing",  # knows how codecs lay arrays out, and nothing else of them
     "embedding",
     "container",
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
@@ -48,6 +49,7 @@ OWNERS = {
     "youtokentome": {"tokenizers"},
     "tokenizers": {"tokenizers"},
     "faiss": {"codecs"},
+    "constriction": {"packing"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "typer": {"cli"},
