@@ -13,6 +13,7 @@ from embzip.cli.terminal import (
     JsonOption,
     ModelArgument,
     OutputOption,
+    PackOption,
     SeedOption,
     WordsOption,
     progress,
@@ -78,6 +79,7 @@ def train(
     words: WordsOption = None,
     format: FormatOption = "auto",
     errors: ErrorsOption = "strict",
+    pack: PackOption = False,
     output: OutputOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -113,7 +115,7 @@ def train(
             progress=report,
         )
         # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
-        result.classifier.save(path, counts=True)
+        result.classifier.save(path, counts=True, pack=pack)
     record = {
         "path": str(path),
         "labels": list(result.classifier.labels),
@@ -159,6 +161,7 @@ def rebuild(
     ] = None,
     seed: SeedOption = 0,
     errors: ErrorsOption = "strict",
+    pack: PackOption = False,
     output: OutputOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -194,7 +197,7 @@ def rebuild(
 
             result = fine_tune(rebuilt, tuning, seed=seed, progress=report)
             rebuilt, tuned = result.classifier, result.tuned
-        rebuilt.save(path)
+        rebuilt.save(path, pack=pack)
     before, after = model.stat().st_size, path.stat().st_size
     record = {
         "path": str(path),
