@@ -1,6 +1,6 @@
 """Stored bytes of packed files beside the entropy of their codes, codec by codec.
 
-`python -m scripts.bench_pack VECTORS [--codec SPEC ...]`: any table embzip reads. The entropy is
+`python -m scripts.bench_pack VECTORS [--codec SPEC ...]`: any table embzip reads, and .npy. The entropy is
 that of each column's symbols by themselves, tables and offsets not counted; what is stored counts
 everything.
 """
@@ -34,7 +34,9 @@ def main() -> None:
     parser.add_argument("vectors", type=Path)
     parser.add_argument("--codec", action="append")
     arguments = parser.parse_args()
-    vectors = embzip.read_vectors(arguments.vectors)
+    path = arguments.vectors
+    bare = path.suffix == ".npy"
+    vectors = np.load(path, mmap_mode="r") if bare else embzip.read_vectors(path)
     print("| codec | codes, bytes | entropy | stored | stored / entropy | pack, s | load, s |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:

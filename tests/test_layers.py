@@ -26,6 +26,7 @@ ORDER = [
     "codecs",
     "packing",  # knows how codecs lay arrays out, and nothing else of them
     "embedding",
+    "compression",
     "container",
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
     "classifier",
@@ -61,7 +62,8 @@ CODEC_BASES = {
     "spec", "arrays", "ops", "base", "chain", "packing", "row_scale", "sampling", "codebooks",
     "bins", "allocation", "fields", "row_index", "row_classes", "trellis",
 }  # fmt: skip
-CODEC_FRAME = CODEC_BASES | {"registry", "__init__"}
+# `auto` has no arithmetic of its own: it chooses among the chains the registry knows.
+CODEC_FRAME = CODEC_BASES | {"registry", "auto", "__init__"}
 
 FILES = sorted(
     path

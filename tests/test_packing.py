@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import embzip
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.packing.arrays import Classes, PackedArray, pack_array, read_packed
 from embzip.packing.record import Packed
 from tests.models import tiny_classifier
@@ -129,3 +129,13 @@ def test_any_array_that_packs_reads_back(drawn: tuple) -> None:
         np.testing.assert_array_equal(np.asarray(read), array)
         ids = rng.integers(0, rows, 7)
         np.testing.assert_array_equal(read.take(ids), array[ids])
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_golden_file_of_version_2(mmap: bool) -> None:
+    """Written once by scripts/make_golden.py: packed files must load for ever."""
+    golden = Path(__file__).parent / "golden"
+    loaded = embzip.load(golden / "version-2.embz", mmap=mmap)
+    found = loaded.codes["values"]
+    assert isinstance(found, PackedArray) == mmap
+    np.testing.assert_array_equal(np.asarray(found), np.load(golden / "version-2.npy"))
