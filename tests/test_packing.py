@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import embzip
 from embzip.compression import compress
-from embzip.packing.arrays import Classes, PackedArray, pack_array, read_packed
+from embzip.packing.arrays import PackedArray, read_packed
+from embzip.packing.choosing import Classes, pack_array
 from embzip.packing.record import Packed
 from tests.models import tiny_classifier
 from tests.test_codecs_contract import SPECS

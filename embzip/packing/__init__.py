@@ -2,6 +2,6 @@
 
 An array is seen as symbols (`views`), each in a context, for which a table of whole-number
 frequencies stands in the file (`models`). 256 rows form a block, coded by `constriction`
-(`blocks`). `record` is what a header says of that; `arrays` chooses it, packs, and reads back;
+(`blocks`). `record` is what a header says of that; `choosing` packs, `arrays` reads;
 `tensors` does so for all tensors of a file. Knows no codec and no file.
 """

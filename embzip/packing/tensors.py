@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.packing.arrays import Classes, pack_array, read_packed
+from embzip.packing.arrays import read_packed
+from embzip.packing.choosing import Classes, pack_array
 from embzip.packing.record import MOST_CLASSES, Packed
 
 Arrays = Mapping[str, NDArray[Any]]
