@@ -1,8 +1,8 @@
 """Stored bytes of packed files beside the entropy of their codes, codec by codec.
 
 `python -m scripts.bench_pack VECTORS [--codec SPEC ...]`: any table embzip reads, and .npy.
-Entropy is that of each column's symbols by themselves, tables and offsets not counted; what is stored counts
-everything.
+The entropy is that of each column's bytes by themselves, tables and offsets not counted; what is
+stored counts everything.
 """
 
 import argparse
