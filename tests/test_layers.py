@@ -24,6 +24,7 @@ ORDER = [
     "word2vec",
     "transfer",
     "codecs",
+    "packing",  # knows how codecs lay arrays out, and nothing else of them
     "embedding",
     "compression",
     "container",
@@ -51,6 +52,7 @@ OWNERS = {
     "tokenizers": {"tokenizers"},
     "faiss": {"codecs"},
     "numba": {"codecs"},
+    "constriction": {"packing"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "typer": {"cli"},

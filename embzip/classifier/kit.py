@@ -120,9 +120,9 @@ class Kit:
         for classifier in self.classifiers.values():
             classifier.verify()
 
-    def save(self, path: str | Path, *, counts: bool = False) -> None:
+    def save(self, path: str | Path, *, counts: bool = False, pack: bool = False) -> None:
         """Write the kit with its embedding and tokenizer; see `embzip.save`."""
-        fileformat.save(self, path, counts=counts)
+        fileformat.save(self, path, counts=counts, pack=pack)
 
     def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
         """Return what a file holds of each classifier beside the embedding."""

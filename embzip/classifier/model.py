@@ -104,9 +104,9 @@ class Classifier:
 
         return read(path, mmap=mmap)
 
-    def save(self, path: str | Path, *, counts: bool = False) -> None:
+    def save(self, path: str | Path, *, counts: bool = False, pack: bool = False) -> None:
         """Write the classifier with its embedding and tokenizer; see `embzip.save`."""
-        fileformat.save(self, path, counts=counts)
+        fileformat.save(self, path, counts=counts, pack=pack)
 
     def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
         """Return what a file holds of this classifier beside its embedding."""

@@ -12,6 +12,7 @@ from embzip.cli.terminal import (
     JsonOption,
     ModelArgument,
     OutputOption,
+    PackOption,
     SeedOption,
     progress,
     show,
@@ -56,6 +57,7 @@ def rebuild(
     ] = None,
     seed: SeedOption = 0,
     errors: ErrorsOption = "strict",
+    pack: PackOption = False,
     output: OutputOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -94,7 +96,7 @@ def rebuild(
 
             result = fine_tune(rebuilt, tuning, seed=seed, progress=report)
             rebuilt, tuned = result.classifier, result.tuned
-        rebuilt.save(path)
+        rebuilt.save(path, pack=pack)
     before, after = model.stat().st_size, path.stat().st_size
     record = {
         "path": str(path),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embzip.cli.terminal import JsonOption, progress, show
+from embzip.cli.terminal import JsonOption, PackOption, progress, show
 from embzip.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def kit(
             "the files' own names without .embz.",
         ),
     ] = None,
+    pack: PackOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Put several classifiers over one table into one file.
@@ -50,7 +51,7 @@ def kit(
         raise typer.BadParameter(f"{len(models)} files need as many --name, received {len(names)}")
     with progress("joining"):
         made = Kit.of(_classifiers(names, models))
-        made.save(output)
+        made.save(output, pack=pack)
     total = sum(path.stat().st_size for path in models)
     size = output.stat().st_size
     record = {

@@ -55,6 +55,7 @@ def inspect(
         f"  {tensor['name']:<28} {tensor['role']:<11} {tensor['dtype']:<5} "
         f"{'x'.join(map(str, tensor['shape'])) or '1':<14} {tensor['bytes']:>13,}  "
         f"{tensor['share']:.4f}"
+        + (f"  packed, {tensor['unpacked_bytes']:,} in memory" if tensor["packed"] else "")
         for tensor in record["tensors"]
     ]
     show(record, "\n".join(lines), as_json=as_json)
