@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from embzip.cli import classifiers, reports, tables, tokenizers
+from embzip.cli import artefacts, classifiers, reports, tables, tokenizers
 from embzip.cli.terminal import one_line, show_warning
 from embzip.errors import EmbzipError
 
@@ -27,7 +27,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     classifiers.rebuild,
     classifiers.evaluate,
     classifiers.predict,
-    reports.inspect,
+    artefacts.inspect,
+    artefacts.slim,
     reports.compare,
     reports.run,
     reports.report,

@@ -1,0 +1,102 @@
+"""Commands on files as they are, ours and TensorFlow's: inspect, slim."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from embzip.cli.terminal import (
+    ForceOption,
+    JsonOption,
+    OutputOption,
+    progress,
+    show,
+    without_notices,
+)
+from embzip.files import output_path
+
+ArtefactArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PATH",
+        help="A .embz file; a checkpoint (folder, prefix or file), a SavedModel folder, a frozen "
+        ".pb or .pbtxt, .h5, .keras or .tflite.",
+        show_default=False,
+    ),
+]
+
+
+def inspect(path: ArtefactArgument, as_json: JsonOption = False) -> None:
+    """Show what a file holds and where its bytes go.
+
+    The parts add up to the bytes on disk. MB = 10^6 bytes. TensorFlow's and Keras' files are
+    parsed; nothing in them runs.
+    """
+    with progress("reading"):
+        record, headline = _ours(path) if path.suffix == ".embz" else _foreign(path)
+    lines = [headline]
+    lines += [f"{part:<15} {size:>13,} bytes" for part, size in record["bytes"].items()]
+    lines += [
+        f"  {tensor['name']:<28} {tensor['role']:<15} {tensor['dtype']:<7} "
+        f"{'x'.join(map(str, tensor['shape'])) or '1':<14} {tensor['bytes']:>13,}  "
+        f"{tensor['share']:.4f}"
+        for tensor in record["tensors"]
+    ]
+    show(record, "\n".join(lines), as_json=as_json)
+
+
+def slim(
+    path: ArtefactArgument,
+    output: OutputOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a .keras or .h5 file, or a checkpoint, with only what inference needs.
+
+    Optimizer slots, counters, training settings, initial values and the meta graph are left out.
+    Weights are the same bytes. A checkpoint stays a checkpoint: -o names its prefix.
+
+    Without -o, NAME becomes NAME.slim.keras, NAME.slim.h5 or NAME.slim in the current folder.
+    """
+    with without_notices():
+        from embzip.tf.artefacts import kind_of
+        from embzip.tf.artefacts.slimming import slim
+
+    kind, own = kind_of(path)
+    suffix = ".slim" if kind == "checkpoint" else f".slim{own.suffix}"
+    target = output_path(own, suffix, output, force=force)
+    with progress("slimming"):
+        result = slim(own, target)
+    record = {
+        "path": str(target),
+        "format": result.format,
+        "bytes_before": result.bytes_before,
+        "bytes_after": result.bytes_after,
+        "dropped": list(result.dropped),
+    }
+    show(
+        record,
+        f"{result.bytes_before:,} -> {result.bytes_after:,} bytes, {len(result.dropped)} tensors "
+        f"left out\n{target}",
+        as_json=as_json,
+    )
+
+
+def _ours(path: Path) -> tuple[dict[str, Any], str]:
+    from embzip.fileformat import inspect
+
+    record = inspect(path)
+    return record, f"{record['codec']}, {record['rows']:,} rows of {record['dim']}"
+
+
+def _foreign(path: Path) -> tuple[dict[str, Any], str]:
+    with without_notices():
+        from embzip.tf.artefacts import inspect
+
+    record = inspect(path).to_json()
+    nodes = ", ".join(f"{count:,} {kind}" for kind, count in record["nodes"].items() if count)
+    return record, (
+        f"{record['format']}, {len(record['files'])} files"
+        + (f"; nodes: {nodes}" if nodes else "")
+        + f"; slimming would leave {record['slim_bytes']:,} bytes"
+    )
