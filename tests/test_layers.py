@@ -25,6 +25,7 @@ ORDER = [
     "transfer",
     "codecs",
     "embedding",
+    "compression",
     "container",
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
     "classifier",
@@ -48,6 +49,7 @@ OWNERS = {
     "youtokentome": {"tokenizers"},
     "tokenizers": {"tokenizers"},
     "faiss": {"codecs"},
+    "numba": {"codecs"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "typer": {"cli"},
@@ -57,9 +59,10 @@ OWNERS = {
 # The parts of codecs/ that are no stages, and that stages may import.
 CODEC_BASES = {
     "spec", "arrays", "ops", "base", "chain", "packing", "row_scale", "sampling", "codebooks",
-    "bins", "allocation", "fields", "row_index", "row_classes", "trellis",
+    "bins", "allocation", "fields", "row_index", "row_classes", "trellis", "viterbi",
 }  # fmt: skip
-CODEC_FRAME = CODEC_BASES | {"registry", "__init__"}
+# `auto` has no arithmetic of its own: it chooses among the chains the registry knows.
+CODEC_FRAME = CODEC_BASES | {"registry", "auto", "__init__"}
 
 FILES = sorted(
     path

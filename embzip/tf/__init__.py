@@ -20,20 +20,26 @@ from embzip.tf.classifiers import from_classifier
 from embzip.tf.layers import CompressedEmbeddingLayer
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.rewrite import rebuild
+from embzip.tf.sparsity import GradualPruning, PolynomialSchedule, sparsity, strip, zipped_nbytes
 from embzip.tf.training import TrainResult, step_function, step_seconds, train
 from embzip.tf.tuning import TuneResult, tune
 
 __all__ = [
     "CompressedEmbeddingLayer",
+    "GradualPruning",
+    "PolynomialSchedule",
     "RowSparseAdam",
     "TrainResult",
     "TuneResult",
     "from_classifier",
     "rebuild",
+    "sparsity",
     "step_function",
     "step_seconds",
+    "strip",
     "train",
     "tune",
+    "zipped_nbytes",
 ]
 
 del _keras, _tensorflow

@@ -58,8 +58,13 @@ def build_model(config: CnnConfig, classes: int, embedding: Any, *, seed: int = 
     return keras.Model(ids, layers.Softmax(name="softmax")(logits))
 
 
-def from_classifier(classifier: Classifier, *, seed: int = 0) -> Any:
+def from_classifier(classifier: Classifier, *, tunable: bool = False, seed: int = 0) -> Any:
     """Return a classifier as a Keras model; its embedding layer holds the codes.
+
+    Parameters
+    ----------
+    tunable
+        Whether training may move the params of the table's codec.
 
     Returns
     -------
@@ -82,7 +87,7 @@ def from_classifier(classifier: Classifier, *, seed: int = 0) -> Any:
     >>> model(np.array([[2, 0, 0, 0]])).shape
     TensorShape([1, 2])
     """
-    layer = CompressedEmbeddingLayer(classifier.embedding, name="embedding")
+    layer = CompressedEmbeddingLayer(classifier.embedding, tunable=tunable, name="embedding")
     model = build_model(classifier.config, len(classifier.labels), layer, seed=seed)
     for name, layer_name, index in _places(classifier.config):
         model.get_layer(layer_name).weights[index].assign(classifier.arrays[name])

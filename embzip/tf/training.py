@@ -13,11 +13,13 @@ import numpy as np
 
 from embzip.classifier import Classifier, CnnConfig
 from embzip.codecs.arrays import Progress
+from embzip.compression import compress
 from embzip.corpus import Example, check_training_labels
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.embedding import CompressedEmbedding
 from embzip.tf.batches import Batches, batches_of, default_max_length, encode, training_and_dev
 from embzip.tf.classifiers import arrays_of, build_model
 from embzip.tf.layers import CompressedEmbeddingLayer, TrainableEmbedding
+from embzip.tf.sparsity import GradualPruning
 from embzip.tf.tables import table_of
 from embzip.tf.trainer import OPTIMIZERS, Trainer, check_options
 from embzip.vectors import Vectors
@@ -64,6 +66,7 @@ def train(
     seed: int = 0,
     optimizer: Optimizer = "adam",
     random_init: bool = False,
+    pruning: GradualPruning | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train the shallow CNN (Kim 2014): embedding, convolutions, maximum over time, softmax.
@@ -90,6 +93,9 @@ def train(
         rows a batch has read.
     random_init
         Whether the rows are drawn anew, with the table's own spread: a baseline.
+    pruning
+        Makes kernels and a trainable table sparse on the way; only epochs after the end of its
+        schedule can be the best.
     progress
         Called with (batches done, batches of all epochs); early stopping ends it early.
 
@@ -133,6 +139,7 @@ def train(
         seed=seed,
         to_beat=-1.0,
         progress=progress,
+        pruning=pruning,
     )
     return TrainResult(task.classifier(), run.epoch_seconds, run.dev_accuracy, task.cut_share)
 
