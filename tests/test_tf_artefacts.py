@@ -15,9 +15,11 @@ import pytest
 import tensorflow as tf
 
 from embzip.cli import main
-from embzip.errors import EmbzipError, MissingFileError
+from embzip.errors import EmbzipError, InputError, MissingFileError
 from embzip.tf.artefacts import inspect
-from embzip.tf.artefacts.slimming import slim
+from embzip.tf.artefacts.checkpoints import read_meta
+from embzip.tf.artefacts.slimming import freeze_checkpoint, slim
+from embzip.tf.surgery import freeze
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
@@ -159,6 +161,38 @@ def test_a_slim_checkpoint_holds_the_same_weights(folder: Path, name: str, tmp_p
     assert inspect(tmp_path / "slim").slim_bytes == inspect(folder / name).slim_bytes
     assert inspect(tmp_path / "slim").to_json()["bytes"]["optimizer"] == 0
     assert result.bytes_after < result.bytes_before
+
+
+@pytest.mark.parametrize("name", ["ref", "res"])
+def test_a_checkpoint_is_frozen_as_tensorflow_freezes_it(
+    folder: Path, name: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "frozen.pb"
+    freeze_checkpoint(folder / name, target)
+    ids = np.random.default_rng(2).integers(0, 50, (5, 7))
+    results = []
+    for path in (target, folder / f"{name}.pb"):
+        graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+        with tf.Graph().as_default() as scope, tf.compat.v1.Session(graph=scope) as session:
+            tf.import_graph_def(graph, name="")
+            results.append(session.run("probs:0", {"ids:0": ids}))
+    np.testing.assert_array_equal(*results)
+    record = inspect(target)
+    assert record.nodes.variable == record.nodes.unused == 0
+    with pytest.raises(InputError, match="has no node"):
+        freeze_checkpoint(folder / name, target, ["nowhere"])
+
+
+def test_a_frozen_graph_above_two_gigabytes_is_refused_before_a_value_is_read(
+    folder: Path,
+) -> None:
+    meta = read_meta(folder / "ref" / "model")
+
+    def read(key: str) -> Any:
+        raise AssertionError(key)
+
+    with pytest.raises(InputError, match="2 GB"):
+        freeze(meta.graph_def, lambda key: (2**20, 2**10), read, ["probs"])
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])

@@ -1,14 +1,13 @@
 """Commands on files as they are, ours and TensorFlow's: inspect, slim."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from embzip.cli.terminal import (
     ForceOption,
     JsonOption,
-    OutputOption,
     progress,
     show,
     without_notices,
@@ -23,6 +22,12 @@ ArtefactArgument = Annotated[
         ".pb or .pbtxt, .h5, .keras or .tflite.",
         show_default=False,
     ),
+]
+
+
+SlimOutputOption = Annotated[
+    Path | None,
+    typer.Option("-o", metavar="FILE", help="Where the result goes, replacing what is there."),
 ]
 
 
@@ -47,11 +52,22 @@ def inspect(path: ArtefactArgument, as_json: JsonOption = False) -> None:
 
 def slim(
     path: ArtefactArgument,
-    output: OutputOption = None,
+    to: Annotated[
+        Literal["same", "frozen"],
+        typer.Option("--to", help="The same format, or a frozen graph from a TF1 checkpoint."),
+    ] = "same",
+    node: Annotated[
+        list[str] | None,
+        typer.Option("--output", metavar="NAME", help="A node the frozen graph ends in."),
+    ] = None,
+    output: SlimOutputOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a .keras or .h5 file, or a checkpoint, with only what inference needs.
+    """Write a file with only what inference needs.
+
+    A .keras or .h5 file, or a checkpoint; a TF1 checkpoint with its .meta also becomes a frozen
+    graph, cut down to what --output needs.
 
     Optimizer slots, counters, training settings, initial values and the meta graph are left out.
     Weights are the same bytes. A checkpoint stays a checkpoint: -o names its prefix.
@@ -60,13 +76,16 @@ def slim(
     """
     with without_notices():
         from embzip.tf.artefacts import kind_of
-        from embzip.tf.artefacts.slimming import slim
+        from embzip.tf.artefacts.slimming import freeze_checkpoint, slim
 
     kind, own = kind_of(path)
-    suffix = ".slim" if kind == "checkpoint" else f".slim{own.suffix}"
+    if node and to != "frozen":
+        raise typer.BadParameter("--output names a node of a frozen graph: it needs --to frozen")
+    suffix = ".pb" if to == "frozen" else ".slim" if kind == "checkpoint" else f".slim{own.suffix}"
     target = output_path(own, suffix, output, force=force)
     with progress("slimming"):
-        result = slim(own, target)
+        frozen = to == "frozen"
+        result = freeze_checkpoint(own, target, node or ()) if frozen else slim(own, target)
     record = {
         "path": str(target),
         "format": result.format,

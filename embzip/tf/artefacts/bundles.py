@@ -106,6 +106,8 @@ class Bundle:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of one tensor."""
+        if name not in self:
+            raise InputError(f"{self.prefix}: has no tensor {name!r}, which the graph reads")
         return self._shapes[name]
 
     def read(self, name: str) -> Any:

@@ -1,14 +1,14 @@
 """The same artefact without what only training needs; weights are copied, bit for bit.
 
-Checkpoints stay checkpoints, and .keras and .h5 files what they are. Nothing in a file runs. Graphs
-are not rewritten here.
+Checkpoints stay checkpoints, and .keras and .h5 files what they are; a checkpoint with its .meta
+also becomes a frozen graph. Nothing in a file runs.
 """
 
 import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ import h5py  # type: ignore[import-untyped]
 import tensorflow as tf
 
 from embzip.errors import InputError, OutputError
-from embzip.files import atomic_write
+from embzip.files import atomic_write, write_bytes
 from embzip.tf.artefacts import inspect, kind_of
 from embzip.tf.artefacts.bundles import OBJECT_GRAPH, Bundle
-from embzip.tf.artefacts.checkpoints import find_prefix
+from embzip.tf.artefacts.checkpoints import find_prefix, read_meta
+from embzip.tf.artefacts.graphs import Flow
 from embzip.tf.artefacts.hdf5 import open_hdf5
 from embzip.tf.artefacts.keras_files import (
     CONFIG,
@@ -30,6 +31,7 @@ from embzip.tf.artefacts.keras_files import (
     open_keras,
     weights_of,
 )
+from embzip.tf.surgery import chosen_outputs, freeze
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,41 @@ def slim(path: str | Path, target: str | Path) -> SlimResult:
     dropped = {tensor.name for tensor in record.tensors if tensor.role == "optimizer"}
     _WRITERS[kind](own, target, dropped)
     return SlimResult(kind, record.total, inspect(target).total, tuple(sorted(dropped)))
+
+
+def freeze_checkpoint(
+    path: str | Path, target: str | Path, outputs: Sequence[str] = ()
+) -> SlimResult:
+    """Write a frozen graph from a TF1 checkpoint and its .meta.
+
+    Parameters
+    ----------
+    path
+        The checkpoint: its folder, prefix or one of its files.
+    target
+        The .pb file to write.
+    outputs
+        Names of the nodes it ends in; by default the only one that can be meant.
+
+    Raises
+    ------
+    InputError
+        Without a .meta file, above 2 GB, or where the output is not clear.
+    """
+    kind, own = kind_of(path)
+    source = find_prefix(own) if kind == "checkpoint" else None
+    if source is None:
+        raise InputError(f"{own}: expected a checkpoint, found {kind}: only those are frozen")
+    bundle, meta = Bundle(source), read_meta(source)
+    if meta is None:
+        raise InputError(f"{source}: has no .meta file, so there is no graph that could be frozen")
+    flow = Flow(meta.graph_def.node)
+    chosen = chosen_outputs(flow, outputs)
+    frozen = freeze(meta.graph_def, bundle.shape, bundle.read, chosen)
+    write_bytes(target, frozen.SerializeToString(deterministic=True))
+    left = {node.name for node in frozen.node}
+    dropped = tuple(name for name in bundle.names() if name not in left)
+    return SlimResult("frozen", inspect(own).total, Path(target).stat().st_size, dropped)
 
 
 def _checkpoint(path: Path, target: Path, dropped: set[str]) -> None:
