@@ -12,7 +12,7 @@ from embzip.cli.terminal import (
     show,
     without_notices,
 )
-from embzip.files import output_path
+from embzip.files import existing_file, output_path
 
 ArtefactArgument = Annotated[
     Path,
@@ -109,6 +109,8 @@ def _ours(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _foreign(path: Path) -> tuple[dict[str, Any], str]:
+    if not path.is_dir() and not Path(f"{path}.index").exists():
+        existing_file(path)  # what is missing is said before TensorFlow takes its seconds
     with without_notices():
         from embzip.tf.artefacts import inspect
 
