@@ -12,7 +12,16 @@ from typing import NoReturn
 
 import typer
 
-from embzip.cli import classifiers, factorizing, kits, reports, tables, tokenizers, training
+from embzip.cli import (
+    artefacts,
+    classifiers,
+    factorizing,
+    kits,
+    reports,
+    tables,
+    tokenizers,
+    training,
+)
 from embzip.cli.terminal import one_line, show_warning
 from embzip.errors import EmbzipError
 
@@ -29,7 +38,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     classifiers.predict,
     kits.kit,
     factorizing.factorize,
-    reports.inspect,
+    artefacts.inspect,
+    artefacts.slim,
     reports.compare,
     reports.run,
     reports.report,
