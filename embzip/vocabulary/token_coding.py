@@ -27,6 +27,7 @@ _BASE = 31
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 _ESCAPED = re.compile(rb"\xff([\x40-\x5f])")
 _TOKEN = re.compile(rb"(\x1f*[\x00-\x1e])([^\x00-\x1f]*)")
+_NO_LAST_DIGIT = bytes(range(_BASE, 256))
 # Front coding lets a few bytes stand for many: what is read and what it expands to are bounded.
 _LIMIT = 1 << 26
 _TOTAL_LIMIT = 1 << 28
@@ -86,40 +87,37 @@ def decode_tokens(content: bytes, rows: int) -> list[str]:
     if zlib.crc32(packed).to_bytes(4, "little") != content[1:5]:
         raise FileFormatError("the compressed vocabulary does not match its CRC-32: it was changed")
     plain = decompress(packed, _LIMIT)
-    # A token is one byte or more: what cannot fit is refused before anything is built.
-    encoded = _decode_one_stream(plain, rows) if rows <= len(plain) else []
-    if len(encoded) != rows:
-        raise FileFormatError(f"the vocabulary does not hold the {rows} tokens expected")
-    return _texts(encoded)
+    # One byte below 1F ends each number: tokens are counted before anything is built.
+    found = len(plain.translate(None, _NO_LAST_DIGIT))
+    if found != rows:
+        raise FileFormatError(f"the vocabulary holds {found} tokens, {rows} were expected")
+    return _texts(_decode_one_stream(plain))
 
 
-def _decode_one_stream(plain: bytes, rows: int) -> list[bytes]:
+def _decode_one_stream(plain: bytes) -> list[bytes]:
+    pairs = _TOKEN.findall(plain)
+    if sum(len(digits) + len(text) for digits, text in pairs) != len(plain):
+        raise FileFormatError("the vocabulary does not begin or end with a whole token")
+    escapes = b"\xff" in plain
     encoded: list[bytes] = []
     before = b""
-    total = read = 0
-    for match in _TOKEN.finditer(plain):
-        digits, text = match.groups()
-        read += len(digits) + len(text)
-        number = _BASE * (len(digits) - 1) + digits[-1]
-        if b"\xff" in text:
+    total = 0
+    for digits, text in pairs:
+        number = digits[-1]
+        if len(digits) > 1:
+            number += _BASE * (len(digits) - 1)
+        if escapes:
             text = _ESCAPED.sub(lambda found: bytes((found[1][0] & 0x1F,)), text)
-        if not number:
-            before = text
-        elif number <= len(before):
-            before = before[: len(before) + 1 - number] + text
-        else:
+        if number > len(before):
             raise FileFormatError(
                 f"token {len(encoded)} of the vocabulary drops {number - 1} of the "
                 f"{len(before)} bytes before it"
             )
+        before = before[: len(before) + 1 - number] + text if number else text
         total += len(before)
-        if total > _TOTAL_LIMIT or len(encoded) == rows:
-            raise FileFormatError(
-                f"the vocabulary holds more than {rows} tokens or {_TOTAL_LIMIT >> 20} MB"
-            )
+        if total > _TOTAL_LIMIT:
+            raise FileFormatError(f"the vocabulary holds more than {_TOTAL_LIMIT >> 20} MB")
         encoded.append(before)
-    if read != len(plain):
-        raise FileFormatError("the vocabulary does not begin or end with a whole token")
     return encoded
 
 
@@ -147,6 +145,10 @@ def _decode_three_streams(plain: bytes, rows: int) -> list[str]:
 
 
 def _texts(encoded: Sequence[bytes]) -> list[str]:
+    try:
+        return [token.decode() for token in encoded]
+    except UnicodeDecodeError:
+        pass  # lone surrogates, which take longer, or no UTF-8
     tokens: list[str] = []
     try:
         for token in encoded:

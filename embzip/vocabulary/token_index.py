@@ -42,7 +42,10 @@ class TokenIndex:
     __slots__ = ("_places", "_table", "offsets", "text")
 
     def __init__(self, tokens: Sequence[str], hidden: Collection[int] = ()) -> None:
-        encoded = [_utf8(token, row) for row, token in enumerate(tokens)]
+        try:
+            encoded = [token.encode() for token in tokens]
+        except (UnicodeEncodeError, AttributeError):
+            encoded = [_utf8(token, row) for row, token in enumerate(tokens)]
         rows = len(encoded)
         self.text = b"".join(encoded)
         lengths = np.fromiter(map(len, encoded), np.int64, rows)
