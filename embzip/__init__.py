@@ -3,7 +3,7 @@
 Training and rewriting Keras models live in `embzip.tf`, which alone imports TensorFlow.
 """
 
-from embzip.classifier import Classifier, CnnConfig, Prediction
+from embzip.classifier import Classifier, CnnConfig
 from embzip.codecs import parse_codec
 from embzip.corpus import Example, read_examples
 from embzip.embedding import CompressedEmbedding, compress
@@ -11,6 +11,7 @@ from embzip.errors import EmbzipError
 from embzip.evaluation import evaluate
 from embzip.fileformat import inspect, load, save
 from embzip.pipeline import run
+from embzip.prediction import Prediction, TextClassifier
 from embzip.pruning import prune
 from embzip.rebuilding import rebuild
 from embzip.report.record import compare
@@ -26,6 +27,7 @@ __all__ = [
     "EmbzipError",
     "Example",
     "Prediction",
+    "TextClassifier",
     "Vectors",
     "Vocabulary",
     "build_bpe",

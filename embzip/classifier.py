@@ -6,7 +6,7 @@ only), softmax. Training is done in `embzip.tf`, regenerating the embedding in `
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 from embzip import fileformat
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError, InputError, MismatchError
+from embzip.files import existing_file
+from embzip.litert import LiteRtClassifier, is_tflite
+from embzip.prediction import TextClassifier
+from embzip.tokenizers.base import Tokenizer
 
 Matrix = NDArray[np.float32]
 _CELLS = 4096  # padded tokens computed at once: bounds memory, and fits the caches
@@ -65,16 +69,8 @@ class CnnConfig:
             raise InputError(f"dropout must lie in [0, 1), received {self.dropout}")
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """A label and its probability."""
-
-    label: str
-    probability: float
-
-
 @dataclass(frozen=True, eq=False)
-class Classifier:
+class Classifier(TextClassifier):
     """A text classifier over a compressed embedding.
 
     Attributes
@@ -124,8 +120,10 @@ class Classifier:
             raise MismatchError(f"a classifier of this shape holds {expected}, found {found}")
 
     @classmethod
-    def load(cls, path: str | Path, *, mmap: bool = False) -> "Classifier":
-        """Read a classifier from a .embz file.
+    def load(cls, path: str | Path, *, mmap: bool = False) -> TextClassifier:
+        """Read a classifier from a .embz file, or from a .tflite that `embzip export` wrote.
+
+        Which it is, the file's first bytes say. A .tflite is run by LiteRT, in the same way.
 
         Raises
         ------
@@ -134,6 +132,26 @@ class Classifier:
         FileFormatError
             For a damaged file, or one that holds only an embedding.
         """
+        if is_tflite(existing_file(path)):
+            return LiteRtClassifier.load(path)
+        return cls.read(path, mmap=mmap)
+
+    @classmethod
+    def read(cls, path: str | Path, *, mmap: bool = False) -> "Classifier":
+        """Read a classifier from a .embz file, and only from one: with its arrays.
+
+        Raises
+        ------
+        MissingFileError
+            For a file that is not there.
+        FileFormatError
+            For a damaged file, or one that holds only an embedding.
+        """
+        if is_tflite(existing_file(path)):
+            raise FileFormatError(
+                f"{path}: a .tflite answers, but its table and weights are not read from it: "
+                "pass the .embz file that it was exported from"
+            )
         loaded = fileformat.read(path, mmap=mmap)
         if not loaded.heads:
             raise FileFormatError(
@@ -161,29 +179,17 @@ class Classifier:
         config = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
         return [{**self.arrays, "config": config}]
 
-    def encode(self, texts: Iterable[str]) -> list[list[int]]:
-        """Return the ids of each text, cut to `max_length`."""
-        return [ids[: self.config.max_length] for ids in self.embedding.encode(texts)]
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What texts are turned into ids with."""
+        if self.embedding.tokenizer is None:
+            raise InputError("this classifier's table has no tokenizer, so it cannot encode text")
+        return self.embedding.tokenizer
 
-    def predict(self, texts: Iterable[str]) -> list[Prediction]:
-        """Return the most probable label of each text; equal ones go to the first label.
-
-        An empty text is padding only, and gets the prediction the biases give.
-
-        Raises
-        ------
-        InputTypeError
-            For a single string, or anything but strings.
-        """
-        probabilities = self.probabilities(texts)
-        return [
-            Prediction(self.labels[best], float(row[best]))
-            for row, best in zip(probabilities, probabilities.argmax(axis=1), strict=True)
-        ]
-
-    def probabilities(self, texts: Iterable[str]) -> Matrix:
-        """Return (texts, classes) float32 probabilities."""
-        return self.probabilities_of_ids(self.encode(texts))
+    @property
+    def max_length(self) -> int:
+        """Tokens of a text that are read."""
+        return self.config.max_length
 
     def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
         """Return (texts, classes) float32 probabilities of tokenized texts.

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from embzip.cli import classifiers, reports, tables, tokenizers
+from embzip.cli import classifiers, exports, reports, tables, tokenizers
 from embzip.cli.terminal import one_line, show_warning
 from embzip.errors import EmbzipError
 
@@ -27,6 +27,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     classifiers.rebuild,
     classifiers.evaluate,
     classifiers.predict,
+    exports.export,
     reports.inspect,
     reports.compare,
     reports.run,

@@ -182,7 +182,7 @@ def rebuild(
         tuning = [] if tune is None else read_examples(tune, errors=errors)
         tuned: bool | None = None
         rebuilt = rebuild(
-            Classifier.load(model),
+            Classifier.read(model),
             None if embedding is None else load(embedding),
             codec=codec,
             fold=fold,
@@ -278,7 +278,8 @@ def predict(
     """
     from embzip.classifier import Classifier
 
-    classifier = Classifier.load(model)
+    with without_notices():
+        classifier = Classifier.load(model)
     texts = list(read_texts(file, labelled=labelled, errors=errors))
     with progress("predicting"):
         predictions = classifier.predict(texts)

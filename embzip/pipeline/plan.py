@@ -204,7 +204,7 @@ def _row_sparse_step(corpus: Step, vectors: Step, options: CnnOptions, seed: int
 
 def _compress_step(trained: Step, vectors: Step, codec: str, fold: bool, seed: int) -> Step:
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        classifier = Classifier.load(parents[0] / "model.embz")
+        classifier = Classifier.read(parents[0] / "model.embz")
         # The artefact has no counts, but the error of frequent rows should weigh more.
         counts = load(parents[1] / "vectors.embz").counts
         counted = replace(classifier.embedding, counts=counts)
@@ -221,7 +221,7 @@ def _tune_step(corpus: Step, model: Step, options: CnnOptions, seed: int) -> Ste
         from embzip import tf
 
         result = tf.tune(
-            Classifier.load(parents[1] / "model.embz"),
+            Classifier.read(parents[1] / "model.embz"),
             read_examples(parents[0] / "train.tsv"),
             dev=read_examples(parents[0] / "dev.tsv"),
             batch_size=options.batch_size,

@@ -86,7 +86,7 @@ def compare(
         for name, facts in zip(_names(*paths), inspected, strict=True)
     ]
     classifiers = [
-        Classifier.load(path) if facts["heads"] else None
+        Classifier.read(path) if facts["heads"] else None
         for path, facts in zip(paths, inspected, strict=True)
     ]
     if examples is not None:

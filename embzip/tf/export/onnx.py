@@ -1,0 +1,49 @@
+"""A classifier as an ONNX model, for onnxruntime; tf2onnx converts the frozen graph."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.classifier import Classifier
+from embzip.errors import MissingPackageError
+from embzip.files import write_bytes
+from embzip.tf.export.frozen import frozen_graph
+from embzip.tf.export.graph import check_size, output_names
+
+_OPSET = 17
+
+
+def export_onnx(classifier: Classifier, path: str | Path, *, weights: str = "float32") -> None:
+    """Write an .onnx file: the input `ids`, int32 (batch, time), and the output `probabilities`.
+
+    Raises
+    ------
+    MissingPackageError
+        Where tf2onnx is not installed.
+    """
+    try:
+        import tf2onnx
+    except ImportError as error:
+        raise MissingPackageError(
+            f"exporting to ONNX needs tf2onnx, and importing it failed ({error}): "
+            "`pip install 'tf2onnx>=1.17' 'onnx>=1.17' 'onnxruntime>=1.20'`, or "
+            "`uv sync --extra onnx` from a checkout"
+        ) from error
+    check_size(classifier, path)
+    model, _ = tf2onnx.convert.from_graph_def(
+        frozen_graph(classifier, weights),
+        input_names=["ids:0"],
+        output_names=[f"{name}:0" for name in output_names(1)],
+        opset=_OPSET,
+    )
+    write_bytes(path, model.SerializeToString())
+
+
+def run_onnx(path: str | Path, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return the probabilities of padded ids, from the file."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found: NDArray[np.float32] = session.run(None, {"ids:0": ids})[0]
+    return found
