@@ -55,6 +55,11 @@ class CnnConfig:
     dropout: float = 0.5
     indicator: bool = False
 
+    @property
+    def padding(self) -> int:
+        """Padding after a text, beyond which more changes nothing."""
+        return max(self.windows)
+
     def __post_init__(self) -> None:
         if not self.windows or min(self.windows) < 1:
             raise InputError(f"windows must be whole numbers from 1, received {self.windows}")
@@ -134,39 +139,7 @@ class Classifier(TextClassifier):
         """
         if is_tflite(existing_file(path)):
             return LiteRtClassifier.load(path)
-        return cls.read(path, mmap=mmap)
-
-    @classmethod
-    def read(cls, path: str | Path, *, mmap: bool = False) -> "Classifier":
-        """Read a classifier from a .embz file, and only from one: with its arrays.
-
-        Raises
-        ------
-        MissingFileError
-            For a file that is not there.
-        FileFormatError
-            For a damaged file, or one that holds only an embedding.
-        """
-        if is_tflite(existing_file(path)):
-            raise FileFormatError(
-                f"{path}: a .tflite answers, but its table and weights are not read from it: "
-                "pass the .embz file that it was exported from"
-            )
-        loaded = fileformat.read(path, mmap=mmap)
-        if not loaded.heads:
-            raise FileFormatError(
-                f"{path}: holds an embedding but no classifier: train one with `embzip train`"
-            )
-        head = dict(loaded.heads[0])
-        try:
-            record = json.loads(head.pop("config").tobytes())
-            labels = tuple(str(label) for label in record.pop("labels"))
-            if record.pop("kind") != "cnn":
-                raise ValueError("only the kind 'cnn' is known")
-            config = CnnConfig(**{**record, "windows": tuple(record["windows"])})
-            return cls(loaded.embedding, labels, config, head)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FileFormatError(f"{path}: the classifier does not fit: {error}") from error
+        return load_classifier(path, mmap=mmap)
 
     def save(self, path: str | Path, *, counts: bool = False) -> None:
         """Write the classifier with its embedding and tokenizer; see `embzip.save`."""
@@ -197,7 +170,7 @@ class Classifier(TextClassifier):
         Each is padded to at most its length plus the widest window: beyond that, padding changes
         nothing, because one window of nothing but padding is already seen.
         """
-        limit, widest = self.config.max_length, max(self.config.windows)
+        limit, widest = self.config.max_length, self.config.padding
         probabilities = np.empty((len(ids), len(self.labels)), np.float32)
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
         while order:
@@ -243,6 +216,38 @@ class Classifier(TextClassifier):
         powers = np.exp(logits)
         probabilities: Matrix = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
+
+
+def load_classifier(path: str | Path, *, mmap: bool = False) -> Classifier:
+    """Read a classifier from a .embz file, and only from one: with its table and arrays.
+
+    Raises
+    ------
+    MissingFileError
+        For a file that is not there.
+    FileFormatError
+        For a damaged file, one that holds only an embedding, and a .tflite.
+    """
+    if is_tflite(existing_file(path)):
+        raise FileFormatError(
+            f"{path}: a .tflite answers, but its table and weights are not read from it: "
+            "pass the .embz file that it was exported from"
+        )
+    loaded = fileformat.read(path, mmap=mmap)
+    if not loaded.heads:
+        raise FileFormatError(
+            f"{path}: holds an embedding but no classifier: train one with `embzip train`"
+        )
+    head = dict(loaded.heads[0])
+    try:
+        record = json.loads(head.pop("config").tobytes())
+        labels = tuple(str(label) for label in record.pop("labels"))
+        if record.pop("kind") != "cnn":
+            raise ValueError("only the kind 'cnn' is known")
+        config = CnnConfig(**{**record, "windows": tuple(record["windows"])})
+        return Classifier(loaded.embedding, labels, config, head)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FileFormatError(f"{path}: the classifier does not fit: {error}") from error
 
 
 def head_shapes(config: CnnConfig, classes: int) -> dict[str, tuple[int, ...]]:

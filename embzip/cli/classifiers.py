@@ -173,7 +173,7 @@ def rebuild(
     """
     if (embedding is None) == (codec is None):
         raise typer.BadParameter("give exactly one of --embedding and --codec")
-    from embzip.classifier import Classifier
+    from embzip.classifier import load_classifier
     from embzip.fileformat import load
     from embzip.rebuilding import rebuild
 
@@ -182,7 +182,7 @@ def rebuild(
         tuning = [] if tune is None else read_examples(tune, errors=errors)
         tuned: bool | None = None
         rebuilt = rebuild(
-            Classifier.read(model),
+            load_classifier(model),
             None if embedding is None else load(embedding),
             codec=codec,
             fold=fold,

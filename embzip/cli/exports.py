@@ -64,10 +64,10 @@ def export(
     """
     if (compute == "int8") != (calibrate is not None):
         raise typer.BadParameter("--compute int8 and --calibrate TEXTS go together")
-    from embzip.classifier import Classifier
+    from embzip.classifier import load_classifier
 
     path = output_path(model, _SUFFIXES[to], output, force=force)
-    classifier = Classifier.read(model)
+    classifier = load_classifier(model)
     texts = None if calibrate is None else list(read_texts(calibrate, errors=errors))
     with progress("exporting"), without_notices():
         from embzip.tf.export import export

@@ -118,19 +118,31 @@ class _Interpreters(threading.local):
         return self.made[length]
 
 
+def litert() -> Any:
+    """Return the module of LiteRT's interpreter.
+
+    Raises
+    ------
+    MissingPackageError
+        Where ai-edge-litert is not installed.
+    """
+    try:
+        from ai_edge_litert import interpreter  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise MissingPackageError(
+            f"running a .tflite needs LiteRT, and importing it failed ({error}): "
+            "`pip install 'ai-edge-litert>=2.0'`, or `uv sync --extra serve` from a checkout"
+        ) from error
+    return interpreter
+
+
 class _Interpreter:
     """A LiteRT interpreter for one text of one length."""
 
     def __init__(self, path: Path, length: int) -> None:
+        runtime = litert()
         try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise MissingPackageError(
-                f"{path}: running a .tflite needs LiteRT, and importing it failed ({error}): "
-                "`pip install 'ai-edge-litert>=2.0'`, or `uv sync --extra serve` from a checkout"
-            ) from error
-        try:
-            self.interpreter = Interpreter(model_path=str(path), num_threads=1)
+            self.interpreter = runtime.Interpreter(model_path=str(path), num_threads=1)
             self.input = self.interpreter.get_input_details()[0]["index"]
             self.outputs = [d["index"] for d in self.interpreter.get_output_details()]
             self.interpreter.resize_tensor_input(self.input, (1, length))

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from embzip.classifier import Classifier
+from embzip.classifier import load_classifier
 from embzip.corpus import read_examples
 from embzip.embedding import compress
 from embzip.evaluation import evaluate
@@ -204,7 +204,7 @@ def _row_sparse_step(corpus: Step, vectors: Step, options: CnnOptions, seed: int
 
 def _compress_step(trained: Step, vectors: Step, codec: str, fold: bool, seed: int) -> Step:
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        classifier = Classifier.read(parents[0] / "model.embz")
+        classifier = load_classifier(parents[0] / "model.embz")
         # The artefact has no counts, but the error of frequent rows should weigh more.
         counts = load(parents[1] / "vectors.embz").counts
         counted = replace(classifier.embedding, counts=counts)
@@ -221,7 +221,7 @@ def _tune_step(corpus: Step, model: Step, options: CnnOptions, seed: int) -> Ste
         from embzip import tf
 
         result = tf.tune(
-            Classifier.read(parents[1] / "model.embz"),
+            load_classifier(parents[1] / "model.embz"),
             read_examples(parents[0] / "train.tsv"),
             dev=read_examples(parents[0] / "dev.tsv"),
             batch_size=options.batch_size,

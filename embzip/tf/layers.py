@@ -28,7 +28,7 @@ class _KerasOps:
 
     def take(self, array: Any, ids: Any) -> Any:
         array = tf.convert_to_tensor(array)
-        if array.dtype == tf.float16:  # LiteRT gathers no float16, but numbers as wide
+        if array.dtype == tf.float16:  # LiteRT gathers none, but whole numbers as wide
             return tf.bitcast(tf.gather(tf.bitcast(array, tf.int16), ids), tf.float16)
         return tf.gather(array, ids)
 

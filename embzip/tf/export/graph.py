@@ -1,6 +1,6 @@
 """A Keras classifier as a function of token ids that owns no variables: what exporters convert.
 
-Weights enter as tensors: each exporter says how numbers are stored (as constants, as variables), and
+Weights enter as tensors: each exporter says how numbers are stored (as constants, as variables),
 the user in what form kernels are. Codes and tables of the embedding always stay as they are.
 """
 
@@ -64,13 +64,18 @@ def as_is(array: NDArray[Any], store: Store) -> Source:
 
 def as_float16(kernel: NDArray[Any], store: Store) -> Source:
     """Store a kernel in two bytes a number; it computes in float32."""
+    check_float16(kernel)
+    half = store(kernel.astype(np.float16))
+    return lambda: tf.cast(half(), tf.float32)
+
+
+def check_float16(kernel: NDArray[np.float32]) -> None:
+    """Refuse numbers that float16 cannot hold."""
     if not np.abs(kernel).max(initial=0) <= np.finfo(np.float16).max:
         raise InputError(
             "a kernel holds a number beyond 65504, which float16 cannot: choose weights 'float32' "
             "or 'int8'"
         )
-    half = store(kernel.astype(np.float16))
-    return lambda: tf.cast(half(), tf.float32)
 
 
 def as_int8(kernel: NDArray[Any], store: Store) -> Source:
