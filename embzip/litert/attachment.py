@@ -21,7 +21,7 @@ from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
 
 VERSION = 1
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same model makes the same bytes
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same members make the same bytes
 _LIMITS = {"config.json": 1 << 20, "labels.json": 1 << 26, "tokenizer": 1 << 29}
 
 

@@ -29,7 +29,7 @@ def export_onnx(classifier: Classifier, path: str | Path, *, weights: str = "flo
         import tf2onnx  # type: ignore[import-untyped]
     except ImportError as error:
         raise MissingPackageError(
-            f"exporting to ONNX needs tf2onnx and onnxruntime, and importing them failed ({error}): "
+            f"ONNX needs tf2onnx and onnxruntime, and importing them failed ({error}): "
             "`pip install 'tf2onnx>=1.17' 'onnx>=1.17' 'onnxruntime>=1.20'`, or "
             "`uv sync --extra onnx` from a checkout"
         ) from error
