@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.classifier import Classifier
-from embzip.errors import MissingPackageError
+from embzip.errors import MissingPackageError, SpecError
 from embzip.files import write_bytes
 from embzip.tf.export.frozen import frozen_graph
 from embzip.tf.export.graph import check_size, output_names
@@ -21,9 +21,16 @@ def export_onnx(classifier: Classifier, path: str | Path, *, weights: str = "flo
 
     Raises
     ------
+    SpecError
+        For kernels in any other form than float32: tf2onnx would turn them back.
     MissingPackageError
         Where tf2onnx or onnxruntime is not installed.
     """
+    if weights != "float32":
+        raise SpecError(
+            f"an ONNX export has float32 kernels, received {weights!r}: shrink them in the file "
+            "with onnxruntime.quantization, or export to litert"
+        )
     try:
         import onnxruntime  # type: ignore[import-untyped]  # noqa: F401
         import tf2onnx  # type: ignore[import-untyped]

@@ -64,7 +64,7 @@ def export(
         `litert`, `savedmodel`, `frozen` or `onnx`.
     weights
         The form of convolution and dense kernels: `float32`, `float16` or `int8` (a scale a
-        filter). Codes and tables of the embedding are never changed.
+        filter; not in ONNX). Codes and tables of the embedding are never changed.
     calibrate
         LiteRT only: texts like those to come. Convolutions and dense layers then compute in int8,
         with ranges as these texts need them.
