@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier
+from embzip.classifier import load_one
 from embzip.corpus import Example, read_examples
 from embzip.errors import InputError, InputTypeError, MismatchError, SpecError
 from embzip.prediction import TextClassifier
@@ -288,7 +288,7 @@ def _examples(test: Sequence[Example] | str | Path) -> list[Example]:
 
 
 def _classifier(model: TextClassifier | str | Path) -> TextClassifier:
-    return Classifier.load(model) if isinstance(model, str | Path) else model
+    return load_one(model) if isinstance(model, str | Path) else model
 
 
 def _labels_of(

@@ -25,12 +25,14 @@ ORDER = [
     "transfer",
     "codecs",
     "embedding",
+    "compression",
     "container",
     "prediction",
     "litert",  # knows tokenizers and files only; `Classifier.load` reads either kind of file
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
     "classifier",
     "rebuilding",
+    "factorizing",
     "tf",
     "evaluation",
     "measure",
@@ -51,6 +53,7 @@ OWNERS = {
     "youtokentome": {"tokenizers"},
     "tokenizers": {"tokenizers"},
     "faiss": {"codecs"},
+    "numba": {"codecs"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "typer": {"cli"},
@@ -60,9 +63,10 @@ OWNERS = {
 # The parts of codecs/ that are no stages, and that stages may import.
 CODEC_BASES = {
     "spec", "arrays", "ops", "base", "chain", "packing", "row_scale", "sampling", "codebooks",
-    "bins", "allocation", "fields", "row_index", "row_classes", "trellis",
+    "bins", "allocation", "fields", "row_index", "row_classes", "trellis", "viterbi",
 }  # fmt: skip
-CODEC_FRAME = CODEC_BASES | {"registry", "__init__"}
+# `auto` has no arithmetic of its own: it chooses among the chains the registry knows.
+CODEC_FRAME = CODEC_BASES | {"registry", "auto", "__init__"}
 
 FILES = sorted(
     path

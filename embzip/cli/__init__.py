@@ -12,7 +12,16 @@ from typing import NoReturn
 
 import typer
 
-from embzip.cli import classifiers, exports, reports, tables, tokenizers
+from embzip.cli import (
+    classifiers,
+    exports,
+    factorizing,
+    kits,
+    reports,
+    tables,
+    tokenizers,
+    training,
+)
 from embzip.cli.terminal import one_line, show_warning
 from embzip.errors import EmbzipError
 
@@ -23,11 +32,13 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     tables.train_vectors,
     tables.prune,
     tables.compress,
-    classifiers.train,
+    training.train,
     classifiers.rebuild,
     classifiers.evaluate,
     classifiers.predict,
     exports.export,
+    kits.kit,
+    factorizing.factorize,
     reports.inspect,
     reports.compare,
     reports.run,

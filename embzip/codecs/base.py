@@ -44,9 +44,13 @@ from embzip.errors import SpecError
 
 
 class Transform(ABC):
-    """Matrix -> matrix. `decode` is affine in its input, so it can be folded into what follows."""
+    """Matrix -> matrix. `decode` is affine in its input, so it can be folded into what follows.
+
+    `tunable` names the params that decoding reads as they are, so that gradients reach them.
+    """
 
     name: ClassVar[str]
+    tunable: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @abstractmethod
@@ -62,6 +66,11 @@ class Transform(ABC):
     def completion(self) -> Stage | None:
         """The quantizer that is meant where a chain ends with this transform; mostly none."""
         return None
+
+    @property
+    def resolved(self) -> bool:
+        """Whether nothing about this stage depends on data any more."""
+        return True
 
     @abstractmethod
     def out_dim(self, dim: int) -> int:
@@ -98,9 +107,10 @@ class Transform(ABC):
 
 
 class Quantizer(ABC):
-    """Matrix -> codes."""
+    """Matrix -> codes; `tunable` as in a transform."""
 
     name: ClassVar[str]
+    tunable: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @abstractmethod
@@ -116,6 +126,22 @@ class Quantizer(ABC):
     def stages(self) -> tuple[Stage, ...]:
         """The stages that make this quantizer: several where it is a wrapper."""
         return (self.stage,)
+
+    @property
+    def resolved(self) -> bool:
+        """Whether nothing about this stage depends on data any more."""
+        return True
+
+    def resolve(
+        self,
+        table: Table,
+        *,
+        weights: NDArray[np.float64] | None,
+        metric: Matrix | None,
+        seed: int,
+    ) -> tuple[tuple[Transform, ...], "Quantizer"]:
+        """Return the chain to use instead: one that is not resolved chooses all of it."""
+        return (), self
 
     @abstractmethod
     def layout(self, rows: int, dim: int) -> Layout:

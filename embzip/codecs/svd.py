@@ -41,6 +41,7 @@ class Svd(Transform):
     rank: int | None = None
     energy: float = 1.0
     name: ClassVar[str] = "svd"
+    tunable: ClassVar[tuple[str, ...]] = ("components",)
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:
@@ -64,6 +65,10 @@ class Svd(Transform):
         if self.rank is not None:
             return Stage(self.name, (str(self.rank),))
         return Stage(self.name, (), {} if self.energy == 1 else {"energy": repr(self.energy)})
+
+    @property
+    def resolved(self) -> bool:
+        return self.rank is not None
 
     def out_dim(self, dim: int) -> int:
         return self._resolved_rank()
