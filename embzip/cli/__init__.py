@@ -15,6 +15,7 @@ import typer
 from embzip.cli import (
     artefacts,
     classifiers,
+    exports,
     factorizing,
     kits,
     reports,
@@ -36,6 +37,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     classifiers.rebuild,
     classifiers.evaluate,
     classifiers.predict,
+    exports.export,
     kits.kit,
     factorizing.factorize,
     artefacts.inspect,
