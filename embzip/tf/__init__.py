@@ -20,7 +20,8 @@ from embzip.tf.classifiers import from_classifier, from_kit
 from embzip.tf.layers import CompressedEmbeddingLayer
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.rewrite import rebuild
-from embzip.tf.sparsity import GradualPruning, PolynomialSchedule, sparsity, strip, zipped_nbytes
+from embzip.tf.schedules import PolynomialSchedule, PruningShares
+from embzip.tf.sparsity import GradualPruning, PruningReport, sparsity, strip, zipped_nbytes
 from embzip.tf.training import TrainResult, step_function, step_seconds, train
 from embzip.tf.tuning import TuneResult, tune
 
@@ -28,6 +29,8 @@ __all__ = [
     "CompressedEmbeddingLayer",
     "GradualPruning",
     "PolynomialSchedule",
+    "PruningReport",
+    "PruningShares",
     "RowSparseAdam",
     "TrainResult",
     "TuneResult",
