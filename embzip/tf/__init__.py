@@ -24,6 +24,7 @@ from embzip.tf.schedules import PolynomialSchedule, PruningShares
 from embzip.tf.sparsity import GradualPruning, PruningReport, sparsity, strip, zipped_nbytes
 from embzip.tf.training import TrainResult, step_function, step_seconds, train
 from embzip.tf.tuning import TuneResult, tune
+from embzip.tf.weights import load_weights, weights_of
 
 __all__ = [
     "CompressedEmbeddingLayer",
@@ -36,6 +37,7 @@ __all__ = [
     "TuneResult",
     "from_classifier",
     "from_kit",
+    "load_weights",
     "rebuild",
     "sparsity",
     "step_function",
@@ -43,6 +45,7 @@ __all__ = [
     "strip",
     "train",
     "tune",
+    "weights_of",
     "zipped_nbytes",
 ]
 
