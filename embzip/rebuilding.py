@@ -78,12 +78,11 @@ def rebuild(
     ('int8', 2, 2)
     """
     storage(weights or classifier.weights)
-    rebuilt = replace(classifier, weights="float32")  # rounded at the end, once
+    table = None
     if weights is None or embedding is not None or codec is not None:
         old = classifier.embedding
         table = _table(old, embedding, codec, lambda: reading_metric(classifier), seed)
-        rebuilt = _folded(rebuilt, table) if fold else replace(rebuilt, embedding=table)
-    return replace(rebuilt, weights=weights or classifier.weights, digests={})
+    return _on(classifier, table, fold, weights)
 
 
 def rebuild_kit(
@@ -106,14 +105,20 @@ def rebuild_kit(
         total: Matrix = np.sum([each / np.trace(each) for each in own], axis=0, dtype=np.float32)
         return total
 
-    table = kit.embedding
+    table = None
     if weights is None or embedding is not None or codec is not None:
         table = _table(kit.embedding, embedding, codec, metric, seed)
-    rebuilt = {
-        name: rebuild(classifier, table, fold=fold, weights=weights)
-        for name, classifier in kit.classifiers.items()
-    }
-    return Kit.of(rebuilt)
+    return Kit.of({n: _on(each, table, fold, weights) for n, each in kit.classifiers.items()})
+
+
+def _on(
+    classifier: Classifier, table: CompressedEmbedding | None, fold: bool, weights: str | None
+) -> Classifier:
+    """Return a classifier on another table, where there is one, with kernels stored anew."""
+    rebuilt = replace(classifier, weights="float32")  # rounded at the end, once
+    if table is not None:
+        rebuilt = _folded(rebuilt, table) if fold else replace(rebuilt, embedding=table)
+    return replace(rebuilt, weights=weights or classifier.weights, digests={})
 
 
 def _table(

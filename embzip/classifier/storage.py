@@ -88,7 +88,7 @@ class Int8(Storage):
 
     def read(self, name: str, tensors: Tensors) -> Matrix:
         scale, levels = tensors.get(f"{name}.scale"), tensors[name]
-        if scale is None or (scale.dtype, scale.shape) != (np.float32, levels.shape[-1:]):
+        if scale is None or scale.dtype != np.float32 or scale.shape != levels.shape[-1:]:
             raise ValueError(f"{name} is int8 and has no float32 scale for each output column")
         if not (scale > 0).all():
             column = int(np.flatnonzero(~(scale > 0))[0])
@@ -111,7 +111,7 @@ def storage(name: str) -> Storage:
     Examples
     --------
     >>> storage("int8").write("k", np.array([[127.0, 2.0], [3.2, -1.0]]))["k"].tolist()
-    [[127, 127], [3, -64]]
+    [[127, 127], [3, -63]]
     """
     for known in BUILTIN:
         if known.name == name:

@@ -106,10 +106,10 @@ def _candidate_steps(
     vectors = _vectors_step(corpus, tokenizer, candidate.vectors_options, seed)
     trained = _train_step(corpus, vectors, candidate.classifier_options, candidate.trainable, seed)
     model = trained
-    if candidate.codec != "float32":
-        model = _compress_step(trained, vectors, candidate.codec, candidate.fold, seed)
+    if candidate.codec != "float32" or candidate.weights != "float32":
+        model = _compress_step(trained, vectors, candidate, seed)
     if candidate.tune:
-        model = _tune_step(corpus, model, candidate.classifier_options, seed)
+        model = _tune_step(corpus, model, candidate, seed)
     return CandidateSteps(
         candidate,
         trained,
@@ -198,21 +198,25 @@ def _row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, se
     return Step("row-sparse", {**asdict(options), "seed": seed}, (corpus, vectors), make)
 
 
-def _compress_step(trained: Step, vectors: Step, codec: str, fold: bool, seed: int) -> Step:
+def _compress_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) -> Step:
+    codec = None if candidate.codec == "float32" else candidate.codec
+    how = {"codec": codec, "fold": candidate.fold, "weights": candidate.weights}
+
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         classifier = load_classifier(parents[0] / "model.embz")
         # The artefact has no counts, but the error of frequent rows should weigh more.
         counts = load(parents[1] / "vectors.embz").counts
         counted = replace(classifier.embedding, counts=counts)
-        rebuild(replace(classifier, embedding=counted), codec=codec, fold=fold, seed=seed).save(
-            folder / "model.embz"
-        )
+        classifier = replace(classifier, embedding=counted)
+        rebuild(classifier, **how, seed=seed).save(folder / "model.embz")
 
-    parameters = {"codec": codec, "fold": fold, "seed": seed}
-    return Step("compress", parameters, (trained, vectors), make)
+    return Step("compress", {**how, "seed": seed}, (trained, vectors), make)
 
 
-def _tune_step(corpus: Step, model: Step, options: ClassifierOptions, seed: int) -> Step:
+def _tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> Step:
+    batch_size = candidate.classifier_options.batch_size
+    how = {"batch_size": batch_size, "params": candidate.tune_params, "seed": seed}
+
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         from embzip import tf
 
@@ -220,8 +224,7 @@ def _tune_step(corpus: Step, model: Step, options: ClassifierOptions, seed: int)
             load_classifier(parents[1] / "model.embz"),
             read_examples(parents[0] / "train.tsv"),
             dev=read_examples(parents[0] / "dev.tsv"),
-            batch_size=options.batch_size,
-            seed=seed,
+            **how,
             progress=progress,
         )
         result.classifier.save(folder / "model.embz")
@@ -232,7 +235,7 @@ def _tune_step(corpus: Step, model: Step, options: ClassifierOptions, seed: int)
         }
         write_json(folder / "tune.json", record)
 
-    return Step("tune", {"batch_size": options.batch_size, "seed": seed}, (corpus, model), make)
+    return Step("tune", how, (corpus, model), make)
 
 
 def _evaluate_step(side: str, corpus: Step, model: Step, seed: int, baseline: Step | None) -> Step:

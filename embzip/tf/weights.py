@@ -115,7 +115,7 @@ def load_weights(
     >>> _ = tf.train.Checkpoint(model=model).write(path)
     >>> other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, name="other")])
     >>> load_weights(other, path)["other/bias"]
-    'model/_operations/0/bias'
+    'model/_functional/_operations/1/bias'
     """
     stored = weights_of(path)
     # Some models put their own name before the paths of their weights.
@@ -148,10 +148,10 @@ def _assignment(
                 raise InputError(f"{owner} has no weight {name!r}: it has {listed}")
     chosen = dict(names)
     for target, shape in targets.items():
-        source = chosen.get(target) or next((s for s in sources if _clean(s) == target), None)
-        if source is not None and _bare(sources[source]) != _bare(shape):
+        named = chosen.get(target) or next((s for s in sources if _clean(s) == target), None)
+        if named is not None and _bare(sources[named]) != _bare(shape):
             raise MismatchError(
-                f"{where}: the weight {source!r} has the shape {sources[source]}, the model's "
+                f"{where}: the weight {named!r} has the shape {sources[named]}, the model's "
                 f"{target!r} has {shape}"
             )
     for agree in _AGREEMENTS:
