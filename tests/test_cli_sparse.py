@@ -88,6 +88,36 @@ def test_rebuild_tunes_shared_weights_and_stores_kernels_as_int8(run: Any, folde
     assert described["bytes"] < sum(array.nbytes for array in small.arrays.values()) / 3
 
 
+def test_a_recipe_prunes_and_stores_kernels_as_int8(run: Any, folder: Path) -> None:
+    (folder / "recipe.toml").write_text("""
+[corpus]
+train = "train.tsv"
+test = "train.tsv"
+[report]
+controls = false
+[[candidate]]
+name = "small"
+tokenizer = "words:min_count=1"
+vectors = "word2vec:8,epochs=1"
+classifier = "cnn:8,windows=1-2,epochs=3,sparsity=0.5"
+codec = "kmeans:4"
+weights = "int8"
+tune = true
+tune_params = true
+""")
+    run("run", "recipe.toml", "-o", "out")
+    (trained,) = (folder / "out" / "steps").glob("train-*/train.json")
+    layers = json.loads(trained.read_text())["pruning"]["layers"]
+    assert all(abs(layer["sparsity"] - 0.5) <= 0.5 / layer["numbers"] for layer in layers)
+    (tuned,) = (folder / "out" / "steps").glob("tune-*/model.embz")
+    model = load_classifier(tuned)
+    assert (model.weights, model.embedding.codec.spec) == ("int8", "kmeans:4")
+    recipe = folder / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("int8", "int7"))
+    with pytest.raises(SpecError, match=r"'small'.*weights: unknown type of weights 'int7'"):
+        run("run", "recipe.toml", "-o", "out")
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind", "said"),
     [

@@ -160,6 +160,7 @@ def _train_step(
             load(parents[1] / "vectors.embz"),
             dev=read_examples(parents[0] / "dev.tsv"),
             **options.arguments(),
+            pruning=tf.PruningShares(options.sparsity) if options.sparsity else None,
             trainable=trainable,
             random_init=random_init,
             seed=seed,
@@ -170,6 +171,7 @@ def _train_step(
             "epoch_seconds": list(result.epoch_seconds),
             "dev_accuracy": list(result.dev_accuracy),
             "cut_share": result.cut_share,
+            "pruning": None if result.pruning is None else result.pruning.to_json(),
         }
         write_json(folder / "train.json", record)
 
@@ -200,7 +202,7 @@ def _row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, se
 
 def _compress_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) -> Step:
     codec = None if candidate.codec == "float32" else candidate.codec
-    how = {"codec": codec, "fold": candidate.fold, "weights": candidate.weights}
+    fold, weights = candidate.fold, candidate.weights
 
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         classifier = load_classifier(parents[0] / "model.embz")
@@ -208,14 +210,16 @@ def _compress_step(trained: Step, vectors: Step, candidate: Candidate, seed: int
         counts = load(parents[1] / "vectors.embz").counts
         counted = replace(classifier.embedding, counts=counts)
         classifier = replace(classifier, embedding=counted)
-        rebuild(classifier, **how, seed=seed).save(folder / "model.embz")
+        small = rebuild(classifier, codec=codec, fold=fold, weights=weights, seed=seed)
+        small.save(folder / "model.embz")
 
-    return Step("compress", {**how, "seed": seed}, (trained, vectors), make)
+    parameters = {"codec": codec, "fold": fold, "weights": weights, "seed": seed}
+    return Step("compress", parameters, (trained, vectors), make)
 
 
 def _tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> Step:
     batch_size = candidate.classifier_options.batch_size
-    how = {"batch_size": batch_size, "params": candidate.tune_params, "seed": seed}
+    params = candidate.tune_params
 
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         from embzip import tf
@@ -224,7 +228,9 @@ def _tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> St
             load_classifier(parents[1] / "model.embz"),
             read_examples(parents[0] / "train.tsv"),
             dev=read_examples(parents[0] / "dev.tsv"),
-            **how,
+            batch_size=batch_size,
+            params=params,
+            seed=seed,
             progress=progress,
         )
         result.classifier.save(folder / "model.embz")
@@ -235,7 +241,8 @@ def _tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> St
         }
         write_json(folder / "tune.json", record)
 
-    return Step("tune", how, (corpus, model), make)
+    parameters = {"batch_size": batch_size, "params": params, "seed": seed}
+    return Step("tune", parameters, (corpus, model), make)
 
 
 def _evaluate_step(side: str, corpus: Step, model: Step, seed: int, baseline: Step | None) -> Step:
