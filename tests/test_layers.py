@@ -24,6 +24,7 @@ ORDER = [
     "word2vec",
     "transfer",
     "codecs",
+    "bounds",
     "embedding",
     "container",
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
