@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import brentq
 
+from embzip import compress
 from embzip.bounds import GaussianBound, norm_conditioned_bound, pooled_bound
 from embzip.codecs import parse_codec
-from embzip.embedding import compress
 from embzip.errors import InputError, SpecError
 
 VARIANCES = arrays(
