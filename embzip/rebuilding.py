@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from embzip.classifier import Classifier
 from embzip.codecs.chain import Codec, affine, params_of
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.compression import compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Tokenizer
@@ -70,11 +71,9 @@ def rebuild(
     if (embedding is None) == (codec is None):
         raise InputError("rebuild takes exactly one of embedding and codec")
     if codec is not None:
-        counted = classifier.embedding.counts is not None
         table = compress(
             classifier.embedding,
             codec,
-            weights="sqrt-counts" if counted else None,
             metric=reading_metric(classifier),
             seed=seed,
         )
