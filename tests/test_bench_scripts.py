@@ -149,7 +149,7 @@ def test_every_codec_of_embzip_that_is_compared_fits_the_table(dim: int) -> None
             assert dim % int(argument) == 0
         elif "-" not in kind and kind not in ("keras", "model2vec"):
             whole = codec.replace("svd|", f"svd:{dim}|")
-                assert parse_codec(whole).layout(20_000, dim).nbytes > 0
+            assert parse_codec(whole).layout(20_000, dim).nbytes > 0
 
 
 def test_codec_table_and_picture(tmp_path: Path) -> None:
