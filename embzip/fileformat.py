@@ -229,7 +229,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
                 f"found {found[name].dtype} {found[name].shape}"
             )
     arrays = {
-        name: read_tensor(file, path, header, name, mmap=mmap and name in expected)
+        name: read_tensor(file, path, header, name, mmap=mmap and _role(name) != "vocabulary")
         for name in header.specs
     }
     codes = {spec.name: arrays[f"codes.{spec.name}"] for spec in layout.codes}

@@ -31,6 +31,7 @@ ORDER = [
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
     "classifier",
     "rebuilding",
+    "factorizing",
     "tf",
     "litert",
     "evaluation",
@@ -50,6 +51,7 @@ OWNERS = {
     "youtokentome": {"tokenizers"},
     "tokenizers": {"tokenizers"},
     "faiss": {"codecs"},
+    "numba": {"codecs"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "typer": {"cli"},
@@ -59,7 +61,7 @@ OWNERS = {
 # The parts of codecs/ that are no stages, and that stages may import.
 CODEC_BASES = {
     "spec", "arrays", "ops", "base", "chain", "packing", "row_scale", "sampling", "codebooks",
-    "bins", "allocation", "fields", "row_index", "row_classes", "trellis",
+    "bins", "allocation", "fields", "row_index", "row_classes", "trellis", "viterbi",
 }  # fmt: skip
 # `auto` has no arithmetic of its own: it chooses among the chains the registry knows.
 CODEC_FRAME = CODEC_BASES | {"registry", "auto", "__init__"}

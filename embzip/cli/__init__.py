@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from embzip.cli import classifiers, reports, tables, tokenizers
+from embzip.cli import classifiers, factorizing, kits, reports, tables, tokenizers, training
 from embzip.cli.terminal import one_line, show_warning
 from embzip.errors import EmbzipError
 
@@ -23,10 +23,12 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     tables.train_vectors,
     tables.prune,
     tables.compress,
-    classifiers.train,
+    training.train,
     classifiers.rebuild,
     classifiers.evaluate,
     classifiers.predict,
+    kits.kit,
+    factorizing.factorize,
     reports.inspect,
     reports.compare,
     reports.run,
