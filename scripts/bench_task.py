@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 
 import embzip
-from embzip import Classifier, Example, parse_codec, read_examples, rebuild
+from embzip import Example, parse_codec, read_examples, rebuild
 from embzip.corpus import split_examples
 from embzip.pipeline.steps import Progress, Step, Steps, write_json
 from scripts.bench_task_tables import Outcome, detail_table, summary_table
@@ -147,13 +147,13 @@ def train_model(task: Task, folder: Path) -> None:
         deterministic=True,
     )
     vector_seconds = time.perf_counter() - started
-    encoded = tf.batches.encode(vectors, train)
-    longest = tf.batches.default_max_length([len(ids) for ids in encoded], 3)
+    lengths = [len(ids) for ids in tf.batches.encode(vectors, train)]
+    longest = tf.batches.default_max_length(lengths, least=3, most=settings.max_length)
     result = tf.train(
         train,
         vectors,
         dev=dev,
-        max_length=min(longest, settings.max_length),
+        max_length=longest,
         epochs=settings.epochs,
         patience=settings.patience,
         optimizer=settings.optimizer,
@@ -183,7 +183,7 @@ def outcome_of(steps: Steps, task: Task, model: Step, codec: str) -> Outcome:
     """Return what one codec does to one model on test, against the uncompressed model."""
 
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        before = Classifier.load(parents[0] / "model.embz")
+        before = embzip.load_classifier(parents[0] / "model.embz")
         after, spec = before, "float32"
         if codec != "float32":
             spec = spec_of(codec, *before.embedding.shape)
@@ -192,7 +192,9 @@ def outcome_of(steps: Steps, task: Task, model: Step, codec: str) -> Outcome:
         after.save(path)
         test = read_examples(_part(task.folder, "test"))
         # What is measured is what the file holds, not what was in memory.
-        probabilities = Classifier.load(path).probabilities([example.text for example in test])
+        probabilities = embzip.load_classifier(path).probabilities(
+            [example.text for example in test]
+        )
         expected = [_place(after.labels, example.label) for example in test]
         np.savez(folder / "test.npz", probabilities=probabilities, expected=expected)
         facts = {"spec": spec, "bytes": path.stat().st_size, "table": after.embedding.nbytes}
