@@ -22,7 +22,7 @@ SPECS = (
     "int8:scale=column",
     "int4",
     "int2",
-    "int1:scale=column",
+    "int1",
     "kmeans:5",
     "sparse:2",
     "rows:5",
