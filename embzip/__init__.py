@@ -15,6 +15,7 @@ from embzip.pruning import prune
 from embzip.rebuilding import rebuild
 from embzip.report.record import compare
 from embzip.tokenizers import build_bpe, build_words, load_tokenizer
+from embzip.transfer import transfer
 from embzip.vectors import Vectors, read_vectors, write_vectors
 from embzip.vocabulary import Vocabulary
 from embzip.word2vec import to_gensim, train_vectors
@@ -45,5 +46,6 @@ __all__ = [
     "save",
     "to_gensim",
     "train_vectors",
+    "transfer",
     "write_vectors",
 ]

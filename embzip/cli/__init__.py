@@ -21,6 +21,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     tokenizers.build_bpe,
     tokenizers.build_words,
     tables.train_vectors,
+    tables.transfer,
     tables.prune,
     tables.compress,
     classifiers.train,

@@ -1,4 +1,4 @@
-"""Commands whose result is an embedding table: train-vectors, prune, compress."""
+"""Commands whose result is an embedding table: train-vectors, transfer, prune, compress."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -87,6 +87,83 @@ def train_vectors(
     show(
         {"path": str(path), "rows": rows, "dim": dim},
         f"{rows:,} rows of {dim}\n{path}",
+        as_json=as_json,
+    )
+
+
+def transfer(
+    vectors: VectorsArgument,
+    tokenizer: Annotated[
+        Path,
+        typer.Option(
+            "--tokenizer",
+            metavar="FILE",
+            help="What build-bpe wrote; it cuts the words into pieces.",
+            show_default=False,
+        ),
+    ],
+    counts: Annotated[
+        Path | None,
+        typer.Option(
+            "--counts",
+            metavar="FILE",
+            help="How often words stand in your text: token<TAB>count lines, or what build-words "
+            "wrote. By default the table's own counts.",
+        ),
+    ] = None,
+    ridge: Annotated[
+        float,
+        typer.Option("--ridge", help="How strongly a row is drawn to the mean of the words."),
+    ] = 0.1,
+    words: WordsOption = None,
+    format: FormatOption = "auto",
+    output: OutputOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make rows for pieces from the rows of words, without the corpus.
+
+    The mean of a word's pieces is to come near the word's row, by weighted least squares. Words
+    without counts weigh by their place in the file (Zipf's law), which should stand by falling
+    frequency; where words stand in code point order, they weigh alike. Which it was is printed,
+    with the share of the words' energy that the pieces explain.
+
+    Without -o, NAME.vec becomes NAME.transferred.embz in the current folder.
+    """
+    from embzip.tokenizers import load_tokenizer
+    from embzip.tokenizers.counts import read_counts
+    from embzip.transfer import transfer
+
+    path = output_path(vectors, ".transferred.embz", output, force=force)
+    with progress("transferring") as report:
+        chosen = load_tokenizer(tokenizer)
+        known = None if counts is None else read_counts(counts)
+        done = transfer(
+            read_table(vectors, words=words, format=format),
+            chosen,
+            counts=known,
+            ridge=ridge,
+            progress=report,
+        )
+        _write(done.vectors, path)
+    record = {
+        "path": str(path),
+        "rows": done.vectors.rows,
+        "dim": done.vectors.dim,
+        "explained_energy": done.explained_energy,
+        "deciles": list(done.deciles),
+        "weighting": done.weighting,
+        "words": done.words,
+        "skipped": done.skipped,
+        "unused": done.unused,
+    }
+    shares = " ".join(f"{share:.2f}" for share in done.deciles)
+    show(
+        record,
+        f"{done.words:,} words, weighed by {done.weighting}, {done.skipped:,} skipped -> "
+        f"{done.vectors.rows:,} rows of {done.vectors.dim}; {done.unused:,} pieces are in no word\n"
+        f"explained energy {done.explained_energy:.4f}; of each tenth, by falling weight: {shares}"
+        f"\n{path}",
         as_json=as_json,
     )
 
