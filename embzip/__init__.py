@@ -5,8 +5,9 @@ Training and rewriting Keras models live in `embzip.tf`, which alone imports Ten
 
 from embzip.classifier import Classifier, CnnConfig, Prediction
 from embzip.codecs import parse_codec
+from embzip.compression import compress
 from embzip.corpus import Example, read_examples
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import EmbzipError
 from embzip.evaluation import evaluate
 from embzip.fileformat import inspect, load, save

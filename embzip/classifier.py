@@ -91,7 +91,7 @@ class Classifier:
 
     Examples
     --------
-    >>> from embzip.embedding import compress
+    >>> from embzip.compression import compress
     >>> from embzip.tokenizers import Normalization, WordTokenizer
     >>> from embzip.vectors import Vectors
     >>> words = WordTokenizer(["ball", "vote"], Normalization())

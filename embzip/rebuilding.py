@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from embzip.classifier import Classifier
 from embzip.codecs.chain import Codec, affine, params_of
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.compression import compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Tokenizer

@@ -3,7 +3,7 @@
 import numpy as np
 
 from embzip.classifier import Classifier, CnnConfig, head_shapes
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization
 from embzip.vectors import Vectors

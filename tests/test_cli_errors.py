@@ -15,7 +15,7 @@ import pytest
 
 from embzip.classifier import Classifier, CnnConfig, head_shapes
 from embzip.cli import main
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.fileformat import save
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization

@@ -9,7 +9,8 @@ from hypothesis.extra import numpy as hnp
 from embzip.codecs import parse_codec
 from embzip.codecs.ops import numpy_ops
 from embzip.codecs.registry import BUILTIN
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.compression import compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, InputTypeError, MismatchError, SpecError
 
 SPECS = [
@@ -46,6 +47,7 @@ SPECS = [
     "tcq:2",
     "svd|tcq:3.5,classes=4",
     "svd:5|center|tcq:0.4,states=8",
+    "auto:9B/row",
 ]
 # Fitted by an optional package.
 FAISS_SPECS = [

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 import embzip
 from embzip.codecs.packing import byte_tables, pack, packed_specs, unpack
 from embzip.codecs.row_scale import fit_scale_range, nearest_scale, scale_table
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.errors import FileFormatError
 
 TABLE = np.array(

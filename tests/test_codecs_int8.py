@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from embzip.embedding import compress
+from embzip.compression import compress
 
 TABLE = np.array(
     [

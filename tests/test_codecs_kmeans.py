@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.stats import norm
 
 import embzip
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.errors import FileFormatError
 
 TABLE = np.array(

@@ -9,7 +9,7 @@ from embzip.codecs.fields import pack, unpack
 from embzip.codecs.mixed import Mixed, _levels
 from embzip.codecs.ops import numpy_ops
 from embzip.codecs.registry import parse_codec
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.errors import SpecError
 
 

@@ -14,7 +14,7 @@ from embzip.codecs import parse_codec
 from embzip.codecs.float32 import Float32
 from embzip.codecs.normalize import Normalize
 from embzip.codecs.spec import Stage
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.errors import FileFormatError, SpecError
 
 TABLE = np.array([[3.0, 4.0], [0.0, 0.0], [-30.0, 40.0], [0.0, 10.0]], np.float32)

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 import embzip
 from embzip.classifier import Classifier, CnnConfig, head_shapes
 from embzip.codecs import parse_codec
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.errors import FileFormatError, SpecError
 from embzip.rebuilding import rebuild
 from embzip.tokenizers import Normalization, WordTokenizer

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import embzip
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.errors import FileFormatError, SpecError
 
 TABLE = np.array([[3.0, 4.0], [0.0, 0.0], [-8.0, 6.0], [6.0, 8.0], [-4.0, 3.0]], np.float32)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import embzip
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.errors import FileFormatError, SpecError
 
 TABLE = np.array(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from embzip.codecs.chain import affine, params_of
-from embzip.embedding import compress
+from embzip.compression import compress
 
 
 @pytest.fixture

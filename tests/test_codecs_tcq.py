@@ -18,7 +18,8 @@ from embzip.codecs.ops import numpy_ops
 from embzip.codecs.registry import parse_codec
 from embzip.codecs.tcq import Tcq
 from embzip.codecs.trellis import Trellis
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.compression import compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError, SpecError
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors import Vectors

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.errors import SpecError
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embzip.classifier import Classifier, CnnConfig
+from embzip.compression import compress
 from embzip.corpus import Example
-from embzip.embedding import compress
 from embzip.errors import InputError, InputTypeError, MismatchError, SpecError
 from embzip.evaluation import (
     bootstrap_ci95,

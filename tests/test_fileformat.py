@@ -15,7 +15,8 @@ from safetensors import safe_open
 
 import embzip
 from embzip.classifier import Classifier
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.compression import compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError, MissingFileError, OutputError
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization

@@ -25,6 +25,7 @@ ORDER = [
     "transfer",
     "codecs",
     "embedding",
+    "compression",
     "container",
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
     "classifier",

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.errors import EmbzipError, InputError, MissingFileError, SpecError
 from embzip.fileformat import save
 from embzip.measure import measure_serving, resident_mb

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.errors import InputError, MismatchError
 from embzip.rebuilding import reading_metric, rebuild
 from embzip.tokenizers import WordTokenizer

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from embzip.compression import compress
 from embzip.corpus import Example
-from embzip.embedding import compress
 from embzip.errors import FileFormatError, InputError, MissingFileError, OutputError
 from embzip.fileformat import inspect, save
 from embzip.report import (

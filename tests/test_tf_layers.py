@@ -14,7 +14,8 @@ from keras import ops
 from embzip import tf
 from embzip.classifier import Classifier, CnnConfig, head_shapes
 from embzip.codecs.ops import numpy_ops
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.compression import compress
+from embzip.embedding import CompressedEmbedding
 from embzip.rebuilding import rebuild
 from embzip.tf.classifiers import arrays_of
 from embzip.tf.layers import TrainableEmbedding, keras_ops

@@ -9,7 +9,8 @@ import pytest
 from keras import layers, ops
 
 from embzip import tf
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.compression import compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import MismatchError, UnsupportedModelError
 
 # Keras asks NumPy 2 for an array in the old way when it saves, and when it trains, in places.

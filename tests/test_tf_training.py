@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from embzip import tf
 from embzip.classifier import Classifier
+from embzip.compression import compress
 from embzip.corpus import Example
-from embzip.embedding import compress
 from embzip.errors import EmbzipError, InputError, MismatchError
 from embzip.rebuilding import rebuild
 from embzip.tf.batches import batches_of, smallest_type, training_and_dev

@@ -245,7 +245,7 @@ def compress(
 
     Without -o, NAME.embz becomes NAME.compressed.embz in the current folder.
     """
-    from embzip.embedding import compress
+    from embzip.compression import compress
     from embzip.fileformat import save
 
     path = output_path(vectors, ".compressed.embz", output, force=force)
@@ -286,7 +286,7 @@ def read_table(
 
 
 def _write(vectors: "Vectors", path: Path) -> None:
-    from embzip.embedding import compress
+    from embzip.compression import compress
     from embzip.fileformat import save
     from embzip.vectors import write_vectors
 

@@ -63,6 +63,11 @@ class Transform(ABC):
         """The quantizer that is meant where a chain ends with this transform; mostly none."""
         return None
 
+    @property
+    def resolved(self) -> bool:
+        """Whether nothing about this stage depends on data any more."""
+        return True
+
     @abstractmethod
     def out_dim(self, dim: int) -> int:
         """Columns that leave the transform where `dim` enter."""
@@ -116,6 +121,22 @@ class Quantizer(ABC):
     def stages(self) -> tuple[Stage, ...]:
         """The stages that make this quantizer: several where it is a wrapper."""
         return (self.stage,)
+
+    @property
+    def resolved(self) -> bool:
+        """Whether nothing about this stage depends on data any more."""
+        return True
+
+    def resolve(
+        self,
+        table: Table,
+        *,
+        weights: NDArray[np.float64] | None,
+        metric: Matrix | None,
+        seed: int,
+    ) -> tuple[tuple[Transform, ...], "Quantizer"]:
+        """Return the chain to use instead: one that is not resolved chooses all of it."""
+        return (), self
 
     @abstractmethod
     def layout(self, rows: int, dim: int) -> Layout:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
+from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Progress, Table, row_blocks
 from embzip.codecs.base import Quantizer, Transform
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.spec import format_stages
@@ -73,7 +73,38 @@ class Codec:
                 stored, extra = resolved.fit(table, weights=weights, metric=metric, seed=seed)
                 table = Transformed(table, resolved, {**stored, **extra})
                 metric = pulled_back(metric, resolved, stored, table.shape[1])
-        return replace(self, transforms=tuple(transforms))
+        if self.quantizer.resolved:
+            return replace(self, transforms=tuple(transforms))
+        # It is the whole chain, see `parse_codec`, so the table has not been transformed.
+        return Codec(*self.quantizer.resolve(table, weights=weights, metric=metric, seed=seed))
+
+    @property
+    def resolved(self) -> bool:
+        """Whether nothing depends on data any more, so that there is a layout."""
+        return self.quantizer.resolved and all(stage.resolved for stage in self.transforms)
+
+    def fit(
+        self,
+        table: Table,
+        *,
+        weights: NDArray[np.float64] | None = None,
+        metric: Matrix | None = None,
+        seed: int = 0,
+    ) -> "Fitted":
+        """Fit every stage of a resolved codec to a table."""
+        params: dict[str, NDArray[Any]] = {}
+        # A layout first: a rank too large is refused before any work.
+        layout = self.layout(*table.shape)
+        for index, transform in enumerate(self.transforms):
+            stored, extra = transform.fit(table, weights=weights, metric=metric, seed=seed)
+            table = Transformed(table, transform, {**stored, **extra})
+            metric = pulled_back(metric, transform, stored, table.shape[1])
+            params |= {f"{index}.{name}": array for name, array in stored.items()}
+        fitted = self.quantizer.fit(table, weights=weights, seed=seed)
+        named = {spec.name for spec in layout.params}
+        last = {f"{len(self.transforms)}.{name}": array for name, array in fitted.items()}
+        params |= {name: array for name, array in last.items() if name in named}
+        return Fitted(self, layout, table, fitted, params)
 
     def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
         """Return the quantizer's tables for a table of `dim` columns, named as params are."""
@@ -90,6 +121,37 @@ class Codec:
         for index in range(last - 1, -1, -1):
             rows = self.transforms[index].decode(rows, params_of(params, index), ops)
         return rows
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A codec fitted to a table, which it is ready to encode.
+
+    Attributes
+    ----------
+    table
+        As the quantizer sees it.
+    quantizer_params
+        What the quantizer encodes with.
+    params
+        What is stored, named '<stage>.<name>'.
+    """
+
+    codec: Codec
+    layout: Layout
+    table: Table
+    quantizer_params: Arrays
+    params: dict[str, NDArray[Any]]
+
+    def encode(self, progress: Progress | None = None) -> dict[str, NDArray[Any]]:
+        """Return the codes of all rows."""
+        codes = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in self.layout.codes}
+        rows = self.table.shape[0]
+        for first, block in row_blocks(self.table):
+            self.codec.quantizer.store(codes, block, self.quantizer_params, first)
+            if progress is not None:
+                progress(first + len(block), rows)
+        return codes
 
 
 def params_of(params: Mapping[str, Any], index: int) -> dict[str, Any]:

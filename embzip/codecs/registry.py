@@ -6,6 +6,7 @@ or `Quantizer` class. Plug-ins are looked for only where a name is not built in;
 
 from importlib.metadata import entry_points
 
+from embzip.codecs.auto import Auto
 from embzip.codecs.base import Quantizer, Transform, Wrapper
 from embzip.codecs.center import Center
 from embzip.codecs.chain import Codec
@@ -48,6 +49,7 @@ BUILTIN: tuple[StageClass, ...] = (
     Opq,
     Mixed,
     Tcq,
+    Auto,
 )
 
 
@@ -111,6 +113,8 @@ def parse_codec(spec: str) -> Codec:
             f"{spec!r} ends with the transform {last.name!r}: a codec ends with a quantizer, "
             f"for example '{spec}|int8'"
         )
+    if not last.resolved and len(stages) > 1:
+        raise SpecError(f"{spec!r}: {last.name!r} chooses the whole chain, so it must stand alone")
     for index in range(len(stages) - 2, split - 1, -1):
         wrapper = known[index]
         if issubclass(wrapper, Wrapper):

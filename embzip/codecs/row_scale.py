@@ -28,7 +28,7 @@ def fit_scale_range(
     Parameters
     ----------
     largest_factor
-        The largest number a scale is multiplied with: the product stays finite.
+        The largest number a scale is multiplied with: scale and product stay finite.
     """
     low, high = np.inf, 0.0
     for lower, upper in bounds:
@@ -72,4 +72,4 @@ def check_scale_range(
 
 def _limit(largest_factor: float) -> float:
     # One part in a million below, so that rounding to float32 stays below too.
-    return _LARGEST / largest_factor * (1 - 1e-6)
+    return _LARGEST / max(1.0, largest_factor) * (1 - 1e-6)

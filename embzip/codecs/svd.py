@@ -65,6 +65,10 @@ class Svd(Transform):
             return Stage(self.name, (str(self.rank),))
         return Stage(self.name, (), {} if self.energy == 1 else {"energy": repr(self.energy)})
 
+    @property
+    def resolved(self) -> bool:
+        return self.rank is not None
+
     def out_dim(self, dim: int) -> int:
         return self._resolved_rank()
 

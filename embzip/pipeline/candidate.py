@@ -65,6 +65,7 @@ TokenizerOptions = WordsOptions | BpeOptions
 _TOKENIZERS: Mapping[str, type] = {"words": WordsOptions, "bpe": BpeOptions}
 _VECTORS: Mapping[str, type] = {"word2vec": Word2vecOptions}
 _CLASSIFIERS: Mapping[str, type] = {"cnn": CnnOptions}
+_MANY_ROWS = 1 << 20  # how many there will be is not known yet
 # Counts of which zero makes no sense are at least 1; these may be 0.
 _MAY_BE_ZERO = frozenset({"max_length"})
 
@@ -112,22 +113,24 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
         return value
 
     tokenizer = spec("tokenizer", None)
-    codec = spec("codec", "float32")
+    vectors: Word2vecOptions = _options(
+        spec("vectors", "word2vec:300,epochs=5"), _VECTORS, f"{where}, vectors"
+    )
     try:
-        codec = parse_codec(codec).spec
+        codec = parse_codec(spec("codec", "float32"))
+        if codec.resolved:
+            codec.layout(_MANY_ROWS, vectors.dim)  # a rank beyond the columns, before any training
     except SpecError as error:
         raise SpecError(f"{where}, codec: {error}") from error
     return Candidate(
         name=table["name"],
         tokenizer=tokenizer,
         tokenizer_options=_options(tokenizer, _TOKENIZERS, f"{where}, tokenizer"),
-        vectors_options=_options(
-            spec("vectors", "word2vec:300,epochs=5"), _VECTORS, f"{where}, vectors"
-        ),
+        vectors_options=vectors,
         classifier_options=_options(
             spec("classifier", "cnn:128"), _CLASSIFIERS, f"{where}, classifier"
         ),
-        codec=codec,
+        codec=codec.spec,
         trainable=typed(table, "trainable", bool, True, where),
         fold=typed(table, "fold", bool, True, where),
         tune=typed(table, "tune", bool, False, where),

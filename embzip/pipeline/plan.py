@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from embzip.classifier import Classifier
+from embzip.compression import compress
 from embzip.corpus import read_examples
-from embzip.embedding import compress
 from embzip.evaluation import evaluate
 from embzip.fileformat import load, save
 from embzip.measure import measure_serving

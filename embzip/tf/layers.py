@@ -118,7 +118,7 @@ class CompressedEmbeddingLayer(_Lookup):
     Examples
     --------
     >>> import numpy as np, embzip.tf
-    >>> from embzip.embedding import compress
+    >>> from embzip.compression import compress
     >>> table = compress(np.eye(4, dtype=np.float32), "int8")
     >>> layer = embzip.tf.CompressedEmbeddingLayer(table)
     >>> np.array_equal(layer(np.array([[1, 2]])), table[[[1, 2]]])

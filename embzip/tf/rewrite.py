@@ -54,7 +54,7 @@ def rebuild(model: Any, layer_name: str | None, embedding: CompressedEmbedding) 
     Examples
     --------
     >>> import keras, embzip.tf
-    >>> from embzip.embedding import compress
+    >>> from embzip.compression import compress
     >>> model = keras.Sequential([keras.Input((5,)), keras.layers.Embedding(100, 8, name="words")])
     >>> table = compress(model.get_layer("words").get_weights()[0], "int8")
     >>> small = embzip.tf.rebuild(model, "words", table)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.compression import compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import MismatchError
 from embzip.tokenizers.base import Normalization
 from embzip.tokenizers.words import WordTokenizer

@@ -13,8 +13,9 @@ import numpy as np
 
 from embzip.classifier import Classifier, CnnConfig
 from embzip.codecs.arrays import Progress
+from embzip.compression import compress
 from embzip.corpus import Example, check_training_labels
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.embedding import CompressedEmbedding
 from embzip.tf.batches import Batches, batches_of, default_max_length, encode, training_and_dev
 from embzip.tf.classifiers import arrays_of, build_model
 from embzip.tf.layers import CompressedEmbeddingLayer, TrainableEmbedding

@@ -1,0 +1,160 @@
+"""`auto:500KB`, `auto:25B/row`: the chain of least error for that many bytes.
+
+What counts are the bytes of codes and params; the error is the weighted one, by the metric where
+there is one. Candidates are floats, uniform quantizers of 1 to 8 bits, with and without a truncated
+SVD, and trellis-coded quantization of the largest rate that fits. All are fitted to a sample of
+rows. Product quantizers are no candidates: they need an optional package, and stand further from
+the bound than the trellis at every rate.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.arrays import Arrays, Layout, Matrix, Table
+from embzip.codecs.base import Quantizer, Transform, Unscaled
+from embzip.codecs.chain import Codec
+from embzip.codecs.ops import ArrayOps, numpy_ops
+from embzip.codecs.sampling import sample_rows
+from embzip.codecs.spec import Stage
+from embzip.errors import SpecError
+
+_ROWS = 20_000  # on which the candidates are compared
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_BUDGET = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(B|KB|MB|GB)(/row)?")
+_PLAIN = ("float32", "float16", "int8", "int4", "int2", "int1")
+_RANKED = ("float16", "int8", "int4", "int2")
+_SHARES = (1.0, 0.75, 0.5, 0.25, 0.125)  # of the columns, for a trellis behind a truncated SVD
+_MOST_RATE = 8000  # of a trellis, in thousandths of a bit a number
+
+
+@dataclass(frozen=True)
+class Auto(Quantizer):
+    """A budget that becomes a chain when it meets a table.
+
+    Attributes
+    ----------
+    budget
+        As written, such as '500KB' (1 KB is 1,000 bytes) or '25B/row'.
+    """
+
+    budget: str
+    name: ClassVar[str] = "auto"
+
+    @classmethod
+    def from_stage(cls, stage: Stage) -> Self:
+        if len(stage.arguments) != 1 or stage.options or not _BUDGET.fullmatch(stage.arguments[0]):
+            raise SpecError(
+                f"'auto' takes a number of bytes, such as auto:500KB or auto:25B/row, "
+                f"received {str(stage)!r}"
+            )
+        return cls(stage.arguments[0])
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(self.name, (self.budget,))
+
+    @property
+    def resolved(self) -> bool:
+        return False
+
+    def nbytes(self, rows: int) -> int:
+        """Return the bytes a table of `rows` rows may take."""
+        found = _BUDGET.fullmatch(self.budget)
+        if found is None:
+            raise SpecError(f"'auto:{self.budget}' is no budget, write auto:500KB or auto:25B/row")
+        number, unit, each = found.groups()
+        return int(float(number) * _UNITS[unit] * (rows if each else 1))
+
+    def resolve(
+        self,
+        table: Table,
+        *,
+        weights: NDArray[np.float64] | None,
+        metric: Matrix | None,
+        seed: int,
+    ) -> tuple[tuple[Transform, ...], Quantizer]:
+        rows, dim = table.shape
+        budget = self.nbytes(rows)
+        sample, mass = sample_rows(table, _ROWS, weights=weights, seed=seed)
+        best: tuple[float, int, Codec] | None = None
+        for codec in _candidates(rows, dim, budget):
+            error = _error(codec, sample, mass, metric, seed)
+            size = codec.layout(rows, dim).nbytes
+            if best is None or (error, size) < best[:2]:
+                best = error, size, codec
+        if best is None:
+            raise SpecError(
+                f"no chain puts {rows} x {dim} numbers into {budget} bytes ('auto:{self.budget}')"
+            )
+        return best[2].transforms, best[2].quantizer
+
+    # Before it has become a chain there is nothing to fit.
+
+    def layout(self, rows: int, dim: int) -> Layout:
+        raise self._unresolved()
+
+    def fit(
+        self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
+    ) -> dict[str, NDArray[Any]]:
+        raise self._unresolved()
+
+    def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:
+        raise self._unresolved()
+
+    def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        raise self._unresolved()
+
+    def unscaled(self, params: Arrays) -> Unscaled:
+        raise self._unresolved()
+
+    def _unresolved(self) -> SpecError:
+        return SpecError(f"{str(self.stage)!r} depends on the table: resolve it first")
+
+
+def _candidates(rows: int, dim: int, budget: int) -> Iterator[Codec]:
+    """Yield the chains that fit the budget, each at the largest rank or rate that does."""
+    # The registry lists this stage too, so it can be read only when all stages are there.
+    from embzip.codecs.registry import parse_codec
+
+    def largest(pattern: str, most: int) -> Iterator[Codec]:
+        """Yield the chain of the largest number that fits, where 1 does."""
+        low, high = 0, most
+        while low < high:
+            middle = (low + high + 1) // 2
+            if parse_codec(pattern.format(middle)).layout(rows, dim).nbytes <= budget:
+                low = middle
+            else:
+                high = middle - 1
+        if low:
+            yield parse_codec(pattern.format(low))
+
+    ranks = min(rows, dim)
+    for quantizer in _PLAIN:
+        yield from largest(quantizer, 1)
+    for quantizer in _RANKED:
+        yield from largest(f"svd:{{}}|{quantizer}", ranks)
+    # Rates are counted in thousandths, written with an exponent: 1225e-3 is 1.225.
+    yield from largest("tcq:{}e-3", _MOST_RATE)
+    for rank in sorted({max(1, int(share * ranks)) for share in _SHARES}):
+        yield from largest(f"svd:{rank}|tcq:{{}}e-3", _MOST_RATE)
+
+
+def _error(
+    codec: Codec,
+    sample: Matrix,
+    mass: NDArray[np.float64],
+    metric: Matrix | None,
+    seed: int,
+) -> float:
+    """Return the weighted error that a chain leaves on a sample of rows."""
+    fitted = codec.fit(sample, weights=mass, metric=metric, seed=seed)
+    taken = codec.quantizer.take(fitted.encode(), np.arange(len(sample)))
+    tables = codec.tables(fitted.params, sample.shape[1])
+    left = (sample - codec.decode(taken, {**fitted.params, **tables}, numpy_ops)).astype(np.float64)
+    seen = left if metric is None else left @ metric
+    return float(mass @ np.einsum("ij,ij->i", left, seen))

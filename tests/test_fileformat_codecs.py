@@ -1,0 +1,122 @@
+"""Every codec's tensors in a file: round trips, and hostile values under right digests."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import embzip
+from embzip.embedding import CompressedEmbedding, compress
+from embzip.errors import EmbzipError, FileFormatError
+from tests.test_codecs_contract import SPECS, table
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("spec", SPECS)
+def test_cases_51_to_53_round_trip_and_prefixes(tmp_path: Path, spec: str, mmap: bool) -> None:
+    small = compress(table(), spec)
+    path = tmp_path / "table.embz"
+    embzip.save(small, path)
+    loaded = embzip.load(path, mmap=mmap)
+    assert loaded.codec == small.codec
+    for ours, theirs in ((small.codes, loaded.codes), (small.params, loaded.params)):
+        assert {name: (a.dtype, a.tobytes()) for name, a in ours.items()} == {
+            name: (a.dtype, a.tobytes()) for name, a in theirs.items()
+        }
+    np.testing.assert_array_equal(loaded.decode(), small.decode())
+    loaded.verify()
+    content = path.read_bytes()
+    for length in range(0, len(content), 97):
+        path.write_bytes(content[:length])
+        with pytest.raises(FileFormatError):
+            embzip.load(path, mmap=mmap)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_case_54_a_flipped_byte_anywhere_is_refused(tmp_path: Path, spec: str) -> None:
+    path = tmp_path / "table.embz"
+    embzip.save(compress(table(), spec), path)
+    content = bytearray(path.read_bytes())
+    for place in range(8, len(content), 41):
+        content[place] ^= 1 << place % 8
+        path.write_bytes(content)
+        with pytest.raises(FileFormatError):
+            embzip.load(path)
+        content[place] ^= 1 << place % 8
+
+
+def hostile(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield arrays of the same kind that fitting and encoding hardly ever make."""
+    if array.dtype.kind == "f":
+        values: tuple[float, ...] = (0.0, -1.0, np.nan, np.inf, 3e38, 1e-45)
+    else:
+        limits = np.iinfo(array.dtype)
+        values = (limits.min, limits.max, 0, 1, limits.max // 2)
+    for value in values:
+        with np.errstate(over="ignore"):
+            yield np.full_like(array, value)
+            one = array.copy()
+            one.reshape(-1)[one.size // 2 :][:1] = value
+            yield one
+    if array.dtype.kind != "f":
+        rng = np.random.default_rng(0)
+        yield rng.integers(limits.min, limits.max, array.shape, array.dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_case_59_hostile_tensors_are_refused_or_decode_to_numbers(
+    tmp_path: Path, spec: str
+) -> None:
+    """The digests are right, as a forger's would be: what loads must decode within its arrays."""
+    small = compress(table(), spec)
+    path = tmp_path / "table.embz"
+    refused = 0
+    for kind in ("codes", "params"):
+        arrays = dict(getattr(small, kind))
+        for name, array in arrays.items():
+            for number, forged in enumerate(hostile(array)):
+                bad: CompressedEmbedding = replace(small, **{kind: {**arrays, name: forged}})
+                embzip.save(bad, path)
+                try:
+                    loaded = embzip.load(path)
+                except FileFormatError:
+                    refused += 1
+                    continue
+                with np.errstate(over="ignore", invalid="ignore"):
+                    rows = loaded.decode()
+                assert rows.shape == small.shape, (name, number)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    np.testing.assert_array_equal(rows[[3, 39]], loaded[[3, 39]])
+    assert refused or spec == "float32" or not small.params
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_case_48_degenerate_tables(spec: str) -> None:
+    """All-zero rows, constant columns, one row, one column: numbers, or a SpecError before work."""
+    with_zeros = table()
+    with_zeros[[0, 7, 39]] = 0
+    constant = table()
+    constant[:, 2] = 5
+    for values in (
+        with_zeros,
+        constant,
+        np.zeros((9, 6), np.float32),
+        np.full((9, 6), -2.5, np.float32),
+        table(1),
+        table(2),
+        table(40, 1),
+        np.full((5, 6), 3e38, np.float32),
+        np.full((5, 6), 1e-44, np.float32),
+    ):
+        try:
+            with np.errstate(over="ignore"):
+                small = compress(values, spec)
+                rows = small.decode()
+        except EmbzipError:
+            assert values is not with_zeros
+            continue
+        assert np.isfinite(rows).all(), values
+        if "center" not in spec and "topdim" not in spec:
+            assert not rows[~values.any(axis=1)].any()
