@@ -15,6 +15,7 @@ from embzip.pipeline import run
 from embzip.pruning import prune
 from embzip.rebuilding import rebuild
 from embzip.report.record import compare
+from embzip.sensitivity import sensitivity
 from embzip.tokenizers import build_bpe, build_words, load_tokenizer
 from embzip.transfer import transfer
 from embzip.vectors import Vectors, read_vectors, write_vectors
@@ -45,6 +46,7 @@ __all__ = [
     "rebuild",
     "run",
     "save",
+    "sensitivity",
     "to_gensim",
     "train_vectors",
     "transfer",

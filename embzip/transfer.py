@@ -122,7 +122,7 @@ def transfer(
     if not 0 < ridge < float("inf"):
         raise SpecError(f"ridge must be a number above 0, received {ridge!r}")
     table = vectors_of(vectors)
-    if table.tokenizer is not None and table.tokenizer.kind != "words":
+    if isinstance(table.tokenizer, BpeTokenizer):
         raise InputError(
             f"a table of {table.tokenizer.kind} pieces holds no words to transfer from: pass the "
             "table of a words tokenizer, or foreign word vectors"

@@ -29,6 +29,7 @@ ORDER = [
     "container",
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
     "classifier",
+    "sensitivity",
     "rebuilding",
     "tf",
     "litert",

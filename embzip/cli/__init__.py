@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from embzip.cli import classifiers, reports, tables, tokenizers
+from embzip.cli import classifiers, pruning, reports, tables, tokenizers
 from embzip.cli.terminal import one_line, show_warning
 from embzip.errors import EmbzipError
 
@@ -22,7 +22,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     tokenizers.build_words,
     tables.train_vectors,
     tables.transfer,
-    tables.prune,
+    pruning.prune,
     tables.compress,
     classifiers.train,
     classifiers.rebuild,

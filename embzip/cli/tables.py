@@ -1,4 +1,4 @@
-"""Commands whose result is an embedding table: train-vectors, transfer, prune, compress."""
+"""Commands whose result is an embedding table: train-vectors, transfer, compress."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -82,7 +82,7 @@ def train_vectors(
             errors=errors,
             progress=report,
         )
-        _write(vectors, path)
+        write_table(vectors, path)
     rows = len(vectors.vocabulary)
     show(
         {"path": str(path), "rows": rows, "dim": dim},
@@ -145,7 +145,7 @@ def transfer(
             ridge=ridge,
             progress=report,
         )
-        _write(done.vectors, path)
+        write_table(done.vectors, path)
     record = {
         "path": str(path),
         "rows": done.vectors.rows,
@@ -164,56 +164,6 @@ def transfer(
         f"{done.vectors.rows:,} rows of {done.vectors.dim}; {done.unused:,} pieces are in no word\n"
         f"explained energy {done.explained_energy:.4f}; of each tenth, by falling weight: {shares}"
         f"\n{path}",
-        as_json=as_json,
-    )
-
-
-def prune(
-    vectors: VectorsArgument,
-    max_vocab: Annotated[
-        int | None, typer.Option("--max-vocab", help="Keep this many tokens, the most frequent.")
-    ] = None,
-    min_count: Annotated[
-        int | None, typer.Option("--min-count", help="Keep tokens counted at least this often.")
-    ] = None,
-    words: WordsOption = None,
-    format: FormatOption = "auto",
-    output: OutputOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Drop the rare rows of a table; special rows are kept.
-
-    Give --max-vocab, --min-count, or both. A table without counts is taken to stand in order of
-    frequency. Reported is the share of running tokens that still have a row. BPE tables are
-    not pruned: their pieces make up one another.
-
-    Without -o, NAME.embz becomes NAME.pruned.embz in the current folder.
-    """
-    if max_vocab is None and min_count is None:
-        raise typer.BadParameter("give --max-vocab, --min-count, or both")
-    from embzip.pruning import prune
-
-    path = output_path(vectors, ".pruned.embz", output, force=force)
-    with progress("pruning"):
-        pruned = prune(
-            read_table(vectors, words=words, format=format),
-            max_vocab=max_vocab,
-            min_count=min_count,
-        )
-        _write(pruned.vectors, path)
-    covered = (
-        "" if pruned.coverage is None else f", {pruned.coverage:.4f} of running tokens covered"
-    )
-    record = {
-        "path": str(path),
-        "rows_before": pruned.rows_before,
-        "rows_after": pruned.rows_after,
-        "coverage": pruned.coverage,
-    }
-    show(
-        record,
-        f"{pruned.rows_before:,} -> {pruned.rows_after:,} rows{covered}\n{path}",
         as_json=as_json,
     )
 
@@ -285,7 +235,8 @@ def read_table(
     return read_vectors(path, words=words, format=format)
 
 
-def _write(vectors: "Vectors", path: Path) -> None:
+def write_table(vectors: "Vectors", path: Path) -> None:
+    """Write a table as the suffix says: word2vec text or binary, else .embz with counts."""
     from embzip.compression import compress
     from embzip.fileformat import save
     from embzip.vectors import write_vectors
