@@ -3,13 +3,23 @@
 Training and rewriting Keras models live in `embzip.tf`, which alone imports TensorFlow.
 """
 
-from embzip.classifier import Classifier, CnnConfig, Prediction
+from embzip.classifier import (
+    AttentionConfig,
+    Classifier,
+    CnnConfig,
+    FnetConfig,
+    Kit,
+    MeanConfig,
+    Prediction,
+    load_classifier,
+)
 from embzip.codecs import parse_codec
 from embzip.compression import compress
 from embzip.corpus import Example, read_examples
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import EmbzipError
 from embzip.evaluation import evaluate
+from embzip.factorizing import factorize
 from embzip.fileformat import inspect, load, save
 from embzip.pipeline import run
 from embzip.pruning import prune
@@ -23,11 +33,15 @@ from embzip.vocabulary import Vocabulary
 from embzip.word2vec import to_gensim, train_vectors
 
 __all__ = [
+    "AttentionConfig",
     "Classifier",
     "CnnConfig",
     "CompressedEmbedding",
     "EmbzipError",
     "Example",
+    "FnetConfig",
+    "Kit",
+    "MeanConfig",
     "Prediction",
     "Vectors",
     "Vocabulary",
@@ -36,8 +50,10 @@ __all__ = [
     "compare",
     "compress",
     "evaluate",
+    "factorize",
     "inspect",
     "load",
+    "load_classifier",
     "load_tokenizer",
     "parse_codec",
     "prune",

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embzip.codecs.arrays import Progress, Table, row_blocks
-from embzip.codecs.chain import Codec, Transformed, pulled_back
+from embzip.codecs.arrays import Progress, Table
+from embzip.codecs.chain import Codec
 from embzip.codecs.registry import parse_codec
 from embzip.embedding import CompressedEmbedding, Matrix
 from embzip.errors import InputError, InputTypeError, MismatchError
@@ -19,7 +19,7 @@ from embzip.tokenizers.base import Tokenizer
 from embzip.vectors import Vectors
 from embzip.vocabulary import Vocabulary
 
-Weights = NDArray[np.floating[Any]] | Literal["sqrt-counts"] | None
+Weights = NDArray[np.floating[Any]] | Literal["sqrt-counts", "equal"] | None
 
 
 def compress(
@@ -41,8 +41,9 @@ def compress(
     spec
         A codec, such as 'svd:64|int8'.
     weights
-        (rows,) non-negative importance of each row's error, or 'sqrt-counts' for the square root
-        of the table's token counts. None weighs all rows alike.
+        (rows,) non-negative importance of each row's error, 'sqrt-counts' for the square root of
+        the table's token counts (a token that never ran by weighs as one that did once), or
+        'equal'. None is 'sqrt-counts' where the table has counts, else 'equal'.
     metric
         (dim, dim) positive definite: the error of a row is measured by it.
     progress
@@ -75,27 +76,11 @@ def compress(
     if metric is not None and metric.shape != (dim, dim):
         raise MismatchError(f"the metric must be {dim} x {dim}, received {metric.shape}")
     codec = parse_codec(spec) if isinstance(spec, str) else spec
-    # A layout first: a rank too large is refused before any work.
     codec = codec.resolve(source.table, weights=weighted, metric=metric, seed=seed)
-    layout = codec.layout(rows, dim)
-    params: dict[str, NDArray[Any]] = {}
-    table: Table = source.table
-    for index, transform in enumerate(codec.transforms):
-        stored, extra = transform.fit(table, weights=weighted, metric=metric, seed=seed)
-        table = Transformed(table, transform, {**stored, **extra})
-        metric = pulled_back(metric, transform, stored, table.shape[1])
-        params |= {f"{index}.{name}": array for name, array in stored.items()}
-    fitted = codec.quantizer.fit(table, weights=weighted, seed=seed)
-    named = {spec.name for spec in layout.params}
-    last = {f"{len(codec.transforms)}.{name}": array for name, array in fitted.items()}
-    params |= {name: array for name, array in last.items() if name in named}
-    codes = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in layout.codes}
-    for first, block in row_blocks(table):
-        codec.quantizer.store(codes, block, fitted, first)
-        if progress is not None:
-            progress(first + len(block), rows)
+    fitted = codec.fit(source.table, weights=weighted, metric=metric, seed=seed)
+    codes = fitted.encode(progress)
     return CompressedEmbedding(
-        codec, codes, params, rows, dim, source.vocabulary, source.tokenizer, source.counts
+        codec, codes, fitted.params, rows, dim, source.vocabulary, source.tokenizer, source.counts
     )
 
 
@@ -126,13 +111,17 @@ def _checked_weights(
     weights: Weights, counts: NDArray[np.int64] | None, rows: int
 ) -> NDArray[np.float64] | None:
     if weights is None:
-        return None
+        weights = "equal" if counts is None else "sqrt-counts"
     if isinstance(weights, str):
+        if weights == "equal":
+            return None
         if weights != "sqrt-counts":
-            raise InputError(f"weights must be numbers or 'sqrt-counts', received {weights!r}")
+            raise InputError(
+                f"weights must be numbers, 'sqrt-counts' or 'equal', received {weights!r}"
+            )
         if counts is None:
             raise InputError("weights='sqrt-counts' needs token counts, and this table has none")
-        weights = np.sqrt(np.maximum(counts, 0))
+        weights = np.sqrt(np.maximum(counts, 1))
     checked = np.asarray(weights, np.float64)
     if checked.shape != (rows,):
         raise MismatchError(f"weights must be one number a row ({rows}), received {checked.shape}")

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier
+from embzip.classifier import Classifier, load_classifier
 from embzip.corpus import Example, read_examples
 from embzip.errors import InputError, InputTypeError, MismatchError, SpecError
 from embzip.seeds import check_seed
@@ -287,7 +287,7 @@ def _examples(test: Sequence[Example] | str | Path) -> list[Example]:
 
 
 def _classifier(model: Classifier | str | Path) -> Classifier:
-    return Classifier.load(model) if isinstance(model, str | Path) else model
+    return load_classifier(model) if isinstance(model, str | Path) else model
 
 
 def _labels_of(classifier: Classifier, probabilities: NDArray[np.float32]) -> NDArray[np.object_]:

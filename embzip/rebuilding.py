@@ -1,16 +1,18 @@
 """A classifier whose embedding is regenerated from a compressed table, without a framework.
 
 Codes stay codes: rows are decoded on look-up. Linear decoding (SVD components, column scales, a
-mean) is folded into the convolution kernels, so that a rank-64 table also computes 64-wide
-convolutions. Fine-tuning afterwards is `embzip.tf.tune`.
+mean) is folded into the kernels that read the table (convolutions, a projection, the dense layer
+behind a mean), so that a rank-64 table also computes 64-wide convolutions. Fine-tuning afterwards
+is `embzip.tf.tune`.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier
+from embzip.classifier import Classifier, Kit
 from embzip.codecs.chain import Codec, affine, params_of
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
@@ -45,8 +47,8 @@ def rebuild(
         root of the token counts, where the table has them, and by the metric of the kernels that
         read it (`reading_metric`).
     fold
-        Whether linear decoding moves into the convolution kernels. Probabilities stay the same
-        within 1e-5.
+        Whether linear decoding moves into the kernels that read the table. Probabilities stay the
+        same within 1e-5.
 
     Raises
     ------
@@ -68,31 +70,65 @@ def rebuild(
     >>> small.embedding.codec.spec, small.embedding.dim, small.config.columns
     ('int8', 2, 2)
     """
-    if (embedding is None) == (codec is None):
-        raise InputError("rebuild takes exactly one of embedding and codec")
-    if codec is not None:
-        counted = classifier.embedding.counts is not None
-        table = compress(
-            classifier.embedding,
-            codec,
-            weights="sqrt-counts" if counted else None,
-            metric=reading_metric(classifier),
-            seed=seed,
-        )
-    elif embedding is not None:
-        table = _matched(classifier.embedding, embedding)
+    table = _table(classifier.embedding, embedding, codec, lambda: reading_metric(classifier), seed)
     return _folded(classifier, table) if fold else replace(classifier, embedding=table)
+
+
+def rebuild_kit(
+    kit: Kit,
+    embedding: CompressedEmbedding | None = None,
+    *,
+    codec: str | None = None,
+    fold: bool = True,
+    seed: int = 0,
+) -> Kit:
+    """Return a kit whose classifiers read one compressed table; as `rebuild` for one.
+
+    The metric is the sum of the classifiers' own, each divided by its trace, so that none counts
+    more for its larger kernels.
+    """
+
+    def metric() -> Matrix:
+        own = [reading_metric(classifier) for classifier in kit.classifiers.values()]
+        total: Matrix = np.sum([each / np.trace(each) for each in own], axis=0, dtype=np.float32)
+        return total
+
+    table = _table(kit.embedding, embedding, codec, metric, seed)
+    rebuilt = {
+        name: _folded(classifier, table) if fold else replace(classifier, embedding=table)
+        for name, classifier in kit.classifiers.items()
+    }
+    return Kit.of(rebuilt)
+
+
+def _table(
+    old: CompressedEmbedding,
+    new: CompressedEmbedding | None,
+    codec: str | None,
+    metric: Callable[[], Matrix],
+    seed: int,
+) -> CompressedEmbedding:
+    """Return the table to rebuild on: the given one, matched, or the old one compressed."""
+    if new is not None and codec is None:
+        return _matched(old, new)
+    if new is not None or codec is None:
+        raise InputError("rebuild takes exactly one of embedding and codec")
+    return compress(old, codec, metric=metric(), seed=seed)
 
 
 def reading_metric(classifier: Classifier) -> Matrix:
     """Return how much each direction of the table matters to the kernels that read it.
 
-    The sum of W W^T over all taps, (dim, dim), plus a ridge of 5 % of its mean variance.
+    The sum of W W^T over those layers and all their taps, (dim, dim), plus a ridge of 5 % of its
+    mean variance.
     """
     dim = classifier.embedding.dim
     metric = np.zeros((dim, dim))
-    for index in range(len(classifier.config.windows)):
-        for tap in classifier.arrays[f"conv.{index}.kernel"][:, :dim].astype(np.float64):
+    for layer in classifier.config.readers:
+        kernel = classifier.arrays[f"{layer}.kernel"].astype(np.float64)
+        if layer in classifier.ranks:
+            kernel = classifier.arrays[f"{layer}.reduce.kernel"].astype(np.float64) @ kernel
+        for tap in kernel.reshape(-1, *kernel.shape[-2:])[:, :dim]:
             metric += tap @ tap.T
     ridge = _RIDGE * np.trace(metric) / dim
     return np.asarray(metric + max(ridge, 1e-12) * np.eye(dim), np.float32)
@@ -120,14 +156,15 @@ def _folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
     config = classifier.config
     indicator = config.indicator or bool(offset.any())
     arrays = dict(classifier.arrays)
-    for index in range(len(config.windows)):
-        kernel = classifier.arrays[f"conv.{index}.kernel"].astype(np.float64)
-        words = kernel[:, : table.dim]
+    for layer in config.readers:
+        reading = f"{layer}.reduce.kernel" if layer in classifier.ranks else f"{layer}.kernel"
+        kernel = classifier.arrays[reading].astype(np.float64)
+        words = kernel[..., : table.dim, :]
         folded = [matrix @ words]
         if indicator:
-            carried = kernel[:, table.dim :].sum(axis=1, keepdims=True)
-            folded.append((offset @ words)[:, None] + carried)
-        arrays[f"conv.{index}.kernel"] = np.concatenate(folded, axis=1).astype(np.float32)
+            carried = kernel[..., table.dim :, :].sum(axis=-2, keepdims=True)
+            folded.append((offset @ words)[..., None, :] + carried)
+        arrays[reading] = np.concatenate(folded, axis=-2).astype(np.float32)
     plain = replace(
         table,
         codec=Codec((), unscaled.quantizer),
@@ -138,8 +175,9 @@ def _folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
     return Classifier(
         plain,
         classifier.labels,
-        replace(config, columns=columns + indicator, indicator=indicator),
+        config.reading(columns + indicator, indicator=indicator),
         arrays,
+        classifier.ranks,
     )
 
 

@@ -21,7 +21,7 @@ def sensitivity(
     """Score each row by what erasing its token changes, summed over texts.
 
     The change of one text is the Kullback-Leibler divergence, in nats, of the probabilities with
-    the token unknown from those of the whole text.
+    the token unknown from those of the whole text, each probability raised by 1e-6.
 
     Parameters
     ----------

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from embzip.classifier import Classifier, CnnConfig, head_shapes
+from embzip.classifier import (
+    AttentionConfig,
+    Classifier,
+    CnnConfig,
+    Encoder,
+    FnetConfig,
+    MeanConfig,
+    head_shapes,
+)
 from embzip.compression import compress
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization
@@ -10,9 +18,22 @@ from embzip.vectors import Vectors
 
 WORDS = ["able", "ably", "about", "café", "lion", "people", "say", "tiger", "zoo"]
 
+SHAPES: dict[type[Encoder], dict] = {
+    CnnConfig: {"filters": 5, "windows": (1, 2, 3)},
+    MeanConfig: {},
+    AttentionConfig: {"width": 12, "heads": 3, "layers": 2, "hidden": 7},
+    FnetConfig: {"width": 9, "layers": 2, "hidden": 10},
+}
+
 
 def tiny_classifier(
-    spec: str = "float32", *, dim: int = 6, max_length: int = 8, seed: int = 0
+    spec: str = "float32",
+    *,
+    dim: int = 6,
+    max_length: int = 8,
+    seed: int = 0,
+    encoder: type[Encoder] = CnnConfig,
+    labels: tuple[str, ...] = ("animals", "people"),
 ) -> Classifier:
     """Return a classifier with random weights over a table of eleven rows."""
     rng = np.random.default_rng(seed)
@@ -21,9 +42,9 @@ def tiny_classifier(
     matrix[0] = 0
     counts = np.arange(len(matrix))
     embedding = compress(Vectors(tokenizer.vocabulary, matrix, counts, tokenizer), spec)
-    config = CnnConfig(columns=dim, max_length=max_length, filters=5, windows=(1, 2, 3))
+    config = encoder.of(dim, max_length, SHAPES[encoder])
     arrays = {
         name: rng.normal(size=shape).astype(np.float32)
-        for name, shape in head_shapes(config, 2).items()
+        for name, shape in head_shapes(config, len(labels)).items()
     }
-    return Classifier(embedding, ("animals", "people"), config, arrays)
+    return Classifier(embedding, labels, config, arrays)

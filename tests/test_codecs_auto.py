@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from embzip.codecs import parse_codec
-from embzip.embedding import compress
+from embzip.compression import compress
 from embzip.errors import SpecError
 
 

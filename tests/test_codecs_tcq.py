@@ -1,6 +1,11 @@
 """tcq and its trellis: against all paths of a small one, a plain decoder, and the theory."""
 
 import hashlib
+import inspect
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import product
 
@@ -107,26 +112,82 @@ def test_search_against_all_paths(length: int) -> None:
     assert errors.mean() < best.mean() * 1.06
 
 
-def test_a_path_from_a_known_state_is_the_best_one() -> None:
-    """Every start is tried: the best of them is the best path there is."""
-    rng = np.random.default_rng(5)
-    known, length, rows = small_trellis(1), 6, 30
-    numbers = rng.normal(size=(length, rows)).astype(np.float32)
-    steps = [trellis._Step.of(known, 1, 1.0)] * length
-    found = np.full(rows, np.inf)
-    for start in range(4):
-        windows, costs = trellis._path(known, numbers, steps, np.full(rows, start))
-        values = known.values(1)[windows, 0]
-        errors = np.square(numbers - values).sum(axis=0)
-        np.testing.assert_allclose(errors, costs, rtol=1e-5)
-        found = np.minimum(found, errors)
-    best = np.full(rows, np.inf)
-    for coded in product((0, 1), repeat=length):
-        values = trellis.decode(
-            known, np.array([coded], np.uint8), np.zeros((1, 6), np.uint8), [1] * 6
-        )
-        best = np.minimum(best, np.square(numbers.T - values).sum(axis=1))
-    np.testing.assert_allclose(found, best, rtol=1e-5)
+def plain_windows(
+    known: Trellis, row: np.ndarray, bits: list[int], roots: np.ndarray, start: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Search one row in NumPy, from a state or from any.
+
+    Returns the last cost of each state, and of each place which way into each state is shorter.
+    """
+    states = known.states
+    cost = np.zeros(states, np.float32)
+    if start is not None:
+        cost[:] = 1e30
+        cost[start] = 0
+    ways = []
+    for place in range(len(row)):
+        branches = trellis._Branches.of(known, bits[place])
+        scaled = (row[place] - np.float32(branches.low)) * np.float32(branches.per_unit)
+        cell = int(np.clip(scaled, 0, len(branches.choice) - 1))
+        nearest = known.values(bits[place])[range(2 * states), branches.choice[cell]]
+        metric = np.square(row[place] * roots[place] - roots[place] * nearest)
+        into = np.arange(states)
+        low = metric[:states] + cost[into >> 1]
+        high = metric[states:] + cost[(into + states) >> 1]
+        ways.append(high < low)
+        cost = np.where(high < low, high, low)
+    return cost, np.array(ways)
+
+
+@pytest.mark.parametrize("states", [8, 32])
+def test_compiled_search_against_a_plain_one(states: int) -> None:
+    """Bit for bit: the same float32 operations in the same order."""
+    rng = np.random.default_rng(states)
+    known = trellis.trained_trellis(states)
+    length, around = 60, 8 * (known.memory + 1)
+    bits = rng.integers(1, 9, length).tolist()
+    weights = rng.uniform(0.1, 2, length).astype(np.float32)
+    roots = np.sqrt(weights)
+    numbers = rng.normal(size=(6, length)).astype(np.float32)
+    numbers[0, :5] = [1000, -1000, 0, 0, 1e-30]
+    coded, free = trellis.encode(known, numbers, bits, weights)
+    for row, found, rest in zip(numbers, coded, free, strict=True):
+        # Twice a part of the circle: up to the wrap, then on with the costs found there.
+        twice = np.concatenate([row[length - around :], row[:around]])
+        places = [*range(length - around, length), *range(around)]
+        cost, ways = plain_windows(known, twice, [bits[p] for p in places], roots[places], None)
+        state = int(cost.argmin())
+        for way in ways[: around - 1 : -1]:
+            state = (state + states * int(way[state])) >> 1
+        _, ways = plain_windows(known, row, bits, roots, state)
+        for place in range(length - 1, -1, -1):
+            window = state + states * int(ways[place, state])
+            assert found[place] == window & 1
+            nearest = np.abs(known.values(bits[place])[window] - row[place])
+            assert nearest[rest[place]] < nearest.min() + 0.02 * (1 + abs(row[place]))
+            state = window >> 1
+
+
+def test_search_works_where_nothing_can_be_kept(tmp_path) -> None:
+    """A read-only install and home: the search is compiled anew."""
+    copy = shutil.copy(inspect.getfile(trellis).replace("trellis.py", "viterbi.py"), tmp_path)
+    (tmp_path / "__pycache__").write_text("no folder")
+    code = (
+        "import numpy as np, viterbi\n"
+        "free = np.full((1, 2), 9, np.uint8)\n"
+        "coded = free.copy()\n"
+        "cells = np.zeros((1, 2), np.int32)\n"
+        "grid = np.arange(4, dtype=np.float32).reshape(1, 4, 1) // 2\n"
+        "ones = np.ones((1, 2), np.float32)\n"
+        "viterbi.search(ones, grid, np.zeros((1, 4), np.uint8), cells, ones[0], 0, coded, free)\n"
+        "print(coded.tolist(), free.tolist())"
+    )
+    nowhere = {"HOME": copy, "XDG_CACHE_HOME": copy, "PYTHONPATH": str(tmp_path)}
+    child = subprocess.run(
+        [sys.executable, "-B", "-W", "error", "-c", code],
+        capture_output=True, text=True, env={**os.environ, **nowhere},
+    )  # fmt: skip
+    assert child.stdout == "[[1, 1]] [[0, 0]]\n", child.stderr
 
 
 @pytest.mark.parametrize(("bits", "most"), [(1, 0.65), (2, 0.9), (3, 1.0), (4, 1.05), (7, 1.2)])

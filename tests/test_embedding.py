@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import embzip
-from embzip.errors import IdRangeError, InputTypeError, UnknownTokenError
+from embzip.errors import IdRangeError, InputError, InputTypeError, UnknownTokenError
+from embzip.tokenizers import Normalization, WordTokenizer
+from embzip.vectors import Vectors
 from tests.models import WORDS, tiny_classifier
 
 
@@ -47,6 +49,25 @@ def test_what_load_returns_can_be_pruned_written_and_given_to_gensim(
     loaded = embzip.load(tmp_path / "table.embz")
     assert embzip.prune(loaded, max_vocab=3).rows_after == 5
     keyed = embzip.to_gensim(loaded)
-    np.testing.assert_array_equal(keyed["zoo"], loaded.vector("zoo"))
+    np.testing.assert_allclose(keyed["zoo"], loaded.vector("zoo"), rtol=1e-6)
     embzip.write_vectors(loaded, tmp_path / "words.txt")
     assert list(embzip.read_vectors(tmp_path / "words.txt").vocabulary) == WORDS
+
+
+def test_rows_weigh_by_the_square_root_of_their_counts_where_those_are_known() -> None:
+    words = WordTokenizer(WORDS, Normalization())
+    matrix = np.random.default_rng(0).normal(size=(len(WORDS) + 2, 6)).astype(np.float32)
+    counts = np.array([0, 3, *range(100, 100 * len(WORDS) + 1, 100)])
+    known = Vectors(words.vocabulary, matrix, counts, words)
+
+    def bytes_of(vectors, **options) -> list[bytes]:
+        made = embzip.compress(vectors, "svd:2|int8", **options)
+        return [array.tobytes() for array in (*made.codes.values(), *made.params.values())]
+
+    explicit = np.sqrt(np.maximum(counts, 1))
+    assert bytes_of(known) == bytes_of(known, weights="sqrt-counts")
+    assert bytes_of(known) == bytes_of(matrix, weights=explicit)
+    assert bytes_of(known, weights="equal") == bytes_of(matrix)
+    assert bytes_of(known) != bytes_of(matrix)
+    with pytest.raises(InputError, match="'sqrt-counts' or 'equal', received 'counts'"):
+        bytes_of(known, weights="counts")

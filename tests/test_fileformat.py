@@ -283,14 +283,20 @@ def test_case_60_killed_during_200_saves_leaves_the_old_or_the_new_file(tmp_path
         random.seed(0)
         seen = []
         for _ in range(200):
+            saved, told = os.pipe()
             child = os.fork()
             if child == 0:
                 while True:
                     for table in reversed(tables):
                         embzip.save(table, path)
-            time.sleep(random.uniform(0.0005, 0.01))
+                        os.write(told, b".")
+            for _ in range(random.randint(1, 2)):  # however slow the machine is
+                os.read(saved, 1)
+            time.sleep(random.uniform(0, 0.01))
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
+            os.close(saved)
+            os.close(told)
             seen.append(float(embzip.load(path)[0][0]))
         print(sorted(set(seen)))
     """)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import embzip
-from embzip.embedding import CompressedEmbedding, compress
+from embzip.compression import compress
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import EmbzipError, FileFormatError
 from tests.test_codecs_contract import SPECS, table
 

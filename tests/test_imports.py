@@ -10,7 +10,7 @@ import pytest
 ALLOWED = {"embzip", "numpy"}
 HEAVY = {
     "faiss", "gensim", "tensorflow", "keras", "youtokentome", "matplotlib",
-    "jinja2", "typer", "rich",
+    "jinja2", "typer", "rich", "numba",
 }  # fmt: skip
 
 
@@ -46,3 +46,16 @@ def test_help_loads_no_framework(command: str) -> None:
         "except SystemExit as end: assert end.code == 0"
     )
     assert not found & (HEAVY - {"typer", "rich"})
+
+
+def test_only_encoding_with_a_trellis_loads_numba() -> None:
+    table = "import numpy as np, embzip\ntable = np.eye(40, dtype=np.float32)\n"
+    assert "numba" not in loaded(table + "embzip.compress(table, 'svd:4|mixed:4').decode()")
+    made = (
+        "from embzip.embedding import CompressedEmbedding\nfrom embzip.codecs import parse_codec\n"
+    )
+    made += "codec = parse_codec('tcq:2'); layout = codec.layout(40, 40)\n"
+    made += "zeros = lambda specs: {s.name: np.zeros(s.shape, s.dtype) for s in specs}\n"
+    made += "CompressedEmbedding(codec, zeros(layout.codes), zeros(layout.params), 40, 40).decode()"
+    assert "numba" not in loaded(table + made)
+    assert "numba" in loaded(table + "embzip.compress(table, 'tcq:2')")

@@ -24,6 +24,7 @@ ORDER = [
     "word2vec",
     "transfer",
     "codecs",
+    "packing",  # knows how codecs lay arrays out, and nothing else of them
     "embedding",
     "compression",
     "container",
@@ -31,6 +32,7 @@ ORDER = [
     "classifier",
     "sensitivity",
     "rebuilding",
+    "factorizing",
     "tf",
     "litert",
     "evaluation",
@@ -50,6 +52,8 @@ OWNERS = {
     "youtokentome": {"tokenizers"},
     "tokenizers": {"tokenizers"},
     "faiss": {"codecs"},
+    "numba": {"codecs"},
+    "constriction": {"packing"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "typer": {"cli"},
@@ -59,9 +63,10 @@ OWNERS = {
 # The parts of codecs/ that are no stages, and that stages may import.
 CODEC_BASES = {
     "spec", "arrays", "ops", "base", "chain", "packing", "row_scale", "sampling", "codebooks",
-    "bins", "allocation", "fields", "row_index", "row_classes", "trellis",
+    "bins", "allocation", "fields", "row_index", "row_classes", "trellis", "viterbi",
 }  # fmt: skip
-CODEC_FRAME = CODEC_BASES | {"registry", "__init__"}
+# `auto` has no arithmetic of its own: it chooses among the chains the registry knows.
+CODEC_FRAME = CODEC_BASES | {"registry", "auto", "__init__"}
 
 FILES = sorted(
     path

@@ -16,6 +16,7 @@ import embzip
 from embzip.classifier import Classifier
 from embzip.errors import EmbzipError, InputError, MissingFileError, SpecError
 from embzip.pipeline import choose, report, run
+from embzip.pipeline.candidate import parse_candidate
 from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import read_recipe
@@ -408,7 +409,8 @@ def test_the_demo_recipe_is_right_and_the_issue_recipe_parses(recipe: Path) -> N
     )
     words, bpe = read_recipe(path).candidates
     assert (words.tune, bpe.tune) == (False, True)
-    assert words.classifier_options.windows == (1, 1, 2, 3)
+    assert words.classifier_options.shape["windows"] == (1, 1, 2, 3)
+    assert (words.classifier_options.encoder, words.classifier_options.epochs) == ("cnn", 10)
 
 
 def test_without_a_checkout_the_demo_says_that_it_needs_one(tmp_path: Path) -> None:
@@ -428,3 +430,32 @@ def test_without_a_checkout_the_demo_says_that_it_needs_one(tmp_path: Path) -> N
     )
     assert "need a checkout of embzip" in child.stdout
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "encoder", "arguments"),
+    [
+        ("mean", "mean", {"dropout": 0.2, "epochs": 10}),
+        ("attention:64,heads=2,epochs=3", "attention", {"width": 64, "heads": 2, "epochs": 3}),
+        ("fnet:layers=1,max_length=50", "fnet", {"layers": 1, "max_length": 50}),
+    ],
+)
+def test_a_candidate_names_its_encoder(spec: str, encoder: str, arguments: dict) -> None:
+    table = {"name": "a", "tokenizer": "words", "classifier": spec}
+    found = parse_candidate(table, "recipe").classifier_options
+    assert found.encoder == encoder
+    assert found.arguments().items() >= arguments.items()
+
+
+@pytest.mark.parametrize(
+    ("spec", "rule"),
+    [
+        ("rnn", "unknown name 'rnn': the known ones are attention, cnn, fnet, mean"),
+        ("fnet:heads=2", "unknown option 'heads'"),
+        ("attention:heads=5", "width must be a multiple of heads"),
+        ("cnn:windows=a", "windows must be whole numbers"),
+    ],
+)
+def test_wrong_encoders_of_a_candidate(spec: str, rule: str) -> None:
+    with pytest.raises(SpecError, match=rule):
+        parse_candidate({"name": "a", "tokenizer": "words", "classifier": spec}, "recipe")

@@ -12,7 +12,16 @@ from typing import NoReturn
 
 import typer
 
-from embzip.cli import classifiers, pruning, reports, tables, tokenizers
+from embzip.cli import (
+    classifiers,
+    factorizing,
+    kits,
+    pruning,
+    reports,
+    tables,
+    tokenizers,
+    training,
+)
 from embzip.cli.terminal import one_line, show_warning
 from embzip.errors import EmbzipError
 
@@ -24,10 +33,12 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     tables.transfer,
     pruning.prune,
     tables.compress,
-    classifiers.train,
+    training.train,
     classifiers.rebuild,
     classifiers.evaluate,
     classifiers.predict,
+    kits.kit,
+    factorizing.factorize,
     reports.inspect,
     reports.compare,
     reports.run,

@@ -52,10 +52,10 @@ def _by_norm(choice: _Choice) -> "NDArray[np.float64]":
 
 
 def _by_sensitivity(choice: _Choice) -> "NDArray[np.float64]":
-    from embzip.classifier import Classifier
+    from embzip.classifier import load_classifier
     from embzip.sensitivity import sensitivity
 
-    classifier = Classifier.load(choice.path)
+    classifier = load_classifier(choice.path)
     limit = classifier.config.max_length
     return sensitivity(classifier, [text[:limit] for text in choice.texts])
 

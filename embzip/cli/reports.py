@@ -38,16 +38,24 @@ def inspect(
 
     The parts add up to the file's size. MB = 10^6 bytes.
     """
+    from embzip.classifier.kit import describe
     from embzip.fileformat import inspect
 
     with progress("reading"):
         record = inspect(file)
+        record["classifiers"] = describe(file) if record["heads"] else []
     lines = [f"{record['codec']}, {record['rows']:,} rows of {record['dim']}"]
     lines += [f"{part:<11} {size:>13,} bytes" for part, size in record["bytes"].items()]
+    lines += [
+        f"classifier  {each['name'] or ''} {each['encoder']}, {len(each['labels'])} labels, "
+        f"{each['bytes']:,} bytes"
+        for each in record["classifiers"]
+    ]
     lines += [
         f"  {tensor['name']:<28} {tensor['role']:<11} {tensor['dtype']:<5} "
         f"{'x'.join(map(str, tensor['shape'])) or '1':<14} {tensor['bytes']:>13,}  "
         f"{tensor['share']:.4f}"
+        + (f"  packed, {tensor['unpacked_bytes']:,} in memory" if tensor["packed"] else "")
         for tensor in record["tensors"]
     ]
     show(record, "\n".join(lines), as_json=as_json)

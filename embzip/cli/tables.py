@@ -14,6 +14,7 @@ from embzip.cli.terminal import (
     JsonOption,
     LabelledOption,
     OutputOption,
+    PackOption,
     SeedOption,
     VectorsArgument,
     WordsOption,
@@ -184,6 +185,7 @@ def compress(
     words: WordsOption = None,
     format: FormatOption = "auto",
     seed: SeedOption = 0,
+    pack: PackOption = False,
     output: OutputOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -203,7 +205,7 @@ def compress(
         embedding = compress(
             read_table(vectors, words=words, format=format), codec, seed=seed, progress=report
         )
-        save(embedding, path)
+        save(embedding, path, pack=pack)
     record = {
         "path": str(path),
         "codec": embedding.codec.spec,

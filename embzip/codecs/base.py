@@ -44,9 +44,13 @@ from embzip.errors import SpecError
 
 
 class Transform(ABC):
-    """Matrix -> matrix. `decode` is affine in its input, so it can be folded into what follows."""
+    """Matrix -> matrix. `decode` is affine in its input, so it can be folded into what follows.
+
+    `tunable` names the params that decoding reads as they are, so that gradients reach them.
+    """
 
     name: ClassVar[str]
+    tunable: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @abstractmethod
@@ -103,9 +107,10 @@ class Transform(ABC):
 
 
 class Quantizer(ABC):
-    """Matrix -> codes."""
+    """Matrix -> codes; `tunable` as in a transform."""
 
     name: ClassVar[str]
+    tunable: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @abstractmethod

@@ -21,6 +21,7 @@ class Center(Transform):
     """Subtract the (weighted) mean row."""
 
     name: ClassVar[str] = "center"
+    tunable: ClassVar[tuple[str, ...]] = ("mean",)
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

@@ -83,6 +83,16 @@ class Codec:
         """Whether nothing depends on data any more, so that there is a layout."""
         return self.quantizer.resolved and all(stage.resolved for stage in self.transforms)
 
+    def tunable(self, dim: int) -> tuple[str, ...]:
+        """Return the params of a table of `dim` columns that training may move, '<stage>.<name>'.
+
+        Decoding reads them as they are, so gradients reach them.
+        """
+        stages: tuple[Transform | Quantizer, ...] = (*self.transforms, self.quantizer)
+        stored = {spec.name for spec in self.layout(2**20, dim).params}
+        named = [f"{index}.{name}" for index, stage in enumerate(stages) for name in stage.tunable]
+        return tuple(name for name in named if name in stored)
+
     def fit(
         self,
         table: Table,

@@ -37,6 +37,7 @@ class Kmeans(Quantizer):
 
     centroids: int
     name: ClassVar[str] = "kmeans"
+    tunable: ClassVar[tuple[str, ...]] = ("centroids",)
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:
@@ -81,12 +82,11 @@ class Kmeans(Quantizer):
         return dict(pack(codes, self._bits))
 
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
-        return unpack(codes, params, ops)
+        # The centroids themselves are looked up, not a table made of them: they can be tuned.
+        return ops.take(params["centroids"], unpack(codes, params, ops))
 
     def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
-        points = np.zeros(2**self._bits, np.float32)
-        points[: self.centroids] = params["centroids"]
-        return byte_tables(points, self._bits, dim)
+        return byte_tables(np.arange(2**self._bits, dtype=np.int32), self._bits, dim)
 
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         if highest_code(codes, self._bits) >= self.centroids:

@@ -47,7 +47,8 @@ class ArrayOps(Protocol):
 
 class _NumpyOps:
     def take(self, array: Any, ids: Any) -> Any:
-        return np.asarray(array).take(ids, axis=0)
+        # A packed array takes its own rows, decoding no others.
+        return (array if hasattr(array, "take") else np.asarray(array)).take(ids, axis=0)
 
     def cast(self, array: Any, dtype: str) -> Any:
         return np.asarray(array).astype(dtype, copy=False)

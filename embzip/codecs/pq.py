@@ -50,6 +50,7 @@ class Pq(Quantizer):
     parts: int
     bits: int = 8
     name: ClassVar[str] = "pq"
+    tunable: ClassVar[tuple[str, ...]] = ("centroids", "narrow")
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

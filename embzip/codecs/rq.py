@@ -53,6 +53,7 @@ class Rq(Quantizer):
     codebooks: int
     bits: int = 8
     name: ClassVar[str] = "rq"
+    tunable: ClassVar[tuple[str, ...]] = ("codebooks",)
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

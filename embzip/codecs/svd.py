@@ -41,6 +41,7 @@ class Svd(Transform):
     rank: int | None = None
     energy: float = 1.0
     name: ClassVar[str] = "svd"
+    tunable: ClassVar[tuple[str, ...]] = ("components",)
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

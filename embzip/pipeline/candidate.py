@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from embzip.classifier import encoder_class
+from embzip.classifier.registry import BUILTIN
 from embzip.codecs import parse_codec
 from embzip.codecs.spec import Stage, one_stage
 from embzip.errors import InputError, SpecError
@@ -46,25 +48,33 @@ class Word2vecOptions:
 
 
 @dataclass(frozen=True)
-class CnnOptions:
-    """`cnn:128,windows=1-1-2-3,dropout=0.5`: the shallow classifier and its training.
+class ClassifierOptions:
+    """`cnn:128,windows=1-1-2-3,epochs=10`: an encoder with its options, and its training.
 
     `max_length` 0 stands for the 99th percentile of the training lengths.
     """
 
-    filters: int = 128
-    windows: tuple[int, ...] = (1, 1, 2, 3)
-    dropout: float = 0.5
+    encoder: str
+    shape: Mapping[str, Any]
     epochs: int = 10
     batch_size: int = 64
     patience: int = 2
     max_length: int = 0
 
+    def arguments(self) -> dict[str, Any]:
+        """Return what `embzip.tf.train` takes of it."""
+        training = {"epochs": self.epochs, "patience": self.patience}
+        return {**self.step_arguments(), **training}
+
+    def step_arguments(self) -> dict[str, Any]:
+        """Return what `embzip.tf.step_function` takes of it."""
+        sizes = {"batch_size": self.batch_size, "max_length": self.max_length or None}
+        return {"encoder": self.encoder, **self.shape, **sizes}
+
 
 TokenizerOptions = WordsOptions | BpeOptions
 _TOKENIZERS: Mapping[str, type] = {"words": WordsOptions, "bpe": BpeOptions}
 _VECTORS: Mapping[str, type] = {"word2vec": Word2vecOptions}
-_CLASSIFIERS: Mapping[str, type] = {"cnn": CnnOptions}
 _MANY_ROWS = 1 << 20  # how many there will be is not known yet
 # Counts of which zero makes no sense are at least 1; these may be 0.
 _MAY_BE_ZERO = frozenset({"max_length"})
@@ -78,7 +88,7 @@ class Candidate:
     tokenizer: str
     tokenizer_options: TokenizerOptions
     vectors_options: Word2vecOptions
-    classifier_options: CnnOptions
+    classifier_options: ClassifierOptions
     codec: str
     trainable: bool
     fold: bool
@@ -127,9 +137,7 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
         tokenizer=tokenizer,
         tokenizer_options=_options(tokenizer, _TOKENIZERS, f"{where}, tokenizer"),
         vectors_options=vectors,
-        classifier_options=_options(
-            spec("classifier", "cnn:128"), _CLASSIFIERS, f"{where}, classifier"
-        ),
+        classifier_options=_classifier(spec("classifier", "cnn:128"), f"{where}, classifier"),
         codec=codec.spec,
         trainable=typed(table, "trainable", bool, True, where),
         fold=typed(table, "fold", bool, True, where),
@@ -139,18 +147,48 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
 
 def _options(spec: str, kinds: Mapping[str, type], where: str) -> Any:
     """Return the options a one-stage spec stands for: its plain argument is the first field."""
+    stage = _stage(spec, kinds, where)
+    kind = kinds[stage.name]
+    defaults = {field.name: field.default for field in fields(kind)}
+    return kind(**_values(stage, defaults, where))
+
+
+def _classifier(spec: str, where: str) -> ClassifierOptions:
+    """Return an encoder and its training: the encoder's options and the training's in one spec."""
+    stage = _stage(spec, [encoder.kind for encoder in BUILTIN], where)
+    encoder = encoder_class(stage.name)
+    shape = encoder.defaults()
+    training = {
+        field.name: field.default
+        for field in fields(ClassifierOptions)
+        if field.name not in ("encoder", "shape")
+    }
+    values = _values(stage, {**shape, **training}, where)
+    given = {name: values.pop(name) for name in shape if name in values}
+    try:
+        encoder.of(1, encoder.longest, given)
+    except InputError as error:
+        raise SpecError(f"{where}: {error}") from error
+    return ClassifierOptions(stage.name, {**shape, **given}, **values)
+
+
+def _stage(spec: str, names: Iterable[str], where: str) -> Stage:
+    """Return the only stage of a spec, whose name is one of some."""
     try:
         stage = one_stage(spec)
     except SpecError as error:
         raise SpecError(f"{where}: {error}") from error
-    if stage.name not in kinds:
+    if stage.name not in names:
         raise SpecError(
-            f"{where}: unknown name {stage.name!r}: the known ones are {', '.join(sorted(kinds))}"
+            f"{where}: unknown name {stage.name!r}: the known ones are {', '.join(sorted(names))}"
         )
-    kind = kinds[stage.name]
-    defaults = {field.name: field.default for field in fields(kind)}
+    return stage
+
+
+def _values(stage: Stage, defaults: Mapping[str, object], where: str) -> dict[str, Any]:
+    """Return the given arguments of a stage, each of its default's type."""
     given = _given(stage, list(defaults), where)
-    return kind(**{key: _value(key, text, defaults[key], where) for key, text in given.items()})
+    return {key: _value(key, text, defaults[key], where) for key, text in given.items()}
 
 
 def _given(stage: Stage, keys: list[str], where: str) -> dict[str, str]:

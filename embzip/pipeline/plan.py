@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from embzip.classifier import Classifier
+from embzip.classifier import load_classifier
 from embzip.compression import compress
 from embzip.corpus import read_examples
 from embzip.evaluation import evaluate
@@ -29,7 +29,7 @@ from embzip.measure import measure_serving
 from embzip.pipeline.candidate import (
     BpeOptions,
     Candidate,
-    CnnOptions,
+    ClassifierOptions,
     TokenizerOptions,
     Word2vecOptions,
     WordsOptions,
@@ -147,7 +147,7 @@ def _vectors_step(corpus: Step, tokenizer: Step, options: Word2vecOptions, seed:
 def _train_step(
     corpus: Step,
     vectors: Step,
-    options: CnnOptions,
+    options: ClassifierOptions,
     trainable: bool,
     seed: int,
     random_init: bool = False,
@@ -159,7 +159,7 @@ def _train_step(
             read_examples(parents[0] / "train.tsv"),
             load(parents[1] / "vectors.embz"),
             dev=read_examples(parents[0] / "dev.tsv"),
-            **{**asdict(options), "max_length": options.max_length or None},
+            **options.arguments(),
             trainable=trainable,
             random_init=random_init,
             seed=seed,
@@ -178,7 +178,7 @@ def _train_step(
     return Step("train", parameters, (corpus, vectors), make)
 
 
-def _row_sparse_step(corpus: Step, vectors: Step, options: CnnOptions, seed: int) -> Step:
+def _row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, seed: int) -> Step:
     """Return the step that times a row-sparse Adam; nothing is kept of what it trains."""
 
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
@@ -188,11 +188,7 @@ def _row_sparse_step(corpus: Step, vectors: Step, options: CnnOptions, seed: int
         step = tf.step_function(
             examples,
             load(parents[1] / "vectors.embz"),
-            max_length=options.max_length or None,
-            filters=options.filters,
-            windows=options.windows,
-            dropout=options.dropout,
-            batch_size=options.batch_size,
+            **options.step_arguments(),
             seed=seed,
             optimizer="adam-rows",
         )
@@ -204,7 +200,7 @@ def _row_sparse_step(corpus: Step, vectors: Step, options: CnnOptions, seed: int
 
 def _compress_step(trained: Step, vectors: Step, codec: str, fold: bool, seed: int) -> Step:
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        classifier = Classifier.load(parents[0] / "model.embz")
+        classifier = load_classifier(parents[0] / "model.embz")
         # The artefact has no counts, but the error of frequent rows should weigh more.
         counts = load(parents[1] / "vectors.embz").counts
         counted = replace(classifier.embedding, counts=counts)
@@ -216,12 +212,12 @@ def _compress_step(trained: Step, vectors: Step, codec: str, fold: bool, seed: i
     return Step("compress", parameters, (trained, vectors), make)
 
 
-def _tune_step(corpus: Step, model: Step, options: CnnOptions, seed: int) -> Step:
+def _tune_step(corpus: Step, model: Step, options: ClassifierOptions, seed: int) -> Step:
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         from embzip import tf
 
         result = tf.tune(
-            Classifier.load(parents[1] / "model.embz"),
+            load_classifier(parents[1] / "model.embz"),
             read_examples(parents[0] / "train.tsv"),
             dev=read_examples(parents[0] / "dev.tsv"),
             batch_size=options.batch_size,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier
+from embzip.classifier import Classifier, load_classifier
 from embzip.corpus import Example, read_examples
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, OutputError
@@ -86,7 +86,7 @@ def compare(
         for name, facts in zip(_names(*paths), inspected, strict=True)
     ]
     classifiers = [
-        Classifier.load(path) if facts["heads"] else None
+        load_classifier(path) if facts["heads"] else None
         for path, facts in zip(paths, inspected, strict=True)
     ]
     if examples is not None:

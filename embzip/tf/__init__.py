@@ -16,24 +16,31 @@ except ImportError as error:
         "`pip install 'tensorflow-cpu>=2.18'`, or `uv sync --extra train` from a checkout"
     ) from error
 
-from embzip.tf.classifiers import from_classifier
+from embzip.tf.classifiers import from_classifier, from_kit
 from embzip.tf.layers import CompressedEmbeddingLayer
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.rewrite import rebuild
+from embzip.tf.sparsity import GradualPruning, PolynomialSchedule, sparsity, strip, zipped_nbytes
 from embzip.tf.training import TrainResult, step_function, step_seconds, train
 from embzip.tf.tuning import TuneResult, tune
 
 __all__ = [
     "CompressedEmbeddingLayer",
+    "GradualPruning",
+    "PolynomialSchedule",
     "RowSparseAdam",
     "TrainResult",
     "TuneResult",
     "from_classifier",
+    "from_kit",
     "rebuild",
+    "sparsity",
     "step_function",
     "step_seconds",
+    "strip",
     "train",
     "tune",
+    "zipped_nbytes",
 ]
 
 del _keras, _tensorflow

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier import CnnConfig
+from embzip.classifier import Encoder
 from embzip.corpus import Example, split_examples
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError
@@ -31,21 +31,21 @@ class Batches:
         Tokens of each text, at most max_length.
     labels
         (texts,) indices of the labels; the number of labels stands for an unknown one.
-    widest
-        The widest window, in tokens.
+    padding
+        Tokens of padding that every text keeps, where `max_length` leaves room.
     """
 
     ids: Ids
     lengths: NDArray[np.int32]
     labels: Ids
-    widest: int
+    padding: int
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def cut(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return int32 (ids, labels) of some texts, without padding that changes nothing."""
-        width = int(self.lengths[chosen].max()) + self.widest
+        width = int(self.lengths[chosen].max()) + self.padding
         return self.ids[chosen, :width].astype(np.int32), self.labels[chosen].astype(np.int32)
 
     def shuffled(
@@ -77,7 +77,7 @@ def batches_of(
     examples: Sequence[Example],
     labels: Sequence[str],
     table: Vectors | CompressedEmbedding,
-    config: CnnConfig,
+    config: Encoder,
     encoded: Sequence[Sequence[int]] | None = None,
 ) -> Batches:
     """Encode texts, unless that is done already, and pad them, cut to `config.max_length`."""
@@ -92,7 +92,7 @@ def batches_of(
         lengths[row] = len(cut)
     place = {label: index for index, label in enumerate(labels)}
     found = [place.get(example.label, len(labels)) for example in examples]
-    return Batches(ids, lengths, np.array(found, smallest_type(len(labels))), max(config.windows))
+    return Batches(ids, lengths, np.array(found, smallest_type(len(labels))), config.padding)
 
 
 def training_and_dev(
@@ -119,6 +119,6 @@ def training_and_dev(
     return kept, held_out or kept
 
 
-def default_max_length(lengths: Sequence[int], widest: int) -> int:
-    """Return the 99th percentile of the lengths in tokens, at least the widest window."""
-    return max(widest, int(np.percentile(lengths, 99, method="higher")))
+def default_max_length(lengths: Sequence[int], *, least: int, most: int) -> int:
+    """Return the 99th percentile of the lengths in tokens, between two bounds."""
+    return min(most, max(least, int(np.percentile(lengths, 99, method="higher"))))

@@ -1,20 +1,29 @@
 """The classifiers of `embzip.classifier` as Keras models, built from their configuration.
 
 The definition is the NumPy one; these are tested against it. How they are trained stands in
-`embzip.tf.training`.
+`embzip.tf.training`, how each encoder is built in `embzip.tf.encoders`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import layers, ops
 
-from embzip.classifier import Classifier, CnnConfig, Matrix
+from embzip.classifier import Classifier, Encoder, Kit, Matrix, head_shapes
+from embzip.tf.encoders import Weights, features_of
 from embzip.tf.layers import CompressedEmbeddingLayer
 
 
-def build_model(config: CnnConfig, classes: int, embedding: Any, *, seed: int = 0) -> Any:
-    """Return the Keras model of a shallow CNN with newly drawn weights.
+def build_model(
+    config: Encoder,
+    classes: int,
+    embedding: Any,
+    *,
+    seed: int = 0,
+    ranks: Mapping[str, int] | None = None,
+) -> Any:
+    """Return the Keras model of a classifier with newly drawn weights.
 
     Parameters
     ----------
@@ -26,47 +35,34 @@ def build_model(config: CnnConfig, classes: int, embedding: Any, *, seed: int = 
         A layer: (batch, time) ids -> (batch, time, dim), padding rows zero; with a `pad_id`.
     seed
         Of the weights and the dropout.
+    ranks
+        Of the factorized layers, as in `Classifier`.
 
     Returns
     -------
     keras.Model
-        int32 ids (batch, time) -> probabilities (batch, classes); `time` at least the widest
-        window. Its layer `dense` gives the logits.
-
-    References
-    ----------
-    Kim 2014, Convolutional Neural Networks for Sentence Classification.
+        int32 ids (batch, time) -> probabilities (batch, classes); `time` at least the encoder's
+        `padding`, at most `max_length`. Its layer `dense` gives the logits.
     """
     ids = keras.Input((None,), dtype="int32", name="ids")
-    columns = embedding(ids)
-    if config.indicator:
-        shown = ops.cast(ops.not_equal(ids, embedding.pad_id), "float32")
-        columns = ops.concatenate([columns, ops.expand_dims(shown, -1)], axis=-1)
-    seeds = iter(range(seed * 1000, seed * 1000 + 1000))  # one for each drawn thing
-    features = []
-    for index, window in enumerate(config.windows):
-        initializer = keras.initializers.GlorotUniform(seed=next(seeds))
-        found = layers.Conv1D(
-            config.filters, window, kernel_initializer=initializer, name=f"conv_{index}"
-        )(columns)
-        # ReLU is monotone, so it may follow the maximum, where there is far less of it to do.
-        features.append(layers.ReLU()(layers.GlobalMaxPooling1D()(found)))
-    joined = ops.concatenate(features, axis=-1) if len(features) > 1 else features[0]
-    dropped = layers.Dropout(config.dropout, seed=next(seeds))(joined)
-    initializer = keras.initializers.GlorotUniform(seed=next(seeds))
-    logits = layers.Dense(classes, kernel_initializer=initializer, name="dense")(dropped)
-    return keras.Model(ids, layers.Softmax(name="softmax")(logits))
+    columns, shown = embedding(ids), _shown(ids, embedding)
+    return keras.Model(ids, _answer(config, classes, columns, shown, Weights(seed, ranks=ranks)))
 
 
-def from_classifier(classifier: Classifier, *, seed: int = 0) -> Any:
+def from_classifier(classifier: Classifier, *, tunable: bool = False, seed: int = 0) -> Any:
     """Return a classifier as a Keras model; its embedding layer holds the codes.
+
+    Parameters
+    ----------
+    tunable
+        Whether training may move the params of the table's codec.
 
     Returns
     -------
     keras.Model
         int32 ids (batch, time), padded with the table's `pad_id` -> probabilities; equal to
         `Classifier.probabilities_of_ids` within 1e-5 where each text has at least as much padding
-        as the widest window, or is `max_length` long.
+        as the encoder's `padding` says, or is `max_length` long.
 
     Examples
     --------
@@ -82,26 +78,72 @@ def from_classifier(classifier: Classifier, *, seed: int = 0) -> Any:
     >>> model(np.array([[2, 0, 0, 0]])).shape
     TensorShape([1, 2])
     """
-    layer = CompressedEmbeddingLayer(classifier.embedding, name="embedding")
-    model = build_model(classifier.config, len(classifier.labels), layer, seed=seed)
-    for name, layer_name, index in _places(classifier.config):
-        model.get_layer(layer_name).weights[index].assign(classifier.arrays[name])
+    layer = CompressedEmbeddingLayer(classifier.embedding, tunable=tunable, name="embedding")
+    model = build_model(
+        classifier.config, len(classifier.labels), layer, seed=seed, ranks=classifier.ranks
+    )
+    _assign(model, classifier, Weights(seed))
     return model
 
 
-def arrays_of(model: Any, config: CnnConfig) -> dict[str, Matrix]:
-    """Return the weights of `build_model`'s model under the names of `Classifier.arrays`."""
-    return {
-        name: model.get_layer(layer_name).weights[index].value.numpy()
-        for name, layer_name, index in _places(config)
-    }
+def from_kit(kit: Kit) -> Any:
+    """Return a kit as one Keras model: one look-up, and one output a classifier.
 
-
-def _places(config: CnnConfig) -> list[tuple[str, str, int]]:
-    """Return (name in Classifier.arrays, layer, index of the weight) of every array."""
-    heads = [(f"conv.{i}", f"conv_{i}") for i in range(len(config.windows))]
-    return [
-        (f"{name}.{kind}", layer_name, index)
-        for name, layer_name in [*heads, ("dense", "dense")]
-        for index, kind in enumerate(("kernel", "bias"))
+    Returns
+    -------
+    keras.Model
+        int32 ids (batch, time), padded with the table's `pad_id` -> a dictionary of the
+        probabilities by the classifiers' names; equal to `Kit.probabilities` within 1e-5 where
+        each text has at least as much padding as the encoders' `padding` says, or is as long as
+        the largest `max_length`. Layers of classifier i are called `head_<i>_...`.
+    """
+    layer = CompressedEmbeddingLayer(kit.embedding, name="embedding")
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    columns, shown = layer(ids), _shown(ids, layer)
+    drawn = [
+        Weights(0, f"head_{index}_", classifier.ranks)
+        for index, classifier in enumerate(kit.classifiers.values())
     ]
+    answers = {}
+    for weights, (name, classifier) in zip(drawn, kit.classifiers.items(), strict=True):
+        config = classifier.config
+        read = slice(None, config.max_length)
+        answers[name] = _answer(
+            config, len(classifier.labels), columns[:, read], shown[:, read], weights
+        )
+    model = keras.Model(ids, answers)
+    for weights, classifier in zip(drawn, kit.classifiers.values(), strict=True):
+        _assign(model, classifier, weights)
+    return model
+
+
+def arrays_of(
+    model: Any, config: Encoder, classes: int, ranks: Mapping[str, int] | None = None
+) -> dict[str, Matrix]:
+    """Return the weights of `build_model`'s model under the names of `Classifier.arrays`."""
+    arrays: dict[str, Matrix] = {}
+    for name in head_shapes(config, classes, ranks):
+        layer_name, index = Weights(0).place(name)
+        arrays[name] = model.get_layer(layer_name).weights[index].value.numpy()
+    return arrays
+
+
+def _shown(ids: Any, embedding: Any) -> Any:
+    """Return (batch, time, 1): 1 for tokens, 0 for padding."""
+    return ops.expand_dims(ops.cast(ops.not_equal(ids, embedding.pad_id), "float32"), -1)
+
+
+def _answer(config: Encoder, classes: int, columns: Any, shown: Any, weights: Weights) -> Any:
+    """Return the probabilities of one classifier."""
+    if config.indicator:
+        columns = ops.concatenate([columns, shown], axis=-1)
+    features = features_of(config, columns, shown, weights)
+    dropped = layers.Dropout(config.dropout, seed=weights.seed())(features)
+    logits = weights.dense(dropped, "dense", classes)
+    return layers.Softmax(name=weights.name("softmax"))(logits)
+
+
+def _assign(model: Any, classifier: Classifier, weights: Weights) -> None:
+    for name, array in classifier.arrays.items():
+        layer_name, index = weights.place(name)
+        model.get_layer(layer_name).weights[index].assign(array)

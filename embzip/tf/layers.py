@@ -98,8 +98,8 @@ class _Lookup(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no typ
 class CompressedEmbeddingLayer(_Lookup):
     """An embedding layer that holds codes and params, and decodes the rows it looks up.
 
-    Its weights have the codec's own dtypes (int8 codes stay int8) and are not trainable. A
-    `.keras` file with this layer reloads after `import embzip.tf`.
+    Its weights have the codec's own dtypes (int8 codes stay int8). Codes are never trainable,
+    params only where asked for. A `.keras` file with this layer reloads after `import embzip.tf`.
 
     Parameters
     ----------
@@ -107,6 +107,8 @@ class CompressedEmbeddingLayer(_Lookup):
         The table. Where it has a padding row, that row reads as zeros.
     mask_zero
         As in `keras.layers.Embedding`: whether id 0 is masked for the layers that follow.
+    tunable
+        Whether training may move what rows share: centroids, codebooks, components, means.
     options
         Of any Keras layer: name, dtype (of the output).
 
@@ -126,14 +128,24 @@ class CompressedEmbeddingLayer(_Lookup):
     """
 
     def __init__(
-        self, embedding: CompressedEmbedding, *, mask_zero: bool = False, **options: Any
+        self,
+        embedding: CompressedEmbedding,
+        *,
+        mask_zero: bool = False,
+        tunable: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__(embedding.dim, embedding.pad_id, mask_zero, **options)
+        self.tunable = tunable
         self.rows = embedding.rows
         self.codec = embedding.codec
         layout = self.codec.layout(self.rows, self.dim)
         self._codes = {s.name: self._held(s, embedding.codes[s.name]) for s in layout.codes}
-        self._params = {s.name: self._held(s, embedding.params[s.name]) for s in layout.params}
+        moved = self.codec.tunable(self.dim) if tunable else ()
+        self._params = {
+            s.name: self._held(s, embedding.params[s.name], trainable=s.name in moved)
+            for s in layout.params
+        }
         # Tables are weights too: a reloaded layer gets those of the params it was saved with.
         for name, array in embedding.tables.items():
             spec = ArraySpec(name, array.dtype.name, array.shape)
@@ -147,6 +159,11 @@ class CompressedEmbeddingLayer(_Lookup):
     def build(self, input_shape: Any = None) -> None:
         """Do nothing: the weights stand since construction."""
 
+    def params(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the stored params as training has left them."""
+        stored = self.codec.layout(self.rows, self.dim).params
+        return {spec.name: self._params[spec.name].value.numpy() for spec in stored}
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -155,6 +172,7 @@ class CompressedEmbeddingLayer(_Lookup):
             "dim": self.dim,
             "pad_id": self.pad_id,
             "mask_zero": self.mask_zero,
+            "tunable": self.tunable,
         }
 
     @classmethod
@@ -170,13 +188,15 @@ class CompressedEmbeddingLayer(_Lookup):
         layer.pad_id = pad_id
         return layer
 
-    def _held(self, spec: ArraySpec, array: np.ndarray[Any, Any]) -> Any:
-        # trainable=False stands on each weight: on the layer it would break reloading.
+    def _held(
+        self, spec: ArraySpec, array: np.ndarray[Any, Any], *, trainable: bool = False
+    ) -> Any:
+        # trainable stands on each weight: on the layer it would break reloading.
         return self.add_weight(
             shape=spec.shape,
             dtype=spec.dtype,
             initializer=lambda shape, dtype: ops.convert_to_tensor(array, dtype),
-            trainable=False,
+            trainable=trainable,
             autocast=False,
             name=spec.name.replace(".", "_"),
         )

@@ -5,6 +5,7 @@ A step is a plain tf.function: on CPUs it was as fast as any (XLA is slower for 
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from embzip.errors import InputError
 from embzip.seeds import check_seed
 from embzip.tf.batches import Batches
 from embzip.tf.optimizers import RowSparseAdam
+from embzip.tf.quantization import fake_quantized
+from embzip.tf.sparsity import GradualPruning
 
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "adam-rows": RowSparseAdam}
 _EVALUATED = 256  # texts evaluated at once
@@ -37,13 +40,30 @@ class Trainer:
 
     The model's trainable weights are the ones that change; the loss is the cross-entropy of its
     `dense` layer.
+
+    Parameters
+    ----------
+    quantize
+        Weights that the model sees as int8 makes them, while training moves the float32 ones.
     """
 
-    def __init__(self, model: Any, optimizer: Any) -> None:
-        logits = keras.Model(model.input, model.get_layer("dense").output)
+    def __init__(self, model: Any, optimizer: Any, *, quantize: Sequence[Any] = ()) -> None:
+        inner = keras.Model(model.input, model.get_layer("dense").output)
         weights = model.trainable_variables
         variables = [weight.value for weight in weights]
         optimizer.build(weights)
+        chosen = {id(weight) for weight in quantize}
+
+        def logits(ids: Any, training: bool) -> Any:
+            if not chosen:
+                return inner(ids, training=training)
+            seen = [
+                fake_quantized(weight.value) if id(weight) in chosen else weight.value
+                for weight in weights
+            ]
+            others = [weight.value for weight in inner.non_trainable_variables]
+            found, _ = inner.stateless_call(seen, others, ids, training=training)
+            return found
 
         def step(ids: Any, labels: Any) -> None:
             with tf.GradientTape() as tape:
@@ -59,6 +79,7 @@ class Trainer:
         # Batches differ in width: one signature keeps them from being traced anew.
         ids = tf.TensorSpec((None, None), tf.int32)
         labels = tf.TensorSpec((None,), tf.int32)
+        self._model = model
         self._weights = weights
         self._step = tf.function(step, input_signature=[ids, labels], autograph=False)
         self._predict = tf.function(predict, input_signature=[ids], autograph=False)
@@ -89,6 +110,7 @@ class Trainer:
         seed: int,
         to_beat: float,
         progress: Progress | None,
+        pruning: GradualPruning | None = None,
     ) -> Run:
         """Train, and leave the model with the weights of its best epoch.
 
@@ -99,9 +121,16 @@ class Trainer:
         to_beat
             The dev accuracy an epoch must exceed; where none does, the weights that are left are
             the last epoch's.
+        pruning
+            Only an epoch that ends with its final sparsity can be the best.
         """
         rng = np.random.default_rng(seed)
         steps = -(-len(batches) // batch_size)
+        if pruning is not None:
+            pruning.check_steps(epochs * steps)
+            pruning.set_model(self._model)
+            pruning.on_train_begin()
+        first_epoch = 0
         seconds: list[float] = []
         accuracies: list[float] = []
         best_epoch: int | None = None
@@ -110,14 +139,19 @@ class Trainer:
             start = time.perf_counter()
             for done, (ids, labels) in enumerate(batches.shuffled(batch_size, rng), start=1):
                 self.step(ids, labels)
+                if pruning is not None:
+                    pruning.on_train_batch_end(done)
                 if progress is not None:
                     progress(epoch * steps + done, epochs * steps)
             seconds.append(time.perf_counter() - start)
             accuracies.append(self.accuracy(dev))
+            if pruning is not None and not pruning.finished:
+                first_epoch = epoch + 1
+                continue
             if accuracies[-1] > to_beat:
                 to_beat, best_epoch = accuracies[-1], epoch
                 best_weights = [weight.value.numpy() for weight in self._weights]
-            elif epoch - (-1 if best_epoch is None else best_epoch) >= patience:
+            elif epoch - (first_epoch - 1 if best_epoch is None else best_epoch) >= patience:
                 break
         if best_epoch is not None and best_epoch != len(accuracies) - 1:
             for weight, value in zip(self._weights, best_weights, strict=True):

@@ -1,4 +1,4 @@
-"""Training the shallow CNN over a table, and timing its steps.
+"""Training a classifier over a table, and timing its steps.
 
 The loop itself is `embzip.tf.trainer`. Keras' global random state is left alone: everything random
 is drawn from `seed`.
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from embzip.classifier import Classifier, CnnConfig
+from embzip.classifier import Classifier, Encoder, encoder_class
 from embzip.codecs.arrays import Progress
 from embzip.compression import compress
 from embzip.corpus import Example, check_training_labels
@@ -19,6 +19,7 @@ from embzip.embedding import CompressedEmbedding
 from embzip.tf.batches import Batches, batches_of, default_max_length, encode, training_and_dev
 from embzip.tf.classifiers import arrays_of, build_model
 from embzip.tf.layers import CompressedEmbeddingLayer, TrainableEmbedding
+from embzip.tf.sparsity import GradualPruning
 from embzip.tf.tables import table_of
 from embzip.tf.trainer import OPTIMIZERS, Trainer, check_options
 from embzip.vectors import Vectors
@@ -55,9 +56,7 @@ def train(
     dev: Sequence[Example] | None = None,
     trainable: bool = True,
     max_length: int | None = None,
-    filters: int = 128,
-    windows: tuple[int, ...] = (1, 1, 2, 3),
-    dropout: float = 0.5,
+    encoder: str = "cnn",
     epochs: int = 10,
     batch_size: int = 64,
     learning_rate: float = 1e-3,
@@ -65,9 +64,11 @@ def train(
     seed: int = 0,
     optimizer: Optimizer = "adam",
     random_init: bool = False,
+    pruning: GradualPruning | None = None,
     progress: Progress | None = None,
+    **shape: Any,
 ) -> TrainResult:
-    """Train the shallow CNN (Kim 2014): embedding, convolutions, maximum over time, softmax.
+    """Train a classifier: embedding, encoder, dense layer, softmax.
 
     Parameters
     ----------
@@ -83,7 +84,9 @@ def train(
         Whether the table is trained too, as float32. Otherwise it keeps its codes.
     max_length
         Tokens of a text that are read. None is the 99th percentile of the training lengths, at
-        least the widest window.
+        least the widest window, and within what the encoder can read.
+    encoder
+        Its kind: `cnn`, the shallow CNN (Kim 2014), `mean`, `attention` or `fnet`.
     patience
         Epochs without a better dev accuracy after which training ends.
     optimizer
@@ -91,13 +94,21 @@ def train(
         rows a batch has read.
     random_init
         Whether the rows are drawn anew, with the table's own spread: a baseline.
+    pruning
+        Makes kernels and a trainable table sparse on the way; only epochs after the end of its
+        schedule can be the best.
     progress
         Called with (batches done, batches of all epochs); early stopping ends it early.
+    shape
+        Options of the encoder, such as `filters=64`: the fields of its configuration
+        (`embzip.CnnConfig`, `MeanConfig`, `AttentionConfig`, `FnetConfig`).
 
     Raises
     ------
     InputError
         For fewer than two labels, an empty dev, or options out of range.
+    SpecError
+        For an unknown encoder.
     MismatchError
         For a frozen table without special rows or tokenizer.
 
@@ -119,7 +130,8 @@ def train(
         vectors,
         trainable=trainable,
         max_length=max_length,
-        shape={"filters": filters, "windows": tuple(windows), "dropout": dropout},
+        encoder=encoder_class(encoder),
+        shape=shape,
         learning_rate=learning_rate,
         seed=seed,
         optimizer=optimizer,
@@ -134,6 +146,7 @@ def train(
         seed=seed,
         to_beat=-1.0,
         progress=progress,
+        pruning=pruning,
     )
     return TrainResult(task.classifier(), run.epoch_seconds, run.dev_accuracy, task.cut_share)
 
@@ -144,12 +157,11 @@ def step_function(
     *,
     trainable: bool = True,
     max_length: int | None = None,
-    filters: int = 128,
-    windows: tuple[int, ...] = (1, 1, 2, 3),
-    dropout: float = 0.5,
+    encoder: str = "cnn",
     batch_size: int = 64,
     seed: int = 0,
     optimizer: Optimizer = "adam",
+    **shape: Any,
 ) -> Callable[[], float]:
     """Return a function that does one training step, as `train` does, and returns its seconds.
 
@@ -158,7 +170,7 @@ def step_function(
 
     Parameters
     ----------
-    examples, vectors
+    examples, vectors, encoder, shape
         As in `train`; nothing is held out.
 
     Examples
@@ -178,7 +190,8 @@ def step_function(
         vectors,
         trainable=trainable,
         max_length=max_length,
-        shape={"filters": filters, "windows": tuple(windows), "dropout": dropout},
+        encoder=encoder_class(encoder),
+        shape=shape,
         learning_rate=1e-3,
         seed=seed,
         optimizer=optimizer,
@@ -209,7 +222,7 @@ class _Task:
 
     table: Vectors | CompressedEmbedding
     labels: tuple[str, ...]
-    config: CnnConfig
+    config: Encoder
     model: Any
     trainer: Trainer
     batches: Batches
@@ -224,18 +237,21 @@ class _Task:
         *,
         trainable: bool,
         max_length: int | None,
+        encoder: type[Encoder],
         shape: Mapping[str, Any],
         learning_rate: float,
         seed: int,
         optimizer: Optimizer,
         random_init: bool = False,
     ) -> "_Task":
+        encoder.of(1, encoder.longest, shape)  # refused before the table is touched
         table = table_of(vectors, trainable, seed if random_init else None)
         encoded = encode(table, examples)
-        widest = max(shape["windows"], default=1)
         if max_length is None:
-            max_length = default_max_length([len(ids) for ids in encoded], widest)
-        config = CnnConfig(columns=table.dim, max_length=max_length, **shape)
+            lengths = [len(ids) for ids in encoded]
+            least = encoder.least_length(shape)
+            max_length = default_max_length(lengths, least=least, most=encoder.longest)
+        config = encoder.of(table.dim, max_length, shape)
         layer: Any
         if isinstance(table, Vectors):
             pad_id = table.vocabulary.pad_id
@@ -259,4 +275,6 @@ class _Task:
         if isinstance(table, Vectors):
             trained = self.model.get_layer("embedding").table.value.numpy()
             table = compress(replace(table, matrix=trained), "float32")
-        return Classifier(table, self.labels, self.config, arrays_of(self.model, self.config))
+        return Classifier(
+            table, self.labels, self.config, arrays_of(self.model, self.config, len(self.labels))
+        )

@@ -11,6 +11,7 @@ from embzip.corpus import Example
 from embzip.errors import InputError
 from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.classifiers import arrays_of, from_classifier
+from embzip.tf.quantization import fake_quantized
 from embzip.tf.trainer import Trainer, check_options
 
 
@@ -44,6 +45,8 @@ def tune(
     epochs: int = 2,
     batch_size: int = 64,
     learning_rate: float = 3e-4,
+    params: bool = False,
+    quantize: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> TuneResult:
@@ -59,6 +62,13 @@ def tune(
         Labels the classifier knows.
     dev
         As in `train`; the same examples give the same default.
+    params
+        Whether what rows share moves too: centroids, codebooks, components, means. With
+        `kmeans:K` this is weight sharing with trained centroids (Han et al. 2016).
+    quantize
+        Whether the kernels are trained for int8 with a scale an output column: the model sees
+        them rounded, and what is returned is rounded, ready for `--weights int8` exports. Dev
+        then compares with the untuned model rounded the same way.
 
     Raises
     ------
@@ -89,8 +99,10 @@ def tune(
             f"{', '.join(map(repr, classifier.labels[:20]))}: train a new one (`embzip train`)"
         )
     kept, held_out = training_and_dev(examples, dev)
-    model = from_classifier(classifier, seed=seed)
-    trainer = Trainer(model, keras.optimizers.Adam(learning_rate))
+    model = from_classifier(classifier, tunable=params, seed=seed)
+    kernels = [weight for weight in model.trainable_variables if weight.name == "kernel"]
+    chosen = kernels if quantize else []
+    trainer = Trainer(model, keras.optimizers.Adam(learning_rate), quantize=chosen)
     labels, table, config = classifier.labels, classifier.embedding, classifier.config
     data = batches_of(kept, labels, table, config)
     dev_data = batches_of(held_out, labels, table, config)
@@ -105,7 +117,16 @@ def tune(
         to_beat=before,
         progress=progress,
     )
-    if run.best_epoch is None:
+    if run.best_epoch is None and not quantize:
         return TuneResult(classifier, False, before, run.dev_accuracy)
-    tuned = replace(classifier, arrays=arrays_of(model, config))
-    return TuneResult(tuned, True, before, run.dev_accuracy)
+    if run.best_epoch is None:
+        model = from_classifier(classifier, seed=seed)
+    if quantize:
+        for weight in model.trainable_variables:
+            if weight.name == "kernel":
+                weight.assign(fake_quantized(weight.value))
+    tuned = replace(classifier, arrays=arrays_of(model, config, len(labels), classifier.ranks))
+    if params and run.best_epoch is not None:
+        moved = replace(table, params=model.get_layer("embedding").params(), digests={})
+        tuned = replace(tuned, embedding=moved)
+    return TuneResult(tuned, run.best_epoch is not None, before, run.dev_accuracy)

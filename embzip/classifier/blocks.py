@@ -1,0 +1,116 @@
+"""What encoders with mixing blocks share; how tokens mix is the part of each.
+
+A linear projection of the table's columns (so that a residual adds projected rows, and decoding
+folds into the projection), sinusoidal positions, then blocks of
+
+    x = norm(x + mix(x)); x = norm(x + narrow(ReLU(widen(x))))
+
+and the mean over tokens. Places of padding are zero before and after each block.
+"""
+
+from abc import abstractmethod
+from functools import lru_cache
+
+import numpy as np
+
+from embzip.classifier.encoder import Encoder, Matrix, Weights, linear, pooled
+from embzip.errors import InputError
+
+EPSILON = 1e-5  # added to the variance in layer normalization
+MOST_LAYERS = 64  # "small" encoders; it also bounds what a crafted file makes of one number
+
+
+class BlockEncoder(Encoder):
+    """Projection, positions, mixing blocks, mean over tokens.
+
+    Notes
+    -----
+    Arrays: `project.{kernel,bias}` (columns, width); of each block `block.<i>.widen` (width,
+    hidden), `block.<i>.narrow` (hidden, width), `block.<i>.norm_mix.{gamma,beta}` and
+    `block.<i>.norm_forward.{gamma,beta}` (width,); and those of the mixing.
+
+    References
+    ----------
+    Vaswani et al. 2017, Attention Is All You Need, for the block and the positions.
+    """
+
+    longest = 4096  # cost, and the matrices of FNet, grow by the square of it
+    width: int
+    layers: int
+    hidden: int
+
+    def _check_blocks(self, **counts: int) -> None:
+        """Raise `InputError` for a shape out of range; `counts` are those of the mixing."""
+        self._check(width=self.width, layers=self.layers, hidden=self.hidden, **counts)
+        if self.layers > MOST_LAYERS:
+            raise InputError(f"layers must be at most {MOST_LAYERS}, received {self.layers}")
+
+    @abstractmethod
+    def mixing_shapes(self, block: str) -> dict[str, tuple[int, ...]]:
+        """Return the arrays of a block's mixing; `block` is what their names begin with."""
+
+    @abstractmethod
+    def mix(self, tokens: Matrix, shown: Matrix, arrays: Weights, block: str) -> Matrix:
+        """Return what each token takes from the others, (texts, length, width)."""
+
+    @property
+    def features(self) -> int:
+        return self.width
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        return ("project",)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes = dense_shapes("project", self.columns, self.width)
+        for block in self.blocks():
+            shapes |= self.mixing_shapes(block)
+            shapes |= dense_shapes(f"{block}.widen", self.width, self.hidden)
+            shapes |= dense_shapes(f"{block}.narrow", self.hidden, self.width)
+            for norm in ("norm_mix", "norm_forward"):
+                shapes |= {f"{block}.{norm}.{name}": (self.width,) for name in ("gamma", "beta")}
+        return shapes
+
+    def blocks(self) -> list[str]:
+        """Return what the names of each block's arrays begin with."""
+        return [f"block.{index}" for index in range(self.layers)]
+
+    def encode(self, columns: Matrix, shown: Matrix, arrays: Weights) -> Matrix:
+        mask = shown[..., None]
+        length = columns.shape[1]
+        tokens = (
+            linear(columns, arrays, "project") + positions(self.max_length, self.width)[:length]
+        )
+        tokens *= mask
+        for block in self.blocks():
+            mixed = self.mix(tokens, shown, arrays, block)
+            tokens = _normalized(tokens + mixed, arrays, f"{block}.norm_mix")
+            wide = np.maximum(linear(tokens, arrays, f"{block}.widen"), 0)
+            narrow = linear(wide, arrays, f"{block}.narrow")
+            tokens = _normalized(tokens + narrow, arrays, f"{block}.norm_forward") * mask
+        return pooled(tokens, shown)
+
+
+def dense_shapes(layer: str, rows: int, columns: int) -> dict[str, tuple[int, ...]]:
+    """Return the arrays of a dense layer."""
+    return {f"{layer}.kernel": (rows, columns), f"{layer}.bias": (columns,)}
+
+
+@lru_cache(maxsize=8)
+def positions(length: int, width: int) -> Matrix:
+    """Return sinusoidal positions, (length, width): computed, so no file stores them."""
+    waves = np.arange((width + 1) // 2)
+    angles = np.arange(length)[:, None] / 10000.0 ** (2 * waves / width)
+    table = np.empty((length, 2 * len(waves)), np.float32)
+    table[:, 0::2], table[:, 1::2] = np.sin(angles), np.cos(angles)
+    table = np.ascontiguousarray(table[:, :width])
+    table.flags.writeable = False  # one array serves all models of this shape
+    return table
+
+
+def _normalized(tokens: Matrix, arrays: Weights, layer: str) -> Matrix:
+    centred = tokens - tokens.mean(axis=-1, keepdims=True)
+    variance = np.square(centred).mean(axis=-1, keepdims=True)
+    scaled = centred / np.sqrt(variance + np.float32(EPSILON))
+    result: Matrix = scaled * arrays[f"{layer}.gamma"] + arrays[f"{layer}.beta"]
+    return result

@@ -1,0 +1,179 @@
+"""A classifier: an embedding, an encoder with its arrays, a dense layer, softmax; in NumPy.
+
+This is the definition that Keras and every export are tested against. Training is done in
+`embzip.tf`, regenerating the embedding in `embzip.rebuilding`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip import fileformat
+from embzip.classifier.answering import Head, Prediction, predictions, probabilities_of
+from embzip.classifier.blocks import dense_shapes
+from embzip.classifier.encoder import Encoder, Matrix
+from embzip.embedding import CompressedEmbedding
+from embzip.errors import FileFormatError, MismatchError
+from embzip.files import digest
+
+if TYPE_CHECKING:
+    from embzip.classifier.kit import Kit
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A text classifier over a compressed embedding.
+
+    Attributes
+    ----------
+    embedding
+        The table, with its tokenizer.
+    labels
+        The classes in the order of the output columns.
+    config
+        The encoder: the shape of the network.
+    arrays
+        The encoder's own, `dense.kernel` (features, classes) and `dense.bias` (classes,); float32.
+    ranks
+        The factorized layers: `<layer>.reduce.kernel` (rows, rank) stands before a
+        `<layer>.kernel` of (rank, columns); see `embzip.factorizing`.
+
+    Examples
+    --------
+    >>> from embzip.classifier import CnnConfig
+    >>> from embzip.compression import compress
+    >>> from embzip.tokenizers import Normalization, WordTokenizer
+    >>> from embzip.vectors import Vectors
+    >>> words = WordTokenizer(["ball", "vote"], Normalization())
+    >>> table = compress(Vectors(words.vocabulary, np.eye(4), tokenizer=words), "int8")
+    >>> eye, zero = np.eye(4, dtype=np.float32), np.zeros(2, np.float32)
+    >>> arrays = {"conv.0.kernel": eye[None, :, 2:], "conv.0.bias": zero}
+    >>> arrays |= {"dense.kernel": 3 * eye[:2, :2], "dense.bias": zero}
+    >>> config = CnnConfig(columns=4, max_length=9, filters=2, windows=(1,))
+    >>> model = Classifier(table, ("sport", "politics"), config, arrays)
+    >>> model.predict(["The vote is tonight."])[0].label
+    'politics'
+    """
+
+    embedding: CompressedEmbedding
+    labels: tuple[str, ...]
+    config: Encoder
+    arrays: dict[str, Matrix]
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.embedding.pad_id is None or self.embedding.unk_id is None:
+            raise MismatchError("a classifier's table needs a padding row and an unknown row")
+        columns = self.embedding.dim + self.config.indicator
+        if columns != self.config.columns:
+            raise MismatchError(
+                f"the classifier reads {self.config.columns} columns, the table has {columns}"
+            )
+        expected = head_shapes(self.config, len(self.labels), self.ranks)
+        found = {name: array.shape for name, array in self.arrays.items()}
+        if found != expected:
+            raise MismatchError(f"a classifier of this shape holds {expected}, found {found}")
+
+    @classmethod
+    def load(cls, path: str | Path, *, mmap: bool = False) -> "Classifier | Kit":
+        """Read a classifier, or a kit of several, from a .embz file.
+
+        `load_classifier` reads exactly one.
+
+        Parameters
+        ----------
+        mmap
+            Map the table and the heads, so that processes share them; see `embzip.load` for what
+            that gives up until `verify` is called.
+
+        Raises
+        ------
+        MissingFileError
+            For a file that is not there.
+        FileFormatError
+            For a damaged file, or one that holds only an embedding.
+        """
+        from embzip.classifier.kit import read  # a kit is made of classifiers
+
+        return read(path, mmap=mmap)
+
+    def save(self, path: str | Path, *, counts: bool = False, pack: bool = False) -> None:
+        """Write the classifier with its embedding and tokenizer; see `embzip.save`."""
+        fileformat.save(self, path, counts=counts, pack=pack)
+
+    def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
+        """Return what a file holds of this classifier beside its embedding."""
+        return [self.tensors({})]
+
+    def verify(self) -> None:
+        """Compare what was mapped with the digests of its file.
+
+        Raises
+        ------
+        FileFormatError
+            Naming the first tensor that differs.
+        """
+        self.embedding.verify()
+        for name, array in self.arrays.items():
+            content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+            if name in self.digests and digest(content) != self.digests[name]:
+                raise FileFormatError(f"tensor {name!r} of a classifier does not match its digest")
+
+    def encode(self, texts: Iterable[str]) -> list[list[int]]:
+        """Return the ids of each text, cut to `max_length`."""
+        return [ids[: self.config.max_length] for ids in self.embedding.encode(texts)]
+
+    def predict(self, texts: Iterable[str]) -> list[Prediction]:
+        """Return the most probable label of each text; equal ones go to the first label.
+
+        An empty text is padding only, and gets the prediction the biases give.
+
+        Raises
+        ------
+        InputTypeError
+            For a single string, or anything but strings.
+        """
+        return predictions(self.labels, self.probabilities(texts))
+
+    def probabilities(self, texts: Iterable[str]) -> Matrix:
+        """Return (texts, classes) float32 probabilities."""
+        return self.probabilities_of_ids(self.encode(texts))
+
+    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
+        """Return (texts, classes) float32 probabilities of tokenized texts."""
+        return probabilities_of(self.embedding, [self.head], ids)[0]
+
+    @cached_property
+    def head(self) -> Head:
+        """The part that stands on the rows of the table."""
+        return Head(self.config, self.arrays)
+
+    def tensors(self, extra: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """Return the arrays and the configuration, with more keys in its record."""
+        record = {"labels": self.labels, **self.config.to_record(), **extra}
+        if self.ranks:
+            record["ranks"] = dict(self.ranks)
+        text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        config = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+        return {**self.arrays, "config": config}
+
+
+def head_shapes(
+    config: Encoder, classes: int, ranks: Mapping[str, int] | None = None
+) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of every array of a classifier."""
+    shapes = config.shapes() | dense_shapes("dense", config.features, classes)
+    for layer, rank in (ranks or {}).items():
+        whole = shapes.get(f"{layer}.kernel", ())
+        if len(whole) != 2 or type(rank) is not int or not 1 <= rank <= min(whole):
+            raise MismatchError(f"the layer {layer!r} cannot be factorized to rank {rank!r}")
+        shapes[f"{layer}.reduce.kernel"] = (whole[0], rank)
+        shapes[f"{layer}.kernel"] = (rank, whole[1])
+    return shapes

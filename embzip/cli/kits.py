@@ -1,0 +1,79 @@
+"""The command that puts several classifiers into one file: kit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from embzip.cli.terminal import JsonOption, PackOption, progress, show
+from embzip.errors import InputError
+
+if TYPE_CHECKING:
+    from embzip.classifier import Classifier
+
+
+def kit(
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MODEL.embz...",
+            help="Classifiers that read the same table.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="KIT.embz", help="The kit.", show_default=False),
+    ],
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name",
+            help="The classifiers' names, one option each, in the order of the files; by default "
+            "the files' own names without .embz.",
+        ),
+    ] = None,
+    pack: PackOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Put several classifiers over one table into one file.
+
+    The table is stored once, and a text is tokenized and looked up once for all of them. They
+    must read the same table, byte for byte: train each with `embzip train ... --vectors
+    TABLE.embz --frozen`, or put each on it with `embzip rebuild MODEL.embz --embedding
+    TABLE.embz`.
+    """
+    from embzip.classifier import Kit
+
+    names = name or [path.stem for path in models]
+    if len(names) != len(models):
+        raise typer.BadParameter(f"{len(models)} files need as many --name, received {len(names)}")
+    with progress("joining"):
+        made = Kit.of(_classifiers(names, models))
+        made.save(output, pack=pack)
+    total = sum(path.stat().st_size for path in models)
+    size = output.stat().st_size
+    record = {
+        "path": str(output),
+        "classifiers": names,
+        "bytes_before": total,
+        "bytes_after": size,
+    }
+    show(
+        record,
+        f"{len(names)} classifiers over one table: {', '.join(names)}; {total:,} -> {size:,} "
+        f"bytes\n{output}",
+        as_json=as_json,
+    )
+
+
+def _classifiers(names: list[str], models: list[Path]) -> "Iterator[tuple[str, Classifier]]":
+    """Yield name and classifier, one at a time: their tables are large."""
+    from embzip.classifier import Classifier
+
+    for name, path in zip(names, models, strict=True):
+        loaded = Classifier.load(path)
+        if not isinstance(loaded, Classifier):
+            raise InputError(f"{path}: is a kit already: join the classifiers it was made of")
+        yield name, loaded

@@ -1,0 +1,73 @@
+"""The dense kernels of a classifier as products of two smaller ones, by singular values.
+
+The table is the business of `embzip.rebuilding`, convolutions are left whole; fine-tuning
+afterwards is `embzip.tf.tune`.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from embzip.classifier import Classifier
+from embzip.errors import InputError
+
+
+def factorize(
+    classifier: Classifier, *, rank: int | None = None, energy: float | None = None
+) -> Classifier:
+    """Return the classifier with each dense kernel that it makes smaller factorized.
+
+    A kernel (rows, columns) of rank r takes r * (rows + columns) numbers; where that is not fewer
+    than it has, it stays whole, and so does one that is factorized already.
+
+    Parameters
+    ----------
+    rank
+        Of every kernel.
+    energy
+        Or: the share of each kernel's squared singular values to keep; it chooses each rank.
+
+    Raises
+    ------
+    InputError
+        Unless exactly one of `rank` and `energy` is given, in range; and where no kernel becomes
+        smaller.
+
+    Examples
+    --------
+    >>> from embzip.classifier import MeanConfig
+    >>> from embzip.compression import compress
+    >>> from embzip.tokenizers import Normalization, WordTokenizer
+    >>> from embzip.vectors import Vectors
+    >>> words = WordTokenizer(["ball", "vote"], Normalization())
+    >>> table = compress(Vectors(words.vocabulary, np.eye(4, 8), tokenizer=words), "float32")
+    >>> arrays = {"dense.kernel": np.ones((8, 3), np.float32), "dense.bias": np.zeros(3)}
+    >>> model = Classifier(table, ("a", "b", "c"), MeanConfig(8, 9), arrays)
+    >>> factorize(model, energy=0.99).ranks
+    {'dense': 1}
+    """
+    if (rank is None) == (energy is None):
+        raise InputError("factorize takes exactly one of rank and energy")
+    if rank is not None and rank < 1:
+        raise InputError(f"rank must be at least 1, received {rank}")
+    if energy is not None and not 0 < energy < 1:
+        raise InputError(f"energy must lie in (0, 1), received {energy}")
+    arrays, ranks = dict(classifier.arrays), dict(classifier.ranks)
+    for name, kernel in classifier.arrays.items():
+        layer, _, weight = name.rpartition(".")
+        if weight != "kernel" or kernel.ndim != 2 or layer.removesuffix(".reduce") in ranks:
+            continue
+        left, values, right = np.linalg.svd(kernel.astype(np.float64), full_matrices=False)
+        kept = rank or 1
+        if energy is not None:
+            shares = np.cumsum(np.square(values)) / max(float(np.square(values).sum()), 1e-300)
+            kept = int(np.searchsorted(shares, energy)) + 1
+        if kept * sum(kernel.shape) >= kernel.size:
+            continue
+        root = np.sqrt(values[:kept])  # half of each value on either side: alike to fine-tune
+        arrays[f"{layer}.reduce.kernel"] = np.asarray(left[:, :kept] * root, np.float32)
+        arrays[name] = np.asarray(root[:, None] * right[:kept], np.float32)
+        ranks[layer] = kept
+    if ranks == classifier.ranks:
+        raise InputError("no dense kernel becomes smaller at that rank: ask for a smaller one")
+    return replace(classifier, arrays=arrays, ranks=ranks, digests={})

@@ -1,0 +1,244 @@
+"""Gradual magnitude pruning while a Keras model trains, and what it leaves.
+
+A callback sets the smallest weights to zero and keeps them there; no layer is wrapped, so nothing
+has to be unwrapped. What a sparse model weighs is the size of its weights in a zip.
+"""
+
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from embzip.errors import InputError
+from embzip.tf.layers import TrainableEmbedding
+
+_PRUNED = (
+    keras.layers.Dense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Embedding,
+    TrainableEmbedding,
+)
+
+
+@dataclass(frozen=True)
+class PolynomialSchedule:
+    """How sparse the weights are after each step.
+
+    From `begin` on the sparsity rises from `initial` to `final`, which it reaches at `end`:
+    final + (initial - final) * (1 - (step - begin) / (end - begin)) ** exponent.
+
+    Attributes
+    ----------
+    initial, final
+        Shares of zeros, in [0, 1).
+    begin, end
+        Training steps (batches), counted from 0.
+    frequency
+        Steps between two prunings.
+
+    References
+    ----------
+    Zhu and Gupta 2017, To prune, or not to prune.
+
+    Examples
+    --------
+    >>> schedule = PolynomialSchedule(final=0.8, end=100, frequency=10)
+    >>> [round(schedule.sparsity(step), 3) for step in (0, 50, 100, 500)]
+    [0.0, 0.7, 0.8, 0.8]
+    """
+
+    final: float
+    end: int
+    initial: float = 0.0
+    begin: int = 0
+    frequency: int = 100
+    exponent: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.initial <= self.final < 1:
+            raise InputError(
+                "sparsity must rise within [0, 1): "
+                f"received initial {self.initial}, final {self.final}"
+            )
+        if not 0 <= self.begin < self.end:
+            raise InputError(
+                f"pruning must end after it begins, received begin {self.begin}, end {self.end}"
+            )
+        if self.frequency < 1 or not self.exponent > 0:
+            raise InputError(
+                "frequency must be at least 1 and exponent above 0, "
+                f"received {self.frequency} and {self.exponent}"
+            )
+
+    def prunes_at(self, step: int) -> bool:
+        """Return whether weights are chosen anew at a step; always at the last one."""
+        within = self.begin <= step <= self.end
+        return within and ((step - self.begin) % self.frequency == 0 or step == self.end)
+
+    def sparsity(self, step: int) -> float:
+        """Return the share of zeros after a step, from `begin` on."""
+        done = min(1.0, max(0, step - self.begin) / (self.end - self.begin))
+        return float(self.final + (self.initial - self.final) * (1 - done) ** self.exponent)
+
+
+@dataclass(frozen=True)
+class WeightSparsity:
+    """Zeros among the numbers of one weight."""
+
+    layer: str
+    weight: str
+    numbers: int
+    zeros: int
+
+    @property
+    def sparsity(self) -> float:
+        """The share of zeros."""
+        return self.zeros / self.numbers
+
+
+class GradualPruning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries no types
+    """Prune a model while it trains: `model.fit(..., callbacks=[GradualPruning(schedule)])`.
+
+    At the steps of the schedule the weights smallest in magnitude are chosen, layer by layer; they
+    are set to zero after every step, so that no optimizer moves them away again.
+
+    Parameters
+    ----------
+    schedule
+        When, and how many.
+    prunes
+        Which layers; by default every dense, convolution and embedding layer whose weights train.
+        Only kernels and tables are pruned, never biases.
+
+    References
+    ----------
+    Zhu and Gupta 2017, To prune, or not to prune.
+
+    Examples
+    --------
+    >>> import keras, numpy as np
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, name="dense")])
+    >>> model.compile("sgd", "mse")
+    >>> pruning = GradualPruning(PolynomialSchedule(final=0.75, end=2, frequency=1))
+    >>> _ = model.fit(np.ones((12, 4)), np.ones((12, 5)), batch_size=4, verbose=0,
+    ...               callbacks=[pruning])
+    >>> [(found.layer, found.sparsity) for found in sparsity(model)]
+    [('dense', 0.75)]
+    """
+
+    def __init__(
+        self, schedule: PolynomialSchedule, *, prunes: Callable[[Any], bool] | None = None
+    ) -> None:
+        super().__init__()
+        self.schedule = schedule
+        self._prunes = prunes
+        self._step = 0
+        self._masks: list[tuple[Any, Any]] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Find the weights to prune."""
+        self._step = 0
+        self._masks = [(weight, None) for _, weight in _pruned(self.model, self._prunes)]
+        if not self._masks:
+            raise InputError("the model has no dense, convolution or embedding layer to prune")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Choose the weights anew where the schedule says so; keep the chosen ones at zero."""
+        step, self._step = self._step, self._step + 1
+        if self.schedule.prunes_at(step):
+            share = self.schedule.sparsity(step)
+            self._masks = [(weight, _mask(weight, share)) for weight, _ in self._masks]
+        for weight, mask in self._masks:
+            if mask is not None:
+                weight.assign(ops.multiply(weight.value, mask))
+
+    def check_steps(self, steps: int) -> None:
+        """Refuse a training run that ends before the schedule does."""
+        if steps <= self.schedule.end:
+            raise InputError(
+                f"pruning ends at step {self.schedule.end}, training after {steps} steps: "
+                "lower the schedule's end, or train for more epochs"
+            )
+
+    @property
+    def finished(self) -> bool:
+        """Whether the final sparsity has been reached."""
+        return self._step > self.schedule.end
+
+
+def sparsity(model: Any) -> list[WeightSparsity]:
+    """Return the zeros of every kernel and table that pruning is for."""
+    found = []
+    for layer, weight in _pruned(model, None):
+        values = weight.value.numpy()
+        zeros = int(values.size - np.count_nonzero(values))
+        found.append(WeightSparsity(layer.name, weight.name, values.size, zeros))
+    return found
+
+
+def zipped_nbytes(model: Any) -> int:
+    """Return the bytes of a model's weights, without an optimizer, in a zip.
+
+    A file of zeros and other float32 numbers is as large as one without zeros; what sparsity
+    saves shows only after lossless compression.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for weight in model.weights:
+            archive.writestr(weight.path, weight.value.numpy().tobytes())
+    return len(buffer.getvalue())
+
+
+def strip(model: Any) -> Any:
+    """Return the model for inference: the same layers, which both share, and no optimizer.
+
+    A `.keras` file keeps the moments of the optimizer, twice the weights, whatever it is told.
+
+    Raises
+    ------
+    InputError
+        For a subclassed model, which has no graph of layers.
+
+    Examples
+    --------
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])
+    >>> model.compile("adam", "mse")
+    >>> strip(model).compiled
+    False
+    """
+    if not getattr(model, "inputs", None):
+        raise InputError("a subclassed model cannot be stripped: make a functional one of it")
+    inputs, outputs = (
+        found[0] if len(found) == 1 else found for found in (model.inputs, model.outputs)
+    )
+    return keras.Model(inputs, outputs, name=model.name)
+
+
+def _pruned(model: Any, prunes: Callable[[Any], bool] | None) -> list[tuple[Any, Any]]:
+    """Return (layer, its kernel or table) of the layers to prune, nested models' too."""
+    found = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found += _pruned(layer, prunes)
+        elif layer.trainable_weights and (
+            isinstance(layer, _PRUNED) if prunes is None else prunes(layer)
+        ):
+            found.append((layer, layer.trainable_weights[0]))
+    return found
+
+
+def _mask(weight: Any, share: float) -> Any:
+    """Return 0 for the share of numbers smallest in magnitude, 1 for the others."""
+    magnitudes = np.abs(weight.value.numpy()).reshape(-1)
+    count = round(share * magnitudes.size)
+    mask = np.ones(magnitudes.size, np.float32)
+    if count:
+        mask[np.argpartition(magnitudes, count - 1)[:count]] = 0
+    return ops.convert_to_tensor(mask.reshape(weight.shape))

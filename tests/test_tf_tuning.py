@@ -1,0 +1,117 @@
+"""Fine-tuning beyond the head: params of the table's codec, and kernels for int8."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from embzip.codecs import parse_codec
+from embzip.codecs.ops import numpy_ops
+from embzip.compression import compress
+from embzip.corpus import Example
+from embzip.rebuilding import rebuild
+from embzip.tf import CompressedEmbeddingLayer, train, tune
+from embzip.tf.quantization import fake_quantized
+from embzip.vectors import Vectors
+from embzip.vocabulary import Vocabulary
+
+WORDS = [f"word{index}" for index in range(40)]
+EXAMPLES = [
+    Example(" ".join(WORDS[place] for place in places), "even" if sum(places) % 2 == 0 else "odd")
+    for places in np.random.default_rng(0).integers(0, 40, (240, 5)).tolist()
+]
+OPTIONS = {"windows": (1, 2), "filters": 16}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    matrix = np.random.default_rng(1).normal(size=(40, 12)).astype(np.float32)
+    table = Vectors(Vocabulary(WORDS), matrix)
+    return train(EXAMPLES, table, dev=EXAMPLES, epochs=8, learning_rate=0.01, **OPTIONS).classifier
+
+
+@pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        ("kmeans:4", ("0.centroids",)),
+        ("kmeans:40", ("0.centroids",)),
+        ("center|svd:3|kmeans:16", ("0.mean", "1.components", "2.centroids")),
+        ("pq:4,bits=2", ("0.centroids",)),
+        ("pq:5,bits=2", ("0.centroids", "0.narrow")),
+        ("rq:2,bits=2", ("0.codebooks",)),
+        ("svd:3|tcq:2", ("0.components",)),
+        ("int8", ()),
+    ],
+)
+def test_every_tunable_param_gets_gradients_and_no_code_does(spec, names) -> None:
+    matrix = np.random.default_rng(0).normal(size=(60, 12)).astype(np.float32)
+    small = compress(matrix, spec)
+    assert small.codec.tunable(12) == names
+    layer = CompressedEmbeddingLayer(small, tunable=True)
+    assert len(layer.trainable_weights) == len(names)
+    model = keras.Sequential([keras.Input((2,), dtype="int32"), layer])
+    if names:
+        model.compile(keras.optimizers.SGD(0.5), "mse")
+        model.fit(np.array([[3, 4]]), np.ones((1, 2, 12)), verbose=0)
+    params = layer.params()
+    for name, before in small.params.items():
+        assert params[name].dtype == before.dtype
+        assert np.array_equal(params[name], before) == (name not in names), name
+    moved = replace(small, params=params)
+    np.testing.assert_allclose(moved[[3, 4]], layer(np.array([3, 4])), rtol=1e-5, atol=1e-6)
+
+
+def test_kmeans_looks_its_centroids_up(trained) -> None:
+    codec = parse_codec("kmeans:4")
+    codes = {"values": np.array([[0b11_10_01_00]], np.uint8)}
+    params = {"0.centroids": np.array([5, 6, 7, 8], np.float32)}
+    tables = codec.tables(params, 4)
+    assert codec.decode(codes, {**params, **tables}, numpy_ops).tolist() == [[5, 6, 7, 8]]
+
+
+def test_shared_weights_are_tuned_and_win_on_what_they_are_tuned_on(trained) -> None:
+    small = rebuild(trained, codec="kmeans:3", fold=False)
+    before = small.params if hasattr(small, "params") else dict(small.embedding.params)
+    result = tune(small, EXAMPLES, dev=EXAMPLES, epochs=6, learning_rate=0.01, params=True)
+    assert result.tuned
+    assert max(result.dev_accuracy) > result.dev_accuracy_before
+    table = result.classifier.embedding
+    assert table.codec == small.embedding.codec
+    assert not np.array_equal(table.params["0.centroids"], before["0.centroids"])
+    for name, codes in small.embedding.codes.items():
+        np.testing.assert_array_equal(table.codes[name], codes)
+    texts = [example.text for example in EXAMPLES]
+    right = np.mean(
+        [
+            p.label == e.label
+            for p, e in zip(result.classifier.predict(texts), EXAMPLES, strict=True)
+        ]
+    )
+    assert right == pytest.approx(max(result.dev_accuracy))
+
+
+@pytest.mark.parametrize("rate", [0.005, 1e-9])
+def test_kernels_tuned_for_int8_lie_on_their_grid(trained, rate: float) -> None:
+    """Also where tuning did not help, and only rounding is left."""
+    result = tune(trained, EXAMPLES, dev=EXAMPLES, epochs=2, learning_rate=rate, quantize=True)
+    for name, array in result.classifier.arrays.items():
+        if not name.endswith("kernel"):
+            continue
+        flat = array.reshape(-1, array.shape[-1])
+        steps = flat / (np.abs(flat).max(axis=0) / 127)
+        np.testing.assert_allclose(steps, np.rint(steps), atol=1e-3)
+        assert not np.array_equal(array, trained.arrays[name])
+    texts = [example.text for example in EXAMPLES]
+    difference = result.classifier.probabilities(texts) - trained.probabilities(texts)
+    assert np.abs(difference).max() < 0.5
+
+
+def test_rounding_is_that_of_a_plain_definition() -> None:
+    kernel = np.random.default_rng(0).normal(size=(3, 7, 5)).astype(np.float32)
+    kernel[:, :, 2] = 0
+    found = fake_quantized(kernel).numpy()
+    flat = kernel.reshape(-1, 5).astype(np.float64)
+    step = np.maximum(np.abs(flat).max(axis=0), 1e-30) / 127
+    assert np.abs(found.reshape(-1, 5) - flat).max() <= step.max() / 2 * 1.001
+    np.testing.assert_allclose(found.reshape(-1, 5), np.rint(flat / step) * step, atol=1e-6)
