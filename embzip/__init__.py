@@ -10,7 +10,6 @@ from embzip.classifier import (
     FnetConfig,
     Kit,
     MeanConfig,
-    Prediction,
     load_classifier,
 )
 from embzip.codecs import parse_codec
@@ -22,6 +21,7 @@ from embzip.evaluation import evaluate
 from embzip.factorizing import factorize
 from embzip.fileformat import inspect, load, save
 from embzip.pipeline import run
+from embzip.prediction import Prediction, TextClassifier
 from embzip.pruning import prune
 from embzip.rebuilding import rebuild
 from embzip.report.record import compare
@@ -43,6 +43,7 @@ __all__ = [
     "Kit",
     "MeanConfig",
     "Prediction",
+    "TextClassifier",
     "Vectors",
     "Vocabulary",
     "build_bpe",

@@ -79,10 +79,9 @@ def transfer(
     tokenizer
         What cuts words into pieces, such as `load_tokenizer("bpe.model")`.
     counts
-        How often words stand in the text to come, as `read_counts` returns it; by default the
-        table's own. A word without a count weighs nothing. Where nothing is known, words weigh
-        as the order of the file says, by Zipf's law: such files stand by falling frequency. If
-        words stand in code point order instead, they weigh alike.
+        How often words stand in the text to come; by default the table's own. A word without a
+        count weighs nothing. Where nothing is known, words weigh by their place, by Zipf's law:
+        files stand by falling frequency. Words in code point order weigh alike.
     ridge
         How strongly a row is drawn to the mean of the words, in words of average weight.
     progress

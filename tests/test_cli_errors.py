@@ -320,7 +320,7 @@ def test_a_table_where_a_classifier_belongs(
         ("rebuild model.embz", "exactly one of --embedding and --codec"),
         ("rebuild model.embz --codec int8 --embedding table.embz", "exactly one of"),
         ("evaluate model.embz", "TEST.tsv"),
-        ("inspect", "FILE.embz"),
+        ("inspect", "PATH"),
         ("compare model.embz", "AFTER.embz"),
     ],
 )

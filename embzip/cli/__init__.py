@@ -13,7 +13,9 @@ from typing import NoReturn
 import typer
 
 from embzip.cli import (
+    artefacts,
     classifiers,
+    exports,
     factorizing,
     kits,
     pruning,
@@ -37,9 +39,11 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     classifiers.rebuild,
     classifiers.evaluate,
     classifiers.predict,
+    exports.export,
     kits.kit,
     factorizing.factorize,
-    reports.inspect,
+    artefacts.inspect,
+    artefacts.slim,
     reports.compare,
     reports.run,
     reports.report,
