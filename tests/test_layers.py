@@ -25,6 +25,7 @@ ORDER = [
     "transfer",
     "codecs",
     "packing",  # knows how codecs lay arrays out, and nothing else of them
+    "bounds",
     "embedding",
     "compression",
     "container",
