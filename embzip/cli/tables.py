@@ -122,7 +122,7 @@ def transfer(
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make rows of pieces from rows of words, without the text.
+    """Make rows for pieces from the rows of words.
 
     The mean of a word's pieces is to come near the word's row, by weighted least squares. Words
     without counts weigh by their place in the file (Zipf's law), which should stand by falling
