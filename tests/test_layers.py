@@ -25,6 +25,7 @@ ORDER = [
     "transfer",
     "codecs",
     "packing",  # knows how codecs lay arrays out, and nothing else of them
+    "bounds",
     "embedding",
     "compression",
     "container",
@@ -32,6 +33,7 @@ ORDER = [
     "litert",  # knows tokenizers and files only; `Classifier.load` reads either kind of file
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
     "classifier",
+    "sensitivity",
     "rebuilding",
     "factorizing",
     "tf",
