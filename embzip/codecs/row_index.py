@@ -4,12 +4,13 @@ The class of a row stands in bit planes, 64 rows a block, and each block has its
 bits a row for 8 classes. A row is found by adding up the lengths of those before it in its block.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.codecs.arrays import Arrays
 from embzip.codecs.fields import BITS_OF_BYTE
 from embzip.codecs.ops import ArrayOps
 
@@ -71,3 +72,19 @@ def locate(codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -
     start = ops.add(offset, ops.cast(before, "int64"))
     own = ops.take_along(classes, ops.reshape(place, (-1, 1)))
     return start, ops.reshape(own, (-1,))
+
+
+def by_class(
+    codes: Arrays, sizes: NDArray[np.int64], first: int, last: int
+) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.int64]]]:
+    """Yield (class, which of the rows first..last-1 are in it, where each begins)."""
+    block = first // BLOCK
+    of_row = classes_of(codes["classes"][block : -(-last // BLOCK)])[: last - block * BLOCK]
+    lengths = sizes[of_row]
+    starts = np.cumsum(lengths) - lengths + int(codes["offsets"][block])
+    skipped = first - block * BLOCK
+    of_row, starts = of_row[skipped:], starts[skipped:]
+    for index in range(len(sizes)):
+        rows = np.flatnonzero(of_row == index)
+        if len(rows):
+            yield index, rows, starts[rows]
