@@ -28,7 +28,7 @@ from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.bins import gather_bins
 from embzip.codecs.ops import ArrayOps, numpy_ops
-from embzip.codecs.row_index import BLOCK, by_class, class_planes, classes_of, locate, starts_of
+from embzip.codecs.row_index import BLOCK, by_class, checked_length, class_planes, locate, starts_of
 from embzip.codecs.spec import Stage
 from embzip.errors import FileFormatError, SpecError
 
@@ -219,25 +219,12 @@ class RowClasses(Quantizer):
             )
         if (scale < 0).any():
             raise FileFormatError(f"{self.name}: a scale must not be negative, found {scale.min()}")
-        blocks = len(codes["offsets"])
-        expected = 0
-        step = 4096
-        for first in range(0, blocks, step):
-            planes = codes["classes"][first : first + step]
-            of_row = classes_of(planes)[: rows - first * BLOCK]
-            if (of_row >= self.classes).any():
-                raise FileFormatError(
-                    f"{self.name}: classes lie in 0..{self.classes - 1}, found {of_row.max()}"
-                )
-            lengths = row_sizes(bits)[of_row]
-            ends = expected + np.cumsum(lengths)
-            found = codes["offsets"][first : first + step]
-            if not np.array_equal(found, (ends - lengths)[::BLOCK]):
-                raise FileFormatError(f"{self.name}: the offsets do not follow from the classes")
-            expected = int(ends[-1])
-        if expected + _margin(bits.shape[1]) > len(codes["stream"]):
+        if params["deviation"][bits == 0].any():
+            raise FileFormatError(f"{self.name}: a column without bits has a deviation")
+        length = checked_length(self.name, codes, row_sizes(bits), rows)
+        if length + _margin(bits.shape[1]) > len(codes["stream"]):
             raise FileFormatError(
-                f"{self.name}: the rows take {expected} bytes, "
+                f"{self.name}: the rows take {length} bytes, "
                 f"the stream holds {len(codes['stream'])}"
             )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from embzip.codecs.arrays import Arrays
 from embzip.codecs.fields import BITS_OF_BYTE
 from embzip.codecs.ops import ArrayOps
+from embzip.errors import FileFormatError
 
 BLOCK = 64
 
@@ -88,3 +89,21 @@ def by_class(
         rows = np.flatnonzero(of_row == index)
         if len(rows):
             yield index, rows, starts[rows]
+
+
+def checked_length(name: str, codes: Arrays, sizes: NDArray[np.int64], rows: int) -> int:
+    """Return the bytes of all rows, or raise FileFormatError where classes or offsets are wrong."""
+    length = 0
+    step = 4096
+    for first in range(0, len(codes["offsets"]), step):
+        of_row = classes_of(codes["classes"][first : first + step])[: rows - first * BLOCK]
+        if (of_row >= len(sizes)).any():
+            raise FileFormatError(
+                f"{name}: classes lie in 0..{len(sizes) - 1}, found {of_row.max()}"
+            )
+        lengths = sizes[of_row]
+        ends = length + np.cumsum(lengths)
+        if not np.array_equal(codes["offsets"][first : first + step], (ends - lengths)[::BLOCK]):
+            raise FileFormatError(f"{name}: the offsets do not follow from the classes")
+        length = int(ends[-1])
+    return length
