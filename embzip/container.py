@@ -158,6 +158,22 @@ def read_tensor(
     return array
 
 
+def whole_number(record: Mapping[str, Any], key: str, *, least: int = 1) -> int:
+    """Return a whole number of the record; raises FileFormatError where it is none."""
+    value = record.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**48:
+        raise FileFormatError(f"the header's {key!r} must be a whole number, found {value!r}")
+    return value
+
+
+def text_of(record: Mapping[str, Any], key: str) -> str:
+    """Return a string of the record; raises FileFormatError where it is none."""
+    value = record.get(key)
+    if not isinstance(value, str):
+        raise FileFormatError(f"the header's {key!r} must be a string, found {json.dumps(value)}")
+    return value
+
+
 def _plain(array: NDArray[Any]) -> NDArray[Any]:
     # safetensors stores whatever buffer it gets: a transpose would be written as wrong values.
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))

@@ -22,6 +22,7 @@ from embzip.errors import (
     UnknownTokenError,
 )
 from embzip.files import digest
+from embzip.packing.arrays import PackedArray
 from embzip.tokenizers.base import Tokenizer
 from embzip.vocabulary import Vocabulary
 
@@ -200,7 +201,8 @@ class CompressedEmbedding:
         arrays = {f"codes.{name}": array for name, array in self.codes.items()}
         arrays |= {f"params.{name}": array for name, array in self.params.items()}
         for name, array in arrays.items():
-            content = array.reshape(-1).view(np.uint8).data
+            plain = array.content if isinstance(array, PackedArray) else array
+            content = np.ascontiguousarray(plain).reshape(-1).view(np.uint8).data
             if name in self.digests and digest(content) != self.digests[name]:
                 raise FileFormatError(f"tensor {name!r} does not match its digest")
 

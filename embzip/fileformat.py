@@ -7,12 +7,12 @@ every tensor and one of the header. Tensors are named by role:
     tokenizer | vocabulary, counts          the tokenizer's bytes, or the tokens of a foreign table
     heads.<i>.<name>                        classifiers: arrays, and `config` with the labels
 
+A tensor may be packed (`embzip.packing`): it stands as bytes, and the record says how to read it.
 Heads are opaque here; `embzip.classifier` gives them meaning. The container is written and read
 by this module, so that nothing is allocated before it is checked, and is tested against the
 safetensors library.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,17 +23,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec
+from embzip.codecs.base import Quantizer
 from embzip.codecs.chain import params_of
 from embzip.codecs.registry import parse_codec
-from embzip.container import Header, read_header, read_tensor, write_container
+from embzip.container import (
+    Header,
+    read_header,
+    read_tensor,
+    text_of,
+    whole_number,
+    write_container,
+)
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import EmbzipError, FileFormatError, InputTypeError
-from embzip.files import atomic_write, existing_file
+from embzip.files import atomic_write, digest, existing_file
+from embzip.packing.record import packed_arrays
+from embzip.packing.tensors import pack_tensors, unpack_tensors
 from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
 from embzip.vocabulary import Vocabulary, decode_tokens, encode_tokens
 
-VERSION = 1
+VERSION = 2  # of files with packed tensors; others are written as version 1, which all read
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -57,7 +67,11 @@ class Loaded:
 
 
 def save(
-    artefact: CompressedEmbedding | Artefact, path: str | Path, *, counts: bool = False
+    artefact: CompressedEmbedding | Artefact,
+    path: str | Path,
+    *,
+    counts: bool = False,
+    pack: bool = False,
 ) -> None:
     """Write a .embz file; what stood there is replaced only when all is written.
 
@@ -67,6 +81,9 @@ def save(
         A `CompressedEmbedding` or a `Classifier`.
     counts
         Whether token counts are kept (four or eight bytes a row), for pruning and weighting later.
+    pack
+        Whether tensors are entropy coded where that saves bytes. In memory nothing changes:
+        loading decodes them, or, with `mmap=True`, the blocks of the rows that are asked for.
 
     Raises
     ------
@@ -103,9 +120,15 @@ def save(
         tensors["counts"] = embedding.counts.astype(np.uint32 if fits else np.int64)
     for index, head in enumerate(heads):
         tensors |= {f"heads.{index}.{name}": array for name, array in head.items()}
+    packed: dict[str, Any] = {}
+    if pack:
+        codes = {f"codes.{name}" for name in embedding.codes}
+        coded = {n: a for n, a in tensors.items() if n not in ("tokenizer", "vocabulary")}
+        stored, packed = pack_tensors(coded, rows=embedding.rows, codes=codes)
+        tensors |= stored
     record = {
         "format": "embzip",
-        "version": VERSION,
+        "version": VERSION if packed else 1,
         "codec": embedding.codec.spec,
         "rows": embedding.rows,
         "dim": embedding.dim,
@@ -117,6 +140,8 @@ def save(
         "normalization": None if tokenizer is None else tokenizer.normalization.to_json(),
         "heads": len(heads),
     }
+    if packed:
+        record["packed"] = packed
     with atomic_write(path) as file:
         write_container(file, record, tensors)
 
@@ -162,8 +187,8 @@ def inspect(path: str | Path) -> dict[str, Any]:
     Returns
     -------
     codec, rows, dim, bytes (vocabulary, embedding, classifier, header, total; the parts add up to
-    the size of the file), tensors (name, role, dtype, shape, bytes and share of the total),
-    tokenizer, normalization and heads.
+    the size of the file), tensors (name, role, dtype, shape, bytes in the file and share of the
+    total, whether packed, and bytes when not packed), tokenizer, normalization and heads.
 
     Raises
     ------
@@ -175,19 +200,23 @@ def inspect(path: str | Path) -> dict[str, Any]:
         header = read_header(file, path, VERSION)
         total = os.fstat(file.fileno()).st_size
     record = header.record
+    packed = packed_arrays(record, header.specs)
     parts = {"vocabulary": 0, "embedding": 0, "classifier": 0, "header": header.nbytes}
     tensors = []
     for spec in header.specs.values():
         role = _role(spec.name)
         parts[role] += spec.nbytes
+        plain = packed[spec.name].spec if spec.name in packed else spec
         tensors.append(
             {
                 "name": spec.name,
                 "role": role,
-                "dtype": spec.dtype,
-                "shape": list(spec.shape),
+                "dtype": plain.dtype,
+                "shape": list(plain.shape),
                 "bytes": spec.nbytes,
                 "share": spec.nbytes / total,
+                "packed": spec.name in packed,
+                "unpacked_bytes": plain.nbytes,
             }
         )
     return {
@@ -211,13 +240,15 @@ def _role(name: str) -> str:
 
 def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
     record = header.record
-    rows, dim = _count(record, "rows"), _count(record, "dim")
-    codec = parse_codec(_text(record, "codec"))
+    rows, dim = whole_number(record, "rows"), whole_number(record, "dim")
+    codec = parse_codec(text_of(record, "codec"))
     layout = codec.layout(rows, dim)
-    heads = _count(record, "heads", least=0)
+    heads = whole_number(record, "heads", least=0)
+    packed = packed_arrays(record, header.specs)
+    specs = {**header.specs, **{name: entry.spec for name, entry in packed.items()}}
     expected = {f"codes.{spec.name}": spec for spec in layout.codes}
     expected |= {f"params.{spec.name}": spec for spec in layout.params}
-    found = {n: s for n, s in header.specs.items() if _role(n) == "embedding"}
+    found = {n: s for n, s in specs.items() if _role(n) == "embedding"}
     if found.keys() != expected.keys():
         raise FileFormatError(
             f"the codec {codec.spec!r} stores {sorted(expected)}, found {sorted(found)}"
@@ -228,10 +259,16 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
                 f"tensor {name!r}: expected {spec.dtype} {spec.shape}, "
                 f"found {found[name].dtype} {found[name].shape}"
             )
-    arrays = {
+    contents = {
         name: read_tensor(file, path, header, name, mmap=mmap and _role(name) != "vocabulary")
         for name in header.specs
     }
+    # Rows of a quantizer that finds them its own way are not taken of single arrays.
+    by_row = mmap and type(codec.quantizer).take is Quantizer.take
+    lazy = {f"codes.{spec.name}" for spec in layout.codes} if by_row else set()
+    arrays = unpack_tensors(contents, packed, lazy=lazy)
+    decoded = packed.keys() - lazy
+    digests = {**header.digests, **{name: digest(arrays[name].tobytes()) for name in decoded}}
     codes = {spec.name: arrays[f"codes.{spec.name}"] for spec in layout.codes}
     params = {spec.name: arrays[f"params.{spec.name}"] for spec in layout.params}
     if not mmap:
@@ -250,7 +287,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
         vocabulary,
         tokenizer,
         arrays["counts"].astype(np.int64) if "counts" in arrays else None,
-        digests=header.digests,
+        digests=digests,
     )
     return Loaded(embedding, [_head(arrays, index) for index in range(heads)])
 
@@ -264,7 +301,7 @@ def _vocabulary(
     if "tokenizer" in specs:
         normalization = Normalization.from_json(record.get("normalization"), "the header")
         tokenizer = tokenizer_from_bytes(
-            _text(record, "tokenizer"), arrays["tokenizer"].tobytes(), rows, normalization
+            text_of(record, "tokenizer"), arrays["tokenizer"].tobytes(), rows, normalization
         )
         return tokenizer, tokenizer.vocabulary
     if "vocabulary" in specs:
@@ -284,17 +321,3 @@ def _head(arrays: Arrays, index: int) -> dict[str, NDArray[Any]]:
     if "config" not in head:
         raise FileFormatError(f"head {index} has no configuration")
     return head
-
-
-def _count(record: Mapping[str, Any], key: str, least: int = 1) -> int:
-    value = record.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**48:
-        raise FileFormatError(f"the header's {key!r} must be a whole number, found {value!r}")
-    return value
-
-
-def _text(record: Mapping[str, Any], key: str) -> str:
-    value = record.get(key)
-    if not isinstance(value, str):
-        raise FileFormatError(f"the header's {key!r} must be a string, found {json.dumps(value)}")
-    return value

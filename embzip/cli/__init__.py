@@ -12,7 +12,18 @@ from typing import NoReturn
 
 import typer
 
-from embzip.cli import classifiers, factorizing, kits, reports, tables, tokenizers, training
+from embzip.cli import (
+    artefacts,
+    classifiers,
+    exports,
+    factorizing,
+    kits,
+    pruning,
+    reports,
+    tables,
+    tokenizers,
+    training,
+)
 from embzip.cli.terminal import one_line, show_warning
 from embzip.errors import EmbzipError
 
@@ -21,15 +32,18 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     tokenizers.build_bpe,
     tokenizers.build_words,
     tables.train_vectors,
-    tables.prune,
+    tables.transfer,
+    pruning.prune,
     tables.compress,
     training.train,
     classifiers.rebuild,
     classifiers.evaluate,
     classifiers.predict,
+    exports.export,
     kits.kit,
     factorizing.factorize,
-    reports.inspect,
+    artefacts.inspect,
+    artefacts.slim,
     reports.compare,
     reports.run,
     reports.report,

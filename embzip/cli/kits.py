@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embzip.cli.terminal import JsonOption, progress, show
+from embzip.cli.terminal import JsonOption, PackOption, progress, show
 from embzip.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def kit(
             "the files' own names without .embz.",
         ),
     ] = None,
+    pack: PackOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Put several classifiers over one table into one file.
@@ -50,7 +51,7 @@ def kit(
         raise typer.BadParameter(f"{len(models)} files need as many --name, received {len(names)}")
     with progress("joining"):
         made = Kit.of(_classifiers(names, models))
-        made.save(output)
+        made.save(output, pack=pack)
     total = sum(path.stat().st_size for path in models)
     size = output.stat().st_size
     record = {
@@ -70,9 +71,10 @@ def kit(
 def _classifiers(names: list[str], models: list[Path]) -> "Iterator[tuple[str, Classifier]]":
     """Yield name and classifier, one at a time: their tables are large."""
     from embzip.classifier import Classifier
+    from embzip.classifier.kit import read
 
     for name, path in zip(names, models, strict=True):
-        loaded = Classifier.load(path)
+        loaded = read(path)
         if not isinstance(loaded, Classifier):
             raise InputError(f"{path}: is a kit already: join the classifiers it was made of")
         yield name, loaded

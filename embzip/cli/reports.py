@@ -1,4 +1,4 @@
-"""Commands that look at results: inspect, compare, run, report, demo."""
+"""Commands that look at results: compare, run, report, demo."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -26,38 +26,6 @@ FolderOption = Annotated[
         "-o", "--output", metavar="DIR", help="The folder of the results; it may exist already."
     ),
 ]
-
-
-def inspect(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE.embz", help="A .embz file.", show_default=False)
-    ],
-    as_json: JsonOption = False,
-) -> None:
-    """Show what a .embz file holds and where its bytes go.
-
-    The parts add up to the file's size. MB = 10^6 bytes.
-    """
-    from embzip.classifier.kit import describe
-    from embzip.fileformat import inspect
-
-    with progress("reading"):
-        record = inspect(file)
-        record["classifiers"] = describe(file) if record["heads"] else []
-    lines = [f"{record['codec']}, {record['rows']:,} rows of {record['dim']}"]
-    lines += [f"{part:<11} {size:>13,} bytes" for part, size in record["bytes"].items()]
-    lines += [
-        f"classifier  {each['name'] or ''} {each['encoder']}, {len(each['labels'])} labels, "
-        f"{each['bytes']:,} bytes"
-        for each in record["classifiers"]
-    ]
-    lines += [
-        f"  {tensor['name']:<28} {tensor['role']:<11} {tensor['dtype']:<5} "
-        f"{'x'.join(map(str, tensor['shape'])) or '1':<14} {tensor['bytes']:>13,}  "
-        f"{tensor['share']:.4f}"
-        for tensor in record["tensors"]
-    ]
-    show(record, "\n".join(lines), as_json=as_json)
 
 
 def compare(

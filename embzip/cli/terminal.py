@@ -76,6 +76,10 @@ ForceOption = Annotated[
     bool,
     typer.Option("--force", help="Replace an existing file of the default name."),
 ]
+PackOption = Annotated[
+    bool,
+    typer.Option("--pack", help="Entropy code what gets smaller by it; loading takes longer."),
+]
 OutputOption = Annotated[
     Path | None,
     typer.Option(

@@ -12,6 +12,7 @@ from embzip.cli.terminal import (
     FormatOption,
     JsonOption,
     OutputOption,
+    PackOption,
     SeedOption,
     WordsOption,
     progress,
@@ -98,6 +99,7 @@ def train(
     words: WordsOption = None,
     format: FormatOption = "auto",
     errors: ErrorsOption = "strict",
+    pack: PackOption = False,
     output: OutputOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -145,7 +147,7 @@ def train(
             progress=report,
         )
         # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
-        result.classifier.save(path, counts=True)
+        result.classifier.save(path, counts=True, pack=pack)
     record = {
         "path": str(path),
         "encoder": result.classifier.config.kind,

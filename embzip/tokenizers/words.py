@@ -27,6 +27,29 @@ WORD = re.compile(r"\w+|[^\w\s]")
 _FORMAT, _VERSION = "embzip-words", 1
 
 
+# By Zipf's law a few thousand words are most of any text.
+_MET = 4096
+
+
+class _MetWords(dict[str, int]):
+    """The ids of the first known words met in texts; others are looked up in the vocabulary."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self._vocabulary = vocabulary
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _MetWords, (self._vocabulary,)
+
+    def __missing__(self, word: str) -> int:
+        found = self._vocabulary.get(word)
+        if found is None:
+            return UNK
+        if len(self) < _MET:
+            self[word] = found
+        return found
+
+
 class WordTokenizer:
     """Text -> ids of whole words: 0 is padding, 1 unknown, then the words in code point order.
 
@@ -70,6 +93,7 @@ class WordTokenizer:
                 )
         self._normalization = normalization
         self._vocabulary = Vocabulary([*_SPECIAL, *words], pad_id=PAD, unk_id=UNK)
+        self._met = _MetWords(self._vocabulary)
         self.counts: NDArray[np.int64] | None = None
         if counts is not None:
             self.counts = np.asarray(counts, np.int64)
@@ -97,12 +121,8 @@ class WordTokenizer:
         InputTypeError
             For anything but an iterable of str.
         """
-        get = self._vocabulary.get
-        apply = self._normalization.apply
-        return [
-            [get(word, UNK) for word in WORD.findall(apply(text))]  # type: ignore[misc]
-            for text in check_texts(texts)
-        ]
+        met, apply = self._met, self._normalization.apply
+        return [[met[word] for word in WORD.findall(apply(text))] for text in check_texts(texts)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the words of ids, a space between; special ids show as `<PAD>`, `<UNK>`.

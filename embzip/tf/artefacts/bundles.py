@@ -1,0 +1,192 @@
+"""Checkpoint files (.index and .data-*) as a table of tensors, each checked against its CRC.
+
+What the tensors are for is decided elsewhere; `read_objects` gives the tree of a TF2 checkpoint.
+"""
+
+import math
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+from embzip.errors import InputError, MissingFileError
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_OPTIMIZER_EDGE = re.compile(r"^_?optimizer")
+_SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor of a bundle."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+@dataclass
+class Trackable:
+    """An object of a TF2 checkpoint that owns one tensor."""
+
+    key: str
+    paths: list[str] = field(default_factory=list)
+    full_name: str = ""
+    trained: bool = False  # only an optimizer holds it
+
+
+class Bundle:
+    """The tensors of one checkpoint prefix.
+
+    Raises
+    ------
+    MissingFileError
+        Where .index or a .data file is missing.
+    InputError
+        Where one is damaged, or shorter than its index says.
+    """
+
+    def __init__(self, prefix: Path) -> None:
+        self.prefix = prefix
+        index = Path(f"{prefix}.index")
+        if not index.is_file():
+            raise MissingFileError(f"{index}: no such file, and a checkpoint needs its index")
+        shards = [
+            path
+            for path in sorted(prefix.parent.iterdir())
+            if path.name.startswith(f"{prefix.name}.data-") and _SHARD.search(path.name)
+        ]
+        count = {_SHARD.search(path.name).group(2) for path in shards}  # type: ignore[union-attr]
+        if not shards or len(count) != 1 or len(shards) != int(count.pop()):
+            raise MissingFileError(
+                f"{prefix}: expected every {prefix.name}.data-NNNNN-of-NNNNN file beside the "
+                f"index, found {[path.name for path in shards] or 'none'}"
+            )
+        self.files = [*shards, index]
+        try:
+            # `load_checkpoint` would take a pattern for a prefix; only an exact one is meant.
+            self._reader = tf.train.load_checkpoint(str(prefix))
+            shapes = self._reader.get_variable_to_shape_map()
+            dtypes = self._reader.get_variable_to_dtype_map()
+        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+            raise InputError(f"{index}: no readable checkpoint index ({_first(error)})") from error
+        held = sum(path.stat().st_size for path in shards)
+        self._dtypes = {name: dtype.name for name, dtype in dtypes.items()}
+        self._shapes = {name: tuple(map(int, shape)) for name, shape in shapes.items()}
+        claimed = sum(
+            math.prod(shape) * dtypes[name].size
+            for name, shape in self._shapes.items()
+            if self._dtypes[name] != "string"
+        )
+        if claimed > held:
+            raise InputError(
+                f"{prefix}: the index names {claimed:,} bytes of tensors, the .data files hold "
+                f"{held:,}: a file is cut off or belongs to another checkpoint"
+            )
+        if any(
+            self._dtypes[name] == "string" and math.prod(shape) > held
+            for name, shape in self._shapes.items()
+        ):
+            raise InputError(f"{prefix}: a text tensor of the index is longer than the .data files")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._shapes
+
+    def names(self) -> list[str]:
+        """Return the keys, sorted."""
+        return sorted(self._shapes)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of one tensor."""
+        if name not in self:
+            raise InputError(f"{self.prefix}: has no tensor {name!r}, which the graph reads")
+        return self._shapes[name]
+
+    def read(self, name: str) -> Any:
+        """Return one tensor, checked against its checksum."""
+        try:
+            return self._reader.get_tensor(name)
+        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{self.prefix}: the tensor {name!r} cannot be read ({_first(error)}): a .data "
+                "file is damaged or cut off"
+            ) from error
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every tensor, having read it once to check it."""
+        for name in self.names():
+            value = self.read(name)
+            text = self._dtypes[name] == "string"
+            size = _text_bytes(value) if text else int(np.asarray(value).nbytes)
+            yield Entry(name, self._dtypes[name], self._shapes[name], size)
+
+    def object_graph(self) -> Any:
+        """Return the `TrackableObjectGraph` of a TF2 checkpoint; None for TF1."""
+        if OBJECT_GRAPH not in self:
+            return None
+        graph = trackable_object_graph_pb2.TrackableObjectGraph()
+        try:
+            graph.ParseFromString(self.read(OBJECT_GRAPH))
+        except DecodeError as error:
+            raise InputError(f"{self.prefix}: its object graph is damaged ({error})") from error
+        return graph
+
+
+def read_objects(graph: Any) -> dict[str, Trackable]:
+    """Return, by checkpoint key, the objects of a TF2 checkpoint and how they are reached.
+
+    A weight is saved under the shortest path, which may lead through the optimizer that trains
+    it; what nothing but an optimizer reaches is optimizer state.
+    """
+    free = _reached(graph, through_optimizers=False)
+    found: dict[str, Trackable] = {}
+    for number, paths in _reached(graph, through_optimizers=True).items():
+        for attribute in graph.nodes[number].attributes:
+            weight = number in free or any("/_trainable_variables/" in f"/{p}" for p in paths)
+            found[attribute.checkpoint_key] = Trackable(
+                attribute.checkpoint_key,
+                free.get(number, paths),
+                attribute.full_name,
+                trained=not weight,
+            )
+    return found
+
+
+def _reached(graph: Any, *, through_optimizers: bool) -> dict[int, list[str]]:
+    """Return the paths that lead to each node, one an incoming edge."""
+    count = len(graph.nodes)
+    paths: dict[int, list[str]] = {0: [""]}
+    waiting = deque([0] if count else [])
+    while waiting:
+        number = waiting.popleft()
+        slot = [(s.slot_variable_node_id, "slot") for s in graph.nodes[number].slot_variables]
+        children = [(child.node_id, child.local_name) for child in graph.nodes[number].children]
+        for target, name in children + (slot if through_optimizers else []):
+            if not 0 <= target < count:
+                raise InputError(f"an object graph of {count} nodes names node {target}")
+            if not through_optimizers and _OPTIMIZER_EDGE.match(name):
+                continue
+            known = target in paths
+            if not known or len(paths[target]) < 8:
+                paths.setdefault(target, []).append(f"{paths[number][0]}/{name}".lstrip("/"))
+            if not known:
+                waiting.append(target)
+    return paths
+
+
+def _text_bytes(value: Any) -> int:
+    # A length as varint for each element, a checksum of the lengths, then the bytes.
+    texts = [value] if isinstance(value, bytes) else np.asarray(value).ravel().tolist()
+    return 4 + sum(len(text) + max(1, -(-len(text).bit_length() // 7)) for text in texts)
+
+
+def _first(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:200]

@@ -1,0 +1,145 @@
+"""What a reader says of a file: its tensors, what each is for, and the bytes each takes.
+
+One small record for every format. Readers make it, writers and the command line read it; nothing
+here opens a file.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+Role = Literal["embedding", "other_weights", "optimizer", "graph_constants", "vocabulary"]
+ROLES: tuple[Role, ...] = (
+    "embedding",
+    "other_weights",
+    "optimizer",
+    "graph_constants",
+    "vocabulary",
+)
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """One tensor of a file.
+
+    Attributes
+    ----------
+    name
+        As the file has it.
+    role
+        What it is for; `optimizer` is all state that only training needs.
+    dtype, shape
+        The NumPy name of the type, `string` for text; the shape as stored.
+    nbytes
+        Bytes it takes in the file, compressed where the file is.
+    needed
+        Whether inference needs it: what slimming leaves.
+    """
+
+    name: str
+    role: Role
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+    needed: bool = True
+
+
+@dataclass(frozen=True)
+class NodeCounts:
+    """Nodes of the graph in a file, functions included; zeros where a file has no graph."""
+
+    total: int = 0
+    const: int = 0
+    variable: int = 0
+    identity: int = 0
+    quantization: int = 0
+    unused: int = 0
+
+
+@dataclass(frozen=True)
+class ArtefactRecord:
+    """A file, or the files of one model, and where its bytes are.
+
+    Attributes
+    ----------
+    path
+        What was asked for.
+    format
+        `checkpoint`, `savedmodel`, `frozen`, `h5`, `keras` or `tflite`.
+    files
+        Every file that is counted, with its bytes.
+    tensors
+        Largest first.
+    """
+
+    path: str
+    format: str
+    files: tuple[tuple[str, int], ...]
+    tensors: tuple[StoredTensor, ...]
+    nodes: NodeCounts = NodeCounts()
+
+    @property
+    def total(self) -> int:
+        """Bytes on disk."""
+        return sum(size for _, size in self.files)
+
+    @property
+    def slim_bytes(self) -> int:
+        """Bytes of the tensors that slimming would leave, without headers."""
+        return sum(tensor.nbytes for tensor in self.tensors if tensor.needed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain numbers, strings, lists and dicts."""
+        parts = {
+            role: sum(tensor.nbytes for tensor in self.tensors if tensor.role == role)
+            for role in ROLES
+        }
+        total = self.total
+        return {
+            "path": self.path,
+            "format": self.format,
+            "bytes": parts | {"header": total - sum(parts.values()), "total": total},
+            "nodes": asdict(self.nodes),
+            "tensors": [
+                {
+                    "name": tensor.name,
+                    "role": tensor.role,
+                    "dtype": tensor.dtype,
+                    "shape": list(tensor.shape),
+                    "bytes": tensor.nbytes,
+                    "share": tensor.nbytes / total if total else 0.0,
+                }
+                for tensor in self.tensors
+            ],
+            "slim_bytes": self.slim_bytes,
+            "files": dict(self.files),
+        }
+
+
+def make_record(
+    path: Path,
+    format: str,
+    files: Iterable[Path],
+    tensors: Iterable[StoredTensor],
+    nodes: NodeCounts | None = None,
+) -> ArtefactRecord:
+    """Return the record of files on disk, tensors largest first."""
+    root = path if path.is_dir() else path.parent
+    sizes = tuple((str(file.relative_to(root)), file.stat().st_size) for file in files)
+    ordered = sorted(tensors, key=lambda tensor: (-tensor.nbytes, tensor.name))
+    return ArtefactRecord(str(path), format, sizes, tuple(ordered), nodes or NodeCounts())
+
+
+def scaled(tensors: Iterable[StoredTensor], stored: int, plain: int) -> list[StoredTensor]:
+    """Return tensors whose bytes are shared out over a compressed, or textual, part of a file.
+
+    >>> scaled([StoredTensor("a", "embedding", "float32", (25,), 100)], 30, 120)[0].nbytes
+    25
+    """
+    return [
+        replace(tensor, nbytes=tensor.nbytes * stored // max(plain, 1))
+        if stored != plain
+        else tensor
+        for tensor in tensors
+    ]

@@ -1,0 +1,128 @@
+"""GraphDefs with their variables replaced by values, and cut down to what outputs need.
+
+Graphs are edited as messages: no session is made, and no node of a file runs.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import attr_value_pb2, graph_pb2, node_def_pb2
+
+from embzip.errors import InputError
+from embzip.tf.artefacts.graphs import VARIABLES, Flow, inference_outputs, node_name
+from embzip.tf.artefacts.restoring import checkpoint_keys
+
+_LIMIT = 2**31 - 2**20  # protobuf writes no message of 2 GB
+_RESOURCE_READS = frozenset({"ReadVariableOp", "ResourceGather", *VARIABLES})
+
+
+def chosen_outputs(flow: Flow, names: Sequence[str]) -> list[str]:
+    """Return the nodes a frozen graph ends in: the named ones, or the only candidate.
+
+    Raises
+    ------
+    InputError
+        For a name that is no node, and where there is not exactly one candidate.
+    """
+    candidates = inference_outputs(flow)
+    known = ", ".join(candidates[:20]) or "none"
+    for name in names:
+        if node_name(name) not in flow.nodes:
+            raise InputError(f"the graph has no node {name!r}; candidates for outputs: {known}")
+    if names:
+        return [node_name(name) for name in names]
+    if len(candidates) != 1:
+        raise InputError(
+            f"which node is the output is not clear (candidates: {known}): name it with --output"
+        )
+    return candidates
+
+
+def freeze(
+    graph: Any,
+    shape: Callable[[str], tuple[int, ...]],
+    read: Callable[[str], Any],
+    outputs: Sequence[str],
+) -> Any:
+    """Return a `GraphDef` that computes `outputs`, with constants in place of variables.
+
+    Parameters
+    ----------
+    graph
+        With `VariableV2` or `VarHandleOp` nodes.
+    shape, read
+        The shape and the value of a checkpoint key.
+    outputs
+        Names of nodes.
+
+    Raises
+    ------
+    InputError
+        For a graph above 2 GB, refused before a value is read, and for operations on variables
+        other than reading them.
+    """
+    flow = Flow(graph.node)
+    keys = checkpoint_keys(graph)
+    needed = flow.behind(outputs)
+    held = [name for name in flow.nodes if name in needed and flow.nodes[name].op in VARIABLES]
+    total = 0
+    for name in held:
+        size = tf.dtypes.as_dtype(_type(flow.nodes[name])).size
+        total += size * int(np.prod(shape(keys[name]), dtype=object))
+    if total > _LIMIT:
+        raise InputError(
+            f"a frozen graph stays under 2 GB, and this one would hold {total:,} bytes of "
+            "variables: compress the table first"
+        )
+    resources = {name for name in held if flow.nodes[name].op == "VarHandleOp"}
+    frozen = graph_pb2.GraphDef(versions=graph.versions, library=graph.library)
+    for node in graph.node:
+        if node.name not in needed:
+            continue
+        if node.name in held:
+            _constant(frozen.node.add(), node.name, read(keys[node.name]))
+        elif any(node_name(ref) in resources for ref in node.input if ref[0] != "^"):
+            _read_of_constant(frozen, node)
+        else:
+            frozen.node.add().CopyFrom(node)
+    return frozen
+
+
+def _read_of_constant(frozen: Any, node: Any) -> None:
+    """Add what a read of a resource is once that is a constant."""
+    if node.op not in _RESOURCE_READS:
+        raise InputError(
+            f"the node {node.name!r} ({node.op}) does more with a variable than read it, and "
+            "cannot be frozen"
+        )
+    dtype = attr_value_pb2.AttrValue(type=node.attr["dtype"].type)
+    if node.op == "ReadVariableOp":
+        made = node_def_pb2.NodeDef(name=node.name, op="Identity", input=node.input)
+        made.attr["T"].CopyFrom(dtype)
+    else:
+        if node.attr["batch_dims"].i:
+            raise InputError(f"the node {node.name!r} gathers in batches, and cannot be frozen")
+        axis = f"{node.name}/axis_of_rows"
+        _constant(frozen.node.add(), axis, np.int32(0))
+        made = node_def_pb2.NodeDef(
+            name=node.name, op="GatherV2", input=[*node.input[:2], axis, *node.input[2:]]
+        )
+        made.attr["Tparams"].CopyFrom(dtype)
+        made.attr["Tindices"].CopyFrom(node.attr["Tindices"])
+        made.attr["Taxis"].type = tf.int32.as_datatype_enum
+    made.device = node.device
+    frozen.node.append(made)
+
+
+def _constant(node: Any, name: str, value: Any) -> None:
+    proto = tf.make_tensor_proto(value)
+    node.name, node.op = name, "Const"
+    node.attr["dtype"].type = proto.dtype
+    node.attr["value"].tensor.CopyFrom(proto)
+
+
+def _type(node: Any) -> int:
+    number: int = node.attr["dtype"].type
+    return number

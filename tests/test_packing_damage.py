@@ -1,0 +1,199 @@
+"""Cases 53 to 59 for packed tensors: refused or unchanged, before anything is allocated."""
+
+import json
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import embzip
+from embzip.container import read_header, write_container
+from embzip.embedding import CompressedEmbedding
+from embzip.errors import FileFormatError
+from embzip.files import digest
+from embzip.packing.models import read_models
+
+ROWS, DIM = 600, 3
+
+
+def small() -> CompressedEmbedding:
+    rng = np.random.default_rng(0)
+    return embzip.compress((rng.normal(size=(ROWS, DIM)) ** 3).astype(np.float32), "kmeans:5")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    embzip.save(small(), tmp_path / "a.embz", pack=True)
+    assert "codes.values" in stored(tmp_path / "a.embz")[0]["packed"]
+    return tmp_path / "a.embz"
+
+
+def stored(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """The record and the stored tensors of a file."""
+    with path.open("rb") as file:
+        header = read_header(file, path, 2)
+    raw = path.read_bytes()
+    tensors = {
+        name: np.frombuffer(
+            raw[header.offsets[name] :][: spec.nbytes], np.dtype(spec.dtype)
+        ).reshape(spec.shape)
+        for name, spec in header.specs.items()
+    }
+    return header.record, tensors
+
+
+def crafted(path: Path, *, content=None, **changes) -> Path:
+    """The same file with another packing of `codes.values`, and all digests right."""
+    record, tensors = stored(path)
+    record["packed"]["codes.values"] |= changes
+    if content is not None:
+        tensors["codes.values"] = np.frombuffer(content, np.uint8)
+    other = path.with_name("crafted.embz")
+    with other.open("wb") as file:
+        write_container(file, record, tensors)
+    return other
+
+
+def refused(path: Path) -> str:
+    """Load in both modes, within little memory; return the message."""
+    messages = []
+    for mmap in (False, True):
+        tracemalloc.start()
+        with pytest.raises(FileFormatError) as caught:
+            embzip.load(path, mmap=mmap)[[0, ROWS - 1]]
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+        tracemalloc.stop()
+        messages.append(str(caught.value))
+    return messages[0]
+
+
+def test_case_53_every_prefix(path: Path) -> None:
+    whole = path.read_bytes()
+    broken = path.with_name("b.embz")
+    for length in range(0, len(whole), 3):
+        broken.write_bytes(whole[:length])
+        for mmap in (False, True):
+            with pytest.raises(FileFormatError):
+                embzip.load(broken, mmap=mmap)
+
+
+def test_case_54_every_flipped_byte_in_both_modes(path: Path) -> None:
+    expected = small().decode()
+    record, tensors = stored(path)
+    whole = bytearray(path.read_bytes())
+    params = sum(a.nbytes for n, a in tensors.items() if n.startswith("params"))
+    with path.open("rb") as file:
+        header = read_header(file, path, 2)
+    start = header.offsets["codes.values"]
+    codes = range(start, start + len(tensors["codes.values"]))
+    assert params
+    assert record
+    broken = path.with_name("b.embz")
+    for index in range(len(whole)):
+        whole[index] ^= 0x10
+        broken.write_bytes(whole)
+        whole[index] ^= 0x10
+        for mmap in (False, True):
+            # Mapped, plain params are not compared with their digests: verify() does that.
+            if mmap and index >= header.nbytes and index not in codes:
+                continue
+            try:
+                found = embzip.load(broken, mmap=mmap).decode()
+            except FileFormatError:
+                continue
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dtype": "object"},
+        {"shape": [2**40, 2**40]},
+        {"shape": [ROWS, 2**46]},
+        {"shape": [-1, 3]},
+        {"shape": [ROWS, DIM + 1]},
+        {"shape": "600"},
+        {"axes": 0},
+        {"axes": 9},
+        {"view": "pieces3"},
+        {"view": ["pieces8"]},
+        {"view": "planes2"},
+        {"period": 0},
+        {"period": 2**50},
+        {"classes": ["codes.values", 3]},
+        {"classes": ["none", 3]},
+        {"classes": None},
+        {"trellis": [0, 1]},
+        {"trellis": []},
+        {"differences": True},
+        {"tables": 0},
+        {"tables": 10**9},
+        {"tables": 7},
+        {"models": 2**40},
+        {"models": 0},
+        {"models": -1},
+        {"lengths": [3, 0]},
+        {"lengths": [1, 2**31]},
+        {"lengths": [1, -5]},
+        {"lengths": [4, 0]},
+        {"digest": "0" * 32},
+    ],
+)
+def test_case_55_to_57_packings_that_do_not_fit(path: Path, changes: dict) -> None:
+    assert "codes.values" in refused(crafted(path, **changes))
+
+
+def test_case_57_lengths_beyond_the_tensor(path: Path) -> None:
+    record, tensors = stored(path)
+    packing = record["packed"]["codes.values"]
+    raw = bytearray(tensors["codes.values"].tobytes())
+    at = packing["models"]
+    raw[at] ^= 0x40
+    head = packing["models"] + 3 * (packing["lengths"][0] + 2)
+    message = refused(crafted(path, content=bytes(raw), digest=digest(bytes(raw[:head]))))
+    assert "end at byte" in message
+
+
+def test_case_58_packed_tensors_of_a_file_that_says_version_1(path: Path) -> None:
+    record, tensors = stored(path)
+    with path.open("wb") as file:
+        write_container(file, record | {"version": 1}, tensors)
+    assert "version" in refused(path)
+
+
+def test_case_59_frequency_tables(path: Path) -> None:
+    zero = zlib.compress(bytes(4 + 2 * 8))
+    with pytest.raises(FileFormatError, match="sum is zero"):
+        read_models(zero, 4, 2, 8)
+    with pytest.raises(FileFormatError, match="names 9"):
+        read_models(zlib.compress(bytes([9] * 20)), 4, 2, 8)
+    with pytest.raises(FileFormatError, match="take 20 bytes"):
+        read_models(zlib.compress(bytes(10**8)), 4, 2, 8)
+    with pytest.raises(FileFormatError, match="damaged"):
+        read_models(b"no zlib", 4, 2, 8)
+
+
+def test_mapped_blocks_that_are_damaged_raise_and_others_do_not(path: Path) -> None:
+    with path.open("rb") as file:
+        header = read_header(file, path, 2)
+    whole = bytearray(path.read_bytes())
+    last = header.offsets["codes.values"] + header.specs["codes.values"].nbytes - 1
+    whole[last] ^= 1
+    path.write_bytes(whole)
+    loaded = embzip.load(path, mmap=True)
+    np.testing.assert_array_equal(loaded[[0, 300]], small()[[0, 300]])
+    with pytest.raises(FileFormatError, match="block 2 of 3"):
+        loaded[[ROWS - 1]]
+    with pytest.raises(FileFormatError, match=r"codes\.values"):
+        loaded.verify()
+
+
+def test_header_packs_only_what_is_there(path: Path) -> None:
+    record, tensors = stored(path)
+    for packed in ([], {"codes.other": {}}, {"codes.values": None}, json.loads("7")):
+        with path.with_name("c.embz").open("wb") as file:
+            write_container(file, record | {"packed": packed}, tensors)
+        with pytest.raises(FileFormatError):
+            embzip.load(path.with_name("c.embz"))
