@@ -1,4 +1,4 @@
-"""The files that `scripts.bench_serving` measures: one classifier in each format, and kits of it."""
+"""The files that `scripts.bench_serving` measures: one classifier in each format, and kits."""
 
 import json
 import sys

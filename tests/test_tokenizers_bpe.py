@@ -399,7 +399,9 @@ def test_case_20_disk_full_during_training(
 def test_ctrl_c_ends_the_child_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "corpus.txt"
     path.write_text("\n".join(map(str, range(500_000))))
-    program = "import sys; from embzip.tokenizers.building import build_bpe; build_bpe(*sys.argv[1:3])"
+    program = (
+        "import sys; from embzip.tokenizers.building import build_bpe; build_bpe(*sys.argv[1:3])"
+    )
     (tmp_path / "tmp").mkdir()
     running = subprocess.Popen(
         [sys.executable, "-c", program, str(path), str(tmp_path / "model")],
