@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from embzip.pruning import prune
     from embzip.rebuilding import rebuild
     from embzip.report.record import compare
+    from embzip.sensitivities import sensitivity
     from embzip.tokenizers import load_tokenizer
     from embzip.tokenizers.building import build_bpe, build_words
+    from embzip.transferring import transfer
     from embzip.vectors import Vectors, read_vectors, write_vectors
     from embzip.vocabulary import Vocabulary
     from embzip.word2vec import to_gensim, train_vectors
@@ -68,12 +70,15 @@ __all__ = [
     "rebuild",
     "run",
     "save",
+    "sensitivity",
     "to_gensim",
     "train_vectors",
+    "transfer",
     "write_vectors",
 ]
 
-# Where the names live; a test holds this to the imports above, which type checkers read.
+# Where the names live; a test holds this to the imports above, which type checkers read. No module
+# may be called as a name is: importing it would put it in the name's place.
 _HOMES = {
     "classifier": (
         "AttentionConfig", "Classifier", "CnnConfig", "FnetConfig", "Kit", "MeanConfig",
@@ -92,8 +97,10 @@ _HOMES = {
     "pruning": ("prune",),
     "rebuilding": ("rebuild",),
     "report.record": ("compare",),
+    "sensitivities": ("sensitivity",),
     "tokenizers": ("load_tokenizer",),
     "tokenizers.building": ("build_bpe", "build_words"),
+    "transferring": ("transfer",),
     "vectors": ("Vectors", "read_vectors", "write_vectors"),
     "vocabulary": ("Vocabulary",),
     "word2vec": ("to_gensim", "train_vectors"),

@@ -51,9 +51,9 @@ def main() -> None:
         print(f"Before compression {evaluate(trained, dev).accuracy:.4f}, {len(dev):,} texts.\n")
         print("| form | bytes | accuracy | macro-F1 | changed | largest difference |")
         print("|---|---|---|---|---|---|")
-        result, escaped = evaluate(small, dev), r"\|"
+        result, chain = evaluate(small, dev), arguments.codec.replace("|", r"\|")
         print(
-            f"| .embz, {arguments.codec.replace('|', escaped)} | {path.stat().st_size:,} | {result.accuracy:.4f} "
+            f"| .embz, {chain} | {path.stat().st_size:,} | {result.accuracy:.4f} "
             f"| {result.macro_f1:.4f} | 0 | 0 |"
         )
         for label, weights in FORMS:

@@ -44,6 +44,8 @@ def test_names_are_found_where_type_checkers_find_them() -> None:
     assert homes == {name: f"embzip.{home}" for name, home in embzip._HOME_OF.items()}
     assert sorted(homes) == sorted(embzip.__all__)
     assert set(embzip.__all__) <= set(dir(embzip))
+    modules = {path.stem for path in Path(embzip.__file__).parent.iterdir()}
+    assert not modules & set(embzip.__all__), "an imported module would take the name's place"
     with pytest.raises(AttributeError, match="no attribute 'decompress'"):
         embzip.decompress  # noqa: B018
 

@@ -30,12 +30,12 @@ from embzip.errors import (
 from embzip.tokenizers import (
     BpeTokenizer,
     Normalization,
-    build_bpe,
     load_tokenizer,
     tokenizer_from_bytes,
 )
 from embzip.tokenizers.bpe import _tokenizers_encoder, _youtokentome_encoder
 from embzip.tokenizers.bpe_training import covered_alphabet
+from embzip.tokenizers.building import build_bpe
 from embzip.tokenizers.yttm_model import read_record
 
 CORPUS = (
