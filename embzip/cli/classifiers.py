@@ -221,13 +221,14 @@ def predict(
     A kit answers in one column a classifier, `label probability`, in the order of `embzip
     inspect`; with --json, {"predictions": [{NAME: {"label": ..., ...}, ...}, ...]}.
     """
-    from embzip.classifier import Classifier, Kit
+    from embzip.classifier import Classifier
+    from embzip.prediction import TextKit
 
     with without_notices():  # LiteRT writes one
         loaded = Classifier.load(model)
     texts = list(read_texts(file, labelled=labelled, errors=errors))
     with progress("predicting"):
-        if isinstance(loaded, Kit):
+        if isinstance(loaded, TextKit):
             rows = loaded.predict(texts)
             answers: list[object] = [{n: asdict(p) for n, p in row.items()} for row in rows]
             lines = [

@@ -38,7 +38,8 @@ from embzip.pipeline.corpora import corpus_step
 from embzip.pipeline.recipe import Recipe
 from embzip.pipeline.steps import Progress, Step, write_json
 from embzip.rebuilding import rebuild
-from embzip.tokenizers import build_bpe, build_words, load_tokenizer
+from embzip.tokenizers import load_tokenizer
+from embzip.tokenizers.building import build_bpe, build_words
 from embzip.word2vec import train_vectors
 
 _SERVED_TEXTS = 200
