@@ -18,7 +18,7 @@ from embzip.cli import main
 from embzip.errors import EmbzipError, InputError, MissingFileError
 from embzip.tf.artefacts import inspect
 from embzip.tf.artefacts.checkpoints import read_meta
-from embzip.tf.artefacts.slimming import freeze_checkpoint, slim
+from embzip.tf.artefacts.slimming import slim
 from embzip.tf.surgery import freeze
 
 pytestmark = pytest.mark.filterwarnings(
@@ -168,7 +168,7 @@ def test_a_checkpoint_is_frozen_as_tensorflow_freezes_it(
     folder: Path, name: str, tmp_path: Path
 ) -> None:
     target = tmp_path / "frozen.pb"
-    freeze_checkpoint(folder / name, target)
+    slim(folder / name, target, to="frozen")
     ids = np.random.default_rng(2).integers(0, 50, (5, 7))
     results = []
     for path in (target, folder / f"{name}.pb"):
@@ -180,7 +180,7 @@ def test_a_checkpoint_is_frozen_as_tensorflow_freezes_it(
     record = inspect(target)
     assert record.nodes.variable == record.nodes.unused == 0
     with pytest.raises(InputError, match="has no node"):
-        freeze_checkpoint(folder / name, target, ["nowhere"])
+        slim(folder / name, target, to="frozen", outputs=["nowhere"])
 
 
 def test_a_frozen_graph_above_two_gigabytes_is_refused_before_a_value_is_read(

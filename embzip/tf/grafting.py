@@ -27,7 +27,7 @@ def chosen_table(graph: Any, name: str | None) -> str:
         Where it is not exactly one; lists what there is.
     """
     flow = Flow(graph.node)
-    tables = {}
+    tables: dict[str, tuple[tuple[int, ...], list[str]]] = {}
     for gather, table in flow.gathered():
         node = flow.nodes.get(table)
         if node is not None and node.op == "Const":

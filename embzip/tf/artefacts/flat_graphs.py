@@ -17,8 +17,8 @@ from embzip.errors import InputError
 from embzip.tf.artefacts import kind_of
 from embzip.tf.artefacts.bundles import Bundle
 from embzip.tf.artefacts.checkpoints import find_prefix, read_meta
-from embzip.tf.artefacts.grappler import inlined, pruned_to
 from embzip.tf.artefacts.graphs import Flow, node_name, read_graph
+from embzip.tf.artefacts.grappler import inlined, pruned_to
 from embzip.tf.artefacts.hdf5 import EXPANSION, FREE
 from embzip.tf.artefacts.restoring import checkpoint_keys
 from embzip.tf.artefacts.saved_models import read_meta_graph

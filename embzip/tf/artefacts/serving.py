@@ -10,8 +10,8 @@ from tensorflow.core.framework import graph_pb2
 from embzip.errors import InputError
 from embzip.files import atomic_folder, write_bytes
 from embzip.tf.artefacts.flat_graphs import FlatGraph, Signature
-from embzip.tf.artefacts.grappler import pruned_to
 from embzip.tf.artefacts.graphs import Flow, node_name
+from embzip.tf.artefacts.grappler import pruned_to
 
 _WEIGHT = 256  # bytes: smaller constants stay in the graph
 

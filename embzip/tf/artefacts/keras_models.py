@@ -1,9 +1,11 @@
-"""A .keras or .h5 file as a model, once its members, classes and shapes were checked.
+"""A .keras or .h5 file as a model, once members, classes and shapes are checked; and back.
 
 A configuration can name any class and any size. Here it is read first: only Keras' own and
 registered classes are made, without allocating a weight, and every shape must be in the file.
 """
 
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +17,7 @@ from keras.src.backend.common import global_state
 from keras.src.legacy.saving import saving_options, saving_utils
 
 from embzip.errors import InputError, UnsupportedModelError
-from embzip.files import existing_file
+from embzip.files import atomic_write, existing_file
 from embzip.tf.artefacts.hdf5 import config_of, datasets, open_hdf5
 from embzip.tf.artefacts.keras_files import keras_config, open_keras, weights_of
 
@@ -63,6 +65,15 @@ def load_keras(path: str | Path) -> Any:
             raise
         why = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: Keras cannot make the model of this file ({why})") from error
+
+
+def write_keras(model: Any, target: str | Path) -> None:
+    """Write a .keras file, whatever the name of the target."""
+    with tempfile.TemporaryDirectory() as folder, atomic_write(target) as file:
+        path = Path(folder, "model.keras")
+        model.save(path)
+        with path.open("rb") as source:
+            shutil.copyfileobj(source, file, 2**20)
 
 
 def check_classes(config: Any, where: str) -> None:
