@@ -90,10 +90,10 @@ def slim(
     """Write a file with only what inference needs.
 
     Optimizer slots, counters, training settings, initial values and the meta graph are left out;
-    a graph keeps what --output needs, its constants folded and equal nodes merged. A TF1 checkpoint
-    with its .meta, a SavedModel or a frozen graph can become --to frozen or savedmodel, a SavedModel
-    a checkpoint, an .h5 file a .keras. Of a checkpoint, -o names the prefix; of a SavedModel, a
-    folder that is new.
+    a graph keeps what --output needs, its constants folded and equal nodes merged. --to frozen or
+    savedmodel takes a TF1 checkpoint with its .meta, a SavedModel or a frozen graph; --to
+    checkpoint a SavedModel, --to keras an .h5 file. Of a checkpoint, -o names the prefix; of a
+    SavedModel, a folder that is new.
 
     Without -o, NAME becomes NAME.slim.keras, .slim.h5, .slim.pb or NAME.slim in the current folder.
     """
