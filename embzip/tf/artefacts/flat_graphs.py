@@ -21,7 +21,7 @@ from embzip.tf.artefacts.graphs import Flow, node_name, read_graph
 from embzip.tf.artefacts.grappler import inlined, pruned_to
 from embzip.tf.artefacts.hdf5 import EXPANSION, FREE
 from embzip.tf.artefacts.restoring import checkpoint_keys
-from embzip.tf.artefacts.saved_models import read_meta_graph
+from embzip.tf.artefacts.saved_models import read_meta_graph, saved_model_file
 from embzip.tf.artefacts.tensor_protos import shape_of
 from embzip.tf.surgery import chosen_outputs, freeze
 
@@ -162,7 +162,8 @@ def check_effects(graph: Any, path: Path) -> None:
 def _of_saved_model(folder: Path, wanted: Sequence[str]) -> FlatGraph:
     meta = read_meta_graph(folder)
     graph = meta.graph_def
-    check_constants(graph, folder, (folder / "saved_model.pb").stat().st_size)
+    stored = saved_model_file(folder)
+    check_constants(graph, folder, 0 if stored is None else stored.stat().st_size)
     signatures = {}
     for name, signature in meta.signature_def.items():
         outputs = {

@@ -68,7 +68,8 @@ def _without_large(graph: Any) -> tuple[Mapping[str, Any], Any]:
         tensor = node.attr["value"].tensor if node.op == "Const" else None
         if tensor is None or tensor.ByteSize() < _LARGE:
             continue
-        held[node.name] = node_def_pb2.NodeDef.FromString(node.SerializeToString())
+        held[node.name] = node_def_pb2.NodeDef()
+        held[node.name].CopyFrom(node)
         stand_in = node_def_pb2.NodeDef(name=node.name, op="Placeholder")
         stand_in.attr["dtype"].type = tensor.dtype
         stand_in.attr["shape"].CopyFrom(attr_value_pb2.AttrValue(shape=tensor.tensor_shape))

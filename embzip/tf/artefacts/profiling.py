@@ -7,6 +7,7 @@ and an operator takes what its model takes longer than the one before it.
 
 from collections import defaultdict
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -78,9 +79,7 @@ def profile(path: str | Path, inputs: int, *, seed: int = 0) -> Profile:
     kind, own = kind_of(path)
     rng = np.random.default_rng(seed)
     if kind == "tflite":
-        timed = time_operators(
-            own, inputs, lambda name, shape, dtype, rows: _synthetic(name, shape, dtype, rows, rng)
-        )
+        timed = time_operators(own, inputs, partial(_synthetic, rng))
         method = "LiteRT, 1 thread, built-in kernels; differences of models cut off behind each"
         operators = [OperatorTime(*each) for each in timed.operators]
         total = timed.total_ms
@@ -96,7 +95,7 @@ def profile(path: str | Path, inputs: int, *, seed: int = 0) -> Profile:
 
 
 def _synthetic(
-    name: str, shape: tuple[int, ...], dtype: Any, rows: int, rng: np.random.Generator
+    rng: np.random.Generator, name: str, shape: tuple[int, ...], dtype: Any, rows: int
 ) -> Any:
     """Return one input; -1 stands for a length that is free."""
     filled = tuple(n if n >= 0 else 1 if axis == 0 else _TOKENS for axis, n in enumerate(shape))
@@ -131,7 +130,7 @@ def _traced(path: Path, inputs: int, rng: np.random.Generator) -> tuple[float, l
         for number in range(inputs + 1):
             fed = {
                 signature.inputs[name]: _synthetic(
-                    name, _free(spec.shape), spec.dtype.as_numpy_dtype, rows, rng
+                    rng, name, _free(spec.shape), spec.dtype.as_numpy_dtype, rows
                 )
                 for name, spec in specs.items()
             }
