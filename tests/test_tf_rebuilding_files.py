@@ -139,7 +139,7 @@ def test_folding_changes_no_prediction(
 
 def test_folding_into_what_is_not_linear_is_refused_by_name(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.keras"
-    with pytest.raises(UnsupportedModelError, match="'global_max_pooling1d.*' reads the table"):
+    with pytest.raises(UnsupportedModelError, match=r"'global_max_pooling1d.*' reads the table"):
         rebuild_file(folder / "model.keras", out, codec="svd:3|int8", fold=True)
     padded = conv(tmp_path / "conv.keras", padding="same")
     with pytest.raises(UnsupportedModelError, match="'reading' sees padding"):
@@ -200,10 +200,11 @@ def test_graphs_whose_table_is_not_only_gathered_are_refused(tmp_path: Path) -> 
     tied = graph_file(
         tmp_path / "tied.pb", lambda table, ids: tf.gather(table, ids) @ tf.transpose(table)
     )
-    with pytest.raises(UnsupportedModelError, match="gathers from|is read by|one float32 table"):
+    with pytest.raises(UnsupportedModelError, match="is read by"):
         rebuild_file(tied, out, codec="int8")
     two = graph_file(
-        tmp_path / "two.pb", lambda table, ids: tf.gather(table, ids) + tf.gather(table * 2, ids)
+        tmp_path / "two.pb",
+        lambda table, ids: tf.gather(table, ids) + tf.gather(np.ones((50, 6), "f4"), ids),
     )
     with pytest.raises(UnsupportedModelError, match="several: name one with --layer"):
         rebuild_file(two, out, codec="int8")
@@ -282,7 +283,7 @@ class Shifted(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no typ
 def test_a_class_nobody_registered_is_refused_by_name(tmp_path: Path) -> None:
     layers = [keras.layers.Embedding(50, 6), Shifted(name="shifted")]
     keras.Sequential([keras.Input((7,), dtype="int32"), *layers]).save(tmp_path / "own.keras")
-    with pytest.raises(UnsupportedModelError, match="'shifted' is of the class .*Shifted"):
+    with pytest.raises(UnsupportedModelError, match=r"'shifted' is of the class .*Shifted"):
         load_keras(tmp_path / "own.keras")
 
 
@@ -298,17 +299,14 @@ def test_a_cut_off_file_is_refused(folder: Path, name: str, share: float, tmp_pa
 def test_the_command(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "table.embz"
     embzip.save(compress(np.ones((50, 6), np.float32), "int8"), table)
-    calls = [
-        ["rebuild", str(folder / "ref"), "--codec", "int8", "-o", str(tmp_path / "a.pb")],
-        ["rebuild", str(folder / "model.keras"), "--embedding", str(table)]
-        + ["--layer", "words", "-o", str(tmp_path / "b.keras")],
-    ]
-    for call, shape in zip(calls, ("words", "words"), strict=True):
+    first = [str(folder / "ref"), "--codec", "int8", "-o", str(tmp_path / "a.pb")]
+    second = [str(folder / "model.keras"), "--embedding", str(table), "--layer", "words"]
+    for call in (first, [*second, "-o", str(tmp_path / "b.keras")]):
         with pytest.raises(SystemExit) as end:
-            main([*call, "--json"])
+            main(["rebuild", *call, "--json"])
         assert end.value.code == 0
         record = json.loads(capfd.readouterr().out)
-        assert (record["layer"], record["codec"], record["rows"]) == (shape, "int8", 50)
+        assert (record["layer"], record["codec"], record["rows"]) == ("words", "int8", 50)
         assert Path(record["path"]).stat().st_size == record["bytes_after"]
     with pytest.raises(SystemExit) as end:
         main(["rebuild", str(folder / "tf2"), "--codec", "int8", "-o", str(tmp_path / "c.pb")])
