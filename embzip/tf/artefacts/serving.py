@@ -17,7 +17,8 @@ _WEIGHT = 256  # bytes: smaller constants stay in the graph
 
 
 def write_frozen(flat: FlatGraph, target: Path) -> None:
-    """Write the graph, whose weights are constants."""
+    """Write the graph, whose weights are constants; placeholders get the names users know."""
+    _rename(flat)
     size = flat.graph.ByteSize()
     if size >= 2**31 - 2**20:
         raise InputError(f"{target}: a frozen graph stays under 2 GB, this one has {size:,} bytes")
@@ -65,6 +66,31 @@ def input_specs(graph: Any, signature: Signature) -> dict[str, Any]:
         shape = tf.TensorShape(attributes["shape"].shape if "shape" in attributes else None)
         specs[name] = tf.TensorSpec(shape, tf.dtypes.as_dtype(attributes["dtype"].type), name=name)
     return specs
+
+
+def _rename(flat: FlatGraph) -> None:
+    """Name the nodes of a lone signature as it names them, `ids` for `serving_default_ids`."""
+    if len(flat.signatures) != 1:
+        return
+    (signature,) = flat.signatures.values()
+    taken = {node.name for node in flat.graph.node}
+    names: dict[str, str] = {}
+    for name, tensor in (*signature.inputs.items(), *signature.outputs.items()):
+        node, _, port = tensor.partition(":")
+        if port in ("", "0") and name not in taken and node not in names:
+            names[node] = name
+            taken.add(name)
+    for node in flat.graph.node:
+        node.name = names.get(node.name, node.name)
+        references = [_renamed(reference, names) for reference in node.input]
+        node.ClearField("input")
+        node.input.extend(references)
+
+
+def _renamed(reference: str, names: dict[str, str]) -> str:
+    mark = "^" if reference[0] == "^" else ""
+    name, colon, port = reference.removeprefix("^").partition(":")
+    return f"{mark}{names.get(name, name)}{colon}{port}"
 
 
 def _function(graph: Any, signature: Signature, variables: dict[str, Any]) -> Any:
