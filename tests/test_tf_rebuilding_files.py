@@ -79,7 +79,7 @@ def test_a_rebuilt_graph_predicts_as_the_decoded_table_does(
 def test_a_given_table_keeps_row_order_and_its_padding_reads_as_zeros(
     folder: Path, tmp_path: Path
 ) -> None:
-    words = WordTokenizer([f"w{number}" for number in range(48)], Normalization())
+    words = WordTokenizer([f"w{number:02}" for number in range(48)], Normalization())
     rows = len(words.vocabulary)
     assert rows == 50
     values = np.random.default_rng(5).normal(size=(rows, 6)).astype(np.float32)
