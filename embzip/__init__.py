@@ -25,7 +25,9 @@ from embzip.prediction import Prediction, TextClassifier
 from embzip.pruning import prune
 from embzip.rebuilding import rebuild
 from embzip.report.record import compare
+from embzip.sensitivity import sensitivity
 from embzip.tokenizers import build_bpe, build_words, load_tokenizer
+from embzip.transfer import transfer
 from embzip.vectors import Vectors, read_vectors, write_vectors
 from embzip.vocabulary import Vocabulary
 from embzip.word2vec import to_gensim, train_vectors
@@ -61,7 +63,9 @@ __all__ = [
     "rebuild",
     "run",
     "save",
+    "sensitivity",
     "to_gensim",
     "train_vectors",
+    "transfer",
     "write_vectors",
 ]

@@ -33,6 +33,7 @@ ORDER = [
     "litert",  # knows tokenizers and files only; `Classifier.load` reads either kind of file
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
     "classifier",
+    "sensitivity",
     "rebuilding",
     "factorizing",
     "tf",

@@ -180,8 +180,8 @@ def _whole_twin(model: Model, index: int, extent: tuple[float, float]) -> int:
 def _scale(extent: tuple[float, float]) -> tuple[float, int]:
     """Return scale and zero point of 256 levels over a range that holds zero.
 
-    >>> _scale((-1.0, 1.55))
-    (0.01, -28)
+    >>> _scale((-64.0, 63.5))
+    (0.5, 0)
     """
     low, high = extent
     scale = (high - low) / 255 or 1.0

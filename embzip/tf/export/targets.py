@@ -81,8 +81,9 @@ def export(
     Examples
     --------
     >>> import pathlib, tempfile
+    >>> import numpy as np
     >>> import embzip, embzip.tf
-    >>> table = embzip.Vectors(embzip.Vocabulary(["goal", "vote"]), [[1, 0], [0, 1]])
+    >>> table = embzip.Vectors(embzip.Vocabulary(["goal", "vote"]), np.eye(2))
     >>> examples = [embzip.Example("goal", "sport"), embzip.Example("vote", "politics")]
     >>> classifier = embzip.tf.train(examples, table, epochs=1).classifier
     >>> path = pathlib.Path(tempfile.mkdtemp(), "model.tflite")
