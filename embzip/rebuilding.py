@@ -155,10 +155,43 @@ def reading_metric(classifier: Classifier) -> Matrix:
 
 
 def _folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
+    split = linear_part(table)
+    if split is None:
+        return replace(classifier, embedding=table)
+    plain, matrix, offset = split
+    config = classifier.config
+    indicator = config.indicator or bool(offset.any())
+    arrays = dict(classifier.arrays)
+    for layer in config.readers:
+        reading = f"{layer}.reduce.kernel" if layer in classifier.ranks else f"{layer}.kernel"
+        kernel = classifier.arrays[reading].astype(np.float64)
+        words = kernel[..., : table.dim, :]
+        folded = [matrix @ words]
+        if indicator:
+            carried = kernel[..., table.dim :, :].sum(axis=-2, keepdims=True)
+            folded.append((offset @ words)[..., None, :] + carried)
+        arrays[reading] = np.concatenate(folded, axis=-2).astype(np.float32)
+    return Classifier(
+        plain,
+        classifier.labels,
+        config.reading(plain.dim + indicator, indicator=indicator),
+        arrays,
+        classifier.ranks,
+        classifier.weights,
+    )
+
+
+def linear_part(
+    table: CompressedEmbedding,
+) -> tuple[CompressedEmbedding, NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return (q, matrix, offset) with table == q @ matrix + offset; None where q is the table.
+
+    q keeps the vocabulary, and so a padding row that reads as zeros.
+    """
     transforms = table.codec.transforms
     unscaled = table.codec.quantizer.unscaled(params_of(table.params, len(transforms)))
     if not transforms and unscaled.column_scale is None:
-        return replace(classifier, embedding=table)
+        return None
     columns = table.dim
     for transform in transforms:
         columns = transform.out_dim(columns)
@@ -173,18 +206,6 @@ def _folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
         )
         matrix = matrix @ linear.astype(np.float64)
         offset = offset @ linear.astype(np.float64) + constant
-    config = classifier.config
-    indicator = config.indicator or bool(offset.any())
-    arrays = dict(classifier.arrays)
-    for layer in config.readers:
-        reading = f"{layer}.reduce.kernel" if layer in classifier.ranks else f"{layer}.kernel"
-        kernel = classifier.arrays[reading].astype(np.float64)
-        words = kernel[..., : table.dim, :]
-        folded = [matrix @ words]
-        if indicator:
-            carried = kernel[..., table.dim :, :].sum(axis=-2, keepdims=True)
-            folded.append((offset @ words)[..., None, :] + carried)
-        arrays[reading] = np.concatenate(folded, axis=-2).astype(np.float32)
     plain = replace(
         table,
         codec=Codec((), unscaled.quantizer),
@@ -192,14 +213,7 @@ def _folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
         dim=columns,
         digests={},
     )
-    return Classifier(
-        plain,
-        classifier.labels,
-        config.reading(columns + indicator, indicator=indicator),
-        arrays,
-        classifier.ranks,
-        classifier.weights,
-    )
+    return plain, matrix, offset
 
 
 def _matched(old: CompressedEmbedding, new: CompressedEmbedding) -> CompressedEmbedding:

@@ -26,3 +26,13 @@ def news_folder(tmp_path: Path) -> Path:
         lines = news("business", documents) + news("sports", documents)
         (tmp_path / name).write_text(lines, "utf-8")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of TensorFlow and Keras, written once; tests change copies only."""
+    from tests.artefacts import write_artefacts
+
+    path = tmp_path_factory.mktemp("artefacts")
+    write_artefacts(path)
+    return path

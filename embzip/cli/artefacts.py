@@ -1,5 +1,6 @@
-"""Commands on files as they are, ours and TensorFlow's: inspect, slim."""
+"""Commands on files as they are, ours and TensorFlow's: inspect, slim, and a part of rebuild."""
 
+import glob
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,10 @@ from embzip.cli.terminal import (
     show,
     without_notices,
 )
+from embzip.errors import InputError
 from embzip.files import existing_file, output_path
+
+_SUFFIXES = frozenset({".keras", ".h5", ".hdf5", ".pb", ".pbtxt", ".tflite", ".index", ".meta"})
 
 ArtefactArgument = Annotated[
     Path,
@@ -25,20 +29,41 @@ ArtefactArgument = Annotated[
 ]
 
 
+NodeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--output",
+        metavar="NAME",
+        help="What a graph ends in: a node, or an output of a SavedModel's signature. Repeatable.",
+    ),
+]
 SlimOutputOption = Annotated[
     Path | None,
     typer.Option("-o", metavar="FILE", help="Where the result goes, replacing what is there."),
 ]
 
 
-def inspect(path: ArtefactArgument, as_json: JsonOption = False) -> None:
+def inspect(
+    path: ArtefactArgument,
+    profile: Annotated[
+        int | None,
+        typer.Option(
+            "--profile",
+            metavar="N",
+            help="Run N synthetic inputs through a SavedModel, frozen graph or .tflite and list "
+            "the slowest operators.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show what a file holds and where its bytes go.
 
     The parts add up to the bytes on disk. MB = 10^6 bytes. TensorFlow's and Keras' files are
-    parsed; nothing in them runs.
+    parsed; nothing in them runs, but where --profile asks for it.
     """
     with progress("reading"):
         record, headline = _ours(path) if path.suffix == ".embz" else _foreign(path)
+    times = [] if profile is None else _profiled(path, profile, record)
     lines = [headline]
     lines += [f"{part:<15} {size:>13,} bytes" for part, size in record["bytes"].items()]
     lines += [
@@ -48,45 +73,40 @@ def inspect(path: ArtefactArgument, as_json: JsonOption = False) -> None:
         + (f"  packed, {tensor['unpacked_bytes']:,} in memory" if tensor.get("packed") else "")
         for tensor in record["tensors"]
     ]
-    show(record, "\n".join(lines), as_json=as_json)
+    show(record, "\n".join([*lines, *times]), as_json=as_json)
 
 
 def slim(
     path: ArtefactArgument,
     to: Annotated[
-        Literal["same", "frozen"],
-        typer.Option("--to", help="The same format, or a frozen graph from a TF1 checkpoint."),
-    ] = "same",
-    node: Annotated[
-        list[str] | None,
-        typer.Option("--output", metavar="NAME", help="A node the frozen graph ends in."),
+        Literal["checkpoint", "frozen", "savedmodel", "keras"] | None,
+        typer.Option("--to", help="Another format, where the file has what that needs."),
     ] = None,
+    node: NodeOption = None,
     output: SlimOutputOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a file with only what inference needs.
 
-    A .keras or .h5 file, or a checkpoint; a TF1 checkpoint with its .meta also becomes a frozen
-    graph, cut down to what --output needs.
+    Optimizer slots, counters, training settings, initial values and the meta graph are left out;
+    a graph keeps what --output needs, its constants folded and equal nodes merged. --to frozen or
+    savedmodel takes a TF1 checkpoint with its .meta, a SavedModel or a frozen graph; --to
+    checkpoint a SavedModel, --to keras an .h5 file. Of a checkpoint, -o names the prefix; of a
+    SavedModel, a folder that is new.
 
-    Optimizer slots, counters, training settings, initial values and the meta graph are left out.
-    Weights are the same bytes. A checkpoint stays a checkpoint: -o names its prefix.
-
-    Without -o, NAME becomes NAME.slim.keras, NAME.slim.h5 or NAME.slim in the current folder.
+    Without -o, NAME becomes NAME.slim.keras, .slim.h5, .slim.pb or NAME.slim in the current folder.
     """
+    _present(path)
     with without_notices():
         from embzip.tf.artefacts import kind_of
-        from embzip.tf.artefacts.slimming import freeze_checkpoint, slim
+        from embzip.tf.artefacts.slimming import slim
 
     kind, own = kind_of(path)
-    if node and to != "frozen":
-        raise typer.BadParameter("--output names a node of a frozen graph: it needs --to frozen")
-    suffix = ".pb" if to == "frozen" else ".slim" if kind == "checkpoint" else f".slim{own.suffix}"
-    target = output_path(own, suffix, output, force=force)
-    with progress("slimming"):
-        frozen = to == "frozen"
-        result = freeze_checkpoint(own, target, node or ()) if frozen else slim(own, target)
+    ends = {"keras": ".slim.keras", "frozen": ".slim.pb", "h5": ".slim.h5"}
+    target = output_path(own, ends.get(to or kind, ".slim"), output, force=force)
+    with progress("slimming"), without_notices():
+        result = slim(own, target, to=to, outputs=node or ())
     record = {
         "path": str(target),
         "format": result.format,
@@ -118,8 +138,7 @@ def _ours(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _foreign(path: Path) -> tuple[dict[str, Any], str]:
-    if not path.is_dir() and not Path(f"{path}.index").exists():
-        existing_file(path)  # what is missing is said before TensorFlow takes its seconds
+    _present(path)
     with without_notices():
         from embzip.tf.artefacts import inspect
 
@@ -130,3 +149,86 @@ def _foreign(path: Path) -> tuple[dict[str, Any], str]:
         + (f"; nodes: {nodes}" if nodes else "")
         + f"; slimming would leave {record['slim_bytes']:,} bytes"
     )
+
+
+def _profiled(path: Path, inputs: int, record: dict[str, Any]) -> list[str]:
+    """Add the times of operators to a record, and return them as lines."""
+    if path.suffix == ".embz":
+        raise InputError(f"{path}: a .embz file has no operators: `embzip export` makes a .tflite")
+    with without_notices():
+        from embzip.tf.artefacts.profiling import profile
+
+        timed = profile(path, inputs)
+    record["profile"] = timed.to_json()
+    return [
+        f"{timed.total_ms:.3f} ms a run, {timed.inputs} inputs ({timed.method})",
+        *(f"  {each.ms:>9.4f} ms  {each.kind:<20} {each.name}" for each in timed.operators[:20]),
+    ]
+
+
+def is_foreign(path: Path) -> bool:
+    """Return whether a path looks like a file of TensorFlow or Keras, by names alone."""
+    return (
+        path.is_dir()
+        or path.suffix in _SUFFIXES
+        or any(Path(f"{path}{end}").exists() for end in (".index", ".meta"))
+    )
+
+
+def rebuild_foreign(
+    path: Path,
+    embedding: Path | None,
+    codec: str | None,
+    *,
+    layer: str | None,
+    nodes: list[str],
+    fold: bool,
+    seed: int,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Rebuild a file of TensorFlow or Keras, and say what came of it."""
+    _present(path)
+    with without_notices():
+        from embzip.tf.artefacts import kind_of
+        from embzip.tf.artefacts.rebuilding import rebuild_file
+    from embzip.fileformat import load
+
+    kind, own = kind_of(path)
+    ends = {"keras": ".rebuilt.keras", "h5": ".rebuilt.keras", "savedmodel": ".rebuilt"}
+    target = output_path(own, ends.get(kind, ".rebuilt.pb"), output, force=force)
+    table = None if embedding is None else load(embedding)
+    with progress("rebuilding"), without_notices():
+        made = rebuild_file(
+            own,
+            target,
+            embedding=table,
+            codec=codec,
+            layer=layer,
+            outputs=nodes,
+            fold=fold,
+            seed=seed,
+        )
+    record = {
+        "path": str(target),
+        "format": made.format,
+        "layer": made.layer,
+        "codec": made.embedding.codec.spec,
+        "rows": made.embedding.rows,
+        "dim": made.embedding.dim,
+        "bytes_before": made.bytes_before,
+        "bytes_after": made.bytes_after,
+    }
+    show(
+        record,
+        f"{record['layer']}: {record['codec']}, {record['rows']:,} rows of {record['dim']}: "
+        f"{made.bytes_before:,} -> {made.bytes_after:,} bytes\n{target}",
+        as_json=as_json,
+    )
+
+
+def _present(path: Path) -> None:
+    """Say what is missing before TensorFlow takes its seconds."""
+    if not path.is_dir() and not any(path.parent.glob(f"{glob.escape(path.name)}.*")):
+        existing_file(path)

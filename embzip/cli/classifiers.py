@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from embzip.cli.artefacts import is_foreign, rebuild_foreign
 from embzip.cli.terminal import (
     ErrorsOption,
     ForceOption,
@@ -31,7 +32,15 @@ TestArgument = Annotated[
 
 
 def rebuild(
-    model: ModelArgument,
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="A classifier's .embz; or a .keras, .h5, SavedModel folder, frozen .pb, or TF1 "
+            "checkpoint with its .meta.",
+            show_default=False,
+        ),
+    ],
     embedding: Annotated[
         Path | None,
         typer.Option("--embedding", metavar="E.embz", help="The compressed table to build on."),
@@ -43,9 +52,26 @@ def rebuild(
         ),
     ] = None,
     fold: Annotated[
-        bool,
-        typer.Option("--fold/--no-fold", help="Merge linear decoding into the convolutions."),
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--fold/--no-fold",
+            help="Merge linear decoding into the layers that read the table. Done for .embz "
+            "files by default, for Keras files where asked for.",
+            show_default=False,
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            "--layer",
+            metavar="NAME",
+            help="Of another file: the Embedding layer, or the graph's table, where not the only.",
+        ),
+    ] = None,
+    node: Annotated[
+        list[str] | None,
+        typer.Option("--node", metavar="NAME", help="What a graph without signatures ends in."),
+    ] = None,
     tune: Annotated[
         Path | None,
         typer.Option(
@@ -93,6 +119,10 @@ def rebuild(
     Codes stay codes; a row is decoded when it is looked up. Of a kit, all classifiers are rebuilt
     on one table.
 
+    Of a file of Keras or TensorFlow, the Embedding layer or the gathers of the table are replaced;
+    --embedding must have its shape, and rows keep their order. Keras files become .keras, which
+    loads after `import embzip.tf`; graphs a frozen .pb where -o ends so, or a SavedModel folder.
+
     Without -o, NAME.embz becomes NAME.rebuilt.embz in the current folder.
     """
     both, neither = None not in (embedding, codec), embedding is None and codec is None
@@ -102,6 +132,25 @@ def rebuild(
         )
     if tune is None and (tune_params or quantize_kernels):
         raise typer.BadParameter("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
+    if is_foreign(model):
+        if tune is not None or pack or weights is not None:
+            raise InputError(f"{model}: --tune, --pack and --weights are for .embz files")
+        rebuild_foreign(
+            model,
+            embedding,
+            codec,
+            layer=layer,
+            nodes=node or [],
+            fold=bool(fold),
+            seed=seed,
+            output=output,
+            force=force,
+            as_json=as_json,
+        )
+        return
+    if layer is not None or node:
+        raise InputError(f"{model}: --layer and --node are for files of Keras and TensorFlow")
+    fold = fold is not False
     from embzip.classifier import Classifier, Kit
     from embzip.classifier.kit import read
     from embzip.fileformat import load

@@ -12,6 +12,7 @@ import keras
 
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import MismatchError, UnsupportedModelError
+from embzip.tf.folding import Folding, folded
 from embzip.tf.inspection import (
     check_model,
     check_not_tied,
@@ -22,7 +23,13 @@ from embzip.tf.inspection import (
 from embzip.tf.layers import CompressedEmbeddingLayer
 
 
-def rebuild(model: Any, layer_name: str | None, embedding: CompressedEmbedding) -> Any:
+def rebuild(
+    model: Any,
+    layer_name: str | None,
+    embedding: CompressedEmbedding,
+    *,
+    fold: bool = False,
+) -> Any:
     """Return a copy of a Keras model that reads a compressed table.
 
     Parameters
@@ -36,6 +43,9 @@ def rebuild(model: Any, layer_name: str | None, embedding: CompressedEmbedding) 
     embedding
         The compressed table, as many rows and columns as the layer's. Where it has a padding
         row, that row reads as zeros; tables compressed from a bare array have none.
+    fold
+        Whether linear decoding (components, column scales, a mean) moves into the Conv1D and
+        Dense layers that read the table, which then compute on fewer columns.
 
     Returns
     -------
@@ -46,8 +56,9 @@ def rebuild(model: Any, layer_name: str | None, embedding: CompressedEmbedding) 
     ------
     UnsupportedModelError
         For subclassed models, tables that are used elsewhere too, subclasses of Embedding, and
-        where the layer is not there or not the only one; names what it found. A custom layer that
-        reads the table through a plain Python closure cannot be detected.
+        where the layer is not there or not the only one; names what it found. With `fold`, where
+        a layer that is not linear reads the table; names it. A custom layer that reads the table
+        through a plain Python closure cannot be detected.
     MismatchError
         Where layer and table differ in rows or columns.
 
@@ -70,17 +81,19 @@ def rebuild(model: Any, layer_name: str | None, embedding: CompressedEmbedding) 
             f"model.get_layer({old.name!r}).get_weights()[0]"
         )
     check_not_tied(model, old)
-    return _Copier(old, embedding).copy(model)
+    folding = folded(model, old, embedding) if fold else Folding(embedding, {})
+    return _Copier(old, folding).copy(model)
 
 
 class _Copier:
     """Copies each layer once, so that what was shared stays shared."""
 
-    def __init__(self, old: Any, embedding: CompressedEmbedding) -> None:
+    def __init__(self, old: Any, folding: Folding) -> None:
         new = CompressedEmbeddingLayer(
-            embedding, mask_zero=old.mask_zero, name=old.name, dtype=old.compute_dtype
+            folding.embedding, mask_zero=old.mask_zero, name=old.name, dtype=old.compute_dtype
         )
         self._old = old
+        self._changed = folding.weights
         self._copies: dict[int, Any] = {id(old): new}
 
     def copy(self, layer: Any) -> Any:
@@ -119,7 +132,10 @@ class _Copier:
                 continue
             new = self._copies.get(id(layer))  # none for inputs: they are made anew
             if new is not None:
-                _copy_state(layer, new)
+                if id(layer) in self._changed:
+                    new.set_weights(self._changed[id(layer)])
+                else:
+                    _copy_state(layer, new)
 
 
 def _unbuilt_copy(layer: Any) -> Any:

@@ -3,7 +3,7 @@
 Graphs are edited as messages: no session is made, and no node of a file runs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,14 @@ import tensorflow as tf
 from tensorflow.core.framework import attr_value_pb2, graph_pb2, node_def_pb2
 
 from embzip.errors import InputError
-from embzip.tf.artefacts.graphs import VARIABLES, Flow, inference_outputs, node_name
+from embzip.tf.artefacts.graphs import (
+    VARIABLES,
+    Flow,
+    called,
+    functions_of,
+    inference_outputs,
+    node_name,
+)
 from embzip.tf.artefacts.restoring import checkpoint_keys
 
 _LIMIT = 2**31 - 2**20  # protobuf writes no message of 2 GB
@@ -45,6 +52,7 @@ def freeze(
     shape: Callable[[str], tuple[int, ...]],
     read: Callable[[str], Any],
     outputs: Sequence[str],
+    keys: Mapping[str, str] | None = None,
 ) -> Any:
     """Return a `GraphDef` that computes `outputs`, with constants in place of variables.
 
@@ -56,6 +64,8 @@ def freeze(
         The shape and the value of a checkpoint key.
     outputs
         Names of nodes.
+    keys
+        Variable node -> checkpoint key, where the graph itself has lost its restore nodes.
 
     Raises
     ------
@@ -64,7 +74,7 @@ def freeze(
         other than reading them.
     """
     flow = Flow(graph.node)
-    keys = checkpoint_keys(graph)
+    keys = checkpoint_keys(graph) if keys is None else keys
     needed = flow.behind(outputs)
     held = [name for name in flow.nodes if name in needed and flow.nodes[name].op in VARIABLES]
     total = 0
@@ -76,18 +86,39 @@ def freeze(
             f"a frozen graph stays under 2 GB, and this one would hold {total:,} bytes of "
             "variables: compress the table first"
         )
-    resources = {name for name in held if flow.nodes[name].op == "VarHandleOp"}
-    frozen = graph_pb2.GraphDef(versions=graph.versions, library=graph.library)
+    handles = {name for name in held if flow.nodes[name].op == "VarHandleOp"}
+    types = {name: flow.nodes[name].attr["dtype"] for name in handles}
+    frozen = graph_pb2.GraphDef(versions=graph.versions)
     for node in graph.node:
         if node.name not in needed:
             continue
+        handle = _handle(flow, node.input[0]) if node.input else ""
         if node.name in held:
             _constant(frozen.node.add(), node.name, read(keys[node.name]))
-        elif any(node_name(ref) in resources for ref in node.input if ref[0] != "^"):
+        elif handle in handles and node.op == "Identity":
+            passed = frozen.node.add(name=node.name, op="Identity", input=node.input)
+            passed.attr["T"].CopyFrom(types[handle])
+        elif any(ref[0] != "^" and _handle(flow, ref) in handles for ref in node.input):
             _read_of_constant(frozen, node)
         else:
-            frozen.node.add().CopyFrom(node)
+            kept = frozen.node.add()
+            kept.CopyFrom(node)
+            kept.attr.pop("_class", None)  # a place beside a node that may be gone
+    functions = functions_of(graph.library)
+    for name in sorted(called(frozen.node, functions)):
+        frozen.library.function.add().CopyFrom(functions[name])
     return frozen
+
+
+def _handle(flow: Flow, reference: str) -> str:
+    """Return the node a resource comes from, through identities; any other node is itself."""
+    name = node_name(reference)
+    for _ in range(len(flow.nodes)):
+        node = flow.nodes.get(name)
+        if node is None or node.op != "Identity" or node.attr["T"].type != tf.resource:
+            break
+        name = node_name(node.input[0])
+    return name
 
 
 def _read_of_constant(frozen: Any, node: Any) -> None:

@@ -5,7 +5,7 @@ and often holds the initial table once more as a constant.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from embzip.tf.artefacts.graphs import (
 from embzip.tf.artefacts.names import role_of_name, with_embedding
 from embzip.tf.artefacts.record import ArtefactRecord, NodeCounts, Role, StoredTensor, make_record
 
+_Shapes = Mapping[str, tuple[int, ...]]
 _PARTS = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 
 
@@ -91,22 +92,26 @@ def variables(bundle: Bundle, meta: Any = None) -> Iterator[StoredTensor]:
     """Yield the tensors of a bundle with their roles."""
     graph = bundle.object_graph()
     entries = [entry for entry in bundle.entries() if entry.name != OBJECT_GRAPH]
+    shapes = {entry.name: entry.shape for entry in entries}
     if graph is not None:
-        found = _by_objects(entries, graph)
+        found = _by_objects(entries, graph, shapes)
     elif meta is not None:
-        found = _by_graph(entries, Flow(meta.graph_def.node))
+        found = _by_graph(entries, Flow(meta.graph_def.node), shapes)
     else:
-        found = [_tensor(entry, role_of_name(entry.name, entry.dtype)) for entry in entries]
+        found = [_tensor(entry, role_of_name(entry.name, entry.dtype, shapes)) for entry in entries]
     yield from with_embedding(found)
 
 
-def _by_graph(entries: list[Entry], flow: Flow) -> list[StoredTensor]:
+def _by_graph(entries: list[Entry], flow: Flow, shapes: _Shapes) -> list[StoredTensor]:
     tables = {table for _, table in flow.gathered() if table in flow.nodes}
     tables = {table for table in tables if flow.nodes[table].op in VARIABLES}
     only_training = slots(flow)
+    read = flow.behind(inference_outputs(flow))
     tensors = []
     for entry in entries:
-        role = role_of_name(entry.name, entry.dtype)
+        role = role_of_name(entry.name, entry.dtype, shapes)
+        if role == "optimizer" and entry.name in read:
+            role = "other_weights"  # whatever its name: an output is made of it
         if entry.name in only_training:
             role = "optimizer"
         elif entry.name in tables and len(entry.shape) == 2:
@@ -115,18 +120,18 @@ def _by_graph(entries: list[Entry], flow: Flow) -> list[StoredTensor]:
     return tensors
 
 
-def _by_objects(entries: list[Entry], graph: Any) -> list[StoredTensor]:
+def _by_objects(entries: list[Entry], graph: Any, shapes: _Shapes) -> list[StoredTensor]:
     objects = read_objects(graph)
     tensors = []
     for entry in entries:
         known = objects.get(entry.name)
         name = known.paths[0] if known else entry.name
         if known is None:
-            role = role_of_name(entry.name, entry.dtype)
+            role = role_of_name(entry.name, entry.dtype, shapes)
         elif known.trained:
             role = "optimizer"
         else:
-            role = role_of_name(name, entry.dtype)
+            role = role_of_name(name, entry.dtype, shapes)
             table = re.compile(r"(^|/)_?embeddings$")
             if len(entry.shape) == 2 and any(
                 table.search(text) for text in (*known.paths, known.full_name)

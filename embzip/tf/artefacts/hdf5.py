@@ -66,8 +66,10 @@ def datasets(file: Any, where: str, path: str = "") -> Iterator[tuple[str, Any]]
 def weight_tensors(file: Any, where: str) -> list[StoredTensor]:
     """Return the tensors of an open weights file with their roles."""
     found = []
-    for name, dataset in datasets(file, where):
-        role: Role = role_of_name(name, "float32")
+    every = list(datasets(file, where))
+    shapes = {name: tuple(dataset.shape) for name, dataset in every}
+    for name, dataset in every:
+        role: Role = role_of_name(name, "float32", shapes)
         if dataset.dtype.kind in "OS":
             role = "vocabulary"
         elif role == "other_weights" and _reads_embedding(name):

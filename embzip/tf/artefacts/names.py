@@ -4,7 +4,7 @@ Where a file has a graph or an object graph, that is asked first.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from embzip.tf.artefacts.record import Role, StoredTensor
@@ -15,9 +15,10 @@ _SLOTS = (
     r"Momentum|RMSProp|RMSProp_\d+|LazyAdam|LazyAdam_\d+|AdamW|LAMB|adam_m|adam_v|m|v|"
     r"accumulator|linear|momentum|velocity|rms|mg|vhat"
 )
+_SLOT = re.compile(rf"^(.+)/(?:{_SLOTS})(:0)?$")
 _OPTIMIZER = re.compile(
-    rf"\.OPTIMIZER_SLOT/|(^|/)_?optimizer(_weights)?(/|$)|/({_SLOTS})$|/({_SLOTS}):0$|"
-    r"(^|/)beta[12]_power(_\d+)?$|(^|/)(global_step|save_counter|iterations?|training/)|"
+    r"\.OPTIMIZER_SLOT/|(^|/)_?optimizer(_weights)?(/|$)|"
+    r"(^|/)beta[12]_power(_\d+)?$|(^|/)(global_step|save_counter|iterations?)(:0|/|$)|"
     r"(^|/)(Adam|RMSprop|SGD|Adagrad|Nadam|Adamax|Ftrl|adam|rmsprop|sgd|adagrad)/"
 )
 _NO_TABLE = re.compile(r"(^|/)(kernel|bias|gamma|beta|moving_\w+|recurrent_kernel)(:0|/|$)")
@@ -25,12 +26,20 @@ _EMBED = re.compile(r"embed", re.IGNORECASE)
 _ROWS_PER_COLUMN = 8  # what has a table's shape, where no name says embedding
 
 
-def role_of_name(name: str, dtype: str) -> Role:
+def role_of_name(name: str, dtype: str, shapes: Mapping[str, tuple[int, ...]]) -> Role:
     """Return the role a variable's name shows; tables are found by `with_embedding`.
 
-    >>> role_of_name("conv/kernel/Adam_1", "float32"), role_of_name("conv/kernel", "float32")
-    ('optimizer', 'other_weights')
+    A name that ends like a slot is one only beside the variable it belongs to, of the same shape:
+    a weight may be called `linear` or `v`.
+
+    >>> shapes = {"w": (3, 2), "w/Adam_1": (3, 2), "wide/linear": (3, 1)}
+    >>> [role_of_name(name, "float32", shapes) for name in shapes]
+    ['other_weights', 'optimizer', 'other_weights']
     """
+    slot = _SLOT.match(name)
+    owner = slot.group(1) + (slot.group(2) or "") if slot else ""
+    if owner in shapes and shapes[owner] == shapes.get(name):
+        return "optimizer"
     if _OPTIMIZER.search(name):
         return "optimizer"
     return "vocabulary" if dtype == "string" else "other_weights"

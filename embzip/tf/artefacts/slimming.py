@@ -1,7 +1,7 @@
 """The same artefact without what only training needs; weights are copied, bit for bit.
 
-Checkpoints stay checkpoints, and .keras and .h5 files what they are; a checkpoint with its .meta
-also becomes a frozen graph. Nothing in a file runs.
+Graphs are made flat (`flat_graphs`), pruned, folded and written anew. Nothing in a file runs; only
+to turn an .h5 into a .keras file is a model made, of checked classes.
 """
 
 import io
@@ -9,7 +9,7 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ import h5py  # type: ignore[import-untyped]
 import tensorflow as tf
 
 from embzip.errors import InputError, OutputError
-from embzip.files import atomic_write, write_bytes
+from embzip.files import atomic_write
 from embzip.tf.artefacts import inspect, kind_of
 from embzip.tf.artefacts.bundles import OBJECT_GRAPH, Bundle
-from embzip.tf.artefacts.checkpoints import find_prefix, read_meta
-from embzip.tf.artefacts.graphs import Flow
+from embzip.tf.artefacts.checkpoints import find_prefix
+from embzip.tf.artefacts.flat_graphs import flat_graph
+from embzip.tf.artefacts.grappler import optimized
 from embzip.tf.artefacts.hdf5 import open_hdf5
 from embzip.tf.artefacts.keras_files import (
     CONFIG,
@@ -31,7 +32,8 @@ from embzip.tf.artefacts.keras_files import (
     open_keras,
     weights_of,
 )
-from embzip.tf.surgery import chosen_outputs, freeze
+from embzip.tf.artefacts.keras_models import load_keras, write_keras
+from embzip.tf.artefacts.serving import write_frozen, write_saved_model
 
 
 @dataclass(frozen=True)
@@ -44,66 +46,48 @@ class SlimResult:
     dropped: tuple[str, ...]
 
 
-def slim(path: str | Path, target: str | Path) -> SlimResult:
+def slim(
+    path: str | Path, target: str | Path, *, to: str | None = None, outputs: Sequence[str] = ()
+) -> SlimResult:
     """Write an artefact with only what inference needs.
 
     Parameters
     ----------
     path
-        A checkpoint of TF1 or TF2, a .keras or an .h5 file.
+        A checkpoint of TF1 or TF2, a SavedModel, a frozen graph, a .keras or an .h5 file.
     target
-        The file to write; for a checkpoint its prefix.
-
-    Raises
-    ------
-    InputError
-        For a damaged file, or a format that is not slimmed.
-    """
-    kind, own = kind_of(path)
-    if kind not in _WRITERS:
-        raise InputError(
-            f"{own}: a {kind} file is not slimmed: only checkpoints, .keras and .h5 files are"
-        )
-    target = Path(target)
-    record = inspect(own)
-    dropped = {tensor.name for tensor in record.tensors if tensor.role == "optimizer"}
-    _WRITERS[kind](own, target, dropped)
-    return SlimResult(kind, record.total, inspect(target).total, tuple(sorted(dropped)))
-
-
-def freeze_checkpoint(
-    path: str | Path, target: str | Path, outputs: Sequence[str] = ()
-) -> SlimResult:
-    """Write a frozen graph from a TF1 checkpoint and its .meta.
-
-    Parameters
-    ----------
-    path
-        The checkpoint: its folder, prefix or one of its files.
-    target
-        The .pb file to write.
+        The file to write; for a checkpoint its prefix, for a SavedModel a folder that is new.
+    to
+        `checkpoint`, `frozen`, `savedmodel`, `keras` or `h5`; None for what it is.
     outputs
-        Names of the nodes it ends in; by default the only one that can be meant.
+        Of a graph: what it ends in, nodes or names of signature outputs.
 
     Raises
     ------
     InputError
-        Without a .meta file, above 2 GB, or where the output is not clear.
+        For a damaged file, a format that is not slimmed, or a graph without clear outputs.
     """
     kind, own = kind_of(path)
-    source = find_prefix(own) if kind == "checkpoint" else None
-    if source is None:
-        raise InputError(f"{own}: expected a checkpoint, found {kind}: only those are frozen")
-    bundle, meta = Bundle(source), read_meta(source)
-    if meta is None:
-        raise InputError(f"{source}: has no .meta file, so there is no graph that could be frozen")
-    flow = Flow(meta.graph_def.node)
-    chosen = chosen_outputs(flow, outputs)
-    frozen = freeze(meta.graph_def, bundle.shape, bundle.read, chosen)
-    write_bytes(target, frozen.SerializeToString(deterministic=True))
-    left = {node.name for node in frozen.node}
-    dropped = tuple(name for name in bundle.names() if name not in left)
-    return SlimResult("frozen", inspect(own).total, Path(target).stat().st_size, dropped)
+    to = kind if to is None else to
+    target = Path(target)
+    if (kind, to) not in _GRAPHS | _WEIGHTS.keys():
+        possible = sorted(end for start, end in _GRAPHS | _WEIGHTS.keys() if start == kind)
+        raise InputError(
+            f"{own}: a {kind} file is not slimmed to {to}: "
+            + (f"it can be {' or '.join(possible)}" if possible else "it is for inference already")
+        )
+    if outputs and (kind, to) not in _GRAPHS:
+        raise InputError(f"{own}: outputs cut a graph down, and {to} files have none")
+    record = inspect(own)
+    unread = {t.name for t in record.tensors if t.role == "optimizer"}
+    if (kind, to) in _GRAPHS:
+        flat = flat_graph(own, outputs)
+        flat = replace(flat, graph=optimized(flat.graph, flat.outputs))
+        (write_frozen if to == "frozen" else write_saved_model)(flat, target)
+        unread |= {t.name for t in record.tensors if not t.needed}
+    else:
+        _WEIGHTS[kind, to](own, target, unread)
+    return SlimResult(to, record.total, inspect(target).total, tuple(sorted(unread)))
 
 
 def _checkpoint(path: Path, target: Path, dropped: set[str]) -> None:
@@ -141,6 +125,17 @@ def _without(graph: Any, dropped: set[str]) -> bytes:
         del node.slot_variables[:]
     content: bytes = graph.SerializeToString()
     return content
+
+
+def _variables(path: Path, target: Path, dropped: set[str]) -> None:
+    if not (path / "variables" / "variables.index").is_file():
+        raise InputError(f"{path}: has no variables, so there is nothing for a checkpoint")
+    _checkpoint(path / "variables" / "variables", target, dropped)
+
+
+def _keras_of_h5(path: Path, target: Path, dropped: set[str]) -> None:
+    del dropped  # a model that is not compiled has no optimizer
+    write_keras(load_keras(path), target)
 
 
 def _h5(path: Path, target: Path, dropped: set[str]) -> None:
@@ -185,8 +180,16 @@ def _member(name: str) -> zipfile.ZipInfo:
     return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # same input, same bytes
 
 
-_WRITERS: dict[str, Callable[[Path, Path, set[str]], None]] = {
-    "checkpoint": _checkpoint,
-    "h5": _h5,
-    "keras": _keras,
+_Writer = Callable[[Path, Path, set[str]], None]
+_WEIGHTS: dict[tuple[str, str], _Writer] = {
+    ("checkpoint", "checkpoint"): _checkpoint,
+    ("savedmodel", "checkpoint"): _variables,
+    ("h5", "h5"): _h5,
+    ("h5", "keras"): _keras_of_h5,
+    ("keras", "keras"): _keras,
+}
+_GRAPHS = {
+    (start, end)
+    for start in ("checkpoint", "savedmodel", "frozen")
+    for end in ("frozen", "savedmodel")
 }

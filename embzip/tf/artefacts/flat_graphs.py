@@ -1,0 +1,197 @@
+"""A SavedModel, a frozen graph or a TF1 checkpoint with its .meta as one graph of constants.
+
+Functions are inlined and variables replaced by their values, as messages: no session is made, and
+what a file would do beyond computing (read files, call Python) is refused.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.framework import op_def_registry
+
+from embzip.errors import InputError
+from embzip.tf.artefacts import kind_of
+from embzip.tf.artefacts.bundles import Bundle
+from embzip.tf.artefacts.checkpoints import find_prefix, read_meta
+from embzip.tf.artefacts.graphs import Flow, node_name, read_graph
+from embzip.tf.artefacts.grappler import inlined, pruned_to
+from embzip.tf.artefacts.hdf5 import EXPANSION, FREE
+from embzip.tf.artefacts.restoring import checkpoint_keys
+from embzip.tf.artefacts.saved_models import read_meta_graph, saved_model_file
+from embzip.tf.artefacts.tensor_protos import shape_of
+from embzip.tf.surgery import chosen_outputs, freeze
+
+_DEFAULT = "serving_default"
+_HARMLESS = frozenset(
+    {"VarHandleOp", "VariableV2", "Variable", "ReadVariableOp", "ResourceGather", "Assert"}
+    | {"While", "If", "StatefulPartitionedCall", "RandomUniform", "RandomStandardNormal"}
+)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Names a user knows -> tensors of the graph, such as `ids` -> `ids:0`."""
+
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FlatGraph:
+    """A `GraphDef` without variables, and what is asked of it."""
+
+    graph: Any
+    signatures: Mapping[str, Signature]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Return the nodes all signatures end in."""
+        found = {node_name(t) for s in self.signatures.values() for t in s.outputs.values()}
+        return sorted(found)
+
+
+def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
+    """Return what a file computes as one graph.
+
+    Parameters
+    ----------
+    path
+        A SavedModel folder, .pb, .pbtxt, or a TF1 checkpoint with its .meta.
+    outputs
+        Nodes a frozen graph or checkpoint ends in; by default the only ones that can be meant.
+        Of a SavedModel, the names of outputs of its signatures; by default all.
+
+    Raises
+    ------
+    InputError
+        For a file without a graph, constants that grow beyond reason, operators with effects,
+        and outputs that are not there.
+    """
+    kind, own = kind_of(path)
+    if kind == "savedmodel":
+        return _of_saved_model(own, outputs)
+    if kind == "frozen":
+        graph = read_graph(own)
+        check_constants(graph, own, own.stat().st_size)
+        if any(node.op in ("VariableV2", "VarHandleOp", "Variable") for node in graph.node):
+            raise InputError(
+                f"{own}: the graph has variables, so their values are in a checkpoint: give that, "
+                "with this graph as its .meta"
+            )
+        chosen = chosen_outputs(Flow(graph.node), outputs)
+        flat = inlined(graph, chosen)
+    elif kind == "checkpoint":
+        prefix = find_prefix(own)
+        meta = None if prefix is None else read_meta(prefix)
+        if prefix is None or meta is None:
+            raise InputError(
+                f"{own}: has no .meta file, so there is no graph: give a SavedModel, a frozen "
+                "graph or a .keras file of the model, or train and save it with embzip"
+            )
+        bundle = Bundle(prefix)
+        graph = meta.graph_def
+        check_constants(graph, own, Path(f"{prefix}.meta").stat().st_size)
+        chosen = chosen_outputs(Flow(graph.node), outputs)
+        flat = freeze(
+            inlined(graph, chosen), bundle.shape, bundle.read, chosen, checkpoint_keys(graph)
+        )
+    else:
+        raise InputError(f"{own}: a {kind} file has no TensorFlow graph")
+    check_effects(flat, own)
+    inputs = {
+        node.name: f"{node.name}:0"
+        for node in flat.node
+        if node.op in ("Placeholder", "PlaceholderV2")
+    }
+    named = {name: f"{name}:0" for name in chosen}
+    return FlatGraph(flat, {_DEFAULT: Signature(inputs, named)})
+
+
+def check_constants(graph: Any, path: Path, size: int) -> None:
+    """Refuse constants that are much larger than what is stored of them.
+
+    Raises
+    ------
+    InputError
+        Naming the constant.
+    """
+    limit = max(FREE, EXPANSION * size)
+    total = 0
+    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+    for node in nodes:
+        if node.op != "Const":
+            continue
+        tensor = node.attr["value"].tensor
+        try:
+            width = tf.dtypes.as_dtype(tensor.dtype).size or 1
+        except TypeError as error:
+            raise InputError(f"{path}: the constant {node.name!r} has no known type") from error
+        shape = shape_of(tensor.tensor_shape)
+        total += max(width * math.prod(shape), 0)
+        if min(shape, default=0) < 0 or total > limit:
+            raise InputError(
+                f"{path}: the constant {node.name!r} says it is {shape}, and the file has "
+                f"{size:,} bytes: refused"
+            )
+
+
+def check_effects(graph: Any, path: Path) -> None:
+    """Refuse graphs that do more than compute: files, Python, queues, look-up tables of text.
+
+    Raises
+    ------
+    InputError
+        Naming the node.
+    """
+    for node in [*graph.node, *(n for f in graph.library.function for n in f.node_def)]:
+        known = op_def_registry.get(node.op)
+        if node.op in _HARMLESS or any(f.signature.name == node.op for f in graph.library.function):
+            continue
+        if known is None or known.is_stateful or node.op in ("ReadFile", "WriteFile"):
+            why = "TensorFlow does not know" if known is None else "does more than compute"
+            raise InputError(
+                f"{path}: the node {node.name!r} is a {node.op}, which {why}: cut the graph before "
+                "it, by naming a later input or an earlier output"
+            )
+
+
+def _of_saved_model(folder: Path, wanted: Sequence[str]) -> FlatGraph:
+    meta = read_meta_graph(folder)
+    graph = meta.graph_def
+    stored = saved_model_file(folder)
+    check_constants(graph, folder, 0 if stored is None else stored.stat().st_size)
+    signatures = {}
+    for name, signature in meta.signature_def.items():
+        outputs = {
+            key: tensor.name
+            for key, tensor in signature.outputs.items()
+            if not wanted or key in wanted
+        }
+        if name != "__saved_model_init_op" and outputs:
+            inputs = {key: tensor.name for key, tensor in signature.inputs.items()}
+            signatures[name] = Signature(inputs, outputs)
+    known = sorted({key for s in meta.signature_def.values() for key in s.outputs})
+    missing = [name for name in wanted if name not in known]
+    if missing or not signatures:
+        raise InputError(
+            f"{folder}: no signature has the output {missing or 'asked for'}; outputs: "
+            f"{', '.join(known) or 'none'}"
+        )
+    ends = FlatGraph(graph, signatures).outputs
+    flat = inlined(graph, ends)
+    if (folder / "variables" / "variables.index").is_file():
+        bundle = Bundle(folder / "variables" / "variables")
+        flat = freeze(flat, bundle.shape, bundle.read, ends, checkpoint_keys(graph))
+    check_effects(flat, folder)
+    held = {node.name for node in flat.node}
+    used = {
+        name: Signature(
+            {key: t for key, t in each.inputs.items() if node_name(t) in held}, each.outputs
+        )
+        for name, each in sorted(signatures.items())
+    }
+    return FlatGraph(pruned_to(flat, ends), used)

@@ -1,0 +1,149 @@
+"""Slim graphs predict the same and hold each weight once; operators are timed by name."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.framework import graph_pb2
+
+from embzip.errors import InputError
+from embzip.tf.artefacts import inspect
+from embzip.tf.artefacts.flat_graphs import flat_graph
+from embzip.tf.artefacts.profiling import profile
+from embzip.tf.artefacts.serving import predicted
+from embzip.tf.artefacts.slimming import slim
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+IDS = np.random.default_rng(2).integers(0, 50, (5, 7)).astype(np.int32)
+
+
+def answers(path: Path) -> np.ndarray:
+    flat = flat_graph(path)
+    signature = flat.signatures["serving_default"]
+    return next(iter(predicted(flat, signature, {"ids": IDS}).values()))
+
+
+@pytest.mark.parametrize("to", ["frozen", "savedmodel"])
+@pytest.mark.parametrize("name", ["ref", "res", "ref.pb", "ref_saved", "res_saved", "saved"])
+def test_a_slim_graph_predicts_the_same(folder: Path, name: str, to: str, tmp_path: Path) -> None:
+    target = tmp_path / ("slim.pb" if to == "frozen" else "slim")
+    result = slim(folder / name, target, to=to)
+    np.testing.assert_array_equal(answers(target), answers(folder / name))
+    if to == "frozen":
+        nodes = inspect(target).nodes
+        assert nodes.unused == nodes.variable == 0
+        assert nodes.total < inspect(folder / name).nodes.total
+        assert result.bytes_after < result.bytes_before
+    else:
+        served = tf.saved_model.load(str(target)).signatures["serving_default"]
+        np.testing.assert_array_equal(
+            served(ids=tf.constant(IDS))["probs"].numpy(), answers(folder / name)
+        )
+
+
+def test_a_slim_savedmodel_is_hardly_larger_than_its_weights(tmp_path: Path) -> None:
+    model = keras.Sequential(
+        [
+            keras.Input((7,), dtype="int32"),
+            keras.layers.Embedding(5000, 100),
+            keras.layers.Conv1D(8, 2),
+            keras.layers.BatchNormalization(),
+            keras.layers.GlobalMaxPooling1D(),
+            keras.layers.Dense(3),
+        ]
+    )
+    model.export(tmp_path / "exported", verbose=False)
+    payload = sum(weight.value.numpy().nbytes for weight in model.weights)
+    slim(tmp_path / "exported", tmp_path / "slim")
+    files = [path for path in (tmp_path / "slim").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 1.05 * payload
+    served = tf.saved_model.load(str(tmp_path / "slim")).signatures["serving_default"]
+    (name,) = served.structured_input_signature[1]
+    found = next(iter(served(**{name: tf.constant(IDS)}).values()))
+    np.testing.assert_allclose(found.numpy(), np.array(model(IDS)), atol=1e-5)
+
+
+def test_an_h5_file_becomes_a_keras_file(folder: Path, tmp_path: Path) -> None:
+    slim(folder / "model.h5", tmp_path / "model.keras", to="keras")
+    before, after = (
+        keras.models.load_model(path, compile=False)
+        for path in (folder / "model.h5", tmp_path / "model.keras")
+    )
+    np.testing.assert_array_equal(np.array(before(IDS)), np.array(after(IDS)))
+
+
+def test_a_checkpoint_of_a_saved_model_holds_its_variables(folder: Path, tmp_path: Path) -> None:
+    slim(folder / "ref_saved", tmp_path / "slim", to="checkpoint")
+    source = tf.train.load_checkpoint(str(folder / "ref_saved/variables/variables"))
+    slimmed = tf.train.load_checkpoint(str(tmp_path / "slim"))
+    assert set(slimmed.get_variable_to_shape_map()) == {"words", "conv", "dense"}
+    for name in ("words", "conv", "dense"):
+        np.testing.assert_array_equal(source.get_tensor(name), slimmed.get_tensor(name))
+
+
+def test_weights_that_are_named_like_slots_stay(tmp_path: Path) -> None:
+    shapes = {
+        "w": (4, 3), "w/Adam": (4, 3), "w/Adam_1": (4, 3), "wide/linear": (9, 1), "wide/v": (2,),
+        "attention/m": (5, 5), "deep": (3,), "deep/v": (4,), "iterations_table": (6,),
+        "training/gate": (2,), "global_step": (), "beta1_power": (),
+    }  # fmt: skip
+    tf.raw_ops.SaveV2(
+        prefix=str(tmp_path / "model"),
+        tensor_names=list(shapes),
+        shape_and_slices=[""] * len(shapes),
+        tensors=[tf.ones(shape) for shape in shapes.values()],
+    )
+    result = slim(tmp_path / "model", tmp_path / "slim")
+    assert set(result.dropped) == {"w/Adam", "w/Adam_1", "global_step", "beta1_power"}
+
+
+def test_outputs_are_chosen_by_name(folder: Path, tmp_path: Path) -> None:
+    slim(folder / "ref", tmp_path / "cut.pb", to="frozen", outputs=["MatMul"])
+    ops = [node.op for node in graph_pb2.GraphDef.FromString(
+        (tmp_path / "cut.pb").read_bytes()).node]  # fmt: skip
+    assert "MatMul" in ops
+    assert "Softmax" not in ops
+    with pytest.raises(InputError, match=r"outputs: .*probs"):
+        slim(folder / "saved", tmp_path / "saved", outputs=["nowhere"])
+    with pytest.raises(InputError, match="have none"):
+        slim(folder / "model.keras", tmp_path / "m.keras", outputs=["probs"])
+    with pytest.raises(InputError, match="it can be"):
+        slim(folder / "model.keras", tmp_path / "m.pb", to="frozen")
+
+
+def test_a_constant_that_says_it_is_huge_is_refused(folder: Path, tmp_path: Path) -> None:
+    graph = graph_pb2.GraphDef.FromString((folder / "ref.pb").read_bytes())
+    for node in graph.node:
+        if node.name == "words":
+            tensor = node.attr["value"].tensor
+            tensor.tensor_content = b""
+            tensor.float_val.append(1.0)
+            tensor.tensor_shape.dim[0].size = 2**40
+    (tmp_path / "bomb.pb").write_bytes(graph.SerializeToString())
+    with pytest.raises(InputError, match="refused"):
+        slim(tmp_path / "bomb.pb", tmp_path / "out.pb")
+
+
+@pytest.mark.parametrize("name", ["saved", "ref.pb", "model.tflite"])
+def test_every_operator_is_timed_slowest_first(folder: Path, name: str) -> None:
+    timed = profile(folder / name, 3)
+    times = [each.ms for each in timed.operators]
+    assert times == sorted(times, reverse=True)
+    assert min(times) >= 0 < timed.total_ms
+    kinds = {each.kind for each in timed.operators}
+    softmax, gather = ("SOFTMAX", "GATHER") if name == "model.tflite" else ("Softmax", "GatherV2")
+    assert {softmax, gather} <= kinds
+    if name == "model.tflite":
+        assert len(timed.operators) == inspect(folder / name).nodes.total
+    assert timed.to_json()["inputs"] == 3
+
+
+def test_what_cannot_be_timed_is_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match="no graph to time"):
+        profile(folder / "model.keras", 3)
+    with pytest.raises(InputError, match="1 input or more"):
+        profile(folder / "saved", 0)
