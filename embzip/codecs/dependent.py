@@ -4,10 +4,10 @@ A symbol k is a whole number from -128 to 127, its low bit the parity. Of two sc
 
     even: 2 k        odd: 2 k - sign(k)        (in steps, before small shifts towards zero)
 
-each column takes one, by the path through a trellis of eight states: Ungerboeck's code in the form
-without feedback, h0 = 13, h1 = 04. With u the path's bits, 0 before the first column,
+each column takes one, by the path through a trellis of 32 states: Ungerboeck's code in the form
+without feedback, h0 = 45, h1 = 10 (octal). With u the path's bits, 0 before the first column,
 
-    k_j is odd where u_j + u_(j-1) + u_(j-3) is;  the odd quantizer is used where u_(j-2) is 1
+    k_j is odd where u_j + u_(j-2) + u_(j-5) is;  the odd quantizer is used where u_(j-3) is 1
 
 so both follow from a few bits, without recursion. A byte is k, two's complement, with its low bit
 replaced by u. The search for a path and what it costs are not here.
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 Octets = NDArray[np.uint8]
 Whole = NDArray[np.int32]
 
-LAG = 2  # the bit so many columns before chooses the quantizer
-FLIPS = (1, 3)  # bits so many columns before flip the parity
-MOST_LAG = 3
+LAG = 3  # the bit so many columns before chooses the quantizer
+FLIPS = (2, 5)  # bits so many columns before flip the parity
+MEMORY = 5  # bits of the columns before that count at all
 SHIFTED = 4  # values up to so many symbols from zero are shifted towards it
 _OCTET = np.arange(256)
 _SIGNED = np.where(_OCTET < 128, _OCTET, _OCTET - 256)
@@ -34,8 +34,8 @@ _SIGNED = np.where(_OCTET < 128, _OCTET, _OCTET - 256)
 def symbols_of(octets: Octets) -> tuple[Octets, Octets]:
     """Return the symbols (rows, columns), two's complement, and which quantizer each is of.
 
-    >>> symbols_of(np.array([[1, 0, 0, 0]], np.uint8))
-    (array([[1, 1, 0, 1]], dtype=uint8), array([[0, 0, 1, 0]], dtype=uint8))
+    >>> symbols_of(np.array([[1, 0, 0, 0, 0, 0]], np.uint8))
+    (array([[1, 0, 1, 0, 0, 1]], dtype=uint8), array([[0, 0, 0, 1, 0, 0]], dtype=uint8))
     """
     bits = octets & np.uint8(1)
     symbols = octets.copy()
@@ -96,4 +96,4 @@ def values_of(shift: NDArray[Any]) -> NDArray[np.float32]:
     pulled = np.zeros((2, 256))
     for far in range(1, SHIFTED + 1):
         pulled[:, far], pulled[:, -far] = shift[:, far - 1], -shift[:, far - 1]
-    return (2.0 * _SIGNED - odd - pulled).astype(np.float32)
+    return np.asarray(2.0 * _SIGNED - odd - pulled, np.float32)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table, row_blocks
 from embzip.codecs.base import Quantizer, Unscaled
-from embzip.codecs.dependent import SHIFTED, Octets, values_of
+from embzip.codecs.dependent import FLIPS, LAG, MEMORY, SHIFTED, Octets, values_of
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.rates import Rates
 from embzip.codecs.sampling import sample_rows
@@ -29,11 +29,11 @@ from embzip.codecs.spec import Stage
 from embzip.errors import FileFormatError, SpecError
 
 MOST_BITS = 6
-_SAMPLED = 12_000
-_PASSES = 3  # a table of rates is counted by what the table before chose
+_SAMPLED = 8_000
+_PASSES = 2  # a table of rates is counted by what the table before chose
 _PRICE = 0.5  # of a bit, in squared steps: the best of 0.2 to 0.8 on GloVe at 1, 2 and 4 bits
 _FARTHEST = 250.0  # steps; the largest value is 254
-_SEARCHES = 8
+_SEARCHES = 6
 _CLOSE = 0.002  # of the bits wanted
 
 
@@ -124,11 +124,13 @@ class Ectcq(Quantizer):
         bits = ops.bitwise_and(octets, np.int32(1))
         nothing = ops.multiply(ops.columns(bits, 0, 1), np.int32(0))
         before = [bits]
-        for _ in range(3):
+        for _ in range(MEMORY):
             before.append(ops.concatenate([nothing, ops.columns(before[-1], 0, dim - 1)], axis=1))
-        parity = ops.bitwise_and(ops.add(ops.add(bits, before[1]), before[3]), np.int32(1))
+        first, second = FLIPS
+        flips = ops.add(before[first], before[second])
+        parity = ops.bitwise_and(ops.add(bits, flips), np.int32(1))
         symbols = ops.add(ops.add(octets, ops.multiply(bits, np.int32(-1))), parity)
-        place = ops.add(ops.multiply(before[2], np.int32(256)), symbols)
+        place = ops.add(ops.multiply(before[LAG], np.int32(256)), symbols)
         return ops.take(params["levels"], place)
 
     def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:

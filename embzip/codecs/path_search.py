@@ -1,7 +1,7 @@
 """The search for a row's path in dependent quantization, compiled by numba when first used.
 
 It minimizes squared error plus a price times the bits that entropy coding will take. Those depend
-on how large the symbols before were, so each of the eight survivors carries its own sum of them.
+on how large the symbols before were, so each of the survivors carries its own sum of them.
 Nothing here knows how bits were counted.
 
 References: Viterbi 1967; Fischer and Wang 1992; Schwarz et al. 2019.
@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.codecs.dependent import FLIPS, LAG, MEMORY
 from embzip.codecs.viterbi import compiled
 
-_NEVER = np.float32(1e30)
+STATES = 2**MEMORY
+_FLIP, _FLOP = FLIPS
+_NEVER = np.float32(1e30)  # the cost of a state that no path has reached
 
 
 @compiled
@@ -40,13 +43,17 @@ def search(
         (rows, n) uint8, written.
     """
     rows, length = numbers.shape
-    cost, after = np.empty(8, np.float32), np.empty(8, np.float32)
-    total, summed = np.empty(8, np.int32), np.empty(8, np.int32)
-    came = np.empty((length, 8), np.uint8)
-    taken = np.empty((length, 8), np.uint8)
-    tried = np.empty((2, 8), np.int32)
-    error = np.empty((2, 8), np.float32)
+    levels = thresholds.shape[1] + 1
+    cost, after = np.empty(STATES, np.float32), np.empty(STATES, np.float32)
+    total, summed = np.empty(STATES, np.int32), np.empty(STATES, np.int32)
+    came = np.empty((length, STATES), np.uint8)
+    taken = np.empty((length, STATES), np.uint8)
+    # By quantizer: what is worth trying, and its error; by level and parity too: the best of it.
+    tried, error = np.empty((2, 8), np.int32), np.empty((2, 8), np.float32)
     count = np.empty(2, np.int32)
+    spent = np.empty((2, levels, 2), np.float32)
+    chosen = np.empty((2, levels, 2), np.int32)
+    known = np.empty((2, levels), np.bool_)
     for r in range(rows):
         cost[:] = _NEVER
         cost[0], total[0] = 0, 0
@@ -70,33 +77,40 @@ def search(
                 for i in range(n):
                     off = number - values[q, tried[q, i]]
                     error[q, i] = off * off
+            known[:] = False
             after[:] = _NEVER
-            for state in range(8):  # u_(j-1) + 2 u_(j-2) + 4 u_(j-3)
+            for state in range(STATES):  # bit b is u_(j-1-b)
                 if cost[state] >= _NEVER:
                     continue
-                q = state >> 1 & 1
+                q = state >> (LAG - 1) & 1
                 level = 0
-                while level < thresholds.shape[1] and total[state] >= thresholds[j, level]:
+                while level < levels - 1 and total[state] >= thresholds[j, level]:
                     level += 1
-                for parity in range(2):
-                    best, chosen = _NEVER, 0
+                if not known[q, level]:
+                    known[q, level] = True
+                    spent[q, level] = _NEVER
                     for i in range(count[q]):
                         symbol = tried[q, i]
-                        if symbol & 1 == parity:
-                            spent = error[q, i] + prices[r] * bits[j, level, q, symbol]
-                            if spent < best:
-                                best, chosen = spent, symbol
-                    bit = parity ^ (state & 1) ^ (state >> 2)
-                    to = state << 1 & 7 | bit
-                    if cost[state] + best < after[to]:
-                        after[to] = cost[state] + best
+                        parity = symbol & 1
+                        whole = error[q, i] + prices[r] * bits[j, level, q, symbol]
+                        if whole < spent[q, level, parity]:
+                            spent[q, level, parity] = whole
+                            chosen[q, level, parity] = symbol
+                flip = (state >> (_FLIP - 1) ^ state >> (_FLOP - 1)) & 1
+                for parity in range(2):
+                    bit = parity ^ flip
+                    to = state << 1 & (STATES - 1) | bit
+                    whole = cost[state] + spent[q, level, parity]
+                    if whole < after[to]:
+                        symbol = chosen[q, level, parity]
+                        after[to] = whole
                         came[j, to] = state
-                        taken[j, to] = chosen & 254 | bit
-                        summed[to] = total[state] + min(chosen, 256 - chosen)
+                        taken[j, to] = symbol & 254 | bit
+                        summed[to] = total[state] + min(symbol, 256 - symbol)
             cost[:] = after
             total[:] = summed
         state = 0
-        for other in range(8):
+        for other in range(STATES):
             state = other if cost[other] < cost[state] else state
         for j in range(length - 1, -1, -1):
             octets[r, j] = taken[j, state]

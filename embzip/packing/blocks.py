@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from embzip.codecs.dependent import (
     FLIPS,
     LAG,
-    MOST_LAG,
+    MEMORY,
     activities,
     levels_of,
     magnitudes,
@@ -125,11 +125,11 @@ class Coder:
     ) -> None:
         rows, columns = octets.shape
         first = self.contexts.of(rows, kinds, None)
-        bits = np.zeros((rows, columns + MOST_LAG), np.uint8)
+        bits = np.zeros((rows, columns + MEMORY), np.uint8)
         sums = np.zeros((rows, 1), np.int32)
         symbols = np.empty(rows, np.uint8)
         for column in range(columns):
-            here = column + MOST_LAG
+            here = column + MEMORY
             earlier = 2 * levels_of(sums, thresholds[column : column + 1])[:, 0]
             earlier += bits[:, here - LAG]
             contexts = first[:, column] + self.contexts.period * earlier.astype(np.int64)

@@ -27,9 +27,9 @@ _DTYPES = {
 class Packed:
     """One packed array.
 
-    Its bytes are: the frequency tables, compressed; thresholds of activity, where contexts depend on
-    it, uint16; the length of every block above the least, in
-    1, 2 or 4 bytes; a CRC-16 of every block; the blocks.
+    Its bytes are: the frequency tables, compressed; thresholds of activity where contexts depend on
+    it, in 2 bytes; the length of every block above the least, in 1, 2 or 4 bytes; a CRC-16 of every
+    block; the blocks.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ class Packed:
         classes, kinds = record["classes"]
         if (classes is None) != (kinds == 1) or not isinstance(classes, str | None):
             raise ValueError("no such classes")
-        # Files of before 8-state dependent quantization do not name it.
+        # Files written before there was dependent quantization do not name it.
         levels = _whole(record.get("levels", 0), MOST_LEVELS)
         if levels and (spec.dtype != "uint8" or len(shape) != 2 or view != Pieces(8)):
             raise ValueError("no bytes of dependent quantization")
