@@ -10,7 +10,6 @@ from embzip.classifier import (
     FnetConfig,
     Kit,
     MeanConfig,
-    Prediction,
     load_classifier,
 )
 from embzip.codecs import parse_codec
@@ -22,10 +21,13 @@ from embzip.evaluation import evaluate
 from embzip.factorizing import factorize
 from embzip.fileformat import inspect, load, save
 from embzip.pipeline import run
+from embzip.prediction import Prediction, TextClassifier
 from embzip.pruning import prune
 from embzip.rebuilding import rebuild
 from embzip.report.record import compare
+from embzip.sensitivity import sensitivity
 from embzip.tokenizers import build_bpe, build_words, load_tokenizer
+from embzip.transfer import transfer
 from embzip.vectors import Vectors, read_vectors, write_vectors
 from embzip.vocabulary import Vocabulary
 from embzip.word2vec import to_gensim, train_vectors
@@ -41,6 +43,7 @@ __all__ = [
     "Kit",
     "MeanConfig",
     "Prediction",
+    "TextClassifier",
     "Vectors",
     "Vocabulary",
     "build_bpe",
@@ -60,7 +63,9 @@ __all__ = [
     "rebuild",
     "run",
     "save",
+    "sensitivity",
     "to_gensim",
     "train_vectors",
+    "transfer",
     "write_vectors",
 ]

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier, load_classifier
+from embzip.classifier import load_one
 from embzip.corpus import Example, read_examples
 from embzip.errors import InputError, InputTypeError, MismatchError, SpecError
+from embzip.prediction import TextClassifier
 from embzip.seeds import check_seed
 
 # A difference of float32 probabilities below this is noise; it keeps the logarithm finite.
@@ -58,10 +59,10 @@ class Evaluation:
 
 
 def evaluate(
-    model: Classifier | str | Path,
+    model: TextClassifier | str | Path,
     test: Sequence[Example] | str | Path,
     *,
-    against: Classifier | str | Path | None = None,
+    against: TextClassifier | str | Path | None = None,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Evaluation:
@@ -70,7 +71,7 @@ def evaluate(
     Parameters
     ----------
     model, against
-        Classifiers, or paths of .embz files that hold one.
+        Classifiers, or paths of .embz or exported .tflite files that hold one.
     test
         Examples, or the path of a file with `label<TAB>text` lines.
     resamples, seed
@@ -286,20 +287,22 @@ def _examples(test: Sequence[Example] | str | Path) -> list[Example]:
     return examples
 
 
-def _classifier(model: Classifier | str | Path) -> Classifier:
-    return load_classifier(model) if isinstance(model, str | Path) else model
+def _classifier(model: TextClassifier | str | Path) -> TextClassifier:
+    return load_one(model) if isinstance(model, str | Path) else model
 
 
-def _labels_of(classifier: Classifier, probabilities: NDArray[np.float32]) -> NDArray[np.object_]:
+def _labels_of(
+    classifier: TextClassifier, probabilities: NDArray[np.float32]
+) -> NDArray[np.object_]:
     labels = np.array(classifier.labels, dtype=object)
     predicted: NDArray[np.object_] = labels[probabilities.argmax(axis=1)]
     return predicted
 
 
-def _unknown_rate(classifier: Classifier, texts: Sequence[str]) -> float | None:
-    unk_id = classifier.embedding.unk_id
+def _unknown_rate(classifier: TextClassifier, texts: Sequence[str]) -> float | None:
+    unk_id = classifier.tokenizer.vocabulary.unk_id
     if unk_id is None:
         return None
-    encoded = classifier.embedding.encode(texts)
+    encoded = classifier.tokenizer.encode(texts)
     tokens = sum(map(len, encoded))
     return sum(ids.count(unk_id) for ids in encoded) / tokens if tokens else 0.0

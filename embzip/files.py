@@ -5,6 +5,7 @@ Knows nothing of any format.
 
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -106,6 +107,31 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Give a new folder that becomes `path` only when the block ends without an error.
+
+    Raises
+    ------
+    OutputError
+        Where `path` exists already, or its folder cannot be written.
+    """
+    path = Path(path)
+    if path.exists():
+        raise OutputError(f"{path}: exists already: remove it, or name another folder")
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write here: {error.strerror}") from error
+    try:
+        yield temporary
+        os.chmod(temporary, 0o777 & ~_umask())
+        os.rename(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Replace the file `path` by `content`, atomically."""
     with atomic_write(path) as file:
@@ -124,9 +150,13 @@ def digest(content: bytes | memoryview) -> str:
 def _mode_of(target: Path) -> int:
     if target.exists():
         return stat.S_IMODE(target.stat().st_mode)
+    return 0o666 & ~_umask()
+
+
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
-    return 0o666 & ~mask
+    return mask
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,15 +1,25 @@
-"""Fewer rows: the tokens worth keeping, chosen by how often they stand in the corpus.
+"""Fewer rows: the tokens worth keeping, by a score a row, and what becomes of the others.
 
-The pruned vocabulary can also be trained anew: `build_words(max_vocab=N)`, then `train_vectors`.
+Scores are functions of their own: `by_count` and `by_norm` here, `embzip.sensitivity` for what a
+classifier makes of a token. The pruned vocabulary can also be trained anew:
+`build_words(max_vocab=N)`, then `train_vectors`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from embzip.errors import InputError, SpecError
+from embzip.errors import InputError, MismatchError, SpecError
+from embzip.tokenizers import AliasedWords
+from embzip.tokenizers.base import Tokenizer
 from embzip.tokenizers.words import WordTokenizer
 from embzip.vectors import Table, Vectors, vectors_of
+
+Ids = NDArray[np.int64]
+Scores = NDArray[np.float64]
+_BLOCK = 1 << 10  # pruned rows compared with all kept ones at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,31 +35,51 @@ class Pruned:
     coverage
         The share of the corpus' running tokens with a row of their own, 0 to 1; tokens unknown
         before count as not covered. None where the table has no counts.
+    remapped
+        Dropped tokens that read the row of another.
     """
 
     vectors: Vectors
     rows_before: int
     rows_after: int
     coverage: float | None
+    remapped: int = 0
 
 
-def prune(vectors: Table, *, max_vocab: int | None = None, min_count: int | None = None) -> Pruned:
-    """Keep the rows of the most frequent tokens, and all special rows.
+def prune(
+    vectors: Table,
+    *,
+    max_vocab: int | None = None,
+    min_count: int | None = None,
+    scores: ArrayLike | None = None,
+    cover: Sequence[Sequence[int]] | None = None,
+    remap: bool = False,
+) -> Pruned:
+    """Keep the rows of the best tokens, and all special rows.
 
     Parameters
     ----------
     max_vocab
-        How many rows to keep beside the special ones, by falling count; of equal counts the
-        earlier row. Of a foreign table without counts the first rows are kept: word2vec, GloVe
-        and fastText files stand by falling frequency.
+        How many rows to keep beside the special ones, by falling score; of equal scores the
+        earlier row. Where the table has fewer, all are kept.
     min_count
         The least count of a token that is kept. With `max_vocab` too, both must hold.
+    scores
+        (rows,), the larger the better; by default the counts. Of a foreign table without counts
+        the first rows are kept: word2vec, GloVe and fastText files stand by falling frequency.
+    cover
+        Texts in the table's ids. First the best token of each text is kept, so that no text with
+        a known token loses all of them while `max_vocab` suffices; then the best of the others.
+    remap
+        Whether a dropped token reads the kept row of the largest cosine to its own, instead of
+        becoming unknown. For a table with a word tokenizer, which then holds the dropped tokens.
 
     Returns
     -------
     Pruned
         Rows keep their order. Texts' dropped tokens become unknown, and their counts those of the
-        unknown row, whose vector stays as it was. A word tokenizer is pruned with its table.
+        unknown row, whose vector stays as it was; or, with `remap`, those of the kept row. A word
+        tokenizer is pruned with its table.
 
     Raises
     ------
@@ -57,7 +87,14 @@ def prune(vectors: Table, *, max_vocab: int | None = None, min_count: int | None
         Where no bound is given, or one is below 1.
     InputError
         Where counts are needed and missing, for a BPE table, whose pieces make up one another,
-        or where nothing would be left.
+        for scores that are not finite, or where nothing would be left.
+    MismatchError
+        For scores or texts of another table.
+
+    References
+    ----------
+    Joulin, Grave, Bojanowski, Douze, Jégou, Mikolov: FastText.zip. 2016, arXiv:1612.03651, for
+    keeping a feature of every text.
 
     Examples
     --------
@@ -66,6 +103,8 @@ def prune(vectors: Table, *, max_vocab: int | None = None, min_count: int | None
     >>> pruned = prune(table, max_vocab=2)
     >>> list(pruned.vectors.vocabulary), pruned.coverage
     (['sea', 'sun'], 0.9)
+    >>> list(prune(table, max_vocab=2, cover=[[0, 2], [1]]).vectors.vocabulary)
+    ['sea', 'ship']
     """
     for name, bound in (("max_vocab", max_vocab), ("min_count", min_count)):
         if bound is not None and (not isinstance(bound, int) or bound < 1):
@@ -74,42 +113,150 @@ def prune(vectors: Table, *, max_vocab: int | None = None, min_count: int | None
         raise SpecError("prune needs a bound: pass max_vocab (--max-vocab) or min_count")
     vectors = vectors_of(vectors)
     counts = vectors.counts
+    _check_prunable(vectors, remap)
+    if counts is None and min_count is not None:
+        raise InputError(_NO_COUNTS)
+    ranked = by_count(vectors) if scores is None else _checked_scores(scores, vectors)
+    ids = vectors.ordinary_ids()
+    if counts is not None:
+        ids = ids[counts[ids] >= (min_count or 0)]
+    kept = _covering(ranked, ids, cover or (), vectors.rows)[:max_vocab]
+    kept.sort()
+    if not len(kept):
+        raise InputError(f"no token stands {min_count or 1} times in the corpus: lower min_count")
+    survivors = np.union1d(kept, np.asarray(vectors.vocabulary.special_ids, np.int64))
+    unk_id = vectors.vocabulary.unk_id
+    reads = np.full(vectors.rows, -1 if unk_id is None else unk_id)  # the old row a token reads now
+    reads[survivors] = survivors
+    if remap:
+        gone = np.setdiff1d(vectors.ordinary_ids(), kept)
+        reads[gone] = _nearest(vectors, gone, kept)
+    coverage = None
+    if counts is not None:
+        total = int(counts.sum())
+        coverage = int(counts[kept].sum()) / total if total else 0.0
+        read = reads >= 0
+        counts = np.bincount(reads[read], counts[read], vectors.rows).astype(np.int64)[survivors]
+    vocabulary = vectors.vocabulary.subset(survivors)
+    tokenizer = _tokenizer(vectors, survivors, reads, counts, remap)
+    smaller = Vectors(vocabulary, vectors.matrix[survivors], counts, tokenizer)
+    aliases = tokenizer.aliases if isinstance(tokenizer, AliasedWords) else ()
+    return Pruned(smaller, vectors.rows, smaller.rows, coverage, len(aliases))
+
+
+def by_count(vectors: Vectors) -> Scores:
+    """Score rows by their counts; those of a foreign table without counts by their place.
+
+    Raises
+    ------
+    InputError
+        For a table of our own, in code point order, without counts.
+    """
+    if vectors.counts is not None:
+        return vectors.counts.astype(np.float64)
+    if vectors.tokenizer is not None:
+        raise InputError(_NO_COUNTS)
+    return -np.arange(vectors.rows, dtype=np.float64)
+
+
+def by_norm(vectors: Vectors) -> Scores:
+    """Score rows by their length, which training makes small for what carries little.
+
+    >>> from embzip.vocabulary import Vocabulary
+    >>> by_norm(Vectors(Vocabulary(["sea", "ship"]), np.array([[3.0, 4], [1, 0]]))).tolist()
+    [5.0, 1.0]
+    """
+    lengths: Scores = np.linalg.norm(vectors.matrix, axis=1).astype(np.float64)
+    return lengths
+
+
+_NO_COUNTS = (
+    "this table has no counts of its tokens, by which to choose: train the vectors again "
+    "(`embzip train-vectors`), choose by another score (--by), or, of a foreign table, keep the "
+    "first rows (--max-vocab)"
+)
+
+
+def _check_prunable(vectors: Vectors, remap: bool) -> None:
     tokenizer = vectors.tokenizer
-    if tokenizer is not None and tokenizer.kind != "words":
+    if tokenizer is not None and not isinstance(tokenizer, WordTokenizer | AliasedWords):
         raise InputError(
             f"a table of {tokenizer.kind} pieces cannot be pruned, because its pieces make up one "
             "another: build a smaller tokenizer (`embzip build-bpe --vocab N`) and train vectors "
             "for it (`embzip train-vectors`)"
         )
-    if counts is None and (min_count is not None or tokenizer is not None):
+    if remap and tokenizer is None:
         raise InputError(
-            "this table has no counts of its tokens, by which to choose: train the vectors again "
-            "(`embzip train-vectors`)"
-            + ("" if tokenizer else ", or pass max_vocab (--max-vocab) to keep its first rows")
+            "only a table with a word tokenizer can map dropped tokens to kept rows, and this is a "
+            "foreign one: leave remap (--remap) out, or train the vectors (`embzip train-vectors`)"
         )
-    ids = vectors.ordinary_ids()
-    kept = ids
-    if counts is not None:
-        kept = kept[counts[kept] >= (min_count or 0)]
-        kept = kept[np.argsort(-counts[kept], kind="stable")]
-    kept = np.sort(kept[:max_vocab])
-    if not len(kept):
-        raise InputError(f"no token stands {min_count or 1} times in the corpus: lower min_count")
-    survivors = np.union1d(kept, np.asarray(vectors.vocabulary.special_ids, np.int64))
-    coverage = None
-    if counts is not None:
-        unk_id = vectors.vocabulary.unk_id
-        covered = int(counts[kept].sum())
-        total = int(counts[ids].sum()) + (0 if unk_id is None else int(counts[unk_id]))
-        coverage = covered / total if total else 0.0
-        counts = counts.copy()
-        if unk_id is not None:
-            counts[unk_id] = total - covered
-        counts = counts[survivors]
-    if tokenizer is not None:
-        words = [vectors.vocabulary.token(i) for i in kept.tolist()]
-        tokenizer = WordTokenizer(words, tokenizer.normalization, counts)
-    smaller = Vectors(
-        vectors.vocabulary.subset(survivors), vectors.matrix[survivors], counts, tokenizer
-    )
-    return Pruned(smaller, vectors.rows, smaller.rows, coverage)
+
+
+def _checked_scores(scores: ArrayLike, vectors: Vectors) -> Scores:
+    checked = np.asarray(scores, np.float64)
+    if checked.shape != (vectors.rows,):
+        raise MismatchError(
+            f"expected {vectors.rows} scores, one a row, received shape {checked.shape}"
+        )
+    if not np.isfinite(checked).all():
+        raise InputError("scores must be finite")
+    return checked
+
+
+def _covering(scores: Scores, ids: Ids, texts: Sequence[Sequence[int]], rows: int) -> Ids:
+    """Return ids: first the best of each text, then the others, each by falling score.
+
+    Going through all tokens by falling score and keeping those of a text that has none yet, as
+    the paper does, keeps the best token of each text and no other.
+    """
+    ordered = ids[np.argsort(-scores[ids], kind="stable")]
+    rank = np.full(rows, rows)
+    rank[ordered] = np.arange(len(ordered))
+    first = np.zeros(rows, bool)
+    for number, text in enumerate(texts):
+        if len(text) and not 0 <= min(text) <= max(text) < rows:
+            raise MismatchError(f"text {number}: its ids must lie in 0..{rows - 1}, as the table's")
+        best = min((int(rank[token]) for token in text), default=rows)
+        if best < rows:
+            first[ordered[best]] = True
+    return np.concatenate([ordered[first[ordered]], ordered[~first[ordered]]])
+
+
+def _nearest(vectors: Vectors, gone: Ids, kept: Ids) -> Ids:
+    """Return the kept id of the largest cosine to each dropped row."""
+
+    def directions(ids: Ids) -> NDArray[np.float32]:
+        rows = vectors.matrix[ids]
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        directed: NDArray[np.float32] = rows / np.maximum(lengths, np.float32(1e-30))
+        return directed
+
+    targets = directions(kept).T
+    found = [
+        kept[(directions(gone[first : first + _BLOCK]) @ targets).argmax(axis=1)]
+        for first in range(0, len(gone), _BLOCK)
+    ]
+    return np.concatenate([*found, np.zeros(0, np.int64)])
+
+
+def _tokenizer(
+    vectors: Vectors, survivors: Ids, reads: Ids, counts: Ids | None, remap: bool
+) -> Tokenizer | None:
+    old = vectors.tokenizer
+    if old is None:
+        return None
+    special = set(vectors.vocabulary.special_ids)
+    names = [vectors.vocabulary.token(i) for i in survivors.tolist() if i not in special]
+    words = WordTokenizer(names, old.normalization, counts)
+    new_id = {int(index): place for place, index in enumerate(survivors)}
+    aliases = dict(old.aliases) if isinstance(old, AliasedWords) else {}
+    if remap:
+        aliases |= {vectors.vocabulary.token(i): i for i in vectors.ordinary_ids().tolist()}
+    # An alias follows the row it read; where that became unknown, so does the alias.
+    moved = {word: new_id[int(reads[index])] for word, index in aliases.items()}
+    aliases = {
+        word: index
+        for word, index in moved.items()
+        if index not in words.vocabulary.special_ids and word not in words.vocabulary
+    }
+    return AliasedWords(words, aliases) if aliases else words

@@ -17,7 +17,7 @@ from embzip.codecs.chain import Codec, affine, params_of
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError
-from embzip.tokenizers import WordTokenizer
+from embzip.tokenizers import AliasedWords, WordTokenizer
 from embzip.tokenizers.base import Tokenizer
 
 Matrix = NDArray[np.float32]
@@ -191,8 +191,8 @@ def _matched(old: CompressedEmbedding, new: CompressedEmbedding) -> CompressedEm
             f"the classifier reads {old.dim} columns, the table has {new.dim}: "
             "compress this classifier's own table, or train on the new one (`embzip train`)"
         )
-    if new.tokenizer is not None and (new.tokenizer.kind, new.tokenizer.normalization) != (
-        tokenizer.kind,
+    if new.tokenizer is not None and (_family(new.tokenizer), new.tokenizer.normalization) != (
+        _family(tokenizer),
         tokenizer.normalization,
     ):
         raise MismatchError(
@@ -204,12 +204,14 @@ def _matched(old: CompressedEmbedding, new: CompressedEmbedding) -> CompressedEm
     special = set(new.vocabulary.special_ids)
     tokens = {token: i for i, token in enumerate(new.vocabulary) if i not in special}
     foreign = [token for token in tokens if token not in old.vocabulary]
-    if foreign or tokenizer.kind != "words":
+    if foreign or _family(tokenizer) != "words":
         unknown = f" ({len(foreign)} tokens such as {foreign[0]!r} are unknown)" if foreign else ""
         raise MismatchError(
             f"the table is not of the classifier's {tokenizer.kind} vocabulary{unknown}: "
             "train a classifier on the new table (`embzip train`)"
         )
+    if isinstance(new.tokenizer, AliasedWords):
+        return new  # dropped words read the rows that it says
     words = sorted(tokens)
     smaller = WordTokenizer(words, tokenizer.normalization)
     # Padding is masked, so a table without that row may lend any; one without an unknown row
@@ -220,6 +222,10 @@ def _matched(old: CompressedEmbedding, new: CompressedEmbedding) -> CompressedEm
         unk = int(np.square(new.decode() - old[[old.unk_id or 0]]).sum(axis=1).argmin())
     rows = np.array([pad, unk, *(tokens[word] for word in words)], np.int64)
     return new.take_rows(rows, smaller)
+
+
+def _family(tokenizer: Tokenizer) -> str:
+    return tokenizer.kind.partition("+")[0]  # aliases read the rows of words
 
 
 def _name(tokenizer: Tokenizer) -> str:

@@ -72,6 +72,9 @@ CORPUS_COMMANDS = [
 READERS = [
     *CORPUS_COMMANDS,
     ["train-vectors", "corpus.txt", "--tokenizer", "{}"],
+    ["transfer", "{}", "--tokenizer", "words.tsv"],
+    ["transfer", "table.embz", "--tokenizer", "{}"],
+    ["transfer", "table.embz", "--tokenizer", "words.tsv", "--counts", "{}"],
     ["prune", "{}", "--max-vocab", "2"],
     ["compress", "{}", "--codec", "int8"],
     ["train", "{}", "--vectors", "table.embz"],
@@ -310,6 +313,7 @@ def test_a_table_where_a_classifier_belongs(
         ("compress table.embz", "--codec"),
         ("compress table.embz --codec int8 --words corpus.txt", "--words"),
         ("prune table.embz", "--max-vocab"),
+        ("transfer table.embz", "--tokenizer"),
         ("train test.tsv", "--vectors"),
         ("train test.tsv --vectors table.embz --windows 1;2", "--windows"),
         ("train-vectors corpus.txt", "--tokenizer"),

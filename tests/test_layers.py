@@ -25,15 +25,18 @@ ORDER = [
     "transfer",
     "codecs",
     "packing",  # knows how codecs lay arrays out, and nothing else of them
+    "bounds",
     "embedding",
     "compression",
     "container",
+    "prediction",
+    "litert",  # knows tokenizers and files only; `Classifier.load` reads either kind of file
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
     "classifier",
+    "sensitivity",
     "rebuilding",
     "factorizing",
     "tf",
-    "litert",
     "evaluation",
     "measure",
     "report",
@@ -47,6 +50,8 @@ ORDER = [
 OWNERS = {
     "tensorflow": {"tf"},
     "keras": {"tf"},
+    "ai_edge_litert": {"litert", "tf"},
+    "tf2onnx": {"tf"},
     "gensim": {"word2vec"},
     "youtokentome": {"tokenizers"},
     "tokenizers": {"tokenizers"},

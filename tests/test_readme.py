@@ -13,9 +13,9 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def test_the_library_example_runs(news_folder: Path) -> None:
-    """In an empty folder with a train.tsv and a test.tsv, as a reader would."""
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def test_the_library_examples_run(news_folder: Path) -> None:
+    """One after the other, in a folder with a train.tsv and a test.tsv, as a reader would."""
+    example = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
     done = subprocess.run(
         [sys.executable, "-c", example], cwd=news_folder, capture_output=True, text=True
     )

@@ -1,11 +1,10 @@
 """What a classifier is: a configuration and named arrays -> probabilities, in NumPy."""
 
-from embzip.classifier.answering import Prediction
 from embzip.classifier.attention import AttentionConfig
 from embzip.classifier.cnn import CnnConfig
 from embzip.classifier.encoder import Encoder, Matrix
 from embzip.classifier.fnet import FnetConfig
-from embzip.classifier.kit import Kit, load_classifier
+from embzip.classifier.kit import Kit, load_classifier, load_one
 from embzip.classifier.mean import MeanConfig
 from embzip.classifier.model import Classifier, head_shapes
 from embzip.classifier.registry import encoder_class
@@ -19,8 +18,8 @@ __all__ = [
     "Kit",
     "Matrix",
     "MeanConfig",
-    "Prediction",
     "encoder_class",
     "head_shapes",
     "load_classifier",
+    "load_one",
 ]

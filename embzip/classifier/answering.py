@@ -9,16 +9,9 @@ from numpy.typing import NDArray
 
 from embzip.classifier.encoder import Encoder, Matrix, Weights, linear
 from embzip.embedding import CompressedEmbedding
+from embzip.prediction import Prediction
 
 _CELLS = 4096  # padded tokens computed at once: bounds memory, and fits the caches
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A label and its probability."""
-
-    label: str
-    probability: float
 
 
 @dataclass(frozen=True, eq=False)

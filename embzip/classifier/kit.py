@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip import fileformat
-from embzip.classifier.answering import Prediction, predictions, probabilities_of
+from embzip.classifier.answering import predictions, probabilities_of
 from embzip.classifier.encoder import Matrix
 from embzip.classifier.model import Classifier
 from embzip.classifier.registry import encoder_class
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError, InputError, MismatchError
+from embzip.files import existing_file
+from embzip.litert import LiteRtClassifier, is_tflite
+from embzip.prediction import Prediction, TextClassifier
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +133,12 @@ class Kit:
 
 
 def read(path: str | Path, *, mmap: bool = False) -> Classifier | Kit:
-    """Read a classifier or a kit; what `Classifier.load` does."""
+    """Read a classifier or a kit from a .embz file, and only from one."""
+    if is_tflite(existing_file(path)):
+        raise FileFormatError(
+            f"{path}: a .tflite answers, but its table and weights are not read from it: "
+            "pass the .embz file that it was exported from"
+        )
     loaded = fileformat.read(path, mmap=mmap)
     if not loaded.heads:
         raise FileFormatError(
@@ -167,7 +175,7 @@ def load_classifier(path: str | Path, *, head: str | None = None, mmap: bool = F
     MissingFileError, FileFormatError
         As in `Classifier.load`.
     """
-    loaded = Classifier.load(path, mmap=mmap)
+    loaded = read(path, mmap=mmap)
     names = [] if isinstance(loaded, Classifier) else list(loaded.classifiers)
     if isinstance(loaded, Classifier):
         if head is None:
@@ -177,6 +185,13 @@ def load_classifier(path: str | Path, *, head: str | None = None, mmap: bool = F
         asked = "name one of them (--head)" if head is None else f"none is called {head!r}"
         raise MismatchError(f"{path}: a kit of the classifiers {', '.join(names)}: {asked}")
     return loaded.classifiers[head]
+
+
+def load_one(path: str | Path, *, head: str | None = None) -> TextClassifier:
+    """Read what answers for one classifier: as `load_classifier`, or an exported .tflite."""
+    if head is None and is_tflite(existing_file(path)):
+        return LiteRtClassifier.load(path)
+    return load_classifier(path, head=head)
 
 
 def describe(path: str | Path) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ This is the definition that Keras and every export are tested against. Training 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,19 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip import fileformat
-from embzip.classifier.answering import Head, Prediction, predictions, probabilities_of
+from embzip.classifier.answering import Head, probabilities_of
 from embzip.classifier.blocks import dense_shapes
 from embzip.classifier.encoder import Encoder, Matrix
 from embzip.embedding import CompressedEmbedding
-from embzip.errors import FileFormatError, MismatchError
-from embzip.files import digest
+from embzip.errors import FileFormatError, InputError, MismatchError
+from embzip.files import digest, existing_file
+from embzip.litert import LiteRtClassifier, is_tflite
+from embzip.prediction import TextClassifier
+from embzip.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
     from embzip.classifier.kit import Kit
 
 
 @dataclass(frozen=True, eq=False)
-class Classifier:
+class Classifier(TextClassifier):
     """A text classifier over a compressed embedding.
 
     Attributes
@@ -82,10 +85,11 @@ class Classifier:
             raise MismatchError(f"a classifier of this shape holds {expected}, found {found}")
 
     @classmethod
-    def load(cls, path: str | Path, *, mmap: bool = False) -> "Classifier | Kit":
-        """Read a classifier, or a kit of several, from a .embz file.
+    def load(cls, path: str | Path, *, mmap: bool = False) -> "TextClassifier | Kit":
+        """Read a classifier, or a kit of several, from a .embz file or an exported .tflite.
 
-        `load_classifier` reads exactly one.
+        Which it is, the file says. A .tflite is run by LiteRT, and answers in the same way.
+        `load_classifier` reads exactly one, with its arrays.
 
         Parameters
         ----------
@@ -100,6 +104,8 @@ class Classifier:
         FileFormatError
             For a damaged file, or one that holds only an embedding.
         """
+        if is_tflite(existing_file(path)):
+            return LiteRtClassifier.load(path)
         from embzip.classifier.kit import read  # a kit is made of classifiers
 
         return read(path, mmap=mmap)
@@ -126,25 +132,20 @@ class Classifier:
             if name in self.digests and digest(content) != self.digests[name]:
                 raise FileFormatError(f"tensor {name!r} of a classifier does not match its digest")
 
-    def encode(self, texts: Iterable[str]) -> list[list[int]]:
-        """Return the ids of each text, cut to `max_length`."""
-        return [ids[: self.config.max_length] for ids in self.embedding.encode(texts)]
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What texts are turned into ids with."""
+        if self.embedding.tokenizer is None:
+            raise InputError(
+                "this table has no tokenizer, so it cannot encode text: "
+                "look tokens up with table.vocabulary"
+            )
+        return self.embedding.tokenizer
 
-    def predict(self, texts: Iterable[str]) -> list[Prediction]:
-        """Return the most probable label of each text; equal ones go to the first label.
-
-        An empty text is padding only, and gets the prediction the biases give.
-
-        Raises
-        ------
-        InputTypeError
-            For a single string, or anything but strings.
-        """
-        return predictions(self.labels, self.probabilities(texts))
-
-    def probabilities(self, texts: Iterable[str]) -> Matrix:
-        """Return (texts, classes) float32 probabilities."""
-        return self.probabilities_of_ids(self.encode(texts))
+    @property
+    def max_length(self) -> int:
+        """Tokens of a text that are read."""
+        return self.config.max_length
 
     def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
         """Return (texts, classes) float32 probabilities of tokenized texts."""

@@ -74,6 +74,7 @@ def rebuild(
     if (embedding is None) == (codec is None):
         raise typer.BadParameter("give exactly one of --embedding and --codec")
     from embzip.classifier import Classifier, Kit
+    from embzip.classifier.kit import read
     from embzip.fileformat import load
     from embzip.rebuilding import rebuild, rebuild_kit
 
@@ -81,7 +82,7 @@ def rebuild(
     with progress("rebuilding") as report:
         tuning = [] if tune is None else read_examples(tune, errors=errors)
         tuned: bool | None = None
-        old = Classifier.load(model)
+        old = read(model)
         table = None if embedding is None else load(embedding)
         rebuilt: Classifier | Kit
         if isinstance(old, Kit):
@@ -136,12 +137,12 @@ def evaluate(
     Fractions, not percent. The difference is MODEL minus OTHER in accuracy, with its 95 %
     bootstrap interval and McNemar's exact p; without --against those are null.
     """
-    from embzip.classifier import load_classifier
+    from embzip.classifier import load_one
     from embzip.evaluation import evaluate
 
     with progress("evaluating"):
         result = evaluate(
-            load_classifier(model, head=head),
+            load_one(model, head=head),
             read_examples(test, errors=errors),
             against=against,
             seed=seed,
@@ -186,7 +187,8 @@ def predict(
     """
     from embzip.classifier import Classifier, Kit
 
-    loaded = Classifier.load(model)
+    with without_notices():  # LiteRT writes one
+        loaded = Classifier.load(model)
     texts = list(read_texts(file, labelled=labelled, errors=errors))
     with progress("predicting"):
         if isinstance(loaded, Kit):

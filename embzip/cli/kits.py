@@ -71,9 +71,10 @@ def kit(
 def _classifiers(names: list[str], models: list[Path]) -> "Iterator[tuple[str, Classifier]]":
     """Yield name and classifier, one at a time: their tables are large."""
     from embzip.classifier import Classifier
+    from embzip.classifier.kit import read
 
     for name, path in zip(names, models, strict=True):
-        loaded = Classifier.load(path)
+        loaded = read(path)
         if not isinstance(loaded, Classifier):
             raise InputError(f"{path}: is a kit already: join the classifiers it was made of")
         yield name, loaded

@@ -1,4 +1,4 @@
-"""Commands whose result is an embedding table: train-vectors, prune, compress."""
+"""Commands whose result is an embedding table: train-vectors, transfer, compress."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,7 +83,7 @@ def train_vectors(
             errors=errors,
             progress=report,
         )
-        _write(vectors, path)
+        write_table(vectors, path)
     rows = len(vectors.vocabulary)
     show(
         {"path": str(path), "rows": rows, "dim": dim},
@@ -92,52 +92,79 @@ def train_vectors(
     )
 
 
-def prune(
+def transfer(
     vectors: VectorsArgument,
-    max_vocab: Annotated[
-        int | None, typer.Option("--max-vocab", help="Keep this many tokens, the most frequent.")
+    tokenizer: Annotated[
+        Path,
+        typer.Option(
+            "--tokenizer",
+            metavar="FILE",
+            help="What build-bpe wrote; it cuts the words into pieces.",
+            show_default=False,
+        ),
+    ],
+    counts: Annotated[
+        Path | None,
+        typer.Option(
+            "--counts",
+            metavar="FILE",
+            help="How often words stand in your text: token<TAB>count lines, or what build-words "
+            "wrote. By default the table's own counts.",
+        ),
     ] = None,
-    min_count: Annotated[
-        int | None, typer.Option("--min-count", help="Keep tokens counted at least this often.")
-    ] = None,
+    ridge: Annotated[
+        float,
+        typer.Option("--ridge", help="How strongly a row is drawn to the mean of the words."),
+    ] = 0.1,
     words: WordsOption = None,
     format: FormatOption = "auto",
     output: OutputOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Drop the rare rows of a table; special rows are kept.
+    """Make rows for pieces from the rows of words.
 
-    Give --max-vocab, --min-count, or both. A table without counts is taken to stand in order of
-    frequency. Reported is the share of running tokens that still have a row. BPE tables are
-    not pruned: their pieces make up one another.
+    The mean of a word's pieces is to come near the word's row, by weighted least squares. Words
+    without counts weigh by their place in the file (Zipf's law), which should stand by falling
+    frequency; where words stand in code point order, they weigh alike. Which it was is printed,
+    with the share of the words' energy that the pieces explain.
 
-    Without -o, NAME.embz becomes NAME.pruned.embz in the current folder.
+    Without -o, NAME.vec becomes NAME.transferred.embz in the current folder.
     """
-    if max_vocab is None and min_count is None:
-        raise typer.BadParameter("give --max-vocab, --min-count, or both")
-    from embzip.pruning import prune
+    from embzip.tokenizers import load_tokenizer
+    from embzip.tokenizers.counts import read_counts
+    from embzip.transfer import transfer
 
-    path = output_path(vectors, ".pruned.embz", output, force=force)
-    with progress("pruning"):
-        pruned = prune(
+    path = output_path(vectors, ".transferred.embz", output, force=force)
+    with progress("transferring") as report:
+        chosen = load_tokenizer(tokenizer)
+        known = None if counts is None else read_counts(counts)
+        done = transfer(
             read_table(vectors, words=words, format=format),
-            max_vocab=max_vocab,
-            min_count=min_count,
+            chosen,
+            counts=known,
+            ridge=ridge,
+            progress=report,
         )
-        _write(pruned.vectors, path)
-    covered = (
-        "" if pruned.coverage is None else f", {pruned.coverage:.4f} of running tokens covered"
-    )
+        write_table(done.vectors, path)
     record = {
         "path": str(path),
-        "rows_before": pruned.rows_before,
-        "rows_after": pruned.rows_after,
-        "coverage": pruned.coverage,
+        "rows": done.vectors.rows,
+        "dim": done.vectors.dim,
+        "explained_energy": done.explained_energy,
+        "deciles": list(done.deciles),
+        "weighting": done.weighting,
+        "words": done.words,
+        "skipped": done.skipped,
+        "unused": done.unused,
     }
+    shares = " ".join(f"{share:.2f}" for share in done.deciles)
     show(
         record,
-        f"{pruned.rows_before:,} -> {pruned.rows_after:,} rows{covered}\n{path}",
+        f"{done.words:,} words, weighed by {done.weighting}, {done.skipped:,} skipped -> "
+        f"{done.vectors.rows:,} rows of {done.vectors.dim}; {done.unused:,} pieces are in no word\n"
+        f"explained energy {done.explained_energy:.4f}; of each tenth, by falling weight: {shares}"
+        f"\n{path}",
         as_json=as_json,
     )
 
@@ -210,7 +237,8 @@ def read_table(
     return read_vectors(path, words=words, format=format)
 
 
-def _write(vectors: "Vectors", path: Path) -> None:
+def write_table(vectors: "Vectors", path: Path) -> None:
+    """Write a table as the suffix says: word2vec text or binary, else .embz with counts."""
     from embzip.compression import compress
     from embzip.fileformat import save
     from embzip.vectors import write_vectors

@@ -39,10 +39,10 @@ class ArrayOps(Protocol):
         """Return sums of the columns up to and with each, of a matrix."""
 
     def right_shift(self, array: Any, bits: Any) -> Any:
-        """Return whole numbers shifted right."""
+        """Return whole numbers, int32 and not negative, shifted right by 0 to 30 bits."""
 
     def bitwise_and(self, array: Any, mask: Any) -> Any:
-        """Return the bits that both have."""
+        """Return the lowest bits of such numbers; the mask is 2^n - 1."""
 
 
 class _NumpyOps:

@@ -15,43 +15,55 @@ from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.ops import ArrayOps
 from embzip.embedding import CompressedEmbedding, Matrix
 
+# 2^n for shifts: LiteRT and ONNX have no shifts of signed numbers, and no bitwise AND.
+_POWERS = 2 ** np.arange(31, dtype=np.int32)
+
 
 class _KerasOps:
+    """Operations of TensorFlow that every export converts: few, and of plain kinds.
+
+    keras.ops would do, but its `take` adds a comparison for negative ids, its `take_along_axis`
+    and `add` become operations that LiteRT does not have.
+    """
+
     def take(self, array: Any, ids: Any) -> Any:
-        return ops.take(array, ids, axis=0)
+        array = tf.convert_to_tensor(array)
+        if array.dtype == tf.float16:  # LiteRT gathers none, but whole numbers as wide
+            return tf.bitcast(tf.gather(tf.bitcast(array, tf.int16), ids), tf.float16)
+        return tf.gather(array, ids)
 
     def cast(self, array: Any, dtype: str) -> Any:
-        return ops.cast(array, dtype)
+        return tf.cast(tf.convert_to_tensor(array), dtype)
 
     def matmul(self, left: Any, right: Any) -> Any:
-        return ops.matmul(left, right)
+        return tf.matmul(left, right)
 
     def multiply(self, left: Any, right: Any) -> Any:
-        return ops.multiply(left, right)
+        return tf.multiply(left, right)
 
     def add(self, left: Any, right: Any) -> Any:
-        return ops.add(left, right)
+        return tf.add(left, right)
 
     def reshape(self, array: Any, shape: tuple[int, ...]) -> Any:
-        return ops.reshape(array, shape)
+        return tf.reshape(array, shape)
 
     def concatenate(self, arrays: list[Any], axis: int) -> Any:
-        return ops.concatenate(arrays, axis=axis)
+        return tf.concat(arrays, axis)
 
     def columns(self, array: Any, first: int, last: int) -> Any:
-        return array[:, first:last]
+        return tf.convert_to_tensor(array)[:, first:last]
 
     def take_along(self, array: Any, ids: Any) -> Any:
-        return ops.take_along_axis(array, ids, axis=1)
+        return tf.gather(array, ids, batch_dims=1)
 
     def cumsum(self, array: Any) -> Any:
-        return ops.cumsum(array, axis=1)
+        return tf.cumsum(array, axis=1)
 
     def right_shift(self, array: Any, bits: Any) -> Any:
-        return ops.right_shift(array, bits)
+        return tf.math.floordiv(array, tf.gather(_POWERS, bits))
 
     def bitwise_and(self, array: Any, mask: Any) -> Any:
-        return ops.bitwise_and(array, mask)
+        return tf.math.floormod(array, tf.add(mask, 1))
 
 
 keras_ops: ArrayOps = _KerasOps()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from embzip.errors import TokenizerError
 from embzip.files import existing_file
+from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_texts
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
 from embzip.tokenizers.building import build_bpe, build_words
@@ -14,6 +15,7 @@ from embzip.tokenizers.words import WordTokenizer, parse_words
 from embzip.tokenizers.yttm_model import YttmModel
 
 __all__ = [
+    "AliasedWords",
     "BpeTokenizer",
     "Normalization",
     "Tokenizer",
@@ -52,7 +54,7 @@ def tokenizer_from_bytes(
     Parameters
     ----------
     kind
-        `words` or `bpe`, as `Tokenizer.kind` said.
+        `words`, `words+aliases` or `bpe`, as `Tokenizer.kind` said.
     content
         The bytes.
     rows
@@ -69,6 +71,8 @@ def tokenizer_from_bytes(
     """
     if kind == "words":
         return WordTokenizer.from_bytes(content, rows, normalization)
+    if kind == AliasedWords.kind:
+        return AliasedWords.from_bytes(content, rows, normalization)
     if kind == "bpe":
         tokenizer = BpeTokenizer.from_bytes(content, normalization)
         if len(tokenizer.vocabulary) != rows:
@@ -76,4 +80,6 @@ def tokenizer_from_bytes(
                 f"expected a BPE model of {rows} pieces, found {len(tokenizer.vocabulary)}"
             )
         return tokenizer
-    raise TokenizerError(f"a tokenizer is of kind 'words' or 'bpe', received {kind!r}")
+    raise TokenizerError(
+        f"a tokenizer is of kind 'words', 'words+aliases' or 'bpe', received {kind!r}"
+    )

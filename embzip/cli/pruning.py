@@ -1,0 +1,159 @@
+"""The command prune, and what it can choose rows by."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+import typer
+
+from embzip.cli.tables import read_table, write_table
+from embzip.cli.terminal import (
+    ErrorsOption,
+    ForceOption,
+    FormatOption,
+    JsonOption,
+    LabelledOption,
+    OutputOption,
+    VectorsArgument,
+    WordsOption,
+    progress,
+    show,
+)
+from embzip.corpus import read_texts
+from embzip.errors import InputError
+from embzip.files import output_path
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from embzip.vectors import Table
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The input of the scores: a table, the file it came from, and texts in its ids."""
+
+    path: Path
+    table: "Table"
+    texts: Sequence[Sequence[int]]
+
+
+def _by_count(_: _Choice) -> "NDArray[np.float64] | None":
+    return None  # what the library does by itself
+
+
+def _by_norm(choice: _Choice) -> "NDArray[np.float64]":
+    from embzip.pruning import by_norm
+    from embzip.vectors import vectors_of
+
+    return by_norm(vectors_of(choice.table))
+
+
+def _by_sensitivity(choice: _Choice) -> "NDArray[np.float64]":
+    from embzip.classifier import load_classifier
+    from embzip.sensitivity import sensitivity
+
+    classifier = load_classifier(choice.path)
+    limit = classifier.config.max_length
+    return sensitivity(classifier, [text[:limit] for text in choice.texts])
+
+
+_BY: dict[str, Callable[[_Choice], "NDArray[np.float64] | None"]] = {
+    "count": _by_count,
+    "norm": _by_norm,
+    "sensitivity": _by_sensitivity,
+    "coverage": _by_norm,
+}
+
+
+def prune(
+    vectors: VectorsArgument,
+    max_vocab: Annotated[
+        int | None, typer.Option("--max-vocab", help="Keep this many tokens, the best.")
+    ] = None,
+    min_count: Annotated[
+        int | None, typer.Option("--min-count", help="Keep tokens counted at least this often.")
+    ] = None,
+    by: Annotated[
+        Literal["count", "norm", "sensitivity", "coverage"],
+        typer.Option(
+            "--by",
+            help="count: the most frequent; norm: the longest rows; sensitivity: what a "
+            "classifier's answers change most without; coverage: the longest rows, but one token "
+            "of each text first.",
+        ),
+    ] = "count",
+    texts: Annotated[
+        Path | None,
+        typer.Option("--texts", metavar="FILE", help="What sensitivity and coverage look at."),
+    ] = None,
+    labelled: LabelledOption = False,
+    remap: Annotated[
+        bool,
+        typer.Option("--remap", help="Dropped words read the most similar row that is kept."),
+    ] = False,
+    words: WordsOption = None,
+    format: FormatOption = "auto",
+    errors: ErrorsOption = "strict",
+    output: OutputOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Drop rows of a table; special rows are kept.
+
+    Give --max-vocab, --min-count, or both. A table without counts is taken to stand in order of
+    frequency. Reported is the share of running tokens that still have a row. BPE tables are
+    not pruned: their pieces make up one another. --by sensitivity takes a classifier's file. A
+    classifier gets its pruned table by `embzip rebuild MODEL.embz --embedding PRUNED.embz`.
+
+    Without -o, NAME.embz becomes NAME.pruned.embz in the current folder.
+    """
+    if max_vocab is None and min_count is None:
+        raise typer.BadParameter("give --max-vocab, --min-count, or both")
+    needs_texts = by in ("sensitivity", "coverage")
+    if needs_texts != (texts is not None):
+        raise typer.BadParameter("--texts goes with --by sensitivity and --by coverage, and only")
+    from embzip.pruning import prune
+
+    path = output_path(vectors, ".pruned.embz", output, force=force)
+    if remap and path.suffix in (".txt", ".vec", ".bin"):
+        raise typer.BadParameter("--remap needs a .embz file: word2vec files hold rows only")
+    with progress("pruning"):
+        table = read_table(vectors, words=words, format=format)
+        ids: list[list[int]] = []
+        if texts is not None:
+            if table.tokenizer is None:
+                raise InputError(
+                    f"{vectors}: a foreign table has no tokenizer to read {texts} with: train the "
+                    "vectors (`embzip train-vectors`), or prune by count or norm"
+                )
+            ids = table.tokenizer.encode(list(read_texts(texts, labelled=labelled, errors=errors)))
+            if not any(set(text) - set(table.tokenizer.vocabulary.special_ids) for text in ids):
+                raise InputError(f"{texts}: expected text with tokens of the table, found none")
+        pruned = prune(
+            table,
+            max_vocab=max_vocab,
+            min_count=min_count,
+            scores=_BY[by](_Choice(vectors, table, ids)),
+            cover=ids if by == "coverage" else None,
+            remap=remap,
+        )
+        write_table(pruned.vectors, path)
+    covered = (
+        "" if pruned.coverage is None else f", {pruned.coverage:.4f} of running tokens covered"
+    )
+    mapped = f", {pruned.remapped:,} words read a similar row" if remap else ""
+    record = {
+        "path": str(path),
+        "rows_before": pruned.rows_before,
+        "rows_after": pruned.rows_after,
+        "coverage": pruned.coverage,
+        "remapped": pruned.remapped,
+    }
+    show(
+        record,
+        f"{pruned.rows_before:,} -> {pruned.rows_after:,} rows{covered}{mapped}\n{path}",
+        as_json=as_json,
+    )

@@ -1,0 +1,83 @@
+"""What every classifier answers with, and what can be asked of it, whatever computes the answer.
+
+`embzip.classifier` computes in NumPy, `embzip.litert` in LiteRT; nothing is computed here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.tokenizers.base import Tokenizer
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A label and its probability."""
+
+    label: str
+    probability: float
+
+
+class TextClassifier(ABC):
+    """Texts -> labels with probabilities.
+
+    One may be shared by threads, pickled, and used after a fork: the answers are the same.
+
+    Attributes
+    ----------
+    labels
+        The classes in the order of the output columns.
+    max_length
+        Tokens of a text that are read.
+    """
+
+    labels: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def tokenizer(self) -> Tokenizer:
+        """What texts are turned into ids with."""
+
+    @property
+    @abstractmethod
+    def max_length(self) -> int:
+        """Tokens of a text that are read."""
+
+    @abstractmethod
+    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
+        """Return (texts, classes) float32 probabilities of tokenized texts.
+
+        Raises
+        ------
+        IdRangeError
+            For an id outside the table; -1 would silently read the last row.
+        """
+
+    def encode(self, texts: Iterable[str]) -> list[list[int]]:
+        """Return the ids of each text, cut to `max_length`."""
+        return [ids[: self.max_length] for ids in self.tokenizer.encode(texts)]
+
+    def predict(self, texts: Iterable[str]) -> list[Prediction]:
+        """Return the most probable label of each text; equal ones go to the first label.
+
+        An empty text is padding only, and gets the prediction the biases give.
+
+        Raises
+        ------
+        InputTypeError
+            For a single string, or anything but strings.
+        """
+        probabilities = self.probabilities(texts)
+        return [
+            Prediction(self.labels[best], float(row[best]))
+            for row, best in zip(probabilities, probabilities.argmax(axis=1), strict=True)
+        ]
+
+    def probabilities(self, texts: Iterable[str]) -> Matrix:
+        """Return (texts, classes) float32 probabilities."""
+        return self.probabilities_of_ids(self.encode(texts))

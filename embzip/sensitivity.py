@@ -1,0 +1,81 @@
+"""How much a classifier's answers change where a token becomes unknown: a score a row to prune by.
+
+Needs the model's forward pass only, no gradient and no labels.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.classifier import Classifier
+from embzip.errors import InputError
+
+_BATCH = 1 << 14  # erased texts predicted together: bounds the memory
+_TINY = 1e-6
+
+
+def sensitivity(
+    classifier: Classifier, texts: Sequence[Sequence[int]], *, sample: int = 8
+) -> NDArray[np.float64]:
+    """Score each row by what erasing its token changes, summed over texts.
+
+    The change of one text is the Kullback-Leibler divergence, in nats, of the probabilities with
+    the token unknown from those of the whole text, each probability raised by 1e-6.
+
+    Parameters
+    ----------
+    texts
+        Ids, as `classifier.encode` returns them.
+    sample
+        A token that stands in more texts than this is erased in the first of them only, and its
+        mean change counts for all: the time grows with the vocabulary, not with the corpus.
+
+    Returns
+    -------
+    (rows,) float64; special rows and tokens that stand in no text score 0.
+
+    Raises
+    ------
+    InputError
+        Where no text holds a token with a row of its own.
+
+    References
+    ----------
+    Li, Monroe, Jurafsky: Understanding Neural Networks through Representation Erasure. 2016,
+    arXiv:1612.08220.
+    """
+    vocabulary = classifier.embedding.vocabulary
+    special = set() if vocabulary is None else set(vocabulary.special_ids)
+    unk_id = classifier.embedding.unk_id or 0
+    found = np.zeros(classifier.embedding.rows)
+    erased = np.zeros(classifier.embedding.rows, np.int64)
+    change = np.zeros(classifier.embedding.rows)
+    pending: list[tuple[int, int]] = []
+
+    def flush() -> None:
+        wholes = sorted({number for _, number in pending})
+        whole = dict(
+            zip(wholes, classifier.probabilities_of_ids([texts[n] for n in wholes]), strict=True)
+        )
+        without = classifier.probabilities_of_ids(
+            [[unk_id if i == token else i for i in texts[number]] for token, number in pending]
+        )
+        before = np.stack([whole[number] for _, number in pending]) + _TINY
+        divergence = (before * np.log(before / (without + _TINY))).sum(axis=1)
+        np.add.at(change, [token for token, _ in pending], divergence)
+        pending.clear()
+
+    for number, text in enumerate(texts):
+        for token in sorted(set(text) - special):
+            found[token] += 1
+            if erased[token] < sample:
+                erased[token] += 1
+                pending.append((token, number))
+        if len(pending) >= _BATCH:
+            flush()
+    if pending:
+        flush()
+    if not erased.any():
+        raise InputError("no text holds a token that the classifier knows: are they its texts?")
+    return np.maximum(change, 0) * found / np.maximum(erased, 1)

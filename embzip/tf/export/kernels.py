@@ -1,0 +1,193 @@
+"""Smaller kernels in a finished .tflite: float16 or int8 numbers, and int8 arithmetic.
+
+Only the kernels of convolutions and dense layers change. They are found by their numbers, which the
+converter reorders but keeps: a codec's tables and components are never taken for kernels.
+
+int8 kernels have a scale a filter, symmetric. With float32 arithmetic LiteRT quantizes each input
+as it comes ("dynamic range"); with int8 arithmetic inputs and outputs have ranges fixed by
+representative texts.
+
+References: Jacob et al. 2018; the LiteRT 8-bit quantization specification.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.classifier import Classifier
+from embzip.errors import InputError
+from embzip.files import digest
+from embzip.litert import litert
+from embzip.tf.export.flatbuffer import Model, Operator
+from embzip.tf.export.graph import check_float16
+
+Ranges = dict[int, tuple[float, float]]
+
+# The versions of CONV_2D and FULLY_CONNECTED that know int8 kernels a filter, with float32
+# inputs and with int8 inputs.
+_DYNAMIC = (5, 12)
+_WHOLE = (3, 4)
+
+
+def float32_kernels(content: bytes, classifier: Classifier) -> bytes:
+    """Return the model as it is."""
+    return content
+
+
+def float16_kernels(content: bytes, classifier: Classifier) -> bytes:
+    """Return the model with kernels in two bytes a number; it computes in float32."""
+    model = Model(content)
+    for operator, kernel in list(_kernels(model, classifier)):
+        index = int(operator.inputs[1])
+        check_float16(kernel)
+        half = model.add_constant(_named(model, index, b"float16"), kernel.astype(np.float16))
+        model.empty(index)
+        model.insert(operator, [model.convert("DEQUANTIZE", 3, half, index)])
+    return model.to_bytes()
+
+
+def int8_kernels(content: bytes, classifier: Classifier) -> bytes:
+    """Return the model with kernels in a byte a number; inputs are quantized as they come."""
+    model = Model(content)
+    for operator, kernel in list(_kernels(model, classifier)):
+        _replace_kernel(model, operator, *quantized_kernel(kernel))
+        model.set_version(operator, _DYNAMIC)
+    return model.to_bytes()
+
+
+def int8_arithmetic(
+    content: bytes, classifier: Classifier, ids: Sequence[NDArray[np.int32]]
+) -> bytes:
+    """Return the model with convolutions and dense layers in int8.
+
+    Parameters
+    ----------
+    ids
+        Representative inputs, each (1, time).
+    """
+    model = Model(content)
+    found = list(_kernels(model, classifier))
+    places = {int(o.inputs[0]) for o, _ in found} | {int(o.outputs[0]) for o, _ in found}
+    ranges = observed_ranges(content, ids, places)
+    inputs: dict[int, int] = {}
+    for operator, kernel in found:
+        source, result = int(operator.inputs[0]), int(operator.outputs[0])
+        if source not in inputs:
+            inputs[source] = _whole_twin(model, source, ranges[source])
+            model.insert(operator, [model.convert("QUANTIZE", 1, source, inputs[source])])
+        levels, scale = quantized_kernel(kernel)
+        _replace_kernel(model, operator, levels, scale)
+        operator.inputs[0] = inputs[source]
+        _replace_bias(model, operator, scale * np.float32(_scale(ranges[source])[0]))
+        operator.outputs[0] = _whole_twin(model, result, ranges[result])
+        model.insert_after(
+            operator, model.convert("DEQUANTIZE", 2, int(operator.outputs[0]), result)
+        )
+        model.set_version(operator, _WHOLE)
+    return model.to_bytes()
+
+
+def quantized_kernel(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return int8 levels and a scale for each entry of the first axis."""
+    largest = np.abs(kernel).max(axis=tuple(range(1, kernel.ndim)))
+    scale = largest / np.float32(127)
+    scale = np.where(scale < np.finfo(np.float32).tiny, np.float32(1), scale).astype(np.float32)
+    steps = kernel / scale.reshape(-1, *[1] * (kernel.ndim - 1))
+    return np.clip(np.rint(steps), -127, 127).astype(np.int8), scale
+
+
+def observed_ranges(
+    content: bytes, ids: Iterable[NDArray[np.int32]], tensors: Iterable[int]
+) -> Ranges:
+    """Return the least and the largest number of some tensors, over representative inputs."""
+    runtime = litert()
+    interpreter = runtime.Interpreter(
+        model_content=content,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=runtime.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        num_threads=1,
+    )
+    place = interpreter.get_input_details()[0]["index"]
+    ranges = dict.fromkeys(tensors, (0.0, 0.0))  # zero must be a level: padding is zero
+    seen = False
+    for batch in ids:
+        interpreter.resize_tensor_input(place, batch.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(place, batch)
+        interpreter.invoke()
+        seen = True
+        for index, (low, high) in ranges.items():
+            numbers = interpreter.get_tensor(index)
+            ranges[index] = (min(low, float(numbers.min())), max(high, float(numbers.max())))
+    if not seen:
+        raise InputError("computing in int8 needs at least one representative text, received none")
+    return ranges
+
+
+def _kernels(
+    model: Model, classifier: Classifier
+) -> Iterator[tuple[Operator, NDArray[np.float32]]]:
+    """Yield each operator that multiplies by a kernel of the classifier, and that kernel."""
+    known = {
+        _content(array) for name, array in classifier.arrays.items() if name.endswith("kernel")
+    }
+    for operator in model.products():
+        kernel = model.constant(int(operator.inputs[1]))
+        if kernel is not None and _content(kernel) in known:
+            yield operator, kernel
+
+
+def _content(kernel: NDArray[np.float32]) -> str:
+    """Return a digest of the numbers, whatever their order."""
+    return digest(np.sort(kernel, axis=None).astype("<f4").tobytes())
+
+
+def _replace_kernel(
+    model: Model, operator: Operator, levels: NDArray[np.int8], scale: NDArray[np.float32]
+) -> None:
+    index = int(operator.inputs[1])
+    operator.inputs[1] = model.add_constant(_named(model, index, b"int8"), levels, scale)
+    if all(int(other.inputs[1]) != index for other in model.products()):
+        model.empty(index)
+
+
+def _replace_bias(model: Model, operator: Operator, scale: NDArray[np.float32]) -> None:
+    if len(operator.inputs) < 3 or operator.inputs[2] < 0:
+        return
+    index = int(operator.inputs[2])
+    bias = model.constant(index)
+    if bias is None:
+        return
+    steps = np.rint(np.clip(bias / scale.astype(np.float64), -(2**31), 2**31 - 1))
+    operator.inputs[2] = model.add_constant(
+        _named(model, index, b"int32"), steps.astype(np.int32), scale
+    )
+
+
+def _whole_twin(model: Model, index: int, extent: tuple[float, float]) -> int:
+    """Add the int8 tensor that stands for a float32 one."""
+    tensor = model.tensor(index)
+    twin = model.add_tensor(
+        _named(model, index, b"int8"), "int8", tensor.shape, tensor.shapeSignature
+    )
+    scale, zero_point = _scale(extent)
+    model.quantize(twin, [scale], [zero_point])
+    return twin
+
+
+def _scale(extent: tuple[float, float]) -> tuple[float, int]:
+    """Return scale and zero point of 256 levels over a range that holds zero.
+
+    >>> _scale((-64.0, 63.5))
+    (0.5, 0)
+    """
+    low, high = extent
+    scale = (high - low) / 255 or 1.0
+    return scale, int(np.clip(round(-128 - low / scale), -128, 127))
+
+
+def _named(model: Model, index: int, kind: bytes) -> bytes:
+    name: Any = model.tensor(index).name
+    return bytes(name) + b"/" + kind

@@ -1,0 +1,73 @@
+"""A classifier as an ONNX model, for onnxruntime; tf2onnx converts the frozen graph."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from embzip.classifier import Classifier
+from embzip.errors import MissingPackageError, SpecError
+from embzip.files import write_bytes
+from embzip.tf.export.frozen import frozen_graph
+from embzip.tf.export.graph import check_size, output_names
+
+_OPSET = 17
+
+
+def export_onnx(classifier: Classifier, path: str | Path, *, weights: str = "float32") -> None:
+    """Write an .onnx file: the input `ids`, int32 (batch, time), and the output `probabilities`.
+
+    Raises
+    ------
+    SpecError
+        For kernels in any other form than float32: tf2onnx would turn them back.
+    MissingPackageError
+        Where tf2onnx or onnxruntime is not installed.
+    """
+    if weights != "float32":
+        raise SpecError(
+            f"an ONNX export has float32 kernels, received {weights!r}: shrink them in the file "
+            "with onnxruntime.quantization, or export to litert"
+        )
+    try:
+        import onnxruntime  # type: ignore[import-untyped]  # noqa: F401
+        import tf2onnx  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise MissingPackageError(
+            f"ONNX needs tf2onnx and onnxruntime, and importing them failed ({error}): "
+            "`pip install 'tf2onnx>=1.17' 'onnx>=1.17' 'onnxruntime>=1.20'`, or "
+            "`uv sync --extra onnx` from a checkout"
+        ) from error
+    check_size(classifier, path)
+    model, _ = tf2onnx.convert.from_graph_def(
+        _without_bitcasts(frozen_graph(classifier, weights)),
+        input_names=["ids:0"],
+        output_names=[f"{name}:0" for name in output_names(1)],
+        opset=_OPSET,
+    )
+    write_bytes(path, model.SerializeToString())
+
+
+def _without_bitcasts(graph: Any) -> Any:
+    """Let float16 tables be gathered as they are: ONNX does that, and has no Bitcast."""
+    before = {node.name: node.input[0] for node in graph.node if node.op == "Bitcast"}
+    kept = tf.compat.v1.GraphDef(versions=graph.versions)
+    for node in graph.node:
+        if node.op == "Bitcast":
+            continue
+        if any(name in before for name in node.input) and node.op == "GatherV2":
+            node.attr["Tparams"].type = tf.float16.as_datatype_enum
+        node.input[:] = [before.get(name, name) for name in node.input]
+        kept.node.append(node)
+    return kept
+
+
+def run_onnx(path: str | Path, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return the probabilities of padded ids, from the file."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found: NDArray[np.float32] = session.run(None, {"ids:0": ids})[0]
+    return found

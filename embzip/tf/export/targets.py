@@ -1,0 +1,128 @@
+"""`export`: a classifier to a target by name, and what became of its probabilities."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.classifier import Classifier
+from embzip.errors import SpecError
+from embzip.tf.export.frozen import export_frozen, run_frozen
+from embzip.tf.export.graph import FORMS
+from embzip.tf.export.litert import export_litert, run_litert
+from embzip.tf.export.onnx import export_onnx, run_onnx
+from embzip.tf.export.savedmodel import export_savedmodel, run_savedmodel
+
+_TEXTS = 64  # that outputs are compared on
+
+
+@dataclass(frozen=True)
+class Target:
+    """How a kind of file is written, and run as a stranger would."""
+
+    write: Callable[..., None]
+    run: Callable[[str | Path, NDArray[np.int32]], NDArray[np.float32]]
+
+
+TARGETS = {
+    "litert": Target(export_litert, run_litert),
+    "savedmodel": Target(export_savedmodel, run_savedmodel),
+    "frozen": Target(export_frozen, run_frozen),
+    "onnx": Target(export_onnx, run_onnx),
+}
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written: its bytes, and the largest difference of a probability to NumPy's."""
+
+    path: Path
+    nbytes: int
+    max_difference: float
+
+
+def export(
+    classifier: Classifier,
+    path: str | Path,
+    *,
+    to: str = "litert",
+    weights: str = "float32",
+    calibrate: Sequence[str] | None = None,
+) -> Export:
+    """Write a classifier as a file that another runtime loads, without embzip.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    path
+        Where the file (SavedModel: the folder) goes.
+    to
+        `litert`, `savedmodel`, `frozen` or `onnx`.
+    weights
+        The form of convolution and dense kernels: `float32`, `float16` or `int8` (a scale a
+        filter; not in ONNX). Codes and tables of the embedding are never changed.
+    calibrate
+        LiteRT only: texts like those to come. Convolutions and dense layers then compute in int8,
+        with ranges as these texts need them.
+
+    Raises
+    ------
+    SpecError
+        For an unknown target or form, or one that the target does not have.
+    UnsupportedModelError
+        For more than 2 GB, except in a SavedModel.
+    MissingPackageError
+        Where the target's converter is not installed.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> import embzip, embzip.tf
+    >>> table = embzip.Vectors(embzip.Vocabulary(["goal", "vote"]), np.eye(2))
+    >>> examples = [embzip.Example("goal", "sport"), embzip.Example("vote", "politics")]
+    >>> classifier = embzip.tf.train(examples, table, epochs=1).classifier
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "model.tflite")
+    >>> export(classifier, path).max_difference < 1e-5
+    True
+    >>> embzip.Classifier.load(path).predict(["goal"]) == classifier.predict(["goal"])
+    True
+    """
+    if to not in TARGETS:
+        raise SpecError(f"a target is one of {', '.join(TARGETS)}, received {to!r}")
+    if weights not in FORMS:
+        raise SpecError(f"weights are one of {', '.join(FORMS)}, received {weights!r}")
+    options: dict[str, Any] = {"weights": weights}
+    if calibrate is not None:
+        if to != "litert":
+            raise SpecError(f"computing in int8 is for litert, received {to!r} with texts")
+        options["calibrate"] = calibrate
+    target = TARGETS[to]
+    target.write(classifier, path, **options)
+    ids = _padded(classifier, calibrate)
+    expected = classifier.probabilities_of_ids(ids.tolist())
+    difference = np.abs(target.run(path, ids) - expected).max(initial=0)
+    return Export(Path(path), _nbytes(Path(path)), float(difference))
+
+
+def _padded(classifier: Classifier, texts: Sequence[str] | None) -> NDArray[np.int32]:
+    """Return ids (texts, max_length): of the texts, or random ones of all lengths."""
+    limit, rows = classifier.max_length, classifier.embedding.rows
+    padded = np.full((_TEXTS, limit), classifier.embedding.pad_id, np.int32)
+    if texts is None:
+        rng = np.random.default_rng(0)
+        encoded = [rng.integers(0, rows, rng.integers(0, limit + 1)).tolist() for _ in padded]
+    else:
+        encoded = classifier.encode(texts[:_TEXTS])
+    for row, ids in zip(padded, encoded, strict=False):
+        row[: len(ids)] = ids
+    return padded[: len(encoded)]
+
+
+def _nbytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,0 +1,125 @@
+"""Whole words, some of which share the id of another: what pruning with remapping leaves.
+
+The words themselves are the business of `words.py`.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from embzip.errors import FileFormatError, TokenizerError
+from embzip.tokenizers.base import Normalization, check_texts
+from embzip.tokenizers.words import UNK, WORD, WordTokenizer
+from embzip.vocabulary import Vocabulary, compress, decompress
+
+_HEADER = struct.Struct("<II")  # words and aliases together; bytes of their names
+
+
+class AliasedWords:
+    """Text -> ids of whole words, where a word without a row of its own may have another's.
+
+    Parameters
+    ----------
+    words
+        The tokenizer of the words with a row.
+    aliases
+        The id of each further word, never a special one.
+
+    Raises
+    ------
+    TokenizerError
+        For an alias that is a word with a row, or an id that is not one of those rows.
+
+    Examples
+    --------
+    >>> words = WordTokenizer(["cat", "the"], Normalization())
+    >>> tokenizer = AliasedWords(words, {"kitten": 2})
+    >>> tokenizer.encode(["The kitten sat"]), len(tokenizer.vocabulary)
+    ([[3, 2, 1]], 4)
+    """
+
+    kind = "words+aliases"
+
+    def __init__(self, words: WordTokenizer, aliases: Mapping[str, int]) -> None:
+        first = len(words.vocabulary.special_ids)
+        for word, index in aliases.items():
+            if word in words.vocabulary:
+                raise TokenizerError(f"the alias {word!r} has a row of its own")
+            if not first <= index < len(words.vocabulary):
+                raise TokenizerError(
+                    f"the alias {word!r} must have an id in {first}..{len(words.vocabulary) - 1}, "
+                    f"received {index}"
+                )
+        self.words = words
+        self.aliases = dict(aliases)
+
+    @property
+    def normalization(self) -> Normalization:
+        """What happens to a text first."""
+        return self.words.normalization
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens with a row, in id order; aliases are not in it."""
+        return self.words.vocabulary
+
+    def encode(self, texts: Iterable[str]) -> list[list[int]]:
+        """Return the ids of each text; an empty text has none.
+
+        Raises
+        ------
+        InputTypeError
+            For anything but an iterable of str.
+        """
+        get, alias = self.vocabulary.get, self.aliases.get
+        apply = self.normalization.apply
+        return [
+            [
+                alias(word, UNK) if (index := get(word)) is None else index
+                for word in WORD.findall(apply(text))
+            ]
+            for text in check_texts(texts)
+        ]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the words of ids, as `WordTokenizer.decode` does."""
+        return self.words.decode(ids)
+
+    def to_bytes(self) -> bytes:
+        """Return all words in one list, and the id of each that is an alias, as compact bytes."""
+        own = list(self.vocabulary)[len(self.vocabulary.special_ids) :]
+        names = sorted([*own, *self.aliases])
+        packed = WordTokenizer(names, self.normalization).to_bytes()
+        ids = np.array([self.aliases.get(name, 0) for name in names], "<u4")
+        # Byte planes: the upper ones are nearly all zero.
+        planes = ids.view(np.uint8).reshape(-1, 4).T
+        return _HEADER.pack(len(names), len(packed)) + packed + compress(planes.tobytes())
+
+    @staticmethod
+    def from_bytes(content: bytes, rows: int, normalization: Normalization) -> "AliasedWords":
+        """Undo `to_bytes`; `rows` is the size of the vocabulary with its two special ids.
+
+        Raises
+        ------
+        FileFormatError
+            For bytes that are cut short or damaged.
+        TokenizerError
+            For words out of order, or ids that no row has.
+        """
+        if len(content) < _HEADER.size:
+            raise FileFormatError(f"the words with aliases are cut short: {len(content)} bytes")
+        count, length = _HEADER.unpack_from(content)
+        end = _HEADER.size + length
+        every = WordTokenizer.from_bytes(content[_HEADER.size : end], count + 2, normalization)
+        planes = np.frombuffer(decompress(content[end:], 4 * count + 1), np.uint8)
+        if len(planes) != 4 * count:
+            raise FileFormatError(f"expected {count} ids of 4 bytes, found {len(planes)} bytes")
+        ids = np.ascontiguousarray(planes.reshape(4, count).T).view("<u4").reshape(-1).tolist()
+        pairs = list(zip(list(every.vocabulary)[2:], ids, strict=True))
+        words = WordTokenizer([name for name, index in pairs if not index], normalization)
+        if len(words.vocabulary) != rows:
+            raise FileFormatError(
+                f"expected {rows - 2} words with a row, found {len(words.vocabulary) - 2}"
+            )
+        return AliasedWords(words, {name: index for name, index in pairs if index})

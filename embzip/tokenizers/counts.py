@@ -1,0 +1,65 @@
+"""Counts of tokens from a file: a words file, or plain `token<TAB>count` lines."""
+
+import re
+from pathlib import Path
+
+from embzip.corpus import read_texts
+from embzip.errors import InputError
+from embzip.files import existing_file
+from embzip.tokenizers.words import parse_words
+
+_COUNT = re.compile("[0-9]{1,18}")  # 18 digits fit 64 bits
+
+
+def read_counts(path: str | Path) -> dict[str, int]:
+    """Read how often tokens stood in a corpus.
+
+    Parameters
+    ----------
+    path
+        `token<TAB>count` lines in UTF-8, in any order, or what `build_words` wrote.
+
+    Raises
+    ------
+    MissingFileError
+        Where there is no such file.
+    InputError
+        For a line that is anything else, a token that stands twice, no line at all, or a words
+        file without counts; names the line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "counts.tsv")
+    >>> _ = path.write_text("sea\\t12\\nship\\t3\\n")
+    >>> read_counts(path)
+    {'sea': 12, 'ship': 3}
+    """
+    counts: dict[str, int] = {}
+    for number, line in enumerate(read_texts(path), start=1):
+        if number == 1 and line.startswith("{") and "\t" not in line:
+            return _of_words_file(path)
+        token, _, digits = line.partition("\t")
+        if not (token and _COUNT.fullmatch(digits)):
+            raise InputError(
+                f"{path}, line {number}: expected token<TAB>count, found {line[:80]!r}"
+            )
+        if token in counts:
+            raise InputError(
+                f"{path}, line {number}: the token {token!r} stands in an earlier line already; "
+                "tokens must be distinct"
+            )
+        counts[token] = int(digits)
+    if not counts:
+        raise InputError(f"{path}: expected token<TAB>count lines, found none")
+    return counts
+
+
+def _of_words_file(path: str | Path) -> dict[str, int]:
+    tokenizer = parse_words(existing_file(path).read_bytes(), str(path))
+    if tokenizer.counts is None:
+        raise InputError(f"{path}: this words file holds no counts: build it from the corpus again")
+    first = len(tokenizer.vocabulary.special_ids)
+    return dict(
+        zip(list(tokenizer.vocabulary)[first:], tokenizer.counts[first:].tolist(), strict=True)
+    )

@@ -1,0 +1,300 @@
+"""Subword rows from word rows, without the corpus: a weighted sparse least-squares problem.
+
+A classifier reads a word as its pieces, so the pieces' mean is to stand where the word's row
+stood. Training pieces on a corpus is the business of `embzip.word2vec`.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.errors import InputError, SpecError
+from embzip.tokenizers.base import Progress, Tokenizer
+from embzip.tokenizers.bpe import BpeTokenizer
+from embzip.tokenizers.yttm_model import SPACE_MARK
+from embzip.vector_files import Matrix, mean_row
+from embzip.vectors import Table, Vectors, vectors_of
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Weighting = Literal["counts", "file order", "uniform"]
+Floats = NDArray[np.float64]
+_ROWS = 1 << 14  # words looked at together, and
+_COLUMNS = 64  # columns solved together: both bound the memory
+_ITERATIONS = 500  # of conjugate gradients; 15 to 40 are usual
+
+
+@dataclass(frozen=True, eq=False)
+class Transferred:
+    """What `transfer` made.
+
+    Attributes
+    ----------
+    vectors
+        A row for each id of the tokenizer, with the tokenizer; with counts where words had some.
+    explained_energy
+        1 - (weighted squared residual) / (weighted squared rows) of the words that were used.
+    deciles
+        The same, unweighted, for each tenth of those words, the heaviest tenth first; fewer than
+        ten words have as many parts as words.
+    weighting
+        What words were weighed by: their counts, the order of the file, or all alike.
+    words, skipped
+        Words used; words passed over, because the tokenizer does not know one of their
+        characters, or because their count is 0.
+    unused
+        Pieces, special ones aside, that are part of no word.
+    """
+
+    vectors: Vectors
+    explained_energy: float
+    deciles: tuple[float, ...]
+    weighting: Weighting
+    words: int
+    skipped: int
+    unused: int
+
+
+def transfer(
+    vectors: Table,
+    tokenizer: Tokenizer,
+    *,
+    counts: Mapping[str, int] | None = None,
+    ridge: float = 0.1,
+    progress: Progress | None = None,
+) -> Transferred:
+    """Make the rows of pieces from the rows of words.
+
+    Minimizes sum_w weight_w |mean of P over the pieces of w - row_w|^2 over the rows P.
+
+    Parameters
+    ----------
+    vectors
+        A table of words.
+    tokenizer
+        What cuts words into pieces, such as `load_tokenizer("bpe.model")`.
+    counts
+        How often words stand in the text to come; by default the table's own. A word without a
+        count weighs nothing. Where nothing is known, words weigh by their place, by Zipf's law:
+        files stand by falling frequency. Words in code point order weigh alike.
+    ridge
+        How strongly a row is drawn to the mean of the words, in words of average weight.
+    progress
+        Called with (columns solved, columns).
+
+    Returns
+    -------
+    Transferred
+        A piece that is part of no word gets the mean of the parts it was merged from, or, where
+        those are part of no word either, the mean of the words. The unknown row is that of the
+        word table, or the mean of the words; other special rows are zero.
+
+    Raises
+    ------
+    InputError
+        For a table of pieces, words of which the tokenizer can encode none, or counts that know
+        none of the words.
+    SpecError
+        For a ridge that is not above 0.
+
+    References
+    ----------
+    Zhao, Mudgal, Liang: Generalizing Word Embeddings using Bag of Subwords. EMNLP 2018, which
+    fits subword rows to word rows likewise, by gradient descent and with every substring a part.
+
+    Examples
+    --------
+    >>> from embzip.tokenizers import Normalization, YttmModel
+    >>> from embzip.vocabulary import Vocabulary
+    >>> model = YttmModel.parse(b"3 1\\n9601 4\\n97 5\\n98 6\\n4 5 7\\n1 0 2 3\\n", "tiny")
+    >>> pieces = BpeTokenizer(model, Normalization(), model.to_bytes())
+    >>> words = Vectors(Vocabulary(["a", "aa", "ab"]), np.array([[2.0, 0], [1, 0], [2, 1]]))
+    >>> done = transfer(words, pieces, ridge=1e-9)
+    >>> list(pieces.vocabulary)[5:], done.vectors.matrix[5:].round(3).astype(int).tolist()
+    (['a', 'b', '▁a'], [[0, 0], [2, 2], [2, 0]])
+    """
+    if not 0 < ridge < float("inf"):
+        raise SpecError(f"ridge must be a number above 0, received {ridge!r}")
+    table = vectors_of(vectors)
+    if isinstance(table.tokenizer, BpeTokenizer):
+        raise InputError(
+            f"a table of {table.tokenizer.kind} pieces holds no words to transfer from: pass the "
+            "table of a words tokenizer, or foreign word vectors"
+        )
+    words = _words(table, tokenizer, counts)
+    rows = _solve(words, ridge, progress)
+    explained, deciles = _explained(words, rows)
+    used = np.asarray(words.parts.sum(axis=0)).reshape(-1) > 0
+    unused = len(used) - int(used.sum()) - len(tokenizer.vocabulary.special_ids)
+    if isinstance(tokenizer, BpeTokenizer):
+        _merge_unused(rows, used, tokenizer)
+    vocabulary = tokenizer.vocabulary
+    rows[list(vocabulary.special_ids)] = 0
+    if vocabulary.unk_id is not None:
+        unk_id = table.vocabulary.unk_id
+        unknown = mean_row(table.matrix, words.ids) if unk_id is None else table.matrix[unk_id]
+        rows[vocabulary.unk_id] = unknown
+    return Transferred(
+        Vectors(vocabulary, rows.astype(np.float32), words.piece_counts, tokenizer),
+        explained,
+        deciles,
+        words.weighting,
+        len(words.ids),
+        len(table.ordinary_ids()) - len(words.ids),
+        unused,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Words:
+    """The words of the problem, an equation each."""
+
+    matrix: Matrix  # the whole table, (rows, dim); may be mapped from a file
+    ids: NDArray[np.int64]  # the words' rows in it
+    parts: "csr_array"  # (words, pieces): each piece's share of the word
+    weights: Floats  # their mean is 1
+    weighting: Weighting
+    piece_counts: NDArray[np.int64] | None
+
+    def blocks(self) -> Iterator[tuple[slice, Floats]]:
+        """Yield the words' rows some at a time: the table is never copied whole."""
+        for first in range(0, len(self.ids), _ROWS):
+            chosen = slice(first, first + _ROWS)
+            yield chosen, self.matrix[self.ids[chosen]].astype(np.float64)
+
+
+def _words(table: Vectors, tokenizer: Tokenizer, given: Mapping[str, int] | None) -> _Words:
+    from scipy import sparse  # here, for `import embzip` stays light
+
+    ids = table.ordinary_ids()
+    tokens = [table.vocabulary.token(i) for i in ids.tolist()]
+    counts = None if table.counts is None else table.counts[ids]
+    if given is not None:
+        counts = np.array([given.get(token, 0) for token in tokens], np.int64)
+    weights, weighting = _weights(tokens, counts)
+    vocabulary = tokenizer.vocabulary
+    encoded = [
+        _as_in_text(token, pieces, vocabulary.get(SPACE_MARK))
+        for token, pieces in zip(tokens, tokenizer.encode(tokens), strict=True)
+    ]
+    known = [bool(pieces) and vocabulary.unk_id not in pieces for pieces in encoded]
+    if not any(known):
+        raise InputError(
+            f"the tokenizer can encode none of the {len(tokens)} words, of which the first is "
+            f"{tokens[0]!r}: is it a tokenizer for their language?"
+        )
+    kept = np.flatnonzero(np.array(known) & (weights > 0))
+    if not len(kept):
+        raise InputError(
+            f"no word has a count above 0, neither {tokens[0]!r} nor any other that the tokenizer "
+            "can encode: are these the counts of another corpus?"
+        )
+    encoded = [encoded[place] for place in kept.tolist()]
+    lengths = np.array([len(pieces) for pieces in encoded])
+    columns = np.concatenate([np.array(pieces, np.int64) for pieces in encoded])
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    shape = (len(kept), len(vocabulary))
+    parts = sparse.csr_array((np.repeat(1 / lengths, lengths), columns, starts), shape=shape)
+    parts.sum_duplicates()
+    piece_counts = None
+    if counts is not None:
+        running = np.repeat(counts[kept], lengths)
+        piece_counts = np.bincount(columns, running, len(vocabulary)).astype(np.int64)
+    weights = weights[kept] / weights[kept].mean()
+    return _Words(table.matrix, ids[kept], parts, weights, weighting, piece_counts)
+
+
+def _as_in_text(token: str, pieces: list[int], mark: int | None) -> list[int]:
+    """Drop the word mark that punctuation gets when it stands alone: texts join it to a word."""
+    if len(pieces) > 1 and pieces[0] == mark and not any(map(str.isalnum, token)):
+        return pieces[1:]
+    return pieces
+
+
+def _weights(tokens: list[str], counts: NDArray[np.int64] | None) -> tuple[Floats, Weighting]:
+    if counts is not None:
+        return counts.astype(np.float64), "counts"
+    if all(before < after for before, after in itertools.pairwise(tokens)):
+        return np.ones(len(tokens)), "uniform"
+    return 1 / (np.arange(len(tokens)) + 2.7), "file order"  # Mandelbrot's offset to Zipf's law
+
+
+def _solve(words: _Words, ridge: float, progress: Progress | None) -> Floats:
+    """Return the rows of all pieces, (pieces, dim), from the normal equations.
+
+    Conjugate gradients need the sparse matrix and a few blocks of columns only; a factorization
+    fills in, by how much depends on the words. All columns of a block are one system, whose
+    matrix is block diagonal.
+    """
+    from scipy import sparse
+    from scipy.sparse.linalg import LinearOperator, cg
+
+    weighted = words.parts.multiply(words.weights[:, None]).tocsr()
+    pieces, dim = words.parts.shape[1], words.matrix.shape[1]
+    right = np.zeros((pieces, dim))
+    mean = np.zeros(dim)
+    for chosen, block in words.blocks():
+        right += weighted[chosen].T @ block
+        mean += words.weights[chosen] @ block
+    mean /= words.weights.sum()
+    right -= np.outer(weighted.sum(axis=0), mean)
+    normal = (words.parts.T @ weighted + ridge * sparse.eye_array(pieces)).tocsr()
+    diagonal = normal.diagonal()[:, None]
+    rows = np.empty((pieces, dim))
+    for first in range(0, dim, _COLUMNS):
+        block = right[:, first : first + _COLUMNS]
+        size = (block.size, block.size)
+
+        def product(flat: Floats, shape: tuple[int, int] = block.shape) -> Floats:
+            flattened: Floats = (normal @ flat.reshape(shape)).reshape(-1)
+            return flattened
+
+        def scaled(flat: Floats, shape: tuple[int, int] = block.shape) -> Floats:
+            flattened: Floats = (flat.reshape(shape) / diagonal).reshape(-1)
+            return flattened
+
+        # Where it has not converged, `explained_energy` is measured all the same, and says so.
+        found, _ = cg(
+            LinearOperator(size, matvec=product, dtype=np.float64),
+            block.reshape(-1),
+            rtol=1e-5,
+            maxiter=_ITERATIONS,
+            M=LinearOperator(size, matvec=scaled, dtype=np.float64),
+        )
+        rows[:, first : first + _COLUMNS] = found.reshape(block.shape)
+        if progress is not None:
+            progress(min(first + _COLUMNS, dim), dim)
+    rows += mean  # pieces of no word stand there
+    return rows
+
+
+def _explained(words: _Words, rows: Floats) -> tuple[float, tuple[float, ...]]:
+    residual = np.empty(len(words.ids))
+    energy = np.empty(len(words.ids))
+    for chosen, block in words.blocks():
+        residual[chosen] = ((words.parts[chosen] @ rows - block) ** 2).sum(axis=1)
+        energy[chosen] = (block**2).sum(axis=1)
+
+    def share(weights: Floats, chosen: NDArray[np.int64]) -> float:
+        total = float(weights @ energy[chosen])
+        return 1 - float(weights @ residual[chosen]) / total if total else 1.0
+
+    order = np.argsort(-words.weights, kind="stable")
+    tenths = np.array_split(order, min(10, len(order)))
+    deciles = tuple(share(np.ones(len(tenth)), tenth) for tenth in tenths)
+    return share(words.weights[order], order), deciles
+
+
+def _merge_unused(rows: Floats, used: NDArray[np.bool_], tokenizer: BpeTokenizer) -> None:
+    """Give each piece of no word the mean of the known parts it was merged from, in place."""
+    parts: dict[int, list[int]] = {index: [index] for index in np.flatnonzero(used).tolist()}
+    for left, right, new in tokenizer.model.merges:  # a part stands before the whole
+        if not used[new]:
+            parts[new] = parts.get(left, []) + parts.get(right, [])
+            if parts[new]:
+                rows[new] = rows[parts[new]].mean(axis=0)

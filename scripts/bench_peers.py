@@ -1,0 +1,257 @@
+"""What `scripts.bench_codecs` measures: embzip's codecs, and those of other packages, as one kind.
+
+A codec is a name: `svd|tcq:2` and whatever else `embzip.compress` takes, or one of `PEERS` with its
+argument, `faiss-pq:25`. Each is run as its package means it, with its defaults; all that it must
+hold to decode rows is counted.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import embzip
+
+Matrix = NDArray[np.float32]
+Ids = NDArray[np.int64]
+_SAMPLE = 65_536  # rows that faiss' own indexes train 256 centroids on
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A compressed table: bytes that are held to decode it, how, and its file where it has one."""
+
+    nbytes: int
+    rows: Callable[[Ids], Matrix]
+    file_bytes: Callable[[], int] | None = None
+
+
+def encode(name: str, matrix: Matrix) -> Coded:
+    """Fit and encode a table with a codec of embzip or of a peer."""
+    kind, _, argument = name.partition(":")
+    return PEERS[kind](matrix, argument) if kind in PEERS else _embzip(matrix, name)
+
+
+def _embzip(matrix: Matrix, spec: str) -> Coded:
+    table = embzip.compress(matrix, spec)
+
+    def file_bytes() -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "table.embz")
+            embzip.save(table, path, pack=True)
+            return path.stat().st_size
+
+    return Coded(table.nbytes, lambda ids: table[ids], file_bytes)
+
+
+def _faiss_pq(matrix: Matrix, parts: str) -> Coded:
+    faiss = _peer("faiss")
+
+    quantizer = faiss.ProductQuantizer(matrix.shape[1], int(parts), 8)
+    quantizer.train(matrix)
+    codes = quantizer.compute_codes(matrix)
+    nbytes = codes.nbytes + faiss.vector_to_array(quantizer.centroids).nbytes
+    return Coded(nbytes, lambda ids: quantizer.decode(codes[ids]))
+
+
+def _faiss_opq(matrix: Matrix, parts: str) -> Coded:
+    faiss = _peer("faiss")
+
+    rotation = faiss.OPQMatrix(matrix.shape[1], int(parts))
+    rotation.train(matrix)
+    inner = _faiss_pq(rotation.apply(matrix), parts)
+    nbytes = inner.nbytes + faiss.vector_to_array(rotation.A).nbytes
+    return Coded(nbytes, lambda ids: rotation.reverse_transform(inner.rows(ids)))
+
+
+def _faiss_rq(matrix: Matrix, parts: str) -> Coded:
+    faiss = _peer("faiss")
+
+    quantizer = faiss.ResidualQuantizer(matrix.shape[1], int(parts), 8)
+    chosen = np.random.default_rng(0).permutation(len(matrix))[:_SAMPLE]
+    quantizer.train(matrix[np.sort(chosen)])
+    codes = quantizer.compute_codes(matrix)
+    nbytes = codes.nbytes + faiss.vector_to_array(quantizer.codebooks).nbytes
+    return Coded(nbytes, lambda ids: quantizer.decode(codes[ids]))
+
+
+def _faiss_sq(matrix: Matrix, kind: str) -> Coded:
+    faiss = _peer("faiss")
+
+    quantizer = faiss.ScalarQuantizer(matrix.shape[1], getattr(faiss.ScalarQuantizer, f"QT_{kind}"))
+    quantizer.train(matrix)
+    codes = quantizer.compute_codes(matrix)
+    nbytes = codes.nbytes + faiss.vector_to_array(quantizer.trained).nbytes
+    return Coded(nbytes, lambda ids: quantizer.decode(codes[ids]))
+
+
+def _sklearn_svd(matrix: Matrix, rank: str) -> Coded:
+    TruncatedSVD = _peer("sklearn.decomposition").TruncatedSVD
+
+    model = TruncatedSVD(n_components=int(rank), random_state=0)
+    reduced = np.asarray(model.fit_transform(matrix), np.float32)
+    components = np.asarray(model.components_, np.float32)
+    return Coded(reduced.nbytes + components.nbytes, lambda ids: reduced[ids] @ components)
+
+
+def _sklearn_svd_int8(matrix: Matrix, rank: str) -> Coded:
+    TruncatedSVD = _peer("sklearn.decomposition").TruncatedSVD
+
+    model = TruncatedSVD(n_components=int(rank), random_state=0)
+    reduced = np.asarray(model.fit_transform(matrix), np.float32)
+    scale = np.abs(reduced).max(axis=0) / 127
+    codes = np.rint(reduced / scale).astype(np.int8)
+    components = scale[:, None] * np.asarray(model.components_, np.float32)
+    return Coded(codes.nbytes + components.nbytes, lambda ids: codes[ids] @ components)
+
+
+def _keras(matrix: Matrix, mode: str) -> Coded:
+    keras = _peer("keras")
+
+    layer = keras.layers.Embedding(*matrix.shape)
+    layer.build()
+    layer.set_weights([matrix])
+    layer.quantize(mode)
+    # Codes and scales, at the width Keras holds them.
+    nbytes = sum(np.asarray(variable).nbytes for variable in layer.variables)
+    return Coded(nbytes, lambda ids: np.asarray(layer(ids)))
+
+
+def _model2vec(matrix: Matrix, kind: str) -> Coded:
+    DType = _peer("model2vec.quantization").DType
+    quantize_embeddings = _peer("model2vec.quantization").quantize_embeddings
+
+    codes = quantize_embeddings(np.asarray(matrix), DType(kind))
+    # Its int8 drops the scale, which cosines do not need; an error can only be taken with it.
+    scale = np.float32(np.abs(matrix).max() / 127 if codes.dtype == np.int8 else 1)
+    return Coded(codes.nbytes, lambda ids: codes[ids] * scale)
+
+
+def _model2vec_vocabulary(matrix: Matrix, clusters: str) -> Coded:
+    quantize_vocabulary = _peer("model2vec.vocabulary_quantization").quantize_vocabulary
+
+    centers, mapping, lengths = quantize_vocabulary(int(clusters), None, np.asarray(matrix))
+    nbytes = centers.nbytes + mapping.nbytes + lengths.nbytes
+    return Coded(nbytes, lambda ids: centers[mapping[ids]] * lengths[ids, None])
+
+
+def _compress_fasttext_svd(matrix: Matrix, rank: str) -> Coded:
+    DecomposedMatrix = _peer("compress_fasttext.decomposition").DecomposedMatrix
+
+    made = DecomposedMatrix.compress(np.asarray(matrix), n_components=int(rank))
+    return Coded(made.compressed.nbytes + made.components.nbytes, lambda ids: _float32(made[ids]))
+
+
+def _compress_fasttext_pq(matrix: Matrix, parts: str) -> Coded:
+    quantize = _peer("compress_fasttext.quantization").quantize
+
+    np.random.seed(0)  # noqa: NPY002  # what it draws its centroids from
+    made = quantize(matrix, qdim=int(parts), centroids=255)
+    file_bytes = len(made.as_bytes)
+    return Coded(
+        made.indexes.nbytes + made.codes.nbytes, lambda ids: _float32(made[ids]), lambda: file_bytes
+    )
+
+
+def _compress_fasttext_float16(matrix: Matrix, _: str) -> Coded:
+    codes = matrix.astype(np.float16)
+    return Coded(codes.nbytes, lambda ids: codes[ids].astype(np.float32))
+
+
+def _navec_pq(matrix: Matrix, parts: str) -> Coded:
+    """Encode to navec's table; its own trainer, pqkmeans, is what compress-fasttext took over."""
+    PQEncoder = _peer("compress_fasttext.pq_encoder_light").PQEncoder
+    PQ = _peer("navec.pq").PQ
+
+    np.random.seed(0)  # noqa: NPY002  # what it draws its centroids from
+    encoder = PQEncoder(iteration=5, num_subdim=int(parts), Ks=256)
+    encoder.fit(matrix[np.sort(np.random.default_rng(0).permutation(len(matrix))[:_SAMPLE])])
+    made = PQ(*matrix.shape, int(parts), 256, encoder.transform(matrix), encoder.codewords)
+    held = (made.indexes, made.codes, made.norm, made.ab, made.qdims)
+    file_bytes = len(made.as_bytes)
+    return Coded(
+        sum(array.nbytes for array in held),
+        lambda ids: made.sampled(ids).unpack(),
+        lambda: file_bytes,
+    )
+
+
+def _peer(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        sys.exit(f"{error}: the peers are installed by `uv sync --extra all --group bench`")
+
+
+def _float32(rows: Any) -> Matrix:
+    return np.asarray(rows, np.float32)
+
+
+PEERS: Mapping[str, Callable[[Matrix, str], Coded]] = {
+    "faiss-pq": _faiss_pq,
+    "faiss-opq": _faiss_opq,
+    "faiss-rq": _faiss_rq,
+    "faiss-sq": _faiss_sq,
+    "sklearn-svd": _sklearn_svd,
+    "sklearn-svd-int8": _sklearn_svd_int8,
+    "keras": _keras,
+    "model2vec": _model2vec,
+    "model2vec-vocabulary": _model2vec_vocabulary,
+    "compress-fasttext-svd": _compress_fasttext_svd,
+    "compress-fasttext-pq": _compress_fasttext_pq,
+    "compress-fasttext-float16": _compress_fasttext_float16,
+    "navec-pq": _navec_pq,
+}
+
+
+def codecs_for(dim: int) -> list[str]:
+    """Return the codecs that are compared on a table of so many columns.
+
+    Product quantizers have a part for 10, 5 and 2 columns: 0.8, 1.6 and 4 bits a number. OPQ has
+    the first alone: faiss takes minutes for the others.
+
+    >>> "pq:10" in codecs_for(50), "faiss-pq:25" in codecs_for(50), "svd:32|int8" in codecs_for(50)
+    (True, True, True)
+    """
+    parts = [dim // 10, dim // 5, dim // 2]
+    ranks = [max(1, dim * share // 50) for share in (16, 32, 40)]
+    rates = ("0.5", "1", "1.2", "2", "2.2", "3", "4")
+    return [
+        "float16",
+        "int8",
+        "int4",
+        "int2",
+        "int1",
+        "kmeans:16",
+        "rows:256",
+        f"sparse:{dim // 4}",
+        f"pq:{parts[1]}",
+        f"opq:{parts[0]}",
+        f"normalize|pq:{parts[1]}",
+        f"rq:{parts[0]}",
+        *(f"svd:{rank}|int8" for rank in ranks),
+        *(f"svd|mixed:{bits}" for bits in rates),
+        *(f"svd|tcq:{bits}" for bits in rates),
+        *(f"faiss-pq:{count}" for count in parts),
+        f"faiss-opq:{parts[0]}",
+        *(f"faiss-rq:{count}" for count in parts[:2]),
+        *(f"faiss-sq:{kind}" for kind in ("8bit", "6bit", "4bit")),
+        *(f"sklearn-svd:{rank}" for rank in ranks),
+        *(f"sklearn-svd-int8:{rank}" for rank in ranks),
+        "keras:int8",
+        "keras:int4",
+        "model2vec:float16",
+        "model2vec:int8",
+        "model2vec-vocabulary:256",
+        f"compress-fasttext-svd:{ranks[0]}",
+        f"compress-fasttext-svd:{ranks[1]}",
+        f"compress-fasttext-pq:{parts[1]}",
+        "compress-fasttext-float16",
+        f"navec-pq:{parts[1]}",
+    ]

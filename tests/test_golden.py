@@ -1,0 +1,31 @@
+"""Golden files, written once by scripts/make_golden.py: what was saved must load for ever."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import embzip
+from embzip.codecs.registry import BUILTIN
+from scripts.make_golden import FOLDER, SPECS, path_of
+
+FILES = sorted(FOLDER.glob("*.embz"))
+
+
+def test_every_stage_has_a_golden_file() -> None:
+    assert {path_of(spec) for spec in SPECS} == set(FILES)
+    named = {part.split(":")[0] for spec in SPECS for part in spec.split("|")}
+    chooses = {"auto"}  # a chain stands in the file
+    assert {stage.name for stage in BUILTIN} == named | chooses
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("mmap", [False, True])
+def test_golden_files_decode_to_what_they_did(path: Path, mmap: bool) -> None:
+    table = embzip.load(path, mmap=mmap)
+    # A matrix product of another library may differ in the last bits.
+    expected = np.load(path.with_suffix(".npy"))
+    np.testing.assert_allclose(table.decode(), expected, rtol=1e-5, atol=1e-6)
+    assert table.vocabulary is not None
+    assert table.vocabulary.token(11) == "wörd09"
+    table.verify()

@@ -1,0 +1,227 @@
+"""Exports against the NumPy definition, loaded in processes that do not know embzip."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from embzip.classifier import Classifier
+from embzip.errors import MissingPackageError, SpecError, UnsupportedModelError
+from embzip.rebuilding import rebuild
+from embzip.tf.export import export
+from embzip.tf.export.kernels import quantized_kernel
+from tests.models import tiny_classifier
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore::DeprecationWarning",
+)
+
+TEXTS = ["able lion zoo", "", "people say " * 9, "tiger unheard of"]
+EACH_KIND = [
+    "float32", "float16", "int8", "int4", "int1", "svd:3|int2", "center|svd:4|int8:scale=column",
+    "kmeans:4", "sparse:2", "rows:4", "pq:3,bits=2", "rq:2,bits=2", "normalize|int4", "tcq:5",
+    "mixed:5",
+]  # fmt: skip
+
+# What a stranger does: no embzip, the ids in, the probabilities out.
+LOADERS = {
+    "litert": """
+from ai_edge_litert.interpreter import Interpreter
+run = Interpreter(model_path=path)
+place = run.get_input_details()[0]["index"]
+run.resize_tensor_input(place, ids.shape)
+run.allocate_tensors()
+run.set_tensor(place, ids)
+run.invoke()
+found = run.get_tensor(run.get_output_details()[0]["index"])
+""",
+    "savedmodel": """
+import tensorflow as tf
+model = tf.saved_model.load(path)
+found = model.signatures["serving_default"](ids=tf.constant(ids))["probabilities"].numpy()
+""",
+    "frozen": """
+import tensorflow as tf
+graph = tf.compat.v1.GraphDef.FromString(open(path, "rb").read())
+with tf.Graph().as_default() as made:
+    tf.compat.v1.import_graph_def(graph, name="")
+    with tf.compat.v1.Session(graph=made) as session:
+        found = session.run("probabilities:0", {"ids:0": ids})
+""",
+    "onnx": """
+import onnxruntime
+found = onnxruntime.InferenceSession(path).run(None, {"ids:0": ids})[0]
+""",
+}
+
+
+def by_a_stranger(target: str, path: Path, ids: Any) -> Any:
+    code = (
+        "import sys, json, numpy\npath, ids = sys.argv[1], numpy.array("
+        f"json.loads(sys.argv[2]), numpy.int32)\n{LOADERS[target]}\n"
+        "assert 'embzip' not in sys.modules\nprint(json.dumps(found.tolist()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), json.dumps(ids.tolist())],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=path.parent,
+    )
+    return np.array(json.loads(done.stdout.splitlines()[-1]))
+
+
+def padded(model: Classifier) -> Any:
+    rows = model.encode(TEXTS)
+    return np.array([row + [0] * (model.max_length - len(row)) for row in rows], np.int32)
+
+
+@pytest.mark.parametrize("spec", EACH_KIND)
+def test_codes_of_each_kind_decode_in_litert(tmp_path: Path, spec: str) -> None:
+    model = tiny_classifier(spec)
+    path = tmp_path / "model.tflite"
+    assert export(model, path).max_difference < 1e-5
+    loaded = Classifier.load(path)
+    np.testing.assert_allclose(loaded.probabilities(TEXTS), model.probabilities(TEXTS), atol=1e-5)
+    assert loaded.labels == model.labels
+    held = {(d["dtype"], tuple(d["shape"])) for d in Interpreter(str(path)).get_tensor_details()}
+    for name, codes in model.embedding.codes.items():
+        stored = codes if codes.dtype != np.float16 else codes.view(np.int16)
+        assert (stored.dtype.type, stored.shape) in held, name
+
+
+@pytest.mark.parametrize("target", ["savedmodel", "frozen", "onnx"])
+@pytest.mark.parametrize("spec", ["float16", "svd:3|int4", "tcq:5"])
+def test_other_targets_equal_numpy(tmp_path: Path, target: str, spec: str) -> None:
+    model = tiny_classifier(spec)
+    assert export(model, tmp_path / "model", to=target).max_difference < 1e-5
+
+
+@pytest.mark.parametrize("target", LOADERS)
+def test_it_loads_without_embzip(tmp_path: Path, target: str) -> None:
+    model = rebuild(tiny_classifier(), codec="svd:4|int8")
+    path = tmp_path / "model"
+    export(model, path, to=target)
+    found = by_a_stranger(target, path, padded(model))
+    np.testing.assert_allclose(found, model.probabilities(TEXTS), atol=1e-5)
+
+
+@pytest.mark.parametrize("target", ["litert", "savedmodel", "frozen"])
+@pytest.mark.parametrize(("weights", "tolerance"), [("float16", 0.02), ("int8", 0.9)])
+def test_smaller_kernels(tmp_path: Path, target: str, weights: str, tolerance: float) -> None:
+    model = tiny_classifier("int8", dim=600)
+    plain = export(model, tmp_path / "plain", to=target)
+    small = export(model, tmp_path / "small", to=target, weights=weights)
+    assert 0 < small.max_difference < tolerance
+    kernels = sum(a.nbytes for n, a in model.arrays.items() if n.endswith("kernel"))
+    share = {"float16": 0.5, "int8": 0.75}[weights]
+    # A scale a filter and a few nodes are the price.
+    assert small.nbytes < plain.nbytes - share * kernels + 12_000
+
+
+def test_only_kernels_become_int8(tmp_path: Path) -> None:
+    """Tables and components stay float32 whatever their size: the converter would take them."""
+    model = rebuild(tiny_classifier(dim=40), codec="svd:8|pq:8,bits=2", fold=False)
+    path = tmp_path / "model.tflite"
+    export(model, path, weights="int8")
+    details = Interpreter(str(path)).get_tensor_details()
+    whole = {tuple(d["shape"]) for d in details if d["dtype"] == np.int8}
+    assert whole == {(5, 1, window, 40) for window in (1, 2, 3)} | {(2, 15)}
+    real = {tuple(d["shape"]) for d in details if d["dtype"] == np.float32}
+    assert (40, 8) in real or (8, 40) in real  # the components
+
+
+def test_int8_arithmetic(tmp_path: Path) -> None:
+    model = tiny_classifier("int8", dim=16)
+    result = export(model, tmp_path / "model.tflite", calibrate=TEXTS)
+    assert 0 < result.max_difference < 0.15
+    details = Interpreter(str(tmp_path / "model.tflite")).get_tensor_details()
+    ranges = [d for d in details if d["dtype"] == np.int8 and d["quantization"][0] > 0]
+    assert ranges, "inputs and outputs have one scale each"
+
+
+def test_quantized_kernels_are_nearest() -> None:
+    kernel = np.array([[1.27, -0.5, 0.004], [0, 0, 0]], np.float32)
+    levels, scale = quantized_kernel(kernel)
+    assert levels.tolist() == [[127, -50, 0], [0, 0, 0]]
+    np.testing.assert_allclose(scale, [0.01, 1])
+
+
+def test_case_66_a_savedmodel_stores_each_weight_once(tmp_path: Path) -> None:
+    model = tiny_classifier("float32", dim=60_000)
+    result = export(model, tmp_path / "model", to="savedmodel")
+    payload = model.embedding.nbytes + sum(array.nbytes for array in model.arrays.values())
+    assert payload < result.nbytes <= 1.05 * payload
+    content = b"".join(p.read_bytes() for p in (tmp_path / "model").rglob("*") if p.is_file())
+    assert b"optimizer" not in content.lower()
+    command = [str(Path(sys.executable).parent / "saved_model_cli"), "show", "--dir"]
+    shown = subprocess.run(
+        [*command, str(tmp_path / "model"), "--tag_set", "serve", "--signature_def",
+         "serving_default"], capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "inputs['ids'] tensor_info" in shown
+    assert "outputs['probabilities']" in shown
+
+
+def test_case_68_more_than_2_gb_is_refused_before_it_is_built(tmp_path: Path) -> None:
+    model = tiny_classifier("int8:scale=none")
+    rows = len(model.embedding)
+    codes = {"values": np.broadcast_to(np.int8(0), (rows, 2**31 // rows))}
+    huge = replace(model.embedding, codes=codes)
+    object.__setattr__(model, "embedding", huge)
+    for target in ("litert", "frozen", "onnx"):
+        with pytest.raises(UnsupportedModelError, match="at most 2 GB"):
+            export(model, tmp_path / "model", to=target)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_attached_files_are_a_zip_that_unzip_reads(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    export(tiny_classifier("int8"), path)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["config.json", "labels.json", "tokenizer"]
+        assert json.loads(archive.read("labels.json")) == [["animals", "people"]]
+    listed = subprocess.run(["unzip", "-t", path], capture_output=True, text=True)
+    assert listed.returncode <= 1  # 1: bytes before the archive, which it names and reads past
+    assert "No errors detected" in listed.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"to": "coreml"},
+        {"weights": "int3"},
+        {"to": "frozen", "calibrate": ["lion"]},
+        {"to": "onnx", "weights": "int8"},
+    ],
+)
+def test_unknown_choices_name_the_known(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match="received"):
+        export(tiny_classifier(), tmp_path / "model", **options)
+
+
+@pytest.mark.parametrize(
+    ("target", "missing", "command"),
+    [
+        ("litert", "ai_edge_litert", "pip install 'ai-edge-litert>=2.0'"),
+        ("onnx", "tf2onnx", "pip install 'tf2onnx>=1.17'"),
+    ],
+)
+def test_case_72_a_missing_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, missing: str, command: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(MissingPackageError) as raised:
+        export(tiny_classifier(), tmp_path / "model", to=target)
+    assert command in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
