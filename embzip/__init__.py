@@ -19,7 +19,8 @@ from embzip.embedding import CompressedEmbedding
 from embzip.errors import EmbzipError
 from embzip.evaluation import evaluate
 from embzip.factorizing import factorize
-from embzip.fileformat import inspect, load, save
+from embzip.fileformat import load, save
+from embzip.inspection import inspect
 from embzip.pipeline import run
 from embzip.prediction import Prediction, TextClassifier
 from embzip.pruning import prune

@@ -10,10 +10,12 @@ import argparse
 import tempfile
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 import embzip
+from embzip.bounds import pooled_bound
 from embzip.codecs.arrays import Table, row_blocks
 
 CODECS = ["int8", "int8:scale=column", "int4", "int2", "float16", "kmeans:32", "normalize|int4"]
@@ -28,28 +30,6 @@ def entropy_bytes(array: np.ndarray) -> float:
         counts = counts[counts > 0]
         total -= float((counts * np.log2(counts / len(column))).sum())
     return total / 8
-
-
-def variances(table: Table) -> np.ndarray:
-    """Return the variances along the principal axes, the mean removed."""
-    rows, dim = table.shape
-    sums, products = np.zeros(dim), np.zeros((dim, dim))
-    for _, block in row_blocks(table):
-        wide = block.astype(np.float64)
-        sums += wide.sum(axis=0)
-        products += wide.T @ wide
-    covariance = products / rows - np.outer(sums, sums) / rows**2
-    return np.maximum(np.linalg.eigvalsh(covariance), 1e-30)
-
-
-def bound_db(variance: np.ndarray, bits: float) -> float:
-    """Return the signal-to-noise ratio of reverse water-filling, found by halving the level."""
-    low, high = 0.0, float(variance.max())
-    for _ in range(100):
-        level = (low + high) / 2
-        spent = 0.5 * np.log2(np.maximum(variance / level, 1)).mean()
-        low, high = (level, high) if spent > bits else (low, level)
-    return float(10 * np.log10(variance.sum() / np.minimum(variance, high).sum()))
 
 
 def error_of(table: Table, small: embzip.CompressedEmbedding) -> float:
@@ -68,10 +48,14 @@ def main() -> None:
     parser.add_argument("--codec", action="append")
     arguments = parser.parse_args()
     path = arguments.vectors
-    bare = path.suffix == ".npy"
-    vectors = np.load(path, mmap_mode="r") if bare else embzip.read_vectors(path)
-    table = vectors if bare else vectors.matrix
-    variance = variances(table)
+    vectors: Any
+    table: Any
+    if path.suffix == ".npy":
+        vectors = table = np.load(path, mmap_mode="r")
+    else:
+        vectors = embzip.read_vectors(path)
+        table = vectors.matrix
+    bound = pooled_bound(table)
     print(
         "| codec | entropy | stored | bits a number | SNR, dB | gap, dB | s: made | packed | read |"
     )
@@ -90,10 +74,10 @@ def main() -> None:
             stored = sum(t["bytes"] for t in record["tensors"] if t["name"].startswith("codes."))
             entropy = sum(entropy_bytes(array) for array in small.codes.values())
             bits = 8 * (record["bytes"]["total"] - record["bytes"]["vocabulary"]) / table.size
-            snr = 10 * np.log10(variance.sum() / error_of(table, small))
+            snr = 10 * np.log10(bound.energy / error_of(table, small))
             print(
                 f"| `{codec}` | {entropy:,.0f} | {stored:,} | {bits:.3f} | {snr:.2f} "
-                f"| {bound_db(variance, bits) - snr:.2f} | {made - started:.0f} "
+                f"| {bound.snr_db(bits) - snr:.2f} | {made - started:.0f} "
                 f"| {packed - made:.0f} | {loaded - packed:.0f} |",
                 flush=True,
             )

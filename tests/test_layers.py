@@ -32,6 +32,7 @@ ORDER = [
     "prediction",
     "litert",  # knows tokenizers and files only; `Classifier.load` reads either kind of file
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
+    "inspection",
     "classifier",
     "sensitivity",
     "rebuilding",
