@@ -34,7 +34,8 @@ _PASSES = 2  # a table of rates is counted by what the table before chose
 _PRICE = 0.5  # of a bit, in squared steps: the best of 0.2 to 0.8 on GloVe at 1, 2 and 4 bits
 _FARTHEST = 250.0  # steps; the largest value is 254
 _SEARCHES = 6
-_CLOSE = 0.002  # of the bits wanted
+_CLOSE = 0.003  # of the bits wanted
+_APART = 0.05  # octaves; between nearer steps chance decides which takes more bits
 
 
 @dataclass(frozen=True)
@@ -88,17 +89,19 @@ class Ectcq(Quantizer):
         step = min(max(2 * size * 2.0**-self.bits, least), 1e38)
         rates = Rates.guessed(deviation / step)
         tried: list[tuple[float, float]] = []
+        nearest = np.inf, step, rates
         for _ in range(_SEARCHES if kept.any() else 0):
             numbers = (sample / np.float64(step)).astype(np.float32)
             for _ in range(_PASSES):
                 rates = Rates.counted(numbers, _encoded(numbers, prices, rates))
             tried.append((float(np.log2(step)), rates.total(rows)))
-            if abs(tried[-1][1] - wanted) < _CLOSE * wanted:
-                break
+            off = abs(tried[-1][1] - wanted)
+            nearest = min(nearest, (off, step, rates), key=lambda found: found[0])
             following = min(_next(tried, wanted, dim * rows), float(np.log2(2 * largest)))
             step = min(max(2.0**following, least), 1e38)
-            if np.log2(step) == tried[-1][0]:
+            if off < _CLOSE * wanted or np.log2(step) == tried[-1][0]:
                 break
+        _, step, rates = nearest
         every = np.ones(1) if weights is None else weights
         return {
             "step": np.array([step if kept.any() else 0], np.float32),
@@ -172,7 +175,7 @@ def _next(tried: list[tuple[float, float]], wanted: float, numbers: int) -> floa
     """
     place, bits = tried[-1]
     slope = -1.0 * numbers
-    if len(tried) > 1 and tried[-2][0] != place:
+    if len(tried) > 1 and abs(tried[-2][0] - place) > _APART:
         slope = (tried[-2][1] - bits) / (tried[-2][0] - place)
     slope = min(max(slope, -1.5 * numbers), -0.02 * numbers)
     return place + float(np.clip((wanted - bits) / slope, -3, 3))
