@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from embzip.codecs.dependent import FLIPS, LAG, MEMORY
 from embzip.codecs.viterbi import compiled
 
+# Numba keeps compiled code by this file's date: change it too where these constants change.
 STATES = 2**MEMORY
 _FLIP, _FLOP = FLIPS
 _NEVER = np.float32(1e30)  # the cost of a state that no path has reached
