@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from embzip.errors import EmbzipError
     from embzip.evaluation import evaluate
     from embzip.factorizing import factorize
-    from embzip.fileformat import inspect, load, save
+    from embzip.fileformat import load, save
+    from embzip.inspection import inspect
     from embzip.pipeline import run
     from embzip.prediction import Prediction, TextClassifier, TextKit
     from embzip.pruning import prune
@@ -91,7 +92,8 @@ _HOMES = {
     "errors": ("EmbzipError",),
     "evaluation": ("evaluate",),
     "factorizing": ("factorize",),
-    "fileformat": ("inspect", "load", "save"),
+    "fileformat": ("load", "save"),
+    "inspection": ("inspect",),
     "pipeline": ("run",),
     "prediction": ("Prediction", "TextClassifier", "TextKit"),
     "pruning": ("prune",),

@@ -13,7 +13,6 @@ by this module, so that nothing is allocated before it is checked, and is tested
 safetensors library.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,57 +180,8 @@ def read(path: str | Path, *, mmap: bool = False) -> Loaded:
             raise FileFormatError(f"{path}: {error}") from error
 
 
-def inspect(path: str | Path) -> dict[str, Any]:
-    """Say where the bytes of a .embz file are.
-
-    Returns
-    -------
-    codec, rows, dim, bytes (vocabulary, embedding, classifier, header, total; the parts add up to
-    the size of the file), tensors (name, role, dtype, shape, bytes in the file and share of the
-    total, whether packed, and bytes when not packed), tokenizer, normalization and heads.
-
-    Raises
-    ------
-    FileFormatError
-        For a damaged file.
-    """
-    path = existing_file(path)
-    with path.open("rb") as file:
-        header = read_header(file, path, VERSION)
-        total = os.fstat(file.fileno()).st_size
-    record = header.record
-    packed = packed_arrays(record, header.specs)
-    parts = {"vocabulary": 0, "embedding": 0, "classifier": 0, "header": header.nbytes}
-    tensors = []
-    for spec in header.specs.values():
-        role = _role(spec.name)
-        parts[role] += spec.nbytes
-        plain = packed[spec.name].spec if spec.name in packed else spec
-        tensors.append(
-            {
-                "name": spec.name,
-                "role": role,
-                "dtype": plain.dtype,
-                "shape": list(plain.shape),
-                "bytes": spec.nbytes,
-                "share": spec.nbytes / total,
-                "packed": spec.name in packed,
-                "unpacked_bytes": plain.nbytes,
-            }
-        )
-    return {
-        "codec": record["codec"],
-        "rows": record["rows"],
-        "dim": record["dim"],
-        "tokenizer": record["tokenizer"],
-        "normalization": record["normalization"],
-        "heads": record["heads"],
-        "bytes": {**parts, "total": total},
-        "tensors": tensors,
-    }
-
-
-def _role(name: str) -> str:
+def role_of(name: str) -> str:
+    """Return the part of a file that a tensor belongs to: embedding, classifier or vocabulary."""
     first = name.partition(".")[0]
     return {"codes": "embedding", "params": "embedding", "heads": "classifier"}.get(
         first, "vocabulary"
@@ -248,7 +198,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
     specs = {**header.specs, **{name: entry.spec for name, entry in packed.items()}}
     expected = {f"codes.{spec.name}": spec for spec in layout.codes}
     expected |= {f"params.{spec.name}": spec for spec in layout.params}
-    found = {n: s for n, s in specs.items() if _role(n) == "embedding"}
+    found = {n: s for n, s in specs.items() if role_of(n) == "embedding"}
     if found.keys() != expected.keys():
         raise FileFormatError(
             f"the codec {codec.spec!r} stores {sorted(expected)}, found {sorted(found)}"
@@ -260,7 +210,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
                 f"found {found[name].dtype} {found[name].shape}"
             )
     contents = {
-        name: read_tensor(file, path, header, name, mmap=mmap and _role(name) != "vocabulary")
+        name: read_tensor(file, path, header, name, mmap=mmap and role_of(name) != "vocabulary")
         for name in header.specs
     }
     # Rows of a quantizer that finds them its own way are not taken of single arrays.

@@ -35,6 +35,7 @@ SPECS = (
     "svd|mixed:2",
     "svd|tcq:2",
     "svd:5|tcq:3.5,states=8,classes=4",
+    "center|svd:4|ectcq:3",
 )
 FOLDER = Path(__file__).parent.parent / "tests" / "golden" / "codecs"
 

@@ -125,6 +125,24 @@ def test_the_main_job_leaves_files_under_the_inputs_names(trained: Path) -> None
     assert not [name for name in names if name.startswith(".")], "no temporary file is left"
 
 
+def test_pack_on_compress_and_rebuild(trained: Path, run: Run) -> None:
+    run("compress", "corpus.vectors.embz", "--codec", "svd:12|int8", "--pack", "-o", "packed.embz")
+    plain, packed = (
+        json_of(run("inspect", name, "--json"))
+        for name in ("corpus.vectors.compressed.embz", "packed.embz")
+    )
+    assert packed["bytes"]["embedding"] < 0.97 * plain["bytes"]["embedding"]
+    assert {t["name"] for t in packed["tensors"] if t["packed"]} >= {"codes.values"}
+    run("rebuild", "model.embz", "--codec", "svd:12|int8", "--pack", "-o", "packed-model.embz")
+    expected, found = (
+        json_of(run("evaluate", name, "test.tsv", "--json"))
+        for name in ("model.rebuilt.embz", "packed-model.embz")
+    )
+    assert found["accuracy"] == expected["accuracy"]
+    for name in ("packed.embz", "packed-model.embz"):
+        Path(trained, name).unlink()
+
+
 def test_evaluate(trained: Path, run: Run) -> None:
     alone = json_of(run("evaluate", "model.embz", "test.tsv", "--json"))
     rows = len((trained / "test.tsv").read_text("utf-8").splitlines())

@@ -47,6 +47,8 @@ SPECS = [
     "tcq:2",
     "svd|tcq:3.5,classes=4",
     "svd:5|center|tcq:0.4,states=8",
+    "ectcq:3",
+    "center|svd:4|ectcq:0.7",
     "auto:9B/row",
 ]
 # Fitted by an optional package.
@@ -225,6 +227,10 @@ def test_tables_of_other_types_are_refused() -> None:
         ("kmeans:16,bits=4", "2 to 256"),
         ("sparse:0", "how many"),
         ("topdim:x|int8", "from 1"),
+        ("ectcq", "above 0 and at most 6"),
+        ("ectcq:0", "above 0 and at most 6"),
+        ("ectcq:2,classes=3", "above 0 and at most 6"),
+        ("ectcq:7", "above 0 and at most 6"),
     ],
 )
 def test_specs_that_are_no_chain_are_refused(spec: str, message: str) -> None:
@@ -261,6 +267,7 @@ def test_sqrt_counts_need_counts() -> None:
             "sparse:1",
             "mixed:2",
             "svd|tcq:5",
+            "svd|ectcq:4",
         ]
     ),
 )

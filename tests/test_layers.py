@@ -32,6 +32,7 @@ ORDER = [
     "prediction",
     "litert",  # knows tokenizers and files only; `Classifier.load` reads either kind of file
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
+    "inspection",
     "classifier",
     "sensitivities",
     "rebuilding",
@@ -68,6 +69,7 @@ OWNERS = {
 CODEC_BASES = {
     "spec", "arrays", "ops", "base", "chain", "packing", "row_scale", "sampling", "codebooks",
     "bins", "allocation", "fields", "row_index", "row_classes", "trellis", "viterbi",
+    "dependent", "path_search", "rates",
 }  # fmt: skip
 # `auto` has no arithmetic of its own: it chooses among the chains the registry knows.
 CODEC_FRAME = CODEC_BASES | {"registry", "auto", "__init__"}

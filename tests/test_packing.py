@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import embzip
+from embzip.codecs.row_index import classes_of
 from embzip.compression import compress
 from embzip.packing.arrays import PackedArray, read_packed
 from embzip.packing.choosing import Classes, pack_array
@@ -74,6 +75,18 @@ def test_stored_bytes_are_within_two_per_cent_of_the_entropy(tmp_path: Path) -> 
     embzip.save(small, tmp_path / "a.embz", pack=True)
     values = embzip.load(tmp_path / "a.embz", mmap=True).codes["values"]
     assert values.stored_nbytes < 1.02 * entropy_bytes(small.codes["values"])
+
+
+def test_class_ids_in_planes_and_offsets_are_packed_near_their_entropy(tmp_path: Path) -> None:
+    small = compress(matrix(60_000), "tcq:2")
+    embzip.save(small, tmp_path / "a.embz", pack=True)
+    stored = {t["name"]: t for t in embzip.inspect(tmp_path / "a.embz")["tensors"]}
+    classes, offsets = stored["codes.classes"], stored["codes.offsets"]
+    of_row = classes_of(small.codes["classes"])
+    assert classes["packed"]
+    assert classes["bytes"] < 1.05 * entropy_bytes(of_row[:, None])
+    assert offsets["packed"]
+    assert offsets["bytes"] < 0.5 * small.codes["offsets"].nbytes
 
 
 def test_what_does_not_pay_stays_plain(tmp_path: Path) -> None:

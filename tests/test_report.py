@@ -16,7 +16,8 @@ from rich.console import Console
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.errors import FileFormatError, InputError, MissingFileError, OutputError
-from embzip.fileformat import inspect, save
+from embzip.fileformat import save
+from embzip.inspection import inspect
 from embzip.report import (
     compare,
     read_record,

@@ -124,7 +124,7 @@ def slim(
 
 def _ours(path: Path) -> tuple[dict[str, Any], str]:
     from embzip.classifier.kit import describe
-    from embzip.fileformat import inspect
+    from embzip.inspection import inspect
 
     record = inspect(path)
     record["classifiers"] = describe(path) if record["heads"] else []

@@ -10,6 +10,7 @@ from embzip.codecs.auto import Auto
 from embzip.codecs.base import Quantizer, Transform, Wrapper
 from embzip.codecs.center import Center
 from embzip.codecs.chain import Codec
+from embzip.codecs.ectcq import Ectcq
 from embzip.codecs.float16 import Float16
 from embzip.codecs.float32 import Float32
 from embzip.codecs.int4 import Int1, Int2, Int4
@@ -49,6 +50,7 @@ BUILTIN: tuple[StageClass, ...] = (
     Opq,
     Mixed,
     Tcq,
+    Ectcq,
     Auto,
 )
 

@@ -19,7 +19,7 @@ Values = NDArray[np.float32]
 _NEVER = np.float32(1e30)  # the cost of a state that no path may begin in
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
+def compiled(function: Callable[..., Any]) -> Any:
     """Compile on first use; the machine code is kept beside the package or in the user's cache."""
     try:
         return njit(nogil=True, cache=True, error_model="numpy")(function)
@@ -27,7 +27,7 @@ def _compiled(function: Callable[..., Any]) -> Any:
         return njit(nogil=True, error_model="numpy")(function)
 
 
-@_compiled
+@compiled
 def _forward(
     row: Values, grid: Values, cells: Any, roots: Values, first: int, last: int,
     costs: Values, upper: Any,
@@ -61,7 +61,7 @@ def _forward(
     return at
 
 
-@_compiled
+@compiled
 def search(
     numbers: Values, grid: Values, choice: Any, cells: Any, roots: Values, around: int,
     coded: Any, free: Any,

@@ -180,13 +180,18 @@ def read_packed(
         )
     except FileFormatError as error:
         raise FileFormatError(f"tensor {name!r}: {error}") from error
-    at = packed.models + packed.blocks * packed.width
-    lengths = np.frombuffer(head[packed.models : at], f"<u{packed.width}").astype(np.int64)
+    begin = packed.models + packed.thresholds
+    thresholds = None
+    if packed.contexts.levels:
+        found = np.frombuffer(head[packed.models : begin], "<u2").astype(np.uint16)
+        thresholds = found.reshape(packed.contexts.columns, packed.contexts.levels - 1)
+    at = begin + packed.blocks * packed.width
+    lengths = np.frombuffer(head[begin:at], f"<u{packed.width}").astype(np.int64)
     starts = packed.head + np.concatenate([[0], np.cumsum(lengths + packed.least)])
     if int(starts[-1]) != len(content):
         raise FileFormatError(
             f"tensor {name!r}: its blocks end at byte {starts[-1]}, the tensor at {len(content)}"
         )
-    coder = Coder(packed.contexts, models)
+    coder = Coder(packed.contexts, models, thresholds)
     checks = np.frombuffer(head[at:], "<u2")
     return PackedArray(packed, coder, starts, checks, content, kinds)

@@ -1,7 +1,8 @@
 """One block: symbols and the tables of their contexts, to bytes and back.
 
-Symbols of one table are coded together. Where contexts depend on symbols of columns before, columns
-are coded one after another.
+Symbols of one table are coded together. Those of dependent quantization (see
+`embzip.codecs.dependent`) have contexts by what stands in the columns before, so columns are coded
+one after another.
 
 References: Duda et al. 2015 (asymmetric numeral systems), as `constriction` implements it.
 """
@@ -12,42 +13,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.codecs.dependent import (
+    FLIPS,
+    LAG,
+    MEMORY,
+    activities,
+    levels_of,
+    magnitudes,
+    symbols_of,
+)
 from embzip.errors import FileFormatError
 from embzip.packing.models import Models
 from embzip.packing.views import Symbols
 
-Numbers = NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class Trellis:
-    """How low bits of columns before bear on a column, as in entropy-coded trellis quantization.
-
-    Attributes
-    ----------
-    lag
-        The low bit that many columns before is part of the context.
-    flips
-        Low bits of these columns before, added modulo 2, flip the low bit before it is coded.
-    """
-
-    lag: int
-    flips: tuple[int, ...]
-
-    def unflipped(self, symbols: Symbols) -> tuple[Symbols, NDArray[np.uint8]]:
-        """Return what is coded, and the bits that are part of its context."""
-        low = symbols & np.uint8(1)
-        coded = symbols.copy()
-        for flip in self.flips:
-            coded[:, flip:] ^= low[:, : max(0, symbols.shape[1] - flip)]
-        bits = np.zeros_like(low)
-        bits[:, self.lag :] = low[:, : max(0, symbols.shape[1] - self.lag)]
-        return coded, bits
+Thresholds = NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
 class Contexts:
-    """The contexts of symbols: class of the row, bit of the trellis, column.
+    """The contexts of symbols: class of the row, activity and quantizer, column.
 
     Attributes
     ----------
@@ -57,26 +41,26 @@ class Contexts:
         Columns that far apart have the same contexts.
     classes
         How many classes rows have; 1 for none.
-    trellis
-        How columns before bear on a column.
+    levels
+        Of activity, in bytes of dependent quantization; 0 for other symbols.
     """
 
     columns: int
     period: int
     classes: int = 1
-    trellis: Trellis | None = None
+    levels: int = 0
 
     @property
     def count(self) -> int:
         """How many contexts there are."""
-        return self.classes * (1 if self.trellis is None else 2) * self.period
+        return self.classes * max(1, 2 * self.levels) * self.period
 
-    def of(self, rows: int, kinds: Symbols | None, bits: Symbols | None) -> NDArray[np.int64]:
-        """Return the contexts (rows, columns)."""
+    def of(self, rows: int, kinds: Symbols | None, earlier: Symbols | None) -> NDArray[np.int64]:
+        """Return the contexts (rows, columns); `earlier` is twice the level, plus the quantizer."""
         contexts = np.arange(self.columns, dtype=np.int64) % self.period
         found = np.broadcast_to(contexts, (rows, self.columns))
-        if bits is not None:
-            found = found + self.period * bits.astype(np.int64)
+        if earlier is not None:
+            found = found + self.period * earlier.astype(np.int64)
         if kinds is not None:
             share = self.count // self.classes
             found = found + share * kinds.astype(np.int64)[:, None]
@@ -86,12 +70,15 @@ class Contexts:
 class Coder:
     """Encodes and decodes blocks by models; holds what constriction makes of them."""
 
-    def __init__(self, contexts: Contexts, models: Models) -> None:
+    def __init__(
+        self, contexts: Contexts, models: Models, thresholds: Thresholds | None = None
+    ) -> None:
         import constriction  # type: ignore[import-untyped]  # it carries no types
 
         self._coder = constriction.stream.stack.AnsCoder
         categorical = constriction.stream.model.Categorical
         self.contexts = contexts
+        self._thresholds = thresholds
         self._tables = models.of_context
         self._models = [
             categorical(row.astype(np.float64), perfect=False) for row in models.frequencies
@@ -100,10 +87,9 @@ class Coder:
     def encode(self, symbols: Symbols, kinds: Symbols | None) -> bytes:
         """Return the bytes of the symbols (rows, columns) of a block."""
         coder = self._coder()
-        trellis = self.contexts.trellis
-        coded, bits = (symbols, None) if trellis is None else trellis.unflipped(symbols)
-        tables = self._tables[self.contexts.of(len(symbols), kinds, bits)]
-        if trellis is None:
+        coded, earlier = seen(symbols, self._thresholds)
+        tables = self._tables[self.contexts.of(len(symbols), kinds, earlier)]
+        if earlier is None:
             self._push(coder, coded.ravel(), tables.ravel())
         else:
             for column in range(symbols.shape[1] - 1, -1, -1):
@@ -125,34 +111,34 @@ class Coder:
         coder = self._coder(words)
         contexts = self.contexts
         symbols = np.empty((rows, contexts.columns), np.uint8)
-        if contexts.trellis is None:
+        if self._thresholds is None:
             tables = self._tables[contexts.of(rows, kinds, None)]
             self._pop(coder, symbols.reshape(-1), tables.ravel())
         else:
-            self._columns(coder, symbols, contexts.trellis, kinds)
+            self._columns(coder, symbols, self._thresholds, kinds)
         if not coder.is_empty():
             raise FileFormatError("a block holds more than its rows")
         return symbols
 
     def _columns(
-        self, coder: Any, symbols: Symbols, trellis: Trellis, kinds: Symbols | None
+        self, coder: Any, octets: Symbols, thresholds: Thresholds, kinds: Symbols | None
     ) -> None:
-        nothing = np.zeros(symbols.shape, np.uint8)
-        plain = self.contexts.of(len(symbols), kinds, nothing)
-        column_symbols = np.empty(len(symbols), np.uint8)
-        low = nothing  # filled as columns are decoded
-        for column in range(symbols.shape[1]):
-            of_column = plain[:, column]
-            if column >= trellis.lag:
-                of_column = of_column + self.contexts.period * low[:, column - trellis.lag].astype(
-                    np.int64
-                )
-            self._pop(coder, column_symbols, self._tables[of_column])
-            for flip in trellis.flips:
-                if column >= flip:
-                    column_symbols ^= low[:, column - flip]
-            symbols[:, column] = column_symbols
-            low[:, column] = column_symbols & 1
+        rows, columns = octets.shape
+        first = self.contexts.of(rows, kinds, None)
+        bits = np.zeros((rows, columns + MEMORY), np.uint8)
+        sums = np.zeros((rows, 1), np.int32)
+        symbols = np.empty(rows, np.uint8)
+        for column in range(columns):
+            here = column + MEMORY
+            earlier = 2 * levels_of(sums, thresholds[column : column + 1])[:, 0]
+            earlier += bits[:, here - LAG]
+            contexts = first[:, column] + self.contexts.period * earlier.astype(np.int64)
+            self._pop(coder, symbols, self._tables[contexts])
+            sums[:, 0] += magnitudes(symbols)
+            octets[:, column] = symbols
+            for flip in FLIPS:
+                octets[:, column] ^= bits[:, here - flip]
+            bits[:, here] = octets[:, column] & 1
 
     def _push(self, coder: Any, symbols: Symbols, tables: NDArray[np.uint8]) -> None:
         order, used, starts = _runs(tables)
@@ -166,6 +152,14 @@ class Coder:
         for index, table in enumerate(used):
             first, last = starts[index], starts[index + 1]
             out[order[first:last]] = coder.decode(self._models[table], last - first)
+
+
+def seen(symbols: Symbols, thresholds: Thresholds | None) -> tuple[Symbols, Symbols | None]:
+    """Return what is coded, and what columns before say of it."""
+    if thresholds is None:
+        return symbols, None
+    coded, odd = symbols_of(symbols)
+    return coded, 2 * levels_of(activities(coded), thresholds) + odd
 
 
 def _runs(tables: NDArray[np.uint8]) -> tuple[NDArray[np.intp], list[int], list[int]]:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec
+from embzip.codecs.dependent import activities, symbols_of, thresholds_of
 from embzip.files import digest
-from embzip.packing.blocks import Coder, Contexts, Trellis
+from embzip.packing.blocks import Coder, Contexts, Thresholds, seen
 from embzip.packing.models import fit_models
 from embzip.packing.record import MOST_COUNTED, ROWS, Packed, small_enough
 from embzip.packing.views import Pieces, Symbols, views_of
@@ -18,7 +19,7 @@ from embzip.packing.views import Pieces, Symbols, views_of
 _SAMPLED = 48  # blocks by which the way of packing is chosen
 _PER_BLOCK = 4  # bytes: a length, a checksum, and what rounding wastes
 _RECORD = 400  # bytes of the header that a packed array takes
-_TRELLIS = Trellis(2, (1, 3))  # of eight states: Ungerboeck's code, h0 = 13, h1 = 04
+_LEVELS = 8  # of activity: more gain nothing
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,12 @@ def pack_array(
     found: tuple[float, Packed] | None = None
     for packed in _candidates(spec, axes, plain, classes):
         source = _Source(plain, packed, classes)
-        blocks = range(packed.blocks)
-        if packed.blocks > _SAMPLED:
-            blocks = range(0, packed.blocks, -(-packed.blocks // _SAMPLED))
+        blocks = _sampled(packed)
         share = len(blocks) / packed.blocks
         histograms = source.count(blocks)
         models = fit_models(histograms, share=share)
         bits = models.cost(histograms) / share + 8 * len(models.to_bytes())
-        total = bits / 8 + _PER_BLOCK * packed.blocks
+        total = bits / 8 + _PER_BLOCK * packed.blocks + packed.thresholds
         if found is None or total < found[0]:
             found = total, packed
     if found is None or found[0] > array.nbytes - _RECORD:
@@ -88,20 +87,22 @@ def _candidates(
         if not columns:
             return
         per_item = itemsize * 8 // view.bits if isinstance(view, Pieces) else 1
-        trellises: list[Trellis | None] = [None]
-        if view == Pieces(8) and itemsize == 1 and columns > 1 and len(spec.shape) == 2:
-            trellises = [None, _TRELLIS]
-        for trellis in trellises:
+        dependent = spec.dtype == "uint8" and len(spec.shape) == 2 and view == Pieces(8)
+        for levels in (0, _LEVELS) if dependent and columns > 1 else (0,):
             for kind in {1, kinds}:
-                contexts = Contexts(columns, columns, kind, trellis)
+                contexts = Contexts(columns, columns, kind, levels)
                 if contexts.count * view.alphabet > MOST_COUNTED:
                     contexts = replace(contexts, period=per_item)
                 named = classes.name if classes is not None and kind > 1 else None
-                made = Packed(spec, axes, view, contexts, named)
-                yield made
+                yield Packed(spec, axes, view, contexts, named)
     if len(spec.shape) == 1 and plain.dtype.kind in "iu" and itemsize > 1:
         contexts = Contexts(itemsize, itemsize)
         yield Packed(spec, axes, Pieces(8), contexts, differences=True)
+
+
+def _sampled(packed: Packed) -> range:
+    """Return the blocks by which ways of packing are compared."""
+    return range(0, packed.blocks, -(-packed.blocks // _SAMPLED))
 
 
 class _Source:
@@ -113,6 +114,11 @@ class _Source:
         self._rows = plain.reshape(packed.rows, *packed.entry)
         self._packed = packed
         self._kinds = None if packed.classes is None or classes is None else classes.of_row
+        self.thresholds: Thresholds | None = None
+        if packed.contexts.levels:
+            sampled = np.concatenate([self.block(index)[0] for index in _sampled(packed)])
+            sums = activities(symbols_of(sampled)[0])
+            self.thresholds = thresholds_of(sums, packed.contexts.levels)
 
     def block(self, index: int) -> tuple[Symbols, Symbols | None]:
         part = slice(index * ROWS, (index + 1) * ROWS)
@@ -125,17 +131,15 @@ class _Source:
         counts = np.zeros(contexts.count * alphabet, np.int64)
         for index in blocks:
             symbols, kinds = self.block(index)
-            bits = None
-            if contexts.trellis is not None:
-                symbols, bits = contexts.trellis.unflipped(symbols)
-            places = contexts.of(len(symbols), kinds, bits) * alphabet + symbols
+            coded, earlier = seen(symbols, self.thresholds)
+            places = contexts.of(len(symbols), kinds, earlier) * alphabet + coded
             counts += np.bincount(places.ravel(), minlength=len(counts))
         return counts.reshape(contexts.count, alphabet)
 
 
 def _packed_bytes(packed: Packed, source: _Source) -> tuple[Packed, NDArray[np.uint8]]:
     models = fit_models(source.count(range(packed.blocks)))
-    coder = Coder(packed.contexts, models)
+    coder = Coder(packed.contexts, models, source.thresholds)
     blocks = [coder.encode(*source.block(index)) for index in range(packed.blocks)]
     lengths = np.array([len(block) for block in blocks], np.int64)
     least = int(lengths.min())
@@ -143,7 +147,8 @@ def _packed_bytes(packed: Packed, source: _Source) -> tuple[Packed, NDArray[np.u
     width = 1 if spread < 2**8 else 2 if spread < 2**16 else 4
     checks = np.array([binascii.crc_hqx(block, 0) for block in blocks], "<u2")
     written = models.to_bytes()
-    head = written + (lengths - least).astype(f"<u{width}").tobytes() + checks.tobytes()
+    given = b"" if source.thresholds is None else source.thresholds.astype("<u2").tobytes()
+    head = written + given + (lengths - least).astype(f"<u{width}").tobytes() + checks.tobytes()
     made = replace(
         packed,
         tables=len(models.tables),

@@ -8,12 +8,13 @@ import numpy as np
 
 from embzip.codecs.arrays import ArraySpec
 from embzip.errors import FileFormatError
-from embzip.packing.blocks import Contexts, Trellis
+from embzip.packing.blocks import Contexts
 from embzip.packing.models import MOST_TABLES
-from embzip.packing.views import VIEWS, View, fits
+from embzip.packing.views import VIEWS, Pieces, View, fits
 
 ROWS = 256  # of a block
 MOST_CLASSES = 16
+MOST_LEVELS = 16
 MOST_COUNTED = 2**22  # contexts times symbols of an alphabet
 _EXPANSION = 4096  # bytes in memory for one on the disk, at most
 _DTYPES = {
@@ -26,8 +27,9 @@ _DTYPES = {
 class Packed:
     """One packed array.
 
-    Its bytes are: the frequency tables, compressed; the length of every block above the least, in
-    1, 2 or 4 bytes; a CRC-16 of every block; the blocks.
+    Its bytes are: the frequency tables, compressed; thresholds of activity where contexts depend on
+    it, in 2 bytes; the length of every block above the least, in 1, 2 or 4 bytes; a CRC-16 of every
+    block; the blocks.
 
     Attributes
     ----------
@@ -81,11 +83,15 @@ class Packed:
     @property
     def head(self) -> int:
         """Bytes before the blocks."""
-        return self.models + self.blocks * (self.width + 2)
+        return self.models + self.thresholds + self.blocks * (self.width + 2)
+
+    @property
+    def thresholds(self) -> int:
+        """Bytes of the thresholds of activity."""
+        return 2 * self.contexts.columns * max(0, self.contexts.levels - 1)
 
     def to_json(self) -> dict[str, Any]:
         """Return what stands in the header."""
-        trellis = self.contexts.trellis
         return {
             "dtype": self.spec.dtype,
             "shape": list(self.spec.shape),
@@ -93,7 +99,7 @@ class Packed:
             "view": self.view.name,
             "period": self.contexts.period,
             "classes": [self.classes, self.contexts.classes],
-            "trellis": None if trellis is None else [trellis.lag, *trellis.flips],
+            "levels": self.contexts.levels,
             "differences": self.differences,
             "tables": self.tables,
             "models": self.models,
@@ -136,12 +142,12 @@ class Packed:
         classes, kinds = record["classes"]
         if (classes is None) != (kinds == 1) or not isinstance(classes, str | None):
             raise ValueError("no such classes")
-        trellis = None
-        if record["trellis"] is not None:
-            lag, *flips = (_whole(lag, 64, 1) for lag in record["trellis"])
-            trellis = Trellis(lag, tuple(flips))
+        # Files written before there was dependent quantization do not name it.
+        levels = _whole(record.get("levels", 0), MOST_LEVELS)
+        if levels and (spec.dtype != "uint8" or len(shape) != 2 or view != Pieces(8)):
+            raise ValueError("no bytes of dependent quantization")
         period = _whole(record["period"], min(columns, MOST_COUNTED), 1)
-        contexts = Contexts(columns, period, _whole(kinds, MOST_CLASSES, 1), trellis)
+        contexts = Contexts(columns, period, _whole(kinds, MOST_CLASSES, 1), levels)
         if contexts.count * view.alphabet > MOST_COUNTED:
             raise ValueError("too many contexts")
         width, least = record["lengths"]

@@ -11,8 +11,8 @@ from statistics import median
 from typing import Any
 
 from embzip.errors import OutputError
-from embzip.fileformat import inspect
 from embzip.files import atomic_write
+from embzip.inspection import inspect
 from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import CandidateSteps, Plan, make_plan
 from embzip.pipeline.recipe import Recipe, read_recipe

@@ -17,8 +17,9 @@ from embzip.corpus import Example, read_examples
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, OutputError
 from embzip.evaluation import evaluate, reconstruction
-from embzip.fileformat import inspect, load
+from embzip.fileformat import load
 from embzip.files import existing_file, write_bytes
+from embzip.inspection import inspect
 from embzip.measure import SERVING_THREADS, measure_serving
 from embzip.report.html import to_html
 from embzip.report.markdown import to_markdown

@@ -1,0 +1,181 @@
+"""`ectcq:BITS`: trellis-coded quantization for entropy coding, the packed sibling of `tcq`.
+
+`center|svd|ectcq:2` takes a byte a number in memory, and 2 bits a number on average, all that the
+quantizer stores counted, in a file saved with `pack=True`. One step serves all columns and rows:
+with entropy coding and choices by error and rate together this is what water-filling asks for, and
+columns or rows far below the step cost next to nothing. The step is found on a sample, so a file
+comes near to BITS, not exactly to it.
+
+A weight of a row's error makes its bits cheaper, by the same factor. The step is never so small
+that a number falls off the table of 256 values: tables with rare huge numbers take less than BITS.
+
+References: Fischer and Wang 1992; Sullivan 1996; Schwarz et al. 2019 (dependent quantization).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table, row_blocks
+from embzip.codecs.base import Quantizer, Unscaled
+from embzip.codecs.dependent import FLIPS, LAG, MEMORY, SHIFTED, Octets, values_of
+from embzip.codecs.ops import ArrayOps
+from embzip.codecs.rates import Rates
+from embzip.codecs.sampling import sample_rows
+from embzip.codecs.spec import Stage
+from embzip.errors import FileFormatError, SpecError
+
+MOST_BITS = 6
+_SAMPLED = 8_000
+_PASSES = 2  # a table of rates is counted by what the table before chose
+_PRICE = 0.5  # of a bit, in squared steps: the best of 0.2 to 0.8 on GloVe at 1, 2 and 4 bits
+_FARTHEST = 250.0  # steps; the largest value is 254
+_SEARCHES = 6
+_CLOSE = 0.003  # of the bits wanted
+_APART = 0.05  # octaves; between nearer steps chance decides which takes more bits
+
+
+@dataclass(frozen=True)
+class Ectcq(Quantizer):
+    """Entropy-coded trellis-coded quantization.
+
+    Attributes
+    ----------
+    bits
+        A number on average, in a packed file: above 0, up to 6.
+    """
+
+    bits: float
+    name: ClassVar[str] = "ectcq"
+
+    @classmethod
+    def from_stage(cls, stage: Stage) -> Self:
+        try:
+            bits = float(stage.arguments[0]) if len(stage.arguments) == 1 else np.nan
+        except ValueError:
+            bits = np.nan
+        if not 0 < bits <= MOST_BITS or stage.options:
+            raise SpecError(
+                f"'ectcq' takes bits a number in a packed file, above 0 and at most {MOST_BITS}, "
+                f"such as 'center|svd|ectcq:2': received {str(stage)!r}"
+            )
+        return cls(bits)
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(self.name, (repr(self.bits).removesuffix(".0"),))
+
+    def layout(self, rows: int, dim: int) -> Layout:
+        return Layout(
+            (ArraySpec("values", "uint8", (rows, dim)),),
+            (ArraySpec("step", "float32", (1,)), ArraySpec("shift", "float32", (2, SHIFTED))),
+        )
+
+    def fit(
+        self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
+    ) -> dict[str, NDArray[Any]]:
+        rows, dim = table.shape
+        largest = max(float(np.abs(block).max()) for _, block in row_blocks(table))
+        least = max(largest / _FARTHEST, 1e-37)
+        sample, mass = sample_rows(table, _SAMPLED, weights=weights, seed=seed)
+        kept = sample.any(axis=1)
+        prices = _prices(mass, float(mass.mean()))
+        deviation = np.sqrt(np.square(sample.astype(np.float64)).mean(axis=0))
+        size = float(np.sqrt(np.square(deviation).mean()))
+        wanted = self.bits * rows * dim
+        step = min(max(2 * size * 2.0**-self.bits, least), 1e38)
+        rates = Rates.guessed(deviation / step)
+        tried: list[tuple[float, float]] = []
+        nearest = np.inf, step, rates
+        for _ in range(_SEARCHES if kept.any() else 0):
+            numbers = (sample / np.float64(step)).astype(np.float32)
+            for _ in range(_PASSES):
+                rates = Rates.counted(numbers, _encoded(numbers, prices, rates))
+            tried.append((float(np.log2(step)), rates.total(rows)))
+            off = abs(tried[-1][1] - wanted)
+            nearest = min(nearest, (off, step, rates), key=lambda found: found[0])
+            following = min(_next(tried, wanted, dim * rows), float(np.log2(2 * largest)))
+            step = min(max(2.0**following, least), 1e38)
+            if off < _CLOSE * wanted or np.log2(step) == tried[-1][0]:
+                break
+        _, step, rates = nearest
+        every = np.ones(1) if weights is None else weights
+        return {
+            "step": np.array([step if kept.any() else 0], np.float32),
+            "shift": rates.shift,
+            # Not stored: what encoding goes by.
+            "thresholds": rates.thresholds,
+            "bits": rates.bits,
+            "prices": np.broadcast_to(_prices(every, float(mass.mean())), (rows,)),
+        }
+
+    def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:
+        step = np.float64(params["step"][0])
+        numbers = (block / (step if step else np.inf)).astype(np.float32)
+        prices = params["prices"][first_row : first_row + len(block)]
+        rates = Rates(params["thresholds"], params["bits"], params["shift"], 0.0, 0.0)
+        octets = _encoded(np.clip(numbers, -_FARTHEST, _FARTHEST), prices, rates)
+        octets[~block.any(axis=1)] = 0  # whatever is cheapest, zero rows are exact
+        return {"values": octets}
+
+    def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        octets = ops.cast(codes["values"], "int32")
+        dim = int(octets.shape[1])
+        bits = ops.bitwise_and(octets, np.int32(1))
+        nothing = ops.multiply(ops.columns(bits, 0, 1), np.int32(0))
+        before = [bits]
+        for _ in range(MEMORY):
+            before.append(ops.concatenate([nothing, ops.columns(before[-1], 0, dim - 1)], axis=1))
+        first, second = FLIPS
+        flips = ops.add(before[first], before[second])
+        parity = ops.bitwise_and(ops.add(bits, flips), np.int32(1))
+        symbols = ops.add(ops.add(octets, ops.multiply(bits, np.int32(-1))), parity)
+        place = ops.add(ops.multiply(before[LAG], np.int32(256)), symbols)
+        return ops.take(params["levels"], place)
+
+    def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
+        values = values_of(np.asarray(params["shift"])).reshape(-1)
+        most = np.finfo(np.float32).max
+        scaled = values * np.asarray(params["step"], np.float64)
+        return {"levels": np.clip(scaled, -most, most).astype(np.float32)}
+
+    def unscaled(self, params: Arrays) -> Unscaled:
+        return Unscaled(self, dict(params), None)
+
+    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
+        if params["step"][0] < 0 or (np.abs(params["shift"]) >= 1).any():
+            raise FileFormatError(
+                "ectcq: a step is not negative and shifts are below 1, "
+                f"found {params['step'][0]} and {np.abs(params['shift']).max()}"
+            )
+
+
+def _encoded(numbers: Matrix, prices: NDArray[np.float32], rates: Rates) -> Octets:
+    # Numba takes a second to import, which nothing but this needs.
+    from embzip.codecs.path_search import search
+
+    octets = np.empty(numbers.shape, np.uint8)
+    values = values_of(rates.shift)
+    thresholds = rates.thresholds.astype(np.int32)
+    search(np.ascontiguousarray(numbers), prices, values, rates.bits, thresholds, octets)
+    return octets
+
+
+def _prices(weights: NDArray[np.float64], mean: float) -> NDArray[np.float32]:
+    return np.asarray(_PRICE / np.clip(weights / mean, 1e-3, 1e3), np.float32)
+
+
+def _next(tried: list[tuple[float, float]], wanted: float, numbers: int) -> float:
+    """Return the logarithm of the step to try, by the last two (logarithm, bits) tried.
+
+    Twice the step saves at most about a bit a number.
+    """
+    place, bits = tried[-1]
+    slope = -1.0 * numbers
+    if len(tried) > 1 and abs(tried[-2][0] - place) > _APART:
+        slope = (tried[-2][1] - bits) / (tried[-2][0] - place)
+    slope = min(max(slope, -1.5 * numbers), -0.02 * numbers)
+    return place + float(np.clip((wanted - bits) / slope, -3, 3))

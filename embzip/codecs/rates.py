@@ -1,0 +1,128 @@
+"""What symbols of dependent quantization will take when entropy coded, by column and activity.
+
+Counted on rows that were quantized already. Contexts of like magnitude lend each other their
+counts, so that a few thousand rows will do. No coder is here, and no search.
+
+References: Miller 1955, Note on the bias of information estimates.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.arrays import Matrix
+from embzip.codecs.dependent import (
+    SHIFTED,
+    Octets,
+    activities,
+    levels_of,
+    magnitudes,
+    symbols_of,
+    thresholds_of,
+    values_of,
+)
+
+LEVELS = 8
+_LENT = 30.0  # counts that contexts of like magnitude add to a context's own
+_PER_OCTAVE = 4  # how alike their mean magnitudes are
+# Measured on packed files: what a count's share of the frequency tables takes, what a number
+# takes more because contexts share tables, and a block of 256 rows beside its symbols.
+_TABLE_BITS = 1.5
+_MODEL_BITS = 0.007
+_BLOCK_BITS = 64.0
+_BLOCK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Rates:
+    """Bits of symbols, and the values for which they were counted.
+
+    Attributes
+    ----------
+    thresholds
+        (dim, 7) of activities.
+    bits
+        (dim, 8, 2, 256) by column, level, quantizer and symbol.
+    shift
+        (2, 4) which values lie nearest to the numbers that they stood for, in steps.
+    a_row
+        Bits a row takes on average.
+    tables
+        Bits the tables will take.
+    """
+
+    thresholds: NDArray[np.uint16]
+    bits: NDArray[np.float32]
+    shift: NDArray[np.float32]
+    a_row: float
+    tables: float
+
+    @classmethod
+    def guessed(cls, deviation: NDArray[np.float64]) -> "Rates":
+        """Return the rates of Gaussian columns (dim,), whose deviations are given in steps."""
+        shift = np.zeros((2, SHIFTED), np.float32)
+        values = values_of(shift)
+        wide = np.maximum(deviation, 0.3)[:, None, None]
+        shares = np.exp(-0.5 * (values / wide) ** 2) + 1e-7
+        bits = -np.log2(shares / shares.sum(axis=2, keepdims=True)).astype(np.float32)
+        never = np.full((len(deviation), LEVELS - 1), 65535, np.uint16)
+        every = np.ascontiguousarray(np.repeat(bits[:, None], LEVELS, axis=1))
+        return cls(never, every, shift, 0.0, 0.0)
+
+    @classmethod
+    def counted(cls, numbers: Matrix, octets: Octets) -> "Rates":
+        """Return the rates of rows: numbers in steps, and the bytes that stand for them."""
+        rows, dim = octets.shape
+        symbols, odd = symbols_of(octets)
+        sums = activities(symbols)
+        thresholds = thresholds_of(sums, LEVELS)
+        places = np.arange(dim) * LEVELS + levels_of(sums, thresholds)
+        places = (places * 2 + odd) * 256 + symbols
+        counts = np.bincount(places.ravel(), minlength=dim * LEVELS * 512).astype(np.float64)
+        counts = counts.reshape(dim, LEVELS, 2, 256)
+        alike = _alike(counts)
+        pooled = np.zeros((int(alike.max()) + 1, 2, 256))
+        np.add.at(pooled, alike, counts)
+        lent = pooled + pooled[:, :, -np.arange(256) % 256] + 0.02
+        lent /= lent.sum(axis=2, keepdims=True)
+        shares = counts + _LENT * lent[alike]
+        shares /= shares.sum(axis=3, keepdims=True)
+        used = counts.reshape(-1, 256)
+        used = used[used.any(axis=1)]
+        own = used / used.sum(axis=1, keepdims=True)
+        entropy = -float((used * np.log2(np.where(used > 0, own, 1))).sum())
+        # Counts of few rows look too sure of themselves (Miller 1955).
+        free = int((used > 0).sum()) - len(used)
+        entropy += free / (2 * np.log(2))
+        return cls(
+            thresholds,
+            -np.log2(shares).astype(np.float32),
+            _shift(numbers, symbols, odd),
+            entropy / rows + _MODEL_BITS * dim,
+            _TABLE_BITS * free + 16 * thresholds.size,
+        )
+
+    def total(self, rows: int) -> float:
+        """Return the bits that a table of so many rows will take."""
+        return rows * self.a_row + self.tables + _BLOCK_BITS * -(-rows // _BLOCK)
+
+
+def _alike(counts: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return a number (dim, levels) that contexts of like mean magnitude have in common."""
+    far = magnitudes(np.arange(256, dtype=np.uint8)).astype(np.float64)
+    mean = (counts.sum(axis=2) @ far) / counts.sum(axis=(2, 3)).clip(1)
+    found = np.rint(_PER_OCTAVE * np.log2(mean + 0.01)).astype(np.intp)
+    made: NDArray[np.intp] = found - found.min()
+    return made
+
+
+def _shift(numbers: Matrix, symbols: Octets, odd: Octets) -> NDArray[np.float32]:
+    plain = values_of(np.zeros((2, SHIFTED)))[odd, symbols]
+    far = magnitudes(symbols)
+    nearer = (plain - numbers) * np.sign(plain)
+    place = np.where(far <= SHIFTED, odd.astype(np.intp) * (SHIFTED + 1) + far, 0).ravel()
+    size = 2 * (SHIFTED + 1)
+    sums = np.bincount(place, nearer.ravel().astype(np.float64), minlength=size)
+    mean = sums / np.bincount(place, minlength=size).clip(1)
+    return np.asarray(np.clip(mean, -0.9, 0.9).reshape(2, -1)[:, 1:], np.float32)
