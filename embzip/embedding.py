@@ -150,9 +150,13 @@ class CompressedEmbedding:
     def decode(self) -> Matrix:
         """Return the whole table, (rows, dim) float32."""
         table = np.empty((self.rows, self.dim), np.float32)
-        step = max(1, 250_000 // max(1, self.dim))  # what decoding writes in between stays cached
+        params = {**self.params, **self.tables}
+        step = max(1, self.codec.quantizer.range_numbers // max(1, self.dim))
         for first in range(0, self.rows, step):
-            table[first : first + step] = self[first : first + step]
+            last = min(first + step, self.rows)
+            table[first:last] = self.codec.decode_range(self.codes, params, first, last)
+        if self.pad_id is not None:
+            table[self.pad_id] = 0
         return table
 
     def vector(self, token: str) -> Matrix:

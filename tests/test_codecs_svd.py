@@ -57,3 +57,14 @@ def test_decoding_is_affine(table: np.ndarray) -> None:
         np.testing.assert_allclose(
             transform.decode(block, params, numpy_ops), block @ matrix + offset, atol=1e-5
         )
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e-3, 1e25])
+def test_directions_of_many_rows_hold_what_float64_finds(size: float) -> None:
+    rng = np.random.default_rng(4)
+    values = rng.normal(size=(20_000, 30)) * 10.0 ** -np.linspace(0, 3, 30)
+    values = (values @ np.linalg.qr(rng.normal(size=(30, 30)))[0] * size).astype(np.float32)
+    wide = values.astype(np.float64) / size
+    lost = np.square(np.linalg.svd(wide, compute_uv=False)[10:]).sum()
+    error = np.square(compress(values, "svd:10|float32").decode() / size - wide).sum()
+    assert error < lost * 1.0001

@@ -27,7 +27,8 @@ from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError, SpecError
 from embzip.tokenizers import Normalization, WordTokenizer
-from embzip.vectors import Vectors
+from embzip.vectors import Vectors, with_special_rows
+from embzip.vocabulary import Vocabulary
 
 
 def small_trellis(seed: int = 0) -> Trellis:
@@ -368,3 +369,21 @@ def test_specs_show_what_is_not_the_default() -> None:
     assert parse_codec("tcq:2.0,states=32,classes=8").spec == "tcq:2"
     assert parse_codec("tcq:0.75,classes=4").spec == "tcq:0.75,classes=4"
     assert str(replace(Tcq(2.0), nbytes=77).stage) == "tcq:2,nbytes=77"
+
+
+@pytest.mark.parametrize("spec", ["tcq:1", "tcq:2.3", "tcq:0.4,states=8", "tcq:6", "mixed:1.5"])
+def test_a_range_of_rows_decodes_as_its_ids_do(spec: str) -> None:
+    values = mixture(1000, 21)
+    values[[0, 500]] = 0
+    small = compress(values, spec)
+    np.testing.assert_array_equal(small.decode(), small[np.arange(1000)])
+    for first, last in ((0, 1), (63, 65), (70, 100), (128, 999), (999, 1000)):
+        found = small.codec.decode_range(small.codes, small.params, first, last)
+        np.testing.assert_array_equal(found, small[np.arange(first, last)])
+
+
+def test_decoding_a_whole_table_leaves_the_padding_row_zero() -> None:
+    table = with_special_rows(Vectors(Vocabulary(["sea", "ship"]), mixture(2, 9)))
+    small = compress(table, "center|float32")
+    np.testing.assert_array_equal(small.decode(), small[np.arange(4)])
+    assert not small.decode()[0].any()

@@ -13,8 +13,9 @@ from embzip.classifier.answering import probabilities_of
 from embzip.classifier.encoder import Matrix
 from embzip.classifier.model import Classifier
 from embzip.classifier.registry import encoder_class
+from embzip.classifier.storage import from_tensors, to_tensors
 from embzip.errors import FileFormatError, InputError, MismatchError
-from embzip.files import existing_file
+from embzip.files import digest, existing_file
 from embzip.litert import LiteRtKit, is_tflite, load_litert
 from embzip.prediction import TextClassifier, TextKit
 
@@ -212,7 +213,8 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
             "name": name,
             "encoder": each.config.kind,
             "labels": list(each.labels),
-            "bytes": sum(array.nbytes for array in each.arrays.values()),
+            "bytes": sum(a.nbytes for a in to_tensors(each.arrays, each.weights).values()),
+            "weights": each.weights,
             "options": {k: v for k, v in each.config.to_record().items() if k != "kind"},
         }
         for name, each in named.items()
@@ -250,8 +252,9 @@ def _read(
 ) -> tuple[str | None, Classifier]:
     """Return the name and classifier of the tensors of a head."""
     # A mapped array stays mapped; as a plain one it is faster to compute with.
-    arrays = {name: np.asarray(array) for name, array in tensors.items()}
-    record = json.loads(arrays.pop("config").tobytes())
+    stored = {name: np.asarray(array) for name, array in tensors.items()}
+    record = json.loads(stored.pop("config").tobytes())
+    arrays, weights = from_tensors(stored)
     labels = tuple(str(label) for label in record.pop("labels"))
     name = record.pop("name", None)
     ranks = dict(record.pop("ranks", {}))
@@ -262,4 +265,8 @@ def _read(
         for tensor, stated in embedding.digests.items()
         if tensor.startswith(prefix)
     }
-    return name, Classifier(embedding, labels, config, arrays, ranks, digests)
+    for tensor in [n for n in digests if n in stored and arrays.get(n) is not stored[n]]:
+        # What is decoded here cannot be verified later.
+        if digest(np.ascontiguousarray(stored[tensor]).tobytes()) != digests.pop(tensor):
+            raise ValueError(f"tensor {prefix}{tensor} does not match its digest")
+    return name, Classifier(embedding, labels, config, arrays, ranks, weights, digests)

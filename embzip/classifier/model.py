@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from embzip.classifier.answering import Head, probabilities_of
 from embzip.classifier.blocks import dense_shapes
 from embzip.classifier.encoder import Encoder, Matrix
+from embzip.classifier.storage import rounded, storage, to_tensors
 from embzip.errors import FileFormatError, InputError, MismatchError
 from embzip.files import digest, existing_file
 from embzip.litert import is_tflite, load_litert
@@ -44,6 +45,9 @@ class Classifier(TextClassifier):
     ranks
         The factorized layers: `<layer>.reduce.kernel` (rows, rank) stands before a
         `<layer>.kernel` of (rank, columns); see `embzip.factorizing`.
+    weights
+        How a file stores the kernels: `float32`, `float16`, or `int8` with a scale an output
+        column. `arrays` are rounded to it at once, and stay float32.
 
     Examples
     --------
@@ -67,6 +71,7 @@ class Classifier(TextClassifier):
     config: Encoder
     arrays: dict[str, Matrix]
     ranks: Mapping[str, int] = field(default_factory=dict)
+    weights: str = "float32"
     digests: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -81,6 +86,8 @@ class Classifier(TextClassifier):
         found = {name: array.shape for name, array in self.arrays.items()}
         if found != expected:
             raise MismatchError(f"a classifier of this shape holds {expected}, found {found}")
+        if storage(self.weights).name != "float32":
+            object.__setattr__(self, "arrays", rounded(self.arrays, self.weights))
 
     @classmethod
     def load(cls, path: str | Path, *, mmap: bool = False) -> TextClassifier | TextKit:
@@ -163,7 +170,7 @@ class Classifier(TextClassifier):
             record["ranks"] = dict(self.ranks)
         text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         config = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
-        return {**self.arrays, "config": config}
+        return {**to_tensors(self.arrays, self.weights), "config": config}
 
 
 def head_shapes(

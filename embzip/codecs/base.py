@@ -107,10 +107,14 @@ class Transform(ABC):
 
 
 class Quantizer(ABC):
-    """Matrix -> codes; `tunable` as in a transform."""
+    """Matrix -> codes; `tunable` as in a transform.
+
+    `range_numbers` is how many numbers `decode_range` gives at its fastest.
+    """
 
     name: ClassVar[str]
     tunable: ClassVar[tuple[str, ...]] = ()
+    range_numbers: ClassVar[int] = 250_000  # what is written in between stays cached
 
     @classmethod
     @abstractmethod
@@ -174,6 +178,11 @@ class Quantizer(ABC):
     @abstractmethod
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         """Return float32 rows, any number of them including 0; `params` hold the tables too."""
+
+    def decode_range(self, codes: Arrays, params: Arrays, first: int, last: int) -> Matrix:
+        """Return the rows from `first` up to `last`, as `decode` would, in NumPy."""
+        rows: Matrix = self.decode(self.take(codes, np.arange(first, last)), params, numpy_ops)
+        return rows
 
     @abstractmethod
     def unscaled(self, params: Arrays) -> "Unscaled":

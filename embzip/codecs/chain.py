@@ -126,9 +126,17 @@ class Codec:
 
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         """Return the float32 rows of (taken) codes; `params` hold the tables too."""
-        last = len(self.transforms)
-        rows = self.quantizer.decode(codes, params_of(params, last), ops)
-        for index in range(last - 1, -1, -1):
+        rows = self.quantizer.decode(codes, params_of(params, len(self.transforms)), ops)
+        return self._undone(rows, params, ops)
+
+    def decode_range(self, codes: Arrays, params: Arrays, first: int, last: int) -> Matrix:
+        """Return the float32 rows from `first` up to `last`, in NumPy."""
+        own = params_of(params, len(self.transforms))
+        rows = self.quantizer.decode_range(codes, own, first, last)
+        return np.asarray(self._undone(rows, params, numpy_ops), np.float32)
+
+    def _undone(self, rows: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        for index in range(len(self.transforms) - 1, -1, -1):
             rows = self.transforms[index].decode(rows, params_of(params, index), ops)
         return rows
 

@@ -18,6 +18,7 @@ from embzip.codecs.spec import Stage
 from embzip.errors import FileFormatError, SpecError
 
 _SCALES = ("row", "column", "none")
+_CACHED = 65_536  # numbers quantized at a time: they stay in the processor's second cache
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,26 @@ class Int8(Quantizer):
             return {}
         largest = np.zeros(table.shape[1], np.float32)
         for _, block in row_blocks(table):
-            np.maximum(largest, _largest(block, axis=0), out=largest)
+            np.maximum(largest, np.maximum(block.max(axis=0), -block.min(axis=0)), out=largest)
         return {"scale": _scale(largest)}
 
     def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:
-        if self.scale == "row":
-            scale = _scale(_largest(block, axis=1))
-            return {"values": _quantize(block, scale[:, None]), "scale": scale}
-        return {"values": _quantize(block, params.get("scale", np.float32(1)))}
+        values = np.empty(block.shape, np.int8)
+        scale = np.empty(len(block), np.float32)
+        step = max(1, _CACHED // max(1, block.shape[1]))
+        buffer = np.empty((min(step, len(block)), block.shape[1]), np.float32)
+        for first in range(0, len(block), step):
+            part, chosen = block[first : first + step], slice(first, first + step)
+            scaled = buffer[: len(part)]
+            if self.scale == "row":
+                np.abs(part, out=scaled)
+                scale[chosen] = _scale(scaled.max(axis=1))
+                np.divide(part, scale[chosen, None], out=scaled)
+            else:
+                np.divide(part, params.get("scale", np.float32(1)), out=scaled)
+                np.clip(scaled, -127, 127, out=scaled)
+            values[chosen] = np.rint(scaled, out=scaled)
+        return {"values": values, "scale": scale} if self.scale == "row" else {"values": values}
 
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         values = ops.cast(codes["values"], "float32")
@@ -88,23 +101,7 @@ class Int8(Quantizer):
         return Unscaled(Int8("none"), {}, np.asarray(params["scale"], np.float32))
 
 
-def _largest(block: Matrix, axis: int) -> Matrix:
-    """Return the largest magnitude along an axis without a copy of the block."""
-    if block.shape[axis] == 0:
-        return np.zeros(block.shape[1 - axis], np.float32)
-    largest: Matrix = np.maximum(block.max(axis=axis), -block.min(axis=axis))
-    return largest
-
-
 def _scale(largest: Matrix) -> Matrix:
     """Return largest / 127; rows that are zero, or vanish in float32, get 1 and so decode to 0."""
     scale = largest / np.float32(127)
     return np.where(scale < np.finfo(np.float32).tiny, np.float32(1), scale)
-
-
-def _quantize(block: Matrix, scale: Any) -> NDArray[np.int8]:
-    scaled = block / scale
-    np.rint(scaled, out=scaled)
-    np.clip(scaled, -127, 127, out=scaled)
-    codes: NDArray[np.int8] = scaled.astype(np.int8)
-    return codes

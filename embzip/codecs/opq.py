@@ -79,6 +79,9 @@ class Opq(Transform):
         dim = table.shape[1]
         rows, mass = training_rows(table, self.bits, weights=weights, seed=seed)
         rows = drawn_by_weight(rows, mass, seed)
+        least = self.out_dim(dim)
+        if len(rows) < least:  # faiss would write beyond the end of its arrays
+            rows = np.resize(rows, (least, dim))
         root = np.eye(dim) if metric is None else metric_root(metric)
         seen = rows.astype(np.float64) @ root
         rotation = faiss.OPQMatrix(dim, self.parts, self.out_dim(dim))

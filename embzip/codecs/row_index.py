@@ -4,14 +4,16 @@ The class of a row stands in bit planes, 64 rows a block, and each block has its
 bits a row for 8 classes. A row is found by adding up the lengths of those before it in its block.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.codecs.arrays import Arrays
 from embzip.codecs.fields import BITS_OF_BYTE
 from embzip.codecs.ops import ArrayOps
+from embzip.errors import FileFormatError
 
 BLOCK = 64
 
@@ -71,3 +73,37 @@ def locate(codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -
     start = ops.add(offset, ops.cast(before, "int64"))
     own = ops.take_along(classes, ops.reshape(place, (-1, 1)))
     return start, ops.reshape(own, (-1,))
+
+
+def by_class(
+    codes: Arrays, sizes: NDArray[np.int64], first: int, last: int
+) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.int64]]]:
+    """Yield (class, which of the rows first..last-1 are in it, where each begins)."""
+    block = first // BLOCK
+    of_row = classes_of(codes["classes"][block : -(-last // BLOCK)])[: last - block * BLOCK]
+    lengths = sizes[of_row]
+    starts = np.cumsum(lengths) - lengths + int(codes["offsets"][block])
+    skipped = first - block * BLOCK
+    of_row, starts = of_row[skipped:], starts[skipped:]
+    for index in range(len(sizes)):
+        rows = np.flatnonzero(of_row == index)
+        if len(rows):
+            yield index, rows, starts[rows]
+
+
+def checked_length(name: str, codes: Arrays, sizes: NDArray[np.int64], rows: int) -> int:
+    """Return the bytes of all rows, or raise FileFormatError where classes or offsets are wrong."""
+    length = 0
+    step = 4096
+    for first in range(0, len(codes["offsets"]), step):
+        of_row = classes_of(codes["classes"][first : first + step])[: rows - first * BLOCK]
+        if (of_row >= len(sizes)).any():
+            raise FileFormatError(
+                f"{name}: classes lie in 0..{len(sizes) - 1}, found {of_row.max()}"
+            )
+        lengths = sizes[of_row]
+        ends = length + np.cumsum(lengths)
+        if not np.array_equal(codes["offsets"][first : first + step], (ends - lengths)[::BLOCK]):
+            raise FileFormatError(f"{name}: the offsets do not follow from the classes")
+        length = int(ends[-1])
+    return length

@@ -86,6 +86,36 @@ class Tcq(RowClasses):
         column = ops.add(free, ops.take(ops.take(_FIRST, count), of_row))
         return ops.take(table.reshape(-1), ops.add(ops.multiply(window, table.shape[1]), column))
 
+    def decode_class(
+        self, stream: NDArray[np.uint8], start: NDArray[np.int64], bits: NDArray[np.uint8]
+    ) -> Matrix:
+        # The same bits by the same tables: what is alike in all rows is worked out once, a row's
+        # bytes are read once, and indices are two bytes wide.
+        table = trellis.trained_trellis(self.states).table
+        memory, dim, rows = self.states.bit_length() - 1, len(bits), len(start)
+        length = -(-dim // 8)
+        size = (int(bits.sum()) + 7) // 8
+        pairs = stream.take(start[:, None] + np.arange(size + 1)).astype(np.uint16)
+        coded = pairs[:, :length].astype(np.int32)
+        pairs[:, :-1] |= pairs[:, 1:] << 8
+        byte, shift = divmod(max(dim - memory, 0), 8)
+        last = (pairs[:, byte] >> shift & 255) + 256 * min(dim, memory)
+        before = np.empty((rows, length), np.int32)
+        before[:, 0] = _tails(memory)[last]
+        np.right_shift(coded[:, :-1], 8 - memory, out=before[:, 1:])
+        before += coded << memory
+        if bits.max() == 1:
+            return _eight_values(self.states).take(before, axis=0).reshape(rows, -1)[:, :dim]
+        index = _eight_rows(self.states).take(before, axis=0).reshape(rows, -1)[:, :dim]
+        width = _FREE[bits]
+        place = dim + np.cumsum(width) - width
+        free = pairs.take(np.where(width, place >> 3, 0), axis=1)
+        free >>= (place & 7).astype(np.uint16)
+        free &= _MASK[bits].astype(np.uint16)
+        free += _FIRST[bits].astype(np.uint16)
+        free += index
+        return table.reshape(-1).take(free)
+
     def _windows(
         self, stream: Any, start: Any, of_row: Any, active: Any, dim: int, ops: ArrayOps
     ) -> Any:
@@ -126,6 +156,20 @@ def _eight(memory: int) -> NDArray[np.uint8]:
     for back in range(memory + 1):
         windows |= ((bits >> (memory - back + np.arange(8)) & 1) << back).astype(np.uint8)
     return windows
+
+
+@cache
+def _eight_values(states: int) -> Matrix:
+    """Return the values of one bit of the windows of `_eight`."""
+    table = trellis.trained_trellis(states).table
+    return np.ascontiguousarray(table[:, 0][_eight(states.bit_length() - 1)])
+
+
+@cache
+def _eight_rows(states: int) -> NDArray[np.uint16]:
+    """Return where, in the table, the rows of the windows of `_eight` begin."""
+    width = trellis.trained_trellis(states).table.shape[1]
+    return _eight(states.bit_length() - 1) * np.uint16(width)
 
 
 @cache
