@@ -1,36 +1,42 @@
 """embzip makes the embedding table of a text classifier small, and proves what it cost.
 
-Training and rewriting Keras models live in `embzip.tf`, which alone imports TensorFlow.
+Training and rewriting Keras models live in `embzip.tf`, which alone imports TensorFlow. A name is
+imported when it is first used (PEP 562): serving a model pays for nothing else.
 """
 
-from embzip.classifier import (
-    AttentionConfig,
-    Classifier,
-    CnnConfig,
-    FnetConfig,
-    Kit,
-    MeanConfig,
-    load_classifier,
-)
-from embzip.codecs import parse_codec
-from embzip.compression import compress
-from embzip.corpus import Example, read_examples
-from embzip.embedding import CompressedEmbedding
-from embzip.errors import EmbzipError
-from embzip.evaluation import evaluate
-from embzip.factorizing import factorize
-from embzip.fileformat import inspect, load, save
-from embzip.pipeline import run
-from embzip.prediction import Prediction, TextClassifier
-from embzip.pruning import prune
-from embzip.rebuilding import rebuild
-from embzip.report.record import compare
-from embzip.sensitivity import sensitivity
-from embzip.tokenizers import build_bpe, build_words, load_tokenizer
-from embzip.transfer import transfer
-from embzip.vectors import Vectors, read_vectors, write_vectors
-from embzip.vocabulary import Vocabulary
-from embzip.word2vec import to_gensim, train_vectors
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from embzip.classifier import (
+        AttentionConfig,
+        Classifier,
+        CnnConfig,
+        FnetConfig,
+        Kit,
+        MeanConfig,
+        load_classifier,
+    )
+    from embzip.codecs import parse_codec
+    from embzip.compression import compress
+    from embzip.corpus import Example, read_examples
+    from embzip.embedding import CompressedEmbedding
+    from embzip.errors import EmbzipError
+    from embzip.evaluation import evaluate
+    from embzip.factorizing import factorize
+    from embzip.fileformat import inspect, load, save
+    from embzip.pipeline import run
+    from embzip.prediction import Prediction, TextClassifier, TextKit
+    from embzip.pruning import prune
+    from embzip.rebuilding import rebuild
+    from embzip.report.record import compare
+    from embzip.sensitivities import sensitivity
+    from embzip.tokenizers import load_tokenizer
+    from embzip.tokenizers.building import build_bpe, build_words
+    from embzip.transferring import transfer
+    from embzip.vectors import Vectors, read_vectors, write_vectors
+    from embzip.vocabulary import Vocabulary
+    from embzip.word2vec import to_gensim, train_vectors
 
 __all__ = [
     "AttentionConfig",
@@ -44,6 +50,7 @@ __all__ = [
     "MeanConfig",
     "Prediction",
     "TextClassifier",
+    "TextKit",
     "Vectors",
     "Vocabulary",
     "build_bpe",
@@ -69,3 +76,45 @@ __all__ = [
     "transfer",
     "write_vectors",
 ]
+
+# Where the names live; a test holds this to the imports above, which type checkers read. No module
+# may be called as a name is: importing it would put it in the name's place.
+_HOMES = {
+    "classifier": (
+        "AttentionConfig", "Classifier", "CnnConfig", "FnetConfig", "Kit", "MeanConfig",
+        "load_classifier",
+    ),
+    "codecs": ("parse_codec",),
+    "compression": ("compress",),
+    "corpus": ("Example", "read_examples"),
+    "embedding": ("CompressedEmbedding",),
+    "errors": ("EmbzipError",),
+    "evaluation": ("evaluate",),
+    "factorizing": ("factorize",),
+    "fileformat": ("inspect", "load", "save"),
+    "pipeline": ("run",),
+    "prediction": ("Prediction", "TextClassifier", "TextKit"),
+    "pruning": ("prune",),
+    "rebuilding": ("rebuild",),
+    "report.record": ("compare",),
+    "sensitivities": ("sensitivity",),
+    "tokenizers": ("load_tokenizer",),
+    "tokenizers.building": ("build_bpe", "build_words"),
+    "transferring": ("transfer",),
+    "vectors": ("Vectors", "read_vectors", "write_vectors"),
+    "vocabulary": ("Vocabulary",),
+    "word2vec": ("to_gensim", "train_vectors"),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'embzip' has no attribute {name!r}")
+    found: object = getattr(import_module(f"embzip.{_HOME_OF[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -29,7 +29,12 @@ def existing_file(path: str | Path) -> Path:
 
 
 def output_path(
-    source: str | Path, suffix: str, output: str | Path | None = None, *, force: bool = False
+    source: str | Path,
+    suffix: str,
+    output: str | Path | None = None,
+    *,
+    force: bool = False,
+    marker: str | None = None,
 ) -> Path:
     """Return where a result goes.
 
@@ -43,6 +48,9 @@ def output_path(
         An explicit choice, which may replace an existing file.
     force
         Whether a derived name may replace an existing file.
+    marker
+        Where the result is a folder: a file that stands in every such folder. Only a folder with
+        it may be replaced.
 
     Raises
     ------
@@ -63,7 +71,9 @@ def output_path(
             raise OutputError(
                 f"{path} exists already: name the output with -o, or replace it with --force"
             )
-    if path.is_dir():
+    if marker is not None:
+        _check_replaceable(path, marker)
+    elif path.is_dir():
         raise OutputError(f"{path}: expected the name of a file to write, found a directory")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: its folder {path.parent} does not exist: create it first")
@@ -108,28 +118,41 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Give a new folder that becomes `path` only when the block ends without an error.
+def atomic_folder(path: str | Path, *, marker: str) -> Iterator[Path]:
+    """Give a new folder that replaces `path` only when the block ends without an error.
+
+    For the moment between two renames there is no folder at `path`: systems replace files in one
+    step, but not folders.
+
+    Parameters
+    ----------
+    marker
+        A file that stands in every folder of this kind: only a folder with it is replaced.
 
     Raises
     ------
     OutputError
-        Where `path` exists already, or its folder cannot be written.
+        Where `path` is anything else than such a folder, or its folder cannot be written.
     """
     path = Path(path)
-    if path.exists():
-        raise OutputError(f"{path}: exists already: remove it, or name another folder")
+    _check_replaceable(path, marker)
     try:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     except OSError as error:
         raise OutputError(f"{path}: cannot write here: {error.strerror}") from error
+    old = temporary.with_name(f"{temporary.name}.old")
     try:
         yield temporary
         os.chmod(temporary, 0o777 & ~_umask())
+        if path.exists():
+            os.rename(path, old)
         os.rename(temporary, path)
         _sync_folder(path.parent)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not path.exists():
+            os.rename(old, path)
+        for folder in (temporary, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -145,6 +168,15 @@ def digest(content: bytes | memoryview) -> str:
     '5723aeaa3b493a63a2859626c07f0fb8'
     """
     return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _check_replaceable(path: Path, marker: str) -> None:
+    if path.is_dir() and not path.is_symlink() and (path / marker).is_file():
+        return
+    if path.exists() or path.is_symlink():
+        raise OutputError(
+            f"{path}: exists already and is no folder with a {marker}: remove it, or name another"
+        )
 
 
 def _mode_of(target: Path) -> int:

@@ -4,7 +4,7 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,12 +72,57 @@ class TextClassifier(ABC):
         InputTypeError
             For a single string, or anything but strings.
         """
-        probabilities = self.probabilities(texts)
-        return [
-            Prediction(self.labels[best], float(row[best]))
-            for row, best in zip(probabilities, probabilities.argmax(axis=1), strict=True)
-        ]
+        return _predictions(self.labels, self.probabilities(texts))
 
     def probabilities(self, texts: Iterable[str]) -> Matrix:
         """Return (texts, classes) float32 probabilities."""
         return self.probabilities_of_ids(self.encode(texts))
+
+
+class TextKit(ABC):
+    """Several classifiers that share a tokenizer and a table: texts -> a label of each.
+
+    As safe to share, pickle and fork as a `TextClassifier`.
+    """
+
+    @property
+    @abstractmethod
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """The labels of each classifier, by its name."""
+
+    @abstractmethod
+    def encode(self, texts: Iterable[str]) -> list[list[int]]:
+        """Return the ids of each text."""
+
+    @abstractmethod
+    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> dict[str, Matrix]:
+        """Return the (texts, classes) float32 probabilities of each classifier, by its name.
+
+        Raises
+        ------
+        IdRangeError
+            For an id outside the table.
+        """
+
+    def predict(self, texts: Iterable[str]) -> list[dict[str, Prediction]]:
+        """Return the most probable label of each text by each classifier's name.
+
+        Raises
+        ------
+        InputTypeError
+            For a single string, or anything but strings.
+        """
+        answers = self.probabilities(texts)
+        found = [_predictions(self.labels[name], rows) for name, rows in answers.items()]
+        return [dict(zip(answers, row, strict=True)) for row in zip(*found, strict=True)]
+
+    def probabilities(self, texts: Iterable[str]) -> dict[str, Matrix]:
+        """Return the (texts, classes) float32 probabilities of each classifier."""
+        return self.probabilities_of_ids(self.encode(texts))
+
+
+def _predictions(labels: Sequence[str], probabilities: Matrix) -> list[Prediction]:
+    return [
+        Prediction(labels[best], float(row[best]))
+        for row, best in zip(probabilities, probabilities.argmax(axis=1), strict=True)
+    ]

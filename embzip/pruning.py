@@ -1,6 +1,6 @@
 """Fewer rows: the tokens worth keeping, by a score a row, and what becomes of the others.
 
-Scores are functions of their own: `by_count` and `by_norm` here, `embzip.sensitivity` for what a
+Scores are functions of their own: `by_count` and `by_norm` here, `embzip.sensitivities` for what a
 classifier makes of a token. The pruned vocabulary can also be trained anew:
 `build_words(max_vocab=N)`, then `train_vectors`.
 """

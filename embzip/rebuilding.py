@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.classifier import Classifier, Kit
+from embzip.classifier.storage import storage
 from embzip.codecs.chain import Codec, affine, params_of
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
@@ -30,6 +31,7 @@ def rebuild(
     *,
     codec: str | None = None,
     fold: bool = True,
+    weights: str | None = None,
     seed: int = 0,
 ) -> Classifier:
     """Return a new classifier over a compressed table.
@@ -49,11 +51,16 @@ def rebuild(
     fold
         Whether linear decoding moves into the kernels that read the table. Probabilities stay the
         same within 1e-5.
+    weights
+        How a file stores the kernels of convolutions and dense layers: `float32`, `float16` or
+        `int8`; None is as before. Given alone, it leaves the table as it is.
 
     Raises
     ------
     InputError
-        Unless exactly one of `embedding` and `codec` is given.
+        Unless exactly one of `embedding` and `codec` is given, or `weights` alone.
+    SpecError
+        For unknown `weights`.
     MismatchError
         For a table of another tokenizer, other tokens or another width.
 
@@ -70,8 +77,12 @@ def rebuild(
     >>> small.embedding.codec.spec, small.embedding.dim, small.config.columns
     ('int8', 2, 2)
     """
-    table = _table(classifier.embedding, embedding, codec, lambda: reading_metric(classifier), seed)
-    return _folded(classifier, table) if fold else replace(classifier, embedding=table)
+    storage(weights or classifier.weights)
+    table = None
+    if weights is None or embedding is not None or codec is not None:
+        old = classifier.embedding
+        table = _table(old, embedding, codec, lambda: reading_metric(classifier), seed)
+    return _on(classifier, table, fold, weights)
 
 
 def rebuild_kit(
@@ -80,6 +91,7 @@ def rebuild_kit(
     *,
     codec: str | None = None,
     fold: bool = True,
+    weights: str | None = None,
     seed: int = 0,
 ) -> Kit:
     """Return a kit whose classifiers read one compressed table; as `rebuild` for one.
@@ -93,12 +105,20 @@ def rebuild_kit(
         total: Matrix = np.sum([each / np.trace(each) for each in own], axis=0, dtype=np.float32)
         return total
 
-    table = _table(kit.embedding, embedding, codec, metric, seed)
-    rebuilt = {
-        name: _folded(classifier, table) if fold else replace(classifier, embedding=table)
-        for name, classifier in kit.classifiers.items()
-    }
-    return Kit.of(rebuilt)
+    table = None
+    if weights is None or embedding is not None or codec is not None:
+        table = _table(kit.embedding, embedding, codec, metric, seed)
+    return Kit.of({n: _on(each, table, fold, weights) for n, each in kit.classifiers.items()})
+
+
+def _on(
+    classifier: Classifier, table: CompressedEmbedding | None, fold: bool, weights: str | None
+) -> Classifier:
+    """Return a classifier on another table, where there is one, with kernels stored anew."""
+    rebuilt = replace(classifier, weights="float32")  # rounded at the end, once
+    if table is not None:
+        rebuilt = _folded(rebuilt, table) if fold else replace(rebuilt, embedding=table)
+    return replace(rebuilt, weights=weights or classifier.weights, digests={})
 
 
 def _table(
@@ -157,6 +177,7 @@ def _folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
         config.reading(plain.dim + indicator, indicator=indicator),
         arrays,
         classifier.ranks,
+        classifier.weights,
     )
 
 

@@ -1,35 +1,41 @@
 """What it takes to serve one classifier in each format, every figure from a fresh process.
 
+    .uv/bin/uv sync --locked --extra all --group bench
     python -m scripts.bench_serving ../shared/data/tagmynews
 
 The original is the anchor: a 220,000 x 300 float32 table (the corpus' words, filled up with made-up
 ones), windows 1,1,2,3 x 128 filters, 50 tokens; its LiteRT dynamic-range file is what times are
 divided by. Its numbers are random, for only time and memory are measured. embzip's rows are the
-same classifier rebuilt with --codec. Tokenization is included on all sides. Processes of all
-formats run in turn; figures are medians over --rounds. fastText needs `uv sync --group bench`.
+same classifier rebuilt with --codec. Tokenization is included on all sides, and every process
+computes in one thread; "2 threads" are two that predict batches of 64 at once. Processes of all
+formats run in turn; figures are medians over --rounds, MB are 10^6 bytes of resident memory.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from embzip.measure import resident_mb
-
-WIDTH, LENGTH, BATCH, CALLS = 300, 50, 64, 300
-ANCHOR = "LiteRT dynamic-range"
-Predict = Callable[[Sequence[str]], Any]
+ANCHOR, SERVED = "LiteRT dynamic-range", "embzip .tflite, int8"
+COUNTS = (1, 2, 4, 8)
 COLUMNS = (
     "bytes", "load s", "first ms", "p50 ms", "p50 / anchor", "p99 ms", "texts/s, 1 thread",
     "2 threads", "MB import", "MB load", "MB peak", "cold s",
 )  # fmt: skip
+# NumPy's BLAS, TensorFlow within and between operations; LiteRT is told by embzip.
+_ONE_THREAD = dict.fromkeys(
+    (
+        "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+    ),
+    "1",
+)  # fmt: skip
+Figures = dict[str, float]
 
 
 def main() -> None:
@@ -42,102 +48,92 @@ def main() -> None:
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="embzip-serving-") as name:
         folder = Path(name)
-        request = [str(arguments.data), str(arguments.rows), arguments.codec, name]
-        _child("make", *request)
+        made = _child("make", str(arguments.data), str(arguments.rows), arguments.codec, name)
         formats: dict[str, tuple[str, str]] = json.loads((folder / "formats.json").read_text())
-        found: dict[str, list[dict[str, float]]] = {label: [] for label in formats}
+        found: dict[str, list[Figures]] = {label: [] for label in formats}
         bare = []
         for _ in range(arguments.rounds):
-            bare.append(_child("nothing")["wall"])
+            bare.append(_child("nothing"))
             for label, (runner, file) in formats.items():
-                figures = _child("measure", runner, str(folder / file), name)
-                figures["wall"] = _child("first", runner, str(folder / file), name)["wall"]
-                found[label].append(figures)
+                found[label].append(_child("measure", runner, str(folder / file), name))
         print(f"| format | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 1)}")
-        anchor = _median(found[ANCHOR], "p50")
         for label, rounds in found.items():
             size = _nbytes(folder / formats[label][1])
-            print(f"| {label} | {_row(rounds, size, anchor, statistics.median(bare))} |")
-        print("\n| separate files, MB | 1 | 2 | 4 | 8 |\n|---|---|---|---|---|")
-        for label in ("embzip .embz", "embzip .tflite"):
-            runner, file = formats[label]
-            counts = [
-                _child("several", str(folder / file), str(count), name)["mb"]
-                for count in (1, 2, 4, 8)
-            ]
-            print(f"| {label} | {' | '.join(f'{mb:.0f}' for mb in counts)} |")
+            print(f"| {label} | {_row(rounds, size, found[ANCHOR], bare)} |")
+        mb, cold = _median(bare, "mb"), _median(bare, "cold")
+        print(f"\nPython alone: {mb:.0f} MB, {cold:.3f} s, which `cold s` is beyond.\n")
+        memory = {
+            (kind, count): _child("several", kind, str(count), name)["mb"]
+            for count in COUNTS
+            for kind in ("small.embz", "small.tflite", "kit.embz", "kit.tflite")
+        }
+        _print_memory(memory, mb, made["head_mb"])
+        served = _median(found[SERVED], "p50") / _median(found[ANCHOR], "p50")
+        print(
+            f"\n{SERVED}: p50 {served:.2f} of the anchor's (goal 0.5), first label after "
+            f"{_median(found[SERVED], 'cold') - cold:.2f} s (goal 0.3), "
+            f"{_median(found[SERVED], 'mb_first') - mb:.0f} MB (goal 60) beyond Python's own."
+        )
 
 
-def _child(*arguments: str) -> dict[str, float]:
-    started = time.perf_counter()
+def _child(*arguments: str) -> Figures:
+    environment = os.environ if arguments[0] == "make" else {**os.environ, **_ONE_THREAD}
+    started = time.time()
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.bench_serving_child", *arguments],
+        [sys.executable, "-m", "scripts.bench_serving_child", str(started), *arguments],
         capture_output=True,
         text=True,
         check=False,
+        env=environment,
     )
     if done.returncode != 0:
         sys.exit(f"{arguments}: {done.stderr[-2000:]}")
-    lines = done.stdout.splitlines()
-    figures: dict[str, float] = json.loads(lines[-1]) if lines else {}
-    return {**figures, "wall": time.perf_counter() - started}
+    print(f"{time.time() - started:6.1f} s {' '.join(arguments[:3])}", file=sys.stderr)
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
-def _median(rounds: list[dict[str, float]], key: str) -> float:
+def _median(rounds: list[Figures], key: str) -> float:
     return statistics.median(figures[key] for figures in rounds)
 
 
-def _row(rounds: list[dict[str, float]], size: int, anchor: float, bare: float) -> str:
-    p50 = _median(rounds, "p50")
+def _row(rounds: list[Figures], size: int, anchor: list[Figures], bare: list[Figures]) -> str:
+    # A busy moment slows neighbours down alike, so the ratio is taken round by round.
+    ratio = statistics.median(
+        own["p50"] / other["p50"] for own, other in zip(rounds, anchor, strict=True)
+    )
     cells = [
         f"{size:,}", f"{_median(rounds, 'load'):.3f}", f"{_median(rounds, 'first'):.2f}",
-        f"{p50:.3f}", f"{p50 / anchor:.2f}", f"{_median(rounds, 'p99'):.3f}",
+        f"{_median(rounds, 'p50'):.3f}", f"{ratio:.2f}", f"{_median(rounds, 'p99'):.3f}",
         f"{_median(rounds, 'one'):,.0f}", f"{_median(rounds, 'two'):,.0f}",
         f"{_median(rounds, 'mb_import'):.0f}", f"{_median(rounds, 'mb_load'):.0f}",
-        f"{_median(rounds, 'mb_peak'):.0f}", f"{_median(rounds, 'wall') - bare:.2f}",
+        f"{_median(rounds, 'mb_peak'):.0f}",
+        f"{_median(rounds, 'cold') - _median(bare, 'cold'):.2f}",
     ]  # fmt: skip
     return " | ".join(cells)
+
+
+def _print_memory(memory: dict[tuple[str, int], float], bare: float, head: float) -> None:
+    """Print what several models take beyond Python's own memory, after a prediction of each."""
+    rows = {
+        "separate .embz": "small.embz",
+        "kit.embz, mapped": "kit.embz",
+        "separate .tflite": "small.tflite",
+        "kit.tflite": "kit.tflite",
+    }
+    columns = " | ".join(map(str, COUNTS))
+    print(f"| MB beyond Python's own, models | {columns} | 8 / (1 + 7 heads) |")
+    print(f"|{'---|' * (len(COUNTS) + 2)}")
+    for label, kind in rows.items():
+        taken = [memory[kind, count] - bare for count in COUNTS]
+        ratio = taken[-1] / (taken[0] + (COUNTS[-1] - 1) * head)
+        print(f"| {label} | {' | '.join(f'{mb:.1f}' for mb in taken)} | {ratio:.2f} |")
+    print(f"\nA head has {head:.2f} MB.")
 
 
 def _nbytes(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def measured(
-    load: Callable[[], Predict], texts: Sequence[str], imported: float
-) -> dict[str, float]:
-    """Return the figures of one process: what a child does once its runner is imported."""
-    started = time.perf_counter()
-    predict = load()
-    loaded = time.perf_counter()
-    after = resident_mb()
-    predict(texts[:1])
-    first = time.perf_counter()
-    taken = []
-    for index in range(CALLS):
-        before = time.perf_counter()
-        predict(texts[index % len(texts) :][:1])
-        taken.append(1000 * (time.perf_counter() - before))
-    batches = [texts[at : at + BATCH] for at in range(0, len(texts) - BATCH + 1, BATCH)]
-    speeds = []
-    for threads in (1, 2):
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(predict, batches[:threads]))
-            before = time.perf_counter()
-            list(pool.map(predict, batches))
-            speeds.append(BATCH * len(batches) / (time.perf_counter() - before))
-    peak = next(
-        int(line.split()[1]) * 1024 / 1e6
-        for line in Path("/proc/self/status").read_text().splitlines()
-        if line.startswith("VmHWM:")
-    )
-    taken.sort()
-    return {
-        "mb_import": imported, "load": loaded - started, "mb_load": after, "mb_peak": peak,
-        "first": 1000 * (first - loaded), "p50": statistics.median(taken),
-        "p99": taken[int(0.99 * len(taken))], "one": speeds[0], "two": speeds[1],
-    }  # fmt: skip
 
 
 if __name__ == "__main__":

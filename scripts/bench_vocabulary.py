@@ -22,10 +22,11 @@ from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
-import pyarrow.parquet  # type: ignore[import-untyped]  # it carries no types
+import pyarrow.parquet
 import pyppmd
 
-from embzip.tokenizers import Normalization, WordTokenizer, build_bpe
+from embzip.tokenizers import Normalization, WordTokenizer
+from embzip.tokenizers.building import build_bpe
 from embzip.tokenizers.words import WORD
 from embzip.vocabulary import Vocabulary, decode_tokens, decompress, encode_tokens
 

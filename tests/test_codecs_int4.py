@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import embzip
+from embzip.codecs.ops import numpy_ops
 from embzip.codecs.packing import byte_tables, pack, packed_specs, unpack
 from embzip.codecs.row_scale import fit_scale_range, nearest_scale, scale_table
 from embzip.compression import compress
@@ -129,7 +130,7 @@ def test_packing_both_ways(bits: int, count: int) -> None:
     }
     assert sum(s.nbytes for s in specs) == 6 * -(-count * bits // 8)
     tables = byte_tables(np.arange(2**bits), bits, count)
-    np.testing.assert_array_equal(unpack(packed, tables, embzip.codecs.ops.numpy_ops), codes)
+    np.testing.assert_array_equal(unpack(packed, tables, numpy_ops), codes)
 
 
 def test_the_scale_of_a_row_in_a_byte() -> None:

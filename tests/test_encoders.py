@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow
+from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +27,7 @@ from embzip.classifier.blocks import positions
 from embzip.classifier.registry import BUILTIN
 from embzip.errors import FileFormatError, InputError, MismatchError, SpecError
 from embzip.rebuilding import reading_metric, rebuild
+from embzip.tf.export import export
 from tests.models import SHAPES, WORDS, tiny_classifier
 from tests.test_tf_training import accuracy, examples, vectors
 
@@ -170,26 +171,16 @@ def test_its_keras_model_reloads(encoder: type[Encoder], tmp_path: Path) -> None
 
 
 @every
-def test_litert_computes_the_definition(encoder: type[Encoder]) -> None:
+def test_litert_computes_the_definition(encoder: type[Encoder], tmp_path: Path) -> None:
     """Only operations every LiteRT has: no Flex delegate, over int8 codes that stay int8."""
-    from ai_edge_litert.interpreter import Interpreter
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
     model = rebuild(tiny_classifier(encoder=encoder, max_length=14), codec="center|int8")
-    built = tf.from_classifier(model)
-    call = tensorflow.function(lambda ids: built(ids, training=False), autograph=False)
-    concrete = call.get_concrete_function(tensorflow.TensorSpec((1, 14), tensorflow.int32))
-    frozen = convert_variables_to_constants_v2(concrete)
-    converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([frozen])
-    interpreter = Interpreter(model_content=converter.convert())
-    interpreter.allocate_tensors()
-    for text in TEXTS:
-        interpreter.set_tensor(
-            interpreter.get_input_details()[0]["index"], padded(model, [text], 14)
-        )
-        interpreter.invoke()
-        found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-        np.testing.assert_allclose(found, model.probabilities([text]), rtol=1e-5, atol=1e-6)
+    path = tmp_path / "model.tflite"
+    assert export(model, path).max_difference < 1e-5
+    found = Classifier.load(path).probabilities(TEXTS)
+    np.testing.assert_allclose(found, model.probabilities(TEXTS), rtol=1e-5, atol=1e-6)
+    held = {(d["dtype"], tuple(d["shape"])) for d in Interpreter(str(path)).get_tensor_details()}
+    codes = model.embedding.codes["values"]
+    assert (codes.dtype.type, codes.shape) in held
 
 
 # Each against an oracle that shares no code with it

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from embzip.errors import MissingFileError, OutputError
-from embzip.files import atomic_write, digest, existing_file, output_path, write_bytes
+from embzip.files import (
+    atomic_folder,
+    atomic_write,
+    digest,
+    existing_file,
+    output_path,
+    write_bytes,
+)
 
 
 def test_a_failing_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -25,6 +32,32 @@ def test_a_failing_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> Non
         interrupted()
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
     assert path.read_bytes() == b"old"
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+
+    def write(content: str, end: type[BaseException] | None = None) -> None:
+        with atomic_folder(path, marker="mark") as folder:
+            (folder / "mark").write_text(content)
+            (folder / content).touch()
+            if end is not None:
+                raise end
+
+    write("first")
+    with pytest.raises(KeyboardInterrupt):
+        write("second", KeyboardInterrupt)
+    assert sorted(p.name for p in path.iterdir()) == ["first", "mark"]
+    write("third")
+    assert sorted(p.name for p in path.iterdir()) == ["mark", "third"]
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+    (path / "mark").unlink()
+    with pytest.raises(OutputError, match="is no folder with a mark"):
+        write("fourth")
+    assert [p.name for p in path.iterdir()] == ["third"]
+    assert output_path("x", ".y", tmp_path / "new", marker="mark") == tmp_path / "new"
+    with pytest.raises(OutputError, match="is no folder with a mark"):
+        output_path("x", ".y", path, marker="mark")
 
 
 def test_case_63_mode_and_link_are_kept(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """What `import embzip` and the command line load; `scripts/bench_import.py` has the seconds."""
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import embzip
 
 # Beyond the standard library. Whoever needs another one imports it inside a function.
 ALLOWED = {"embzip", "numpy"}
@@ -24,6 +28,26 @@ def loaded(statement: str) -> set[str]:
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(json.loads(child.stderr.splitlines()[-1]))
+
+
+def test_names_are_found_where_type_checkers_find_them() -> None:
+    tree = ast.parse(Path(embzip.__file__).read_text("utf-8"))
+    (checked,) = (
+        node for node in tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node)
+    )
+    homes = {
+        alias.name: f"{node.module}"
+        for node in checked.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert homes == {name: f"embzip.{home}" for name, home in embzip._HOME_OF.items()}
+    assert sorted(homes) == sorted(embzip.__all__)
+    assert set(embzip.__all__) <= set(dir(embzip))
+    modules = {path.stem for path in Path(embzip.__file__).parent.iterdir()}
+    assert not modules & set(embzip.__all__), "an imported module would take the name's place"
+    with pytest.raises(AttributeError, match="no attribute 'decompress'"):
+        embzip.decompress  # noqa: B018
 
 
 def test_import_embzip_loads_only_what_is_allowed() -> None:

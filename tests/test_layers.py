@@ -22,7 +22,7 @@ ORDER = [
     "vectors",
     "pruning",
     "word2vec",
-    "transfer",
+    "transferring",
     "codecs",
     "packing",  # knows how codecs lay arrays out, and nothing else of them
     "bounds",
@@ -33,7 +33,7 @@ ORDER = [
     "litert",  # knows tokenizers and files only; `Classifier.load` reads either kind of file
     "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
     "classifier",
-    "sensitivity",
+    "sensitivities",
     "rebuilding",
     "factorizing",
     "tf",

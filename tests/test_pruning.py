@@ -14,7 +14,7 @@ from embzip.errors import EmbzipError, FileFormatError, InputError, MismatchErro
 from embzip.fileformat import load, save
 from embzip.pruning import by_count, by_norm, prune
 from embzip.rebuilding import rebuild
-from embzip.sensitivity import sensitivity
+from embzip.sensitivities import sensitivity
 from embzip.tokenizers import AliasedWords, WordTokenizer, tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization
 from embzip.vectors import Vectors

@@ -30,12 +30,12 @@ from embzip.errors import (
 from embzip.tokenizers import (
     BpeTokenizer,
     Normalization,
-    build_bpe,
     load_tokenizer,
     tokenizer_from_bytes,
 )
 from embzip.tokenizers.bpe import _tokenizers_encoder, _youtokentome_encoder
 from embzip.tokenizers.bpe_training import covered_alphabet
+from embzip.tokenizers.building import build_bpe
 from embzip.tokenizers.yttm_model import read_record
 
 CORPUS = (
@@ -377,7 +377,7 @@ def test_case_20_disk_full_during_training(
     program = (
         "import resource, sys\n"
         "from embzip.errors import OutputError\n"
-        "from embzip.tokenizers import build_bpe\n"
+        "from embzip.tokenizers.building import build_bpe\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         "try:\n"
         f"    build_bpe(sys.argv[1], sys.argv[2], vocab={characters + 5})\n"
@@ -399,7 +399,9 @@ def test_case_20_disk_full_during_training(
 def test_ctrl_c_ends_the_child_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "corpus.txt"
     path.write_text("\n".join(map(str, range(500_000))))
-    program = "import sys; from embzip.tokenizers import build_bpe; build_bpe(*sys.argv[1:3])"
+    program = (
+        "import sys; from embzip.tokenizers.building import build_bpe; build_bpe(*sys.argv[1:3])"
+    )
     (tmp_path / "tmp").mkdir()
     running = subprocess.Popen(
         [sys.executable, "-c", program, str(path), str(tmp_path / "model")],

@@ -24,10 +24,10 @@ from embzip.errors import (
 from embzip.tokenizers import (
     Normalization,
     WordTokenizer,
-    build_words,
     load_tokenizer,
     tokenizer_from_bytes,
 )
+from embzip.tokenizers.building import build_words
 
 CORPUS = "The cat sat, the cat ran.\nA dog!\n"
 TINY = WordTokenizer(["!", "café", "cat", "the"], Normalization(), [0, 1, 2, 3, 4, 5])

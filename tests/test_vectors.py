@@ -22,7 +22,8 @@ from embzip.errors import (
     SpecError,
 )
 from embzip.pruning import prune
-from embzip.tokenizers import Normalization, WordTokenizer, build_bpe
+from embzip.tokenizers import Normalization, WordTokenizer
+from embzip.tokenizers.building import build_bpe
 from embzip.vectors import Vectors, read_vectors, with_special_rows, write_vectors
 from embzip.vocabulary import Vocabulary
 

@@ -23,7 +23,8 @@ from embzip.errors import (
     SpecError,
 )
 from embzip.pruning import prune
-from embzip.tokenizers import Normalization, WordTokenizer, build_bpe, build_words
+from embzip.tokenizers import Normalization, WordTokenizer
+from embzip.tokenizers.building import build_bpe, build_words
 from embzip.vectors import Vectors, with_special_rows
 from embzip.vocabulary import Vocabulary
 from embzip.word2vec import to_gensim, train_vectors

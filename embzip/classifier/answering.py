@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embzip.classifier.encoder import Encoder, Matrix, Weights, linear
-from embzip.embedding import CompressedEmbedding
-from embzip.prediction import Prediction
+
+if TYPE_CHECKING:  # a .tflite answers without the codecs
+    from embzip.embedding import CompressedEmbedding
 
 _CELLS = 4096  # padded tokens computed at once: bounds memory, and fits the caches
 
@@ -39,7 +41,7 @@ class Head:
 
 
 def probabilities_of(
-    embedding: CompressedEmbedding, heads: Sequence[Head], ids: Sequence[Sequence[int]]
+    embedding: "CompressedEmbedding", heads: Sequence[Head], ids: Sequence[Sequence[int]]
 ) -> list[Matrix]:
     """Return what each head says of tokenized texts; rows are looked up once for all heads."""
     answers = [np.empty((len(ids), len(head.arrays["dense.bias"])), np.float32) for head in heads]
@@ -49,14 +51,6 @@ def probabilities_of(
         for head, answer in zip(heads, answers, strict=True):
             answer[batch] = head.probabilities(rows, shown)
     return answers
-
-
-def predictions(labels: Sequence[str], probabilities: Matrix) -> list[Prediction]:
-    """Return the most probable label of each row; equal ones go to the first label."""
-    return [
-        Prediction(labels[best], float(row[best]))
-        for row, best in zip(probabilities, probabilities.argmax(axis=1), strict=True)
-    ]
 
 
 def _batches(

@@ -1,28 +1,32 @@
 """A kit: several classifiers over one embedding, in one file; and reading what a file holds."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip import fileformat
-from embzip.classifier.answering import predictions, probabilities_of
+from embzip.classifier.answering import probabilities_of
 from embzip.classifier.encoder import Matrix
 from embzip.classifier.model import Classifier
 from embzip.classifier.registry import encoder_class
-from embzip.embedding import CompressedEmbedding
+from embzip.classifier.storage import from_tensors, to_tensors
 from embzip.errors import FileFormatError, InputError, MismatchError
-from embzip.files import existing_file
-from embzip.litert import LiteRtClassifier, is_tflite
-from embzip.prediction import Prediction, TextClassifier
+from embzip.files import digest, existing_file
+from embzip.litert import LiteRtKit, is_tflite, load_litert
+from embzip.prediction import TextClassifier, TextKit
+
+if TYPE_CHECKING:  # a .tflite answers without the codecs
+    from embzip.embedding import CompressedEmbedding
+
+_NAME_ONE = "name one of them (--head)"
 
 
 @dataclass(frozen=True, eq=False)
-class Kit:
+class Kit(TextKit):
     """Several classifiers over one embedding: a text is tokenized and looked up once for all.
 
     Attributes
@@ -48,7 +52,7 @@ class Kit:
     {'topic': 'politics', 'mood': 'sad'}
     """
 
-    embedding: CompressedEmbedding
+    embedding: "CompressedEmbedding"
     classifiers: Mapping[str, Classifier]
 
     def __post_init__(self) -> None:
@@ -96,24 +100,18 @@ class Kit:
             raise InputError("a kit holds at least one classifier, received none")
         return cls(embedding, shared)
 
-    def predict(self, texts: Iterable[str]) -> list[dict[str, Prediction]]:
-        """Return the most probable label of each text by each classifier's name.
+    @property
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """The labels of each classifier, by its name."""
+        return {name: classifier.labels for name, classifier in self.classifiers.items()}
 
-        Raises
-        ------
-        InputTypeError
-            For a single string, or anything but strings.
-        """
-        found = [
-            predictions(self.classifiers[name].labels, rows)
-            for name, rows in self.probabilities(texts).items()
-        ]
-        return [dict(zip(self.classifiers, row, strict=True)) for row in zip(*found, strict=True)]
+    def encode(self, texts: Iterable[str]) -> list[list[int]]:
+        """Return the ids of each text."""
+        return self.embedding.encode(texts)
 
-    def probabilities(self, texts: Iterable[str]) -> dict[str, Matrix]:
-        """Return the (texts, classes) float32 probabilities of each classifier."""
+    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> dict[str, Matrix]:
+        """Return the (texts, classes) float32 probabilities of each classifier, by its name."""
         heads = [classifier.head for classifier in self.classifiers.values()]
-        ids = self.embedding.encode(texts)
         return dict(
             zip(self.classifiers, probabilities_of(self.embedding, heads, ids), strict=True)
         )
@@ -125,6 +123,8 @@ class Kit:
 
     def save(self, path: str | Path, *, counts: bool = False, pack: bool = False) -> None:
         """Write the kit with its embedding and tokenizer; see `embzip.save`."""
+        from embzip import fileformat
+
         fileformat.save(self, path, counts=counts, pack=pack)
 
     def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
@@ -139,6 +139,8 @@ def read(path: str | Path, *, mmap: bool = False) -> Classifier | Kit:
             f"{path}: a .tflite answers, but its table and weights are not read from it: "
             "pass the .embz file that it was exported from"
         )
+    from embzip import fileformat
+
     loaded = fileformat.read(path, mmap=mmap)
     if not loaded.heads:
         raise FileFormatError(
@@ -182,16 +184,20 @@ def load_classifier(path: str | Path, *, head: str | None = None, mmap: bool = F
             return loaded
         raise MismatchError(f"{path}: holds one classifier without a name, not {head!r}")
     if head is None or head not in names:
-        asked = "name one of them (--head)" if head is None else f"none is called {head!r}"
+        asked = _NAME_ONE if head is None else f"none is called {head!r}"
         raise MismatchError(f"{path}: a kit of the classifiers {', '.join(names)}: {asked}")
     return loaded.classifiers[head]
 
 
 def load_one(path: str | Path, *, head: str | None = None) -> TextClassifier:
     """Read what answers for one classifier: as `load_classifier`, or an exported .tflite."""
-    if head is None and is_tflite(existing_file(path)):
-        return LiteRtClassifier.load(path)
-    return load_classifier(path, head=head)
+    if not is_tflite(existing_file(path)):
+        return load_classifier(path, head=head)
+    loaded = load_litert(path, head)
+    if isinstance(loaded, LiteRtKit):
+        names = ", ".join(loaded.labels)
+        raise MismatchError(f"{path}: a kit of the classifiers {names}: {_NAME_ONE}")
+    return loaded
 
 
 def describe(path: str | Path) -> list[dict[str, Any]]:
@@ -207,14 +213,15 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
             "name": name,
             "encoder": each.config.kind,
             "labels": list(each.labels),
-            "bytes": sum(array.nbytes for array in each.arrays.values()),
+            "bytes": sum(a.nbytes for a in to_tensors(each.arrays, each.weights).values()),
+            "weights": each.weights,
             "options": {k: v for k, v in each.config.to_record().items() if k != "kind"},
         }
         for name, each in named.items()
     ]
 
 
-def difference(one: CompressedEmbedding, other: CompressedEmbedding) -> str | None:
+def difference(one: "CompressedEmbedding", other: "CompressedEmbedding") -> str | None:
     """Return what tells two tables apart, or None for equal ones; counts do not matter."""
     if one is other:
         return None
@@ -235,18 +242,19 @@ def difference(one: CompressedEmbedding, other: CompressedEmbedding) -> str | No
     return None
 
 
-def _tokenizer(embedding: CompressedEmbedding) -> object:
+def _tokenizer(embedding: "CompressedEmbedding") -> object:
     tokenizer = embedding.tokenizer
     return None if tokenizer is None else (tokenizer.to_bytes(), tokenizer.normalization)
 
 
 def _read(
-    embedding: CompressedEmbedding, index: int, tensors: Mapping[str, NDArray[Any]]
+    embedding: "CompressedEmbedding", index: int, tensors: Mapping[str, NDArray[Any]]
 ) -> tuple[str | None, Classifier]:
     """Return the name and classifier of the tensors of a head."""
     # A mapped array stays mapped; as a plain one it is faster to compute with.
-    arrays = {name: np.asarray(array) for name, array in tensors.items()}
-    record = json.loads(arrays.pop("config").tobytes())
+    stored = {name: np.asarray(array) for name, array in tensors.items()}
+    record = json.loads(stored.pop("config").tobytes())
+    arrays, weights = from_tensors(stored)
     labels = tuple(str(label) for label in record.pop("labels"))
     name = record.pop("name", None)
     ranks = dict(record.pop("ranks", {}))
@@ -257,4 +265,8 @@ def _read(
         for tensor, stated in embedding.digests.items()
         if tensor.startswith(prefix)
     }
-    return name, Classifier(embedding, labels, config, arrays, ranks, digests)
+    for tensor in [n for n in digests if n in stored and arrays.get(n) is not stored[n]]:
+        # What is decoded here cannot be verified later.
+        if digest(np.ascontiguousarray(stored[tensor]).tobytes()) != digests.pop(tensor):
+            raise ValueError(f"tensor {prefix}{tensor} does not match its digest")
+    return name, Classifier(embedding, labels, config, arrays, ranks, weights, digests)

@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip import fileformat
 from embzip.classifier.answering import Head, probabilities_of
 from embzip.classifier.blocks import dense_shapes
 from embzip.classifier.encoder import Encoder, Matrix
-from embzip.embedding import CompressedEmbedding
+from embzip.classifier.storage import rounded, storage, to_tensors
 from embzip.errors import FileFormatError, InputError, MismatchError
 from embzip.files import digest, existing_file
-from embzip.litert import LiteRtClassifier, is_tflite
-from embzip.prediction import TextClassifier
+from embzip.litert import is_tflite, load_litert
+from embzip.prediction import TextClassifier, TextKit
 from embzip.tokenizers.base import Tokenizer
 
-if TYPE_CHECKING:
-    from embzip.classifier.kit import Kit
+if TYPE_CHECKING:  # a .tflite answers without the codecs
+    from embzip.embedding import CompressedEmbedding
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +45,9 @@ class Classifier(TextClassifier):
     ranks
         The factorized layers: `<layer>.reduce.kernel` (rows, rank) stands before a
         `<layer>.kernel` of (rank, columns); see `embzip.factorizing`.
+    weights
+        How a file stores the kernels: `float32`, `float16`, or `int8` with a scale an output
+        column. `arrays` are rounded to it at once, and stay float32.
 
     Examples
     --------
@@ -64,11 +66,12 @@ class Classifier(TextClassifier):
     'politics'
     """
 
-    embedding: CompressedEmbedding
+    embedding: "CompressedEmbedding"
     labels: tuple[str, ...]
     config: Encoder
     arrays: dict[str, Matrix]
     ranks: Mapping[str, int] = field(default_factory=dict)
+    weights: str = "float32"
     digests: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -83,9 +86,11 @@ class Classifier(TextClassifier):
         found = {name: array.shape for name, array in self.arrays.items()}
         if found != expected:
             raise MismatchError(f"a classifier of this shape holds {expected}, found {found}")
+        if storage(self.weights).name != "float32":
+            object.__setattr__(self, "arrays", rounded(self.arrays, self.weights))
 
     @classmethod
-    def load(cls, path: str | Path, *, mmap: bool = False) -> "TextClassifier | Kit":
+    def load(cls, path: str | Path, *, mmap: bool = False) -> TextClassifier | TextKit:
         """Read a classifier, or a kit of several, from a .embz file or an exported .tflite.
 
         Which it is, the file says. A .tflite is run by LiteRT, and answers in the same way.
@@ -105,13 +110,15 @@ class Classifier(TextClassifier):
             For a damaged file, or one that holds only an embedding.
         """
         if is_tflite(existing_file(path)):
-            return LiteRtClassifier.load(path)
+            return load_litert(path)
         from embzip.classifier.kit import read  # a kit is made of classifiers
 
         return read(path, mmap=mmap)
 
     def save(self, path: str | Path, *, counts: bool = False, pack: bool = False) -> None:
         """Write the classifier with its embedding and tokenizer; see `embzip.save`."""
+        from embzip import fileformat
+
         fileformat.save(self, path, counts=counts, pack=pack)
 
     def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
@@ -163,7 +170,7 @@ class Classifier(TextClassifier):
             record["ranks"] = dict(self.ranks)
         text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         config = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
-        return {**self.arrays, "config": config}
+        return {**to_tensors(self.arrays, self.weights), "config": config}
 
 
 def head_shapes(

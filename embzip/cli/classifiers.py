@@ -81,6 +81,29 @@ def rebuild(
             "them, held out, says it helps.",
         ),
     ] = None,
+    tune_params: Annotated[
+        bool,
+        typer.Option(
+            "--tune-params",
+            help="--tune moves what rows share too: centroids, codebooks, components, means.",
+        ),
+    ] = False,
+    quantize_kernels: Annotated[
+        bool,
+        typer.Option(
+            "--quantize-kernels",
+            help="--tune sees kernels as int8 makes them, and leaves them ready for it; always "
+            "with --weights int8.",
+        ),
+    ] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            help="Store convolution and dense kernels as float32, float16 or int8; as before "
+            "where not given. Alone it keeps the table.",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     errors: ErrorsOption = "strict",
     pack: PackOption = False,
@@ -90,7 +113,8 @@ def rebuild(
 ) -> None:
     """Put a compressed table under a trained classifier.
 
-    The embedding layer is regenerated: give exactly one of --embedding and --codec. Rows are
+    The embedding layer is regenerated: give exactly one of --embedding and --codec; or --weights
+    alone, which stores the kernels anew. Rows are
     matched by token: the new vocabulary must be the same or a part of it, of the same tokenizer.
     Codes stay codes; a row is decoded when it is looked up. Of a kit, all classifiers are rebuilt
     on one table.
@@ -101,11 +125,16 @@ def rebuild(
 
     Without -o, NAME.embz becomes NAME.rebuilt.embz in the current folder.
     """
-    if (embedding is None) == (codec is None):
-        raise typer.BadParameter("give exactly one of --embedding and --codec")
+    both, neither = None not in (embedding, codec), embedding is None and codec is None
+    if both or (neither and weights is None):
+        raise typer.BadParameter(
+            "give exactly one of --embedding and --codec, or --weights without them"
+        )
+    if tune is None and (tune_params or quantize_kernels):
+        raise typer.BadParameter("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
     if is_foreign(model):
-        if tune is not None or pack:
-            raise InputError(f"{model}: --tune and --pack are for .embz files")
+        if tune is not None or pack or weights is not None:
+            raise InputError(f"{model}: --tune, --pack and --weights are for .embz files")
         rebuild_foreign(
             model,
             embedding,
@@ -137,14 +166,21 @@ def rebuild(
         if isinstance(old, Kit):
             if tune is not None:
                 raise InputError(f"{model}: --tune is for one classifier, and this is a kit")
-            rebuilt = rebuild_kit(old, table, codec=codec, fold=fold, seed=seed)
+            rebuilt = rebuild_kit(old, table, codec=codec, fold=fold, weights=weights, seed=seed)
         else:
-            rebuilt = rebuild(old, table, codec=codec, fold=fold, seed=seed)
+            rebuilt = rebuild(old, table, codec=codec, fold=fold, weights=weights, seed=seed)
         if tune is not None and isinstance(rebuilt, Classifier):
             with without_notices():
                 from embzip.tf import tune as fine_tune
 
-            result = fine_tune(rebuilt, tuning, seed=seed, progress=report)
+            result = fine_tune(
+                rebuilt,
+                tuning,
+                params=tune_params,
+                quantize=quantize_kernels,
+                seed=seed,
+                progress=report,
+            )
             rebuilt, tuned = result.classifier, result.tuned
         rebuilt.save(path, pack=pack)
     before, after = model.stat().st_size, path.stat().st_size
@@ -234,13 +270,14 @@ def predict(
     A kit answers in one column a classifier, `label probability`, in the order of `embzip
     inspect`; with --json, {"predictions": [{NAME: {"label": ..., ...}, ...}, ...]}.
     """
-    from embzip.classifier import Classifier, Kit
+    from embzip.classifier import Classifier
+    from embzip.prediction import TextKit
 
     with without_notices():  # LiteRT writes one
         loaded = Classifier.load(model)
     texts = list(read_texts(file, labelled=labelled, errors=errors))
     with progress("predicting"):
-        if isinstance(loaded, Kit):
+        if isinstance(loaded, TextKit):
             rows = loaded.predict(texts)
             answers: list[object] = [{n: asdict(p) for n, p in row.items()} for row in rows]
             lines = [

@@ -54,25 +54,28 @@ def export(
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a classifier for a runtime that needs no embzip.
+    """Write a classifier or a kit for a runtime that needs no embzip.
 
     Embedding codes stay codes. A .tflite carries its tokenizer and labels, and `embzip predict`
     and `embzip.Classifier.load` run it. The largest difference of a probability to the classifier
     in NumPy, on the calibration texts or on random ones, is printed.
 
+    A kit becomes one file with one look-up and one output a classifier, called as it is.
+
     Without -o, NAME.embz becomes NAME.tflite, .savedmodel, .pb or .onnx in the current folder.
     """
     if (compute == "int8") != (calibrate is not None):
         raise typer.BadParameter("--compute int8 and --calibrate TEXTS go together")
-    from embzip.classifier import load_classifier
+    from embzip.classifier.kit import read
 
-    path = output_path(model, _SUFFIXES[to], output, force=force)
-    classifier = load_classifier(model)
+    marker = "saved_model.pb" if to == "savedmodel" else None
+    path = output_path(model, _SUFFIXES[to], output, force=force, marker=marker)
+    loaded = read(model)
     texts = None if calibrate is None else list(read_texts(calibrate, errors=errors))
     with progress("exporting"), without_notices():
         from embzip.tf.export import export
 
-        result = export(classifier, path, to=to, weights=weights, calibrate=texts)
+        result = export(loaded, path, to=to, weights=weights, calibrate=texts)
     record = {
         "path": str(path),
         "bytes_before": model.stat().st_size,

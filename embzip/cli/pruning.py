@@ -53,7 +53,7 @@ def _by_norm(choice: _Choice) -> "NDArray[np.float64]":
 
 def _by_sensitivity(choice: _Choice) -> "NDArray[np.float64]":
     from embzip.classifier import load_classifier
-    from embzip.sensitivity import sensitivity
+    from embzip.sensitivities import sensitivity
 
     classifier = load_classifier(choice.path)
     limit = classifier.config.max_length

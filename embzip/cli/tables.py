@@ -133,7 +133,7 @@ def transfer(
     """
     from embzip.tokenizers import load_tokenizer
     from embzip.tokenizers.counts import read_counts
-    from embzip.transfer import transfer
+    from embzip.transferring import transfer
 
     path = output_path(vectors, ".transferred.embz", output, force=force)
     with progress("transferring") as report:

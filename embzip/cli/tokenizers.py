@@ -51,7 +51,7 @@ def build_bpe(
 
     Without -o, corpus.txt becomes corpus.bpe.model in the current folder.
     """
-    from embzip.tokenizers import build_bpe
+    from embzip.tokenizers.building import build_bpe
 
     path = output_path(corpus[0], ".bpe.model", output, force=force)
     with progress("training BPE") as report:
@@ -102,7 +102,7 @@ def build_words(
 
     Without -o, corpus.txt becomes corpus.words.tsv in the current folder.
     """
-    from embzip.tokenizers import build_words
+    from embzip.tokenizers.building import build_words
 
     path = output_path(corpus[0], ".words.tsv", output, force=force)
     with progress("counting words") as report:

@@ -93,6 +93,24 @@ def train(
             "--dropout", help="Share of the features dropped in training: cnn 0.5, others 0.2."
         ),
     ] = None,
+    sparsity: Annotated[
+        float | None,
+        typer.Option(
+            "--sparsity",
+            help="Prune kernels and a trainable table to this share of zeros while training.",
+        ),
+    ] = None,
+    prune_begin: Annotated[
+        float | None,
+        typer.Option("--prune-begin", help="Share of the steps before the first pruning, 0.1."),
+    ] = None,
+    prune_end: Annotated[
+        float | None,
+        typer.Option("--prune-end", help="Share of the steps before the last pruning, 0.6."),
+    ] = None,
+    prune_frequency: Annotated[
+        int | None, typer.Option("--prune-frequency", help="Steps between two prunings, 50.")
+    ] = None,
     epochs: Annotated[int, typer.Option("--epochs", help="At most this many.")] = 10,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Texts a step.")] = 64,
     seed: SeedOption = 0,
@@ -109,6 +127,9 @@ def train(
     The file holds the table, its tokenizer, the classifier's weights and the labels: everything
     `embzip predict` needs, without TensorFlow.
 
+    With --sparsity the smallest weights become zero, more and more of them (Zhu and Gupta 2017).
+    A file of zeros is smaller only when it is packed: --pack.
+
     Without -o, train.tsv becomes train.model.embz in the current folder.
     """
     from embzip.classifier import encoder_class
@@ -123,6 +144,14 @@ def train(
         "dropout": dropout,
     }
     shape = {name: value for name, value in given.items() if value is not None}
+    schedule: dict[str, Any] = {
+        "begin": prune_begin,
+        "end": prune_end,
+        "frequency": prune_frequency,
+    }
+    schedule = {name: value for name, value in schedule.items() if value is not None}
+    if schedule and sparsity is None:
+        raise typer.BadParameter(f"--prune-{next(iter(schedule))} needs --sparsity")
     kind = encoder_class(encoder)
     kind.of(1, kind.longest, shape)  # refused before anything is read
     path = output_path(examples[0], ".model.embz", output, force=force)
@@ -131,7 +160,7 @@ def train(
         held_out = None if dev is None else read_examples(dev, errors=errors)
         table = read_table(vectors, words=words, format=format)
         with without_notices():  # last, for it takes seconds: bad input is answered before
-            from embzip.tf import train
+            from embzip.tf import PruningShares, train
 
         result = train(
             training,
@@ -143,6 +172,7 @@ def train(
             **shape,
             epochs=epochs,
             batch_size=batch_size,
+            pruning=None if sparsity is None else PruningShares(sparsity, **schedule),
             seed=seed,
             progress=report,
         )
@@ -157,14 +187,22 @@ def train(
         "dev_accuracy": list(result.dev_accuracy),
         "epoch_seconds": list(result.epoch_seconds),
         "file_bytes": path.stat().st_size,
+        "pruning": None if result.pruning is None else result.pruning.to_json(),
     }
-    show(
-        record,
+    lines = []
+    if result.pruning is not None:
+        lines = [
+            f"  {found.layer}.{found.weight:<12} {found.sparsity:.4f} of {found.numbers:,} are zero"
+            for found in result.pruning.layers
+        ]
+        before, after = result.pruning.zipped_before, result.pruning.zipped_after
+        lines.append(f"weights in a zip: {before:,} -> {after:,} bytes")
+    lines.append(
         f"dev accuracy {max(result.dev_accuracy):.4f}, {len(result.classifier.labels)} labels, "
         f"{result.cut_share:.4f} of the texts cut at {result.classifier.config.max_length} "
-        f"tokens, {record['file_bytes']:,} bytes\n{path}",
-        as_json=as_json,
+        f"tokens, {record['file_bytes']:,} bytes\n{path}"
     )
+    show(record, "\n".join(lines), as_json=as_json)
 
 
 def _widths(windows: str) -> tuple[int, ...]:

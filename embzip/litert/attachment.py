@@ -4,7 +4,7 @@ They are the members of a zip archive after the model's own bytes, as TensorFlow
 files" are: the interpreter reads the front of the file, `unzip` its end.
 
     config.json   how texts become input: sizes, padding, normalization, the model's digest
-    labels.json   for each output, the labels of its columns
+    labels.json   for each output, the labels of its columns; of a kit, by the classifiers' names
     tokenizer     the bytes of `embzip.tokenizers`, already compressed
 """
 
@@ -39,12 +39,15 @@ class Attachment:
         Tokens of a text that are read; also the longest input.
     margin
         Padding that a text shorter than `max_length` needs after it, so that more changes nothing.
+    heads
+        Of a kit: the classifiers' names in the order of the outputs.
     """
 
     tokenizer: Tokenizer
     labels: tuple[tuple[str, ...], ...]
     max_length: int
     margin: int
+    heads: tuple[str, ...] = ()
 
 
 def attach(model: bytes, attachment: Attachment) -> bytes:
@@ -61,9 +64,13 @@ def attach(model: bytes, attachment: Attachment) -> bytes:
         "model_bytes": len(model),
         "model_digest": digest(model),
     }
+    labels: Any = attachment.labels
+    if attachment.heads:
+        config["heads"] = attachment.heads
+        labels = dict(zip(attachment.heads, attachment.labels, strict=True))
     members = {
         "config.json": _to_json(config),
-        "labels.json": _to_json(attachment.labels),
+        "labels.json": _to_json(labels),
         "tokenizer": tokenizer.to_bytes(),
     }
     whole = io.BytesIO(model)
@@ -100,9 +107,8 @@ def read_attachment(path: Path) -> Attachment:
         tokenizer = tokenizer_from_bytes(
             config["tokenizer"], members["tokenizer"], rows, normalization
         )
-        labels = tuple(tuple(map(str, head)) for head in json.loads(members["labels.json"]))
-        if not labels or not all(labels):
-            raise ValueError("an output without labels")
+        heads = tuple(config.get("heads", ()))
+        labels = _labels(json.loads(members["labels.json"]), heads)
         _check_model(path, config["model_bytes"], config["model_digest"])
     except (ValueError, KeyError, TypeError, RecursionError, TokenizerError) as error:
         if isinstance(error, FileFormatError) and str(path) in str(error):
@@ -110,7 +116,19 @@ def read_attachment(path: Path) -> Attachment:
         raise FileFormatError(
             f"{path}: what is attached to the model is damaged: {error}"
         ) from error
-    return Attachment(tokenizer, labels, max_length, margin)
+    return Attachment(tokenizer, labels, max_length, margin, heads)
+
+
+def _labels(record: Any, heads: tuple[Any, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return the labels of each output, which a kit's file holds by the classifiers' names."""
+    if heads:
+        if not all(isinstance(name, str) for name in heads) or sorted(record) != sorted(heads):
+            raise ValueError("labels of other classifiers than the configuration names")
+        record = [record[name] for name in heads]
+    labels = tuple(tuple(map(str, head)) for head in record)
+    if not all(labels) or len(labels) != max(1, len(heads)):
+        raise ValueError("an output without labels")
+    return labels
 
 
 def _members(path: Path) -> dict[str, bytes]:

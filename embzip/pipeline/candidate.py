@@ -9,11 +9,15 @@ from typing import Any
 
 from embzip.classifier import encoder_class
 from embzip.classifier.registry import BUILTIN
+from embzip.classifier.storage import storage
 from embzip.codecs import parse_codec
 from embzip.codecs.spec import Stage, one_stage
 from embzip.errors import InputError, SpecError
 
-KEYS = ("tokenizer", "vectors", "classifier", "codec", "trainable", "fold", "tune")
+KEYS = (
+    "tokenizer", "vectors", "classifier", "codec", "trainable", "fold", "tune", "tune_params",
+    "weights",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class Word2vecOptions:
 class ClassifierOptions:
     """`cnn:128,windows=1-1-2-3,epochs=10`: an encoder with its options, and its training.
 
-    `max_length` 0 stands for the 99th percentile of the training lengths.
+    `max_length` 0 stands for the 99th percentile of the training lengths, `sparsity` 0 for no
+    pruning.
     """
 
     encoder: str
@@ -60,6 +65,7 @@ class ClassifierOptions:
     batch_size: int = 64
     patience: int = 2
     max_length: int = 0
+    sparsity: float = 0.0
 
     def arguments(self) -> dict[str, Any]:
         """Return what `embzip.tf.train` takes of it."""
@@ -93,6 +99,8 @@ class Candidate:
     trainable: bool
     fold: bool
     tune: bool
+    tune_params: bool = False
+    weights: str = "float32"
 
 
 def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
@@ -132,6 +140,11 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
             codec.layout(_MANY_ROWS, vectors.dim)  # a rank beyond the columns, before any training
     except SpecError as error:
         raise SpecError(f"{where}, codec: {error}") from error
+    weights = spec("weights", "float32")
+    try:
+        storage(weights)
+    except SpecError as error:
+        raise SpecError(f"{where}, weights: {error}") from error
     return Candidate(
         name=table["name"],
         tokenizer=tokenizer,
@@ -142,6 +155,8 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
         trainable=typed(table, "trainable", bool, True, where),
         fold=typed(table, "fold", bool, True, where),
         tune=typed(table, "tune", bool, False, where),
+        tune_params=typed(table, "tune_params", bool, False, where),
+        weights=weights,
     )
 
 

@@ -38,7 +38,8 @@ from embzip.pipeline.corpora import corpus_step
 from embzip.pipeline.recipe import Recipe
 from embzip.pipeline.steps import Progress, Step, write_json
 from embzip.rebuilding import rebuild
-from embzip.tokenizers import build_bpe, build_words, load_tokenizer
+from embzip.tokenizers import load_tokenizer
+from embzip.tokenizers.building import build_bpe, build_words
 from embzip.word2vec import train_vectors
 
 _SERVED_TEXTS = 200
@@ -106,10 +107,10 @@ def _candidate_steps(
     vectors = _vectors_step(corpus, tokenizer, candidate.vectors_options, seed)
     trained = _train_step(corpus, vectors, candidate.classifier_options, candidate.trainable, seed)
     model = trained
-    if candidate.codec != "float32":
-        model = _compress_step(trained, vectors, candidate.codec, candidate.fold, seed)
+    if candidate.codec != "float32" or candidate.weights != "float32":
+        model = _compress_step(trained, vectors, candidate, seed)
     if candidate.tune:
-        model = _tune_step(corpus, model, candidate.classifier_options, seed)
+        model = _tune_step(corpus, model, candidate, seed)
     return CandidateSteps(
         candidate,
         trained,
@@ -160,6 +161,7 @@ def _train_step(
             load(parents[1] / "vectors.embz"),
             dev=read_examples(parents[0] / "dev.tsv"),
             **options.arguments(),
+            pruning=tf.PruningShares(options.sparsity) if options.sparsity else None,
             trainable=trainable,
             random_init=random_init,
             seed=seed,
@@ -170,6 +172,7 @@ def _train_step(
             "epoch_seconds": list(result.epoch_seconds),
             "dev_accuracy": list(result.dev_accuracy),
             "cut_share": result.cut_share,
+            "pruning": None if result.pruning is None else result.pruning.to_json(),
         }
         write_json(folder / "train.json", record)
 
@@ -198,21 +201,27 @@ def _row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, se
     return Step("row-sparse", {**asdict(options), "seed": seed}, (corpus, vectors), make)
 
 
-def _compress_step(trained: Step, vectors: Step, codec: str, fold: bool, seed: int) -> Step:
+def _compress_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) -> Step:
+    codec = None if candidate.codec == "float32" else candidate.codec
+    fold, weights = candidate.fold, candidate.weights
+
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         classifier = load_classifier(parents[0] / "model.embz")
         # The artefact has no counts, but the error of frequent rows should weigh more.
         counts = load(parents[1] / "vectors.embz").counts
         counted = replace(classifier.embedding, counts=counts)
-        rebuild(replace(classifier, embedding=counted), codec=codec, fold=fold, seed=seed).save(
-            folder / "model.embz"
-        )
+        classifier = replace(classifier, embedding=counted)
+        small = rebuild(classifier, codec=codec, fold=fold, weights=weights, seed=seed)
+        small.save(folder / "model.embz")
 
-    parameters = {"codec": codec, "fold": fold, "seed": seed}
+    parameters = {"codec": codec, "fold": fold, "weights": weights, "seed": seed}
     return Step("compress", parameters, (trained, vectors), make)
 
 
-def _tune_step(corpus: Step, model: Step, options: ClassifierOptions, seed: int) -> Step:
+def _tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> Step:
+    batch_size = candidate.classifier_options.batch_size
+    params = candidate.tune_params
+
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         from embzip import tf
 
@@ -220,7 +229,8 @@ def _tune_step(corpus: Step, model: Step, options: ClassifierOptions, seed: int)
             load_classifier(parents[1] / "model.embz"),
             read_examples(parents[0] / "train.tsv"),
             dev=read_examples(parents[0] / "dev.tsv"),
-            batch_size=options.batch_size,
+            batch_size=batch_size,
+            params=params,
             seed=seed,
             progress=progress,
         )
@@ -232,7 +242,8 @@ def _tune_step(corpus: Step, model: Step, options: ClassifierOptions, seed: int)
         }
         write_json(folder / "tune.json", record)
 
-    return Step("tune", {"batch_size": options.batch_size, "seed": seed}, (corpus, model), make)
+    parameters = {"batch_size": batch_size, "params": params, "seed": seed}
+    return Step("tune", parameters, (corpus, model), make)
 
 
 def _evaluate_step(side: str, corpus: Step, model: Step, seed: int, baseline: Step | None) -> Step:

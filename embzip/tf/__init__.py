@@ -20,19 +20,24 @@ from embzip.tf.classifiers import from_classifier, from_kit
 from embzip.tf.layers import CompressedEmbeddingLayer
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.rewrite import rebuild
-from embzip.tf.sparsity import GradualPruning, PolynomialSchedule, sparsity, strip, zipped_nbytes
+from embzip.tf.schedules import PolynomialSchedule, PruningShares
+from embzip.tf.sparsity import GradualPruning, PruningReport, sparsity, strip, zipped_nbytes
 from embzip.tf.training import TrainResult, step_function, step_seconds, train
 from embzip.tf.tuning import TuneResult, tune
+from embzip.tf.weights import load_weights, weights_of
 
 __all__ = [
     "CompressedEmbeddingLayer",
     "GradualPruning",
     "PolynomialSchedule",
+    "PruningReport",
+    "PruningShares",
     "RowSparseAdam",
     "TrainResult",
     "TuneResult",
     "from_classifier",
     "from_kit",
+    "load_weights",
     "rebuild",
     "sparsity",
     "step_function",
@@ -40,6 +45,7 @@ __all__ = [
     "strip",
     "train",
     "tune",
+    "weights_of",
     "zipped_nbytes",
 ]
 

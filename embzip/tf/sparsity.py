@@ -1,13 +1,14 @@
 """Gradual magnitude pruning while a Keras model trains, and what it leaves.
 
 A callback sets the smallest weights to zero and keeps them there; no layer is wrapped, so nothing
-has to be unwrapped. What a sparse model weighs is the size of its weights in a zip.
+has to be unwrapped. What a sparse model weighs is the size of its weights in a zip. When, and how
+many, is a schedule's business (`embzip.tf.schedules`).
 """
 
 import io
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from keras import ops
 
 from embzip.errors import InputError
 from embzip.tf.layers import TrainableEmbedding
+from embzip.tf.schedules import PolynomialSchedule
 
 _PRUNED = (
     keras.layers.Dense,
@@ -24,67 +26,6 @@ _PRUNED = (
     keras.layers.Embedding,
     TrainableEmbedding,
 )
-
-
-@dataclass(frozen=True)
-class PolynomialSchedule:
-    """How sparse the weights are after each step.
-
-    From `begin` on the sparsity rises from `initial` to `final`, which it reaches at `end`:
-    final + (initial - final) * (1 - (step - begin) / (end - begin)) ** exponent.
-
-    Attributes
-    ----------
-    initial, final
-        Shares of zeros, in [0, 1).
-    begin, end
-        Training steps (batches), counted from 0.
-    frequency
-        Steps between two prunings.
-
-    References
-    ----------
-    Zhu and Gupta 2017, To prune, or not to prune.
-
-    Examples
-    --------
-    >>> schedule = PolynomialSchedule(final=0.8, end=100, frequency=10)
-    >>> [round(schedule.sparsity(step), 3) for step in (0, 50, 100, 500)]
-    [0.0, 0.7, 0.8, 0.8]
-    """
-
-    final: float
-    end: int
-    initial: float = 0.0
-    begin: int = 0
-    frequency: int = 100
-    exponent: float = 3.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.initial <= self.final < 1:
-            raise InputError(
-                "sparsity must rise within [0, 1): "
-                f"received initial {self.initial}, final {self.final}"
-            )
-        if not 0 <= self.begin < self.end:
-            raise InputError(
-                f"pruning must end after it begins, received begin {self.begin}, end {self.end}"
-            )
-        if self.frequency < 1 or not self.exponent > 0:
-            raise InputError(
-                "frequency must be at least 1 and exponent above 0, "
-                f"received {self.frequency} and {self.exponent}"
-            )
-
-    def prunes_at(self, step: int) -> bool:
-        """Return whether weights are chosen anew at a step; always at the last one."""
-        within = self.begin <= step <= self.end
-        return within and ((step - self.begin) % self.frequency == 0 or step == self.end)
-
-    def sparsity(self, step: int) -> float:
-        """Return the share of zeros after a step, from `begin` on."""
-        done = min(1.0, max(0, step - self.begin) / (self.end - self.begin))
-        return float(self.final + (self.initial - self.final) * (1 - done) ** self.exponent)
 
 
 @dataclass(frozen=True)
@@ -100,6 +41,39 @@ class WeightSparsity:
     def sparsity(self) -> float:
         """The share of zeros."""
         return self.zeros / self.numbers
+
+
+@dataclass(frozen=True)
+class PruningReport:
+    """What pruning left.
+
+    Attributes
+    ----------
+    layers
+        Zeros of every kernel and table that training moves.
+    zipped_before, zipped_after
+        Bytes of the weights in a zip, before the first step and of the model that was kept; see
+        `zipped_nbytes`.
+    """
+
+    layers: tuple[WeightSparsity, ...]
+    zipped_before: int
+    zipped_after: int
+
+    @property
+    def nonzeros(self) -> int:
+        """Numbers of these layers that are not zero."""
+        return sum(found.numbers - found.zeros for found in self.layers)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain numbers, strings, lists and dicts."""
+        layers = [{**asdict(found), "sparsity": found.sparsity} for found in self.layers]
+        return {
+            "layers": layers,
+            "nonzeros": self.nonzeros,
+            "zipped_before": self.zipped_before,
+            "zipped_after": self.zipped_after,
+        }
 
 
 class GradualPruning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries no types

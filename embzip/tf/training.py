@@ -19,7 +19,8 @@ from embzip.embedding import CompressedEmbedding
 from embzip.tf.batches import Batches, batches_of, default_max_length, encode, training_and_dev
 from embzip.tf.classifiers import arrays_of, build_model
 from embzip.tf.layers import CompressedEmbeddingLayer, TrainableEmbedding
-from embzip.tf.sparsity import GradualPruning
+from embzip.tf.schedules import PruningShares
+from embzip.tf.sparsity import GradualPruning, PruningReport, sparsity, zipped_nbytes
 from embzip.tf.tables import table_of
 from embzip.tf.trainer import OPTIMIZERS, Trainer, check_options
 from embzip.vectors import Vectors
@@ -41,12 +42,15 @@ class TrainResult:
         Accuracy on dev after each epoch, a fraction; the first epoch of the largest one is kept.
     cut_share
         Share of the training texts that are longer than `max_length`.
+    pruning
+        Where the model was pruned: the zeros, and the zipped bytes.
     """
 
     classifier: Classifier
     epoch_seconds: list[float]
     dev_accuracy: list[float]
     cut_share: float
+    pruning: PruningReport | None = None
 
 
 def train(
@@ -64,7 +68,7 @@ def train(
     seed: int = 0,
     optimizer: Optimizer = "adam",
     random_init: bool = False,
-    pruning: GradualPruning | None = None,
+    pruning: GradualPruning | PruningShares | None = None,
     progress: Progress | None = None,
     **shape: Any,
 ) -> TrainResult:
@@ -137,6 +141,9 @@ def train(
         optimizer=optimizer,
         random_init=random_init,
     )
+    if isinstance(pruning, PruningShares):
+        pruning = GradualPruning(pruning.over(epochs * -(-len(kept) // batch_size)))
+    zipped = 0 if pruning is None else zipped_nbytes(task.model)
     run = task.trainer.fit(
         task.batches,
         batches_of(held_out, task.labels, task.table, task.config),
@@ -148,7 +155,12 @@ def train(
         progress=progress,
         pruning=pruning,
     )
-    return TrainResult(task.classifier(), run.epoch_seconds, run.dev_accuracy, task.cut_share)
+    report = None
+    if pruning is not None:
+        report = PruningReport(tuple(sparsity(task.model)), zipped, zipped_nbytes(task.model))
+    return TrainResult(
+        task.classifier(), run.epoch_seconds, run.dev_accuracy, task.cut_share, report
+    )
 
 
 def step_function(

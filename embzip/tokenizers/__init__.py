@@ -1,6 +1,7 @@
 """Tokenizers: what they are (base), whole words (words), byte-pair pieces (bpe), and their making.
 
-See each module; this one only finds the right one for a file.
+See each module; this one only finds the right one for a file. The making, `building`, is imported
+by whoever makes one: serving a model does without.
 """
 
 from pathlib import Path
@@ -10,7 +11,6 @@ from embzip.files import existing_file
 from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_texts
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
-from embzip.tokenizers.building import build_bpe, build_words
 from embzip.tokenizers.words import WordTokenizer, parse_words
 from embzip.tokenizers.yttm_model import YttmModel
 
@@ -22,8 +22,6 @@ __all__ = [
     "UnicodeForm",
     "WordTokenizer",
     "YttmModel",
-    "build_bpe",
-    "build_words",
     "check_texts",
     "load_tokenizer",
     "tokenizer_from_bytes",

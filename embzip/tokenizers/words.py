@@ -5,6 +5,7 @@ unknown id; nothing is split further (that is `bpe.py`).
 """
 
 import json
+import operator
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -85,12 +86,12 @@ class WordTokenizer:
         normalization: Normalization,
         counts: ArrayLike | None = None,
     ) -> None:
-        for row in range(1, len(words)):
-            if words[row - 1] >= words[row]:
-                raise TokenizerError(
-                    f"id {row + 2}: words must be distinct and in code point order, but "
-                    f"{words[row]!r} follows {words[row - 1]!r}: pass sorted(set(words))"
-                )
+        if not all(map(operator.lt, words, words[1:])):
+            row = next(row for row in range(1, len(words)) if words[row - 1] >= words[row])
+            raise TokenizerError(
+                f"id {row + 2}: words must be distinct and in code point order, but "
+                f"{words[row]!r} follows {words[row - 1]!r}: pass sorted(set(words))"
+            )
         self._normalization = normalization
         self._vocabulary = Vocabulary([*_SPECIAL, *words], pad_id=PAD, unk_id=UNK)
         self._met = _MetWords(self._vocabulary)

@@ -27,6 +27,8 @@ _BASE = 31
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 _ESCAPED = re.compile(rb"\xff([\x40-\x5f])")
 _TOKEN = re.compile(rb"(\x1f*[\x00-\x1e])([^\x00-\x1f]*)")
+_BEGINNING = re.compile(rb"[\x00-\x1f]|\Z")
+_ENDLESS = re.compile(rb"\x1f(?![\x00-\x1f])")
 _NO_LAST_DIGIT = bytes(range(_BASE, 256))
 # Front coding lets a few bytes stand for many: what is read and what it expands to are bounded.
 _LIMIT = 1 << 26
@@ -95,14 +97,14 @@ def decode_tokens(content: bytes, rows: int) -> list[str]:
 
 
 def _decode_one_stream(plain: bytes) -> list[bytes]:
-    pairs = _TOKEN.findall(plain)
-    if sum(len(digits) + len(text) for digits, text in pairs) != len(plain):
+    # A number that no byte below 1F ends belongs to no token, nor does text before the first.
+    if not _BEGINNING.match(plain) or _ENDLESS.search(plain):
         raise FileFormatError("the vocabulary does not begin or end with a whole token")
     escapes = b"\xff" in plain
     encoded: list[bytes] = []
     before = b""
     total = 0
-    for digits, text in pairs:
+    for digits, text in _TOKEN.findall(plain):
         number = digits[-1]
         if len(digits) > 1:
             number += _BASE * (len(digits) - 1)

@@ -101,7 +101,7 @@ def train_vectors(
     Examples
     --------
     >>> import tempfile
-    >>> from embzip.tokenizers import build_words
+    >>> from embzip.tokenizers.building import build_words
     >>> path = Path(tempfile.mkdtemp(), "corpus.txt")
     >>> _ = path.write_text("a cat and a dog\\n" * 50)
     >>> vectors = train_vectors(path, build_words(path), dim=8, deterministic=True)

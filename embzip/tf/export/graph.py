@@ -1,10 +1,11 @@
-"""A Keras classifier as a function of token ids that owns no variables: what exporters convert.
+"""A classifier or a kit as a function of token ids that owns no variables: what exporters convert.
 
 Weights enter as tensors: each exporter says how numbers are stored (as constants, as variables),
 the user in what form kernels are. Codes and tables of the embedding always stay as they are.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,49 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier
+from embzip.classifier import Classifier, Kit
 from embzip.errors import InputError, UnsupportedModelError
-from embzip.tf.classifiers import from_classifier
+from embzip.tf.classifiers import from_classifier, from_kit
 
+Model = Classifier | Kit
 Source = Callable[[], Any]  # called inside the graph, gives a tensor
 Store = Callable[[NDArray[Any]], Source]
 Form = Callable[[NDArray[Any], Store], Source]  # in which a kernel is stored
 _MOST_BYTES = 2**31 - 2**24  # a protobuf or flatbuffer ends there; a graph's nodes need some room
 
+_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/-]*")  # what TensorFlow lets a node be called
 
-def serving_function(classifier: Classifier, form: Form, store: Store) -> Any:
-    """Return a concrete function: int32 ids (batch, time) -> {output name: probabilities}."""
-    model = from_classifier(classifier)
+
+def heads_of(model: Model) -> Mapping[str, Classifier]:
+    """Return what gives each output, by the name that the output has."""
+    return model.classifiers if isinstance(model, Kit) else {"probabilities": model}
+
+
+def reach(model: Model) -> tuple[int, int]:
+    """Return the tokens of a text that are read, and the padding that a shorter one needs."""
+    configs = [head.config for head in heads_of(model).values()]
+    return max(c.max_length for c in configs), max(c.padding for c in configs)
+
+
+def serving_function(
+    served: Model, form: Form, store: Store, names: Sequence[str] | None = None
+) -> Any:
+    """Return a concrete function: int32 ids (batch, time) -> {output name: probabilities}.
+
+    Parameters
+    ----------
+    names
+        Of the outputs; by default those of `heads_of`.
+
+    Raises
+    ------
+    InputError
+        For a name that a graph cannot have.
+    """
+    model = from_kit(served) if isinstance(served, Kit) else from_classifier(served)
+    names = list(heads_of(served)) if names is None else names
+    for name in names:
+        _check_name(name, _NAME.fullmatch(name) is not None)
 
     def hold(variable: Any) -> Source:
         array = variable.value.numpy()
@@ -32,24 +63,28 @@ def serving_function(classifier: Classifier, form: Form, store: Store) -> Any:
 
     trainable = [hold(variable) for variable in model.trainable_variables]
     others = [hold(variable) for variable in model.non_trainable_variables]
-    names = output_names(len(model.outputs))
 
     def serve(ids: Any) -> dict[str, Any]:
         weights = [source() for source in trainable], [source() for source in others]
         outputs, _ = model.stateless_call(*weights, ids, training=False)
-        heads = outputs if isinstance(outputs, list | tuple) else [outputs]
-        return {name: tf.identity(head, name) for name, head in zip(names, heads, strict=True)}
+        heads = [outputs[n] for n in served.classifiers] if isinstance(served, Kit) else [outputs]
+        found = {name: tf.identity(head, name) for name, head in zip(names, heads, strict=True)}
+        for name, tensor in found.items():
+            _check_name(name, tensor.op.name == name)  # else the graph has such a node already
+        return found
 
     signature = [tf.TensorSpec((None, None), tf.int32, name="ids")]
     function = tf.function(serve, input_signature=signature, autograph=False)
     return function.get_concrete_function()
 
 
-def output_names(heads: int) -> Sequence[str]:
-    """Return the name of each output; sorted, they are in the heads' order."""
-    if heads == 1:
-        return ["probabilities"]
-    return [f"probabilities_{index:03d}" for index in range(heads)]
+def _check_name(name: str, possible: bool) -> None:
+    if not possible:
+        raise InputError(
+            f"the outputs are called as the kit's classifiers, and none of a graph can be called "
+            f"{name!r}: give it another name (`embzip kit ... --name`; letters, digits, '_', '-' "
+            "and '.'), or export to litert"
+        )
 
 
 def constant(array: NDArray[Any]) -> Source:
@@ -90,7 +125,7 @@ def as_int8(kernel: NDArray[Any], store: Store) -> Source:
 FORMS: dict[str, Form] = {"float32": as_is, "float16": as_float16, "int8": as_int8}
 
 
-def check_size(classifier: Classifier, path: str | Path) -> None:
+def check_size(model: Model, path: str | Path) -> None:
     """Refuse what does not fit one protobuf or flatbuffer, before anything is built.
 
     Raises
@@ -98,11 +133,11 @@ def check_size(classifier: Classifier, path: str | Path) -> None:
     UnsupportedModelError
         Above 2 GB.
     """
-    heads = sum(array.nbytes for array in classifier.arrays.values())
-    nbytes = classifier.embedding.resident_nbytes + heads
+    arrays = [array for head in heads_of(model).values() for array in head.arrays.values()]
+    nbytes = model.embedding.resident_nbytes + sum(array.nbytes for array in arrays)
     if nbytes > _MOST_BYTES:
         raise UnsupportedModelError(
-            f"{path}: a file of this kind holds at most 2 GB, the classifier has {nbytes:,} bytes: "
+            f"{path}: a file of this kind holds at most 2 GB, the model has {nbytes:,} bytes: "
             "compress its table first (`embzip rebuild --codec 'svd:64|int8'`), or export a "
             "SavedModel"
         )

@@ -23,6 +23,7 @@ from embzip.litert import litert
 from embzip.tf.export.flatbuffer import Model, Operator
 from embzip.tf.export.graph import check_float16
 
+Heads = Sequence[Classifier]  # one, or those of a kit
 Ranges = dict[int, tuple[float, float]]
 
 # The versions of CONV_2D and FULLY_CONNECTED that know int8 kernels a filter, with float32
@@ -31,16 +32,20 @@ _DYNAMIC = (5, 12)
 _WHOLE = (3, 4)
 
 
-def float32_kernels(content: bytes, classifier: Classifier) -> bytes:
+def float32_kernels(content: bytes, heads: Heads) -> bytes:
     """Return the model as it is."""
     return content
 
 
-def float16_kernels(content: bytes, classifier: Classifier) -> bytes:
+def float16_kernels(content: bytes, heads: Heads) -> bytes:
     """Return the model with kernels in two bytes a number; it computes in float32."""
     model = Model(content)
-    for operator, kernel in list(_kernels(model, classifier)):
+    done: set[int] = set()  # the converter keeps equal kernels of a kit's classifiers once
+    for operator, kernel in list(_kernels(model, heads)):
         index = int(operator.inputs[1])
+        if index in done:
+            continue
+        done.add(index)
         check_float16(kernel)
         half = model.add_constant(_named(model, index, b"float16"), kernel.astype(np.float16))
         model.empty(index)
@@ -48,18 +53,16 @@ def float16_kernels(content: bytes, classifier: Classifier) -> bytes:
     return model.to_bytes()
 
 
-def int8_kernels(content: bytes, classifier: Classifier) -> bytes:
+def int8_kernels(content: bytes, heads: Heads) -> bytes:
     """Return the model with kernels in a byte a number; inputs are quantized as they come."""
     model = Model(content)
-    for operator, kernel in list(_kernels(model, classifier)):
+    for operator, kernel in list(_kernels(model, heads)):
         _replace_kernel(model, operator, *quantized_kernel(kernel))
         model.set_version(operator, _DYNAMIC)
     return model.to_bytes()
 
 
-def int8_arithmetic(
-    content: bytes, classifier: Classifier, ids: Sequence[NDArray[np.int32]]
-) -> bytes:
+def int8_arithmetic(content: bytes, heads: Heads, ids: Sequence[NDArray[np.int32]]) -> bytes:
     """Return the model with convolutions and dense layers in int8.
 
     Parameters
@@ -68,7 +71,7 @@ def int8_arithmetic(
         Representative inputs, each (1, time).
     """
     model = Model(content)
-    found = list(_kernels(model, classifier))
+    found = list(_kernels(model, heads))
     places = {int(o.inputs[0]) for o, _ in found} | {int(o.outputs[0]) for o, _ in found}
     ranges = observed_ranges(content, ids, places)
     inputs: dict[int, int] = {}
@@ -126,12 +129,13 @@ def observed_ranges(
     return ranges
 
 
-def _kernels(
-    model: Model, classifier: Classifier
-) -> Iterator[tuple[Operator, NDArray[np.float32]]]:
-    """Yield each operator that multiplies by a kernel of the classifier, and that kernel."""
+def _kernels(model: Model, heads: Heads) -> Iterator[tuple[Operator, NDArray[np.float32]]]:
+    """Yield each operator that multiplies by a kernel of a classifier, and that kernel."""
     known = {
-        _content(array) for name, array in classifier.arrays.items() if name.endswith("kernel")
+        _content(array)
+        for head in heads
+        for name, array in head.arrays.items()
+        if name.endswith("kernel")
     }
     for operator in model.products():
         kernel = model.constant(int(operator.inputs[1]))

@@ -1,4 +1,4 @@
-"""A classifier as a .tflite file: codes stay codes, tokenizer and labels are attached.
+"""A classifier or a kit as a .tflite file: codes stay codes, tokenizer and labels are attached.
 
 The converter's own quantization would take look-up tables along, so kernels are quantized in the
 finished flatbuffer: `embzip.tf.export.kernels`.
@@ -11,11 +11,19 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier
+from embzip.classifier import Kit
 from embzip.files import write_bytes
-from embzip.litert import LiteRtClassifier, litert
-from embzip.litert.attachment import Attachment, attach
-from embzip.tf.export.graph import as_is, check_size, constant, serving_function
+from embzip.litert import LiteRtModel, litert
+from embzip.litert.attachment import Attachment, attach, read_attachment
+from embzip.tf.export.graph import (
+    Model,
+    as_is,
+    check_size,
+    constant,
+    heads_of,
+    reach,
+    serving_function,
+)
 from embzip.tf.export.kernels import (
     float16_kernels,
     float32_kernels,
@@ -25,12 +33,11 @@ from embzip.tf.export.kernels import (
 
 _TEXTS = 1000  # representative texts that are run
 
-
 KERNELS = {"float32": float32_kernels, "float16": float16_kernels, "int8": int8_kernels}
 
 
 def export_litert(
-    classifier: Classifier,
+    model: Model,
     path: str | Path,
     *,
     weights: str = "float32",
@@ -38,38 +45,50 @@ def export_litert(
 ) -> None:
     """Write a .tflite file that `embzip.Classifier.load` and any LiteRT interpreter run."""
     litert()  # which runs what was written, so its absence is said first
-    check_size(classifier, path)
-    plain = converted(classifier)
+    check_size(model, path)
+    plain, heads = converted(model), list(heads_of(model).values())
     if calibrate is None:
-        model = KERNELS[weights](plain, classifier)
+        content = KERNELS[weights](plain, heads)
     else:
-        ids = [_input(classifier, text) for text in classifier.encode(calibrate[:_TEXTS])]
-        model = int8_arithmetic(plain, classifier, ids)
-    write_bytes(path, attach(model, attachment_of(classifier)))
+        texts = calibrate[:_TEXTS]
+        content = int8_arithmetic(plain, heads, [_input(model, t) for t in model.encode(texts)])
+    write_bytes(path, attach(content, attachment_of(model)))
 
 
-def converted(classifier: Classifier) -> bytes:
-    """Return the model's flatbuffer, all numbers as they are."""
-    function = serving_function(classifier, as_is, constant)
+def converted(model: Model) -> bytes:
+    """Return the model's flatbuffer, all numbers as they are.
+
+    A kit's outputs are numbered: the names of its classifiers, any printable text, are attached.
+    """
+    heads = len(heads_of(model))
+    names = [f"probabilities_{index:05d}" for index in range(heads)]
+    function = serving_function(model, as_is, constant, names if isinstance(model, Kit) else None)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
     content: bytes = converter.convert()
     return content
 
 
-def attachment_of(classifier: Classifier) -> Attachment:
+def attachment_of(model: Model) -> Attachment:
     """Return what is attached: tokenizer, labels, and how texts are padded."""
-    config = classifier.config
-    return Attachment(classifier.tokenizer, (classifier.labels,), config.max_length, config.padding)
+    heads = heads_of(model)
+    (first, *_) = heads.values()
+    labels = tuple(head.labels for head in heads.values())
+    names = tuple(heads) if isinstance(model, Kit) else ()
+    return Attachment(first.tokenizer, labels, *reach(model), names)
 
 
-def run_litert(path: str | Path, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return the probabilities of padded ids, from the file."""
-    return LiteRtClassifier.load(path).probabilities_of_ids(ids.tolist())
+def run_litert(
+    path: str | Path, ids: NDArray[np.int32], names: Sequence[str]
+) -> list[NDArray[np.float32]]:
+    """Return each output for padded ids, from the file."""
+    path = Path(path)
+    return LiteRtModel(path, read_attachment(path)).answers(ids.tolist())
 
 
-def _input(classifier: Classifier, ids: Sequence[int]) -> NDArray[np.int32]:
+def _input(model: Model, ids: Sequence[int]) -> NDArray[np.int32]:
     """Return (1, time) ids, padded as they are when the model runs."""
-    length = min(len(ids) + classifier.config.padding, classifier.max_length)
-    padded = np.full((1, length), classifier.embedding.pad_id, np.int32)
-    padded[0, : len(ids)] = ids
+    longest, margin = reach(model)
+    cut = ids[:longest]
+    padded = np.full((1, min(len(cut) + margin, longest)), model.embedding.pad_id, np.int32)
+    padded[0, : len(cut)] = cut
     return padded

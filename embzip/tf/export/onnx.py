@@ -1,5 +1,6 @@
 """A classifier as an ONNX model, for onnxruntime; tf2onnx converts the frozen graph."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,17 +8,18 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier
 from embzip.errors import MissingPackageError, SpecError
 from embzip.files import write_bytes
 from embzip.tf.export.frozen import frozen_graph
-from embzip.tf.export.graph import check_size, output_names
+from embzip.tf.export.graph import Model, check_size, heads_of
 
 _OPSET = 17
 
 
-def export_onnx(classifier: Classifier, path: str | Path, *, weights: str = "float32") -> None:
+def export_onnx(served: Model, path: str | Path, *, weights: str = "float32") -> None:
     """Write an .onnx file: the input `ids`, int32 (batch, time), and the output `probabilities`.
+
+    A kit has an output a classifier, called as it is.
 
     Raises
     ------
@@ -40,11 +42,11 @@ def export_onnx(classifier: Classifier, path: str | Path, *, weights: str = "flo
             "`pip install 'tf2onnx>=1.17' 'onnx>=1.17' 'onnxruntime>=1.20'`, or "
             "`uv sync --extra onnx` from a checkout"
         ) from error
-    check_size(classifier, path)
+    check_size(served, path)
     model, _ = tf2onnx.convert.from_graph_def(
-        _without_bitcasts(frozen_graph(classifier, weights)),
+        _without_bitcasts(frozen_graph(served, weights)),
         input_names=["ids:0"],
-        output_names=[f"{name}:0" for name in output_names(1)],
+        output_names=[f"{name}:0" for name in heads_of(served)],
         opset=_OPSET,
     )
     write_bytes(path, model.SerializeToString())
@@ -64,10 +66,12 @@ def _without_bitcasts(graph: Any) -> Any:
     return kept
 
 
-def run_onnx(path: str | Path, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return the probabilities of padded ids, from the file."""
+def run_onnx(
+    path: str | Path, ids: NDArray[np.int32], names: Sequence[str]
+) -> list[NDArray[np.float32]]:
+    """Return the named outputs for padded ids, from the file."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    found: NDArray[np.float32] = session.run(None, {"ids:0": ids})[0]
+    found: list[NDArray[np.float32]] = session.run([f"{n}:0" for n in names], {"ids:0": ids})
     return found

@@ -1,5 +1,6 @@
 """A classifier as a SavedModel: a signature for token ids, and each weight stored once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,15 +8,17 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier
 from embzip.files import atomic_folder
-from embzip.tf.export.graph import FORMS, Source, output_names, serving_function
+from embzip.tf.export.graph import FORMS, Model, Source, serving_function
+
+MARKER = "saved_model.pb"  # a folder with this file is a SavedModel
 
 
-def export_savedmodel(
-    classifier: Classifier, path: str | Path, *, weights: str = "float32"
-) -> None:
-    """Write a folder with the signature `serving_default`: `ids` -> `probabilities`."""
+def export_savedmodel(model: Model, path: str | Path, *, weights: str = "float32") -> None:
+    """Write a folder with the signature `serving_default`: `ids` -> `probabilities`.
+
+    A kit has an output a classifier, called as it is. A SavedModel in the same place is replaced.
+    """
     module = tf.Module()
     module.weights = []
 
@@ -24,13 +27,15 @@ def export_savedmodel(
         module.weights.append(held)
         return lambda: tf.convert_to_tensor(held)
 
-    module.serve = serving_function(classifier, FORMS[weights], variable)
-    with atomic_folder(path) as folder:
+    module.serve = serving_function(model, FORMS[weights], variable)
+    with atomic_folder(path, marker=MARKER) as folder:
         tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
 
 
-def run_savedmodel(path: str | Path, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return the probabilities of padded ids, from the folder."""
+def run_savedmodel(
+    path: str | Path, ids: NDArray[np.int32], names: Sequence[str]
+) -> list[NDArray[np.float32]]:
+    """Return the named outputs for padded ids, from the folder."""
     signature = tf.saved_model.load(str(path)).signatures["serving_default"]
-    found: NDArray[np.float32] = signature(ids=tf.constant(ids))[output_names(1)[0]].numpy()
-    return found
+    found = signature(ids=tf.constant(ids))
+    return [found[name].numpy() for name in names]

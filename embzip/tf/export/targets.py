@@ -1,4 +1,4 @@
-"""`export`: a classifier to a target by name, and what became of its probabilities."""
+"""`export`: a classifier or a kit to a target by name, and what became of its probabilities."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier
 from embzip.errors import SpecError
 from embzip.tf.export.frozen import export_frozen, run_frozen
-from embzip.tf.export.graph import FORMS
+from embzip.tf.export.graph import FORMS, Model, heads_of, reach
 from embzip.tf.export.litert import export_litert, run_litert
 from embzip.tf.export.onnx import export_onnx, run_onnx
 from embzip.tf.export.savedmodel import export_savedmodel, run_savedmodel
@@ -24,7 +23,7 @@ class Target:
     """How a kind of file is written, and run as a stranger would."""
 
     write: Callable[..., None]
-    run: Callable[[str | Path, NDArray[np.int32]], NDArray[np.float32]]
+    run: Callable[[str | Path, NDArray[np.int32], Sequence[str]], list[NDArray[np.float32]]]
 
 
 TARGETS = {
@@ -45,19 +44,22 @@ class Export:
 
 
 def export(
-    classifier: Classifier,
+    model: Model,
     path: str | Path,
     *,
     to: str = "litert",
     weights: str = "float32",
     calibrate: Sequence[str] | None = None,
 ) -> Export:
-    """Write a classifier as a file that another runtime loads, without embzip.
+    """Write a classifier, or a kit, as a file that another runtime loads, without embzip.
+
+    A kit has one look-up and one output a classifier, called as it is; in a .tflite the outputs
+    are numbered, and the names attached.
 
     Parameters
     ----------
-    classifier
-        The model.
+    model
+        The classifier or the kit.
     path
         Where the file (SavedModel: the folder) goes.
     to
@@ -73,6 +75,8 @@ def export(
     ------
     SpecError
         For an unknown target or form, or one that the target does not have.
+    InputError
+        For a classifier of a kit whose name no output can have; not with litert.
     UnsupportedModelError
         For more than 2 GB, except in a SavedModel.
     MissingPackageError
@@ -102,22 +106,25 @@ def export(
             raise SpecError(f"computing in int8 is for litert, received {to!r} with texts")
         options["calibrate"] = calibrate
     target = TARGETS[to]
-    target.write(classifier, path, **options)
-    ids = _padded(classifier, calibrate)
-    expected = classifier.probabilities_of_ids(ids.tolist())
-    difference = np.abs(target.run(path, ids) - expected).max(initial=0)
-    return Export(Path(path), _nbytes(Path(path)), float(difference))
+    target.write(model, path, **options)
+    ids, names = _padded(model, calibrate), list(heads_of(model))
+    found = target.run(path, ids, names)
+    differences = [
+        np.abs(rows - head.probabilities_of_ids(ids.tolist())).max(initial=0)
+        for rows, head in zip(found, heads_of(model).values(), strict=True)
+    ]
+    return Export(Path(path), _nbytes(Path(path)), float(max(differences)))
 
 
-def _padded(classifier: Classifier, texts: Sequence[str] | None) -> NDArray[np.int32]:
+def _padded(model: Model, texts: Sequence[str] | None) -> NDArray[np.int32]:
     """Return ids (texts, max_length): of the texts, or random ones of all lengths."""
-    limit, rows = classifier.max_length, classifier.embedding.rows
-    padded = np.full((_TEXTS, limit), classifier.embedding.pad_id, np.int32)
+    limit, rows = reach(model)[0], model.embedding.rows
+    padded = np.full((_TEXTS, limit), model.embedding.pad_id, np.int32)
     if texts is None:
         rng = np.random.default_rng(0)
         encoded = [rng.integers(0, rows, rng.integers(0, limit + 1)).tolist() for _ in padded]
     else:
-        encoded = classifier.encode(texts[:_TEXTS])
+        encoded = [ids[:limit] for ids in model.encode(texts[:_TEXTS])]
     for row, ids in zip(padded, encoded, strict=False):
         row[: len(ids)] = ids
     return padded[: len(encoded)]

@@ -1,0 +1,181 @@
+"""How a file stores the kernels of a classifier: float32, float16, or int8 with scales.
+
+Memory and computing are float32 always; what is rounded is rounded before, so that a classifier
+predicts the same before it is saved and after it is loaded. Everything but kernels (biases,
+normalization) stays float32.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.classifier.encoder import Matrix
+from embzip.errors import InputError, SpecError
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+class Storage(ABC):
+    """A way to store a kernel (..., output columns).
+
+    `read(write(kernel))` is exact for a kernel that has been through it once.
+    """
+
+    name: ClassVar[str]
+    dtype: ClassVar[type]
+
+    @abstractmethod
+    def write(self, name: str, kernel: Matrix) -> dict[str, NDArray[Any]]:
+        """Return the tensors of a file, the first under the kernel's own name."""
+
+    @abstractmethod
+    def read(self, name: str, tensors: Tensors) -> Matrix:
+        """Return the float32 kernel; raises ValueError for tensors that `write` never makes."""
+
+
+class Float32(Storage):
+    """Four bytes a number, as trained."""
+
+    name = "float32"
+    dtype = np.float32
+
+    def write(self, name: str, kernel: Matrix) -> dict[str, NDArray[Any]]:
+        return {name: kernel}
+
+    def read(self, name: str, tensors: Tensors) -> Matrix:
+        return tensors[name]  # a mapped kernel stays mapped
+
+
+class Float16(Storage):
+    """Two bytes a number."""
+
+    name = "float16"
+    dtype = np.float16
+
+    def write(self, name: str, kernel: Matrix) -> dict[str, NDArray[Any]]:
+        if not np.abs(kernel).max(initial=0) <= np.finfo(np.float16).max:
+            raise InputError(
+                f"{name} holds a number beyond 65504, which float16 cannot: store kernels as "
+                "float32 or int8"
+            )
+        return {name: kernel.astype(np.float16)}
+
+    def read(self, name: str, tensors: Tensors) -> Matrix:
+        return _finite(name, tensors[name].astype(np.float32))
+
+
+class Int8(Storage):
+    """A byte a number in -127..127, and `<name>.scale`, float32, one an output column.
+
+    A scale has 17 significant bits: its products with whole numbers to 127 are exact in float32,
+    so that rounding a rounded kernel changes nothing.
+    """
+
+    name = "int8"
+    dtype = np.int8
+
+    def write(self, name: str, kernel: Matrix) -> dict[str, NDArray[Any]]:
+        flat = np.asarray(kernel, np.float32).reshape(-1, kernel.shape[-1])
+        largest = np.abs(flat).max(axis=0, initial=0)
+        if not np.isfinite(largest).all():
+            raise InputError(f"{name} holds numbers that are not finite")
+        scale = _shortened(largest / np.float32(127))
+        levels = np.clip(np.rint(flat / scale), -127, 127).astype(np.int8)
+        return {name: levels.reshape(kernel.shape), f"{name}.scale": scale}
+
+    def read(self, name: str, tensors: Tensors) -> Matrix:
+        scale, levels = tensors.get(f"{name}.scale"), tensors[name]
+        if scale is None or scale.dtype != np.float32 or scale.shape != levels.shape[-1:]:
+            raise ValueError(f"{name} is int8 and has no float32 scale for each output column")
+        if not (scale > 0).all():
+            column = int(np.flatnonzero(~(scale > 0))[0])
+            raise ValueError(f"{name}: scale {column} must be above 0, found {scale[column]}")
+        with np.errstate(over="ignore"):  # the largest scales are found to be too large below
+            return _finite(name, levels.astype(np.float32) * scale)
+
+
+BUILTIN: tuple[Storage, ...] = (Float32(), Float16(), Int8())
+
+
+def storage(name: str) -> Storage:
+    """Return a way to store kernels by its name.
+
+    Raises
+    ------
+    SpecError
+        For an unknown name, listing the known ones.
+
+    Examples
+    --------
+    >>> storage("int8").write("k", np.array([[127.0, 2.0], [3.2, -1.0]]))["k"].tolist()
+    [[127, 127], [3, -63]]
+    """
+    for known in BUILTIN:
+        if known.name == name:
+            return known
+    names = ", ".join(known.name for known in BUILTIN)
+    raise SpecError(f"unknown type of weights {name!r}: the known ones are {names}")
+
+
+def is_kernel(name: str) -> bool:
+    """Return whether an array is stored in the chosen way: kernels are, nothing else."""
+    return name.endswith(".kernel")
+
+
+def to_tensors(arrays: Tensors, weights: str) -> dict[str, NDArray[Any]]:
+    """Return what a file holds of the arrays of a classifier."""
+    way = storage(weights)
+    tensors: dict[str, NDArray[Any]] = {}
+    for name, array in arrays.items():
+        tensors |= way.write(name, array) if is_kernel(name) else {name: array}
+    return tensors
+
+
+def from_tensors(tensors: Tensors) -> tuple[dict[str, Matrix], str]:
+    """Return the arrays of a classifier, and how a file stores its kernels: their types tell.
+
+    Raises
+    ------
+    ValueError
+        For types or scales that `to_tensors` never makes.
+    """
+    ways = {np.dtype(way.dtype): way for way in BUILTIN}
+    scales = {f"{n}.scale" for n, t in tensors.items() if is_kernel(n) and t.dtype == np.int8}
+    arrays: dict[str, Matrix] = {}
+    found = {"float32"} if not any(map(is_kernel, tensors)) else set()
+    for name, tensor in tensors.items():
+        if name in scales:
+            continue
+        if tensor.dtype not in ways or not (is_kernel(name) or tensor.dtype == np.float32):
+            raise ValueError(f"{name} cannot be {tensor.dtype}")
+        if is_kernel(name):
+            found.add(ways[tensor.dtype].name)
+        arrays[name] = ways[tensor.dtype].read(name, tensors)
+    if len(found) != 1:
+        raise ValueError(f"kernels are stored in one way, found {sorted(found)}")
+    return arrays, found.pop()
+
+
+def rounded(arrays: Mapping[str, Matrix], weights: str) -> dict[str, Matrix]:
+    """Return arrays as they come back from a file; what is not kernels is the same object."""
+    if weights == "float32":
+        return dict(arrays)
+    return from_tensors(to_tensors(arrays, weights))[0]
+
+
+def _shortened(scale: Matrix) -> Matrix:
+    """Return scales rounded up to 17 significant bits; 1 for columns that are zero."""
+    raised = scale.astype(np.float32).view(np.uint32) + np.uint32(127)
+    short: Matrix = (raised & np.uint32(0xFFFFFF80)).view(np.float32)
+    # Of a tinier scale, products with whole numbers would not be exact.
+    tiny = short < np.finfo(np.float32).tiny
+    return np.where(tiny, np.float32(1), short).astype(np.float32)
+
+
+def _finite(name: str, kernel: Matrix) -> Matrix:
+    if not np.isfinite(kernel).all():
+        raise ValueError(f"{name} holds numbers that are not finite")
+    return kernel

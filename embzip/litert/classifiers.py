@@ -1,0 +1,111 @@
+"""Exported classifiers and kits: texts -> labels, by LiteRT and the attached tokenizer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from embzip.errors import MismatchError
+from embzip.files import existing_file
+from embzip.litert.attachment import read_attachment
+from embzip.litert.runtime import LiteRtModel
+from embzip.prediction import Matrix, TextClassifier, TextKit
+from embzip.tokenizers.base import Tokenizer
+
+
+class LiteRtClassifier(TextClassifier):
+    """A classifier that `embzip export` wrote, run by LiteRT.
+
+    The file is mapped, so that processes share it; it must stay where it is: a pickle holds its
+    path.
+
+    Parameters
+    ----------
+    model
+        The file; `load_litert` opens it.
+    output
+        Which of its outputs answers.
+    """
+
+    def __init__(self, model: LiteRtModel, output: int = 0) -> None:
+        self.model = model
+        self.output = output
+        self.labels = model.attachment.labels[output]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        names = self.model.attachment.heads
+        return (load_litert, (self.model.path, names[self.output] if names else None))
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What texts are turned into ids with."""
+        return self.model.attachment.tokenizer
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of a text that are read."""
+        return self.model.attachment.max_length
+
+    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
+        """Return (texts, classes) float32 probabilities of tokenized texts."""
+        return self.model.answers(ids)[self.output]
+
+
+class LiteRtKit(TextKit):
+    """A kit that `embzip export` wrote, run by LiteRT: one look-up, one output a classifier."""
+
+    def __init__(self, model: LiteRtModel) -> None:
+        self.model = model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (load_litert, (self.model.path,))
+
+    @property
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """The labels of each classifier, by its name."""
+        attachment = self.model.attachment
+        return dict(zip(attachment.heads, attachment.labels, strict=True))
+
+    def encode(self, texts: Iterable[str]) -> list[list[int]]:
+        """Return the ids of each text, cut to what the longest-reading classifier reads."""
+        limit = self.model.attachment.max_length
+        return [ids[:limit] for ids in self.model.attachment.tokenizer.encode(texts)]
+
+    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> dict[str, Matrix]:
+        """Return the (texts, classes) float32 probabilities of each classifier, by its name."""
+        return dict(zip(self.model.attachment.heads, self.model.answers(ids), strict=True))
+
+
+def load_litert(path: str | Path, head: str | None = None) -> LiteRtClassifier | LiteRtKit:
+    """Read an exported .tflite.
+
+    Parameters
+    ----------
+    head
+        The name of one classifier of a kit.
+
+    Raises
+    ------
+    MissingFileError
+        For a file that is not there.
+    FileFormatError
+        For a file that is cut short or damaged, or that another tool wrote.
+    MissingPackageError
+        Where ai-edge-litert is not installed.
+    MismatchError
+        For a name that is not there; lists what is.
+    """
+    path = existing_file(path).resolve()
+    model = LiteRtModel(path, read_attachment(path))
+    names = model.attachment.heads
+    if head is None:
+        return LiteRtKit(model) if names else LiteRtClassifier(model)
+    if head not in names:
+        held = f"the classifiers {', '.join(names)}" if names else "one classifier without a name"
+        raise MismatchError(f"{path}: holds {held}, not {head!r}")
+    return LiteRtClassifier(model, names.index(head))
+
+
+def is_tflite(path: Path) -> bool:
+    """Return whether a file begins as a .tflite does."""
+    with path.open("rb") as file:
+        return file.read(8)[4:] == b"TFL3"

@@ -1,0 +1,199 @@
+"""A kit as one model: every encoder in it, one look-up, one output a classifier, names attached."""
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow
+from ai_edge_litert.interpreter import Interpreter
+from typer.testing import CliRunner
+
+from embzip.classifier import Classifier, Kit, MeanConfig, load_one
+from embzip.cli import app
+from embzip.corpus import Example
+from embzip.errors import EmbzipError, FileFormatError, InputError, MismatchError
+from embzip.evaluation import evaluate
+from embzip.litert.attachment import Attachment, attach
+from embzip.rebuilding import rebuild_kit
+from embzip.tf.export import export
+from tests.models import tiny_classifier
+from tests.test_kit import TEXTS, classifiers
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore::DeprecationWarning",
+)
+LABELS = {
+    "topic": ("animals", "people"),
+    "mood": ("glad", "sad", "so"),
+    "style": ("animals", "people"),
+    "length": ("animals", "people"),
+}
+
+
+@pytest.fixture(scope="module")
+def kit() -> Kit:
+    return rebuild_kit(Kit.of(classifiers()), codec="center|svd:4|int8")
+
+
+@pytest.fixture(scope="module")
+def path(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("kit") / "kit.tflite"
+    assert export(kit, made).max_difference < 1e-5
+    return made
+
+
+@pytest.fixture(scope="module")
+def alike() -> Kit:
+    """Two names of which no graph can have one, over one set of weights."""
+    one = tiny_classifier("int8", encoder=MeanConfig)
+    return Kit.of({"настроение": one, "my mood": one})
+
+
+def test_it_answers_as_the_kit(kit: Kit, path: Path) -> None:
+    loaded = Classifier.load(path)
+    assert loaded.labels == kit.labels == LABELS
+    for found in (loaded, pickle.loads(pickle.dumps(loaded))):
+        assert list(found.probabilities(TEXTS)) == list(LABELS)
+        for name, rows in kit.probabilities(TEXTS).items():
+            np.testing.assert_allclose(found.probabilities(TEXTS)[name], rows, atol=1e-5)
+    for mine, theirs in zip(loaded.predict(TEXTS), kit.predict(TEXTS), strict=True):
+        assert {n: p.label for n, p in mine.items()} == {n: p.label for n, p in theirs.items()}
+    assert loaded.predict([]) == []
+
+
+def test_one_of_it(kit: Kit, path: Path) -> None:
+    mood = load_one(path, head="mood")
+    expected = kit.classifiers["mood"].probabilities(TEXTS)
+    for found in (mood, pickle.loads(pickle.dumps(mood))):
+        np.testing.assert_allclose(found.probabilities(TEXTS), expected, atol=1e-5)
+    examples = [Example("zoo", "glad"), Example("lion", "so")]
+    assert evaluate(mood, examples).accuracy == evaluate(kit.classifiers["mood"], examples).accuracy
+    with pytest.raises(MismatchError, match=r"a kit of the classifiers topic, mood.*--head"):
+        load_one(path)
+    with pytest.raises(MismatchError, match=r"topic, mood, style, length, not 'other'"):
+        load_one(path, head="other")
+
+
+def test_codes_are_looked_up_once_and_stay_codes(kit: Kit, path: Path) -> None:
+    interpreter = Interpreter(str(path))
+    shape = kit.embedding.codes["values"].shape
+    (codes,) = (
+        details["index"]
+        for details in interpreter.get_tensor_details()
+        if details["dtype"] == np.int8 and tuple(details["shape"]) == shape
+    )
+    readers = [
+        operator["op_name"]
+        for operator in interpreter._get_ops_details()
+        if codes in operator["inputs"] and operator["op_name"] != "DELEGATE"
+    ]
+    assert readers == ["GATHER"]
+
+
+def test_names_and_labels_are_attached(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        labels = json.loads(archive.read("labels.json"))
+        assert {name: tuple(held) for name, held in labels.items()} == LABELS
+        assert json.loads(archive.read("config.json"))["heads"] == list(LABELS)
+
+
+def test_a_savedmodel_names_its_outputs(kit: Kit, tmp_path: Path) -> None:
+    assert export(kit, tmp_path / "model", to="savedmodel").max_difference < 1e-5
+    loaded = tensorflow.saved_model.load(str(tmp_path / "model"))
+    assert set(loaded.signatures["serving_default"].structured_outputs) == set(LABELS)
+
+
+@pytest.mark.parametrize("target", ["frozen", "onnx"])
+def test_other_targets_name_their_outputs(kit: Kit, tmp_path: Path, target: str) -> None:
+    """The outputs are fetched by the classifiers' names."""
+    assert export(kit, tmp_path / "model", to=target).max_difference < 1e-5
+
+
+@pytest.mark.parametrize("weights", ["float16", "int8"])
+def test_smaller_kernels_of_every_encoder(kit: Kit, tmp_path: Path, weights: str) -> None:
+    path = tmp_path / "model.tflite"
+    assert 0 < export(kit, path, weights=weights).max_difference < 0.05
+    kinds = [d["dtype"] for d in Interpreter(str(path)).get_tensor_details()]
+    wanted = {"float16": np.float16, "int8": np.int8}[weights]
+    kernels = sum(name.endswith("kernel") for c in kit.classifiers.values() for name in c.arrays)
+    # One tensor a kernel, and the codes.
+    assert kinds.count(wanted) >= kernels + (weights == "int8")
+
+
+def test_int8_arithmetic_of_every_encoder(kit: Kit, tmp_path: Path) -> None:
+    result = export(kit, tmp_path / "model.tflite", calibrate=TEXTS)
+    assert 0 < result.max_difference < 0.05
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": "float16"}, {"weights": "int8"}])
+def test_any_names_and_equal_weights(alike: Kit, tmp_path: Path, options: dict) -> None:
+    path = tmp_path / "model.tflite"
+    assert export(alike, path, **options).max_difference < 0.05
+    assert list(Classifier.load(path).predict(["lion"])[0]) == ["настроение", "my mood"]
+
+
+def test_a_graph_refuses_names_it_cannot_have(alike: Kit, tmp_path: Path) -> None:
+    one = alike.classifiers["my mood"]
+    for kit, name in ((alike, "настроение"), (Kit.of({"ids": one}), "ids")):
+        with pytest.raises(InputError, match=f"can be called '{name}'.*--name"):
+            export(kit, tmp_path / "model", to="frozen")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("heads", "labels"),
+    [
+        (("a", "b"), (("x", "y"), ("x", "y", "z"))),  # columns that have no label, or too many
+        (("a",), (("x", "y"),)),
+        ((), (("x", "y"), ("x", "y"))),
+        (("a", "a"), (("x", "y"), ("x", "y"))),
+    ],
+)
+def test_attached_labels_that_do_not_fit(
+    alike: Kit, tmp_path: Path, heads: tuple[str, ...], labels: tuple[tuple[str, ...], ...]
+) -> None:
+    path = tmp_path / "model.tflite"
+    export(alike, path)
+    with zipfile.ZipFile(path) as archive:
+        model = path.read_bytes()[: json.loads(archive.read("config.json"))["model_bytes"]]
+    tokenizer = alike.embedding.tokenizer
+    assert tokenizer is not None
+    path.write_bytes(attach(model, Attachment(tokenizer, labels, 8, 2, heads)))
+    with pytest.raises(FileFormatError, match=r"model\.tflite"):
+        Classifier.load(path)
+
+
+def test_the_command_line(alike: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*arguments: str, stdin: str | None = None) -> str:
+        result = CliRunner().invoke(app, list(arguments), input=stdin)
+        if isinstance(result.exception, EmbzipError):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    monkeypatch.chdir(tmp_path)
+    one = alike.classifiers["my mood"]
+    Kit.of({"mood": one, "topic": one}).save("kit.embz")
+    run("export", "kit.embz", "-o", "kit.tflite")
+    told = run("predict", "kit.tflite", stdin="lion\n")
+    assert told == run("predict", "kit.embz", stdin="lion\n")
+    Path("test.tsv").write_text("animals\tlion\npeople\tsay\n")
+    for file in ("kit.tflite", "kit.embz"):
+        run("evaluate", file, "test.tsv", "--head", "topic")
+    # A SavedModel is a folder: only one may be replaced, and a name nobody chose needs --force.
+    run("export", "kit.embz", "--to", "savedmodel")
+    before = Path("kit.savedmodel/saved_model.pb").stat().st_ino
+    with pytest.raises(EmbzipError, match="--force"):
+        run("export", "kit.embz", "--to", "savedmodel")
+    run("export", "kit.embz", "--to", "savedmodel", "--force")
+    assert Path("kit.savedmodel/saved_model.pb").stat().st_ino != before
+    Path("mine").mkdir()
+    Path("mine/letter").write_text("dear")
+    with pytest.raises(EmbzipError, match=r"mine: exists already.*saved_model\.pb"):
+        run("export", "kit.embz", "--to", "savedmodel", "-o", "mine")
+    assert Path("mine/letter").read_text() == "dear"
