@@ -168,7 +168,7 @@ def _profiled(path: Path, inputs: int, record: dict[str, Any]) -> list[str]:
 
 def is_foreign(path: Path) -> bool:
     """Return whether a path looks like a file of TensorFlow or Keras, by names alone."""
-    return (
+    return path.suffix != ".embz" and (
         path.is_dir()
         or path.suffix in _SUFFIXES
         or any(Path(f"{path}{end}").exists() for end in (".index", ".meta"))

@@ -26,12 +26,12 @@ def write_frozen(flat: FlatGraph, target: Path) -> None:
 
 
 def write_saved_model(flat: FlatGraph, target: Path) -> None:
-    """Write a new folder: weights as variables, with the same signatures.
+    """Write a folder: weights as variables, with the same signatures.
 
     Raises
     ------
     OutputError
-        Where the folder exists.
+        Where something is there that is no SavedModel.
     """
     module = tf.Module()
     module.weights = []
