@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+import embzip
 from embzip import fileformat
 from embzip.classifier import Classifier, Encoder, Kit, MeanConfig
 from embzip.classifier.registry import BUILTIN
@@ -74,7 +75,7 @@ def test_a_file_answers_as_memory_does(
     np.testing.assert_allclose(
         small.probabilities(TEXTS), whole.probabilities(TEXTS), atol=tolerance
     )
-    for tensor in fileformat.inspect(path)["tensors"]:
+    for tensor in embzip.inspect(path)["tensors"]:
         if tensor["name"].endswith(".kernel"):
             assert tensor["unpacked_bytes"] == size * np.prod(tensor["shape"])
         elif tensor["name"].endswith((".bias", ".gamma", ".beta", ".scale")):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import embzip
 from embzip import fileformat, tf
 from embzip.classifier import (
     AttentionConfig,
@@ -77,8 +78,8 @@ def test_the_table_is_stored_looked_up_and_tokenized_once(
     for name, classifier in alone.items():
         classifier.save(tmp_path / f"{name}.embz")
     Kit.of(alone).save(tmp_path / "kit.embz")
-    facts = fileformat.inspect(tmp_path / "kit.embz")["bytes"]
-    singles = [fileformat.inspect(tmp_path / f"{name}.embz")["bytes"] for name in alone]
+    facts = embzip.inspect(tmp_path / "kit.embz")["bytes"]
+    singles = [embzip.inspect(tmp_path / f"{name}.embz")["bytes"] for name in alone]
     for part in ("vocabulary", "embedding"):
         assert facts[part] == singles[0][part]
     names = sum(len(f'"name":"{name}",') for name in alone)

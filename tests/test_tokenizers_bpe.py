@@ -415,7 +415,11 @@ def test_ctrl_c_ends_the_child_and_leaves_nothing(tmp_path: Path) -> None:
     while not (found := children.read_text().split()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    time.sleep(0.2)  # until it is more than a fork
+    own = Path(f"/proc/{running.pid}/cmdline").read_bytes()
+    while Path(f"/proc/{found[0]}/cmdline").read_bytes() in (own, b""):  # until it is no fork
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.5)  # and its parent waits for it
     running.send_signal(signal.SIGINT)
     assert running.wait(timeout=10) != 0
     assert not Path(f"/proc/{found[0]}").exists()

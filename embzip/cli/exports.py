@@ -54,7 +54,7 @@ def export(
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a classifier or a kit for a runtime that needs no embzip.
+    """Write a classifier or a kit for runtimes without embzip.
 
     Embedding codes stay codes. A .tflite carries its tokenizer and labels, and `embzip predict`
     and `embzip.Classifier.load` run it. The largest difference of a probability to the classifier
