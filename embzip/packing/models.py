@@ -49,8 +49,7 @@ class Models:
 
     def cost(self, histograms: NDArray[np.int64]) -> float:
         """Return the bits that (contexts, alphabet) counted symbols take."""
-        sums = np.zeros(self.tables.shape)
-        np.add.at(sums, self.of_context, histograms)
+        sums = _summed(histograms, self.of_context, len(self.tables))
         return float((sums * _lengths(self.tables)).sum())
 
     def parity_bits(self, histograms: NDArray[np.int64], contexts: NDArray[np.int64]) -> float:
@@ -132,9 +131,11 @@ def _clustered(histograms: NDArray[np.int64], count: int) -> Models:
     chosen = np.empty(len(mass), np.intp)
     chosen[order] = np.minimum((weight - 0.5) * count / max(1, weight[-1]), count - 1).clip(0)
     tables = _tables(histograms, chosen, count)
+    seen = histograms.any(axis=0)
     for _ in range(_ROUNDS if count > 1 else 0):
         before = chosen
-        chosen = (histograms @ _lengths(tables, missing=40.0).T).argmin(axis=1)
+        lengths = _lengths(tables, missing=40.0)[:, seen]
+        chosen = (histograms[:, seen] @ lengths.T).argmin(axis=1)
         tables = _tables(histograms, chosen, count)
         if np.array_equal(before, chosen):
             break
@@ -143,8 +144,7 @@ def _clustered(histograms: NDArray[np.int64], count: int) -> Models:
 
 
 def _tables(histograms: NDArray[np.int64], chosen: NDArray[Any], count: int) -> NDArray[np.uint8]:
-    sums = np.zeros((count, histograms.shape[1]))
-    np.add.at(sums, chosen, histograms)
+    sums = _summed(histograms, chosen, count)
     sums[sums.sum(axis=1) == 0] = 1
     scaled = np.minimum(sums / sums.max(axis=1, keepdims=True) * _LARGEST, _LARGEST)
     upper = np.clip(np.searchsorted(_FREQUENCIES, scaled), 1, 255)
@@ -154,6 +154,17 @@ def _tables(histograms: NDArray[np.int64], chosen: NDArray[Any], count: int) -> 
     rough = np.select([sums < 30, sums < 300, sums < 3000], [16, 8, 4], 1)
     found = np.clip(np.rint(found / rough) * rough, 1, 255)
     return np.where(sums > 0, found, 0).astype(np.uint8)
+
+
+def _summed(
+    histograms: NDArray[np.int64], chosen: NDArray[Any], count: int
+) -> NDArray[np.float64]:
+    """Return the sums (count, alphabet) of the histograms that chose the same."""
+    order = np.argsort(chosen, kind="stable")
+    used, starts = np.unique(chosen[order], return_index=True)
+    sums = np.zeros((count, histograms.shape[1]))
+    sums[used] = np.add.reduceat(histograms[order], starts, axis=0)
+    return sums
 
 
 def _lengths(tables: NDArray[np.uint8], *, missing: float = 24.0) -> NDArray[np.float64]:
