@@ -117,7 +117,7 @@ def test_the_search_finds_the_best_of_all_paths(price: float) -> None:
 
 
 def test_closed_paths_come_near_the_best_of_all() -> None:
-    """Every row of bits is a closed path; few rows miss the state that the best begins in."""
+    """Every row of bits is a closed path; in rows so short, all states are tried."""
     rng = np.random.default_rng(4)
     rows, dim = 60, 10
     numbers = rng.uniform(-9, 9, (rows, dim)).astype(np.float32)
@@ -135,8 +135,7 @@ def test_closed_paths_come_near_the_best_of_all() -> None:
     found, quantizer = symbols_of(octets, closed=True)
     error = np.square(numbers - values[quantizer, found]).sum(axis=1)
     assert (error >= best - 1e-3).all()
-    assert (error < best + 1e-3).mean() > 0.8
-    assert error.mean() < 1.02 * best.mean()
+    np.testing.assert_allclose(error, best, atol=1e-3)
 
 
 def test_levels_part_rows_by_what_they_were_so_far() -> None:
@@ -192,15 +191,19 @@ def test_packed_closed_paths_are_read_from_their_states(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(values), small.codes["values"])
 
 
-def test_closed_paths_lose_nothing_where_rows_are_short(tmp_path: Path) -> None:
-    """An open path of 16 columns loses over half a dB to one of 128; a closed one does not."""
-    gaps = []
-    for dim in (16, 128):
-        table = normal(1_600_000 // dim, dim, seed=dim)
-        small = compress(table, "ectcq:3")
-        taken = file_bits(tmp_path / "a.embz", small)
-        gaps.append(pooled_bound(table).snr_db(taken) - snr_db(table, small.decode()))
-    assert gaps[0] < gaps[1] + 0.15
+def test_closed_paths_err_less_than_open_ones() -> None:
+    """By 0.2 dB in 50 columns: the first ones of an open path have little choice."""
+    rng = np.random.default_rng(6)
+    numbers = rng.uniform(-40, 40, (2000, 50)).astype(np.float32)
+    bits, thresholds = np.zeros((50, 1, 2, 256), np.float32), np.zeros((50, 0), np.int32)
+    values = values_of(np.zeros((2, 4)))
+    octets = np.empty(numbers.shape, np.uint8)
+    errors = []
+    for closed in (False, True):
+        search(numbers, np.zeros(2000, np.float32), values, bits, thresholds, closed, octets)
+        found, quantizer = symbols_of(octets, closed=closed)
+        errors.append(float(np.square(numbers - values[quantizer, found]).mean()))
+    assert errors[1] < errors[0] * 10 ** (-0.15 / 10)
 
 
 @pytest.mark.parametrize("name", ["ectcq-open", "ectcq-closed"])

@@ -174,9 +174,7 @@ class Ectcq(Quantizer):
             )
 
 
-def _encoded(
-    numbers: Matrix, prices: NDArray[np.float32], rates: Rates, closed: bool
-) -> Octets:
+def _encoded(numbers: Matrix, prices: NDArray[np.float32], rates: Rates, closed: bool) -> Octets:
     # Numba takes a second to import, which nothing but this needs.
     from embzip.codecs.path_search import search
 

@@ -170,7 +170,7 @@ class Coder:
             octets[:, column] = symbols ^ flips
             bits[:, here] = octets[:, column] & 1
 
-    def _of_parity(self, tables: NDArray[np.intp], parities: Symbols) -> NDArray[np.intp]:
+    def _of_parity(self, tables: NDArray[np.intp], parities: NDArray[Any]) -> NDArray[np.intp]:
         return tables + len(self._frequencies) * (1 + parities.astype(np.intp))
 
     def _model(self, table: int) -> Any:

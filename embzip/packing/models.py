@@ -156,9 +156,7 @@ def _tables(histograms: NDArray[np.int64], chosen: NDArray[Any], count: int) -> 
     return np.where(sums > 0, found, 0).astype(np.uint8)
 
 
-def _summed(
-    histograms: NDArray[np.int64], chosen: NDArray[Any], count: int
-) -> NDArray[np.float64]:
+def _summed(histograms: NDArray[np.int64], chosen: NDArray[Any], count: int) -> NDArray[np.float64]:
     """Return the sums (count, alphabet) of the histograms that chose the same."""
     order = np.argsort(chosen, kind="stable")
     used, starts = np.unique(chosen[order], return_index=True)
