@@ -9,6 +9,9 @@ comes near to BITS, not exactly to it.
 A weight of a row's error makes its bits cheaper, by the same factor. The step is never so small
 that a number falls off the table of 256 values: tables with rare huge numbers take less than BITS.
 
+From 10 columns on a row's path closes on itself, and the step stands in the file with a negative
+sign: embzip before closed paths refuses such files instead of misreading them.
+
 References: Fischer and Wang 1992; Sullivan 1996; Schwarz et al. 2019 (dependent quantization).
 """
 
