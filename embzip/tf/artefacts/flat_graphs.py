@@ -90,7 +90,8 @@ def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
         if prefix is None or meta is None:
             raise InputError(
                 f"{own}: has no .meta file, so there is no graph: give a SavedModel, a frozen "
-                "graph or a .keras file of the model, or train and save it with embzip"
+                "graph or a .keras file of the model; or say which classifier of embzip it is, "
+                "`embzip rebuild ... --model CLASSIFIER.embz`"
             )
         bundle = Bundle(prefix)
         graph = meta.graph_def

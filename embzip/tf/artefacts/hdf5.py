@@ -106,7 +106,8 @@ def config_of(file: Any, where: str) -> Any:
     if text is None:
         raise InputError(
             f"{where}: holds weights without a model configuration: save the whole model, "
-            "model.save('model.keras')"
+            "model.save('model.keras'); or say which classifier of embzip it is, "
+            "`embzip rebuild ... --model CLASSIFIER.embz`"
         )
     try:
         return json.loads(text)
