@@ -16,6 +16,7 @@ from embzip.cli import main
 from embzip.errors import EmbzipError, InputError, MissingFileError
 from embzip.tf.artefacts import inspect
 from embzip.tf.artefacts.checkpoints import read_meta
+from embzip.tf.artefacts.held import filled
 from embzip.tf.artefacts.slimming import slim
 from embzip.tf.surgery import freeze
 
@@ -116,8 +117,10 @@ def test_a_frozen_graph_above_two_gigabytes_is_refused_before_a_value_is_read(
     def read(key: str) -> Any:
         raise AssertionError(key)
 
-    with pytest.raises(InputError, match="2 GB"):
-        freeze(meta.graph_def, lambda key: (2**20, 2**10), read, ["probs"])
+    graph, held = freeze(meta.graph_def, lambda key: (2**20, 2**10), read, ["probs"])
+    assert set(held) == {"words", "conv", "dense"}
+    with pytest.raises(InputError, match=r"2 GB.*12,884,9\d\d,\d+ bytes.*--to checkpoint"):
+        filled(graph, held)
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])

@@ -17,7 +17,7 @@ from embzip.cli import main
 from embzip.compression import compress
 from embzip.errors import EmbzipError, InputError, MismatchError, UnsupportedModelError
 from embzip.tf.artefacts import inspect
-from embzip.tf.artefacts.flat_graphs import FlatGraph, flat_graph
+from embzip.tf.artefacts.flat_graphs import flat_graph
 from embzip.tf.artefacts.keras_models import load_keras
 from embzip.tf.artefacts.rebuilding import rebuild_file
 from embzip.tf.artefacts.serving import predicted
@@ -47,12 +47,12 @@ def answers(path: Path) -> np.ndarray:
 def with_table(path: Path, table: np.ndarray) -> np.ndarray:
     """Return what the original file predicts once its table is another: the oracle."""
     flat = flat_graph(path)
-    name = chosen_table(flat.graph, None)
+    name = chosen_table(flat, None)
     for node in flat.graph.node:
         if node.name == name:
             node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(table))
     signature = flat.signatures["serving_default"]
-    return predicted(FlatGraph(flat.graph, flat.signatures), signature, {"ids": IDS})["probs"]
+    return predicted(flat, signature, {"ids": IDS})["probs"]
 
 
 @pytest.mark.parametrize("spec", ["svd:3|int8", "int4", "kmeans:8", "tcq:2"])

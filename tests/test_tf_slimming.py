@@ -112,7 +112,7 @@ def test_outputs_are_chosen_by_name(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="have none"):
         slim(folder / "model.keras", tmp_path / "m.keras", outputs=["probs"])
     with pytest.raises(InputError, match="it can be"):
-        slim(folder / "model.keras", tmp_path / "m.pb", to="frozen")
+        slim(folder / "model.keras", tmp_path / "m", to="checkpoint")
 
 
 def test_a_constant_that_says_it_is_huge_is_refused(folder: Path, tmp_path: Path) -> None:

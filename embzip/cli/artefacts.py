@@ -89,9 +89,9 @@ def slim(
 
     Optimizer slots, counters, training settings, initial values and the meta graph are left out;
     a graph keeps what --output needs, its constants folded and equal nodes merged. --to frozen or
-    savedmodel takes a TF1 checkpoint with its .meta, a SavedModel or a frozen graph; --to
-    checkpoint a SavedModel, --to keras an .h5 file. Of a checkpoint, -o names the prefix; of a
-    SavedModel, a folder that is new.
+    savedmodel takes a TF1 checkpoint with its .meta, a SavedModel, a frozen graph, a .keras or an
+    .h5 file; --to checkpoint a SavedModel, --to keras an .h5 file. Of a checkpoint, -o names the
+    prefix; of a SavedModel, a folder that is new. A frozen graph ends at 2 GB, the others do not.
 
     Without -o, NAME becomes NAME.slim.keras, .slim.h5, .slim.pb or NAME.slim in the current folder.
     """

@@ -110,6 +110,11 @@ class Bundle:
             raise InputError(f"{self.prefix}: has no tensor {name!r}, which the graph reads")
         return self._shapes[name]
 
+    def nbytes(self, name: str) -> int:
+        """Return the bytes of one tensor as the index has it; 0 for text."""
+        size = 0 if self._dtypes[name] == "string" else tf.dtypes.as_dtype(self._dtypes[name]).size
+        return int(size) * math.prod(self._shapes[name])
+
     def read(self, name: str) -> Any:
         """Return one tensor, checked against its checksum."""
         try:
@@ -126,6 +131,7 @@ class Bundle:
             value = self.read(name)
             text = self._dtypes[name] == "string"
             size = _text_bytes(value) if text else int(np.asarray(value).nbytes)
+            del value  # before the next is read
             yield Entry(name, self._dtypes[name], self._shapes[name], size)
 
     def object_graph(self) -> Any:

@@ -4,7 +4,7 @@ Files of embzip itself are rebuilt by `embzip.rebuilding`, without TensorFlow.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from embzip.compression import compress
@@ -12,7 +12,6 @@ from embzip.embedding import CompressedEmbedding, Matrix
 from embzip.errors import InputError
 from embzip.tf.artefacts import inspect, kind_of
 from embzip.tf.artefacts.flat_graphs import flat_graph
-from embzip.tf.artefacts.grappler import optimized
 from embzip.tf.artefacts.keras_models import load_keras, write_keras
 from embzip.tf.artefacts.serving import write_frozen, write_saved_model
 from embzip.tf.grafting import chosen_table, grafted, table_of
@@ -92,11 +91,10 @@ def rebuild_file(
     elif fold:
         raise InputError(f"{own}: --fold is for .keras, .h5 and .embz files, not for graphs")
     else:
-        flat = flat_graph(own, outputs)
-        graph = optimized(flat.graph, flat.outputs)
-        name = chosen_table(graph, layer)
-        table = embedding or _compressed(table_of(graph, name), codec, seed)
-        small = replace(flat, graph=grafted(graph, name, table))
+        flat = flat_graph(own, outputs).optimized()
+        name = chosen_table(flat, layer)
+        table = embedding or _compressed(table_of(flat, name), codec, seed)
+        small = grafted(flat, name, table)
         format = "frozen" if target.suffix == ".pb" else "savedmodel"
         (write_frozen if format == "frozen" else write_saved_model)(small, target)
     return RebuildResult(format, name, table, inspect(own).total, inspect(target).total)

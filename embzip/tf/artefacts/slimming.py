@@ -1,7 +1,7 @@
 """The same artefact without what only training needs; weights are copied, bit for bit.
 
 Graphs are made flat (`flat_graphs`), pruned, folded and written anew. Nothing in a file runs; only
-to turn an .h5 into a .keras file is a model made, of checked classes.
+to turn a Keras file into something else is a model made, of checked classes.
 """
 
 import io
@@ -9,20 +9,19 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py  # type: ignore[import-untyped]
-import tensorflow as tf
 
-from embzip.errors import InputError, OutputError
+from embzip.errors import InputError
 from embzip.files import atomic_write
 from embzip.tf.artefacts import inspect, kind_of
+from embzip.tf.artefacts.bundle_writing import write_bundle
 from embzip.tf.artefacts.bundles import OBJECT_GRAPH, Bundle
 from embzip.tf.artefacts.checkpoints import find_prefix
 from embzip.tf.artefacts.flat_graphs import flat_graph
-from embzip.tf.artefacts.grappler import optimized
 from embzip.tf.artefacts.hdf5 import open_hdf5
 from embzip.tf.artefacts.keras_files import (
     CONFIG,
@@ -81,8 +80,7 @@ def slim(
     record = inspect(own)
     unread = {t.name for t in record.tensors if t.role == "optimizer"}
     if (kind, to) in _GRAPHS:
-        flat = flat_graph(own, outputs)
-        flat = replace(flat, graph=optimized(flat.graph, flat.outputs))
+        flat = flat_graph(own, outputs).optimized()
         (write_frozen if to == "frozen" else write_saved_model)(flat, target)
         unread |= {t.name for t in record.tensors if not t.needed}
     else:
@@ -95,24 +93,16 @@ def _checkpoint(path: Path, target: Path, dropped: set[str]) -> None:
     if source is None:
         raise InputError(f"{path}: no checkpoint here")
     bundle = Bundle(source)
-    names = [name for name in bundle.names() if name not in dropped]
-    values = {name: bundle.read(name) for name in names}
     graph = bundle.object_graph()
-    if graph is not None:
-        values[OBJECT_GRAPH] = _without(graph, dropped)
-    parts = (".data-00000-of-00001", ".index")
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
-        try:
-            tf.raw_ops.SaveV2(
-                prefix=f"{folder}/part",
-                tensor_names=names,
-                shape_and_slices=[""] * len(names),
-                tensors=[tf.constant(values[name]) for name in names],
-            )
-            for end in parts:  # the index last: without it, a prefix is no checkpoint
-                Path(f"{folder}/part{end}").replace(f"{target}{end}")
-        except (tf.errors.OpError, OSError) as error:
-            raise OutputError(f"{target}: writing failed ({error})") from error
+    content = b"" if graph is None else _without(graph, dropped)
+
+    def value(name: str) -> Any:
+        return content if name == OBJECT_GRAPH else bundle.read(name)
+
+    names = [name for name in bundle.names() if name not in dropped]
+    if not set(names) - {OBJECT_GRAPH}:
+        raise InputError(f"{path}: holds nothing but what training needs, so nothing is left")
+    write_bundle(target, names, value, bundle)
 
 
 def _without(graph: Any, dropped: set[str]) -> bytes:
@@ -190,6 +180,6 @@ _WEIGHTS: dict[tuple[str, str], _Writer] = {
 }
 _GRAPHS = {
     (start, end)
-    for start in ("checkpoint", "savedmodel", "frozen")
+    for start in ("checkpoint", "savedmodel", "frozen", "keras", "h5")
     for end in ("frozen", "savedmodel")
 }
