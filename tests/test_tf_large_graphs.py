@@ -99,17 +99,17 @@ def test_a_checkpoint_is_written_a_few_tensors_at_a_time(
     slim(folder / name, tmp_path / "slim")  # several .data files, in place of which come more
     alive: list[weakref.ref[Any]] = []
     together = 0
-    read = Bundle.read
+    read = Bundle.tensor
 
     def watched(self: Bundle, key: str) -> Any:
         nonlocal together
-        array = read(self, key)
-        if isinstance(array, np.ndarray):
-            alive.append(weakref.ref(array))
-        together = max(together, sum(r().nbytes for r in alive if r() is not None))  # type: ignore[union-attr]
-        return array
+        tensor = read(self, key)
+        alive.append(weakref.ref(tensor))
+        held_now = [each() for each in alive]
+        together = max(together, sum(4 * int(tf.size(t)) for t in held_now if t is not None))
+        return tensor
 
-    monkeypatch.setattr(Bundle, "read", watched)
+    monkeypatch.setattr(Bundle, "tensor", watched)
     slim(folder / name, tmp_path / "slim")
     assert together <= 1200 + 240  # the largest, and one that is still referred to
     monkeypatch.undo()

@@ -41,7 +41,7 @@ def write_bundle(
                     prefix=parts[-1],
                     tensor_names=group,
                     shape_and_slices=[""] * len(group),
-                    tensors=[tf.constant(value(name)) for name in group],
+                    tensors=[value(name) for name in group],
                 )
             whole = parts[0]
             if len(parts) > 1:

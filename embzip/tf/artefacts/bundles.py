@@ -116,14 +116,35 @@ class Bundle:
         return int(size) * math.prod(self._shapes[name])
 
     def read(self, name: str) -> Any:
-        """Return one tensor, checked against its checksum."""
+        """Return one tensor as an array, or the bytes of a text; checked as in `tensor`."""
+        if self._dtypes[name] != "string":
+            return np.asarray(self.tensor(name))
         try:
             return self._reader.get_tensor(name)
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"{self.prefix}: the tensor {name!r} cannot be read ({_first(error)}): a .data "
-                "file is damaged or cut off"
-            ) from error
+            raise self._unreadable(name, error) from error
+
+    def tensor(self, name: str) -> Any:
+        """Return one tensor, checked against its checksum, where TensorFlow read it to.
+
+        An array made a tensor again is held three times for a moment.
+        """
+        try:
+            (tensor,) = tf.raw_ops.RestoreV2(
+                prefix=str(self.prefix),
+                tensor_names=[name],
+                shape_and_slices=[""],
+                dtypes=[tf.dtypes.as_dtype(self._dtypes[name])],
+            )
+            return tensor
+        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+            raise self._unreadable(name, error) from error
+
+    def _unreadable(self, name: str, error: BaseException) -> InputError:
+        return InputError(
+            f"{self.prefix}: the tensor {name!r} cannot be read ({_first(error)}): a .data file "
+            "is damaged or cut off"
+        )
 
     def entries(self) -> Iterator[Entry]:
         """Yield every tensor, having read it once to check it."""

@@ -118,7 +118,7 @@ def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
         check_constants(graph, own, Path(f"{prefix}.meta").stat().st_size)
         chosen = chosen_outputs(Flow(graph.node), outputs)
         flat, held = freeze(
-            inlined(graph, chosen), bundle.shape, bundle.read, chosen, checkpoint_keys(graph)
+            inlined(graph, chosen), bundle.shape, bundle.tensor, chosen, checkpoint_keys(graph)
         )
     else:
         raise InputError(f"{own}: a {kind} file has no TensorFlow graph")
@@ -207,7 +207,7 @@ def _of_saved_model(folder: Path, wanted: Sequence[str]) -> FlatGraph:
     large: Mapping[str, Held] = {}
     if (folder / "variables" / "variables.index").is_file():
         bundle = Bundle(folder / "variables" / "variables")
-        flat, large = freeze(flat, bundle.shape, bundle.read, ends, checkpoint_keys(graph))
+        flat, large = freeze(flat, bundle.shape, bundle.tensor, ends, checkpoint_keys(graph))
     check_effects(flat, folder)
     held = {node.name for node in flat.node}
     used = {

@@ -29,12 +29,12 @@ class Held:
     dtype
         The number of TensorFlow's `DataType`.
     read
-        Gives the values, checked; called anew each time.
+        Gives the values, as an array or a tensor; called anew each time.
     """
 
     dtype: int
     shape: tuple[int, ...]
-    read: Callable[[], NDArray[Any]]
+    read: Callable[[], Any]
 
     @property
     def nbytes(self) -> int:
@@ -47,19 +47,23 @@ class Held:
         return self.nbytes >= LARGE
 
     def values(self) -> NDArray[Any]:
-        """Return the values.
+        """Return the values as an array; see `tensor`."""
+        return np.asarray(self.tensor())
+
+    def tensor(self) -> Any:
+        """Return the values as they are read.
 
         Raises
         ------
         InputError
             Where the file holds others than its graph says.
         """
-        array = np.asarray(self.read())
-        found = (tf.dtypes.as_dtype(array.dtype).as_datatype_enum, array.shape)
+        array = self.read()
+        found = (tf.dtypes.as_dtype(array.dtype).as_datatype_enum, tuple(array.shape))
         if found != (self.dtype, self.shape):
             raise InputError(
                 f"the graph reads a weight of {dtype_name(self.dtype)} {self.shape}, the file "
-                f"holds {array.dtype.name} {array.shape}: they do not belong together"
+                f"holds {array.dtype.name} {tuple(array.shape)}: they do not belong together"
             )
         return array
 

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from embzip.errors import InputError, UnsupportedModelError
 from embzip.tf.artefacts.held import Held
@@ -99,8 +97,8 @@ def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
 
 
 def _held(weight: Any) -> Held:
-    def read() -> NDArray[Any]:
-        return np.asarray(weight.value.numpy())
+    def read() -> Any:
+        return tf.convert_to_tensor(weight.value)
 
     dtype = tf.dtypes.as_dtype(weight.dtype)
     return Held(dtype.as_datatype_enum, tuple(weight.shape), read)

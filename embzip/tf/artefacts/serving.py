@@ -37,7 +37,7 @@ def write_saved_model(flat: FlatGraph, target: Path) -> None:
     for node in flat.graph.node:
         tensor = node.attr["value"].tensor if node.op == "Const" else None
         if node.name in flat.held:
-            variables[node.name] = tf.Variable(flat.held[node.name].values(), trainable=False)
+            variables[node.name] = tf.Variable(flat.held[node.name].tensor(), trainable=False)
             module.weights.append(variables[node.name])
         elif tensor is not None and tensor.ByteSize() >= _WEIGHT and tensor.dtype != tf.string:
             # On one device whatever the type: whole numbers would look for another.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py  # type: ignore[import-untyped]
+import tensorflow as tf
 
 from embzip.errors import InputError
 from embzip.files import atomic_write
@@ -97,7 +98,7 @@ def _checkpoint(path: Path, target: Path, dropped: set[str]) -> None:
     content = b"" if graph is None else _without(graph, dropped)
 
     def value(name: str) -> Any:
-        return content if name == OBJECT_GRAPH else bundle.read(name)
+        return tf.constant(content) if name == OBJECT_GRAPH else bundle.tensor(name)
 
     names = [name for name in bundle.names() if name not in dropped]
     if not set(names) - {OBJECT_GRAPH}:
