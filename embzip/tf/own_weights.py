@@ -20,6 +20,7 @@ from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError, InputError, MismatchError
 from embzip.tf.artefacts import kind_of
 from embzip.tf.artefacts.hdf5 import datasets, open_hdf5
+from embzip.tf.artefacts.hdf5_probe import check_attributes
 from embzip.tf.assigning import assigned
 from embzip.tf.classifiers import arrays_of, from_classifier
 from embzip.tf.encoders import Weights
@@ -102,6 +103,7 @@ def _target(array: str) -> str:
 
 def _is_weights_file(path: Path) -> bool:
     """Return whether an .h5 file is of Keras' `save_weights`; all of it is checked."""
+    check_attributes(path)
     with open_hdf5(path, str(path)) as file:
         return any(name.startswith("layers/") for name, _ in datasets(file, str(path)))
 

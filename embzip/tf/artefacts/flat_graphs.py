@@ -90,9 +90,16 @@ def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
     """
     kind, own = kind_of(path)
     if kind == "savedmodel":
-        return _of_saved_model(own, outputs)
-    if kind in ("keras", "h5"):
-        return _of_keras(own, outputs)
+        flat = _of_saved_model(own, outputs)
+    elif kind in ("keras", "h5"):
+        flat = _of_keras(own, outputs)
+    else:
+        flat = _of_graph(kind, own, outputs)
+    _check_sound(flat.graph, own)
+    return flat
+
+
+def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
     held: Mapping[str, Held] = {}
     if kind == "frozen":
         graph = read_graph(own)
@@ -130,6 +137,16 @@ def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
     }
     named = {name: f"{name}:0" for name in chosen}
     return FlatGraph(flat, {_DEFAULT: Signature(inputs, named)}, held)
+
+
+def _check_sound(graph: Any, path: Path) -> None:
+    """Let TensorFlow read the graph, which runs nothing: types, shapes and settings must fit."""
+    try:
+        with tf.Graph().as_default():
+            tf.graph_util.import_graph_def(graph, name="")
+    except (tf.errors.OpError, ValueError, TypeError, KeyError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: TensorFlow cannot read its graph ({why}): damaged") from error
 
 
 def check_constants(graph: Any, path: Path, size: int) -> None:

@@ -4,6 +4,7 @@ One small record for every format. Readers make it, writers and the command line
 here opens a file.
 """
 
+import glob
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -115,6 +116,16 @@ class ArtefactRecord:
             "slim_bytes": self.slim_bytes,
             "files": dict(self.files),
         }
+
+
+def bytes_on_disk(path: Path) -> int:
+    """Return the bytes of a file, of all files in a folder, or of a checkpoint by its prefix."""
+    if path.is_file():
+        return path.stat().st_size
+    found = list(path.rglob("*"))
+    for end in () if path.is_dir() else (".index", ".data-*"):
+        found += path.parent.glob(glob.escape(path.name) + end)
+    return sum(file.stat().st_size for file in found if file.is_file())
 
 
 def make_record(

@@ -4,7 +4,6 @@ Graphs are made flat (`flat_graphs`), pruned, folded and written anew. Nothing i
 to turn a Keras file into something else is a model made, of checked classes.
 """
 
-import io
 import json
 import tempfile
 import zipfile
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]
 import tensorflow as tf
 
 from embzip.errors import InputError
@@ -23,7 +21,8 @@ from embzip.tf.artefacts.bundle_writing import write_bundle
 from embzip.tf.artefacts.bundles import OBJECT_GRAPH, Bundle
 from embzip.tf.artefacts.checkpoints import find_prefix
 from embzip.tf.artefacts.flat_graphs import flat_graph
-from embzip.tf.artefacts.hdf5 import open_hdf5
+from embzip.tf.artefacts.hdf5 import copy_hdf5, open_hdf5
+from embzip.tf.artefacts.hdf5_probe import check_attributes
 from embzip.tf.artefacts.keras_files import (
     CONFIG,
     METADATA,
@@ -33,6 +32,7 @@ from embzip.tf.artefacts.keras_files import (
     weights_of,
 )
 from embzip.tf.artefacts.keras_models import load_keras, write_keras
+from embzip.tf.artefacts.record import bytes_on_disk
 from embzip.tf.artefacts.serving import write_frozen, write_saved_model
 
 
@@ -86,7 +86,7 @@ def slim(
         unread |= {t.name for t in record.tensors if not t.needed}
     else:
         _WEIGHTS[kind, to](own, target, unread)
-    return SlimResult(to, record.total, inspect(target).total, tuple(sorted(unread)))
+    return SlimResult(to, record.total, bytes_on_disk(target), tuple(sorted(unread)))
 
 
 def _checkpoint(path: Path, target: Path, dropped: set[str]) -> None:
@@ -131,8 +131,9 @@ def _keras_of_h5(path: Path, target: Path, dropped: set[str]) -> None:
 
 def _h5(path: Path, target: Path, dropped: set[str]) -> None:
     del dropped  # they stand in a group of their own
+    check_attributes(path)
     with open_hdf5(path, str(path)) as source, atomic_write(target) as file:
-        _copy(source, file, "optimizer_weights")
+        copy_hdf5(source, file, "optimizer_weights", str(path))
 
 
 def _keras(path: Path, target: Path, dropped: set[str]) -> None:
@@ -145,7 +146,7 @@ def _keras(path: Path, target: Path, dropped: set[str]) -> None:
             slim_archive.writestr(_member(METADATA), archive.read(METADATA))
             slim_archive.writestr(_member(CONFIG), json.dumps(config))
             with weights_of(archive, str(path)) as source:
-                _copy(source, weights, "optimizer")
+                copy_hdf5(source, weights, "optimizer", str(path))
             weights.seek(0)
             with slim_archive.open(_member(WEIGHTS), "w", force_zip64=True) as member:
                 while block := weights.read(2**20):
@@ -153,18 +154,6 @@ def _keras(path: Path, target: Path, dropped: set[str]) -> None:
             for asset in archive.infolist():
                 if asset.filename.startswith("assets/"):
                     slim_archive.writestr(_member(asset.filename), archive.read(asset))
-
-
-def _copy(source: Any, file: Any, left_out: str) -> None:
-    """Copy a whole HDF5 file but one group of its root, and the settings of training."""
-    with h5py.File(file, "w") as target:
-        for name, value in source.attrs.items():
-            if name != "training_config":
-                target.attrs[name] = value
-        for name in source:
-            if name != left_out:
-                source.copy(name, target)
-    file.seek(0, io.SEEK_END)
 
 
 def _member(name: str) -> zipfile.ZipInfo:
