@@ -313,7 +313,7 @@ def test_an_h5_file_whose_attributes_never_end_is_refused(
         lambda: slim(path, tmp_path / "out.pb", to="frozen"),
         lambda: rebuild_file(path, tmp_path / "out.keras", codec="int8"),
     ):
-        with pytest.raises(InputError, match="attributes are not read|damaged"):
+        with pytest.raises(InputError, match=r"attributes are not read|damaged"):
             call()
     assert list(tmp_path.iterdir()) == [path]
 
@@ -326,7 +326,7 @@ def test_a_graph_that_tensorflow_does_not_read_is_refused(folder: Path, tmp_path
     path = tmp_path / "ref.pb"
     path.write_bytes(graph.SerializeToString())
     for out in ("out.pb", "out"):
-        with pytest.raises(InputError, match="damaged|cannot optimize"):
+        with pytest.raises(InputError, match=r"damaged|cannot optimize"):
             rebuild_file(path, tmp_path / out, codec="int8")
     assert list(tmp_path.iterdir()) == [path]
 

@@ -122,9 +122,9 @@ def slim(
 
 def _ours(path: Path) -> tuple[dict[str, Any], str]:
     from embzip.classifier.kit import describe
-    from embzip.inspection import inspect
+    from embzip.inspection import as_artefact, inspect
 
-    record = inspect(path)
+    record = as_artefact(inspect(path))
     record["classifiers"] = describe(path) if record["heads"] else []
     lines = [f"{record['codec']}, {record['rows']:,} rows of {record['dim']}"]
     lines += [

@@ -72,6 +72,8 @@ class ArtefactRecord:
         Every file that is counted, with its bytes.
     tensors
         Largest first.
+    slimmed
+        Bytes of the needed tensors in a slim file, where that stores them in another way.
     """
 
     path: str
@@ -79,6 +81,7 @@ class ArtefactRecord:
     files: tuple[tuple[str, int], ...]
     tensors: tuple[StoredTensor, ...]
     nodes: NodeCounts = NodeCounts()
+    slimmed: int | None = None
 
     @property
     def total(self) -> int:
@@ -88,6 +91,8 @@ class ArtefactRecord:
     @property
     def slim_bytes(self) -> int:
         """Bytes of the tensors that slimming would leave, without headers."""
+        if self.slimmed is not None:
+            return self.slimmed
         return sum(tensor.nbytes for tensor in self.tensors if tensor.needed)
 
     def to_json(self) -> dict[str, Any]:
