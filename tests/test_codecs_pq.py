@@ -40,7 +40,7 @@ def test_faiss_is_missing() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     last = run.stderr.strip().splitlines()[-1]
     assert "MissingPackageError: fitting 'pq:2' needs faiss" in last
-    assert "`pip install faiss-cpu`, or `uv sync --extra pq`" in last
+    assert "`pip install 'faiss-cpu>=1.10'`, or `uv sync --extra pq`" in last
 
 
 def test_opq_at_the_end_stands_for_a_rotation_and_pq() -> None:

@@ -2,8 +2,11 @@
 
 import ast
 import json
+import re
+import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -83,3 +86,27 @@ def test_only_encoding_with_a_trellis_loads_numba() -> None:
     made += "CompressedEmbedding(codec, zeros(layout.codes), zeros(layout.params), 40, 40).decode()"
     assert "numba" not in loaded(table + made)
     assert "numba" in loaded(table + "embzip.compress(table, 'tcq:2')")
+
+
+def test_case_72_every_install_command_asks_for_what_pyproject_asks_for() -> None:
+    """A package by its name and at least its version, or an extra that has it."""
+    root = Path(embzip.__file__).parent
+    project = tomllib.loads((root.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    listed = {each.partition(";")[0].strip() for extra in extras.values() for each in extra}
+    commands = []
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                commands += re.findall(r"`((?:pip install|uv sync) [^`]*)`", node.value)
+    assert len(commands) > 15
+    build_tools = {"cython", "setuptools", "wheel", "youtokentome"}  # it has no wheels
+    for command in commands:
+        tool, verb, *words = shlex.split(command)
+        if (tool, verb) == ("uv", "sync"):
+            assert words[0] == "--extra", command
+            assert words[1] in extras, command
+            continue
+        wanted = {word for word in words if not word.startswith("-")}
+        assert wanted <= listed or wanted <= build_tools, command
+        assert "embzip" not in command  # on PyPI the name is another project's

@@ -13,6 +13,7 @@ from embzip.errors import InputError
 from embzip.tf import (
     GradualPruning,
     PolynomialSchedule,
+    PruningShares,
     sparsity,
     strip,
     train,
@@ -47,6 +48,52 @@ def test_the_schedule_is_zhu_and_guptas_cubic() -> None:
     assert [step for step in range(60) if schedule.prunes_at(step)] == [10, 17, 24, 30]
 
 
+@pytest.mark.parametrize(("exponent", "share"), [(1.0, 0.3), (2.0, 0.45), (3.0, 0.525)])
+def test_the_exponent_bends_the_rise(exponent: float, share: float) -> None:
+    schedule = PolynomialSchedule(final=0.6, end=8, exponent=exponent)
+    assert schedule.sparsity(4) == pytest.approx(share)
+
+
+class Watch(keras.callbacks.Callback):
+    """The share of zeros of one kernel after every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shares: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        kernel = self.model.get_layer("conv").kernel.value.numpy()
+        self.shares.append(float(np.mean(kernel == 0)))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"final": 0.75, "end": 12, "frequency": 3},
+        {"final": 0.75, "end": 12, "frequency": 3, "begin": 5},
+        {"final": 0.75, "end": 12, "frequency": 5, "initial": 0.5},
+        {"final": 0.5, "end": 20, "frequency": 1, "exponent": 1.0},
+    ],
+)
+def test_every_field_is_seen_in_the_weights(fields: dict) -> None:
+    """After each step as many zeros as at the last pruning, none before the first."""
+    schedule, watch, made = PolynomialSchedule(**fields), Watch(), model()
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 50, (240, 6)).astype(np.int32)
+    labels = (ids.sum(axis=1) % 2).astype(np.int32)
+    pruning = GradualPruning(schedule)
+    made.fit(ids, labels, batch_size=8, verbose=0, callbacks=[pruning, watch])
+    assert len(watch.shares) == 30
+    expected, numbers = 0.0, 3 * 8 * 16
+    for step, share in enumerate(watch.shares):
+        within = schedule.begin <= step <= schedule.end
+        if within and (step == schedule.end or (step - schedule.begin) % schedule.frequency == 0):
+            done = (step - schedule.begin) / (schedule.end - schedule.begin)
+            risen = 1 - (1 - done) ** schedule.exponent
+            expected = schedule.initial + (schedule.final - schedule.initial) * risen
+        assert share == pytest.approx(expected, abs=0.51 / numbers), step
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -62,6 +109,19 @@ def test_the_schedule_is_zhu_and_guptas_cubic() -> None:
 def test_schedules_that_are_none_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError, match="received"):
         PolynomialSchedule(**{"end": 9, **wrong})
+
+
+def test_shares_of_a_run_become_its_steps() -> None:
+    shares = PruningShares(0.8, begin=0.25, end=0.75, frequency=7)
+    assert shares.over(200) == PolynomialSchedule(0.8, end=150, begin=50, frequency=7)
+    assert PruningShares(0.8, begin=0.5, end=1).over(10).end == 9  # the last step there is
+    short = PruningShares(0.8).over(2)
+    assert (short.begin, short.end) == (0, 1)
+    for wrong in ({"begin": 0.6}, {"end": 1.1}, {"begin": -0.1}, {"frequency": 0}, {"final": 1}):
+        with pytest.raises(InputError, match="received"):
+            PruningShares(**{"final": 0.5, **wrong})
+    with pytest.raises(InputError, match="at least 2 training steps, received 1"):
+        shares.over(1)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
@@ -115,8 +175,26 @@ def test_strip_and_zips(tmp_path: Path) -> None:
         with zipfile.ZipFile(io.BytesIO((tmp_path / "model.keras").read_bytes())) as archive:
             sizes.append(archive.getinfo("model.weights.h5").file_size)
     assert sizes[1] < sizes[0] - 1.9 * numbers
+    assert made.optimizer is not None  # the model itself may train on
     with pytest.raises(InputError, match="subclassed"):
         strip(_Subclassed())
+
+
+def test_strip_keeps_the_ways_in_and_out() -> None:
+    """Of named inputs and outputs too, and the copy shares its weights."""
+    first, second = (keras.Input((3,), name=name) for name in ("first", "second"))
+    joined = keras.layers.Concatenate()([first, second])
+    heads = {name: keras.layers.Dense(2, name=name)(joined) for name in ("topic", "mood")}
+    made = keras.Model({"first": first, "second": second}, heads)
+    made.compile("adam", {"topic": "mse", "mood": "mse"})
+    bare = strip(made)
+    assert not bare.compiled
+    fed = {"first": np.ones((2, 3), np.float32), "second": np.zeros((2, 3), np.float32)}
+    expected, found = made(fed), bare(fed)
+    assert set(found) == set(expected) == {"topic", "mood"}
+    for name, answer in expected.items():
+        np.testing.assert_array_equal(found[name], answer)
+    assert [id(weight) for weight in bare.weights] == [id(weight) for weight in made.weights]
 
 
 class _Subclassed(keras.Model):

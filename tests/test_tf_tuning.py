@@ -5,14 +5,16 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from embzip.codecs import parse_codec
 from embzip.codecs.ops import numpy_ops
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.rebuilding import rebuild
-from embzip.tf import CompressedEmbeddingLayer, train, tune
+from embzip.tf import CompressedEmbeddingLayer, from_classifier, train, tune
 from embzip.tf.quantization import fake_quantized
+from embzip.tf.trainer import Trainer
 from embzip.vectors import Vectors
 from embzip.vocabulary import Vocabulary
 
@@ -70,9 +72,30 @@ def test_kmeans_looks_its_centroids_up(trained) -> None:
     assert codec.decode(codes, {**params, **tables}, numpy_ops).tolist() == [[5, 6, 7, 8]]
 
 
+def test_a_centroid_moves_by_the_sum_over_the_numbers_that_share_it() -> None:
+    """Han et al. 2016, by hand: one step of plain descent on the sum of squares."""
+    matrix = np.array([[0.0, 0.0, 4.0], [4.0, 0.0, 0.0], [9.0, 9.0, 9.0]], np.float32)
+    small = compress(matrix, "kmeans:3")
+    layer = CompressedEmbeddingLayer(small, tunable=True)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum((layer(tf.constant([0, 1, 1])) - 1.0) ** 2)
+    (centroids,) = layer.trainable_weights
+    (gradient,) = (np.asarray(tf.convert_to_tensor(g)) for g in tape.gradient(loss, [centroids]))
+    # Of the rows 0, 1 and 1 six numbers are 0, three are 4, and none is 9.
+    by_value = dict(zip(small.params["0.centroids"].tolist(), gradient.tolist(), strict=True))
+    assert by_value == {0.0: 6 * 2 * -1.0, 4.0: 3 * 2 * 3.0, 9.0: 0.0}
+
+
+def test_params_stay_where_only_the_rest_is_tuned(trained) -> None:
+    small = rebuild(trained, codec="kmeans:3", fold=False)
+    result = tune(small, EXAMPLES, dev=EXAMPLES, epochs=6, learning_rate=0.01)
+    assert result.tuned
+    assert result.classifier.embedding is small.embedding
+
+
 def test_shared_weights_are_tuned_and_win_on_what_they_are_tuned_on(trained) -> None:
     small = rebuild(trained, codec="kmeans:3", fold=False)
-    before = small.params if hasattr(small, "params") else dict(small.embedding.params)
+    before = dict(small.embedding.params)
     result = tune(small, EXAMPLES, dev=EXAMPLES, epochs=6, learning_rate=0.01, params=True)
     assert result.tuned
     assert max(result.dev_accuracy) > result.dev_accuracy_before
@@ -89,6 +112,40 @@ def test_shared_weights_are_tuned_and_win_on_what_they_are_tuned_on(trained) -> 
         ]
     )
     assert right == pytest.approx(max(result.dev_accuracy))
+
+
+def rounded(kernel: np.ndarray) -> np.ndarray:
+    step = np.abs(kernel.reshape(-1, kernel.shape[-1])).max(axis=0) / 127
+    return (np.rint(kernel / step) * step).astype(np.float32)
+
+
+def test_training_sees_rounded_kernels_and_moves_the_others(trained) -> None:
+    """A step from what rounding gives, added to the kernels as they were: straight through."""
+    ids = np.random.default_rng(0).integers(0, 40, (64, 7)).astype(np.int32)
+    labels = np.random.default_rng(1).integers(0, 2, 64).astype(np.int32)
+    moves = {}
+    for kind in ("plain", "rounded before", "quantized"):
+        model = from_classifier(trained)
+        kernels = [weight for weight in model.trainable_variables if weight.name == "kernel"]
+        if kind == "rounded before":
+            for kernel in kernels:
+                kernel.assign(rounded(kernel.value.numpy()))
+        before = [kernel.value.numpy() for kernel in kernels]
+        chosen = kernels if kind == "quantized" else []
+        # So large a rate that moves are exact, but for the rounding of float32.
+        Trainer(model, keras.optimizers.SGD(10.0), quantize=chosen).step(ids, labels)
+        moves[kind] = [k.value.numpy() - old for k, old in zip(kernels, before, strict=True)]
+    for plain, expected, found in zip(*moves.values(), strict=True):
+        np.testing.assert_allclose(found, expected, atol=2e-5)
+        assert np.abs(plain - expected).max() > 1e-3  # or nothing would be told apart
+
+
+def test_gradients_pass_through_rounding() -> None:
+    kernel = tf.Variable(np.random.default_rng(0).normal(size=(3, 7, 5)).astype(np.float32))
+    factors = np.random.default_rng(1).normal(size=(3, 7, 5)).astype(np.float32)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(fake_quantized(kernel) * factors)
+    np.testing.assert_array_equal(tape.gradient(loss, kernel), factors)
 
 
 @pytest.mark.parametrize("rate", [0.005, 1e-9])

@@ -220,7 +220,7 @@ def test_files_without_weights_and_hostile_ones_are_refused(folder: Path, tmp_pa
     bomb.tensor_shape.dim[0].size = 2**40
     path = tmp_path / "frozen.pb"
     for tensor, said in (
-        (bomb, "are stored: refused"),
+        (bomb, "bytes: refused"),
         (tf.make_tensor_proto(np.int32(3)), "holds no weights"),
         (tf.make_tensor_proto(np.array([1, np.nan], np.float32)), "not finite"),
     ):

@@ -32,8 +32,8 @@ def import_faiss(stage: str) -> Any:  # faiss carries no types
         import faiss
     except ImportError as error:
         raise MissingPackageError(
-            f"fitting {stage!r} needs faiss, which is not installed: `pip install faiss-cpu`, or "
-            "`uv sync --extra pq` in a checkout"
+            f"fitting {stage!r} needs faiss, which is not installed: "
+            "`pip install 'faiss-cpu>=1.10'`, or `uv sync --extra pq` in a checkout"
         ) from error
     return faiss
 

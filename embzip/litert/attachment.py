@@ -10,7 +10,10 @@ files" are: the interpreter reads the front of the file, `unzip` its end.
 
 import io
 import json
+import lzma
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,9 @@ from embzip.tokenizers.base import Normalization, Tokenizer
 
 VERSION = 1
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same members make the same bytes
+# What zipfile raises for damaged archives: not only its own error.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError)
+_ODD = (NotImplementedError, RuntimeError, ValueError, OverflowError)
 _LIMITS = {"config.json": 1 << 20, "labels.json": 1 << 26, "tokenizer": 1 << 29}
 
 
@@ -149,7 +155,9 @@ def _members(path: Path) -> dict[str, bytes]:
                         f"at most {limit:,} are read"
                     )
             return {name: archive.read(name) for name in _LIMITS}
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (*_DAMAGED, *_ODD) as error:
+        if isinstance(error, FileFormatError):
+            raise
         raise FileFormatError(f"{path}: what is attached cannot be read: {error}") from error
 
 

@@ -16,7 +16,7 @@ from embzip.embedding import CompressedEmbedding
 from embzip.errors import MismatchError, UnsupportedModelError
 from embzip.tf.artefacts.flat_graphs import FlatGraph
 from embzip.tf.artefacts.graphs import GATHERS, IDENTITIES, Flow, node_name
-from embzip.tf.artefacts.tensor_protos import dtype_name, shape_of
+from embzip.tf.artefacts.tensor_protos import array_of, dtype_name, shape_of
 from embzip.tf.layers import keras_ops
 
 
@@ -68,8 +68,7 @@ def table_of(flat: FlatGraph, name: str) -> NDArray[np.float32]:
     if name in flat.held:
         return flat.held[name].values()
     tensor = Flow(flat.graph.node).nodes[name].attr["value"].tensor
-    table: NDArray[np.float32] = tf.make_ndarray(tensor)
-    return table
+    return array_of(tensor, f"the table {name!r}")
 
 
 def grafted(flat: FlatGraph, name: str, embedding: CompressedEmbedding) -> FlatGraph:
@@ -163,7 +162,8 @@ def _takes_rows(flow: Flow, node: Any) -> bool:
     axis = flow.nodes.get(flow.source(node.input[2]))
     if axis is None or axis.op != "Const":
         return False
-    return int(tf.make_ndarray(axis.attr["value"].tensor)) == 0
+    place = array_of(axis.attr["value"].tensor, f"the constant {axis.name!r}")
+    return place.shape == () and int(place) == 0
 
 
 def _decoder(embedding: CompressedEmbedding, prefix: str, types: list[int]) -> Any:

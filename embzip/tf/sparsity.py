@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from embzip.errors import InputError
+from embzip.tf.inspection import is_functional
 from embzip.tf.layers import TrainableEmbedding
 from embzip.tf.schedules import PolynomialSchedule
 
@@ -189,10 +190,9 @@ def strip(model: Any) -> Any:
     """
     if not getattr(model, "inputs", None):
         raise InputError("a subclassed model cannot be stripped: make a functional one of it")
-    inputs, outputs = (
-        found[0] if len(found) == 1 else found for found in (model.inputs, model.outputs)
-    )
-    return keras.Model(inputs, outputs, name=model.name)
+    if is_functional(model):  # its names for inputs and outputs are kept
+        return keras.Model(model.input, model.output, name=model.name)
+    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
 
 
 def _pruned(model: Any, prunes: Callable[[Any], bool] | None) -> list[tuple[Any, Any]]:

@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.errors import InputError, MismatchError
 from embzip.tf.artefacts import kind_of
 from embzip.tf.artefacts.bundles import OBJECT_GRAPH, Bundle, read_objects
 from embzip.tf.artefacts.checkpoints import find_prefix, read_meta, variables
+from embzip.tf.artefacts.flat_graphs import check_constants
 from embzip.tf.artefacts.frozen import role_of_constant
 from embzip.tf.artefacts.graphs import Flow, read_graph
-from embzip.tf.artefacts.hdf5 import EXPANSION, FREE, open_hdf5, weight_tensors
+from embzip.tf.artefacts.hdf5 import open_hdf5, weight_tensors
 from embzip.tf.artefacts.keras_files import open_keras
 from embzip.tf.artefacts.keras_files import weights_of as weights_member
 from embzip.tf.artefacts.record import StoredTensor
-from embzip.tf.artefacts.saved_models import read_meta_graph
-from embzip.tf.artefacts.tensor_protos import shape_of
+from embzip.tf.artefacts.saved_models import read_meta_graph, saved_model_file
+from embzip.tf.artefacts.tensor_protos import array_of
 from embzip.tf.assigning import Arrays, assigned, clean
 
 _WEIGHTS = ("embedding", "other_weights")
@@ -52,7 +52,7 @@ def weights_of(path: str | Path) -> Arrays:
 
     Examples
     --------
-    >>> import keras, tempfile
+    >>> import keras, tempfile, tensorflow as tf
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, name="dense")])
     >>> path = f"{tempfile.mkdtemp()}/checkpoint"
     >>> _ = tf.train.Checkpoint(model=model).write(path)
@@ -132,7 +132,7 @@ def load_weights(
 
     Examples
     --------
-    >>> import keras, tempfile
+    >>> import keras, tempfile, tensorflow as tf
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, name="dense")])
     >>> path = f"{tempfile.mkdtemp()}/checkpoint"
     >>> _ = tf.train.Checkpoint(model=model).write(path)
@@ -171,7 +171,9 @@ def _variables(bundle: Bundle, meta: Any) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def _frozen(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
-    yield from _constants(read_graph(path).node, path)
+    graph = read_graph(path)
+    check_constants(graph, path, path.stat().st_size)
+    yield from _constants(graph.node, path)
 
 
 def _saved_model(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -179,6 +181,8 @@ def _saved_model(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
         yield from _variables(Bundle(path / "variables" / "variables"), None)
         return
     graph = read_meta_graph(path).graph_def
+    stored = saved_model_file(path)
+    check_constants(graph, path, 0 if stored is None else stored.stat().st_size)
     yield from _constants(graph.node, path)
     for function in graph.library.function:
         yield from _constants(function.node_def, path)
@@ -189,19 +193,9 @@ def _constants(nodes: Any, path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
     flow = Flow(nodes)
     tables = {table for _, table in flow.gathered()}
     for node in nodes:
-        if node.op != "Const" or role_of_constant(node, tables) not in _WEIGHTS:
-            continue
-        tensor = node.attr["value"].tensor
-        claimed = int(np.prod(shape_of(tensor.tensor_shape), dtype=object)) * 4
-        if not 0 <= claimed <= max(FREE, EXPANSION * tensor.ByteSize()):
-            raise InputError(
-                f"{path}: the constant {node.name!r} says it has {claimed:,} bytes, and "
-                f"{tensor.ByteSize():,} are stored: refused"
-            )
-        try:
-            yield node.name, tf.make_ndarray(tensor)
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}: the constant {node.name!r} is damaged ({error})") from error
+        if node.op == "Const" and role_of_constant(node, tables) in _WEIGHTS:
+            tensor = node.attr["value"].tensor
+            yield node.name, array_of(tensor, f"{path}: the constant {node.name!r}")
 
 
 def _h5(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:

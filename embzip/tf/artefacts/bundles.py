@@ -21,6 +21,8 @@ from embzip.errors import InputError, MissingFileError
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _OPTIMIZER_EDGE = re.compile(r"^_?optimizer")
 _SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
+# What TensorFlow's reader raises for damaged files: a short one is an IndexError.
+_DAMAGED = (tf.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Bundle:
             self._reader = tf.train.load_checkpoint(str(prefix))
             shapes = self._reader.get_variable_to_shape_map()
             dtypes = self._reader.get_variable_to_dtype_map()
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except _DAMAGED as error:
             raise InputError(f"{index}: no readable checkpoint index ({_first(error)})") from error
         held = sum(path.stat().st_size for path in shards)
         self._dtypes = {name: dtype.name for name, dtype in dtypes.items()}
@@ -121,7 +123,7 @@ class Bundle:
             return np.asarray(self.tensor(name))
         try:
             return self._reader.get_tensor(name)
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except _DAMAGED as error:
             raise self._unreadable(name, error) from error
 
     def tensor(self, name: str) -> Any:
@@ -137,7 +139,7 @@ class Bundle:
                 dtypes=[tf.dtypes.as_dtype(self._dtypes[name])],
             )
             return tensor
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except _DAMAGED as error:
             raise self._unreadable(name, error) from error
 
     def _unreadable(self, name: str, error: BaseException) -> InputError:

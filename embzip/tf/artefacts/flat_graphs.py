@@ -24,7 +24,7 @@ from embzip.tf.artefacts.held import Held, filled
 from embzip.tf.artefacts.keras_graphs import traced_model
 from embzip.tf.artefacts.restoring import checkpoint_keys
 from embzip.tf.artefacts.saved_models import read_meta_graph, saved_model_file
-from embzip.tf.artefacts.tensor_protos import shape_of
+from embzip.tf.artefacts.tensor_protos import dtype_name, fits, shape_of
 from embzip.tf.surgery import chosen_outputs, freeze
 
 _DEFAULT = "serving_default"
@@ -150,7 +150,7 @@ def _check_sound(graph: Any, path: Path) -> None:
 
 
 def check_constants(graph: Any, path: Path, size: int) -> None:
-    """Refuse constants that are much larger than what is stored of them.
+    """Refuse constants much larger than what is stored of them, or of other values than they say.
 
     Raises
     ------
@@ -174,6 +174,11 @@ def check_constants(graph: Any, path: Path, size: int) -> None:
             raise InputError(
                 f"{path}: the constant {node.name!r} says it is {shape}, and the file has "
                 f"{size:,} bytes: refused"
+            )
+        if not fits(tensor):
+            raise InputError(
+                f"{path}: the constant {node.name!r} says it is {dtype_name(tensor.dtype)} "
+                f"{shape}, and holds another number of values: the file is damaged"
             )
 
 

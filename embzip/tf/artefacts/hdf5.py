@@ -37,7 +37,7 @@ def open_hdf5(source: Path | BinaryIO, where: str) -> Any:
         ) from error
 
 
-def datasets(file: Any, where: str, path: str = "") -> Iterator[tuple[str, Any]]:
+def datasets(file: Any, where: str) -> Iterator[tuple[str, Any]]:
     """Yield (path, dataset) of all arrays stored in the file itself.
 
     Raises
@@ -45,6 +45,19 @@ def datasets(file: Any, where: str, path: str = "") -> Iterator[tuple[str, Any]]
     InputError
         For links to other files, virtual data, and arrays much larger than what is stored.
     """
+    size = int(file.id.get_filesize())
+    total = 0
+    for name, dataset in _walk(file, where, ""):
+        total += _claimed(dataset)  # several may share what is stored, or be FREE each
+        if total > max(FREE, EXPANSION * size):
+            raise InputError(
+                f"{where}: its arrays say they are {total:,} bytes and more, and the file has "
+                f"{size:,}: refused"
+            )
+        yield name, dataset
+
+
+def _walk(file: Any, where: str, path: str) -> Iterator[tuple[str, Any]]:
     try:
         for name in file:
             full = f"{path}/{name}".lstrip("/")
@@ -54,7 +67,7 @@ def datasets(file: Any, where: str, path: str = "") -> Iterator[tuple[str, Any]]
             if isinstance(item, h5py.Group):
                 if full.count("/") > 100:
                     raise InputError(f"{where}: groups are nested over 100 deep")
-                yield from datasets(item, where, full)
+                yield from _walk(item, where, full)
             elif isinstance(item, h5py.Dataset):
                 _check(item, full, where)
                 yield full, item
@@ -163,12 +176,16 @@ def _check(dataset: Any, name: str, where: str) -> None:
     if dataset.external is not None or dataset.is_virtual:
         raise InputError(f"{where}: {name} keeps its values outside of this file")
     stored = dataset.id.get_storage_size()
-    claimed = int(np.prod(dataset.shape or (1,), dtype=object)) * dataset.dtype.itemsize
+    claimed = _claimed(dataset)
     if claimed > max(FREE if stored else 4096, EXPANSION * stored):
         raise InputError(
             f"{where}: {name} says it is {dataset.shape} of {dataset.dtype}, {claimed:,} bytes, "
             f"and {stored:,} are stored: refused"
         )
+
+
+def _claimed(dataset: Any) -> int:
+    return int(np.prod(dataset.shape or (1,), dtype=object)) * int(dataset.dtype.itemsize)
 
 
 def _reads_embedding(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Reads every attribute of an .h5 file in a process of its own, before it is read here.
+"""Reads every attribute of an HDF5 file in a process of its own, before it is read here.
 
 On some damaged files the HDF5 library never returns from an attribute, and cannot be interrupted.
 """
@@ -22,14 +22,20 @@ with h5py.File(sys.argv[1], "r") as file:
 """
 
 
-def check_attributes(path: Path) -> None:
+def check_attributes(path: Path, where: str | None = None) -> None:
     """Refuse a file whose attributes cannot be read, or not in half a minute.
+
+    Parameters
+    ----------
+    where
+        What messages call the file; by default its path.
 
     Raises
     ------
     InputError
         Saying which of the two.
     """
+    where = str(path) if where is None else where
     command = [sys.executable, "-I", "-c", _CODE, str(path)]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and code, the path is an argument
@@ -37,8 +43,8 @@ def check_attributes(path: Path) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise InputError(
-            f"{path}: its attributes are not read in {_SECONDS:.0f} s: the HDF5 file is damaged"
+            f"{where}: its attributes are not read in {_SECONDS:.0f} s: the HDF5 file is damaged"
         ) from error
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:160]
-        raise InputError(f"{path}: damaged ({why})")
+        raise InputError(f"{where}: damaged ({why})")

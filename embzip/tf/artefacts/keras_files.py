@@ -4,18 +4,21 @@ Nothing is deserialized; `config.json` stays text.
 """
 
 import json
+import lzma
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
-from embzip.errors import InputError
+from embzip.errors import EmbzipError, InputError
 from embzip.files import existing_file
 from embzip.tf.artefacts.hdf5 import EXPANSION, FREE, open_hdf5, weight_tensors
+from embzip.tf.artefacts.hdf5_probe import check_attributes
 from embzip.tf.artefacts.record import (
     ArtefactRecord,
     NodeCounts,
@@ -26,6 +29,9 @@ from embzip.tf.artefacts.record import (
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _CONFIG_LIMIT = 64 * 2**20
+# What zipfile raises for damaged archives: not only its own error.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError)
+_ODD = (NotImplementedError, RuntimeError, ValueError, OverflowError)
 
 
 @contextmanager
@@ -42,19 +48,31 @@ def open_keras(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive, path)
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (*_DAMAGED, *_ODD) as error:
+        if isinstance(error, EmbzipError):
+            raise
         raise InputError(
             f"{path}: no readable .keras file ({error}): it is damaged, cut off or encrypted"
         ) from error
 
 
 @contextmanager
-def weights_of(archive: zipfile.ZipFile, where: str) -> Iterator[Any]:
-    """Open the weights of a checked .keras file as h5py does."""
-    with tempfile.TemporaryFile() as copy, archive.open(WEIGHTS) as member:
-        shutil.copyfileobj(member, copy, 2**20)  # to its end, where the zip's checksum is
-        copy.seek(0)
-        with open_hdf5(cast(BinaryIO, copy), f"{where}, {WEIGHTS}") as file:
+def weights_of(archive: zipfile.ZipFile, where: str, *, attributes: bool = False) -> Iterator[Any]:
+    """Open the weights of a checked .keras file as h5py does.
+
+    Parameters
+    ----------
+    attributes
+        Whether attributes will be read, of this or by Keras: they are checked then.
+    """
+    named = f"{where}, {WEIGHTS}"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "weights.h5")
+        with archive.open(WEIGHTS) as member, path.open("wb") as copy:
+            shutil.copyfileobj(member, copy, 2**20)  # to its end, where the zip's checksum is
+        if attributes:
+            check_attributes(path, named)
+        with open_hdf5(path, named) as file:
             yield file
 
 

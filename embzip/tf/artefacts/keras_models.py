@@ -53,7 +53,7 @@ def load_keras(path: str | Path) -> Any:
     else:
         with open_keras(path) as archive:
             config = keras_config(archive, str(path))
-            with weights_of(archive, str(path)) as file:
+            with weights_of(archive, str(path), attributes=True) as file:
                 stored = _stored(file, str(path), "optimizer")
     if not isinstance(config, dict):
         raise InputError(f"{path}: its model configuration is no object")

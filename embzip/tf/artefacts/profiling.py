@@ -5,6 +5,7 @@ node. LiteRT's Python package has no profiler: there a model cut off behind each
 and an operator takes what its model takes longer than the one before it.
 """
 
+import math
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -24,6 +25,7 @@ from embzip.tf.artefacts.tensor_protos import shape_of
 from embzip.tf.artefacts.tflite_timing import time_operators
 
 _TOKENS = 50  # where a length is free; a batch is 1
+_MOST_NUMBERS = 2**24  # of one input: a damaged file may ask for any
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,11 @@ def _synthetic(
     """Return one input; -1 stands for a length that is free."""
     filled = tuple(n if n >= 0 else 1 if axis == 0 else _TOKENS for axis, n in enumerate(shape))
     kind = np.dtype(dtype).kind
+    if math.prod(filled) > _MOST_NUMBERS:
+        raise InputError(
+            f"the input {name!r} is of shape {shape}, above {_MOST_NUMBERS:,} numbers: nothing "
+            "is made up for it"
+        )
     if kind in "iu":
         return rng.integers(0, min(rows, np.iinfo(dtype).max), filled).astype(dtype)
     if kind == "f":
@@ -135,7 +142,11 @@ def _traced(path: Path, inputs: int, rng: np.random.Generator) -> tuple[float, l
             }
             trace = v1.RunMetadata()
             options = v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE)
-            session.run(list(signature.outputs.values()), fed, options, trace)
+            try:
+                session.run(list(signature.outputs.values()), fed, options, trace)
+            except (tf.errors.OpError, ValueError, TypeError) as error:
+                why = " ".join(str(error).split())[:200]
+                raise InputError(f"{path}: TensorFlow cannot run this graph ({why})") from error
             if number == 0:
                 continue
             spans = [stats for device in trace.step_stats.dev_stats for stats in device.node_stats]

@@ -11,6 +11,7 @@ from embzip.files import atomic_folder, write_bytes
 from embzip.tf.artefacts.flat_graphs import FlatGraph, Signature
 from embzip.tf.artefacts.graphs import Flow, node_name, rename_functions
 from embzip.tf.artefacts.grappler import pruned_to
+from embzip.tf.artefacts.tensor_protos import array_of
 
 _WEIGHT = 256  # bytes: smaller constants stay in the graph
 
@@ -41,7 +42,8 @@ def write_saved_model(flat: FlatGraph, target: Path) -> None:
             module.weights.append(variables[node.name])
         elif tensor is not None and tensor.ByteSize() >= _WEIGHT and tensor.dtype != tf.string:
             # On one device whatever the type: whole numbers would look for another.
-            variables[node.name] = tf.Variable(tf.make_ndarray(tensor), trainable=False)
+            value = array_of(tensor, f"the constant {node.name!r}")
+            variables[node.name] = tf.Variable(value, trainable=False)
             module.weights.append(variables[node.name])
         else:
             graph.node.add().CopyFrom(node)

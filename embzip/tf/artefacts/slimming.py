@@ -145,7 +145,7 @@ def _keras(path: Path, target: Path, dropped: set[str]) -> None:
         with zipfile.ZipFile(file, "w") as slim_archive, tempfile.TemporaryFile() as weights:
             slim_archive.writestr(_member(METADATA), archive.read(METADATA))
             slim_archive.writestr(_member(CONFIG), json.dumps(config))
-            with weights_of(archive, str(path)) as source:
+            with weights_of(archive, str(path), attributes=True) as source:
                 copy_hdf5(source, weights, "optimizer", str(path))
             weights.seek(0)
             with slim_archive.open(_member(WEIGHTS), "w", force_zip64=True) as member:

@@ -1,11 +1,12 @@
-"""TensorFlow's type and shape messages in plain words.
+"""TensorFlow's type, shape and tensor messages: in plain words, and as arrays once they fit."""
 
-Values are read in `embzip.tf.surgery` only.
-"""
-
+import math
 from typing import Any
 
 import tensorflow as tf
+from numpy.typing import NDArray
+
+from embzip.errors import InputError
 
 
 def dtype_name(number: int) -> str:
@@ -23,3 +24,32 @@ def dtype_name(number: int) -> str:
 def shape_of(proto: Any) -> tuple[int, ...]:
     """Return a `TensorShapeProto` as a tuple; -1 where a size is not known."""
     return tuple(int(dim.size) for dim in proto.dim)
+
+
+def fits(proto: Any) -> bool:
+    """Return whether a `TensorProto` holds as many values as its type and shape say.
+
+    Fewer do where they are listed one by one: the last stands for all that follow.
+    """
+    count = math.prod(shape_of(proto.tensor_shape))
+    dtype = tf.dtypes.as_dtype(proto.dtype)
+    if proto.tensor_content:
+        return dtype != tf.string and len(proto.tensor_content) == count * dtype.size
+    listed = [len(value) for field, value in proto.ListFields() if field.name.endswith("_val")]
+    return max(listed, default=0) <= count * (2 if dtype.is_complex else 1)
+
+
+def array_of(proto: Any, where: str) -> NDArray[Any]:
+    """Return the values of a `TensorProto`.
+
+    Raises
+    ------
+    InputError
+        Where they do not fit its type and shape; begins with `where`.
+    """
+    try:
+        array: NDArray[Any] = tf.make_ndarray(proto)
+    except (ValueError, TypeError) as error:
+        why = " ".join(str(error).split())[:160]
+        raise InputError(f"{where}: its values are damaged ({why})") from error
+    return array

@@ -88,7 +88,7 @@ def _interpreter(content: bytes, path: Path) -> Any:
     except ImportError as error:
         raise MissingPackageError(
             f"profiling a .tflite needs LiteRT, and importing it failed ({error}): "
-            "`pip install ai-edge-litert`, or `uv sync --extra serve` from a checkout"
+            "`pip install 'ai-edge-litert>=2.0'`, or `uv sync --extra serve` from a checkout"
         ) from error
     plain = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:

@@ -1,0 +1,349 @@
+"""Files of TensorFlow and Keras that are cut off, flipped or crafted: one line, no output left."""
+
+import io
+import resource
+import shutil
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from embzip.cli import main
+from embzip.errors import EmbzipError, InputError
+from embzip.tf import from_classifier, weights_of
+from embzip.tf.artefacts import hdf5_probe, inspect
+from embzip.tf.artefacts.keras_models import load_keras
+from embzip.tf.artefacts.profiling import profile
+from embzip.tf.artefacts.slimming import slim
+from tests.models import tiny_classifier
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+Capture = pytest.CaptureFixture[str]
+
+
+def refused(capfd: Capture, out: Path, *arguments: str) -> str:
+    """Run a command that must fail with one line, leaving nothing; return the line."""
+    before = sorted(out.parent.rglob("*"))
+    with pytest.raises(SystemExit) as end:
+        main(list(map(str, arguments)))
+    error = capfd.readouterr().err
+    assert end.value.code == 1, (arguments, error)
+    assert error.startswith("embzip: error: "), error
+    assert error.count("\n") == 1, error
+    assert sorted(out.parent.rglob("*")) == before
+    return error
+
+
+def cuts(content: bytes, count: int = 30) -> Iterator[bytes]:
+    for length in np.linspace(0, len(content) - 1, count).astype(int):
+        yield content[:length]
+
+
+def put(source: Path, target: Path, change: Callable[[bytes], bytes]) -> Path:
+    """Copy a .keras file with other weights."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, change(content) if name.endswith(".h5") else content)
+    return target
+
+
+# Case 69
+
+
+def endless(content: bytes) -> bytes:
+    """A free place of no bytes in the heap of texts: the HDF5 library walks on the spot."""
+    heap = content.index(b"GCOL")
+    return content[: heap + 16] + bytes(16) + content[heap + 32 :]
+
+
+def typed(content: bytes) -> bytes:
+    """With the attribute that Keras reads of a table in bfloat16."""
+    file = io.BytesIO(content)
+    with h5py.File(file, "a") as opened:
+        opened["layers/embedding/vars/0"].attrs["dtype"] = "bfloat16"
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("change", [endless, lambda content: endless(typed(content))])
+def test_case_69_a_weights_member_whose_attributes_never_end(
+    folder: Path,
+    tmp_path: Path,
+    change: Callable[[bytes], bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: Capture,
+) -> None:
+    monkeypatch.setattr(hdf5_probe, "_SECONDS", 3.0)
+    path = put(folder / "model.keras", tmp_path / "endless.keras", change)
+    out = tmp_path / "out.keras"
+    for command in (
+        ("slim", path, "-o", out),
+        ("slim", path, "--to", "frozen", "-o", tmp_path / "out.pb"),
+        ("rebuild", path, "--codec", "int8", "-o", out),
+    ):
+        said = refused(capfd, out, *command)
+        assert "endless.keras, model.weights.h5: " in said
+        assert "attributes are not read" in said
+    assert inspect(path).total  # which reads none
+
+
+def grown(content: bytes) -> bytes:
+    """With an array of 4 TB of which nothing is stored."""
+    file = io.BytesIO(content)
+    with h5py.File(file, "a") as opened:
+        del opened["layers/embedding/vars/0"]
+        opened.create_dataset("layers/embedding/vars/0", (2**40,), "f4", chunks=(1024,))
+    return file.getvalue()
+
+
+def many(content: bytes) -> bytes:
+    """With 40 arrays of 60 MB that are a few kilobytes each, under the limit of one."""
+    file = io.BytesIO(content)
+    with h5py.File(file, "a") as opened:
+        for number in range(40):
+            name = f"layers/dense_{number}/vars/0"
+            made = opened.create_dataset(name, (15_000_000,), "f4", chunks=(2**20,), compression=9)
+            made[:10] = 1
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("change", [grown, many])
+def test_case_69_shape_bombs_in_bounded_memory(
+    folder: Path, tmp_path: Path, change: Callable[[bytes], bytes], capfd: Capture
+) -> None:
+    path = put(folder / "model.keras", tmp_path / "bomb.keras", change)
+    with zipfile.ZipFile(path) as archive:
+        (tmp_path / "bomb.h5").write_bytes(archive.read("model.weights.h5"))
+    out = tmp_path / "out"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for source in (path, tmp_path / "bomb.h5"):
+        for command in (("inspect", source), ("slim", source, "-o", out)):
+            assert "refused" in refused(capfd, out, *command)
+        with pytest.raises(InputError, match="refused"):
+            weights_of(source)
+    said = refused(capfd, out, "rebuild", path, "--codec", "int8", "-o", tmp_path / "out.keras")
+    assert "refused" in said
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert after - before < 300_000  # kilobytes
+
+
+def test_case_69_a_zip_that_lies_about_its_sizes(
+    folder: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    """300 MB of zeros that say they are 20 kB: no more is unpacked, and the checksum is wrong."""
+    path = put(folder / "model.keras", tmp_path / "lie.keras", lambda content: bytes(300 * 2**20))
+    content = bytearray(path.read_bytes())
+    name = b"model.weights.h5"
+    for at, mark, place in (
+        (content.index(name), b"PK\x03\x04", 22),  # the member
+        (content.rindex(name), b"PK\x01\x02", 24),  # the directory
+    ):
+        struct.pack_into("<I", content, content.rindex(mark, 0, at) + place, 20_000)
+    path.write_bytes(content)
+    out = tmp_path / "out.keras"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for command in (
+        ("inspect", path),
+        ("slim", path, "-o", out),
+        ("rebuild", path, "--codec", "int8", "-o", out),
+    ):
+        assert "lie.keras" in refused(capfd, out, *command)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert after - before < 100_000  # kilobytes
+
+
+def test_case_69_members_packed_in_other_ways(folder: Path, tmp_path: Path) -> None:
+    """Also by methods Keras never uses, whose errors are their own."""
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        path = tmp_path / f"{method}.keras"
+        with (
+            zipfile.ZipFile(folder / "model.keras") as old,
+            zipfile.ZipFile(path, "w", method) as new,
+        ):
+            for name in old.namelist():
+                new.writestr(name, old.read(name))
+        content = path.read_bytes()
+        for place in range(40, len(content), 61):
+            path.write_bytes(content[:place] + bytes([content[place] ^ 32]) + content[place + 1 :])
+            try:
+                inspect(path)
+            except EmbzipError as error:
+                assert str(path) in str(error)  # noqa: PT017 - a flip in what nobody reads is fine
+
+
+# Case 70
+
+
+@pytest.mark.parametrize("name", ["ref", "tf2"])
+@pytest.mark.parametrize("end", ["index", "data-00000-of-00001", "meta"])
+def test_case_70_a_checkpoint_cut_at_30_lengths(
+    folder: Path, tmp_path: Path, name: str, end: str, capfd: Capture
+) -> None:
+    shutil.copytree(folder / name, tmp_path / name)
+    found = list((tmp_path / name).glob(f"*.{end}"))
+    assert len(found) == (0 if (name, end) == ("tf2", "meta") else 1)
+    out = tmp_path / "out"
+    prefix = next((tmp_path / name).glob("*.index")).with_suffix("")
+    for path in found:
+        for content in cuts(path.read_bytes()):
+            path.write_bytes(content)
+            assert prefix.name in refused(capfd, out, "inspect", prefix)
+            assert prefix.name in refused(capfd, out, "slim", prefix, "-o", out)
+
+
+def test_case_70_the_weights_of_a_classifier_cut_at_30_lengths(
+    tmp_path: Path, capfd: Capture
+) -> None:
+    template = tiny_classifier()
+    template.save(tmp_path / "like.embz")
+    prefix = tmp_path / "model"
+    tf.train.Checkpoint(model=from_classifier(template)).write(str(prefix))
+    out = tmp_path / "out.embz"
+    for end in ("index", "data-00000-of-00001"):
+        path = tmp_path / f"model.{end}"
+        whole = path.read_bytes()
+        for content in cuts(whole):
+            path.write_bytes(content)
+            refused(
+                capfd, out, "rebuild", prefix, "--model", tmp_path / "like.embz",
+                "--codec", "int8", "-o", out,
+            )  # fmt: skip
+        path.write_bytes(whole)
+
+
+# Case 71
+
+
+@pytest.mark.parametrize("name", ["ref.pb", "ref.pbtxt"])
+def test_case_71_a_graph_cut_at_30_lengths(
+    folder: Path, tmp_path: Path, name: str, capfd: Capture
+) -> None:
+    """A shorter graph may be a graph: then it says what it lacks, or what is not clear."""
+    path, out = tmp_path / name, tmp_path / "out.pb"
+    for content in cuts((folder / name).read_bytes().rstrip()):  # a text may lose its last line end
+        path.write_bytes(content)
+        for command in (
+            ("inspect", path, "--profile", "1"),
+            ("slim", path, "-o", out),
+            ("rebuild", path, "--codec", "int8", "-o", out),
+        ):
+            refused(capfd, out, *command)
+
+
+def test_case_71_a_tflite_cut_at_30_lengths(folder: Path, tmp_path: Path, capfd: Capture) -> None:
+    path, out = tmp_path / "model.tflite", tmp_path / "out"
+    for content in cuts((folder / "model.tflite").read_bytes()):
+        path.write_bytes(content)
+        for command in (("inspect", path), ("inspect", path, "--profile", "1")):
+            assert "model.tflite" in refused(capfd, out, *command)
+
+
+def edited(source: Path, target: Path, edit: Callable[[Any], None]) -> Path:
+    """Copy a frozen graph with another table."""
+    graph = tf.compat.v1.GraphDef.FromString(source.read_bytes())
+    edit(next(node for node in graph.node if node.name == "words").attr["value"].tensor)
+    target.write_bytes(graph.SerializeToString())
+    return target
+
+
+def shorter(tensor: Any) -> None:
+    tensor.tensor_content = tensor.tensor_content[:-1]
+
+
+def wider(tensor: Any) -> None:
+    tensor.tensor_shape.dim[0].size += 1
+
+
+def listed(tensor: Any) -> None:
+    tensor.ClearField("tensor_content")
+    tensor.float_val.extend([1.0] * 301)
+
+
+@pytest.mark.parametrize("edit", [shorter, wider, listed])
+def test_case_71_a_table_of_other_values_than_it_says(
+    folder: Path, tmp_path: Path, edit: Callable[[Any], None], capfd: Capture
+) -> None:
+    path, out = edited(folder / "ref.pb", tmp_path / "ref.pb", edit), tmp_path / "out.pb"
+    for command in (
+        ("inspect", path, "--profile", "1"),
+        ("slim", path, "-o", out),
+        ("slim", path, "--to", "savedmodel", "-o", tmp_path / "out"),
+        ("rebuild", path, "--codec", "int8", "-o", out),
+    ):
+        assert "'words'" in refused(capfd, out, *command)
+    with pytest.raises(InputError, match="'words'"):
+        weights_of(path)
+
+
+def test_a_graph_that_fails_while_it_is_timed(folder: Path, tmp_path: Path) -> None:
+    """Rows beyond the table: the shapes fit, and only running shows it."""
+    graph = tf.compat.v1.GraphDef.FromString((folder / "ref.pb").read_bytes())
+    nodes = {node.name: node for node in graph.node}
+    gather = next(node for node in graph.node if node.op in ("Gather", "GatherV2"))
+    offset = graph.node.add(name="offset", op="Const")
+    offset.attr["dtype"].type = tf.int32.as_datatype_enum
+    offset.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(np.int32(1000)))
+    moved = graph.node.add(name="moved", op="AddV2", input=[gather.input[1], "offset"])
+    moved.attr["T"].type = tf.int32.as_datatype_enum
+    gather.input[1] = "moved"
+    assert "ids" in nodes
+    path = tmp_path / "ref.pb"
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(InputError, match=r"ref\.pb: TensorFlow cannot run this graph"):
+        profile(path, 1)
+
+
+def test_an_input_that_is_huge_is_not_made_up(folder: Path, tmp_path: Path) -> None:
+    graph = tf.compat.v1.GraphDef.FromString((folder / "ref.pb").read_bytes())
+    node = next(node for node in graph.node if node.name == "ids")
+    node.attr["shape"].shape.dim[0].size = 2**40
+    path = tmp_path / "ref.pb"
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(InputError, match=r"above 16,777,216 numbers"):
+        profile(path, 1)
+
+
+# Cases 74 and 75
+
+
+class Subclassed(keras.Model):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.words = keras.layers.Embedding(50, 6, name="words")
+
+    def call(self, inputs: Any) -> Any:
+        return keras.ops.max(self.words(inputs), axis=1)
+
+
+def tied() -> Any:
+    ids = keras.Input((7,), dtype="int32")
+    table = keras.layers.Embedding(50, 6, name="words")
+    hidden = keras.ops.max(table(ids), axis=1)
+    return keras.Model(ids, keras.ops.matmul(hidden, keras.ops.transpose(table.embeddings)))
+
+
+def test_case_74_files_of_subclassed_and_tied_models(tmp_path: Path, capfd: Capture) -> None:
+    own = Subclassed()
+    own(np.zeros((1, 7), np.int32))
+    own.save(tmp_path / "own.keras")
+    out = tmp_path / "out.keras"
+    for command in (
+        ("rebuild", tmp_path / "own.keras", "--codec", "int8", "-o", out),
+        ("slim", tmp_path / "own.keras", "--to", "frozen", "-o", tmp_path / "out.pb"),
+    ):
+        assert "Subclassed" in refused(capfd, out, *command)
+    with pytest.raises(EmbzipError, match="Subclassed"):
+        load_keras(tmp_path / "own.keras")
+    slim(tmp_path / "own.keras", tmp_path / "light.keras")  # which makes no model
+    tied().save(tmp_path / "tied.keras")
+    said = refused(capfd, out, "rebuild", tmp_path / "tied.keras", "--codec", "int8", "-o", out)
+    assert "tied" in said
