@@ -122,11 +122,22 @@ class _Interpreter:
             outputs = [named[name] for name in sorted(named)]
             self.outputs = [details["index"] for details in outputs]
             self.columns = [int(details["shape"][-1]) for details in outputs]
-            self.interpreter.resize_tensor_input(self.input, (1, length))
-            self.interpreter.allocate_tensors()
+            self.ids = np.zeros((1, length), np.int32)
+            self._allocate(length)
+            # Tensors whose shapes only running shows are allocated by the first run, which may move
+            # all memory; XNNPACK then reads where it was, and answers wrong from the second run on
+            # (LiteRT 2.3, about 1 in 40 interpreters of a kit). Once allocated anew, with the
+            # memory that is needed, nothing moves.
+            self.interpreter.set_tensor(self.input, self.ids)
+            self.interpreter.invoke()
+            self.interpreter.resize_tensor_input(self.input, (1, length + 1))
+            self._allocate(length)
         except (ValueError, RuntimeError) as error:
             raise FileFormatError(f"{path}: LiteRT cannot run this model: {error}") from error
-        self.ids = np.zeros((1, length), np.int32)
+
+    def _allocate(self, length: int) -> None:
+        self.interpreter.resize_tensor_input(self.input, (1, length))
+        self.interpreter.allocate_tensors()
 
     def run(self, ids: Sequence[int], pad_id: int) -> list[Matrix]:
         """Return the (classes,) probabilities of one text, of each output."""
