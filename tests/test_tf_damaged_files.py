@@ -180,6 +180,21 @@ def test_case_69_members_packed_in_other_ways(folder: Path, tmp_path: Path) -> N
                 assert str(path) in str(error)  # noqa: PT017 - a flip in what nobody reads is fine
 
 
+def test_case_69_weights_of_a_classifier_with_more_than_keras_reads(
+    tmp_path: Path, capfd: Capture
+) -> None:
+    """What Keras passes over is checked too, before anything is written."""
+    template = tiny_classifier()
+    template.save(tmp_path / "like.embz")
+    path, out = tmp_path / "model.weights.h5", tmp_path / "out.embz"
+    from_classifier(template).save_weights(path)
+    with h5py.File(path, "a") as file:
+        file["zzz"] = h5py.ExternalLink("/etc/hostname", "/")
+    like = ("--model", tmp_path / "like.embz")
+    said = refused(capfd, out, "rebuild", path, *like, "--codec", "int8", "-o", out)
+    assert "zzz is a link" in said
+
+
 # Case 70
 
 

@@ -170,6 +170,7 @@ def rebuild(
         tuning = [] if tune is None else read_examples(tune, errors=errors)
         tuned: bool | None = None
         old = read(model) if config is None else with_config(model, config)
+        before = model.stat().st_size if config is None else foreign_bytes(model)
         table = None if embedding is None else load(embedding)
         rebuilt: Classifier | Kit
         if isinstance(old, Kit):
@@ -193,7 +194,6 @@ def rebuild(
             rebuilt, tuned = result.classifier, result.tuned
         rebuilt.save(path, pack=pack)
     after = path.stat().st_size
-    before = foreign_bytes(model) if config is not None else model.stat().st_size
     record = {
         "path": str(path),
         "codec": rebuilt.embedding.codec.spec,

@@ -105,7 +105,8 @@ def _is_weights_file(path: Path) -> bool:
     """Return whether an .h5 file is of Keras' `save_weights`; all of it is checked."""
     check_attributes(path)
     with open_hdf5(path, str(path)) as file:
-        return any(name.startswith("layers/") for name, _ in datasets(file, str(path)))
+        names = [name for name, _ in datasets(file, str(path))]  # to the last, before Keras reads
+    return any(name.startswith("layers/") for name in names)
 
 
 def _structurally(classifier: Classifier, path: Path) -> Classifier:
