@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.base import Quantizer
-from embzip.codecs.chain import params_of
 from embzip.codecs.registry import parse_codec
 from embzip.container import (
     Header,
@@ -226,7 +225,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise FileFormatError(f"tensor {name!r} holds numbers that are not finite")
         known = {**params, **codec.tables(params, dim)}
-        codec.quantizer.check(codes, params_of(known, len(codec.transforms)), rows)
+        codec.check(codes, known, rows)
     tokenizer, vocabulary = _vocabulary(record, header.specs, arrays, rows)
     embedding = CompressedEmbedding(
         codec,

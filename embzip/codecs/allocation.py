@@ -9,6 +9,7 @@ References: Shannon 1959; Cover and Thomas, chapter 10; Chou, Lookabaugh and Gra
 that rows choose by error and length together.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,8 +83,38 @@ class Losses:
         return np.where((bits > 0) & (expected > 0), error + beyond, found)
 
 
-def allocate(bins: Bins, losses: Losses, *, classes: int, budget: int) -> Allocation:
-    """Form classes and give them bits, so that all rows together take at most `budget` bytes."""
+@dataclass(frozen=True, eq=False)
+class Tails:
+    """What the columns (classes, dim) of classes really lose, and how to lose no more.
+
+    Attributes
+    ----------
+    losses
+        (classes, dim, 9) mean squared errors by bits, as shares of the variance.
+    stretch
+        (classes, dim, 9) what the deviation is multiplied with.
+    """
+
+    losses: Numbers
+    stretch: Numbers
+
+
+Measure = Callable[[NDArray[np.uint8], Numbers, Numbers], Tails]
+
+
+def allocate(
+    bins: Bins, losses: Losses, measure: Measure | None = None, *, classes: int, budget: int
+) -> Allocation:
+    """Form classes and give them bits, so that all rows together take at most `budget` bytes.
+
+    Parameters
+    ----------
+    losses
+        By which rows choose their class: all that bins are known by are variances.
+    measure
+        Takes the class of each bin, and the classes' means and deviations, and returns the losses
+        by which they get their bits; without it, columns lose what Gaussian ones do.
+    """
     zero = bins.energy == 0
     first = int(zero.any())
     members = np.zeros((len(bins.rows), classes))
@@ -99,12 +130,13 @@ def allocate(bins: Bins, losses: Losses, *, classes: int, budget: int) -> Alloca
         )
     count = min(classes - first, len(live))
     best: tuple[float, _Classes] | None = None
-    chosen = _by_rank(bins.rows[live], count)
-    for _ in range(_ROUNDS):
+    starts = [_by_rank(bins.rows[live], count), _by_octave(bins, live, count)]
+    chosen = starts.pop(0)
+    for turn in range(2 * _ROUNDS):
         members[live] = 0
         members[live, first + chosen] = bins.rows[live]
         made = _Classes.of(bins, members)
-        made, slope = made.filled(losses, budget)
+        made, slope = made.filled(losses.matched, budget)
         errors = made.errors(bins, losses)[live]
         total = float(errors[np.arange(len(live)), first + chosen].sum())
         if best is None or total < best[0]:
@@ -112,17 +144,41 @@ def allocate(bins: Bins, losses: Losses, *, classes: int, budget: int) -> Alloca
         cost = errors + slope * bins.rows[live, None] * made.sizes
         usable = slice(first, first + count)
         moved = cost[:, usable].argmin(axis=1)
-        if (moved == chosen).all():
+        if starts and (turn == _ROUNDS - 1 or (moved == chosen).all()):
+            chosen = starts.pop(0)
+        elif (moved == chosen).all():
             break
-        chosen = moved
+        else:
+            chosen = moved
     assert best is not None  # noqa: S101  # there is at least one round
-    return best[1].finished(bins, losses, budget)
+    formed = best[1]
+    if measure is None:
+        return formed.finished(bins, losses, budget)
+    found = measure(formed.of_bin, formed.mean, np.sqrt(formed.variance))
+    formed, _ = formed.filled(found.losses, budget)
+    done = formed.finished(bins, losses, budget)
+    stretch = np.take_along_axis(found.stretch, done.bits[:, :, None].astype(np.intp), axis=2)
+    return replace(done, deviation=done.deviation * stretch[:, :, 0])
 
 
 def _by_rank(rows: Numbers, count: int) -> NDArray[np.intp]:
     """Return a class for each bin, in rising order, of about equal numbers of rows."""
     middle = (np.cumsum(rows) - rows / 2) / rows.sum()
     chosen: NDArray[np.intp] = np.minimum((middle * count).astype(np.intp), count - 1)
+    return chosen
+
+
+def _by_octave(bins: Bins, live: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Return a class for each bin by equal steps of its rows' weight and length, in octaves.
+
+    The few longest rows get a class, however few they are: what they lose in a class of shorter
+    ones may be more than all others lose.
+    """
+    size = np.log2(np.maximum((bins.energy * bins.weight / bins.rows)[live], 1e-300))
+    ranks = np.cumsum(bins.rows[live]) / bins.rows[live].sum()
+    low, high = float(size[np.searchsorted(ranks, 0.05)]), float(size.max())
+    place = (size - low) / max(high - low, 1e-9) * count
+    chosen: NDArray[np.intp] = np.clip(place, 0, count - 1).astype(np.intp)
     return chosen
 
 
@@ -152,12 +208,21 @@ class _Classes:
     def sizes(self) -> NDArray[np.int64]:
         return row_sizes(self.bits)
 
-    def filled(self, losses: Losses, budget: int) -> tuple["_Classes", float]:
-        """Return the classes with bits, and the error that the last byte saved."""
+    @property
+    def of_bin(self) -> NDArray[np.uint8]:
+        """The class in which all rows of a bin are, or most."""
+        made: NDArray[np.uint8] = self.members.argmax(axis=1).astype(np.uint8)
+        return made
+
+    def filled(self, losses: Numbers, budget: int) -> tuple["_Classes", float]:
+        """Return the classes with bits, and the error that the last byte saved.
+
+        The losses are those of each column (classes, dim, 9), or of every column (9,).
+        """
         classes, dim = self.mean.shape
-        steps = np.minimum.accumulate(losses.matched[:-1] - losses.matched[1:])
-        saved = (self.weight * self.variance.T).T[:, None, :] * steps[None, :, None]
-        saved = saved.reshape(classes, MOST_BITS * dim)
+        steps = np.minimum.accumulate(losses[..., :-1] - losses[..., 1:], axis=-1)
+        saved = self.weight[:, None, None] * self.variance[:, :, None] * steps
+        saved = saved.transpose(0, 2, 1).reshape(classes, MOST_BITS * dim)
         order = np.argsort(-saved, axis=1, kind="stable")
         bytewise = np.take_along_axis(saved, order, axis=1).reshape(classes, dim, 8).sum(axis=2)
         rows = np.where(self.rows > 0, self.rows, 1)
@@ -184,11 +249,11 @@ class _Classes:
 
     def finished(self, bins: Bins, losses: Losses, budget: int) -> Allocation:
         """Spend what whole bytes left over: some rows move to a class of longer rows."""
-        of_row = self.members.argmax(axis=1).astype(np.uint8)[bins.of_row]
+        of_row = self.of_bin[bins.of_row]
         left = budget - int(self.rows @ self.sizes)
         members = self.members.copy()
         errors = self.errors(bins, losses) / bins.rows[:, None]
-        home = self.members.argmax(axis=1)
+        home = self.of_bin
         more = self.sizes[None, :] - self.sizes[home][:, None]
         lost = errors - errors[np.arange(len(home)), home][:, None]
         barred = (more <= 0) | (lost >= 0) | (self.rows == 0) | (bins.energy == 0)[:, None]

@@ -11,6 +11,10 @@ from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Progress, Ta
 from embzip.codecs.base import Quantizer, Transform
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.spec import format_stages
+from embzip.errors import FileFormatError
+
+_LEVELS = 256  # no code stands for more times its scale
+_OCTAVES = 127.0  # of float32, above 1
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,39 @@ class Codec:
         own = params_of(params, len(self.transforms))
         rows = self.quantizer.decode_range(codes, own, first, last)
         return np.asarray(self._undone(rows, params, numpy_ops), np.float32)
+
+    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
+        """Raise FileFormatError for values that compressing never makes, as in a crafted file.
+
+        `params` hold the tables too.
+        """
+        self.quantizer.check(codes, params_of(params, len(self.transforms)), rows)
+        row = self.overflowing_row(codes, params, rows)
+        if row is not None:
+            raise FileFormatError(f"{self.spec}: row {row} decodes to numbers that are not finite")
+
+    def overflowing_row(self, codes: Arrays, params: Arrays, rows: int) -> int | None:
+        """Return the first row that does not decode to finite numbers; `params` as in `check`.
+
+        Mostly no row is decoded. What decoding does is take, multiply and add up: no number
+        becomes larger than the largest of every array, multiplied, and that times the terms of a
+        sum for each stage.
+        """
+        arrays = [a for a in (*codes.values(), *params.values()) if a.size]
+        widest = max((a.shape[-1] for a in arrays if a.ndim > 1), default=1)
+        octaves = (len(self.transforms) + 1) * np.log2(_LEVELS * max(1, widest))
+        for array in arrays:
+            if array.dtype.kind == "f":
+                octaves += np.log2(max(1.0, float(array.max()), -float(array.min())))
+        if octaves < _OCTAVES:
+            return None
+        step = max(1, self.quantizer.range_numbers // widest)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for first in range(0, rows, step):
+                block = self.decode_range(codes, params, first, min(first + step, rows))
+                if not np.isfinite(block).all():
+                    return first + int(np.isfinite(block).all(axis=1).argmin())
+        return None
 
     def _undone(self, rows: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:
         for index in range(len(self.transforms) - 1, -1, -1):

@@ -85,7 +85,7 @@ def parse_codec(spec: str) -> Codec:
     Parameters
     ----------
     spec
-        Transforms, wrappers, then one quantizer, joined by '|'.
+        Transforms, wrappers, then one quantizer, joined by '|'. A codec is returned as it is.
 
     Raises
     ------

@@ -12,6 +12,7 @@ numbers of unit variance become bytes is the business of the two quantizers that
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,19 +27,18 @@ from embzip.codecs.allocation import (
 )
 from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
 from embzip.codecs.base import Quantizer, Unscaled
-from embzip.codecs.bins import gather_bins
+from embzip.codecs.bins import Numbers, gather_bins
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.row_index import BLOCK, by_class, checked_length, class_planes, locate, starts_of
 from embzip.codecs.spec import Stage
+from embzip.codecs.tails import count_tails, errors_by_magnitude
 from embzip.errors import FileFormatError, SpecError
 
 MOST_CLASSES = 16
 _ROWS = 4096  # encoded at a time
 _TOGETHER = 2048  # decoded at a time
 _STEPS = 16  # of a deviation, an octave
-# A column's tails are a little heavier than a Gaussian's, and cost more the more bits it has: this
-# much wider a bit is 0.00 dB better at 2 bits and 0.04 at 4, on GloVe of 50 and 100 columns.
-_WIDER = 0.015
+_LEAST = 2 * float(np.finfo(np.float32).tiny)  # of a deviation
 _FARTHEST = np.float32(1000)  # deviations; no value is nearly as far out, and none overflows
 
 # A byte's deviation, as a share of the largest.
@@ -89,16 +89,23 @@ class RowClasses(Quantizer):
         self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
     ) -> dict[str, NDArray[Any]]:
         rows, dim = table.shape
+        if self.nbytes is not None:
+            raise SpecError(
+                f"{str(self.stage)!r}: nbytes stands in files of chosen rows and follows from them; "
+                f"to compress, write {self.name}:{self.stage.arguments[0]} without it"
+            )
         stream, classes, offsets = self.layout(rows, dim).codes
         bins = gather_bins(table, weights)
         budget = stream.nbytes - _margin(dim)
-        found = allocate(bins, self.losses(), classes=self.classes, budget=budget)
+        errors = _errors_by_magnitude(replace(self, bits=1.0, classes=2, nbytes=None))
+        losses = self.losses()
+        count = partial(count_tails, table, weights, bins, losses, errors)
+        found = allocate(bins, losses, count, classes=self.classes, budget=budget)
         mean, step = quantized_mean(found.mean)
-        wider = 1 + _WIDER * (found.bits - 1.0)
-        # A column may have bits and no deviation any more, when rows have moved.
-        active = np.where(found.bits > 0, np.maximum(found.deviation * wider, 1e-60), 0)
-        # Deviations far below what float32 can divide by are as good as this one.
-        largest = np.maximum(active.max(axis=1), 1e-30).astype(np.float32)
+        # A column may have bits and no deviation any more, when rows have moved; or one that
+        # float32 cannot divide by.
+        active = np.where((found.bits > 0) & (found.deviation > _LEAST), found.deviation, 0)
+        largest = np.maximum(active.max(axis=1), _LEAST).astype(np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):
             below = np.rint(-_STEPS * np.log2(active / largest[:, None]))
         deviation = np.where(active > 0, 1 + np.minimum(below, 254), 0).astype(np.uint8)
@@ -129,7 +136,10 @@ class RowClasses(Quantizer):
                 continue
             widths = bits[index, columns].tolist()
             members = np.flatnonzero(of_row == index)
-            inverse = np.float32(1) / deviation[index, columns]
+            divisor = deviation[index, columns]
+            inverse = np.divide(
+                np.float32(1), divisor, out=np.zeros_like(divisor), where=divisor > _LEAST
+            )
             for first in range(0, len(members), _ROWS):
                 chosen = members[first : first + _ROWS]
                 with np.errstate(over="ignore"):
@@ -252,6 +262,20 @@ class RowClasses(Quantizer):
         of_row = np.zeros(1, np.int32)
         numbers: Matrix = self.decode_numbers(stream, start[:, None], of_row, bits[None], numpy_ops)
         return numbers
+
+
+@cache
+def _errors_by_magnitude(quantizer: RowClasses) -> Numbers:
+    """Return what numbers lose by how far they lie out; of quantizers that differ in no more."""
+
+    def quantized(numbers: Matrix, bits: int) -> Matrix:
+        rows, dim = numbers.shape
+        packed = quantizer.encode_numbers(numbers, [bits] * dim, np.ones(dim, np.float32))
+        stream = np.concatenate([packed.ravel(), np.zeros(_margin(dim), np.uint8)])
+        starts = np.arange(rows) * packed.shape[1]
+        return quantizer.decode_class(stream, starts, np.full(dim, bits, np.uint8))
+
+    return errors_by_magnitude(quantized)
 
 
 def options(stage: Stage, example: str, known: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
