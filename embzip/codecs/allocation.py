@@ -112,7 +112,7 @@ def allocate(
     losses
         By which rows choose their class: all that bins are known by are variances.
     measure
-        Takes the class of each bin, and the classes' means and deviations, and returns the losses
+        Takes the class of each row, and the classes' means and deviations, and returns the losses
         by which they get their bits; without it, columns lose what Gaussian ones do.
     """
     zero = bins.energy == 0
@@ -154,9 +154,11 @@ def allocate(
     formed = best[1]
     if measure is None:
         return formed.finished(bins, losses, budget)
-    found = measure(formed.of_bin, formed.mean, np.sqrt(formed.variance))
+    found = measure(formed.of_bin[bins.of_row], formed.mean, np.sqrt(formed.variance))
     formed, _ = formed.filled(found.losses, budget)
     done = formed.finished(bins, losses, budget)
+    # Rows have moved, and one far number is enough to matter.
+    found = measure(done.of_row, done.mean, done.deviation)
     stretch = np.take_along_axis(found.stretch, done.bits[:, :, None].astype(np.intp), axis=2)
     return replace(done, deviation=done.deviation * stretch[:, :, 0])
 

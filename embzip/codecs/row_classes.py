@@ -99,7 +99,7 @@ class RowClasses(Quantizer):
         budget = stream.nbytes - _margin(dim)
         errors = _errors_by_magnitude(replace(self, bits=1.0, classes=2, nbytes=None))
         losses = self.losses()
-        count = partial(count_tails, table, weights, bins, losses, errors)
+        count = partial(count_tails, table, weights, losses, errors)
         found = allocate(bins, losses, count, classes=self.classes, budget=budget)
         mean, step = quantized_mean(found.mean)
         # A column may have bits and no deviation any more, when rows have moved; or one that

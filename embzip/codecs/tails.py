@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.allocation import MOST_BITS, Losses, Tails
-from embzip.codecs.arrays import Matrix, Table, row_blocks
-from embzip.codecs.bins import Bins, Numbers
+from embzip.codecs.arrays import Matrix, Table
+from embzip.codecs.bins import Numbers
 
 # Magnitudes, in deviations, in sixteenths of an octave; the first bin holds all that is nearer.
 _AN_OCTAVE = 16
@@ -22,12 +22,14 @@ _LOW = -3
 _HIGH = 9
 _BINS = (_HIGH - _LOW) * _AN_OCTAVE
 # What a deviation is tried times, in the same steps.
-_FEWEST, _MOST = -_AN_OCTAVE, 6 * _AN_OCTAVE
+_FEWEST, _MOST = 0, 6 * _AN_OCTAVE
 _STRETCHES = np.arange(_FEWEST, _MOST + 1)
 # What is measured: rows, numbers a row, the share that is planted, bins an octave of those, and
 # the octaves from which Gaussian numbers are few, and at which all are far beyond every value.
 _MEASURED, _LONG, _PLANTED, _COARSE, _USUAL, _OVERLOADED = 2000, 64, 0.01, 4, 1, 4
-_ROWS = 65_536  # of a table are counted
+_CHANCE = 5.0  # deviations of a squared length
+_ROWS = 65_536  # of a table are counted, in runs
+_RUN = 256
 
 
 def errors_by_magnitude(quantize: Callable[[Matrix, int], Matrix]) -> Numbers:
@@ -80,10 +82,9 @@ def _mean_errors(
 def count_tails(
     table: Table,
     weights: NDArray[np.float64] | None,
-    bins: Bins,
     losses: Losses,
     errors: Numbers,
-    of_bin: NDArray[np.uint8],
+    of_row: NDArray[np.uint8],
     mean: Numbers,
     deviation: Numbers,
 ) -> Tails:
@@ -93,36 +94,45 @@ def count_tails(
     ----------
     errors
         Of `errors_by_magnitude`.
-    of_bin
-        (bins,) the class of the rows of each bin.
+    of_row
+        (rows,) the class of each row.
     mean, deviation
         (classes, dim).
     """
     classes, dim = mean.shape
-    numbers = np.zeros((classes, dim * _BINS))
+    numbers, rows = np.zeros((classes, dim * _BINS)), np.zeros((classes, _BINS))
     inverse = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 0)
-    step = -(-table.shape[0] // _ROWS)
-    for first, block in row_blocks(table, divisor=8):
-        chosen = np.arange(-first % step, len(block), step)
-        of_row = of_bin[bins.of_row[first + chosen]]
-        for index in np.unique(of_row):
-            members = chosen[of_row == index]
+    step = _RUN * -(-table.shape[0] // _ROWS)
+    for first in range(0, table.shape[0], step):
+        block = table[slice(first, first + _RUN)]
+        near = of_row[first : first + len(block)]
+        for index in np.unique(near):
+            members = np.flatnonzero(near == index)
             far = np.abs(block[members] - mean[index]) * inverse[index]
             mass = np.ones(len(members)) if weights is None else weights[first + members]
             numbers[index] += _counted(far, mass)
+            whole = _row_magnitudes(far * far)[:, None] * 2.0 ** (0.5 / _AN_OCTAVE)
+            rows[index] += _counted(whole, mass)
     tried = _by_stretch(errors), _by_stretch(_errors_of_rows(losses))
     tried[0][:] *= _coupling(tried)
     found = np.ones((classes, dim, len(errors)))
     stretch = np.ones((classes, dim, len(errors)))
     for index in range(classes):
-        own = of_bin == index
-        square = bins.square[own] - 2 * mean[index] * bins.mean[own] + mean[index] ** 2
-        rows = _counted(np.sqrt(np.maximum(square, 0)) * inverse[index], bins.weight[own])
-        lost = np.maximum(_lost(numbers[index], tried[0]), _lost(rows, tried[1]))
+        lost = np.maximum(_lost(numbers[index], tried[0]), _lost(rows[index], tried[1]))
         best = lost.argmin(axis=2)
         found[index] = np.take_along_axis(lost, best[:, :, None], axis=2)[:, :, 0]
         stretch[index] = 2.0 ** (_STRETCHES[best] / _AN_OCTAVE)
     return Tails(found, stretch)
+
+
+def _row_magnitudes(square: Numbers) -> Numbers:
+    """Return the deviations (rows,) of rows whose squares (rows, dim) are in variances.
+
+    It is 1 where chance alone makes rows of Gaussian numbers as long.
+    """
+    mean = square.mean(axis=1)
+    usual = 1 + _CHANCE * np.sqrt(2 / square.shape[1])
+    return np.sqrt(np.where(mean > usual, mean, 1))
 
 
 def _counted(far: Numbers, mass: Numbers) -> Numbers:
@@ -143,8 +153,8 @@ def _lost(counts: Numbers, tried: Numbers) -> Numbers:
 
 
 def _errors_of_rows(losses: Losses) -> Numbers:
-    """Return the error (9, bins) of rows whose numbers all have a deviation of the magnitude."""
-    octave = _LOW + (np.arange(_BINS) + 0.5) / _AN_OCTAVE
+    """Return the error (9, bins) of rows whose numbers all have the deviation a bin begins at."""
+    octave = _LOW + np.arange(_BINS) / _AN_OCTAVE
     kinds = np.arange(MOST_BITS + 1, dtype=np.uint8)
     return losses.of(kinds[None], np.ones((1, 1)), 4.0 ** octave[:, None]).T
 
