@@ -184,6 +184,25 @@ def _by_octave(bins: Bins, live: NDArray[np.intp], count: int) -> NDArray[np.int
     return chosen
 
 
+def _convex(losses: Numbers) -> Numbers:
+    """Return the largest convex curves (..., 9) below losses, by which bits are given one by one.
+
+    A first bit may save nothing, where numbers are mostly near zero, and the second much.
+
+    >>> _convex(np.array([1.0, 1.0, 0.25, 0.25])).tolist()
+    [1.0, 0.625, 0.25, 0.25]
+    """
+    count = losses.shape[-1]
+    lowest = losses.copy()
+    for first in range(count):
+        for last in range(first + 2, count):
+            share = np.arange(1, last - first) / (last - first)
+            chord = losses[..., [first]] * (1 - share) + losses[..., [last]] * share
+            between = lowest[..., first + 1 : last]
+            np.minimum(between, chord, out=between)
+    return lowest
+
+
 @dataclass(frozen=True, eq=False)
 class _Classes:
     members: Numbers  # (bins, classes): how many rows of a bin are in a class
@@ -222,7 +241,8 @@ class _Classes:
         The losses are those of each column (classes, dim, 9), or of every column (9,).
         """
         classes, dim = self.mean.shape
-        steps = np.minimum.accumulate(losses[..., :-1] - losses[..., 1:], axis=-1)
+        lowest = _convex(losses)
+        steps = lowest[..., :-1] - lowest[..., 1:]
         saved = self.weight[:, None, None] * self.variance[:, :, None] * steps
         saved = saved.transpose(0, 2, 1).reshape(classes, MOST_BITS * dim)
         order = np.argsort(-saved, axis=1, kind="stable")

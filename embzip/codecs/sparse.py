@@ -43,7 +43,9 @@ class Sparse(Quantizer):
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:
         text = stage.arguments[0] if len(stage.arguments) == 1 and not stage.options else ""
-        if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= _MOST_COLUMNS):
+        if not (
+            text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= _MOST_COLUMNS
+        ):
             raise SpecError(
                 f"'sparse' takes how many numbers a row keeps (sparse:16), received {str(stage)!r}"
             )
