@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import embzip
-from embzip.codecs import trellis
+from embzip.codecs import row_classes, row_index, trellis
 from embzip.codecs.allocation import row_sizes
 from embzip.codecs.chain import params_of
 from embzip.codecs.ops import numpy_ops
@@ -371,15 +371,43 @@ def test_specs_show_what_is_not_the_default() -> None:
     assert str(replace(Tcq(2.0), nbytes=77).stage) == "tcq:2,nbytes=77"
 
 
-@pytest.mark.parametrize("spec", ["tcq:1", "tcq:2.3", "tcq:0.4,states=8", "tcq:6", "mixed:1.5"])
-def test_a_range_of_rows_decodes_as_its_ids_do(spec: str) -> None:
+@pytest.mark.parametrize(
+    "spec", ["tcq:1", "tcq:2.3,classes=2", "tcq:0.4,states=8,classes=16", "tcq:6", "mixed:1.5"]
+)
+def test_many_rows_decode_as_the_common_decoder_does(spec: str) -> None:
+    """Bit for bit: class by class, by other look-ups, in any order, again and again."""
     values = mixture(1000, 21)
     values[[0, 500]] = 0
     small = compress(values, spec)
-    np.testing.assert_array_equal(small.decode(), small[np.arange(1000)])
-    for first, last in ((0, 1), (63, 65), (70, 100), (128, 999), (999, 1000)):
-        found = small.codec.decode_range(small.codes, small.params, first, last)
-        np.testing.assert_array_equal(found, small[np.arange(first, last)])
+    quantizer, own = small.codec.quantizer, params_of(small.params, 0)
+    every = quantizer.decode(quantizer.take(small.codes, np.arange(1000)), own, numpy_ops)
+    np.testing.assert_array_equal(small.decode(), every)
+    rng = np.random.default_rng(0)
+    for ids in (np.arange(999, -1, -1), rng.integers(0, 1000, 3000), np.full(600, 500)):
+        np.testing.assert_array_equal(small[ids], every[ids])
+        assert len(ids) > row_classes._FEW
+
+
+@pytest.mark.parametrize("classes", [2, 3, 8, 13, 16])
+def test_rows_are_found_where_their_lengths_add_up(classes: int) -> None:
+    rng = np.random.default_rng(classes)
+    of_row = rng.integers(0, classes, 999).astype(np.uint8)
+    bits = rng.integers(0, 9, (classes, 30)).astype(np.uint8)
+    bits[0] = 0
+    sizes = row_sizes(bits)
+    shape = (16, (classes - 1).bit_length(), 8)
+    codes = {
+        "classes": row_index.class_planes(of_row, shape),
+        "offsets": row_index.starts_of(of_row, sizes, "int32"),
+    }
+    ids = rng.integers(0, 999, 2000)
+    starts = np.cumsum(sizes[of_row]) - sizes[of_row]
+    found, own = row_index.find(codes, sizes, ids)
+    np.testing.assert_array_equal(found, starts[ids])
+    np.testing.assert_array_equal(own, of_row[ids])
+    common, also = row_index.locate({**codes, "ids": ids}, {"bits": bits}, numpy_ops)
+    np.testing.assert_array_equal(common[:, 0], found)
+    np.testing.assert_array_equal(also, own)
 
 
 def test_decoding_a_whole_table_leaves_the_padding_row_zero() -> None:
