@@ -148,7 +148,7 @@ class CompressedEmbedding:
             part = flat[first : first + step]
             rows[first : first + step] = self.codec.decode_rows(self.codes, params, part)
         if self.pad_id is not None:
-            rows[flat == self.pad_id] = 0
+            rows[flat == self.pad_id] *= np.float32(0)  # as the Keras layer does, signs and all
         return rows.reshape(*wanted.shape, self.dim)
 
     def decode(self) -> Matrix:
@@ -159,7 +159,7 @@ class CompressedEmbedding:
             part = np.arange(first, min(first + self._step, self.rows))
             table[first : first + self._step] = self.codec.decode_rows(self.codes, params, part)
         if self.pad_id is not None:
-            table[self.pad_id] = 0
+            table[self.pad_id] *= np.float32(0)
         return table
 
     @property
