@@ -147,7 +147,7 @@ def test_compiled_search_against_a_plain_one(states: int) -> None:
     """Bit for bit: the same float32 operations in the same order."""
     rng = np.random.default_rng(states)
     known = trellis.trained_trellis(states)
-    length, around = 60, 8 * (known.memory + 1)
+    length, around = 60, trellis._MEMORY * (known.memory + 1)
     bits = rng.integers(1, 9, length).tolist()
     weights = rng.uniform(0.1, 2, length).astype(np.float32)
     roots = np.sqrt(weights)
