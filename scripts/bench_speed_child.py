@@ -36,14 +36,17 @@ def rows_of(rows: int, dim: int) -> Table:
 
 
 def timed(*runs: Callable[[], Any], rounds: int) -> list[float]:
-    """Return the median seconds of each run; they take turns, after one turn that warms up."""
+    """Return the median seconds of each run; they take turns, after one turn that warms up.
+
+    Seconds of the processor, as all runs compute in one thread: other programs hardly move them.
+    """
     seconds: list[list[float]] = [[] for _ in runs]
     for turn in range(rounds + 1):
         for taken, run in zip(seconds, runs, strict=True):
-            started = time.perf_counter()
+            started = time.process_time()
             run()
             if turn:
-                taken.append(time.perf_counter() - started)
+                taken.append(time.process_time() - started)
     return [statistics.median(taken) for taken in seconds]
 
 
