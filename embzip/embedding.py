@@ -143,10 +143,13 @@ class CompressedEmbedding:
         packed = any(isinstance(array, PackedArray) for array in self.codes.values())
         step = len(flat) if packed else self._step
         params = {**self.params, **self.tables}
-        rows = np.empty((len(flat), self.dim), np.float32)
-        for first in range(0, len(flat), step):
-            part = flat[first : first + step]
-            rows[first : first + step] = self.codec.decode_rows(self.codes, params, part)
+        if len(flat) <= step:
+            rows = self.codec.decode_rows(self.codes, params, flat)
+        else:
+            rows = np.empty((len(flat), self.dim), np.float32)
+            for first in range(0, len(flat), step):
+                part = flat[first : first + step]
+                rows[first : first + step] = self.codec.decode_rows(self.codes, params, part)
         if self.pad_id is not None:
             rows[flat == self.pad_id] *= np.float32(0)  # as the Keras layer does, signs and all
         return rows.reshape(*wanted.shape, self.dim)

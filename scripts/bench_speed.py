@@ -4,10 +4,9 @@
     python -m scripts.bench_speed --only memory --rows 10000000 --codecs int8 --folder /big/disk
 
 Every figure comes from a fresh process of one thread (`scripts.bench_speed_child`), which also says
-what the bare versions do. Times are medians of interleaved rounds, in seconds of the processor where
-all is in memory. Memory is the largest RssAnon while a memory-mapped table is compressed, without
-the codes and without what imports took; the table's pages belong to the file and are not in it.
-Tables are generated.
+what the bare versions do. Times are medians of interleaved rounds. Memory is the largest RssAnon
+while a memory-mapped table is compressed, without the codes and without what imports took; the
+table's pages belong to the file and are not in it. Tables are generated.
 """
 
 import argparse
