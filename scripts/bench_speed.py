@@ -89,9 +89,9 @@ def _memory(arguments: argparse.Namespace) -> Iterator[str]:
                 own = max(encoding, *fitting) - found["before"]
                 shown = spec.replace("|", "\\|")
                 at = f"{shown}, {rows:,} x {_DIM} mapped"
-                a_million = found["seconds"] / rows * 1e6
+                seconds, cpu = (found[key] / rows * 1e6 for key in ("seconds", "cpu"))
                 yield f"{at}, own memory | {own:,.0f} MB | 300"
-                yield f"{at}, seconds a million rows | {a_million:.2f} |"
+                yield f"{at}, seconds a million rows | {seconds:.2f} ({cpu:.2f} of processor) |"
 
 
 def _load(arguments: argparse.Namespace) -> Iterator[str]:

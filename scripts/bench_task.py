@@ -174,7 +174,7 @@ def train_model(task: Task, folder: Path) -> None:
 
 def train_and_dev(folder: Path) -> tuple[list[Example], list[Example]]:
     """Return training and dev examples; without a dev file a tenth of train is held out."""
-    train = read_examples(_part(folder, "train"))
+    train = read_examples(examples_file(folder, "train"))
     dev = sorted(folder.glob("dev.tsv*"))
     return (train, read_examples(dev[0])) if dev else split_examples(train)
 
@@ -190,7 +190,7 @@ def outcome_of(steps: Steps, task: Task, model: Step, codec: str) -> Outcome:
             after = rebuild(before, codec=spec, seed=task.seed)
         path = folder / "model.embz"
         after.save(path)
-        test = read_examples(_part(task.folder, "test"))
+        test = read_examples(examples_file(task.folder, "test"))
         # What is measured is what the file holds, not what was in memory.
         probabilities = embzip.load_classifier(path).probabilities(
             [example.text for example in test]
@@ -250,7 +250,8 @@ def _place(labels: Sequence[str], label: str) -> int:
     return labels.index(label) if label in labels else len(labels)
 
 
-def _part(folder: Path, part: str) -> Path:
+def examples_file(folder: Path, part: str) -> Path:
+    """Return a data set's file of a part, train, dev or test; ends the program without one."""
     found = sorted(folder.glob(f"{part}.tsv*"))
     if not found:
         sys.exit(f"{folder}: no {part}.tsv, {part}.tsv.xz or {part}.tsv.gz there")

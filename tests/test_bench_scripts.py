@@ -23,6 +23,7 @@ from scripts.bench_task_tables import (
     paired_interval,
     summary_table,
 )
+from scripts.bench_winners import Candidate, Verdict, family_table, winner_table
 
 TABLE = np.random.default_rng(0).normal(size=(600, 10)).astype(np.float32)
 WHITE = GaussianBound(np.ones(4), np.ones(4), 4.0, 4)
@@ -195,3 +196,19 @@ def test_an_archive_of_another_digest_is_refused() -> None:
 def test_table_names() -> None:
     assert table_name("bench/words.embz") == "words"
     assert table_name("x/model-debian-topic-bpe-2-0a1b/model.embz") == "model-debian-topic-bpe-2"
+
+
+def test_the_winner_is_chosen_within_the_budget_and_tables_say_by_how_much() -> None:
+    best = Candidate("tcq", "svd|tcq:1", 400_000, 0.02, 0.81)
+    least = {"tcq": 0.02, "svd, int8": 0.05}
+    verdicts = [
+        Verdict("r8-bpe-0", 25, best, least, 0.97, 0.965, (-0.01, 0.002)),
+        Verdict("r8-words-0", 25, best, {"tcq": 0.02, "svd, int8": 0.03}, 0.97, 0.97, (0.0, 0.0)),
+    ]
+    _, _, row = family_table(verdicts).splitlines()
+    assert "2 (1.0)" in row
+    assert "0 (2.0)" in row  # the median of 2.5 and 1.5
+    first = winner_table(verdicts).splitlines()[2]
+    assert first == (
+        "| r8-bpe | 25x | `svd\\|tcq:1` | 400 | 0.0200 | 97.00 | 96.50 | -0.50 | -1.00 to +0.20 |"
+    )
