@@ -1,8 +1,8 @@
 """Write the golden .embz files that are missing into tests/golden: one of every codec stage.
 
 Run by hand for a new stage, never by a test: `python -m scripts.make_golden`. What is there is
-never rewritten, because old files must load for ever; version-1 and version-2 were made the same
-way.
+never rewritten, because old files must load for ever; version-1, version-2, ectcq-open (by an
+embzip whose trellis paths were open) and ectcq-closed were made the same way.
 """
 
 from pathlib import Path
