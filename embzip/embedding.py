@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from embzip.codecs.arrays import Arrays
 from embzip.codecs.chain import Codec, params_of
-from embzip.codecs.ops import numpy_ops
 from embzip.errors import (
     FileFormatError,
     IdRangeError,
@@ -139,25 +138,37 @@ class CompressedEmbedding:
             raise IdRangeError(
                 f"ids must lie in 0..{self.rows - 1}, received {low if low < 0 else high}"
             )
-        flat = wanted.reshape(-1)
-        taken = self.codec.quantizer.take(self.codes, flat)
-        rows = self.codec.decode(taken, {**self.params, **self.tables}, numpy_ops)
+        flat = wanted.reshape(-1).astype(np.int64, copy=False)
+        # A packed array decodes a block anew each time, so it is asked for all rows at once.
+        packed = any(isinstance(array, PackedArray) for array in self.codes.values())
+        step = len(flat) if packed else self._step
+        params = {**self.params, **self.tables}
+        if len(flat) <= step:
+            rows = self.codec.decode_rows(self.codes, params, flat)
+        else:
+            rows = np.empty((len(flat), self.dim), np.float32)
+            for first in range(0, len(flat), step):
+                part = flat[first : first + step]
+                rows[first : first + step] = self.codec.decode_rows(self.codes, params, part)
         if self.pad_id is not None:
-            rows = rows * (flat != self.pad_id).astype(np.float32)[:, None]
-        decoded: Matrix = rows.reshape(*wanted.shape, self.dim)
-        return decoded
+            rows[flat == self.pad_id] *= np.float32(0)  # as the Keras layer does, signs and all
+        return rows.reshape(*wanted.shape, self.dim)
 
     def decode(self) -> Matrix:
         """Return the whole table, (rows, dim) float32."""
         table = np.empty((self.rows, self.dim), np.float32)
         params = {**self.params, **self.tables}
-        step = max(1, self.codec.quantizer.range_numbers // max(1, self.dim))
-        for first in range(0, self.rows, step):
-            last = min(first + step, self.rows)
-            table[first:last] = self.codec.decode_range(self.codes, params, first, last)
+        for first in range(0, self.rows, self._step):
+            part = np.arange(first, min(first + self._step, self.rows))
+            table[first : first + self._step] = self.codec.decode_rows(self.codes, params, part)
         if self.pad_id is not None:
-            table[self.pad_id] = 0
+            table[self.pad_id] *= np.float32(0)
         return table
+
+    @property
+    def _step(self) -> int:
+        """How many rows are decoded at a time."""
+        return max(1, self.codec.quantizer.numbers_at_once // max(1, self.dim))
 
     def vector(self, token: str) -> Matrix:
         """Return the (dim,) row of a token.

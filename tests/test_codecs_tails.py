@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from embzip.codecs.allocation import Losses
+from embzip.codecs.losses import Losses
 from embzip.codecs.mixed import Mixed
 from embzip.codecs.tails import count_tails, errors_by_magnitude
 from embzip.compression import compress

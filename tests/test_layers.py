@@ -69,7 +69,7 @@ OWNERS = {
 CODEC_BASES = {
     "spec", "arrays", "ops", "base", "chain", "packing", "row_scale", "sampling", "codebooks",
     "bins", "allocation", "fields", "row_index", "row_classes", "trellis", "viterbi",
-    "tails", "dependent", "path_search", "rates",
+    "tails", "losses", "rate_options", "dependent", "path_search", "rates",
 }  # fmt: skip
 # `auto` has no arithmetic of its own: it chooses among the chains the registry knows.
 CODEC_FRAME = CODEC_BASES | {"registry", "auto", "__init__"}

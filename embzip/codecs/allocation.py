@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.bins import Bins, Numbers
+from embzip.codecs.losses import MOST_BITS, Losses, Tails, convex
 
-MOST_BITS = 8
 _ROUNDS = 12
+_WORTH = 0.95  # of the error of one start, for another to take its place
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,54 +50,6 @@ def row_sizes(bits: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return the bytes of a row of each class."""
     sizes: NDArray[np.int64] = (bits.sum(axis=1, dtype=np.int64) + 7) // 8
     return sizes
-
-
-@dataclass(frozen=True, eq=False)
-class Losses:
-    """Mean squared error of a column, by bits and by how far its variance is from the expected.
-
-    Attributes
-    ----------
-    table
-        (9, 33): row k for k bits, as shares of the expected variance; column j for numbers of
-        2^((j - 16) / 2) times that variance.
-    """
-
-    table: Numbers
-
-    @property
-    def matched(self) -> Numbers:
-        """(9,) errors where the variance is the expected one."""
-        return self.table[:, self.table.shape[1] // 2]
-
-    def of(self, bits: NDArray[np.uint8], expected: Numbers, found: Numbers) -> Numbers:
-        """Return errors (bins, dim) for columns of `expected` (dim,) variance, of `found`."""
-        middle = self.table.shape[1] // 2
-        safe = np.where(expected > 0, expected, 1)
-        place = middle + 2 * np.log2(np.maximum(found / safe, 1e-12))
-        place = np.clip(place, 0, 2 * middle - 1e-9)
-        left = place.astype(np.intp)
-        part = place - left
-        logs = np.log2(self.table)
-        error = safe * 2 ** (logs[bits, left] * (1 - part) + logs[bits, left + 1] * part)
-        beyond = np.maximum(found - safe * 2.0 ** (middle / 2), 0)
-        return np.where((bits > 0) & (expected > 0), error + beyond, found)
-
-
-@dataclass(frozen=True, eq=False)
-class Tails:
-    """What the columns (classes, dim) of classes really lose, and how to lose no more.
-
-    Attributes
-    ----------
-    losses
-        (classes, dim, 9) mean squared errors by bits, as shares of the variance.
-    stretch
-        (classes, dim, 9) what the deviation is multiplied with.
-    """
-
-    losses: Numbers
-    stretch: Numbers
 
 
 Measure = Callable[[NDArray[np.uint8], Numbers, Numbers], Tails]
@@ -130,6 +83,7 @@ def allocate(
         )
     count = min(classes - first, len(live))
     best: tuple[float, _Classes] | None = None
+    gain = 1.0
     starts = [_by_rank(bins.rows[live], count), _by_octave(bins, live, count)]
     chosen = starts.pop(0)
     for turn in range(2 * _ROUNDS):
@@ -139,13 +93,15 @@ def allocate(
         made, slope = made.filled(losses.matched, budget)
         errors = made.errors(bins, losses)[live]
         total = float(errors[np.arange(len(live)), first + chosen].sum())
-        if best is None or total < best[0]:
+        if best is None or total < gain * best[0]:
+            gain = 1.0
             best = total, replace(made, members=members.copy())
         cost = errors + slope * bins.rows[live, None] * made.sizes
         usable = slice(first, first + count)
         moved = cost[:, usable].argmin(axis=1)
         if starts and (turn == _ROUNDS - 1 or (moved == chosen).all()):
-            chosen = starts.pop(0)
+            # Of what rows alike lose by chance, neither start is better.
+            chosen, gain = starts.pop(0), _WORTH
         elif (moved == chosen).all():
             break
         else:
@@ -182,25 +138,6 @@ def _by_octave(bins: Bins, live: NDArray[np.intp], count: int) -> NDArray[np.int
     place = (size - low) / max(high - low, 1e-9) * count
     chosen: NDArray[np.intp] = np.clip(place, 0, count - 1).astype(np.intp)
     return chosen
-
-
-def _convex(losses: Numbers) -> Numbers:
-    """Return the largest convex curves (..., 9) below losses, by which bits are given one by one.
-
-    A first bit may save nothing, where numbers are mostly near zero, and the second much.
-
-    >>> _convex(np.array([1.0, 1.0, 0.25, 0.25])).tolist()
-    [1.0, 0.625, 0.25, 0.25]
-    """
-    count = losses.shape[-1]
-    lowest = losses.copy()
-    for first in range(count):
-        for last in range(first + 2, count):
-            share = np.arange(1, last - first) / (last - first)
-            chord = losses[..., [first]] * (1 - share) + losses[..., [last]] * share
-            between = lowest[..., first + 1 : last]
-            np.minimum(between, chord, out=between)
-    return lowest
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,7 +178,7 @@ class _Classes:
         The losses are those of each column (classes, dim, 9), or of every column (9,).
         """
         classes, dim = self.mean.shape
-        lowest = _convex(losses)
+        lowest = convex(losses)
         steps = lowest[..., :-1] - lowest[..., 1:]
         saved = self.weight[:, None, None] * self.variance[:, :, None] * steps
         saved = saved.transpose(0, 2, 1).reshape(classes, MOST_BITS * dim)

@@ -137,7 +137,7 @@ def _patterns(rows: int, dim: int) -> Iterator[tuple[str, int]]:
     # Rates are counted in thousandths, written with an exponent: 1225e-3 is 1.225.
     yield "tcq:{}e-3", _MOST_RATE
     for rank in sorted({max(1, int(share * ranks)) for share in _SHARES}):
-        yield f"svd:{rank}|tcq:{{}}e-3", _MOST_RATE
+        yield f"svd:{rank},components=int8|tcq:{{}}e-3", _MOST_RATE
 
 
 def _candidates(rows: int, dim: int, budget: int) -> Iterator[Codec]:

@@ -14,6 +14,7 @@ from embzip.codecs.spec import format_stages
 from embzip.errors import FileFormatError
 
 _LEVELS = 256  # no code stands for more times its scale
+_DECODED = 1_000_000  # numbers at a time
 _OCTAVES = 127.0  # of float32, above 1
 
 
@@ -133,10 +134,10 @@ class Codec:
         rows = self.quantizer.decode(codes, params_of(params, len(self.transforms)), ops)
         return self._undone(rows, params, ops)
 
-    def decode_range(self, codes: Arrays, params: Arrays, first: int, last: int) -> Matrix:
-        """Return the float32 rows from `first` up to `last`, in NumPy."""
+    def decode_rows(self, codes: Arrays, params: Arrays, ids: NDArray[np.int64]) -> Matrix:
+        """Return the float32 rows (k, dim) of some ids (k,), in NumPy."""
         own = params_of(params, len(self.transforms))
-        rows = self.quantizer.decode_range(codes, own, first, last)
+        rows = self.quantizer.decode_rows(codes, own, ids)
         return np.asarray(self._undone(rows, params, numpy_ops), np.float32)
 
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
@@ -164,10 +165,11 @@ class Codec:
                 octaves += np.log2(max(1.0, float(array.max()), -float(array.min())))
         if octaves < _OCTAVES:
             return None
-        step = max(1, self.quantizer.range_numbers // widest)
+        step = max(1, _DECODED // widest)
         with np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, rows, step):
-                block = self.decode_range(codes, params, first, min(first + step, rows))
+                ids = np.arange(first, min(first + step, rows))
+                block = self.decode_rows(codes, params, ids)
                 if not np.isfinite(block).all():
                     return first + int(np.isfinite(block).all(axis=1).argmin())
         return None

@@ -79,7 +79,7 @@ def stage_class(name: str) -> StageClass:
     raise SpecError(f"unknown codec stage {name!r}: the known ones are {known_names}")
 
 
-def parse_codec(spec: str) -> Codec:
+def parse_codec(spec: str | Codec) -> Codec:
     """Return the codec of a specification.
 
     Parameters

@@ -18,25 +18,20 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.allocation import (
-    MOST_BITS,
-    Losses,
-    allocate,
-    quantized_mean,
-    row_sizes,
-)
+from embzip.codecs.allocation import allocate, quantized_mean, row_sizes
 from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.bins import Numbers, gather_bins
+from embzip.codecs.losses import MOST_BITS, Losses
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.row_index import BLOCK, by_class, checked_length, class_planes, locate, starts_of
 from embzip.codecs.spec import Stage
 from embzip.codecs.tails import count_tails, errors_by_magnitude
 from embzip.errors import FileFormatError, SpecError
 
-MOST_CLASSES = 16
 _ROWS = 4096  # encoded at a time
 _TOGETHER = 2048  # decoded at a time
+_FEW = 512  # rows that are decoded sooner all together than class by class
 _STEPS = 16  # of a deviation, an octave
 _LEAST = 2 * float(np.finfo(np.float32).tiny)  # of a deviation
 _FARTHEST = np.float32(1000)  # deviations; no value is nearly as far out, and none overflows
@@ -62,7 +57,7 @@ class RowClasses(Quantizer):
     bits: float
     classes: int = 8
     nbytes: int | None = None
-    range_numbers: ClassVar[int] = 1_600_000  # so many rows that a class has its share
+    numbers_at_once: ClassVar[int] = 1_600_000  # so many rows that a class has its share
 
     def layout(self, rows: int, dim: int) -> Layout:
         blocks = -(-rows // BLOCK)
@@ -91,7 +86,7 @@ class RowClasses(Quantizer):
         rows, dim = table.shape
         if self.nbytes is not None:
             raise SpecError(
-                f"{str(self.stage)!r}: nbytes stands in files of chosen rows and follows from them; "
+                f"{str(self.stage)!r}: nbytes follows from the rows that a file was cut down to; "
                 f"to compress, write {self.name}:{self.stage.arguments[0]} without it"
             )
         stream, classes, offsets = self.layout(rows, dim).codes
@@ -175,25 +170,24 @@ class RowClasses(Quantizer):
         scaled = ops.multiply(numbers, ops.take(deviation, of_row))
         return ops.add(scaled, ops.take(mean, of_row))
 
-    def decode_range(self, codes: Arrays, params: Arrays, first: int, last: int) -> Matrix:
+    def decode_rows(self, codes: Arrays, params: Arrays, ids: NDArray[np.int64]) -> Matrix:
+        if len(ids) <= _FEW:
+            return super().decode_rows(codes, params, ids)
         bits = params["bits"]
         deviation, mean = _tables(params, numpy_ops)
-        decoded = np.empty((last - first, bits.shape[1]), np.float32)
-        for index, rows, starts in by_class(codes, row_sizes(bits), first, last):
+        decoded = np.empty((len(ids), bits.shape[1]), np.float32)
+        for index, rows, starts in by_class(codes, row_sizes(bits), ids, _TOGETHER):
             active = bits[index] > 0
             if not active.any():
                 decoded[rows] = mean[index]
                 continue
-            # Any number will do where there are no bits: its deviation is 0.
-            place = np.maximum(np.cumsum(active) - 1, 0)
-            for at in range(0, len(rows), _TOGETHER):
-                chosen = slice(at, at + _TOGETHER)
-                numbers = self.decode_class(codes["stream"], starts[chosen], bits[index, active])
-                if not active.all():
-                    numbers = numbers.take(place, axis=1)
-                numbers *= deviation[index]
-                numbers += mean[index]
-                decoded[rows[chosen]] = numbers
+            numbers = self.decode_class(codes["stream"], starts, bits[index, active])
+            if not active.all():
+                # Any number will do where there are no bits: its deviation is 0.
+                numbers = numbers.take(np.maximum(np.cumsum(active) - 1, 0), axis=1)
+            numbers *= deviation[index]
+            numbers += mean[index]
+            decoded[rows] = numbers
         return decoded
 
     def unscaled(self, params: Arrays) -> Unscaled:
@@ -278,37 +272,12 @@ def _errors_by_magnitude(quantizer: RowClasses) -> Numbers:
     return errors_by_magnitude(quantized)
 
 
-def options(stage: Stage, example: str, known: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
-    """Return a stage's bits and its whole-number options, each within (least, most)."""
-    usage = f"{stage.name!r} takes bits a number, above 0 and at most 8, such as {example!r}"
-    try:
-        bits = float(stage.arguments[0]) if len(stage.arguments) == 1 else np.nan
-    except ValueError:
-        bits = np.nan
-    if not 0 < bits <= MOST_BITS:
-        raise SpecError(f"{usage}, received {str(stage)!r}")
-    found: dict[str, Any] = {"bits": bits}
-    for key, text in stage.options.items():
-        if key not in known:
-            raise SpecError(f"{usage}; its options are {', '.join(known)}: received {str(stage)!r}")
-        least, most = known[key]
-        if not (
-            text.isascii() and text.isdigit() and len(text) < 16 and least <= int(text) <= most
-        ):
-            raise SpecError(f"{stage.name!r}: {key} lies in {least}..{most}, received {text!r}")
-        found[key] = int(text)
-    return found
-
-
 def written(quantizer: RowClasses, **others: int) -> Stage:
     """Return the stage of a quantizer: only what is not the default."""
     plain = type(quantizer)(quantizer.bits)
     given = {**others, "classes": quantizer.classes, "nbytes": quantizer.nbytes}
     shown = {key: str(value) for key, value in given.items() if value != getattr(plain, key)}
     return Stage(quantizer.name, (repr(quantizer.bits).removesuffix(".0"),), shown)
-
-
-OPTIONS = {"classes": (2, MOST_CLASSES), "nbytes": (1, 2**48)}
 
 
 def _margin(dim: int) -> int:

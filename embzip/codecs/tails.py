@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.allocation import MOST_BITS, Losses, Tails
 from embzip.codecs.arrays import Matrix, Table
 from embzip.codecs.bins import Numbers
+from embzip.codecs.losses import MOST_BITS, Losses, Tails
 
 # Magnitudes, in deviations, in sixteenths of an octave; the first bin holds all that is nearer.
 _AN_OCTAVE = 16
@@ -139,8 +139,8 @@ def _counted(far: Numbers, mass: Numbers) -> Numbers:
     """Return the mass (dim * bins,) of magnitudes (rows, dim)."""
     dim = far.shape[1]
     place = np.log2(np.clip(far, 2.0**_LOW, 2.0 ** (_HIGH - 1e-6)))
-    place = ((place - _LOW) * _AN_OCTAVE).astype(np.intp) + np.arange(dim) * _BINS
-    counted: Numbers = np.bincount(place.ravel(), np.repeat(mass, dim), dim * _BINS)
+    bins = ((place - _LOW) * _AN_OCTAVE).astype(np.intp) + np.arange(dim) * _BINS
+    counted: Numbers = np.bincount(bins.ravel(), np.repeat(mass, dim), dim * _BINS)
     return counted
 
 
