@@ -14,7 +14,8 @@ A codec is a chain: transforms (matrix -> matrix), then one quantizer (matrix ->
 5. fit and encode read the matrix in row blocks, so a memory-mapped table of any size will do.
    Inputs are never modified.
 6. `weights` (a non-negative number a row) and `metric` (dim x dim, positive definite) shape the
-   error that fitting minimizes: sum of w_i * (x_i - y_i) metric (x_i - y_i)^T.
+   error that fitting minimizes: sum of w_i * (x_i - y_i) metric (x_i - y_i)^T. The metric acts
+   through transforms that turn or scale columns (svd, opq); quantizers see plain columns.
 7. Same input and seed, same bytes, on one machine. No global random state.
 8. Padding is no codec's business. An all-zero row decodes to exact zeros without `center`.
 9. Dequantization multiplies: x = scale * q.
