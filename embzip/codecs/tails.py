@@ -140,8 +140,8 @@ def _counted(far: Numbers, mass: Numbers) -> Numbers:
     dim = far.shape[1]
     place = np.log2(np.clip(far, 2.0**_LOW, 2.0 ** (_HIGH - 1e-6)))
     bins = ((place - _LOW) * _AN_OCTAVE).astype(np.intp) + np.arange(dim) * _BINS
-    counted: Numbers = np.bincount(bins.ravel(), np.repeat(mass, dim), dim * _BINS)
-    return counted
+    counted = np.bincount(bins.ravel(), np.repeat(mass, dim), dim * _BINS)
+    return counted.astype(np.float64)
 
 
 def _lost(counts: Numbers, tried: Numbers) -> Numbers:
