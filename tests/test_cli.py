@@ -163,6 +163,8 @@ def test_evaluate(trained: Path, run: Run) -> None:
     human = run("evaluate", "model.rebuilt.embz", "test.tsv", "--against", "model.embz").stdout
     assert f"{both['accuracy']:.4f}" in human
     assert f"[{low:+.4f}, {high:+.4f}]" in human
+    assert f"agreement     {both['agreement']:.4f}" in human
+    assert f"KL            {both['kl']:.4g} nats" in human
 
 
 def test_predict_from_stdin_from_a_file_and_as_json(trained: Path, run: Run) -> None:

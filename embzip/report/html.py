@@ -74,7 +74,7 @@ def typeset(text: str) -> str:
     >>> typeset("31.2x; .825 -> .822 (-.003)")
     '31.2×; .825 → .822 (−.003)'
     """
-    text = re.sub(r"(?<=\d) (?=(%|MB|dB|ms|s)(\W|$))", "\u00a0", text)
+    text = re.sub(r"(?<=\d) (?=(%|MB|dB|nats|ms|s)(\W|$))", "\u00a0", text)
     text = re.sub(r"(?<![^\s(])-(?=[.\d])", "\u2212", text.replace("->", "\u2192"))
     return re.sub(r"(?<=\d)x\b", "\u00d7", text)
 
@@ -96,6 +96,7 @@ def _figures(view: View) -> list[Figure]:
     figures = [
         ("ratio", "size, times smaller", change("size"), ""),
         ("difference", "accuracy", accuracy, chosen.tone),
+        ("agreement", "agreement with the baseline", f"KL {after['kl']} nats", ""),
         ("epoch_ratio", "training epoch, times shorter", change("epoch"), ""),
         ("p50", "latency of one text", change("p50"), ""),
         ("memory", "memory in use", change("memory"), ""),

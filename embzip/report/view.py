@@ -153,8 +153,11 @@ def _line(candidate: Mapping[str, Any], baseline: Mapping[str, Any]) -> Line:
         "dev": fraction(candidate.get("dev_accuracy")),
         "unknown": fraction(candidate.get("unknown_rate")),
         "agreement": fraction(candidate.get("agreement")),
+        "kl": _kl(candidate.get("kl")),
         "snr": _number(candidate.get("snr_db"), "dB"),
         "cosine": fraction(candidate.get("mean_cosine")),
+        "read_snr": _number(candidate.get("read_snr_db"), "dB"),
+        "read_cosine": fraction(candidate.get("read_cosine")),
         "epoch": _number(candidate.get("epoch_seconds"), "s"),
         "epoch_ratio": times(_epoch_ratio(candidate, baseline)),
         "load": _number(candidate.get("load_seconds"), "s"),
@@ -218,6 +221,9 @@ def _sentence(
                 f"{signed(interval[1])}: {verdict})"
             )
         clauses.append(clause)
+        if candidate.get("agreement") is not None:
+            alike = fraction(candidate["agreement"])
+            clauses.append(f"agreement {alike}, KL {_kl(candidate.get('kl'))} nats")
     elif candidate.get("snr_db") is not None:
         clauses.append(f"the table is kept at {_number(candidate['snr_db'], 'dB')}")
     return "; ".join(clauses) or "has nothing measured to compare"
@@ -272,6 +278,10 @@ def _whole(value: int | None) -> str:
 
 def _number(value: float | None, unit: str) -> str:
     return DASH if value is None else f"{_digits(value)} {unit}"
+
+
+def _kl(value: float | None) -> str:
+    return "< 0.00001" if value and abs(value) < 1e-5 else _number(value, "").rstrip()
 
 
 def _p(value: float | None) -> str:
