@@ -325,6 +325,10 @@ def test_compare_in_the_terminal_as_json_and_as_a_page(trained: Path, run: Run) 
     assert result.stdout.endswith("page.html\n")
     assert "model.rebuilt.embz" in result.stdout
     assert "<html" in (trained / "page.html").read_text("utf-8")
+    for name in ("report.md", "report.json"):
+        run("compare", "model.embz", "model.rebuilt.embz", "-o", name)
+    assert (trained / "report.md").read_text("utf-8").startswith("# Before and after")
+    assert json.loads((trained / "report.json").read_text("utf-8"))["baseline"] == before["name"]
 
 
 def test_run_and_report(trained: Path, run: Run) -> None:

@@ -27,8 +27,9 @@ from embzip.report import (
     to_markdown,
     write_report,
 )
+from embzip.report.figures import DASH, fraction, megabytes, signed, times
 from embzip.report.labels import Label, place
-from embzip.report.view import DASH, fraction, make_view, megabytes, signed, times
+from embzip.report.view import make_view
 from embzip.vectors import Vectors
 from tests.models import tiny_classifier
 from tests.records import candidate, empty_record, hostile_record, usual_record

@@ -10,9 +10,10 @@ from importlib.resources import files
 from typing import Any
 
 from embzip.errors import MissingPackageError
+from embzip.report.figures import DASH
 from embzip.report.plot import Plot, draw
 from embzip.report.tables import legend, make_tables
-from embzip.report.view import DASH, Line, View, make_view
+from embzip.report.view import Line, View, make_view
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,11 @@ def _figures(view: View) -> list[Figure]:
     accuracy = change("accuracy")
     if after["interval"] != DASH:
         accuracy += f"; 95 % interval {after['interval']}: {after['verdict']}"
+    if after["agreement"] != DASH:
+        accuracy += f"; agreement {after['agreement']}, KL {after['kl']} nats"
     figures = [
         ("ratio", "size, times smaller", change("size"), ""),
         ("difference", "accuracy", accuracy, chosen.tone),
-        ("agreement", "agreement with the baseline", f"KL {after['kl']} nats", ""),
         ("epoch_ratio", "training epoch, times shorter", change("epoch"), ""),
         ("p50", "latency of one text", change("p50"), ""),
         ("memory", "memory in use", change("memory"), ""),

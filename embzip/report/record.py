@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -168,11 +168,7 @@ def write_report(record: Record, directory: str | Path) -> list[Path]:
         Where the folder cannot be written.
     """
     record = check_record(json_ready(record))
-    contents = (
-        json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        to_markdown(record),
-        to_html(record),
-    )
+    contents = [render(record) for render in RENDERERS.values()]
     directory = Path(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -183,6 +179,35 @@ def write_report(record: Record, directory: str | Path) -> list[Path]:
         # A lone surrogate, from a file name that is no UTF-8, becomes the escape that JSON reads.
         write_bytes(path, content.encode("utf-8", "backslashreplace"))
     return paths
+
+
+def renderer(path: str | Path) -> Callable[[Record], str]:
+    """Return what makes the text of a report's file, by the end of its name.
+
+    Raises
+    ------
+    OutputError
+        For a name that ends in none of .json, .md and .html.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in RENDERERS:
+        raise OutputError(
+            f"{path}: a report's file ends in {', '.join(RENDERERS)}, received {suffix or 'none'!r}"
+        )
+    return RENDERERS[suffix]
+
+
+def to_json(record: Record) -> str:
+    """Return a record as the text of report.json."""
+    ready = check_record(json_ready(record))
+    return json.dumps(ready, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+RENDERERS: dict[str, Callable[[Record], str]] = {
+    ".json": to_json,
+    ".md": to_markdown,
+    ".html": to_html,
+}
 
 
 def _saved(model: Classifier | str | Path, path: Path) -> str | Path:

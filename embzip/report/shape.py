@@ -15,7 +15,8 @@
         snr_db, mean_cosine         of the table against the baseline's, in the same basis
         read_snr_db, read_cosine    of what the layers that read the table compute of each row
         chosen              true for the one candidate that was chosen on dev
-        tune, notes
+        resolved_codec      the chain that the table made of the codec
+        tune, pack, notes
     controls        candidates that are measured but not offered, of the same keys
     corpus, environment     facts by name
     seed, notes

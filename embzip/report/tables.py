@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from embzip.report.view import DASH, PARTS, Line, View
+from embzip.report.figures import DASH
+from embzip.report.view import PARTS, Line, View
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ _SIZE_AND_ACCURACY = (
 _MODELS = (
     Column("tokenizer", "tokenizer", "tokenizer", numeric=False),
     Column("codec", "codec", "codec", numeric=False),
+    Column("resolved", "resolved codec", "resolved", numeric=False),
     Column("rows", "rows", "rows"),
     Column("dim", "dim", "dim"),
     Column("unknown", "unknown rate", "unk"),
@@ -132,6 +134,11 @@ _LEGEND = (
     ("macro_f1", "macro-F1", "mean F1 over labels, rare ones counting like frequent ones."),
     ("dev", "on dev", "accuracy on the development set, on which choices were made."),
     ("unknown", "unknown rate", "share of the test's tokens that the tokenizer does not know."),
+    (
+        "resolved",
+        "resolved codec",
+        "the chain that the table made of the codec, before linear decoding was folded away.",
+    ),
     ("agreement", "agreement", "share of test rows given the same label as by the baseline."),
     (
         "kl",
