@@ -271,7 +271,7 @@ def _special_rows(record: Mapping[str, Any]) -> dict[str, Any]:
     for index, value in enumerate(listed):
         whole_number({f"special_ids[{index}]": value}, f"special_ids[{index}]", least=0)
     single = {
-        key: None if record.get(key, 0) is None else whole_number(record, key, least=0)
+        key: None if record.get(key, "") is None else whole_number(record, key, least=0)
         for key in ("pad_id", "unk_id")
     }
     return {"special_ids": listed, **single}

@@ -27,6 +27,7 @@ from embzip.packing.models import Models
 from embzip.packing.views import Symbols
 
 Thresholds = NDArray[np.uint16]
+_COUNTED = 2**18
 
 
 @dataclass(frozen=True)
@@ -112,13 +113,25 @@ class Coder:
         contexts = self.contexts
         symbols = np.empty((rows, contexts.columns), np.uint8)
         if self._thresholds is None:
-            tables = self._tables[contexts.of(rows, kinds, None)]
+            tables = self._tables_of(rows, kinds)
             self._pop(coder, symbols.reshape(-1), tables.ravel())
         else:
             self._columns(coder, symbols, self._thresholds, kinds)
         if not coder.is_empty():
             raise FileFormatError("a block holds more than its rows")
         return symbols
+
+    def _tables_of(self, rows: int, kinds: Symbols | None) -> NDArray[np.uint8]:
+        """Return the tables (rows, columns) of symbols that depend on no others.
+
+        As contexts they would take eight bytes each.
+        """
+        contexts = self.contexts
+        of_class = self._tables.reshape(contexts.classes, contexts.period)
+        wide = of_class[:, np.arange(contexts.columns) % contexts.period]
+        if kinds is None:
+            return np.broadcast_to(wide[0], (rows, contexts.columns))
+        return np.asarray(wide[kinds], np.uint8)
 
     def _columns(
         self, coder: Any, octets: Symbols, thresholds: Thresholds, kinds: Symbols | None
@@ -165,6 +178,8 @@ def seen(symbols: Symbols, thresholds: Thresholds | None) -> tuple[Symbols, Symb
 def _runs(tables: NDArray[np.uint8]) -> tuple[NDArray[np.intp], list[int], list[int]]:
     """Return the places sorted by table, the tables in use, and where each begins."""
     order = np.argsort(tables, kind="stable")
-    counts = np.bincount(tables, minlength=1)
+    counts = np.zeros(256, np.int64)
+    for first in range(0, len(tables), _COUNTED):  # bincount makes eight bytes of each
+        counts += np.bincount(tables[first : first + _COUNTED], minlength=256)
     used = np.flatnonzero(counts)
     return order, used.tolist(), [0, *np.cumsum(counts[used]).tolist()]
