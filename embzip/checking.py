@@ -66,31 +66,16 @@ def check_rows(codec: Codec, codes: Arrays, params: Arrays, ids: NDArray[Any]) -
     try:
         quantizer.check_taken(taken, params_of(params, len(codec.transforms)))
         with np.errstate(over="ignore", invalid="ignore"):  # found below
-            rows = np.asarray(codec.decode(taken, params, numpy_ops), np.float32)
+            if by_row(codec):  # what was taken is not taken again: packed blocks decode anew
+                rows = np.asarray(codec.decode(taken, params, numpy_ops), np.float32)
+            else:
+                rows = codec.decode_rows(codes, params, ids)
     except IndexError as error:
         raise FileFormatError("codes point outside of what they index") from error
-    _check_rows_finite(rows, ids)
-    return rows
-
-
-def check_range(codec: Codec, codes: Arrays, params: Arrays, first: int, last: int) -> Matrix:
-    """Return the decoded rows from `first` up to `last`, as `check_rows` does.
-
-    Codes that are not taken by row must have been checked before.
-    """
-    ids = np.arange(first, last)
-    if by_row(codec):
-        return check_rows(codec, codes, params, ids)
-    with np.errstate(over="ignore", invalid="ignore"):  # found below
-        rows = codec.decode_range(codes, params, first, last)
-    _check_rows_finite(rows, ids)
-    return rows
-
-
-def _check_rows_finite(rows: Matrix, ids: NDArray[Any]) -> None:
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         raise FileFormatError(f"row {ids[int(finite.argmin())]} holds numbers that are not finite")
+    return rows
 
 
 def check_finite(name: str, array: NDArray[Any]) -> None:

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embzip.checking import by_row, check_params, check_range, check_rows, check_values, located
+from embzip.checking import by_row, check_params, check_rows, check_values, located
 from embzip.codecs.arrays import Arrays
 from embzip.codecs.chain import Codec, params_of
-from embzip.codecs.ops import numpy_ops
 from embzip.errors import (
     FileFormatError,
     IdRangeError,
@@ -147,17 +146,20 @@ class CompressedEmbedding:
             raise IdRangeError(
                 f"ids must lie in 0..{self.rows - 1}, received {low if low < 0 else high}"
             )
-        flat = wanted.reshape(-1)
-        if self.mapped:
-            with located(self.mapped):
-                rows = check_rows(self.codec, self.codes, self._known, flat)
+        flat = wanted.reshape(-1).astype(np.int64, copy=False)
+        # A packed array decodes a block anew each time, so it is asked for all rows at once.
+        packed = any(isinstance(array, PackedArray) for array in self.codes.values())
+        step = len(flat) if packed else self._step
+        if len(flat) <= step:
+            rows = self._decoded(flat)
         else:
-            taken = self.codec.quantizer.take(self.codes, flat)
-            rows = self.codec.decode(taken, self._known, numpy_ops)
+            rows = np.empty((len(flat), self.dim), np.float32)
+            for first in range(0, len(flat), step):
+                part = flat[first : first + step]
+                rows[first : first + step] = self._decoded(part)
         if self.pad_id is not None:
-            rows = rows * (flat != self.pad_id).astype(np.float32)[:, None]
-        decoded: Matrix = rows.reshape(*wanted.shape, self.dim)
-        return decoded
+            rows[flat == self.pad_id] *= np.float32(0)  # as the Keras layer does, signs and all
+        return rows.reshape(*wanted.shape, self.dim)
 
     @cached_property
     def _known(self) -> dict[str, NDArray[Any]]:
@@ -174,19 +176,23 @@ class CompressedEmbedding:
         if self.mapped and not by_row(self.codec):
             self.check()
         table = np.empty((self.rows, self.dim), np.float32)
-        params = self._known
-        step = max(1, self.codec.quantizer.range_numbers // max(1, self.dim))
-        for first in range(0, self.rows, step):
-            last = min(first + step, self.rows)
-            decoding = self.codec, self.codes, params, first, last
-            if self.mapped:
-                with located(self.mapped):
-                    table[first:last] = check_range(*decoding)
-            else:
-                table[first:last] = self.codec.decode_range(*decoding[1:])
+        for first in range(0, self.rows, self._step):
+            part = np.arange(first, min(first + self._step, self.rows))
+            table[first : first + self._step] = self._decoded(part)
         if self.pad_id is not None:
-            table[self.pad_id] = 0
+            table[self.pad_id] *= np.float32(0)
         return table
+
+    def _decoded(self, ids: NDArray[np.int64]) -> Matrix:
+        if not self.mapped:
+            return self.codec.decode_rows(self.codes, self._known, ids)
+        with located(self.mapped):
+            return check_rows(self.codec, self.codes, self._known, ids)
+
+    @property
+    def _step(self) -> int:
+        """How many rows are decoded at a time."""
+        return max(1, self.codec.quantizer.numbers_at_once // max(1, self.dim))
 
     def vector(self, token: str) -> Matrix:
         """Return the (dim,) row of a token.

@@ -9,6 +9,41 @@ from embzip.fileformat import VERSION, role_of
 from embzip.files import existing_file
 from embzip.packing.record import packed_arrays
 
+_NODES = ("total", "const", "variable", "identity", "quantization", "unused")
+
+
+def as_artefact(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what `inspect` gave, with the parts that files of TensorFlow have too.
+
+    The classifier's arrays are `other_weights`. A .embz file has no optimizer state, no graph and
+    so no nodes, and is slim as it is.
+
+    Examples
+    --------
+    >>> parts = {"vocabulary": 1, "embedding": 2, "classifier": 3, "header": 4, "total": 10}
+    >>> as_artefact({"bytes": parts, "tensors": []})["bytes"]["other_weights"]
+    3
+    """
+    held = record["bytes"]
+    parts = {
+        "embedding": held["embedding"],
+        "other_weights": held["classifier"],
+        "optimizer": 0,
+        "graph_constants": 0,
+        "vocabulary": held["vocabulary"],
+        "header": held["header"],
+        "total": held["total"],
+    }
+    role = {"classifier": "other_weights"}
+    return {
+        **record,
+        "format": "embz",
+        "bytes": parts,
+        "nodes": dict.fromkeys(_NODES, 0),
+        "tensors": [{**t, "role": role.get(t["role"], t["role"])} for t in record["tensors"]],
+        "slim_bytes": held["total"] - held["header"],
+    }
+
 
 def inspect(path: str | Path) -> dict[str, Any]:
     """Say where the bytes of a .embz file are.

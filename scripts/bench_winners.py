@@ -46,10 +46,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         *(f"svd:{rank}|tcq:{bits}" for rank in (32, 64, 128) for bits in (1, 2, 4)),
     ),
     "ectcq": (
-        *(f"center|svd|ectcq:{bits}" for bits in (0.4, 0.7, 1, 1.5, 2)),
-        *(f"center|svd:{rank}|ectcq:{bits}" for rank in (64, 128) for bits in (1, 2, 4)),
+        *(f"center|svd|ectcq:{bits}" for bits in (0.4, 0.7, 1, 1.5)),
+        *(f"center|svd:64|ectcq:{bits}" for bits in (1, 2, 4)),
     ),
-    "pq, rq": ("pq:15", "pq:30", "pq:60", "normalize|pq:30", "rq:15", "rq:30"),
+    "pq, rq": ("pq:15", "pq:30", "pq:60", "normalize|pq:30", "rq:15"),
     "kmeans": ("kmeans:4", "kmeans:16", "svd:64|kmeans:16"),
     "rows": ("rows:256", "rows:2048"),
     "sparse": ("sparse:15", "sparse:30", "sparse:75"),

@@ -1,8 +1,8 @@
 """Write the golden .embz files that are missing into tests/golden: one of every codec stage.
 
 Run by hand for a new stage, never by a test: `python -m scripts.make_golden`. What is there is
-never rewritten, because old files must load for ever; version-1 and version-2 were made the same
-way.
+never rewritten, because old files must load for ever; version-1, version-2, ectcq-open (by an
+embzip whose trellis paths were open) and ectcq-closed were made the same way.
 """
 
 from pathlib import Path
@@ -36,6 +36,8 @@ SPECS = (
     "svd|tcq:2",
     "svd:5|tcq:3.5,states=8,classes=4",
     "center|svd:4|ectcq:3",
+    "svd|tcq:2,states=128",
+    "svd:4,components=int8|int8",
 )
 FOLDER = Path(__file__).parent.parent / "tests" / "golden" / "codecs"
 

@@ -199,7 +199,11 @@ def test_inspect_adds_up_to_the_files_size(trained: Path, run: Run) -> None:
         size = (trained / name).stat().st_size
         parts = dict(record["bytes"])
         assert parts.pop("total") == size
-        assert set(parts) == {"vocabulary", "embedding", "classifier", "header"}
+        assert set(parts) == {
+            "embedding", "other_weights", "optimizer", "graph_constants", "vocabulary", "header",
+        }  # fmt: skip
+        assert record["slim_bytes"] == size - parts["header"]
+        assert set(record["nodes"].values()) == {0}
         assert sum(parts.values()) == size
         assert record["rows"] == 800
     assert (record["codec"], record["dim"]) == ("int8", 12), "svd:12 is folded into the kernels"

@@ -7,7 +7,16 @@ import pytest
 
 import embzip
 from embzip.bounds import pooled_bound
-from embzip.codecs.dependent import activities, levels_of, symbols_of, thresholds_of, values_of
+from embzip.codecs.dependent import (
+    activities,
+    in_order,
+    levels_of,
+    put_back,
+    states_of,
+    symbols_of,
+    thresholds_of,
+    values_of,
+)
 from embzip.codecs.ectcq import Ectcq
 from embzip.codecs.ops import numpy_ops
 from embzip.codecs.path_search import search
@@ -42,40 +51,61 @@ def test_a_row_decoded_by_hand() -> None:
     np.testing.assert_array_equal(decoded, [[1, 2, 1, 3.375, 0, -1]])
 
 
-def test_decoding_is_the_definition_column_by_column() -> None:
-    octets = np.random.default_rng(1).integers(0, 256, (50, 9)).astype(np.uint8)
-    symbols, odd = symbols_of(octets)
+@pytest.mark.parametrize("closed", [False, True])
+def test_decoding_is_the_definition_column_by_column(closed: bool) -> None:
+    octets = np.random.default_rng(1).integers(0, 256, (50, 11)).astype(np.uint8)
+    symbols, odd = symbols_of(octets, closed=closed)
     for row in range(50):
-        for column in range(9):
-            u = [int(octets[row, column - back]) & 1 if back <= column else 0 for back in range(6)]
+        for column in range(11):
+            u = [
+                int(octets[row, column - back]) & 1 if closed or back <= column else 0
+                for back in range(6)
+            ]
             assert symbols[row, column] & 1 == u[0] ^ u[2] ^ u[5]
             assert odd[row, column] == u[3]
     shift = np.random.default_rng(2).uniform(0, 0.5, (2, 4)).astype(np.float32)
-    params = {"step": np.ones(1, np.float32), "shift": shift}
+    params = {"step": np.array([-1.0 if closed else 1.0], np.float32), "shift": shift}
     quantizer = Ectcq(2)
     decoded = quantizer.decode(
-        {"values": octets}, {**params, **quantizer.tables(params, 9)}, numpy_ops
+        {"values": octets}, {**params, **quantizer.tables(params, 11)}, numpy_ops
     )
     np.testing.assert_array_equal(decoded, values_of(shift)[odd, symbols])
+
+
+def test_closed_paths_read_in_order_begin_in_their_last_bits() -> None:
+    octets = np.random.default_rng(1).integers(0, 256, (20, 12)).astype(np.uint8)
+    ordered = in_order(octets)
+    np.testing.assert_array_equal(put_back(ordered), octets)
+    for state, row in zip(states_of(ordered), octets, strict=True):
+        assert [int(state) >> back & 1 for back in range(5)] == (row[4::-1] & 1).tolist()
+    for found, turned in zip(
+        symbols_of(octets, closed=True), symbols_of(ordered, closed=True), strict=True
+    ):
+        np.testing.assert_array_equal(in_order(found), turned)
+
+
+def every_path(dim: int, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return all symbols up to a size, and for open paths their bits and quantizers."""
+    every = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * dim, indexing="ij"), axis=-1)
+    every = (every.reshape(-1, dim) & 255).astype(np.uint8)
+    u = np.zeros((len(every), dim + 5), np.uint8)
+    for column in range(dim):
+        u[:, column + 5] = every[:, column] & 1 ^ u[:, column + 3] ^ u[:, column]
+    return every, u[:, 5:], u[:, 2 : 2 + dim]
 
 
 @pytest.mark.parametrize("price", [0.0, 0.05, 0.4])
 def test_the_search_finds_the_best_of_all_paths(price: float) -> None:
     """Every sequence of symbols is a path; where levels do not matter the search is exact."""
     rng = np.random.default_rng(3)
-    rows, dim, reach = 12, 6, 3
+    rows, dim = 12, 6
     numbers = rng.uniform(-4, 4, (rows, dim)).astype(np.float32)
     bits = rng.uniform(0, 5, (dim, 1, 2, 256)).astype(np.float32)
     values = values_of(np.full((2, 4), 0.1))
     thresholds = np.zeros((dim, 0), np.int32)
     octets = np.empty((rows, dim), np.uint8)
-    search(numbers, np.full(rows, price, np.float32), values, bits, thresholds, octets)
-    every = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * dim, indexing="ij"), axis=-1)
-    every = (every.reshape(-1, dim) & 255).astype(np.uint8)
-    u = np.zeros((len(every), dim + 5), np.uint8)
-    for column in range(dim):
-        u[:, column + 5] = every[:, column] & 1 ^ u[:, column + 3] ^ u[:, column]
-    odd = u[:, 2 : 2 + dim]
+    search(numbers, np.full(rows, price, np.float32), values, bits, thresholds, False, octets)
+    every, _, odd = every_path(dim, 3)
     columns = np.arange(dim)
     spent = price * bits[columns, 0, odd, every].sum(axis=1)
     for row in range(rows):
@@ -84,6 +114,28 @@ def test_the_search_finds_the_best_of_all_paths(price: float) -> None:
         cost = np.square(numbers[row] - values[quantizer, found]).sum()
         cost += price * bits[columns, 0, quantizer[0], found[0]].sum()
         assert cost == pytest.approx((errors + spent).min(), abs=1e-4)
+
+
+def test_closed_paths_come_near_the_best_of_all() -> None:
+    """Every row of bits is a closed path; in rows so short, all states are tried."""
+    rng = np.random.default_rng(4)
+    rows, dim = 60, 10
+    numbers = rng.uniform(-9, 9, (rows, dim)).astype(np.float32)
+    bits = np.zeros((dim, 1, 2, 256), np.float32)
+    values = values_of(np.zeros((2, 4)))
+    octets = np.empty((rows, dim), np.uint8)
+    thresholds = np.zeros((dim, 0), np.int32)
+    search(numbers, np.zeros(rows, np.float32), values, bits, thresholds, True, octets)
+    u = (np.arange(2**dim)[:, None] >> np.arange(dim) & 1).astype(np.uint8)
+    parity, odd = symbols_of(u, closed=True)
+    # The error of the nearest symbol of each quantizer and parity.
+    off = np.square(numbers[:, :, None, None] - values)
+    off = off.reshape(rows, dim, 2, 128, 2).min(axis=3)
+    best = off[:, np.arange(dim), odd, parity & 1].sum(axis=2).min(axis=1)
+    found, quantizer = symbols_of(octets, closed=True)
+    error = np.square(numbers - values[quantizer, found]).sum(axis=1)
+    assert (error >= best - 1e-3).all()
+    np.testing.assert_allclose(error, best, atol=1e-3)
 
 
 def test_levels_part_rows_by_what_they_were_so_far() -> None:
@@ -122,7 +174,48 @@ def test_packed_rows_are_reached_by_their_blocks(tmp_path: Path) -> None:
     values = loaded.codes["values"]
     assert isinstance(values, PackedArray)
     assert values.packed.contexts.levels == 8
-    assert values.blocks_decoded == 1
+    assert not values.packed.contexts.closed
+    assert values.blocks_decoded == 2
+
+
+def test_packed_closed_paths_are_read_from_their_states(tmp_path: Path) -> None:
+    table = normal(3000, 16, seed=7) * np.exp(0.4 * normal(3000, 1, seed=8))
+    small = compress(table, "svd|ectcq:2")
+    assert small.params["1.step"][0] < 0
+    embzip.save(small, tmp_path / "a.embz", pack=True)
+    loaded = embzip.load(tmp_path / "a.embz", mmap=True)
+    values = loaded.codes["values"]
+    assert isinstance(values, PackedArray)
+    assert values.packed.contexts.closed
+    np.testing.assert_array_equal(loaded[[2999, 5]], small[[2999, 5]])
+    np.testing.assert_array_equal(np.asarray(values), small.codes["values"])
+
+
+def test_closed_paths_err_less_than_open_ones() -> None:
+    """By 0.2 dB in 50 columns: the first ones of an open path have little choice."""
+    rng = np.random.default_rng(6)
+    numbers = rng.uniform(-40, 40, (2000, 50)).astype(np.float32)
+    bits, thresholds = np.zeros((50, 1, 2, 256), np.float32), np.zeros((50, 0), np.int32)
+    values = values_of(np.zeros((2, 4)))
+    octets = np.empty(numbers.shape, np.uint8)
+    errors = []
+    for closed in (False, True):
+        search(numbers, np.zeros(2000, np.float32), values, bits, thresholds, closed, octets)
+        found, quantizer = symbols_of(octets, closed=closed)
+        errors.append(float(np.square(numbers - values[quantizer, found]).mean()))
+    assert errors[1] < errors[0] * 10 ** (-0.15 / 10)
+
+
+@pytest.mark.parametrize("name", ["ectcq-open", "ectcq-closed"])
+@pytest.mark.parametrize("mmap", [False, True])
+def test_golden_packed_files(name: str, mmap: bool) -> None:
+    """Files of the first kind were written before paths were closed."""
+    golden = Path(__file__).parent / "golden" / f"{name}.embz"
+    loaded = embzip.load(golden, mmap=mmap)
+    found = loaded.codes["values"]
+    assert isinstance(found, PackedArray) == mmap
+    assert bool(loaded.params["1.step"][0] < 0) == (name == "ectcq-closed")
+    np.testing.assert_array_equal(np.asarray(found), np.load(golden.with_suffix(".npy")))
 
 
 def test_weights_make_rows_better() -> None:

@@ -4,6 +4,7 @@ import json
 import pickle
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,16 @@ from typer.testing import CliRunner
 
 from embzip.classifier import Classifier, Kit, MeanConfig, load_one
 from embzip.cli import app
-from embzip.corpus import Example
+from embzip.compression import compress
+from embzip.corpus import Example, read_examples
 from embzip.errors import EmbzipError, FileFormatError, InputError, MismatchError
 from embzip.evaluation import evaluate
 from embzip.litert.attachment import Attachment, attach
 from embzip.rebuilding import rebuild_kit
+from embzip.tf import train as fit
 from embzip.tf.export import export
+from embzip.tokenizers.building import build_words
+from embzip.vectors import Vectors
 from tests.models import tiny_classifier
 from tests.test_kit import TEXTS, classifiers
 
@@ -128,6 +133,32 @@ def test_smaller_kernels_of_every_encoder(kit: Kit, tmp_path: Path, weights: str
 def test_int8_arithmetic_of_every_encoder(kit: Kit, tmp_path: Path) -> None:
     result = export(kit, tmp_path / "model.tflite", calibrate=TEXTS)
     assert 0 < result.max_difference < 0.05
+
+
+def test_int8_arithmetic_of_a_kit_answers_alike_on_data(news_folder: Path, tmp_path: Path) -> None:
+    """Two classifiers trained on news, ranges from training texts, compared on test texts."""
+    train, held_out = (read_examples(news_folder / f"{n}.tsv") for n in ("train", "test"))
+    tokenizer = build_words(news_folder / "train.tsv", news_folder / "words.tsv", labelled=True)
+    rng = np.random.default_rng(0)
+    rows = rng.normal(scale=0.3, size=(len(tokenizer.vocabulary), 16)).astype(np.float32)
+    options: dict[str, Any] = {"epochs": 6, "max_length": 40, "learning_rate": 0.01}
+    vectors = Vectors(tokenizer.vocabulary, rows, tokenizer=tokenizer)
+    trained = fit(train, vectors, encoder="mean", **options).classifier
+    table = compress(trained.embedding, "int8")
+    options["trainable"] = False
+    kit = Kit.of(
+        {
+            "cnn": fit(train, table, filters=32, **options).classifier,
+            "mean": fit(train, table, encoder="mean", **options).classifier,
+        }
+    )
+    texts = [example.text for example in train[:300]]
+    path = tmp_path / "kit.tflite"
+    assert 0 < export(kit, path, calibrate=texts).max_difference < 0.1
+    for name, classifier in kit.classifiers.items():
+        small, plain = evaluate(load_one(path, head=name), held_out), evaluate(classifier, held_out)
+        assert plain.accuracy > 0.6
+        assert abs(small.accuracy - plain.accuracy) <= 0.03
 
 
 @pytest.mark.parametrize("options", [{}, {"weights": "float16"}, {"weights": "int8"}])

@@ -14,7 +14,7 @@ from embzip.container import read_header, write_container
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError
 from embzip.files import digest
-from embzip.packing.models import read_models
+from embzip.packing.models import Models, read_models
 
 ROWS, DIM = 600, 3
 
@@ -236,3 +236,37 @@ def test_damage_that_is_met_when_rows_are_read_names_the_file(path: Path) -> Non
         loaded[[ROWS - 1]]
     with pytest.raises(FileFormatError, match=r"^\S*crafted\.embz: tensor .*block 2 of 3: it does"):
         loaded.codes["values"].take(np.array([ROWS - 1]))
+
+
+def closed_file(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    table = (rng.normal(size=(3000, 12)) * np.exp(rng.normal(size=(3000, 1)))).astype(np.float32)
+    embzip.save(embzip.compress(table, "ectcq:2"), tmp_path / "a.embz", pack=True)
+    assert stored(tmp_path / "a.embz")[0]["packed"]["codes.values"]["closed"]
+    return tmp_path / "a.embz"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"closed": 1}, {"closed": False}, {"levels": 0}, {"classes": ["codes.values", 2]}],
+)
+def test_records_of_closed_paths_that_packing_never_writes(tmp_path: Path, changes: dict) -> None:
+    assert "codes.values" in refused(crafted(closed_file(tmp_path), **changes))
+
+
+@pytest.mark.parametrize("parity", [0, 1])
+def test_a_table_that_lacks_the_parity_a_state_asks_for(tmp_path: Path, parity: int) -> None:
+    path = closed_file(tmp_path)
+    record, tensors = stored(path)
+    packed = record["packed"]["codes.values"]
+    raw = tensors["codes.values"].tobytes()
+    contexts = 16 * 12 + 1
+    models = read_models(raw[: packed["models"]], contexts, packed["tables"], 256)
+    tables = models.tables.copy()
+    tables[models.of_context[:-1], parity::2] = 0
+    written = Models(models.of_context, np.where(tables.any(axis=1)[:, None], tables, 1)).to_bytes()
+    lengths = 12 * (packed["lengths"][0] + 2)
+    head = written + raw[packed["models"] :][: 2 * 7 * 12 + lengths]
+    body = raw[packed["models"] + 2 * 7 * 12 + lengths :]
+    changes = {"models": len(written), "digest": digest(head)}
+    assert "parity" in refused(crafted(path, content=head + body, **changes))

@@ -16,8 +16,10 @@ from embzip.cli import main
 from embzip.errors import EmbzipError, InputError, MissingFileError
 from embzip.tf.artefacts import inspect
 from embzip.tf.artefacts.checkpoints import read_meta
+from embzip.tf.artefacts.held import filled
 from embzip.tf.artefacts.slimming import slim
 from embzip.tf.surgery import freeze
+from tests.models import tiny_classifier
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
@@ -56,6 +58,52 @@ def test_every_byte_is_attributed(folder: Path, name: str, optimizer: int) -> No
     assert parts["optimizer"] == optimizer
     assert record["slim_bytes"] < total
     assert sum(t["role"] == "embedding" for t in record["tensors"]) == 1
+
+
+PARTS = ("embedding", "other_weights", "optimizer", "graph_constants", "vocabulary")
+NODES = {"total", "const", "variable", "identity", "quantization", "unused"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ref", "tf2", "ref_saved", "saved", "ref.pb", "ref.pbtxt", "model.keras", "model.h5",
+     "model.tflite", "model.embz"],
+)  # fmt: skip
+def test_every_kind_of_file_has_the_same_record(
+    folder: Path, name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tiny_classifier("int8").save(tmp_path / "model.embz")
+    path = tmp_path / name if name == "model.embz" else folder / name
+    with pytest.raises(SystemExit):
+        main(["inspect", str(path), "--json"])
+    record = json.loads(capfd.readouterr().out)
+    assert set(record["bytes"]) == {*PARTS, "header", "total"}
+    assert set(record["nodes"]) == NODES
+    assert {"name", "role", "dtype", "shape", "bytes", "share"} <= record["tensors"][0].keys()
+    for part in PARTS:
+        stored = sum(t["bytes"] for t in record["tensors"] if t["role"] == part)
+        assert record["bytes"][part] == stored
+    assert 0 < record["slim_bytes"] < record["bytes"]["total"]
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [("ref", ""), ("res", ""), ("tf2", ""), ("model.keras", ".keras"), ("model.h5", ".h5"),
+     ("ref.pb", ".pb"), ("res.pb", ".pb"), ("ref.pbtxt", ".pb"), ("ref_saved", ""),
+     ("res_saved", ""), ("saved", "")],
+)  # fmt: skip
+def test_slim_bytes_are_what_slimming_leaves(
+    folder: Path, name: str, end: str, tmp_path: Path
+) -> None:
+    """Tensors within the few bytes around a constant; the rest of a small file is its header."""
+    promised = inspect(folder / name).slim_bytes
+    result = slim(folder / name, tmp_path / f"slim{end}")
+    left = inspect(tmp_path / f"slim{end}")
+    assert left.total == result.bytes_after
+    assert left.slim_bytes == pytest.approx(promised, abs=40)
+    constants = left.to_json()["bytes"]["graph_constants"]
+    assert promised <= left.total - constants
+    assert left.total - left.slim_bytes < 18_000  # settings, names and signatures
 
 
 def test_text_and_binary_graphs_say_the_same(folder: Path) -> None:
@@ -116,8 +164,10 @@ def test_a_frozen_graph_above_two_gigabytes_is_refused_before_a_value_is_read(
     def read(key: str) -> Any:
         raise AssertionError(key)
 
-    with pytest.raises(InputError, match="2 GB"):
-        freeze(meta.graph_def, lambda key: (2**20, 2**10), read, ["probs"])
+    graph, held = freeze(meta.graph_def, lambda key: (2**20, 2**10), read, ["probs"])
+    assert set(held) == {"words", "conv", "dense"}
+    with pytest.raises(InputError, match=r"2 GB.*12,884,9\d\d,\d+ bytes.*--to checkpoint"):
+        filled(graph, held)
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])

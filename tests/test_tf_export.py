@@ -1,6 +1,7 @@
 """Exports against the NumPy definition, loaded in processes that do not know embzip."""
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,9 +13,13 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from embzip.classifier import Classifier
+from embzip.classifier import Classifier, Kit, head_shapes
+from embzip.cli import main
 from embzip.errors import MissingPackageError, SpecError, UnsupportedModelError
+from embzip.factorizing import factorize
 from embzip.rebuilding import rebuild
+from embzip.tf.artefacts.rebuilding import rebuild_file
+from embzip.tf.artefacts.slimming import slim
 from embzip.tf.export import export
 from embzip.tf.export.kernels import quantized_kernel
 from tests.models import tiny_classifier
@@ -29,7 +34,7 @@ TEXTS = ["able lion zoo", "", "people say " * 9, "tiger unheard of"]
 EACH_KIND = [
     "float32", "float16", "int8", "int4", "int1", "svd:3|int2", "center|svd:4|int8:scale=column",
     "kmeans:4", "sparse:2", "rows:4", "pq:3,bits=2", "rq:2,bits=2", "normalize|int4", "tcq:5",
-    "mixed:5",
+    "svd|tcq:5,states=128", "svd:3,components=int8|int4", "mixed:5",
 ]  # fmt: skip
 
 # What a stranger does: no embzip, the ids in, the probabilities out.
@@ -47,7 +52,7 @@ found = run.get_tensor(run.get_output_details()[0]["index"])
     "savedmodel": """
 import tensorflow as tf
 model = tf.saved_model.load(path)
-found = model.signatures["serving_default"](ids=tf.constant(ids))["probabilities"].numpy()
+found = model.signatures["serving_default"](ids=tf.constant(ids))[output].numpy()
 """,
     "frozen": """
 import tensorflow as tf
@@ -55,23 +60,24 @@ graph = tf.compat.v1.GraphDef.FromString(open(path, "rb").read())
 with tf.Graph().as_default() as made:
     tf.compat.v1.import_graph_def(graph, name="")
     with tf.compat.v1.Session(graph=made) as session:
-        found = session.run("probabilities:0", {"ids:0": ids})
+        found = session.run(output + ":0", {"ids:0": ids})
 """,
     "onnx": """
 import onnxruntime
-found = onnxruntime.InferenceSession(path).run(None, {"ids:0": ids})[0]
+found = onnxruntime.InferenceSession(path).run([output + ":0"], {"ids:0": ids})[0]
 """,
 }
 
 
-def by_a_stranger(target: str, path: Path, ids: Any) -> Any:
+def by_a_stranger(target: str, path: Path, ids: Any, output: str = "probabilities") -> Any:
+    """Run a file in a process where importing embzip fails."""
     code = (
-        "import sys, json, numpy\npath, ids = sys.argv[1], numpy.array("
-        f"json.loads(sys.argv[2]), numpy.int32)\n{LOADERS[target]}\n"
-        "assert 'embzip' not in sys.modules\nprint(json.dumps(found.tolist()))"
+        "import sys, json, numpy\nsys.modules['embzip'] = None\npath, output = sys.argv[1:3]\n"
+        f"ids = numpy.array(json.loads(sys.argv[3]), numpy.int32)\n{LOADERS[target]}\n"
+        "assert sys.modules['embzip'] is None\nprint(json.dumps(found.tolist()))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(path), json.dumps(ids.tolist())],
+        [sys.executable, "-c", code, str(path), output, json.dumps(ids.tolist())],
         capture_output=True,
         text=True,
         check=True,
@@ -115,6 +121,39 @@ def test_it_loads_without_embzip(tmp_path: Path, target: str) -> None:
     np.testing.assert_allclose(found, model.probabilities(TEXTS), atol=1e-5)
 
 
+@pytest.mark.parametrize("target", ["savedmodel", "frozen", "onnx"])
+def test_a_kit_loads_without_embzip(tmp_path: Path, target: str) -> None:
+    kit = Kit.of({"topic": tiny_classifier("int8"), "mood": tiny_classifier("int8", seed=0)})
+    path, ids = tmp_path / "model", padded(kit.classifiers["mood"])
+    export(kit, path, to=target)
+    found = by_a_stranger(target, path, ids, "mood")
+    np.testing.assert_allclose(found, kit.probabilities(TEXTS)["mood"], atol=1e-5)
+
+
+@pytest.mark.parametrize("target", ["savedmodel", "frozen"])
+def test_rebuilt_files_load_without_embzip(folder: Path, tmp_path: Path, target: str) -> None:
+    ids = np.random.default_rng(2).integers(0, 50, (5, 7)).astype(np.int32)
+    path = tmp_path / ("small.pb" if target == "frozen" else "small")
+    rebuild_file(folder / "ref", path, codec="int8")
+    slim(folder / "ref", tmp_path / "plain.pb", to="frozen")
+    plain = by_a_stranger("frozen", tmp_path / "plain.pb", ids, "probs")
+    assert 0 < np.abs(by_a_stranger(target, path, ids, "probs") - plain).max() < 0.02
+
+
+def test_the_command_prints_the_largest_difference(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tiny_classifier("int8").save(tmp_path / "model.embz")
+    for target in LOADERS:
+        call = ["export", str(tmp_path / "model.embz"), "--to", target]
+        with pytest.raises(SystemExit) as end:
+            main([*call, "-o", str(tmp_path / f"out-{target}")])
+        assert end.value.code == 0
+        told = re.search(r"within (\S+) of the classifier's", capfd.readouterr().out)
+        assert told is not None
+        assert float(told[1]) < 1e-5
+
+
 @pytest.mark.parametrize("target", ["litert", "savedmodel", "frozen"])
 @pytest.mark.parametrize(("weights", "tolerance"), [("float16", 0.02), ("int8", 0.9)])
 def test_smaller_kernels(tmp_path: Path, target: str, weights: str, tolerance: float) -> None:
@@ -126,6 +165,42 @@ def test_smaller_kernels(tmp_path: Path, target: str, weights: str, tolerance: f
     share = {"float16": 0.5, "int8": 0.75}[weights]
     # A scale a filter and a few nodes are the price.
     assert small.nbytes < plain.nbytes - share * kernels + 12_000
+
+
+def with_windows(windows: tuple[int, ...], spec: str, **options: Any) -> Classifier:
+    """Return a folded classifier with other windows."""
+    model = tiny_classifier(dim=12, **options)
+    config = replace(model.config, windows=windows)
+    rng = np.random.default_rng(1)
+    shapes = head_shapes(config, len(model.labels))
+    arrays = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return rebuild(replace(model, config=config, arrays=arrays), codec=spec)
+
+
+@pytest.mark.parametrize("spec", ["svd:4|int8", "center|svd:4|int8"])
+@pytest.mark.parametrize(
+    ("windows", "widths"), [((1, 1, 2, 3), 3), ((2, 1, 2, 3, 1), 3), ((2, 2), 1), ((3,), 1)]
+)
+def test_windows_of_equal_width_are_one_convolution(
+    tmp_path: Path, windows: tuple[int, ...], widths: int, spec: str
+) -> None:
+    model = with_windows(windows, spec)
+    path = tmp_path / "model.tflite"
+    assert export(model, path).max_difference < 1e-5
+    operators = [o["op_name"] for o in Interpreter(str(path))._get_ops_details()]
+    assert operators.count("CONV_2D") == widths
+    assert export(model, path, weights="int8").max_difference < 0.2
+    small = {d["dtype"] for d in Interpreter(str(path)).get_tensor_details() if d["shape"].size > 3}
+    assert np.int8 in small
+    assert export(model, path, calibrate=TEXTS).max_difference < 0.3
+
+
+@pytest.mark.parametrize("target", ["litert", "savedmodel", "frozen", "onnx"])
+def test_a_factorized_dense_layer_reads_features_in_their_new_order(
+    tmp_path: Path, target: str
+) -> None:
+    model = factorize(with_windows((2, 1, 2), "int8"), rank=1)
+    assert export(model, tmp_path / "model", to=target).max_difference < 1e-5
 
 
 def test_only_kernels_become_int8(tmp_path: Path) -> None:

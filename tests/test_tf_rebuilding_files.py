@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,12 @@ import embzip
 from embzip.cli import main
 from embzip.compression import compress
 from embzip.errors import EmbzipError, InputError, MismatchError, UnsupportedModelError
-from embzip.tf.artefacts import inspect
-from embzip.tf.artefacts.flat_graphs import FlatGraph, flat_graph
+from embzip.tf.artefacts import hdf5_probe, inspect
+from embzip.tf.artefacts.flat_graphs import flat_graph
 from embzip.tf.artefacts.keras_models import load_keras
 from embzip.tf.artefacts.rebuilding import rebuild_file
 from embzip.tf.artefacts.serving import predicted
+from embzip.tf.artefacts.slimming import slim
 from embzip.tf.grafting import chosen_table
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors import Vectors
@@ -47,12 +49,12 @@ def answers(path: Path) -> np.ndarray:
 def with_table(path: Path, table: np.ndarray) -> np.ndarray:
     """Return what the original file predicts once its table is another: the oracle."""
     flat = flat_graph(path)
-    name = chosen_table(flat.graph, None)
+    name = chosen_table(flat, None)
     for node in flat.graph.node:
         if node.name == name:
             node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(table))
     signature = flat.signatures["serving_default"]
-    return predicted(FlatGraph(flat.graph, flat.signatures), signature, {"ids": IDS})["probs"]
+    return predicted(flat, signature, {"ids": IDS})["probs"]
 
 
 @pytest.mark.parametrize("spec", ["svd:3|int8", "int4", "kmeans:8", "tcq:2"])
@@ -294,6 +296,53 @@ def test_a_cut_off_file_is_refused(folder: Path, name: str, share: float, tmp_pa
     (tmp_path / name).write_bytes(content[: int(share * len(content))])
     with pytest.raises(EmbzipError, match=name):
         rebuild_file(tmp_path / name, tmp_path / "out.keras", codec="int8")
+
+
+def test_an_h5_file_whose_attributes_never_end_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A free place of no bytes in the heap of texts: the HDF5 library walks on the spot."""
+    monkeypatch.setattr(hdf5_probe, "_SECONDS", 5.0)
+    content = bytearray((folder / "model.h5").read_bytes())
+    heap = content.index(b"GCOL")
+    content[heap + 16 : heap + 32] = bytes(16)
+    path = tmp_path / "model.h5"
+    path.write_bytes(content)
+    for call in (
+        lambda: slim(path, tmp_path / "out.h5"),
+        lambda: slim(path, tmp_path / "out.pb", to="frozen"),
+        lambda: rebuild_file(path, tmp_path / "out.keras", codec="int8"),
+    ):
+        with pytest.raises(InputError, match=r"attributes are not read|damaged"):
+            call()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_graph_that_tensorflow_does_not_read_is_refused(folder: Path, tmp_path: Path) -> None:
+    graph = tf.compat.v1.GraphDef.FromString((folder / "ref.pb").read_bytes())
+    for node in graph.node:
+        if node.op == "Conv2D":
+            node.attr["data_format"].s = b"NHWA"
+    path = tmp_path / "ref.pb"
+    path.write_bytes(graph.SerializeToString())
+    for out in ("out.pb", "out"):
+        with pytest.raises(InputError, match=r"damaged|cannot optimize"):
+            rebuild_file(path, tmp_path / out, codec="int8")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_written_of_a_damaged_checkpoint(folder: Path, tmp_path: Path) -> None:
+    """Also where only the optimizer's numbers are, which a rebuilt file does not hold."""
+    shutil.copytree(folder / "ref", tmp_path / "ref")
+    data = tmp_path / "ref" / "model.data-00000-of-00001"
+    content = bytearray(data.read_bytes())
+    for place in range(0, len(content), 211):
+        content[place] ^= 16
+        data.write_bytes(content)
+        with pytest.raises(InputError, match="damaged or cut off"):
+            rebuild_file(tmp_path / "ref", tmp_path / "out.pb", codec="int8")
+        content[place] ^= 16
+    assert [path.name for path in tmp_path.iterdir()] == ["ref"]
 
 
 def test_the_command(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -112,7 +112,7 @@ def test_outputs_are_chosen_by_name(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="have none"):
         slim(folder / "model.keras", tmp_path / "m.keras", outputs=["probs"])
     with pytest.raises(InputError, match="it can be"):
-        slim(folder / "model.keras", tmp_path / "m.pb", to="frozen")
+        slim(folder / "model.keras", tmp_path / "m", to="checkpoint")
 
 
 def test_a_constant_that_says_it_is_huge_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -140,6 +140,28 @@ def test_every_operator_is_timed_slowest_first(folder: Path, name: str) -> None:
     if name == "model.tflite":
         assert len(timed.operators) == inspect(folder / name).nodes.total
     assert timed.to_json()["inputs"] == 3
+
+
+def test_a_damaged_tflite_is_not_timed(folder: Path, tmp_path: Path) -> None:
+    """One bit turned at a time: an error of ours, or times."""
+    content = (folder / "model.tflite").read_bytes()
+    path = tmp_path / "model.tflite"
+    told = []
+    for place in range(8, len(content), 37):
+        flipped = bytearray(content)
+        flipped[place] ^= 64
+        path.write_bytes(flipped)
+        try:
+            profile(path, 1)
+        except InputError as error:
+            told.append(str(error))
+    assert len(told) > 5
+    assert all(str(path) in each for each in told)
+
+
+def test_the_name_of_a_frozen_graph_is_free(folder: Path, tmp_path: Path) -> None:
+    result = slim(folder / "ref.pb", tmp_path / "graph.frozen")
+    assert result.bytes_after == (tmp_path / "graph.frozen").stat().st_size
 
 
 def test_what_cannot_be_timed_is_refused(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Commands on files as they are, ours and TensorFlow's: inspect, slim, and a part of rebuild."""
+"""Commands on files as they are, ours and TensorFlow's: inspect, slim."""
 
 import glob
 from pathlib import Path
@@ -15,8 +15,6 @@ from embzip.cli.terminal import (
 )
 from embzip.errors import InputError
 from embzip.files import existing_file, output_path
-
-_SUFFIXES = frozenset({".keras", ".h5", ".hdf5", ".pb", ".pbtxt", ".tflite", ".index", ".meta"})
 
 ArtefactArgument = Annotated[
     Path,
@@ -91,13 +89,13 @@ def slim(
 
     Optimizer slots, counters, training settings, initial values and the meta graph are left out;
     a graph keeps what --output needs, its constants folded and equal nodes merged. --to frozen or
-    savedmodel takes a TF1 checkpoint with its .meta, a SavedModel or a frozen graph; --to
-    checkpoint a SavedModel, --to keras an .h5 file. Of a checkpoint, -o names the prefix; of a
-    SavedModel, a folder that is new.
+    savedmodel takes a TF1 checkpoint with its .meta, a SavedModel, a frozen graph, a .keras or an
+    .h5 file; --to checkpoint a SavedModel, --to keras an .h5 file. Of a checkpoint, -o names the
+    prefix; of a SavedModel, a folder that is new. A frozen graph ends at 2 GB, the others do not.
 
     Without -o, NAME becomes NAME.slim.keras, .slim.h5, .slim.pb or NAME.slim in the current folder.
     """
-    _present(path)
+    present(path)
     with without_notices():
         from embzip.tf.artefacts import kind_of
         from embzip.tf.artefacts.slimming import slim
@@ -124,9 +122,9 @@ def slim(
 
 def _ours(path: Path) -> tuple[dict[str, Any], str]:
     from embzip.classifier.kit import describe
-    from embzip.inspection import inspect
+    from embzip.inspection import as_artefact, inspect
 
-    record = inspect(path)
+    record = as_artefact(inspect(path))
     record["classifiers"] = describe(path) if record["heads"] else []
     lines = [f"{record['codec']}, {record['rows']:,} rows of {record['dim']}"]
     lines += [
@@ -138,7 +136,7 @@ def _ours(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _foreign(path: Path) -> tuple[dict[str, Any], str]:
-    _present(path)
+    present(path)
     with without_notices():
         from embzip.tf.artefacts import inspect
 
@@ -166,69 +164,7 @@ def _profiled(path: Path, inputs: int, record: dict[str, Any]) -> list[str]:
     ]
 
 
-def is_foreign(path: Path) -> bool:
-    """Return whether a path looks like a file of TensorFlow or Keras, by names alone."""
-    return path.suffix != ".embz" and (
-        path.is_dir()
-        or path.suffix in _SUFFIXES
-        or any(Path(f"{path}{end}").exists() for end in (".index", ".meta"))
-    )
-
-
-def rebuild_foreign(
-    path: Path,
-    embedding: Path | None,
-    codec: str | None,
-    *,
-    layer: str | None,
-    nodes: list[str],
-    fold: bool,
-    seed: int,
-    output: Path | None,
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Rebuild a file of TensorFlow or Keras, and say what came of it."""
-    _present(path)
-    with without_notices():
-        from embzip.tf.artefacts import kind_of
-        from embzip.tf.artefacts.rebuilding import rebuild_file
-    from embzip.fileformat import load
-
-    kind, own = kind_of(path)
-    ends = {"keras": ".rebuilt.keras", "h5": ".rebuilt.keras", "savedmodel": ".rebuilt"}
-    target = output_path(own, ends.get(kind, ".rebuilt.pb"), output, force=force)
-    table = None if embedding is None else load(embedding)
-    with progress("rebuilding"), without_notices():
-        made = rebuild_file(
-            own,
-            target,
-            embedding=table,
-            codec=codec,
-            layer=layer,
-            outputs=nodes,
-            fold=fold,
-            seed=seed,
-        )
-    record = {
-        "path": str(target),
-        "format": made.format,
-        "layer": made.layer,
-        "codec": made.embedding.codec.spec,
-        "rows": made.embedding.rows,
-        "dim": made.embedding.dim,
-        "bytes_before": made.bytes_before,
-        "bytes_after": made.bytes_after,
-    }
-    show(
-        record,
-        f"{record['layer']}: {record['codec']}, {record['rows']:,} rows of {record['dim']}: "
-        f"{made.bytes_before:,} -> {made.bytes_after:,} bytes\n{target}",
-        as_json=as_json,
-    )
-
-
-def _present(path: Path) -> None:
+def present(path: Path) -> None:
     """Say what is missing before TensorFlow takes its seconds."""
     if not path.is_dir() and not any(path.parent.glob(f"{glob.escape(path.name)}.*")):
         existing_file(path)

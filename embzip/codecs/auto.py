@@ -141,7 +141,7 @@ def _candidates(rows: int, dim: int, budget: int) -> Iterator[Codec]:
     # Rates are counted in thousandths, written with an exponent: 1225e-3 is 1.225.
     yield from largest("tcq:{}e-3", _MOST_RATE)
     for rank in sorted({max(1, int(share * ranks)) for share in _SHARES}):
-        yield from largest(f"svd:{rank}|tcq:{{}}e-3", _MOST_RATE)
+        yield from largest(f"svd:{rank},components=int8|tcq:{{}}e-3", _MOST_RATE)
 
 
 def _error(

@@ -109,12 +109,12 @@ class Transform(ABC):
 class Quantizer(ABC):
     """Matrix -> codes; `tunable` as in a transform.
 
-    `range_numbers` is how many numbers `decode_range` gives at its fastest.
+    `numbers_at_once` is how many numbers `decode_rows` gives at its fastest.
     """
 
     name: ClassVar[str]
     tunable: ClassVar[tuple[str, ...]] = ()
-    range_numbers: ClassVar[int] = 250_000  # what is written in between stays cached
+    numbers_at_once: ClassVar[int] = 250_000  # what is written in between stays cached
 
     @classmethod
     @abstractmethod
@@ -179,9 +179,9 @@ class Quantizer(ABC):
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         """Return float32 rows, any number of them including 0; `params` hold the tables too."""
 
-    def decode_range(self, codes: Arrays, params: Arrays, first: int, last: int) -> Matrix:
-        """Return the rows from `first` up to `last`, as `decode` would, in NumPy."""
-        rows: Matrix = self.decode(self.take(codes, np.arange(first, last)), params, numpy_ops)
+    def decode_rows(self, codes: Arrays, params: Arrays, ids: NDArray[np.int64]) -> Matrix:
+        """Return the rows of some ids (k,), as `decode` would, in NumPy."""
+        rows: Matrix = self.decode(self.take(codes, ids), params, numpy_ops)
         return rows
 
     @abstractmethod

@@ -129,10 +129,10 @@ class Codec:
         rows = self.quantizer.decode(codes, params_of(params, len(self.transforms)), ops)
         return self._undone(rows, params, ops)
 
-    def decode_range(self, codes: Arrays, params: Arrays, first: int, last: int) -> Matrix:
-        """Return the float32 rows from `first` up to `last`, in NumPy."""
+    def decode_rows(self, codes: Arrays, params: Arrays, ids: NDArray[np.int64]) -> Matrix:
+        """Return the float32 rows (k, dim) of some ids (k,), in NumPy."""
         own = params_of(params, len(self.transforms))
-        rows = self.quantizer.decode_range(codes, own, first, last)
+        rows = self.quantizer.decode_rows(codes, own, ids)
         return np.asarray(self._undone(rows, params, numpy_ops), np.float32)
 
     def _undone(self, rows: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from embzip.codecs.arrays import Matrix
 from embzip.codecs.dependent import (
+    MEMORY,
     SHIFTED,
     Octets,
     activities,
     levels_of,
     magnitudes,
+    states_of,
     symbols_of,
     thresholds_of,
     values_of,
@@ -71,10 +73,13 @@ class Rates:
         return cls(never, every, shift, 0.0, 0.0)
 
     @classmethod
-    def counted(cls, numbers: Matrix, octets: Octets) -> "Rates":
-        """Return the rates of rows: numbers in steps, and the bytes that stand for them."""
+    def counted(cls, numbers: Matrix, octets: Octets, *, closed: bool) -> "Rates":
+        """Return the rates of rows: numbers in steps, and the bytes that stand for them.
+
+        Where paths are closed, columns stand in the order in which they are read.
+        """
         rows, dim = octets.shape
-        symbols, odd = symbols_of(octets)
+        symbols, odd = symbols_of(octets, closed=closed)
         sums = activities(symbols)
         thresholds = thresholds_of(sums, LEVELS)
         places = np.arange(dim) * LEVELS + levels_of(sums, thresholds)
@@ -88,16 +93,19 @@ class Rates:
         lent /= lent.sum(axis=2, keepdims=True)
         shares = counts + _LENT * lent[alike]
         shares /= shares.sum(axis=3, keepdims=True)
-        used = counts.reshape(-1, 256)
-        used = used[used.any(axis=1)]
-        own = used / used.sum(axis=1, keepdims=True)
-        entropy = -float((used * np.log2(np.where(used > 0, own, 1))).sum())
-        # Counts of few rows look too sure of themselves (Miller 1955).
-        free = int((used > 0).sum()) - len(used)
-        entropy += free / (2 * np.log(2))
+        entropy, free = _entropy(counts.reshape(-1, 256))
+        bits = -np.log2(shares).astype(np.float32)
+        if closed:
+            # The last columns' parities are known from the state, which is read first.
+            tail = shares[-MEMORY:].reshape(MEMORY, LEVELS, 2, 128, 2)
+            known = np.log2(tail.sum(axis=3, keepdims=True))
+            bits[-MEMORY:] += np.broadcast_to(known, tail.shape).reshape(bits[-MEMORY:].shape)
+            parities = counts[-MEMORY:].reshape(-1, 128, 2).sum(axis=1)
+            states = np.bincount(states_of(octets), minlength=2**MEMORY).astype(np.float64)
+            entropy += _entropy(states[None])[0] - _entropy(parities)[0]
         return cls(
             thresholds,
-            -np.log2(shares).astype(np.float32),
+            bits,
             _shift(numbers, symbols, odd),
             entropy / rows + _MODEL_BITS * dim,
             _TABLE_BITS * free + 16 * thresholds.size,
@@ -106,6 +114,17 @@ class Rates:
     def total(self, rows: int) -> float:
         """Return the bits that a table of so many rows will take."""
         return rows * self.a_row + self.tables + _BLOCK_BITS * -(-rows // _BLOCK)
+
+
+def _entropy(counts: NDArray[np.float64]) -> tuple[float, int]:
+    """Return the bits of counted symbols (contexts, alphabet), and how many counts are free.
+
+    Counts of few rows look too sure of themselves (Miller 1955): half a nat for each is added.
+    """
+    used = counts[counts.any(axis=1)]
+    own = used / used.sum(axis=1, keepdims=True)
+    free = int((used > 0).sum()) - len(used)
+    return -float((used * np.log2(np.where(used > 0, own, 1))).sum()) + free / (2 * np.log(2)), free
 
 
 def _alike(counts: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -35,6 +35,7 @@ from embzip.errors import FileFormatError, SpecError
 MOST_CLASSES = 16
 _ROWS = 4096  # encoded at a time
 _TOGETHER = 2048  # decoded at a time
+_FEW = 512  # rows that are decoded sooner all together than class by class
 _STEPS = 16  # of a deviation, an octave
 # A column's tails are a little heavier than a Gaussian's, and cost more the more bits it has: this
 # much wider a bit is 0.00 dB better at 2 bits and 0.04 at 4, on GloVe of 50 and 100 columns.
@@ -62,7 +63,7 @@ class RowClasses(Quantizer):
     bits: float
     classes: int = 8
     nbytes: int | None = None
-    range_numbers: ClassVar[int] = 1_600_000  # so many rows that a class has its share
+    numbers_at_once: ClassVar[int] = 1_600_000  # so many rows that a class has its share
 
     def layout(self, rows: int, dim: int) -> Layout:
         blocks = -(-rows // BLOCK)
@@ -165,25 +166,24 @@ class RowClasses(Quantizer):
         scaled = ops.multiply(numbers, ops.take(deviation, of_row))
         return ops.add(scaled, ops.take(mean, of_row))
 
-    def decode_range(self, codes: Arrays, params: Arrays, first: int, last: int) -> Matrix:
+    def decode_rows(self, codes: Arrays, params: Arrays, ids: NDArray[np.int64]) -> Matrix:
+        if len(ids) <= _FEW:
+            return super().decode_rows(codes, params, ids)
         bits = params["bits"]
         deviation, mean = _tables(params, numpy_ops)
-        decoded = np.empty((last - first, bits.shape[1]), np.float32)
-        for index, rows, starts in by_class(codes, row_sizes(bits), first, last):
+        decoded = np.empty((len(ids), bits.shape[1]), np.float32)
+        for index, rows, starts in by_class(codes, row_sizes(bits), ids, _TOGETHER):
             active = bits[index] > 0
             if not active.any():
                 decoded[rows] = mean[index]
                 continue
-            # Any number will do where there are no bits: its deviation is 0.
-            place = np.maximum(np.cumsum(active) - 1, 0)
-            for at in range(0, len(rows), _TOGETHER):
-                chosen = slice(at, at + _TOGETHER)
-                numbers = self.decode_class(codes["stream"], starts[chosen], bits[index, active])
-                if not active.all():
-                    numbers = numbers.take(place, axis=1)
-                numbers *= deviation[index]
-                numbers += mean[index]
-                decoded[rows[chosen]] = numbers
+            numbers = self.decode_class(codes["stream"], starts, bits[index, active])
+            if not active.all():
+                # Any number will do where there are no bits: its deviation is 0.
+                numbers = numbers.take(np.maximum(np.cumsum(active) - 1, 0), axis=1)
+            numbers *= deviation[index]
+            numbers += mean[index]
+            decoded[rows] = numbers
         return decoded
 
     def unscaled(self, params: Arrays) -> Unscaled:

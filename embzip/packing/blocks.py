@@ -2,7 +2,8 @@
 
 Symbols of one table are coded together. Those of dependent quantization (see
 `embzip.codecs.dependent`) have contexts by what stands in the columns before, so columns are coded
-one after another.
+one after another; where paths are closed, the states they begin in come first, and the columns that
+make those states last, by then of known parity.
 
 References: Duda et al. 2015 (asymmetric numeral systems), as `constriction` implements it.
 """
@@ -18,8 +19,11 @@ from embzip.codecs.dependent import (
     LAG,
     MEMORY,
     activities,
+    in_order,
     levels_of,
     magnitudes,
+    put_back,
+    states_of,
     symbols_of,
 )
 from embzip.errors import FileFormatError
@@ -44,17 +48,28 @@ class Contexts:
         How many classes rows have; 1 for none.
     levels
         Of activity, in bytes of dependent quantization; 0 for other symbols.
+    closed
+        Whether paths of dependent quantization are closed; their states have a context, the last.
     """
 
     columns: int
     period: int
     classes: int = 1
     levels: int = 0
+    closed: bool = False
 
     @property
     def count(self) -> int:
         """How many contexts there are."""
-        return self.classes * max(1, 2 * self.levels) * self.period
+        return self.classes * max(1, 2 * self.levels) * self.period + self.closed
+
+    @property
+    def tail(self) -> NDArray[np.int64]:
+        """The contexts of symbols of known parity; none where they have others too."""
+        if not self.closed or self.period < self.columns:
+            return np.zeros(0, np.int64)
+        last = np.arange(self.columns - MEMORY, self.columns, dtype=np.int64)
+        return (last[:, None] + self.period * np.arange(2 * self.levels)).ravel()
 
     def of(self, rows: int, kinds: Symbols | None, earlier: Symbols | None) -> NDArray[np.int64]:
         """Return the contexts (rows, columns); `earlier` is twice the level, plus the quantizer."""
@@ -77,24 +92,30 @@ class Coder:
         import constriction  # type: ignore[import-untyped]  # it carries no types
 
         self._coder = constriction.stream.stack.AnsCoder
-        categorical = constriction.stream.model.Categorical
+        self._categorical = constriction.stream.model.Categorical
         self.contexts = contexts
         self._thresholds = thresholds
-        self._tables = models.of_context
-        self._models = [
-            categorical(row.astype(np.float64), perfect=False) for row in models.frequencies
-        ]
+        self._tables = models.of_context.astype(np.intp)
+        self._frequencies = models.frequencies
+        # Made when they are used: tables, then those of even and of odd symbols alone.
+        self._models: list[Any] = [None] * (3 * len(self._frequencies))
 
     def encode(self, symbols: Symbols, kinds: Symbols | None) -> bytes:
         """Return the bytes of the symbols (rows, columns) of a block."""
         coder = self._coder()
-        coded, earlier = seen(symbols, self._thresholds)
-        tables = self._tables[self.contexts.of(len(symbols), kinds, earlier)]
+        contexts = self.contexts
+        coded, earlier, states = seen(symbols, self._thresholds, contexts.closed)
+        tables = self._tables[contexts.of(len(symbols), kinds, earlier)]
         if earlier is None:
             self._push(coder, coded.ravel(), tables.ravel())
         else:
             for column in range(symbols.shape[1] - 1, -1, -1):
-                self._push(coder, coded[:, column], tables[:, column])
+                here = tables[:, column]
+                if contexts.closed and column >= contexts.columns - MEMORY:
+                    here = self._of_parity(here, coded[:, column] & 1)
+                self._push(coder, coded[:, column], here)
+        if states is not None:
+            self._push(coder, states, self._tables[[-1] * len(states)])
         words = np.asarray(coder.get_compressed(), "<u4")
         return words.tobytes().rstrip(b"\0")
 
@@ -117,21 +138,22 @@ class Coder:
             self._pop(coder, symbols.reshape(-1), tables.ravel())
         else:
             self._columns(coder, symbols, self._thresholds, kinds)
+            symbols = put_back(symbols) if contexts.closed else symbols
         if not coder.is_empty():
             raise FileFormatError("a block holds more than its rows")
         return symbols
 
-    def _tables_of(self, rows: int, kinds: Symbols | None) -> NDArray[np.uint8]:
+    def _tables_of(self, rows: int, kinds: Symbols | None) -> NDArray[np.uint16]:
         """Return the tables (rows, columns) of symbols that depend on no others.
 
         As contexts they would take eight bytes each.
         """
         contexts = self.contexts
-        of_class = self._tables.reshape(contexts.classes, contexts.period)
+        of_class = self._tables.astype(np.uint16).reshape(contexts.classes, contexts.period)
         wide = of_class[:, np.arange(contexts.columns) % contexts.period]
         if kinds is None:
             return np.broadcast_to(wide[0], (rows, contexts.columns))
-        return np.asarray(wide[kinds], np.uint8)
+        return np.asarray(wide[kinds], np.uint16)
 
     def _columns(
         self, coder: Any, octets: Symbols, thresholds: Thresholds, kinds: Symbols | None
@@ -139,6 +161,12 @@ class Coder:
         rows, columns = octets.shape
         first = self.contexts.of(rows, kinds, None)
         bits = np.zeros((rows, columns + MEMORY), np.uint8)
+        if self.contexts.closed:
+            states = np.empty(rows, np.uint8)
+            self._pop(coder, states, self._tables[[-1] * rows])
+            for back in range(MEMORY):
+                bits[:, MEMORY - 1 - back] = states >> np.uint8(back) & 1
+            bits[:, columns:] = bits[:, :MEMORY]
         sums = np.zeros((rows, 1), np.int32)
         symbols = np.empty(rows, np.uint8)
         for column in range(columns):
@@ -146,40 +174,63 @@ class Coder:
             earlier = 2 * levels_of(sums, thresholds[column : column + 1])[:, 0]
             earlier += bits[:, here - LAG]
             contexts = first[:, column] + self.contexts.period * earlier.astype(np.int64)
-            self._pop(coder, symbols, self._tables[contexts])
+            tables = self._tables[contexts]
+            flips = bits[:, here - FLIPS[0]] ^ bits[:, here - FLIPS[1]]
+            if self.contexts.closed and here >= columns:
+                tables = self._of_parity(tables, bits[:, here] ^ flips)
+            self._pop(coder, symbols, tables)
             sums[:, 0] += magnitudes(symbols)
-            octets[:, column] = symbols
-            for flip in FLIPS:
-                octets[:, column] ^= bits[:, here - flip]
+            octets[:, column] = symbols ^ flips
             bits[:, here] = octets[:, column] & 1
 
-    def _push(self, coder: Any, symbols: Symbols, tables: NDArray[np.uint8]) -> None:
+    def _of_parity(self, tables: NDArray[np.intp], parities: NDArray[Any]) -> NDArray[np.intp]:
+        return tables + len(self._frequencies) * (1 + parities.astype(np.intp))
+
+    def _model(self, table: int) -> Any:
+        """Return what constriction makes of a table."""
+        if self._models[table] is None:
+            half, index = divmod(table, len(self._frequencies))
+            row = self._frequencies[index].astype(np.float64)
+            if half:
+                row[2 - half :: 2] = 0
+            if not row.any():
+                raise FileFormatError("a frequency table lacks all symbols of a parity")
+            self._models[table] = self._categorical(row, perfect=False)
+        return self._models[table]
+
+    def _push(self, coder: Any, symbols: Symbols, tables: NDArray[np.intp]) -> None:
         order, used, starts = _runs(tables)
         ordered = symbols[order].astype(np.int32)
         for index in range(len(used) - 1, -1, -1):
             part = ordered[starts[index] : starts[index + 1]]
-            coder.encode_reverse(part, self._models[used[index]])
+            coder.encode_reverse(part, self._model(used[index]))
 
-    def _pop(self, coder: Any, out: Symbols, tables: NDArray[np.uint8]) -> None:
+    def _pop(self, coder: Any, out: Symbols, tables: NDArray[Any]) -> None:
         order, used, starts = _runs(tables)
         for index, table in enumerate(used):
             first, last = starts[index], starts[index + 1]
-            out[order[first:last]] = coder.decode(self._models[table], last - first)
+            out[order[first:last]] = coder.decode(self._model(table), last - first)
 
 
-def seen(symbols: Symbols, thresholds: Thresholds | None) -> tuple[Symbols, Symbols | None]:
-    """Return what is coded, and what columns before say of it."""
+def seen(
+    symbols: Symbols, thresholds: Thresholds | None, closed: bool
+) -> tuple[Symbols, Symbols | None, Symbols | None]:
+    """Return what is coded, what columns before say of it, and the states of closed paths."""
     if thresholds is None:
-        return symbols, None
-    coded, odd = symbols_of(symbols)
-    return coded, 2 * levels_of(activities(coded), thresholds) + odd
+        return symbols, None, None
+    octets = in_order(symbols) if closed else symbols
+    coded, odd = symbols_of(octets, closed=closed)
+    earlier = 2 * levels_of(activities(coded), thresholds) + odd
+    return coded, earlier, states_of(octets) if closed else None
 
 
-def _runs(tables: NDArray[np.uint8]) -> tuple[NDArray[np.intp], list[int], list[int]]:
+def _runs(tables: NDArray[Any]) -> tuple[NDArray[np.intp], list[int], list[int]]:
     """Return the places sorted by table, the tables in use, and where each begins."""
-    order = np.argsort(tables, kind="stable")
-    counts = np.zeros(256, np.int64)
-    for first in range(0, len(tables), _COUNTED):  # bincount makes eight bytes of each
-        counts += np.bincount(tables[first : first + _COUNTED], minlength=256)
+    # Of two bytes, numpy sorts by counting; it counts numbers of eight, so not all at once.
+    small = tables.astype(np.uint16, copy=False)
+    order = np.argsort(small, kind="stable")
+    counts = np.zeros(int(small.max(initial=0)) + 1, np.int64)
+    for first in range(0, len(small), _COUNTED):
+        counts += np.bincount(small[first : first + _COUNTED], minlength=len(counts))
     used = np.flatnonzero(counts)
     return order, used.tolist(), [0, *np.cumsum(counts[used]).tolist()]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec
-from embzip.codecs.dependent import activities, symbols_of, thresholds_of
+from embzip.codecs.dependent import CLOSED, activities, in_order, symbols_of, thresholds_of
 from embzip.files import digest
 from embzip.packing.blocks import Coder, Contexts, Thresholds, seen
 from embzip.packing.models import fit_models
@@ -72,7 +72,8 @@ def pack_array(
         share = len(blocks) / packed.blocks
         histograms = source.count(blocks)
         models = fit_models(histograms, share=share)
-        bits = models.cost(histograms) / share + 8 * len(models.to_bytes())
+        bits = models.cost(histograms) - models.parity_bits(histograms, packed.contexts.tail)
+        bits = bits / share + 8 * len(models.to_bytes())
         total = bits / 8 + _PER_BLOCK * packed.blocks + packed.thresholds
         if found is None or total < found[0]:
             found = total, packed
@@ -97,9 +98,12 @@ def _candidates(
             continue
         per_item = itemsize * 8 // view.bits if isinstance(view, Pieces) else 1
         dependent = spec.dtype == "uint8" and len(spec.shape) == 2 and view == Pieces(8)
-        for levels in (0, _LEVELS) if dependent and columns > 1 else (0,):
-            for kind in {1, kinds}:
-                contexts = Contexts(columns, columns, kind, levels)
+        ways = {(0, False)}
+        if dependent and columns > 1:
+            ways |= {(_LEVELS, False), (_LEVELS, columns >= CLOSED)}
+        for levels, closed in sorted(ways):
+            for kind in {1} if closed else {1, kinds}:
+                contexts = Contexts(columns, columns, kind, levels, closed)
                 if contexts.count * view.alphabet > MOST_COUNTED:
                     contexts = replace(contexts, period=per_item)
                 named = classes.name if classes is not None and kind > 1 else None
@@ -126,7 +130,9 @@ class _Source:
         self.thresholds: Thresholds | None = None
         if packed.contexts.levels:
             sampled = np.concatenate([self.block(index)[0] for index in _sampled(packed)])
-            sums = activities(symbols_of(sampled)[0])
+            closed = packed.contexts.closed
+            octets = in_order(sampled) if closed else sampled
+            sums = activities(symbols_of(octets, closed=closed)[0])
             self.thresholds = thresholds_of(sums, packed.contexts.levels)
 
     def block(self, index: int) -> tuple[Symbols, Symbols | None]:
@@ -140,9 +146,11 @@ class _Source:
         counts = np.zeros(contexts.count * alphabet, np.int64)
         for index in blocks:
             symbols, kinds = self.block(index)
-            coded, earlier = seen(symbols, self.thresholds)
+            coded, earlier, states = seen(symbols, self.thresholds, contexts.closed)
             places = contexts.of(len(symbols), kinds, earlier) * alphabet + coded
             counts += np.bincount(places.ravel(), minlength=len(counts))
+            if states is not None:
+                counts[-alphabet:] += np.bincount(states, minlength=alphabet)
         return counts.reshape(contexts.count, alphabet)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from embzip.errors import FileFormatError
 
-MOST_TABLES = 256
+MOST_TABLES = 1024
 _ROUNDS = 6
 _CODES = np.arange(255)
 _FREQUENCIES = np.concatenate([[0], (16 + _CODES % 16) << (_CODES // 16)]).astype(np.int64)
@@ -33,7 +33,7 @@ class Models:
         (tables, alphabet) frequencies as bytes.
     """
 
-    of_context: NDArray[np.uint8]
+    of_context: NDArray[np.uint16]
     tables: NDArray[np.uint8]
 
     @property
@@ -44,13 +44,22 @@ class Models:
     def to_bytes(self) -> bytes:
         """Return what `read_models` reads."""
         steps = np.diff(self.tables, axis=1, prepend=np.uint8(0))
-        return zlib.compress(self.of_context.tobytes() + steps.tobytes(), 9)
+        named = self.of_context.astype(_index(len(self.tables)))
+        return zlib.compress(named.tobytes() + steps.tobytes(), 9)
 
     def cost(self, histograms: NDArray[np.int64]) -> float:
         """Return the bits that (contexts, alphabet) counted symbols take."""
-        sums = np.zeros(self.tables.shape)
-        np.add.at(sums, self.of_context, histograms)
+        sums = _summed(histograms, self.of_context, len(self.tables))
         return float((sums * _lengths(self.tables)).sum())
+
+    def parity_bits(self, histograms: NDArray[np.int64], contexts: NDArray[np.int64]) -> float:
+        """Return the bits that the lowest bits alone of some contexts' symbols take."""
+        half = self.tables.shape[1] // 2
+        shares = self.frequencies.reshape(-1, half, 2).sum(axis=1).astype(np.float64)
+        shares /= shares.sum(axis=1, keepdims=True)
+        counts = histograms[contexts].reshape(-1, half, 2).sum(axis=1)
+        found = shares[self.of_context[contexts]]
+        return -float((counts * np.log2(np.where(found > 0, found, 1))).sum())
 
 
 def read_models(content: bytes, contexts: int, tables: int, alphabet: int) -> Models:
@@ -61,7 +70,9 @@ def read_models(content: bytes, contexts: int, tables: int, alphabet: int) -> Mo
     FileFormatError
         For bytes that `Models.to_bytes` does not write.
     """
-    size = contexts + tables * alphabet
+    index = _index(tables)
+    named = contexts * index.itemsize
+    size = named + tables * alphabet
     reader = zlib.decompressobj()
     try:
         raw = reader.decompress(content, size + 1)
@@ -69,14 +80,19 @@ def read_models(content: bytes, contexts: int, tables: int, alphabet: int) -> Mo
         raise FileFormatError(f"its frequency tables are damaged ({error})") from error
     if len(raw) != size or not reader.eof or reader.unused_data:
         raise FileFormatError(f"its frequency tables take {size} bytes, found {len(raw)}")
-    of_context = np.frombuffer(raw, np.uint8, contexts)
+    of_context = np.frombuffer(raw, index, contexts).astype(np.uint16)
     if int(of_context.max(initial=0)) >= tables:
         raise FileFormatError(f"it has {tables} frequency tables, and names {of_context.max()}")
-    steps = np.frombuffer(raw, np.uint8, offset=contexts).reshape(tables, alphabet)
+    steps = np.frombuffer(raw, np.uint8, offset=named).reshape(tables, alphabet)
     made = Models(of_context, np.cumsum(steps, axis=1, dtype=np.uint8))
     if not made.tables.any(axis=1).all():
         raise FileFormatError("a frequency table has no symbol: its sum is zero")
     return made
+
+
+def _index(tables: int) -> np.dtype[Any]:
+    """Return how a context's table is written: older files have at most 256."""
+    return np.dtype("u1" if tables <= 256 else "<u2")
 
 
 def fit_models(histograms: NDArray[np.int64], *, share: float = 1.0) -> Models:
@@ -115,25 +131,38 @@ def _clustered(histograms: NDArray[np.int64], count: int) -> Models:
     chosen = np.empty(len(mass), np.intp)
     chosen[order] = np.minimum((weight - 0.5) * count / max(1, weight[-1]), count - 1).clip(0)
     tables = _tables(histograms, chosen, count)
+    seen = histograms.any(axis=0)
     for _ in range(_ROUNDS if count > 1 else 0):
         before = chosen
-        chosen = (histograms @ _lengths(tables, missing=40.0).T).argmin(axis=1)
+        lengths = _lengths(tables, missing=40.0)[:, seen]
+        chosen = (histograms[:, seen] @ lengths.T).argmin(axis=1)
         tables = _tables(histograms, chosen, count)
         if np.array_equal(before, chosen):
             break
     used, chosen = np.unique(chosen, return_inverse=True)
-    return Models(chosen.astype(np.uint8), tables[used])
+    return Models(chosen.astype(np.uint16), tables[used])
 
 
 def _tables(histograms: NDArray[np.int64], chosen: NDArray[Any], count: int) -> NDArray[np.uint8]:
-    sums = np.zeros((count, histograms.shape[1]))
-    np.add.at(sums, chosen, histograms)
+    sums = _summed(histograms, chosen, count)
     sums[sums.sum(axis=1) == 0] = 1
     scaled = np.minimum(sums / sums.max(axis=1, keepdims=True) * _LARGEST, _LARGEST)
     upper = np.clip(np.searchsorted(_FREQUENCIES, scaled), 1, 255)
     nearer = _FREQUENCIES[upper] - scaled < scaled - _FREQUENCIES[upper - 1]
     found = np.where(nearer | (upper == 1), upper, upper - 1)
+    # Rare symbols are known roughly only, and rough frequencies take fewer bytes.
+    rough = np.select([sums < 30, sums < 300, sums < 3000], [16, 8, 4], 1)
+    found = np.clip(np.rint(found / rough) * rough, 1, 255)
     return np.where(sums > 0, found, 0).astype(np.uint8)
+
+
+def _summed(histograms: NDArray[np.int64], chosen: NDArray[Any], count: int) -> NDArray[np.float64]:
+    """Return the sums (count, alphabet) of the histograms that chose the same."""
+    order = np.argsort(chosen, kind="stable")
+    used, starts = np.unique(chosen[order], return_index=True)
+    sums = np.zeros((count, histograms.shape[1]))
+    sums[used] = np.add.reduceat(histograms[order], starts, axis=0)
+    return sums
 
 
 def _lengths(tables: NDArray[np.uint8], *, missing: float = 24.0) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from embzip.codecs.arrays import ArraySpec
+from embzip.codecs.dependent import CLOSED
 from embzip.errors import FileFormatError
 from embzip.packing.blocks import Contexts
 from embzip.packing.models import MOST_TABLES
@@ -93,7 +94,7 @@ class Packed:
 
     def to_json(self) -> dict[str, Any]:
         """Return what stands in the header."""
-        return {
+        record = {
             "dtype": self.spec.dtype,
             "shape": list(self.spec.shape),
             "axes": self.axes,
@@ -107,6 +108,7 @@ class Packed:
             "lengths": [self.width, self.least],
             "digest": self.digest,
         }
+        return record | ({"closed": True} if self.contexts.closed else {})
 
     @classmethod
     def from_json(cls, name: str, record: object, stored: int) -> "Packed":
@@ -150,7 +152,12 @@ class Packed:
         if levels and (spec.dtype != "uint8" or len(shape) != 2 or view != Pieces(8)):
             raise ValueError("no bytes of dependent quantization")
         period = _whole(record["period"], min(columns, MOST_COUNTED), 1)
-        contexts = Contexts(columns, period, _whole(kinds, MOST_CLASSES, 1), levels)
+        closed = record.get("closed", False)
+        if not isinstance(closed, bool) or (
+            closed and (not levels or kinds != 1 or columns < CLOSED)
+        ):
+            raise ValueError("no closed paths")
+        contexts = Contexts(columns, period, _whole(kinds, MOST_CLASSES, 1), levels, closed)
         if contexts.count * view.alphabet > MOST_COUNTED:
             raise ValueError("too many contexts")
         width, least = record["lengths"]

@@ -151,7 +151,7 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
         tokenizer=tokenizer,
         tokenizer_options=_options(tokenizer, _TOKENIZERS, f"{where}, tokenizer"),
         vectors_options=vectors,
-        classifier_options=_classifier(spec("classifier", "cnn:128"), f"{where}, classifier"),
+        classifier_options=parse_classifier(spec("classifier", "cnn:128"), f"{where}, classifier"),
         codec=codec.spec,
         trainable=typed(table, "trainable", bool, True, where),
         fold=typed(table, "fold", bool, True, where),
@@ -170,7 +170,7 @@ def _options(spec: str, kinds: Mapping[str, type], where: str) -> Any:
     return kind(**_values(stage, defaults, where))
 
 
-def _classifier(spec: str, where: str) -> ClassifierOptions:
+def parse_classifier(spec: str, where: str) -> ClassifierOptions:
     """Return an encoder and its training: the encoder's options and the training's in one spec."""
     stage = _stage(spec, [encoder.kind for encoder in BUILTIN], where)
     encoder = encoder_class(stage.name)

@@ -19,6 +19,7 @@ except ImportError as error:
 from embzip.tf.classifiers import from_classifier, from_kit
 from embzip.tf.layers import CompressedEmbeddingLayer
 from embzip.tf.optimizers import RowSparseAdam
+from embzip.tf.own_weights import with_weights
 from embzip.tf.rewrite import rebuild
 from embzip.tf.schedules import PolynomialSchedule, PruningShares
 from embzip.tf.sparsity import GradualPruning, PruningReport, sparsity, strip, zipped_nbytes
@@ -46,6 +47,7 @@ __all__ = [
     "train",
     "tune",
     "weights_of",
+    "with_weights",
     "zipped_nbytes",
 ]
 

@@ -1,9 +1,10 @@
-"""A table constant of a frozen graph replaced by codes, and its gathers by look-up and decoding.
+"""A table of a flat graph replaced by codes, and its gathers by look-up and decoding.
 
 The decoding nodes are the codec's own arithmetic, written by TensorFlow once and then spliced in;
 all else of the graph stays as it is.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from tensorflow.core.framework import graph_pb2
 
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import MismatchError, UnsupportedModelError
+from embzip.tf.artefacts.flat_graphs import FlatGraph
 from embzip.tf.artefacts.graphs import GATHERS, IDENTITIES, Flow, node_name
 from embzip.tf.artefacts.tensor_protos import dtype_name, shape_of
 from embzip.tf.layers import keras_ops
 
 
-def chosen_table(graph: Any, name: str | None) -> str:
+def chosen_table(flat: FlatGraph, name: str | None) -> str:
     """Return the node of the only float32 table that is gathered, or of the one that is named.
 
     Raises
@@ -26,15 +28,12 @@ def chosen_table(graph: Any, name: str | None) -> str:
     UnsupportedModelError
         Where it is not exactly one; lists what there is.
     """
-    flow = Flow(graph.node)
+    flow = Flow(flat.graph.node)
     tables: dict[str, tuple[tuple[int, ...], list[str]]] = {}
     for gather, table in flow.gathered():
-        node = flow.nodes.get(table)
-        if node is not None and node.op == "Const":
-            tensor = node.attr["value"].tensor
-            shape = shape_of(tensor.tensor_shape)
-            if len(shape) == 2 and dtype_name(tensor.dtype) == "float32":
-                tables.setdefault(table, (shape, []))[1].append(gather)
+        dtype, shape = _stored(flat, flow, table)
+        if len(shape) == 2 and dtype == "float32":
+            tables.setdefault(table, (shape, []))[1].append(gather)
     listed = "; ".join(
         f"{table!r} ({shape[0]} x {shape[1]}, read by {', '.join(map(repr, gathers))})"
         for table, (shape, gathers) in sorted(tables.items())
@@ -54,20 +53,30 @@ def chosen_table(graph: Any, name: str | None) -> str:
     )
 
 
-def table_of(graph: Any, name: str) -> NDArray[np.float32]:
+def _stored(flat: FlatGraph, flow: Flow, name: str) -> tuple[str, tuple[int, ...]]:
+    """Return type and shape of a weight, ("", ()) of a node that is none."""
+    if name in flat.held:
+        return dtype_name(flat.held[name].dtype), flat.held[name].shape
+    if name not in flow.nodes or flow.nodes[name].op != "Const":
+        return "", ()
+    tensor = flow.nodes[name].attr["value"].tensor
+    return dtype_name(tensor.dtype), shape_of(tensor.tensor_shape)
+
+
+def table_of(flat: FlatGraph, name: str) -> NDArray[np.float32]:
     """Return the values of a table."""
-    tensor = Flow(graph.node).nodes[name].attr["value"].tensor
+    if name in flat.held:
+        return flat.held[name].values()
+    tensor = Flow(flat.graph.node).nodes[name].attr["value"].tensor
     table: NDArray[np.float32] = tf.make_ndarray(tensor)
     return table
 
 
-def grafted(graph: Any, name: str, embedding: CompressedEmbedding) -> Any:
-    """Return the graph with a compressed table in place of a constant.
+def grafted(flat: FlatGraph, name: str, embedding: CompressedEmbedding) -> FlatGraph:
+    """Return the graph with a compressed table in place of a float32 one.
 
     Parameters
     ----------
-    graph
-        A frozen `GraphDef`.
     name
         Of the table's node, as `chosen_table` gives it.
     embedding
@@ -80,8 +89,9 @@ def grafted(graph: Any, name: str, embedding: CompressedEmbedding) -> Any:
     UnsupportedModelError
         Where something else than a plain gather reads the table.
     """
+    graph = flat.graph
     flow = Flow(graph.node)
-    shape = shape_of(flow.nodes[name].attr["value"].tensor.tensor_shape)
+    _, shape = _stored(flat, flow, name)
     if shape != embedding.shape:
         raise MismatchError(
             f"the table {name!r} is {shape[0]} x {shape[1]}, the embedding has {embedding.rows} "
@@ -115,7 +125,8 @@ def grafted(graph: Any, name: str, embedding: CompressedEmbedding) -> Any:
         kept.attr.pop("_class", None)
         kept.ClearField("input")
         kept.input.extend(ref for ref in node.input if ref[0] != "^" or ref[1:] not in gone)
-    return made
+    held = {other: weight for other, weight in flat.held.items() if other not in gone}
+    return replace(flat, graph=made, held=held)
 
 
 def _readers(flow: Flow, table: str) -> tuple[set[str], list[str]]:

@@ -171,6 +171,10 @@ class CompressedEmbeddingLayer(_Lookup):
     def build(self, input_shape: Any = None) -> None:
         """Do nothing: the weights stand since construction."""
 
+    def codes(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the stored codes."""
+        return {name: held.value.numpy() for name, held in self._codes.items()}
+
     def params(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return the stored params as training has left them."""
         stored = self.codec.layout(self.rows, self.dim).params
@@ -204,14 +208,18 @@ class CompressedEmbeddingLayer(_Lookup):
         self, spec: ArraySpec, array: np.ndarray[Any, Any], *, trainable: bool = False
     ) -> Any:
         # trainable stands on each weight: on the layer it would break reloading.
-        return self.add_weight(
+        name = spec.name.replace(".", "_")
+        held = self.add_weight(
             shape=spec.shape,
             dtype=spec.dtype,
             initializer=lambda shape, dtype: ops.convert_to_tensor(array, dtype),
             trainable=trainable,
             autocast=False,
-            name=spec.name.replace(".", "_"),
+            name=name,
         )
+        # tf.train.Checkpoint follows attributes, and sees no weight in a dictionary of Keras.
+        setattr(self, f"held_{name}", held)
+        return held
 
 
 class TrainableEmbedding(_Lookup):

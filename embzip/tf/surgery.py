@@ -1,9 +1,10 @@
-"""GraphDefs with their variables replaced by values, and cut down to what outputs need.
+"""GraphDefs without variables, cut down to what outputs need.
 
 Graphs are edited as messages: no session is made, and no node of a file runs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,9 @@ from embzip.tf.artefacts.graphs import (
     inference_outputs,
     node_name,
 )
+from embzip.tf.artefacts.held import Held, constant, stand_in
 from embzip.tf.artefacts.restoring import checkpoint_keys
 
-_LIMIT = 2**31 - 2**20  # protobuf writes no message of 2 GB
 _RESOURCE_READS = frozenset({"ReadVariableOp", "ResourceGather", *VARIABLES})
 
 
@@ -53,8 +54,10 @@ def freeze(
     read: Callable[[str], Any],
     outputs: Sequence[str],
     keys: Mapping[str, str] | None = None,
-) -> Any:
-    """Return a `GraphDef` that computes `outputs`, with constants in place of variables.
+) -> tuple[Any, dict[str, Held]]:
+    """Return a `GraphDef` that computes `outputs`, and the large weights it stands on.
+
+    Small variables become constants, large ones placeholders of the same name.
 
     Parameters
     ----------
@@ -70,22 +73,17 @@ def freeze(
     Raises
     ------
     InputError
-        For a graph above 2 GB, refused before a value is read, and for operations on variables
-        other than reading them.
+        For operations on variables other than reading them.
     """
     flow = Flow(graph.node)
     keys = checkpoint_keys(graph) if keys is None else keys
     needed = flow.behind(outputs)
     held = [name for name in flow.nodes if name in needed and flow.nodes[name].op in VARIABLES]
-    total = 0
-    for name in held:
-        size = tf.dtypes.as_dtype(_type(flow.nodes[name])).size
-        total += size * int(np.prod(shape(keys[name]), dtype=object))
-    if total > _LIMIT:
-        raise InputError(
-            f"a frozen graph stays under 2 GB, and this one would hold {total:,} bytes of "
-            "variables: compress the table first"
-        )
+    weights = {
+        name: Held(_type(flow.nodes[name]), shape(keys[name]), partial(read, keys[name]))
+        for name in held
+    }
+    large = {name: weight for name, weight in weights.items() if weight.large}
     handles = {name for name in held if flow.nodes[name].op == "VarHandleOp"}
     types = {name: flow.nodes[name].attr["dtype"] for name in handles}
     frozen = graph_pb2.GraphDef(versions=graph.versions)
@@ -93,8 +91,10 @@ def freeze(
         if node.name not in needed:
             continue
         handle = _handle(flow, node.input[0]) if node.input else ""
-        if node.name in held:
-            _constant(frozen.node.add(), node.name, read(keys[node.name]))
+        if node.name in large:
+            stand_in(frozen.node.add(), node.name, large[node.name])
+        elif node.name in weights:
+            constant(frozen.node.add(), node.name, weights[node.name].values())
         elif handle in handles and node.op == "Identity":
             passed = frozen.node.add(name=node.name, op="Identity", input=node.input)
             passed.attr["T"].CopyFrom(types[handle])
@@ -107,7 +107,7 @@ def freeze(
     functions = functions_of(graph.library)
     for name in sorted(called(frozen.node, functions)):
         frozen.library.function.add().CopyFrom(functions[name])
-    return frozen
+    return frozen, large
 
 
 def _handle(flow: Flow, reference: str) -> str:
@@ -136,7 +136,7 @@ def _read_of_constant(frozen: Any, node: Any) -> None:
         if node.attr["batch_dims"].i:
             raise InputError(f"the node {node.name!r} gathers in batches, and cannot be frozen")
         axis = f"{node.name}/axis_of_rows"
-        _constant(frozen.node.add(), axis, np.int32(0))
+        constant(frozen.node.add(), axis, np.int32(0))
         made = node_def_pb2.NodeDef(
             name=node.name, op="GatherV2", input=[*node.input[:2], axis, *node.input[2:]]
         )
@@ -145,13 +145,6 @@ def _read_of_constant(frozen: Any, node: Any) -> None:
         made.attr["Taxis"].type = tf.int32.as_datatype_enum
     made.device = node.device
     frozen.node.append(made)
-
-
-def _constant(node: Any, name: str, value: Any) -> None:
-    proto = tf.make_tensor_proto(value)
-    node.name, node.op = name, "Const"
-    node.attr["dtype"].type = proto.dtype
-    node.attr["value"].tensor.CopyFrom(proto)
 
 
 def _type(node: Any) -> int:

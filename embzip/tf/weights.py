@@ -24,10 +24,9 @@ from embzip.tf.artefacts.keras_files import weights_of as weights_member
 from embzip.tf.artefacts.record import StoredTensor
 from embzip.tf.artefacts.saved_models import read_meta_graph
 from embzip.tf.artefacts.tensor_protos import shape_of
+from embzip.tf.assigning import Arrays, assigned, clean
 
-Arrays = dict[str, NDArray[Any]]
 _WEIGHTS = ("embedding", "other_weights")
-_LISTED = 12  # names in a message
 
 
 def weights_of(path: str | Path) -> Arrays:
@@ -60,19 +59,43 @@ def weights_of(path: str | Path) -> Arrays:
     >>> sorted(array.shape for array in weights_of(path).values())
     [(4, 5), (5,)]
     """
+    return finite(stored_arrays(path), str(path))
+
+
+def stored_arrays(path: str | Path) -> Arrays:
+    """Return what `weights_of` does, whole numbers and what is not finite included."""
     kind, own = kind_of(path)
     if kind not in _READERS:
         raise InputError(
             f"{own}: the weights of a {kind} file are not read: use the checkpoint, SavedModel, "
             "frozen graph or Keras file that it was made from"
         )
-    found = {name: array for name, array in _READERS[kind](own) if array.dtype.kind in "fV"}
+    return dict(_READERS[kind](own))
+
+
+def finite(arrays: Arrays, where: str) -> Arrays:
+    """Return the floating arrays, of which there must be one, and all numbers finite."""
+    found = {name: array for name, array in arrays.items() if array.dtype.kind in "fV"}
     if not found:
-        raise InputError(f"{own}: holds no weights: nothing but counters, texts or whole numbers")
+        raise InputError(f"{where}: holds no weights: nothing but counters, texts or whole numbers")
     for name, array in found.items():
         if not np.isfinite(array.astype(np.float32)).all():
-            raise InputError(f"{own}: the weight {name!r} holds numbers that are not finite")
+            raise InputError(f"{where}: the weight {name!r} holds numbers that are not finite")
     return found
+
+
+def other_names(path: str | Path) -> dict[str, str]:
+    """Return what the weights of a TF2 checkpoint were called by the program that saved them.
+
+    Keras' functional models store a weight as `_operations/3/_kernel`, and note `conv/kernel`.
+    """
+    kind, own = kind_of(path)
+    prefix = find_prefix(own) if kind == "checkpoint" else own / "variables" / "variables"
+    if prefix is None or not Path(f"{prefix}.index").is_file():
+        return {}
+    graph = Bundle(prefix).object_graph()
+    objects = {} if graph is None else read_objects(graph)
+    return {each.paths[0]: each.full_name for each in objects.values() if each.full_name}
 
 
 def load_weights(
@@ -122,83 +145,12 @@ def load_weights(
     targets = {weight.path.removeprefix(f"{model.name}/"): weight for weight in model.weights}
     if len(targets) != len(model.weights):
         raise MismatchError("several weights of the model have one path: name its layers apart")
-    chosen = _assignment(
-        {name: tuple(weight.shape) for name, weight in targets.items()},
-        {name: array.shape for name, array in stored.items()},
-        dict(names or {}),
-        str(path),
-    )
+    shapes = {name: tuple(weight.shape) for name, weight in targets.items()}
+    chosen = assigned(shapes, stored, names or {}, str(path), other_names(path))
     for target, source in chosen.items():
         weight = targets[target]
         weight.assign(stored[source].reshape(tuple(weight.shape)).astype(weight.dtype))
     return chosen
-
-
-def _assignment(
-    targets: Mapping[str, tuple[int, ...]],
-    sources: Mapping[str, tuple[int, ...]],
-    names: dict[str, str],
-    where: str,
-) -> dict[str, str]:
-    """Return the name of the array that each weight takes."""
-    for target, source in names.items():
-        for name, known, owner in ((target, targets, "the model"), (source, sources, where)):
-            if name not in known:
-                listed = ", ".join(sorted(known)[:_LISTED])
-                raise InputError(f"{owner} has no weight {name!r}: it has {listed}")
-    chosen = dict(names)
-    for target, shape in targets.items():
-        named = chosen.get(target) or next((s for s in sources if _clean(s) == target), None)
-        if named is not None and _bare(sources[named]) != _bare(shape):
-            raise MismatchError(
-                f"{where}: the weight {named!r} has the shape {sources[named]}, the model's "
-                f"{target!r} has {shape}"
-            )
-    for agree in _AGREEMENTS:
-        moved = True
-        while moved:
-            left = [t for t in targets if t not in chosen]
-            free = [s for s in sources if s not in chosen.values()]
-            fits = {
-                t: [s for s in free if _bare(sources[s]) == _bare(targets[t]) and agree(t, s)]
-                for t in left
-            }
-            wanted = [s for found in fits.values() for s in found]
-            sure = {t: f[0] for t, f in fits.items() if len(f) == 1 and wanted.count(f[0]) == 1}
-            chosen |= sure
-            moved = bool(sure)
-    for target, shape in targets.items():
-        if target not in chosen:
-            alike = [t for t in targets if t not in chosen and _bare(targets[t]) == _bare(shape)]
-            raise MismatchError(
-                f"{where}: which array is the model's {', '.join(map(repr, alike[:_LISTED]))} of "
-                f"shape {shape} is not clear: candidates are {fits[target][:_LISTED] or 'none'}; "
-                "say it by names={weight: array}"
-            )
-    return {target: chosen[target] for target in targets}
-
-
-def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape without leading axes of 1: convolutions are stored with and without them."""
-    return _bare(shape[1:]) if len(shape) > 1 and shape[0] == 1 else shape
-
-
-def _clean(name: str) -> str:
-    return name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").removesuffix(":0")
-
-
-def _ends_alike(target: str, source: str) -> bool:
-    source = _clean(source)
-    return target.endswith(f"/{source}") or source.endswith(f"/{target}")
-
-
-# From the strictest to the shape alone.
-_AGREEMENTS: tuple[Callable[[str, str], bool], ...] = (
-    lambda target, source: target == _clean(source),
-    _ends_alike,
-    lambda target, source: _clean(source) in (target, *target.split("/")[:-1]),
-    lambda target, source: True,
-)
 
 
 def _checkpoint(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -214,7 +166,7 @@ def _variables(bundle: Bundle, meta: Any) -> Iterator[tuple[str, NDArray[Any]]]:
     for tensor in _kept(variables(bundle, meta)):
         if tensor.name != OBJECT_GRAPH:
             known = objects.get(tensor.name)
-            name = known.paths[0] if known else _clean(tensor.name)
+            name = known.paths[0] if known else clean(tensor.name)
             yield name, np.asarray(bundle.read(tensor.name))
 
 

@@ -110,15 +110,41 @@ class Bundle:
             raise InputError(f"{self.prefix}: has no tensor {name!r}, which the graph reads")
         return self._shapes[name]
 
+    def nbytes(self, name: str) -> int:
+        """Return the bytes of one tensor as the index has it; 0 for text."""
+        size = 0 if self._dtypes[name] == "string" else tf.dtypes.as_dtype(self._dtypes[name]).size
+        return int(size) * math.prod(self._shapes[name])
+
     def read(self, name: str) -> Any:
-        """Return one tensor, checked against its checksum."""
+        """Return one tensor as an array, or the bytes of a text; checked as in `tensor`."""
+        if self._dtypes[name] != "string":
+            return np.asarray(self.tensor(name))
         try:
             return self._reader.get_tensor(name)
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"{self.prefix}: the tensor {name!r} cannot be read ({_first(error)}): a .data "
-                "file is damaged or cut off"
-            ) from error
+            raise self._unreadable(name, error) from error
+
+    def tensor(self, name: str) -> Any:
+        """Return one tensor, checked against its checksum, where TensorFlow read it to.
+
+        An array made a tensor again is held three times for a moment.
+        """
+        try:
+            (tensor,) = tf.raw_ops.RestoreV2(
+                prefix=str(self.prefix),
+                tensor_names=[name],
+                shape_and_slices=[""],
+                dtypes=[tf.dtypes.as_dtype(self._dtypes[name])],
+            )
+            return tensor
+        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+            raise self._unreadable(name, error) from error
+
+    def _unreadable(self, name: str, error: BaseException) -> InputError:
+        return InputError(
+            f"{self.prefix}: the tensor {name!r} cannot be read ({_first(error)}): a .data file "
+            "is damaged or cut off"
+        )
 
     def entries(self) -> Iterator[Entry]:
         """Yield every tensor, having read it once to check it."""
@@ -126,6 +152,7 @@ class Bundle:
             value = self.read(name)
             text = self._dtypes[name] == "string"
             size = _text_bytes(value) if text else int(np.asarray(value).nbytes)
+            del value  # before the next is read
             yield Entry(name, self._dtypes[name], self._shapes[name], size)
 
     def object_graph(self) -> Any:

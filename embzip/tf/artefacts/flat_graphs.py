@@ -1,4 +1,4 @@
-"""A SavedModel, a frozen graph or a TF1 checkpoint with its .meta as one graph of constants.
+"""A SavedModel, frozen graph, Keras file or TF1 checkpoint with its .meta as one graph.
 
 Functions are inlined and variables replaced by their values, as messages: no session is made, and
 what a file would do beyond computing (read files, call Python) is refused.
@@ -6,7 +6,7 @@ what a file would do beyond computing (read files, call Python) is refused.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from embzip.tf.artefacts import kind_of
 from embzip.tf.artefacts.bundles import Bundle
 from embzip.tf.artefacts.checkpoints import find_prefix, read_meta
 from embzip.tf.artefacts.graphs import Flow, node_name, read_graph
-from embzip.tf.artefacts.grappler import inlined, pruned_to
+from embzip.tf.artefacts.grappler import inlined, optimized, pruned_to
 from embzip.tf.artefacts.hdf5 import EXPANSION, FREE
+from embzip.tf.artefacts.held import Held, filled
+from embzip.tf.artefacts.keras_graphs import traced_model
 from embzip.tf.artefacts.restoring import checkpoint_keys
 from embzip.tf.artefacts.saved_models import read_meta_graph, saved_model_file
 from embzip.tf.artefacts.tensor_protos import shape_of
@@ -42,16 +44,31 @@ class Signature:
 
 @dataclass(frozen=True)
 class FlatGraph:
-    """A `GraphDef` without variables, and what is asked of it."""
+    """A `GraphDef` without variables, and what is asked of it.
+
+    Attributes
+    ----------
+    held
+        The values of large weights, by the placeholders that stand for them.
+    """
 
     graph: Any
     signatures: Mapping[str, Signature]
+    held: Mapping[str, Held] = field(default_factory=dict)
 
     @property
     def outputs(self) -> list[str]:
         """Return the nodes all signatures end in."""
         found = {node_name(t) for s in self.signatures.values() for t in s.outputs.values()}
         return sorted(found)
+
+    def optimized(self) -> "FlatGraph":
+        """Return it with fewer nodes; large weights are left alone."""
+        return replace(self, graph=optimized(self.graph, self.outputs))
+
+    def filled(self) -> "FlatGraph":
+        """Return it with every weight as a constant; refused above 2 GB."""
+        return replace(self, graph=filled(self.graph, self.held), held={})
 
 
 def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
@@ -60,10 +77,10 @@ def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
     Parameters
     ----------
     path
-        A SavedModel folder, .pb, .pbtxt, or a TF1 checkpoint with its .meta.
+        A SavedModel folder, .pb, .pbtxt, .keras, .h5, or a TF1 checkpoint with its .meta.
     outputs
         Nodes a frozen graph or checkpoint ends in; by default the only ones that can be meant.
-        Of a SavedModel, the names of outputs of its signatures; by default all.
+        Of a SavedModel or Keras file, the names of outputs; by default all.
 
     Raises
     ------
@@ -73,7 +90,17 @@ def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
     """
     kind, own = kind_of(path)
     if kind == "savedmodel":
-        return _of_saved_model(own, outputs)
+        flat = _of_saved_model(own, outputs)
+    elif kind in ("keras", "h5"):
+        flat = _of_keras(own, outputs)
+    else:
+        flat = _of_graph(kind, own, outputs)
+    _check_sound(flat.graph, own)
+    return flat
+
+
+def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
+    held: Mapping[str, Held] = {}
     if kind == "frozen":
         graph = read_graph(own)
         check_constants(graph, own, own.stat().st_size)
@@ -90,14 +117,15 @@ def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
         if prefix is None or meta is None:
             raise InputError(
                 f"{own}: has no .meta file, so there is no graph: give a SavedModel, a frozen "
-                "graph or a .keras file of the model, or train and save it with embzip"
+                "graph or a .keras file of the model; or say which classifier of embzip it is, "
+                "`embzip rebuild ... --model CLASSIFIER.embz`"
             )
         bundle = Bundle(prefix)
         graph = meta.graph_def
         check_constants(graph, own, Path(f"{prefix}.meta").stat().st_size)
         chosen = chosen_outputs(Flow(graph.node), outputs)
-        flat = freeze(
-            inlined(graph, chosen), bundle.shape, bundle.read, chosen, checkpoint_keys(graph)
+        flat, held = freeze(
+            inlined(graph, chosen), bundle.shape, bundle.tensor, chosen, checkpoint_keys(graph)
         )
     else:
         raise InputError(f"{own}: a {kind} file has no TensorFlow graph")
@@ -105,10 +133,20 @@ def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
     inputs = {
         node.name: f"{node.name}:0"
         for node in flat.node
-        if node.op in ("Placeholder", "PlaceholderV2")
+        if node.op in ("Placeholder", "PlaceholderV2") and node.name not in held
     }
     named = {name: f"{name}:0" for name in chosen}
-    return FlatGraph(flat, {_DEFAULT: Signature(inputs, named)})
+    return FlatGraph(flat, {_DEFAULT: Signature(inputs, named)}, held)
+
+
+def _check_sound(graph: Any, path: Path) -> None:
+    """Let TensorFlow read the graph, which runs nothing: types, shapes and settings must fit."""
+    try:
+        with tf.Graph().as_default():
+            tf.graph_util.import_graph_def(graph, name="")
+    except (tf.errors.OpError, ValueError, TypeError, KeyError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: TensorFlow cannot read its graph ({why}): damaged") from error
 
 
 def check_constants(graph: Any, path: Path, size: int) -> None:
@@ -183,9 +221,10 @@ def _of_saved_model(folder: Path, wanted: Sequence[str]) -> FlatGraph:
         )
     ends = FlatGraph(graph, signatures).outputs
     flat = inlined(graph, ends)
+    large: Mapping[str, Held] = {}
     if (folder / "variables" / "variables.index").is_file():
         bundle = Bundle(folder / "variables" / "variables")
-        flat = freeze(flat, bundle.shape, bundle.read, ends, checkpoint_keys(graph))
+        flat, large = freeze(flat, bundle.shape, bundle.tensor, ends, checkpoint_keys(graph))
     check_effects(flat, folder)
     held = {node.name for node in flat.node}
     used = {
@@ -194,4 +233,13 @@ def _of_saved_model(folder: Path, wanted: Sequence[str]) -> FlatGraph:
         )
         for name, each in sorted(signatures.items())
     }
-    return FlatGraph(pruned_to(flat, ends), used)
+    return FlatGraph(pruned_to(flat, ends), used, large)
+
+
+def _of_keras(path: Path, wanted: Sequence[str]) -> FlatGraph:
+    traced = traced_model(path, wanted)
+    signature = Signature(traced.inputs, traced.outputs)
+    flat = FlatGraph(traced.graph, {_DEFAULT: signature}, traced.held)
+    graph = inlined(flat.graph, flat.outputs)
+    check_effects(graph, path)
+    return replace(flat, graph=graph)

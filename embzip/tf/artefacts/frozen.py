@@ -1,5 +1,6 @@
 """Frozen graphs: one GraphDef, .pb or .pbtxt, whose weights are constants."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,15 @@ def inspect_frozen(path: Path) -> ArtefactRecord:
         constants(graph.node, lambda node: (role_of_constant(node, tables), node.name in used))
     )
     size = path.stat().st_size
-    return make_record(
+    record = make_record(
         path,
         "frozen",
         [path],
         scaled(with_embedding(found), size, graph.ByteSize()),
         count_nodes(graph.node, lambda node: node.name in used),
     )
+    # A graph in text is slimmed to a binary one.
+    return replace(record, slimmed=sum(tensor.nbytes for tensor in found if tensor.needed))
 
 
 def role_of_constant(node: Any, tables: set[str]) -> Role:

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorflow.core.framework import graph_pb2
 
 from embzip.errors import InputError
-from embzip.files import existing_file
+from embzip.files import digest, existing_file
 from embzip.tf.artefacts.record import NodeCounts, Role, StoredTensor
 from embzip.tf.artefacts.tensor_protos import dtype_name, shape_of
 
@@ -220,6 +220,26 @@ def called(nodes: Iterable[Any], functions: Mapping[str, Any]) -> set[str]:
                 found.add(name)
                 waiting.extend(functions[name].node_def)
     return found
+
+
+def rename_functions(graph: Any) -> None:
+    """Name each function by its content too: TensorFlow keeps one of a name in a process."""
+    names = {}
+    for function in graph.library.function:
+        content = function.SerializeToString(deterministic=True)
+        names[function.signature.name] = f"{function.signature.name}_{digest(content)[:12]}"
+    for function in graph.library.function:
+        function.signature.name = names[function.signature.name]
+    for gradient in graph.library.gradient:
+        gradient.function_name = names.get(gradient.function_name, gradient.function_name)
+        gradient.gradient_func = names.get(gradient.gradient_func, gradient.gradient_func)
+    for node in [*graph.node, *(n for f in graph.library.function for n in f.node_def)]:
+        node.op = names.get(node.op, node.op)
+        for value in node.attr.values():
+            kind = value.WhichOneof("value")
+            called_here = value.list.func if kind == "list" else [value.func][: kind == "func"]
+            for function in called_here:
+                function.name = names.get(function.name, function.name)
 
 
 def _named_functions(node: Any) -> Iterator[str]:

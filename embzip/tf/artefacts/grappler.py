@@ -23,7 +23,13 @@ _TIDY = ("pruning", "dependency", "common_subgraph_elimination")
 def inlined(graph: Any, outputs: Sequence[str]) -> Any:
     """Return a graph that computes `outputs` without calling functions, where that can be."""
     pruned = pruned_to(graph, outputs)
-    return _run(pruned, outputs, _INLINE) if pruned.library.function else pruned
+    if not pruned.library.function:
+        return pruned
+    for node in [*pruned.node, *(n for f in pruned.library.function for n in f.node_def)]:
+        node.attr.pop("_lower_using_switch_merge", None)  # loops stay functions: frames get mixed
+    for function in pruned.library.function:
+        function.attr.pop("api_implements", None)  # else one kernel is swapped for another
+    return _run(pruned, outputs, _INLINE)
 
 
 def optimized(graph: Any, outputs: Sequence[str]) -> Any:
@@ -34,6 +40,7 @@ def optimized(graph: Any, outputs: Sequence[str]) -> Any:
     held, small = _without_large(pruned_to(graph, outputs))
     tidy = _run(small, outputs, _TIDY)
     normed = optimize_for_inference_lib.fold_batch_norms(small)
+    normed.library.CopyFrom(small.library)  # which it leaves behind
     folded = _run(normed, outputs, (*_TIDY, "constfold", *_TIDY))
     best = folded if folded.ByteSize() <= tidy.ByteSize() else tidy
     for node in best.node:

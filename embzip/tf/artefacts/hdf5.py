@@ -3,6 +3,7 @@
 The configuration in a file is text here; no layer is made from it.
 """
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,49 @@ def inspect_h5(path: Path) -> ArtefactRecord:
         return make_record(path, "h5", [path], weight_tensors(file, str(path)))
 
 
+def copy_hdf5(source: Any, file: BinaryIO, left_out: str, where: str) -> None:
+    """Copy a whole HDF5 file but one group of its root, and the settings of training.
+
+    Array by array: the library's own copy of a group never ends on some damaged files.
+    """
+    every = list(datasets(source, where))
+    try:
+        with h5py.File(file, "w") as target:
+            _copy_attributes(source, target)
+            for name, dataset in every:
+                if name.startswith(f"{left_out}/"):
+                    continue
+                made = target.create_dataset(
+                    name,
+                    data=dataset[()],
+                    dtype=dataset.dtype,
+                    chunks=dataset.chunks,
+                    compression=dataset.compression,
+                    compression_opts=dataset.compression_opts,
+                )
+                _copy_attributes(dataset, made)
+            for name in _groups(source):
+                if name.partition("/")[0] != left_out:
+                    _copy_attributes(source[name], target.require_group(name))
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{where}: damaged ({str(error)[:160]})") from error
+    file.seek(0, io.SEEK_END)
+
+
+def _groups(file: Any, path: str = "") -> Iterator[str]:
+    for name in file[path or "/"]:
+        full = f"{path}/{name}".lstrip("/")
+        if isinstance(file[full], h5py.Group):
+            yield full
+            yield from _groups(file, full)
+
+
+def _copy_attributes(source: Any, target: Any) -> None:
+    for name, value in source.attrs.items():
+        if name != "training_config":
+            target.attrs[name] = value
+
+
 def config_of(file: Any, where: str) -> Any:
     """Return the model configuration of a whole-model .h5 file.
 
@@ -106,7 +150,8 @@ def config_of(file: Any, where: str) -> Any:
     if text is None:
         raise InputError(
             f"{where}: holds weights without a model configuration: save the whole model, "
-            "model.save('model.keras')"
+            "model.save('model.keras'); or say which classifier of embzip it is, "
+            "`embzip rebuild ... --model CLASSIFIER.embz`"
         )
     try:
         return json.loads(text)

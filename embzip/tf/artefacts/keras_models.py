@@ -19,6 +19,7 @@ from keras.src.legacy.saving import saving_options, saving_utils
 from embzip.errors import InputError, UnsupportedModelError
 from embzip.files import atomic_write, existing_file
 from embzip.tf.artefacts.hdf5 import config_of, datasets, open_hdf5
+from embzip.tf.artefacts.hdf5_probe import check_attributes
 from embzip.tf.artefacts.keras_files import keras_config, open_keras, weights_of
 
 _MODULES = frozenset(
@@ -45,6 +46,7 @@ def load_keras(path: str | Path) -> Any:
     path = existing_file(path)
     legacy = path.suffix != ".keras"
     if legacy:
+        check_attributes(path)
         with open_hdf5(path, str(path)) as file:
             config = config_of(file, str(path))
             stored = _stored(file, str(path), "optimizer_weights")

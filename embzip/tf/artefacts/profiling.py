@@ -19,7 +19,6 @@ from embzip.errors import InputError
 from embzip.tf.artefacts import kind_of
 from embzip.tf.artefacts.flat_graphs import flat_graph
 from embzip.tf.artefacts.graphs import Flow
-from embzip.tf.artefacts.grappler import optimized
 from embzip.tf.artefacts.serving import input_specs
 from embzip.tf.artefacts.tensor_protos import shape_of
 from embzip.tf.artefacts.tflite_timing import time_operators
@@ -113,8 +112,8 @@ def _synthetic(
 
 def _traced(path: Path, inputs: int, rng: np.random.Generator) -> tuple[float, list[OperatorTime]]:
     v1 = tf.compat.v1
-    flat = flat_graph(path)
-    graph = optimized(flat.graph, flat.outputs)
+    flat = flat_graph(path).optimized().filled()
+    graph = flat.graph
     signature = flat.signatures.get("serving_default") or next(iter(flat.signatures.values()))
     nodes = Flow(graph.node)
     tables = {table for _, table in nodes.gathered() if nodes.nodes[table].op == "Const"}

@@ -4,7 +4,7 @@ Files of embzip itself are rebuilt by `embzip.rebuilding`, without TensorFlow.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from embzip.compression import compress
@@ -12,8 +12,8 @@ from embzip.embedding import CompressedEmbedding, Matrix
 from embzip.errors import InputError
 from embzip.tf.artefacts import inspect, kind_of
 from embzip.tf.artefacts.flat_graphs import flat_graph
-from embzip.tf.artefacts.grappler import optimized
 from embzip.tf.artefacts.keras_models import load_keras, write_keras
+from embzip.tf.artefacts.record import bytes_on_disk
 from embzip.tf.artefacts.serving import write_frozen, write_saved_model
 from embzip.tf.grafting import chosen_table, grafted, table_of
 from embzip.tf.inspection import check_model, chosen_embedding
@@ -86,20 +86,20 @@ def rebuild_file(
             f"{own}: a .tflite file is not rebuilt: rebuild the model it was made of, then "
             "convert that (`embzip export --to litert` for a .embz)"
         )
+    before = inspect(own).total  # which reads all of it: nothing is made of a damaged file
     if kind in ("keras", "h5"):
         name, table = _keras(own, target, embedding, codec, layer, fold, seed)
         format = "keras"
     elif fold:
         raise InputError(f"{own}: --fold is for .keras, .h5 and .embz files, not for graphs")
     else:
-        flat = flat_graph(own, outputs)
-        graph = optimized(flat.graph, flat.outputs)
-        name = chosen_table(graph, layer)
-        table = embedding or _compressed(table_of(graph, name), codec, seed)
-        small = replace(flat, graph=grafted(graph, name, table))
+        flat = flat_graph(own, outputs).optimized()
+        name = chosen_table(flat, layer)
+        table = embedding or _compressed(table_of(flat, name), codec, seed)
+        small = grafted(flat, name, table)
         format = "frozen" if target.suffix == ".pb" else "savedmodel"
         (write_frozen if format == "frozen" else write_saved_model)(small, target)
-    return RebuildResult(format, name, table, inspect(own).total, inspect(target).total)
+    return RebuildResult(format, name, table, before, bytes_on_disk(target))
 
 
 def _keras(

@@ -4,6 +4,7 @@ One small record for every format. Readers make it, writers and the command line
 here opens a file.
 """
 
+import glob
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -71,6 +72,8 @@ class ArtefactRecord:
         Every file that is counted, with its bytes.
     tensors
         Largest first.
+    slimmed
+        Bytes of the needed tensors in a slim file, where that stores them in another way.
     """
 
     path: str
@@ -78,6 +81,7 @@ class ArtefactRecord:
     files: tuple[tuple[str, int], ...]
     tensors: tuple[StoredTensor, ...]
     nodes: NodeCounts = NodeCounts()
+    slimmed: int | None = None
 
     @property
     def total(self) -> int:
@@ -87,6 +91,8 @@ class ArtefactRecord:
     @property
     def slim_bytes(self) -> int:
         """Bytes of the tensors that slimming would leave, without headers."""
+        if self.slimmed is not None:
+            return self.slimmed
         return sum(tensor.nbytes for tensor in self.tensors if tensor.needed)
 
     def to_json(self) -> dict[str, Any]:
@@ -115,6 +121,16 @@ class ArtefactRecord:
             "slim_bytes": self.slim_bytes,
             "files": dict(self.files),
         }
+
+
+def bytes_on_disk(path: Path) -> int:
+    """Return the bytes of a file, of all files in a folder, or of a checkpoint by its prefix."""
+    if path.is_file():
+        return path.stat().st_size
+    found = list(path.rglob("*"))
+    for end in () if path.is_dir() else (".index", ".data-*"):
+        found += path.parent.glob(glob.escape(path.name) + end)
+    return sum(file.stat().st_size for file in found if file.is_file())
 
 
 def make_record(

@@ -7,10 +7,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 
-from embzip.errors import InputError
 from embzip.files import atomic_folder, write_bytes
 from embzip.tf.artefacts.flat_graphs import FlatGraph, Signature
-from embzip.tf.artefacts.graphs import Flow, node_name
+from embzip.tf.artefacts.graphs import Flow, node_name, rename_functions
 from embzip.tf.artefacts.grappler import pruned_to
 
 _WEIGHT = 256  # bytes: smaller constants stay in the graph
@@ -18,10 +17,8 @@ _WEIGHT = 256  # bytes: smaller constants stay in the graph
 
 def write_frozen(flat: FlatGraph, target: Path) -> None:
     """Write the graph, whose weights are constants; placeholders get the names users know."""
+    flat = flat.filled()
     _rename(flat)
-    size = flat.graph.ByteSize()
-    if size >= 2**31 - 2**20:
-        raise InputError(f"{target}: a frozen graph stays under 2 GB, this one has {size:,} bytes")
     write_bytes(target, flat.graph.SerializeToString(deterministic=True))
 
 
@@ -39,12 +36,16 @@ def write_saved_model(flat: FlatGraph, target: Path) -> None:
     graph = graph_pb2.GraphDef(versions=flat.graph.versions, library=flat.graph.library)
     for node in flat.graph.node:
         tensor = node.attr["value"].tensor if node.op == "Const" else None
-        if tensor is not None and tensor.ByteSize() >= _WEIGHT and tensor.dtype != tf.string:
+        if node.name in flat.held:
+            variables[node.name] = tf.Variable(flat.held[node.name].tensor(), trainable=False)
+            module.weights.append(variables[node.name])
+        elif tensor is not None and tensor.ByteSize() >= _WEIGHT and tensor.dtype != tf.string:
             # On one device whatever the type: whole numbers would look for another.
             variables[node.name] = tf.Variable(tf.make_ndarray(tensor), trainable=False)
             module.weights.append(variables[node.name])
         else:
             graph.node.add().CopyFrom(node)
+    rename_functions(graph)
     for node in graph.node:  # a constant has no effect to wait for
         kept = [ref for ref in node.input if ref[0] != "^" or ref[1:] not in variables]
         node.ClearField("input")
@@ -116,7 +117,7 @@ def _function(graph: Any, signature: Signature, variables: dict[str, Any]) -> An
 def predicted(flat: FlatGraph, signature: Signature, inputs: dict[str, Any]) -> dict[str, Any]:
     """Return the outputs of one signature, by a session of TensorFlow."""
     with tf.Graph().as_default() as scope, tf.compat.v1.Session(graph=scope) as session:
-        tf.graph_util.import_graph_def(flat.graph, name="")
+        tf.graph_util.import_graph_def(flat.filled().graph, name="")
         fed = {signature.inputs[name]: np.asarray(value) for name, value in inputs.items()}
         found: dict[str, Any] = session.run(dict(signature.outputs), fed)
         return found

@@ -1,29 +1,28 @@
 """The same artefact without what only training needs; weights are copied, bit for bit.
 
 Graphs are made flat (`flat_graphs`), pruned, folded and written anew. Nothing in a file runs; only
-to turn an .h5 into a .keras file is a model made, of checked classes.
+to turn a Keras file into something else is a model made, of checked classes.
 """
 
-import io
 import json
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]
 import tensorflow as tf
 
-from embzip.errors import InputError, OutputError
+from embzip.errors import InputError
 from embzip.files import atomic_write
 from embzip.tf.artefacts import inspect, kind_of
+from embzip.tf.artefacts.bundle_writing import write_bundle
 from embzip.tf.artefacts.bundles import OBJECT_GRAPH, Bundle
 from embzip.tf.artefacts.checkpoints import find_prefix
 from embzip.tf.artefacts.flat_graphs import flat_graph
-from embzip.tf.artefacts.grappler import optimized
-from embzip.tf.artefacts.hdf5 import open_hdf5
+from embzip.tf.artefacts.hdf5 import copy_hdf5, open_hdf5
+from embzip.tf.artefacts.hdf5_probe import check_attributes
 from embzip.tf.artefacts.keras_files import (
     CONFIG,
     METADATA,
@@ -33,6 +32,7 @@ from embzip.tf.artefacts.keras_files import (
     weights_of,
 )
 from embzip.tf.artefacts.keras_models import load_keras, write_keras
+from embzip.tf.artefacts.record import bytes_on_disk
 from embzip.tf.artefacts.serving import write_frozen, write_saved_model
 
 
@@ -81,13 +81,12 @@ def slim(
     record = inspect(own)
     unread = {t.name for t in record.tensors if t.role == "optimizer"}
     if (kind, to) in _GRAPHS:
-        flat = flat_graph(own, outputs)
-        flat = replace(flat, graph=optimized(flat.graph, flat.outputs))
+        flat = flat_graph(own, outputs).optimized()
         (write_frozen if to == "frozen" else write_saved_model)(flat, target)
         unread |= {t.name for t in record.tensors if not t.needed}
     else:
         _WEIGHTS[kind, to](own, target, unread)
-    return SlimResult(to, record.total, inspect(target).total, tuple(sorted(unread)))
+    return SlimResult(to, record.total, bytes_on_disk(target), tuple(sorted(unread)))
 
 
 def _checkpoint(path: Path, target: Path, dropped: set[str]) -> None:
@@ -95,24 +94,16 @@ def _checkpoint(path: Path, target: Path, dropped: set[str]) -> None:
     if source is None:
         raise InputError(f"{path}: no checkpoint here")
     bundle = Bundle(source)
-    names = [name for name in bundle.names() if name not in dropped]
-    values = {name: bundle.read(name) for name in names}
     graph = bundle.object_graph()
-    if graph is not None:
-        values[OBJECT_GRAPH] = _without(graph, dropped)
-    parts = (".data-00000-of-00001", ".index")
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
-        try:
-            tf.raw_ops.SaveV2(
-                prefix=f"{folder}/part",
-                tensor_names=names,
-                shape_and_slices=[""] * len(names),
-                tensors=[tf.constant(values[name]) for name in names],
-            )
-            for end in parts:  # the index last: without it, a prefix is no checkpoint
-                Path(f"{folder}/part{end}").replace(f"{target}{end}")
-        except (tf.errors.OpError, OSError) as error:
-            raise OutputError(f"{target}: writing failed ({error})") from error
+    content = b"" if graph is None else _without(graph, dropped)
+
+    def value(name: str) -> Any:
+        return tf.constant(content) if name == OBJECT_GRAPH else bundle.tensor(name)
+
+    names = [name for name in bundle.names() if name not in dropped]
+    if not set(names) - {OBJECT_GRAPH}:
+        raise InputError(f"{path}: holds nothing but what training needs, so nothing is left")
+    write_bundle(target, names, value, bundle)
 
 
 def _without(graph: Any, dropped: set[str]) -> bytes:
@@ -140,8 +131,9 @@ def _keras_of_h5(path: Path, target: Path, dropped: set[str]) -> None:
 
 def _h5(path: Path, target: Path, dropped: set[str]) -> None:
     del dropped  # they stand in a group of their own
+    check_attributes(path)
     with open_hdf5(path, str(path)) as source, atomic_write(target) as file:
-        _copy(source, file, "optimizer_weights")
+        copy_hdf5(source, file, "optimizer_weights", str(path))
 
 
 def _keras(path: Path, target: Path, dropped: set[str]) -> None:
@@ -154,7 +146,7 @@ def _keras(path: Path, target: Path, dropped: set[str]) -> None:
             slim_archive.writestr(_member(METADATA), archive.read(METADATA))
             slim_archive.writestr(_member(CONFIG), json.dumps(config))
             with weights_of(archive, str(path)) as source:
-                _copy(source, weights, "optimizer")
+                copy_hdf5(source, weights, "optimizer", str(path))
             weights.seek(0)
             with slim_archive.open(_member(WEIGHTS), "w", force_zip64=True) as member:
                 while block := weights.read(2**20):
@@ -162,18 +154,6 @@ def _keras(path: Path, target: Path, dropped: set[str]) -> None:
             for asset in archive.infolist():
                 if asset.filename.startswith("assets/"):
                     slim_archive.writestr(_member(asset.filename), archive.read(asset))
-
-
-def _copy(source: Any, file: Any, left_out: str) -> None:
-    """Copy a whole HDF5 file but one group of its root, and the settings of training."""
-    with h5py.File(file, "w") as target:
-        for name, value in source.attrs.items():
-            if name != "training_config":
-                target.attrs[name] = value
-        for name in source:
-            if name != left_out:
-                source.copy(name, target)
-    file.seek(0, io.SEEK_END)
 
 
 def _member(name: str) -> zipfile.ZipInfo:
@@ -190,6 +170,6 @@ _WEIGHTS: dict[tuple[str, str], _Writer] = {
 }
 _GRAPHS = {
     (start, end)
-    for start in ("checkpoint", "savedmodel", "frozen")
+    for start in ("checkpoint", "savedmodel", "frozen", "keras", "h5")
     for end in ("frozen", "savedmodel")
 }

@@ -3,6 +3,7 @@
 Without delegates, which would merge operators: sums are above what the whole model takes in use.
 """
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,17 @@ def time_operators(path: Path, inputs: int, synthetic: Synthetic) -> Timed:
     InputError
         For a model that LiteRT cannot run, or with custom operators.
     """
-    record = inspect_tflite(path)  # sizes and offsets are sound after this
+    try:
+        return _timed(path, inputs, synthetic)
+    except (struct.error, IndexError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        why = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: LiteRT cannot run this model ({why}): it is damaged") from error
+
+
+def _timed(path: Path, inputs: int, synthetic: Synthetic) -> Timed:
+    record = inspect_tflite(path)
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
     graph = model.subgraphs[0]
     operators = list(graph.operators)

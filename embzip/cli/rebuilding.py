@@ -1,0 +1,299 @@
+"""The command that rebuilds a classifier on another table: ours, and files of TensorFlow."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from embzip.cli.artefacts import present
+from embzip.cli.terminal import (
+    ErrorsOption,
+    ForceOption,
+    JsonOption,
+    OutputOption,
+    PackOption,
+    SeedOption,
+    progress,
+    show,
+    without_notices,
+)
+from embzip.corpus import read_examples
+from embzip.errors import InputError
+from embzip.files import existing_file, output_path
+
+_SUFFIXES = frozenset({".keras", ".h5", ".hdf5", ".pb", ".pbtxt", ".tflite", ".index", ".meta"})
+
+
+def rebuild(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="A classifier's .embz; or a .keras, .h5, SavedModel folder, frozen .pb, or TF1 "
+            "checkpoint with its .meta.",
+            show_default=False,
+        ),
+    ],
+    embedding: Annotated[
+        Path | None,
+        typer.Option("--embedding", metavar="E.embz", help="The compressed table to build on."),
+    ] = None,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            "--codec", metavar="SPEC", help="Compress the model's own table, such as 'svd:64|int8'."
+        ),
+    ] = None,
+    fold: Annotated[
+        bool | None,
+        typer.Option(
+            "--fold/--no-fold",
+            help="Merge linear decoding into the layers that read the table. Done for .embz "
+            "files by default, for Keras files where asked for.",
+            show_default=False,
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            "--layer",
+            metavar="NAME",
+            help="Of another file: the Embedding layer, or the graph's table, where not the only.",
+        ),
+    ] = None,
+    node: Annotated[
+        list[str] | None,
+        typer.Option("--node", metavar="NAME", help="What a graph without signatures ends in."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            metavar="CONFIG",
+            help="For a checkpoint without .meta: what classifier of embzip its weights are of, a "
+            ".embz or a .toml file.",
+        ),
+    ] = None,
+    tune: Annotated[
+        Path | None,
+        typer.Option(
+            "--tune",
+            metavar="TRAIN.tsv",
+            help="Fine-tune everything but the codes on these examples; kept where a tenth of "
+            "them, held out, says it helps.",
+        ),
+    ] = None,
+    tune_params: Annotated[
+        bool,
+        typer.Option(
+            "--tune-params",
+            help="--tune moves what rows share too: centroids, codebooks, components, means.",
+        ),
+    ] = False,
+    quantize_kernels: Annotated[
+        bool,
+        typer.Option(
+            "--quantize-kernels",
+            help="--tune sees kernels as int8 makes them, and leaves them ready for it; always "
+            "with --weights int8.",
+        ),
+    ] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            help="Store convolution and dense kernels as float32, float16 or int8; as before "
+            "where not given. Alone it keeps the table.",
+        ),
+    ] = None,
+    seed: SeedOption = 0,
+    errors: ErrorsOption = "strict",
+    pack: PackOption = False,
+    output: OutputOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a compressed table under a trained classifier.
+
+    The embedding layer is regenerated: give exactly one of --embedding and --codec; or --weights
+    alone, which stores the kernels anew. Rows are
+    matched by token: the new vocabulary must be the same or a part of it, of the same tokenizer.
+    Codes stay codes; a row is decoded when it is looked up. Of a kit, all classifiers are rebuilt
+    on one table.
+
+    Of a file of Keras or TensorFlow, the Embedding layer or the gathers of the table are replaced;
+    --embedding must have its shape, and rows keep their order. Keras files become .keras, which
+    loads after `import embzip.tf`; graphs a frozen .pb where -o ends so, or a SavedModel folder.
+
+    A checkpoint without .meta has no graph. With --model its weights become those of a classifier
+    of embzip, and the result is a .embz. CONFIG is such a classifier, of which configuration,
+    tokenizer and labels are kept, or a .toml file with tokenizer, labels, classifier, max_length,
+    dim and, where names leave it open, [weights]. Row i of the table belongs to id i.
+
+    Without -o, NAME.embz becomes NAME.rebuilt.embz in the current folder.
+    """
+    both, neither = None not in (embedding, codec), embedding is None and codec is None
+    if both or (neither and weights is None):
+        raise typer.BadParameter(
+            "give exactly one of --embedding and --codec, or --weights without them"
+        )
+    if tune is None and (tune_params or quantize_kernels):
+        raise typer.BadParameter("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
+    if config is None and is_foreign(model):
+        if tune is not None or pack or weights is not None:
+            raise InputError(f"{model}: --tune, --pack and --weights are for .embz files")
+        rebuild_foreign(
+            model,
+            embedding,
+            codec,
+            layer=layer,
+            nodes=node or [],
+            fold=bool(fold),
+            seed=seed,
+            output=output,
+            force=force,
+            as_json=as_json,
+        )
+        return
+    if layer is not None or node:
+        raise InputError(f"{model}: --layer and --node are for files of Keras and TensorFlow")
+    fold = fold is not False
+    if config is not None and not is_foreign(model):
+        raise InputError(f"{model}: --model is for weights in a file of TensorFlow or Keras")
+    from embzip.classifier import Classifier, Kit
+    from embzip.classifier.kit import read
+    from embzip.fileformat import load
+    from embzip.rebuilding import rebuild, rebuild_kit
+
+    path = output_path(model, ".rebuilt.embz", output, force=force)
+    with progress("rebuilding") as report:
+        tuning = [] if tune is None else read_examples(tune, errors=errors)
+        tuned: bool | None = None
+        old = read(model) if config is None else with_config(model, config)
+        table = None if embedding is None else load(embedding)
+        rebuilt: Classifier | Kit
+        if isinstance(old, Kit):
+            if tune is not None:
+                raise InputError(f"{model}: --tune is for one classifier, and this is a kit")
+            rebuilt = rebuild_kit(old, table, codec=codec, fold=fold, weights=weights, seed=seed)
+        else:
+            rebuilt = rebuild(old, table, codec=codec, fold=fold, weights=weights, seed=seed)
+        if tune is not None and isinstance(rebuilt, Classifier):
+            with without_notices():
+                from embzip.tf import tune as fine_tune
+
+            result = fine_tune(
+                rebuilt,
+                tuning,
+                params=tune_params,
+                quantize=quantize_kernels,
+                seed=seed,
+                progress=report,
+            )
+            rebuilt, tuned = result.classifier, result.tuned
+        rebuilt.save(path, pack=pack)
+    after = path.stat().st_size
+    before = foreign_bytes(model) if config is not None else model.stat().st_size
+    record = {
+        "path": str(path),
+        "codec": rebuilt.embedding.codec.spec,
+        "rows": rebuilt.embedding.rows,
+        "dim": rebuilt.embedding.dim,
+        "bytes_before": before,
+        "bytes_after": after,
+        "compression_ratio": before / after,
+        "tuned": tuned,
+    }
+    told = "; tuning did not help on dev, so the untuned model is kept" if tuned is False else ""
+    show(
+        record,
+        f"{record['codec']}, {record['rows']:,} rows of {record['dim']}: {before:,} -> {after:,} "
+        f"bytes, {before / after:.1f} times smaller{told}\n{path}",
+        as_json=as_json,
+    )
+
+
+def is_foreign(path: Path) -> bool:
+    """Return whether a path looks like a file of TensorFlow or Keras, by names alone."""
+    return path.suffix != ".embz" and (
+        path.is_dir()
+        or path.suffix in _SUFFIXES
+        or any(Path(f"{path}{end}").exists() for end in (".index", ".meta"))
+    )
+
+
+def rebuild_foreign(
+    path: Path,
+    embedding: Path | None,
+    codec: str | None,
+    *,
+    layer: str | None,
+    nodes: list[str],
+    fold: bool,
+    seed: int,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Rebuild a file of TensorFlow or Keras, and say what came of it."""
+    present(path)
+    with without_notices():
+        from embzip.tf.artefacts import kind_of
+        from embzip.tf.artefacts.rebuilding import rebuild_file
+    from embzip.fileformat import load
+
+    kind, own = kind_of(path)
+    ends = {"keras": ".rebuilt.keras", "h5": ".rebuilt.keras", "savedmodel": ".rebuilt"}
+    target = output_path(own, ends.get(kind, ".rebuilt.pb"), output, force=force)
+    table = None if embedding is None else load(embedding)
+    with progress("rebuilding"), without_notices():
+        made = rebuild_file(
+            own,
+            target,
+            embedding=table,
+            codec=codec,
+            layer=layer,
+            outputs=nodes,
+            fold=fold,
+            seed=seed,
+        )
+    record = {
+        "path": str(target),
+        "format": made.format,
+        "layer": made.layer,
+        "codec": made.embedding.codec.spec,
+        "rows": made.embedding.rows,
+        "dim": made.embedding.dim,
+        "bytes_before": made.bytes_before,
+        "bytes_after": made.bytes_after,
+    }
+    show(
+        record,
+        f"{record['layer']}: {record['codec']}, {record['rows']:,} rows of {record['dim']}: "
+        f"{made.bytes_before:,} -> {made.bytes_after:,} bytes\n{target}",
+        as_json=as_json,
+    )
+
+
+def with_config(path: Path, config: Path) -> Any:
+    """Return a classifier of embzip, as a .embz or .toml file says, with the weights of a file."""
+    present(path)
+    existing_file(config)
+    from embzip.classifier import load_classifier
+    from embzip.pipeline.outline import Outline, read_outline
+
+    if config.suffix == ".toml":
+        outline = read_outline(config)
+    else:
+        outline = Outline(load_classifier(config), {})
+    with without_notices():
+        from embzip.tf import with_weights
+
+        return with_weights(outline.classifier, path, outline.names)
+
+
+def foreign_bytes(path: Path) -> int:
+    """Return the bytes on disk of a file of TensorFlow or Keras."""
+    from embzip.tf.artefacts import inspect
+
+    return inspect(path).total

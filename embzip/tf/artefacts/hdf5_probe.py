@@ -1,0 +1,44 @@
+"""Reads every attribute of an .h5 file in a process of its own, before it is read here.
+
+On some damaged files the HDF5 library never returns from an attribute, and cannot be interrupted.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from embzip.errors import InputError
+
+_SECONDS = 30.0
+_CODE = """
+import sys
+import h5py
+def read(item):
+    for name in item.attrs:
+        item.attrs[name]
+with h5py.File(sys.argv[1], "r") as file:
+    read(file)
+    file.visititems(lambda name, item: read(item))
+"""
+
+
+def check_attributes(path: Path) -> None:
+    """Refuse a file whose attributes cannot be read, or not in half a minute.
+
+    Raises
+    ------
+    InputError
+        Saying which of the two.
+    """
+    command = [sys.executable, "-I", "-c", _CODE, str(path)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and code, the path is an argument
+            command, capture_output=True, text=True, timeout=_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(
+            f"{path}: its attributes are not read in {_SECONDS:.0f} s: the HDF5 file is damaged"
+        ) from error
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:160]
+        raise InputError(f"{path}: damaged ({why})")
