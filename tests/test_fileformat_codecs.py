@@ -194,3 +194,15 @@ def test_case_48_degenerate_tables(spec: str) -> None:
         assert np.isfinite(rows).all(), values
         if "center" not in spec and "topdim" not in spec:
             assert not rows[~values.any(axis=1)].any()
+
+
+def test_case_59_classes_behind_the_last_row_are_checked(tmp_path: Path) -> None:
+    """The last block's padding is looked up with its rows."""
+    small = compress(table(), "tcq:2,classes=5")
+    classes = small.codes["classes"].copy()
+    classes[:, :, 5:] = 255
+    path = tmp_path / "table.embz"
+    embzip.save(replace(small, codes={**small.codes, "classes": classes}), path)
+    for mmap in (False, True):
+        with pytest.raises(FileFormatError, match=r"table\.embz"):
+            embzip.load(path, mmap=mmap)[[3]]

@@ -17,13 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.allocation import (
-    MOST_BITS,
-    Losses,
-    allocate,
-    quantized_mean,
-    row_sizes,
-)
+from embzip.codecs.allocation import MOST_BITS, Losses, allocate, quantized_mean, row_sizes
 from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.bins import gather_bins
@@ -212,23 +206,6 @@ class RowClasses(Quantizer):
         }
 
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
-        self._check_params(params)
-        bits = params["bits"]
-        length = checked_length(self.name, codes, row_sizes(bits), rows)
-        if length + _margin(bits.shape[1]) > len(codes["stream"]):
-            raise FileFormatError(
-                f"{self.name}: the rows take {length} bytes, "
-                f"the stream holds {len(codes['stream'])}"
-            )
-
-    def check_taken(self, taken: Arrays, params: Arrays) -> None:
-        self._check_params(params)
-        # What lies behind the stream's end is an IndexError; what lies before it would be read.
-        least = int(np.asarray(taken["offsets"][np.asarray(taken["ids"]) // BLOCK]).min())
-        if least < 0:
-            raise FileFormatError(f"{self.name}: an offset must not be negative, found {least}")
-
-    def _check_params(self, params: Arrays) -> None:
         bits, scale = params["bits"], params["scale"]
         if (bits > MOST_BITS).any():
             raise FileFormatError(
@@ -238,6 +215,18 @@ class RowClasses(Quantizer):
             raise FileFormatError(f"{self.name}: a scale must not be negative, found {scale.min()}")
         if params["deviation"][bits == 0].any():
             raise FileFormatError(f"{self.name}: a column without bits has a deviation")
+        length = checked_length(self.name, codes, row_sizes(bits), rows)
+        if length + _margin(bits.shape[1]) > len(codes["stream"]):
+            raise FileFormatError(
+                f"{self.name}: the rows take {length} bytes, "
+                f"the stream holds {len(codes['stream'])}"
+            )
+
+    def check_taken(self, taken: Arrays, params: Arrays) -> None:
+        unread = {name: taken[name][:0] for name in ("classes", "offsets")}
+        self.check({**taken, **unread}, params, 0)
+        if (taken["offsets"][np.asarray(taken["ids"]) // BLOCK] < 0).any():
+            raise FileFormatError(f"{self.name}: an offset must not be negative")
 
     @abstractmethod
     def losses(self) -> Losses:
