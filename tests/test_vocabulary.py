@@ -22,6 +22,7 @@ from embzip.vocabulary import (
     decompress,
     encode_tokens,
     most_frequent,
+    token_coding,
 )
 from embzip.vocabulary.lzma2 import _announced
 from embzip.vocabulary.token_list import number_of
@@ -272,3 +273,12 @@ def test_memory_is_a_fraction_of_a_dicts() -> None:
     oracle = {token: row for row, token in enumerate(tokens)}
     strings = sum(map(sys.getsizeof, tokens)) + sum(map(sys.getsizeof, oracle.values()))
     assert Vocabulary(tokens).nbytes * 5 < sys.getsizeof(oracle) + strings
+
+
+def test_a_bomb_in_the_earlier_coding_is_refused_at_the_same_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found in an audit: 154 KB expanded to 2 GB before it was refused."""
+    monkeypatch.setattr(token_coding, "_LIMIT", 1 << 16)
+    with pytest.raises(FileFormatError, match="far larger"):
+        decode_tokens(compress(bytes((1 << 16) + 1)), 3)

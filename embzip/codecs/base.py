@@ -200,6 +200,13 @@ class Quantizer(ABC):
         """
         return
 
+    def check_taken(self, taken: Arrays, params: Arrays) -> None:
+        """Raise FileFormatError as `check` does, for what `take` returned: the rest is not read.
+
+        Rows of a mapped file are checked so, each time they are read.
+        """
+        self.check(taken, params, len(next(iter(taken.values()))))
+
     def take(self, codes: Mapping[str, Any], ids: Any, ops: ArrayOps = numpy_ops) -> dict[str, Any]:
         """Return the codes of some rows, as `decode` reads them."""
         return {name: ops.take(array, ids) for name, array in codes.items()}

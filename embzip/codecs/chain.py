@@ -11,7 +11,6 @@ from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Progress, Ta
 from embzip.codecs.base import Quantizer, Transform
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.spec import format_stages
-from embzip.errors import FileFormatError
 
 _LEVELS = 256  # no code stands for more times its scale
 _DECODED = 1_000_000  # numbers at a time
@@ -140,18 +139,8 @@ class Codec:
         rows = self.quantizer.decode_rows(codes, own, ids)
         return np.asarray(self._undone(rows, params, numpy_ops), np.float32)
 
-    def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
-        """Raise FileFormatError for values that compressing never makes, as in a crafted file.
-
-        `params` hold the tables too.
-        """
-        self.quantizer.check(codes, params_of(params, len(self.transforms)), rows)
-        row = self.overflowing_row(codes, params, rows)
-        if row is not None:
-            raise FileFormatError(f"{self.spec}: row {row} decodes to numbers that are not finite")
-
     def overflowing_row(self, codes: Arrays, params: Arrays, rows: int) -> int | None:
-        """Return the first row that does not decode to finite numbers; `params` as in `check`.
+        """Return the first row that decodes to no finite numbers; `params` hold the tables too.
 
         Mostly no row is decoded. What decoding does is take, multiply and add up: no number
         becomes larger than the largest of every array, multiplied, and that times the terms of a

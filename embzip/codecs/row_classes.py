@@ -232,6 +232,12 @@ class RowClasses(Quantizer):
                 f"the stream holds {len(codes['stream'])}"
             )
 
+    def check_taken(self, taken: Arrays, params: Arrays) -> None:
+        unread = {name: taken[name][:0] for name in ("classes", "offsets")}
+        self.check({**taken, **unread}, params, 0)
+        if (taken["offsets"][np.asarray(taken["ids"]) // BLOCK] < 0).any():
+            raise FileFormatError(f"{self.name}: an offset must not be negative")
+
     @abstractmethod
     def losses(self) -> Losses:
         """Return what numbers of 0 to 8 bits lose."""

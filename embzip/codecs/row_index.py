@@ -126,12 +126,12 @@ def checked_length(name: str, codes: Arrays, sizes: NDArray[np.int64], rows: int
     length = 0
     step = 4096
     for first in range(0, len(codes["offsets"]), step):
-        of_row = classes_of(codes["classes"][first : first + step])[: rows - first * BLOCK]
-        if (of_row >= len(sizes)).any():
+        of_row = classes_of(codes["classes"][first : first + step])
+        if (of_row >= len(sizes)).any():  # after the last row too: a whole block is looked up
             raise FileFormatError(
                 f"{name}: classes lie in 0..{len(sizes) - 1}, found {of_row.max()}"
             )
-        lengths = sizes[of_row]
+        lengths = sizes[of_row[: rows - first * BLOCK]]
         ends = length + np.cumsum(lengths)
         if not np.array_equal(codes["offsets"][first : first + step], (ends - lengths)[::BLOCK]):
             raise FileFormatError(f"{name}: the offsets do not follow from the classes")

@@ -89,7 +89,7 @@ def decode_tokens(content: bytes, rows: int) -> TokenList:
         Where the bytes do not hold exactly that many tokens, or are damaged.
     """
     if not content.startswith(_ONE_STREAM):
-        return _decode_three_streams(decompress(content), rows)
+        return _decode_three_streams(decompress(content, _LIMIT), rows)
     packed = memoryview(content)[5:]
     if zlib.crc32(packed).to_bytes(4, "little") != content[1:5]:
         raise FileFormatError("the compressed vocabulary does not match its CRC-32: it was changed")
