@@ -26,6 +26,7 @@ ORDER = [
     "codecs",
     "packing",  # knows how codecs lay arrays out, and nothing else of them
     "bounds",
+    "distortion",
     "checking",
     "embedding",
     "compression",
