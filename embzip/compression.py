@@ -19,6 +19,10 @@ from embzip.tokenizers.base import Tokenizer
 from embzip.vectors import Vectors
 from embzip.vocabulary import Vocabulary
 
+_LEAST_WEIGHT = 1e-30  # of the largest; squares of it are still above 0
+_LEAST_EIGENVALUE = 1e-7  # of the largest: what float32 rounds is less
+_ASYMMETRIC = 1e-5  # of the largest entry
+
 Weights = NDArray[np.floating[Any]] | Literal["sqrt-counts", "equal"] | None
 
 
@@ -45,7 +49,9 @@ def compress(
         the table's token counts (a token that never ran by weighs as one that did once), or
         'equal'. None is 'sqrt-counts' where the table has counts, else 'equal'.
     metric
-        (dim, dim) positive definite: the error of a row is measured by it.
+        (dim, dim) symmetric and positive definite: the error of a row is measured by it. It acts
+        through `svd` and `opq`, which turn and scale the columns by it, and through the choice
+        `auto` makes; chains without them store what they would without a metric.
     progress
         Called with (rows done, rows).
 
@@ -54,7 +60,10 @@ def compress(
     SpecError
         For a spec that is none, or does not fit the table.
     InputError
-        For numbers that are not finite, and for bad weights; names the row.
+        For numbers that are not finite, and for bad weights; names the row. For a metric that is
+        none, and for tables so near to the largest float32 that decoding would pass it.
+    InputTypeError
+        For arguments of other types.
 
     References
     ----------
@@ -73,12 +82,18 @@ def compress(
     source = _source(vectors)
     rows, dim = source.table.shape
     weighted = _checked_weights(weights, source.counts, rows)
-    if metric is not None and metric.shape != (dim, dim):
-        raise MismatchError(f"the metric must be {dim} x {dim}, received {metric.shape}")
-    codec = parse_codec(spec) if isinstance(spec, str) else spec
-    codec = codec.resolve(source.table, weights=weighted, metric=metric, seed=seed)
-    fitted = codec.fit(source.table, weights=weighted, metric=metric, seed=seed)
+    measured = None if metric is None else _checked_metric(metric, dim)
+    codec = parse_codec(spec)
+    codec = codec.resolve(source.table, weights=weighted, metric=measured, seed=seed)
+    fitted = codec.fit(source.table, weights=weighted, metric=measured, seed=seed)
     codes = fitted.encode(progress)
+    known = {**fitted.params, **codec.tables(fitted.params, dim)}
+    row = codec.overflowing_row(codes, known, rows)
+    if row is not None:
+        raise InputError(
+            f"row {row}: {codec.spec!r} would decode it to numbers beyond the largest float32: "
+            "scale the table down, by 1e-3 or more"
+        )
     return CompressedEmbedding(
         codec, codes, fitted.params, rows, dim, source.vocabulary, source.tokenizer, source.counts
     )
@@ -122,9 +137,52 @@ def _checked_weights(
         if counts is None:
             raise InputError("weights='sqrt-counts' needs token counts, and this table has none")
         weights = np.sqrt(np.maximum(counts, 1))
-    checked = np.asarray(weights, np.float64)
+    checked = _real("weights", weights)
     if checked.shape != (rows,):
         raise MismatchError(f"weights must be one number a row ({rows}), received {checked.shape}")
-    if not np.isfinite(checked).all() or (checked < 0).any() or checked.sum() == 0:
-        raise InputError("weights must be finite, not negative, and not all zero")
-    return checked
+    bad = np.flatnonzero(~(np.isfinite(checked) & (checked >= 0)))
+    if len(bad):
+        raise InputError(
+            f"weights must be finite and not negative, row {bad[0]} has {checked[bad[0]]}"
+        )
+    largest = checked.max()
+    if largest == 0:
+        raise InputError("weights must not all be zero: leave them out to weigh rows alike")
+    # Only their ratios count: sums and squares of these neither overflow nor vanish.
+    return np.where(checked > 0, np.maximum(checked / largest, _LEAST_WEIGHT), 0)
+
+
+def _checked_metric(metric: ArrayLike, dim: int) -> Matrix:
+    """Return a metric of trace `dim`: only the ratios count."""
+    checked = _real("the metric", metric)
+    if checked.shape != (dim, dim):
+        raise MismatchError(f"the metric must be {dim} x {dim}, received {checked.shape}")
+    if not np.isfinite(checked).all():
+        row, column = np.argwhere(~np.isfinite(checked))[0]
+        raise InputError(
+            f"the metric must be finite, row {row}, column {column} is {checked[row, column]}"
+        )
+    largest = np.abs(checked).max()
+    unit = checked / largest if largest else checked
+    if np.abs(unit - unit.T).max() > _ASYMMETRIC:
+        raise InputError("the metric must be symmetric: (metric + metric.T) / 2 is")
+    unit = (unit + unit.T) / 2
+    values = np.linalg.eigvalsh(unit)
+    if not values[0] > _LEAST_EIGENVALUE * values[-1]:
+        raise InputError(
+            "the metric must be positive definite, with no eigenvalue below "
+            f"{_LEAST_EIGENVALUE:g} of the largest; found {values[0] * largest:g} and "
+            f"{values[-1] * largest:g}: add a share of the identity matrix to it"
+        )
+    return np.asarray(unit * (dim / np.trace(unit)), np.float32)
+
+
+def _real(what: str, numbers: ArrayLike) -> NDArray[np.float64]:
+    """Return real numbers as float64."""
+    try:
+        found = np.asarray(numbers)
+    except ValueError as error:  # rows of different lengths
+        raise InputTypeError(f"{what} must be an array of numbers: {error}") from error
+    if found.dtype.kind not in "fiu":
+        raise InputTypeError(f"{what} must be real numbers, received {type(numbers).__name__}")
+    return found.astype(np.float64)

@@ -192,11 +192,12 @@ def _header_digest(record: Mapping[str, Any], entries: Mapping[str, Any]) -> str
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) != len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands twice")
-    return dict(pairs)
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key[:200]!r} stands twice")
+        found[key] = value
+    return found
 
 
 def _parse(text: bytes, path: Path) -> dict[str, Any]:

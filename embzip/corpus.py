@@ -6,7 +6,6 @@ of the text like any other. A byte-order mark at the start of a file is dropped.
 """
 
 import gzip
-import hashlib
 import lzma
 import sys
 import warnings
@@ -102,11 +101,13 @@ def split_examples(
     The same text always falls on the same side, whatever stands around it, so copies of a text
     never stand on both.
     """
+    from hashlib import sha256  # OpenSSL comes along: serving does without
+
     bound = int(fraction * 2**32)
     kept: list[Example] = []
     held_out: list[Example] = []
     for example in examples:
-        hashed = hashlib.sha256(example.text.encode("utf-8", "surrogatepass")).digest()
+        hashed = sha256(example.text.encode("utf-8", "surrogatepass")).digest()
         (held_out if int.from_bytes(hashed[:4], "big") < bound else kept).append(example)
     return kept, held_out
 

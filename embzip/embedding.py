@@ -6,13 +6,14 @@ How it lies on the disk is the business of `embzip.fileformat`, the arithmetic t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from embzip.checking import by_row, check_params, check_rows, check_values, located
 from embzip.codecs.arrays import Arrays
 from embzip.codecs.chain import Codec, params_of
-from embzip.codecs.ops import numpy_ops
 from embzip.errors import (
     FileFormatError,
     IdRangeError,
@@ -45,6 +46,9 @@ class CompressedEmbedding:
         What the rows were trained with, or None in a foreign table.
     counts
         How often each row's token ran by, where it is known; not decoded from anything.
+    mapped
+        The file that codes are read from when their rows are asked for, and so checked only then;
+        empty where they were read and checked at once.
 
     Examples
     --------
@@ -66,6 +70,7 @@ class CompressedEmbedding:
     tokenizer: Tokenizer | None = None
     counts: NDArray[np.int64] | None = None
     digests: Mapping[str, str] = field(default_factory=dict, repr=False)
+    mapped: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         for what, length in (("vocabulary", self.vocabulary), ("counts", self.counts)):
@@ -126,6 +131,8 @@ class CompressedEmbedding:
             For an id outside 0..rows-1; negative ids do not count from the end.
         InputTypeError
             For ids that are no integers.
+        FileFormatError
+            In a mapped file, for rows that encoding never makes.
         """
         if isinstance(ids, slice):
             ids = np.arange(*ids.indices(self.rows))
@@ -139,25 +146,53 @@ class CompressedEmbedding:
             raise IdRangeError(
                 f"ids must lie in 0..{self.rows - 1}, received {low if low < 0 else high}"
             )
-        flat = wanted.reshape(-1)
-        taken = self.codec.quantizer.take(self.codes, flat)
-        rows = self.codec.decode(taken, {**self.params, **self.tables}, numpy_ops)
+        flat = wanted.reshape(-1).astype(np.int64, copy=False)
+        # A packed array decodes a block anew each time, so it is asked for all rows at once.
+        packed = any(isinstance(array, PackedArray) for array in self.codes.values())
+        step = len(flat) if packed else self._step
+        if len(flat) <= step:
+            rows = self._decoded(flat)
+        else:
+            rows = np.empty((len(flat), self.dim), np.float32)
+            for first in range(0, len(flat), step):
+                part = flat[first : first + step]
+                rows[first : first + step] = self._decoded(part)
         if self.pad_id is not None:
-            rows = rows * (flat != self.pad_id).astype(np.float32)[:, None]
-        decoded: Matrix = rows.reshape(*wanted.shape, self.dim)
-        return decoded
+            rows[flat == self.pad_id] *= np.float32(0)  # as the Keras layer does, signs and all
+        return rows.reshape(*wanted.shape, self.dim)
+
+    @cached_property
+    def _known(self) -> dict[str, NDArray[Any]]:
+        return {**self.params, **self.tables}
 
     def decode(self) -> Matrix:
-        """Return the whole table, (rows, dim) float32."""
+        """Return the whole table, (rows, dim) float32.
+
+        Raises
+        ------
+        FileFormatError
+            In a mapped file, for codes that encoding never makes.
+        """
+        if self.mapped and not by_row(self.codec):
+            self.check()
         table = np.empty((self.rows, self.dim), np.float32)
-        params = {**self.params, **self.tables}
-        step = max(1, self.codec.quantizer.range_numbers // max(1, self.dim))
-        for first in range(0, self.rows, step):
-            last = min(first + step, self.rows)
-            table[first:last] = self.codec.decode_range(self.codes, params, first, last)
+        for first in range(0, self.rows, self._step):
+            part = np.arange(first, min(first + self._step, self.rows))
+            table[first : first + self._step] = self._decoded(part)
         if self.pad_id is not None:
-            table[self.pad_id] = 0
+            table[self.pad_id] *= np.float32(0)
         return table
+
+    def _decoded(self, ids: NDArray[np.int64]) -> Matrix:
+        if not self.mapped:
+            return self.codec.decode_rows(self.codes, self._known, ids)
+        with located(self.mapped):
+            return check_rows(self.codec, self.codes, self._known, ids)
+
+    @property
+    def _step(self) -> int:
+        """How many rows are decoded at a time."""
+        return max(1, self.codec.quantizer.numbers_at_once // max(1, self.dim))
 
     def vector(self, token: str) -> Matrix:
         """Return the (dim,) row of a token.
@@ -191,7 +226,7 @@ class CompressedEmbedding:
         return self.tokenizer.encode(texts)
 
     def verify(self) -> None:
-        """Compare codes and params with the digests of the file they were mapped from.
+        """Check all that mapping left unchecked: digests, and values that encoding never makes.
 
         Raises
         ------
@@ -204,7 +239,33 @@ class CompressedEmbedding:
             plain = array.content if isinstance(array, PackedArray) else array
             content = np.ascontiguousarray(plain).reshape(-1).view(np.uint8).data
             if name in self.digests and digest(content) != self.digests[name]:
-                raise FileFormatError(f"tensor {name!r} does not match its digest")
+                with located(self.mapped):
+                    raise FileFormatError(f"tensor {name!r} does not match its digest")
+        self.check()
+
+    def check(self) -> None:
+        """Check the values of codes and params, in blocks of rows.
+
+        Raises
+        ------
+        FileFormatError
+            For values that encoding never makes, as in a crafted file.
+        """
+        with located(self.mapped):
+            check_params(self.params)  # before tables are made of them
+            check_values(self.codec, self.codes, self._known, self.rows, self.dim)
+
+    def check_params(self) -> None:
+        """Check the values of params, and of the first row's codes: no other row is read.
+
+        Raises
+        ------
+        FileFormatError
+            For values that encoding never makes.
+        """
+        with located(self.mapped):
+            check_params(self.params)
+            check_rows(self.codec, self.codes, self._known, np.zeros(1, np.int64))
 
     def take_rows(self, ids: NDArray[np.int64], tokenizer: Tokenizer) -> "CompressedEmbedding":
         """Return the table of some rows, in that order, under another tokenizer."""

@@ -21,9 +21,8 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.checking import by_row, check_finite
 from embzip.codecs.arrays import ArraySpec
-from embzip.codecs.base import Quantizer
-from embzip.codecs.chain import params_of
 from embzip.codecs.registry import parse_codec
 from embzip.container import (
     Header,
@@ -154,8 +153,9 @@ def load(path: str | Path, *, mmap: bool = False) -> CompressedEmbedding:
         The file.
     mmap
         Map codes and params instead of reading them: a file of any size opens at once. Lengths,
-        layout and the header are checked, but the tensors' digests are not until you call
-        `.verify()`, and a file that is truncated by others while mapped kills the process.
+        layout, the header and the values of params are checked, and codes when their rows are
+        read, but the tensors' digests are not until you call `.verify()`, and a file that is
+        truncated by others while mapped kills the process.
 
     Raises
     ------
@@ -214,19 +214,12 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
         for name in header.specs
     }
     # Rows of a quantizer that finds them its own way are not taken of single arrays.
-    by_row = mmap and type(codec.quantizer).take is Quantizer.take
-    lazy = {f"codes.{spec.name}" for spec in layout.codes} if by_row else set()
-    arrays = unpack_tensors(contents, packed, lazy=lazy)
+    lazy = {f"codes.{spec.name}" for spec in layout.codes} if mmap and by_row(codec) else set()
+    arrays = unpack_tensors(contents, packed, lazy=lazy, file=str(path))
     decoded = packed.keys() - lazy
     digests = {**header.digests, **{name: digest(arrays[name].tobytes()) for name in decoded}}
     codes = {spec.name: arrays[f"codes.{spec.name}"] for spec in layout.codes}
     params = {spec.name: arrays[f"params.{spec.name}"] for spec in layout.params}
-    if not mmap:
-        for name, array in arrays.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise FileFormatError(f"tensor {name!r} holds numbers that are not finite")
-        known = {**params, **codec.tables(params, dim)}
-        codec.quantizer.check(codes, params_of(known, len(codec.transforms)), rows)
     tokenizer, vocabulary = _vocabulary(record, header.specs, arrays, rows)
     embedding = CompressedEmbedding(
         codec,
@@ -238,7 +231,15 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
         tokenizer,
         arrays["counts"].astype(np.int64) if "counts" in arrays else None,
         digests=digests,
+        mapped=str(path) if mmap else "",
     )
+    if mmap:
+        embedding.check_params()
+    else:
+        embedding.check()
+        for name, array in arrays.items():
+            if role_of(name) == "classifier":
+                check_finite(name, array)
     return Loaded(embedding, [_head(arrays, index) for index in range(heads)])
 
 
@@ -256,13 +257,24 @@ def _vocabulary(
         return tokenizer, tokenizer.vocabulary
     if "vocabulary" in specs:
         tokens = decode_tokens(arrays["vocabulary"].tobytes(), rows)
-        return None, Vocabulary(
-            tokens,
-            special_ids=record["special_ids"],
-            pad_id=record["pad_id"],
-            unk_id=record["unk_id"],
-        )
+        return None, Vocabulary(tokens, **_special_rows(record))
     return None, None
+
+
+def _special_rows(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the special ids of a foreign table; that they are rows, `Vocabulary` checks."""
+    listed = record.get("special_ids")
+    if not isinstance(listed, list):
+        raise FileFormatError(
+            f"the header's 'special_ids' must be a list of whole numbers, found {listed!r:.80}"
+        )
+    for index, value in enumerate(listed):
+        whole_number({f"special_ids[{index}]": value}, f"special_ids[{index}]", least=0)
+    single = {
+        key: None if record.get(key, "") is None else whole_number(record, key, least=0)
+        for key in ("pad_id", "unk_id")
+    }
+    return {"special_ids": listed, **single}
 
 
 def _head(arrays: Arrays, index: int) -> dict[str, NDArray[Any]]:

@@ -42,8 +42,9 @@ same for a mixture of {CLASSES} classes of rows by distance from the mean, the c
 charge; the gap is bound minus SNR (below 0: past the pooled bound), once at the bits in memory
 and once, file gap, at the bits of the file. Near: of the 10 nearest rows by cosine of 1,000
 sampled rows (seed 0), the share that are the same after. Encode: fit and encode, one thread,
-after a warm-up. Decode: 8,192 random rows at a time, the median. Peak: anonymous memory (RssAnon)
-while fitting and encoding, beyond what the process held before.
+after a warm-up. Decode: 8,192 random rows at a time, the median. Both in seconds of the processor,
+which other programs hardly move. Peak: anonymous memory (RssAnon) while fitting and encoding,
+beyond what the process held before.
 """
 
 

@@ -15,6 +15,7 @@ MOST_BITS = 4.6
 # Family of codecs -> colour, marker. Families of one kind share a colour.
 FAMILIES: Mapping[str, tuple[str, str]] = {
     "svd|tcq": ("#b3261e", "o"),
+    "svd|tcq, 128 states": ("#b3261e", "*"),
     "svd|mixed": ("#b3261e", "s"),
     "svd:R|int8": ("#b3261e", "v"),
     "int4, int2, int1": ("#b3261e", "^"),
@@ -48,7 +49,11 @@ def family(codec: str) -> str | None:
 
     >>> family("svd|tcq:2"), family("svd:32|int8"), family("kmeans:16")
     ('svd|tcq', 'svd:R|int8', None)
+    >>> family("svd|tcq:2,states=128")
+    'svd|tcq, 128 states'
     """
+    if codec.startswith("svd|tcq:") and codec.endswith(",states=128"):
+        return "svd|tcq, 128 states"
     for prefix, name in _OF_PREFIX.items():
         if codec.startswith(prefix):
             return name

@@ -238,6 +238,7 @@ def codecs_for(dim: int) -> list[str]:
         *(f"svd:{rank}|int8" for rank in ranks),
         *(f"svd|mixed:{bits}" for bits in rates),
         *(f"svd|tcq:{bits}" for bits in rates),
+        *(f"svd|tcq:{bits},states=128" for bits in (1, 2, 4)),
         *(f"faiss-pq:{count}" for count in parts),
         f"faiss-opq:{parts[0]}",
         *(f"faiss-rq:{count}" for count in parts[:2]),

@@ -1,14 +1,16 @@
 """What it takes to serve one classifier in each format, every figure from a fresh process.
 
     .uv/bin/uv sync --locked --extra all --group bench
-    python -m scripts.bench_serving ../shared/data/tagmynews
+    python -m scripts.bench_serving ../shared/data/tagmynews [--files DIR] [--formats NAME ...]
 
-The original is the anchor: a 220,000 x 300 float32 table (the corpus' words, filled up with made-up
-ones), windows 1,1,2,3 x 128 filters, 50 tokens; its LiteRT dynamic-range file is what times are
-divided by. Its numbers are random, for only time and memory are measured. embzip's rows are the
-same classifier rebuilt with --codec. Tokenization is included on all sides, and every process
-computes in one thread; "2 threads" are two that predict batches of 64 at once. Processes of all
-formats run in turn; figures are medians over --rounds, MB are 10^6 bytes of resident memory.
+The original is the anchor: a 220,000 x 300 float32 table (the corpus' words, filled up with GloVe's
+most frequent), windows 1,1,2,3 x 128 filters, 50 tokens; what TensorFlow's converter makes of its
+Keras model with dynamic-range quantization is what times are divided by. Its numbers are random,
+for only time and memory are measured; the texts are the corpus'. embzip's rows are the same
+classifier rebuilt with --codec. Tokenization is included on all sides, by the same tokenizer but
+for fastText, and every process computes in one thread; "2 threads" are two that predict batches of
+64 at once. Processes of all formats run in turn; figures are medians over --rounds, MB are 10^6
+bytes of resident memory. Making the files takes 10 GB and some minutes; --files keeps them.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 ANCHOR, SERVED = "LiteRT dynamic-range", "embzip .tflite, int8"
 COUNTS = (1, 2, 4, 8)
@@ -45,11 +48,20 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=220_000)
     parser.add_argument("--codec", default="svd:64|int8")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--formats", nargs="+", metavar="NAME", help="beside the anchor; all where left out"
+    )
+    parser.add_argument("--files", type=Path, help="a folder that keeps the files for other runs")
     arguments = parser.parse_args()
-    with TemporaryDirectory(prefix="embzip-serving-") as name:
-        folder = Path(name)
-        made = _child("make", str(arguments.data), str(arguments.rows), arguments.codec, name)
+    with TemporaryDirectory(prefix="embzip-serving-") as temporary:
+        folder = arguments.files or Path(temporary)
+        name = str(folder)
+        made = _made(folder, str(arguments.data.resolve()), str(arguments.rows), arguments.codec)
         formats: dict[str, tuple[str, str]] = json.loads((folder / "formats.json").read_text())
+        wanted = {ANCHOR, SERVED, *(arguments.formats or formats)}
+        if unknown := wanted - set(formats):
+            sys.exit(f"no format {sorted(unknown)[0]!r}: there are {', '.join(formats)}")
+        formats = {label: made_of for label, made_of in formats.items() if label in wanted}
         found: dict[str, list[Figures]] = {label: [] for label in formats}
         bare = []
         for _ in range(arguments.rounds):
@@ -68,7 +80,7 @@ def main() -> None:
             for kind in ("small.embz", "small.tflite", "kit.embz", "kit.tflite")
         }
         _print_memory(memory, mb, made["head_mb"])
-        served = _median(found[SERVED], "p50") / _median(found[ANCHOR], "p50")
+        served = _ratio(found[SERVED], found[ANCHOR])
         print(
             f"\n{SERVED}: p50 {served:.2f} of the anchor's (goal 0.5), first label after "
             f"{_median(found[SERVED], 'cold') - cold:.2f} s (goal 0.3), "
@@ -76,8 +88,26 @@ def main() -> None:
         )
 
 
+def _made(folder: Path, *wanted: str) -> Figures:
+    """Make the files, or find them made of the same data, rows and codec."""
+    record = folder / "made.json"
+    if record.is_file():
+        kept: dict[str, Any] = json.loads(record.read_text())
+        if kept["wanted"] != list(wanted):
+            sys.exit(f"{folder}: its files were made of {kept['wanted']}: name another folder")
+        figures: Figures = kept["figures"]
+        return figures
+    folder.mkdir(exist_ok=True)
+    figures = _child("make", *wanted, str(folder))
+    _child("fasttext", str(Path(wanted[0], "train.tsv.xz")), str(folder))
+    record.write_text(json.dumps({"wanted": wanted, "figures": figures}))
+    return figures
+
+
 def _child(*arguments: str) -> Figures:
-    environment = os.environ if arguments[0] == "make" else {**os.environ, **_ONE_THREAD}
+    environment = (
+        os.environ if arguments[0] in ("make", "fasttext") else {**os.environ, **_ONE_THREAD}
+    )
     started = time.time()
     done = subprocess.run(
         [sys.executable, "-m", "scripts.bench_serving_child", str(started), *arguments],
@@ -97,11 +127,15 @@ def _median(rounds: list[Figures], key: str) -> float:
     return statistics.median(figures[key] for figures in rounds)
 
 
-def _row(rounds: list[Figures], size: int, anchor: list[Figures], bare: list[Figures]) -> str:
-    # A busy moment slows neighbours down alike, so the ratio is taken round by round.
-    ratio = statistics.median(
+def _ratio(rounds: list[Figures], anchor: list[Figures]) -> float:
+    """Return p50 over the anchor's, taken round by round: a busy moment slows both down."""
+    return statistics.median(
         own["p50"] / other["p50"] for own, other in zip(rounds, anchor, strict=True)
     )
+
+
+def _row(rounds: list[Figures], size: int, anchor: list[Figures], bare: list[Figures]) -> str:
+    ratio = _ratio(rounds, anchor)
     cells = [
         f"{size:,}", f"{_median(rounds, 'load'):.3f}", f"{_median(rounds, 'first'):.2f}",
         f"{_median(rounds, 'p50'):.3f}", f"{ratio:.2f}", f"{_median(rounds, 'p99'):.3f}",

@@ -1,8 +1,9 @@
 """The files that `scripts.bench_serving` measures: one classifier in each format, and kits."""
 
 import json
-import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ from embzip import (
 )
 from embzip.classifier import head_shapes
 from embzip.litert.attachment import attach
+from embzip.tf import from_classifier
 from embzip.tf.export import export
-from embzip.tf.export.graph import as_is, constant, serving_function
 from embzip.tf.export.litert import attachment_of
 from embzip.tokenizers import WordTokenizer
+from embzip.tokenizers.words import WORD
+from scripts.bench_vocabulary import glove_words
 
 WIDTH, LENGTH, TEXTS = 300, 50, 1024
 KITS = (1, 2, 4, 8)
@@ -39,13 +42,9 @@ def make(data: str, rows: str, codec: str, folder: str) -> dict[str, float]:
     original.save(root / "original.embz")
     export(original, root / "original.savedmodel", to="savedmodel")
     export(original, root / "original.pb", to="frozen")
-    export(original, root / "original.tflite")
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [serving_function(original, as_is, constant)], tf.Module()
-    )
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    dynamic = attach(converter.convert(), attachment_of(original))
-    (root / "dynamic.tflite").write_bytes(dynamic)
+    for name, optimizations in (("original", []), ("dynamic", [tf.lite.Optimize.DEFAULT])):
+        content = _by_tensorflow(original, optimizations)
+        (root / f"{name}.tflite").write_bytes(attach(content, attachment_of(original)))
     small = rebuild(original, codec=codec)
     small.save(root / "small.embz")
     formats = {
@@ -62,6 +61,7 @@ def make(data: str, rows: str, codec: str, folder: str) -> dict[str, float]:
         "embzip .tflite, float16": ("own", "small-float16.tflite"),
         "embzip .tflite, int8": ("own", "small-int8.tflite"),
         "embzip .tflite, int8 arithmetic": ("own", "small-compute.tflite"),
+        "fastText": ("fasttext", "fasttext.bin"),
     }
     export(small, root / "small.tflite")
     export(small, root / "small-float16.tflite", weights="float16")
@@ -73,28 +73,61 @@ def make(data: str, rows: str, codec: str, folder: str) -> dict[str, float]:
         kit = Kit.of(heads)
         kit.save(root / f"kit-{count}.embz")
         export(kit, root / f"kit-{count}.tflite")
-    if _fasttext(source, root):
-        formats["fastText"] = ("fasttext", "fasttext.bin")
     (root / "formats.json").write_text(json.dumps(formats))
     return {"head_mb": sum(array.nbytes for array in small.arrays.values()) / 1e6}
+
+
+def _by_tensorflow(classifier: Classifier, optimizations: list[Any]) -> bytes:
+    """Return what TensorFlow's converter makes of the Keras model, without embzip's export."""
+    model = from_classifier(classifier)
+    # Constants: of variables the converter makes resources, and a look-up then reads the table.
+    weights = [
+        [variable.value.numpy() for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
+
+    def serve(ids: Any) -> dict[str, Any]:
+        held = [[tf.constant(array) for array in arrays] for arrays in weights]
+        return {"probabilities": model.stateless_call(*held, ids, training=False)[0]}
+
+    signature = [tf.TensorSpec((None, None), tf.int32, name="ids")]
+    function = tf.function(serve, input_signature=signature, autograph=False)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [function.get_concrete_function()], tf.Module()
+    )
+    converter.optimizations = optimizations
+    content: bytes = converter.convert()
+    return content
 
 
 def _original(source: Path, rows: int, root: Path, rng: np.random.Generator) -> Classifier:
     counted = build_words(source, root / "corpus.words.tsv", labelled=True)
     known = list(counted.vocabulary)[2:]
-    made = [f"madeup{index}" for index in range(max(0, rows - 2 - len(known)))]
-    tokenizer = WordTokenizer(sorted({*known, *made}), counted.normalization)
+    words = set(islice(dict.fromkeys(chain(known, glove_words())), rows - 2))
+    tokenizer = WordTokenizer(sorted(words), counted.normalization)
     tokenizer.save(root / "all.words.tsv")
     matrix = rng.standard_normal((len(tokenizer.vocabulary), WIDTH), np.float32)
     matrix[0] = 0
     labels = tuple(sorted({example.label for example in read_examples(source)}))
     config = CnnConfig(columns=WIDTH, max_length=LENGTH)
     arrays = _drawn(head_shapes(config, len(labels)), rng)
-    texts = [" ".join(rng.choice(known, LENGTH).tolist()) for _ in range(TEXTS)]
+    texts = list(islice(_texts(source), TEXTS))
     (root / "texts.json").write_text(json.dumps(texts))
     (root / "text.json").write_text(json.dumps(texts[:1]))
     table = compress(Vectors(tokenizer.vocabulary, matrix, tokenizer=tokenizer), "float32")
     return Classifier(table, labels, config, arrays)
+
+
+def _texts(source: Path) -> Iterator[str]:
+    """Yield the corpus in texts of `LENGTH` tokens or just above."""
+    text: list[str] = []
+    tokens = 0
+    for piece in chain.from_iterable(e.text.split() for e in read_examples(source)):
+        text.append(piece)
+        tokens += len(WORD.findall(piece))
+        if tokens >= LENGTH:
+            yield " ".join(text)
+            text, tokens = [], 0
 
 
 def _other(classifier: Classifier, rng: np.random.Generator) -> Classifier:
@@ -105,17 +138,3 @@ def _other(classifier: Classifier, rng: np.random.Generator) -> Classifier:
 
 def _drawn(shapes: dict[str, tuple[int, ...]], rng: np.random.Generator) -> dict[str, Any]:
     return {name: rng.normal(0, 0.05, shape).astype("f4") for name, shape in shapes.items()}
-
-
-def _fasttext(source: Path, root: Path) -> bool:
-    try:
-        import fasttext
-    except ImportError:
-        print("fastText is left out: `uv sync --group bench`", file=sys.stderr)
-        return False
-    lines = [f"__label__{e.label.replace(' ', '-')} {e.text}" for e in read_examples(source)]
-    (root / "train.txt").write_text("\n".join(lines))
-    # One thread: updates that race with each other ended in NaN once.
-    model = fasttext.train_supervised(str(root / "train.txt"), dim=WIDTH, thread=1, verbose=0)
-    model.save_model(str(root / "fasttext.bin"))
-    return True

@@ -56,6 +56,7 @@ def _tcq(arguments: argparse.Namespace) -> Iterator[str]:
         yield f"tcq, encode, {at} | {found['encode']:,.0f} rows/s | 50,000"
         yield f"tcq, decode, {at} | {found['decode']:,.0f} rows/s | 1,000,000"
         yield f"svd\\|tcq, decode, {at} | {found['decode_svd']:,.0f} rows/s |"
+        yield f"svd\\|tcq, 8,192 random ids, {at} | {found['by_ids']:,.0f} rows/s | 1,000,000"
 
 
 def _int8(arguments: argparse.Namespace) -> Iterator[str]:

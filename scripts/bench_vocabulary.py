@@ -80,7 +80,7 @@ def examples(path: Path) -> list[tuple[str, str]]:
 def print_bytes(name: str, words: Sequence[str]) -> None:
     """Print a row of the first table: bytes a word."""
     content = encode_tokens(words)
-    if decode_tokens(content, len(words)) != words:
+    if list(decode_tokens(content, len(words))) != words:
         raise SystemExit(f"{name}: the words did not come back")
     kept, texts = front_coding(words)
     pairs = list(zip(kept, texts, strict=True))
@@ -185,7 +185,11 @@ def print_memory(kind: str) -> None:
     coded = encode_tokens(sorted(glove_words()))
     tracemalloc.start()
     tokens = decode_tokens(coded, 400_000)
-    kept = Vocabulary(tokens) if kind == "vocabulary" else dict(zip(tokens, range(400_000)))  # noqa: B905
+    kept = (
+        Vocabulary(tokens)
+        if kind == "vocabulary"
+        else {token: row for row, token in enumerate(tokens)}
+    )
     del tokens
     print(f"memory, {kind}: {tracemalloc.get_traced_memory()[0] / 1e6:.1f} MB ({len(kept):,})")
 

@@ -36,6 +36,8 @@ SPECS = (
     "svd|tcq:2",
     "svd:5|tcq:3.5,states=8,classes=4",
     "center|svd:4|ectcq:3",
+    "svd|tcq:2,states=128",
+    "svd:4,components=int8|int8",
 )
 FOLDER = Path(__file__).parent.parent / "tests" / "golden" / "codecs"
 

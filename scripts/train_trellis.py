@@ -12,7 +12,8 @@ mean squared error, as a share of the variance the table expects, of k bits on G
 Start: Ungerboeck's labelling of Lloyd-Max levels plus a little noise, and from 5 bits on the table
 of one bit less, refined. Then Lloyd iterations: encode by the codec's own search, move each value
 to the mean of the numbers that chose it. They converge slowly: at 4 bits 20 iterations stand
-1.7 dB from the bound, 40 1.4, 80 1.2, 150 1.0.
+1.7 dB from the bound, 40 1.4, 80 1.2, 150 1.0. With 128 states further iterations take the mean of
+those before them too: a value that follows 40 numbers alone is 0.02 to 0.1 dB worse.
 """
 
 import sys
@@ -27,6 +28,8 @@ PARITY = {4: (0o5, 0o2), 8: (0o13, 0o04), 16: (0o23, 0o04), 32: (0o45, 0o10), 64
           128: (0o235, 0o126)}  # fmt: skip
 LENGTH = 128
 ITERATIONS = 300
+AVERAGED = {128: 150}  # further iterations, by states
+_KEPT = 0.95  # of the sums of the iterations before, in those
 _COPIED = 4  # bits up to which tables start from the labelling
 OCTAVES = np.arange(-16, 17) / 2  # of the variance
 
@@ -90,7 +93,8 @@ def trained(states: int, values: NDArray[np.float64], bits: int, seed: int) -> V
     """Return the values after Lloyd iterations."""
     rng = np.random.default_rng(seed)
     rows = max(512, 40 * values.size // LENGTH)
-    for _ in range(ITERATIONS):
+    counts, sums = np.zeros((2, values.size))
+    for iteration in range(ITERATIONS + AVERAGED.get(states, 0)):
         numbers = rng.normal(size=(rows, LENGTH)).astype(np.float32)
         coded, free = encode(only(values, bits), numbers, [bits] * LENGTH)
         windows = sum(
@@ -98,8 +102,9 @@ def trained(states: int, values: NDArray[np.float64], bits: int, seed: int) -> V
             for back in range(states.bit_length())
         )
         cell = (windows * values.shape[1] + free).ravel()
-        counts = np.bincount(cell, minlength=values.size)
-        sums = np.bincount(cell, numbers.ravel(), minlength=values.size)
+        kept = _KEPT if iteration >= ITERATIONS else 0
+        counts = kept * counts + np.bincount(cell, minlength=values.size)
+        sums = kept * sums + np.bincount(cell, numbers.ravel(), minlength=values.size)
         # A prior of two numbers where the value stands keeps rare cells from jumping.
         values = ((sums + 2 * values.ravel()) / (counts + 2)).reshape(values.shape)
     return values.astype(np.float32)

@@ -14,6 +14,7 @@ from scripts.bench_codecs import bits, bounds_of, markdown
 from scripts.bench_codecs_child import decoded_snr, nearest, overlap, rows_per_second
 from scripts.bench_codecs_plot import draw, family
 from scripts.bench_peers import Coded, codecs_for, encode
+from scripts.bench_serving import _made
 from scripts.bench_tables import check_integrity, table_name, wink_rows
 from scripts.bench_task import spec_of, train_and_dev
 from scripts.bench_task_tables import (
@@ -196,6 +197,14 @@ def test_an_archive_of_another_digest_is_refused() -> None:
 def test_table_names() -> None:
     assert table_name("bench/words.embz") == "words"
     assert table_name("x/model-debian-topic-bpe-2-0a1b/model.embz") == "model-debian-topic-bpe-2"
+
+
+def test_serving_files_are_kept_for_the_same_data_only(tmp_path: Path) -> None:
+    record = {"wanted": ["news", "100", "int8"], "figures": {"head_mb": 0.5}}
+    (tmp_path / "made.json").write_text(json.dumps(record))
+    assert _made(tmp_path, "news", "100", "int8") == {"head_mb": 0.5}
+    with pytest.raises(SystemExit, match="name another folder"):
+        _made(tmp_path, "news", "100", "int4")
 
 
 def test_the_winner_is_chosen_within_the_budget_and_tables_say_by_how_much() -> None:

@@ -163,6 +163,8 @@ def test_evaluate(trained: Path, run: Run) -> None:
     human = run("evaluate", "model.rebuilt.embz", "test.tsv", "--against", "model.embz").stdout
     assert f"{both['accuracy']:.4f}" in human
     assert f"[{low:+.4f}, {high:+.4f}]" in human
+    assert f"agreement     {both['agreement']:.4f}" in human
+    assert f"KL            {both['kl']:.4g} nats" in human
 
 
 def test_predict_from_stdin_from_a_file_and_as_json(trained: Path, run: Run) -> None:
@@ -327,6 +329,10 @@ def test_compare_in_the_terminal_as_json_and_as_a_page(trained: Path, run: Run) 
     assert result.stdout.endswith("page.html\n")
     assert "model.rebuilt.embz" in result.stdout
     assert "<html" in (trained / "page.html").read_text("utf-8")
+    for name in ("report.md", "report.json"):
+        run("compare", "model.embz", "model.rebuilt.embz", "-o", name)
+    assert (trained / "report.md").read_text("utf-8").startswith("# Before and after")
+    assert json.loads((trained / "report.json").read_text("utf-8"))["baseline"] == before["name"]
 
 
 def test_run_and_report(trained: Path, run: Run) -> None:

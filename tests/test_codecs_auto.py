@@ -82,7 +82,39 @@ def test_it_stands_alone(spec: str) -> None:
 
 
 def test_too_few_bytes_and_unresolved_layouts_are_refused() -> None:
-    with pytest.raises(SpecError, match="no chain puts 300 x 12 numbers into 3 bytes"):
+    with pytest.raises(SpecError, match="no chain puts 300 x 12 numbers into 3 bytes") as refused:
         compress(table(), "auto:3B")
+    least = int(str(refused.value).rpartition("auto:")[2].removesuffix("B"))
+    assert compress(table(), f"auto:{least}B").nbytes <= least
+    with pytest.raises(SpecError, match=f"the least is {least}"):
+        compress(table(), f"auto:{least - 1}B")
     with pytest.raises(SpecError, match="resolve it first"):
         parse_codec("auto:1KB").layout(300, 12)
+
+
+def test_a_candidate_that_the_table_refuses_is_left_out() -> None:
+    """float16 ends at 65504: nothing of 2 bytes a number stands in for it but others."""
+    values = table()
+    values[17, 3] = 1e5
+    small = compress(values, "auto:25B/row")
+    assert small.nbytes <= 25 * len(values)
+    assert "float16" not in small.codec.spec
+    many = np.tile(table(), (80, 1))
+    many[23_456, 3] = 1e5  # of 24,000 rows: most samples of 20,000 hold it, but not all
+    for seed in range(2):
+        assert "float16" not in compress(many, "auto:25B/row", seed=seed).codec.spec
+
+
+def test_few_rows_with_weights_leave_ranks_out() -> None:
+    values = table(600, 7)
+    weights = np.zeros(600)
+    weights[:5] = 1
+    assert np.isfinite(compress(values, "auto:20B/row", weights=weights).decode()).all()
+
+
+def test_more_bytes_are_never_worse() -> None:
+    """Rows of very different length, where a rate too high was chosen for its bits alone."""
+    rng = np.random.default_rng(0)
+    values = (rng.normal(size=(1500, 20)) * np.exp(rng.normal(size=(1500, 1)))).astype(np.float32)
+    reached = [error(values, f"auto:{size}B/row") for size in (10, 14, 18, 22)]
+    assert reached == sorted(reached, reverse=True)

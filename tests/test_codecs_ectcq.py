@@ -175,7 +175,7 @@ def test_packed_rows_are_reached_by_their_blocks(tmp_path: Path) -> None:
     assert isinstance(values, PackedArray)
     assert values.packed.contexts.levels == 8
     assert not values.packed.contexts.closed
-    assert values.blocks_decoded == 1
+    assert values.blocks_decoded == 2
 
 
 def test_packed_closed_paths_are_read_from_their_states(tmp_path: Path) -> None:

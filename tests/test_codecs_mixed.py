@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from embzip.codecs.allocation import Losses, allocate
+from embzip.codecs.allocation import allocate
 from embzip.codecs.bins import gather_bins
 from embzip.codecs.fields import pack, unpack
+from embzip.codecs.losses import Losses
 from embzip.codecs.mixed import Mixed, _levels
 from embzip.codecs.ops import numpy_ops
 from embzip.codecs.registry import parse_codec
@@ -32,7 +33,8 @@ def test_bits_go_where_they_save_most() -> None:
     values = (rng.normal(size=(8000, 8)) * [16, 8, 4, 2, 1, 1, 1, 0.01]).astype(np.float32)
     small = compress(values, "mixed:2.6,classes=2")
     for bits in small.params["0.bits"]:
-        assert (np.diff(bits.astype(int)) <= 0).all()
+        assert (np.diff(bits[:5].astype(int)) <= 0).all()
+        assert np.ptp(bits[4:7]) <= 1  # alike, up to chance
         assert bits[0] >= bits[3] + 2
         assert bits[7] == 0
 

@@ -24,7 +24,7 @@ def test_energy_keeps_the_fewest_directions_that_hold_the_share(table: np.ndarra
     values = np.linalg.svd(table.astype(np.float64), compute_uv=False) ** 2
     rank = int(np.searchsorted(np.cumsum(values) / values.sum(), 0.95)) + 1
     assert compress(table, "svd:energy=0.95|int8").codec.spec == f"svd:{rank}|int8"
-    assert compress(table, "svd:energy=1.0|int8").codec.spec == "svd:8|int8"
+    assert compress(table, "svd:energy=1.0|int8").codec.spec == "svd:8,components=int8|int8"
 
 
 def test_weights_count_rows_as_often_as_they_say(table: np.ndarray) -> None:
@@ -43,6 +43,43 @@ def test_the_metric_minimizes_the_error_the_next_layer_sees(table: np.ndarray) -
     seen = lambda decoded: np.square((table - decoded) @ kernel).sum()  # noqa: E731
     # Two directions are all the kernel reads, so nearly nothing it reads is lost.
     assert seen(guided) < 1e-3 * seen(plain)
+
+
+def with_components(table: np.ndarray, spec: str, metric: np.ndarray | None = None):
+    return [
+        compress(table, spec.format(kind), metric=metric).decode() for kind in ("float32", "int8")
+    ]
+
+
+def test_rounded_components_lose_nothing_where_all_are_kept(table: np.ndarray) -> None:
+    plain, rounded = with_components(table, "svd:components={}|float32")
+    np.testing.assert_allclose(plain, table, atol=1e-5)
+    np.testing.assert_allclose(rounded, table, atol=1e-5)
+    small = compress(table, "svd|float32")
+    assert small.codec.spec == "svd:8,components=int8|float32"
+    assert small.params["0.octets"].nbytes + small.params["0.scale"].nbytes == 8 * 8 + 8 * 4
+    few = compress(table[:5], "svd|float32")  # there is no inverse
+    assert few.codec.spec == "svd:5|float32"
+
+
+def test_rounded_components_are_read_by_their_inverse(table: np.ndarray) -> None:
+    """By the metric, where there is one: hardly more than the best of that rank is lost."""
+    kernel = np.random.default_rng(2).normal(size=(8, 8)) * 2.0 ** -np.arange(8)
+    metric = (kernel @ kernel.T + 0.05 * np.eye(8)).astype(np.float32)
+    for guide in (None, metric):
+        plain, rounded = (
+            table - each for each in with_components(table, "svd:4,components={}|float32", guide)
+        )
+        seen = np.eye(8) if guide is None else guide
+        lost, more = (np.einsum("ij,jk,ik->", e, seen, e) for e in (plain, rounded))
+        assert lost <= more < lost * 1.01
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-3, 1e12])
+def test_rounded_components_take_a_metric_of_any_size(table: np.ndarray, size: float) -> None:
+    metric = (np.diag(np.arange(1, 9)) * size).astype(np.float32)
+    found = compress(table, "svd|int8", metric=metric).decode()
+    np.testing.assert_allclose(found, table, atol=0.2)
 
 
 def test_decoding_is_affine(table: np.ndarray) -> None:

@@ -12,6 +12,7 @@ from embzip.errors import MissingFileError, OutputError
 from embzip.files import (
     atomic_folder,
     atomic_write,
+    blocks_of,
     digest,
     existing_file,
     output_path,
@@ -140,3 +141,13 @@ def test_digest_tells_one_flipped_bit() -> None:
     assert digest(b"a") != digest(b"`")
     assert digest(memoryview(b"a")) == digest(b"a")
     assert len(digest(b"")) == 32
+
+
+@pytest.mark.parametrize("size", [0, 5, (1 << 20) - 1, 1 << 20, (1 << 20) + 5, 3 << 20])
+def test_the_beginning_of_a_file_in_blocks(tmp_path: Path, size: int) -> None:
+    content = bytes(range(251)) * 9000
+    path = tmp_path / "model"
+    path.write_bytes(content)
+    blocks = list(blocks_of(path, size))
+    assert b"".join(blocks) == content[:size]
+    assert max(map(len, blocks), default=0) <= 1 << 20

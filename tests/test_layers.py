@@ -26,6 +26,8 @@ ORDER = [
     "codecs",
     "packing",  # knows how codecs lay arrays out, and nothing else of them
     "bounds",
+    "distortion",
+    "checking",
     "embedding",
     "compression",
     "container",
@@ -69,7 +71,7 @@ OWNERS = {
 CODEC_BASES = {
     "spec", "arrays", "ops", "base", "chain", "packing", "row_scale", "sampling", "codebooks",
     "bins", "allocation", "fields", "row_index", "row_classes", "trellis", "viterbi",
-    "dependent", "path_search", "rates",
+    "tails", "losses", "rate_options", "dependent", "path_search", "rates",
 }  # fmt: skip
 # `auto` has no arithmetic of its own: it chooses among the chains the registry knows.
 CODEC_FRAME = CODEC_BASES | {"registry", "auto", "__init__"}

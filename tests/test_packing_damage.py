@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,44 @@ def test_header_packs_only_what_is_there(path: Path) -> None:
             write_container(file, record | {"packed": packed}, tensors)
         with pytest.raises(FileFormatError):
             embzip.load(path.with_name("c.embz"))
+
+
+def test_a_wide_block_is_not_packed_and_a_crafted_one_refused(tmp_path: Path) -> None:
+    """Found in an audit: 10 kB of a table 100,000 wide took 454 MB to decode."""
+    path = tmp_path / "wide.embz"
+    rng = np.random.default_rng(0)
+    for columns, packs in ((30_000, True), (40_000, False)):
+        values = np.where(rng.random((256, columns)) < 1 / 5000, 3, 7).astype(np.int8)
+        wide = embzip.compress(np.ones((256, columns), np.float32), "int8:scale=none")
+        wide = replace(wide, codes={"values": values})
+        embzip.save(wide, path, pack=True)
+        if packs:
+            record, tensors = stored(path)
+        assert (path.stat().st_size < values.nbytes / 20) == packs
+        for mmap in (False, True):
+            tracemalloc.start()
+            loaded = embzip.load(path, mmap=mmap)
+            np.testing.assert_array_equal(np.asarray(loaded.codes["values"]), values)
+            assert tracemalloc.get_traced_memory()[1] < 160_000_000
+            tracemalloc.stop()
+    record["dim"] = 32_769
+    record["packed"]["codes.values"] |= {"shape": [256, 32_769], "period": 1}
+    with path.open("wb") as file:
+        write_container(file, record, tensors)
+    with pytest.raises(FileFormatError, match="packing does not suit"):
+        embzip.load(path)
+
+
+def test_damage_that_is_met_when_rows_are_read_names_the_file(path: Path) -> None:
+    tensors = stored(path)[1]
+    content = tensors["codes.values"].copy()
+    content[-1] ^= 1
+    other = crafted(path, content=content)
+    loaded = embzip.load(other, mmap=True)
+    with pytest.raises(FileFormatError, match=r"^\S*crafted\.embz: tensor .*block 2 of 3: it does"):
+        loaded[[ROWS - 1]]
+    with pytest.raises(FileFormatError, match=r"^\S*crafted\.embz: tensor .*block 2 of 3: it does"):
+        loaded.codes["values"].take(np.array([ROWS - 1]))
 
 
 def closed_file(tmp_path: Path) -> Path:

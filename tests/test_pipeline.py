@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import embzip
-from embzip.classifier import Classifier
+from embzip.classifier import Classifier, load_classifier
+from embzip.codecs import parse_codec
 from embzip.errors import EmbzipError, InputError, MissingFileError, SpecError
 from embzip.pipeline import choose, report, run
 from embzip.pipeline.candidate import parse_candidate
@@ -210,6 +211,39 @@ def test_a_changed_codec_makes_only_what_follows(
     shares = [done / total for done, total in calls]
     assert shares == sorted(shares)
     assert shares[-1] == 1
+
+
+def test_what_auto_became_is_reported_and_pack_makes_smaller_files(
+    finished: Path, recipe: Path, tmp_path: Path
+) -> None:
+    folder, directory = tmp_path / "recipe", tmp_path / "run"
+    shutil.copytree(recipe.parent, folder)
+    shutil.copytree(finished, directory)
+    changed = RECIPE.replace("svd:4|int8", "auto:6KB").replace("words-int8", "auto")
+    changed += 'pack = true\n[[candidate]]\nname = "packed"\ntokenizer = "words:min_count=1"\n'
+    changed += 'codec = "svd|int8"\npack = true\n[report]\ncontrols = false\n'
+    (folder / "recipe.toml").write_text(changed)
+    words, auto, bpe, packed = run(folder / "recipe.toml", directory)["candidates"]
+    assert words["resolved_codec"] == "float32"
+    assert auto["codec"] == "auto:6KB"
+    chain = parse_codec(auto["resolved_codec"])
+    assert chain.resolved
+    assert auto["stored_codec"] == chain.spec.rpartition("|")[2]
+    assert auto["bytes"]["embedding"] <= 6000
+    rank, quantizer = packed["resolved_codec"].split("|")
+    assert rank.startswith("svd:16")
+    assert quantizer == "int8"
+    for candidate in (bpe, packed):
+        assert candidate["pack"] is True
+        own = directory / f"{candidate['name']}.embz"
+        embzip.save(load_classifier(own), tmp_path / "plain.embz")
+        assert own.stat().st_size < (tmp_path / "plain.embz").stat().st_size
+    before = directory.parent / "bpe.embz"
+    embzip.save(load_classifier(finished / "bpe.embz"), before)
+    embzip.save(load_classifier(directory / "bpe.embz"), tmp_path / "plain.embz")
+    assert before.read_bytes() == (tmp_path / "plain.embz").read_bytes(), "only the file changes"
+    markdown = (directory / "report.md").read_text("utf-8").replace("\\", "")
+    assert f"| auto:6KB | {chain.spec} |" in markdown
 
 
 def test_a_killed_run_resumes(recipe: Path, finished: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Reports: what the three renderings say, what stands in the files, bad records."""
 
 import copy
+import html
 import io
 import os
 import re
@@ -26,8 +27,9 @@ from embzip.report import (
     to_markdown,
     write_report,
 )
+from embzip.report.figures import DASH, fraction, megabytes, signed, times
 from embzip.report.labels import Label, place
-from embzip.report.view import DASH, fraction, make_view, megabytes, signed, times
+from embzip.report.view import make_view
 from embzip.vectors import Vectors
 from tests.models import tiny_classifier
 from tests.records import candidate, empty_record, hostile_record, usual_record
@@ -141,8 +143,34 @@ def test_a_codec_does_not_end_a_markdown_cell():
         assert len(re.findall(r"(?<!\\)\|", row)) == len(re.findall(r"\|", header))
 
 
+@pytest.mark.parametrize("render", [terminal, to_markdown, to_html])
+def test_agreement_and_kl_stand_in_every_rendering(render):
+    record = usual_record()
+    for entry, agreement, kl in zip(
+        record["candidates"][1:], (0.981, 0.97, 1.0, 0.5), (0.0123, 3e-9, 0.0, 1.5), strict=True
+    ):
+        entry |= {"agreement": agreement, "kl": kl}
+    shown = html.unescape(render(record)).replace("\u00a0", " ").replace("\\", "")
+    shown = " ".join(shown.split())
+    for text in (
+        "agreement .981, KL 0.0123 nats",
+        "agreement .970, KL < 0.00001 nats",
+        "agreement 1.000, KL 0 nats",
+        "agreement .500, KL 1.50 nats",
+    ):
+        assert text in shown
+    assert "Likeness to the baseline" in shown
+    assert "KL, nats" in shown
+
+
 def test_terminal_fits_eighty_columns():
-    assert max(map(len, terminal(usual_record()).splitlines())) <= 80
+    record = usual_record()
+    record["candidates"][3] |= {
+        **{"agreement": 0.981, "kl": 0.0123, "snr_db": 12.345, "mean_cosine": 0.91},
+        **{"read_snr_db": 12.345, "read_cosine": 0.91},
+    }
+    for shown in (terminal(usual_record()), terminal(record)):
+        assert max(map(len, shown.splitlines())) <= 80
     assert "bpe-10k-svd48 " in terminal(usual_record())  # a name of this length is not broken
 
 
@@ -245,7 +273,12 @@ def test_compare_classifiers(models):
     assert record["seed"] == 5
     assert record["corpus"]["test_rows"] == 4
     assert "no difference shown" in terminal(record) or "worse" in terminal(record)
-    to_html(record)
+    assert 0 <= after["agreement"] <= 1
+    assert after["kl"] > 0
+    for render in (lambda record: terminal(record, 200), to_markdown, to_html):
+        shown = html.unescape(render(record)).replace("\u00a0", " ")
+        assert f"agreement {fraction(after['agreement'])}, KL " in shown
+        assert "KL, nats" in shown
 
 
 def test_compare_reports_how_well_rows_are_kept_whatever_their_order(tmp_path):
@@ -269,7 +302,8 @@ def test_compare_with_a_bare_embedding(models):
     assert after["accuracy"] is None
     assert after["latency_ms"] == {"p50": None, "p99": None}
     assert "unlike things" in record["notes"][0]
-    assert "table is kept at" in terminal(record)
+    assert "one basis" in record["notes"][1]
+    assert not {"snr_db", "read_snr_db"} & after.keys()
 
 
 def test_compare_a_file_with_itself(models):

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from embzip.classifier import Classifier, Kit
+from embzip.classifier import Classifier, Kit, head_shapes
 from embzip.cli import main
 from embzip.errors import MissingPackageError, SpecError, UnsupportedModelError
+from embzip.factorizing import factorize
 from embzip.rebuilding import rebuild
 from embzip.tf.artefacts.rebuilding import rebuild_file
 from embzip.tf.artefacts.slimming import slim
@@ -33,7 +34,8 @@ TEXTS = ["able lion zoo", "", "people say " * 9, "tiger unheard of"]
 EACH_KIND = [
     "float32", "float16", "int8", "int4", "int1", "svd:3|int2", "center|svd:4|int8:scale=column",
     "kmeans:4", "sparse:2", "rows:4", "pq:3,bits=2", "rq:2,bits=2", "normalize|int4", "tcq:5",
-    "mixed:5",
+    "svd|tcq:5,states=128", "svd:3,components=int8|int4", "mixed:5", "topdim:1|int8",
+    "opq:3,bits=2", "ectcq:4",
 ]  # fmt: skip
 
 # What a stranger does: no embzip, the ids in, the probabilities out.
@@ -164,6 +166,42 @@ def test_smaller_kernels(tmp_path: Path, target: str, weights: str, tolerance: f
     share = {"float16": 0.5, "int8": 0.75}[weights]
     # A scale a filter and a few nodes are the price.
     assert small.nbytes < plain.nbytes - share * kernels + 12_000
+
+
+def with_windows(windows: tuple[int, ...], spec: str, **options: Any) -> Classifier:
+    """Return a folded classifier with other windows."""
+    model = tiny_classifier(dim=12, **options)
+    config = replace(model.config, windows=windows)
+    rng = np.random.default_rng(1)
+    shapes = head_shapes(config, len(model.labels))
+    arrays = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return rebuild(replace(model, config=config, arrays=arrays), codec=spec)
+
+
+@pytest.mark.parametrize("spec", ["svd:4|int8", "center|svd:4|int8"])
+@pytest.mark.parametrize(
+    ("windows", "widths"), [((1, 1, 2, 3), 3), ((2, 1, 2, 3, 1), 3), ((2, 2), 1), ((3,), 1)]
+)
+def test_windows_of_equal_width_are_one_convolution(
+    tmp_path: Path, windows: tuple[int, ...], widths: int, spec: str
+) -> None:
+    model = with_windows(windows, spec)
+    path = tmp_path / "model.tflite"
+    assert export(model, path).max_difference < 1e-5
+    operators = [o["op_name"] for o in Interpreter(str(path))._get_ops_details()]
+    assert operators.count("CONV_2D") == widths
+    assert export(model, path, weights="int8").max_difference < 0.2
+    small = {d["dtype"] for d in Interpreter(str(path)).get_tensor_details() if d["shape"].size > 3}
+    assert np.int8 in small
+    assert export(model, path, calibrate=TEXTS).max_difference < 0.3
+
+
+@pytest.mark.parametrize("target", ["litert", "savedmodel", "frozen", "onnx"])
+def test_a_factorized_dense_layer_reads_features_in_their_new_order(
+    tmp_path: Path, target: str
+) -> None:
+    model = factorize(with_windows((2, 1, 2), "int8"), rank=1)
+    assert export(model, tmp_path / "model", to=target).max_difference < 1e-5
 
 
 def test_only_kernels_become_int8(tmp_path: Path) -> None:

@@ -30,13 +30,13 @@ pytestmark = pytest.mark.filterwarnings(
 ROWS, DIM = 40, 8
 WITHOUT_PRODUCT = [
     "float32", "float16", "int8", "int8:scale=column", "center|int8", "mixed:3", "tcq:3",
-    "int4", "int2:scale=column", "int1", "kmeans:7", "sparse:3", "topdim:1|kmeans:20",
-    "normalize|kmeans:20", "rows:9", "pq:3,bits=4", "normalize|pq:4,bits=2", "rq:3,bits=4",
-    "ectcq:3",
+    "tcq:3,states=128", "int4", "int2:scale=column", "int1", "kmeans:7", "sparse:3",
+    "topdim:1|kmeans:20", "normalize|kmeans:20", "rows:9", "pq:3,bits=4",
+    "normalize|pq:4,bits=2", "rq:3,bits=4", "ectcq:3",
 ]  # fmt: skip
 WITH_PRODUCT = [
     "svd:5|int8", "svd:5|int2", "center|svd:5|float16", "svd:8|svd:4|float32", "svd|tcq:2.5",
-    "opq:3,bits=4", "svd|ectcq:2",
+    "opq:3,bits=4", "svd|ectcq:2", "svd:5,components=int8|tcq:2,states=128",
 ]  # fmt: skip
 
 

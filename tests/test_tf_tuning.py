@@ -43,6 +43,8 @@ def trained():
         ("pq:5,bits=2", ("0.centroids", "0.narrow")),
         ("rq:2,bits=2", ("0.codebooks",)),
         ("svd:3|tcq:2", ("0.components",)),
+        ("svd|tcq:2", ("0.scale",)),
+        ("svd:3,components=int8|kmeans:4", ("0.scale", "1.centroids")),
         ("int8", ()),
     ],
 )

@@ -4,6 +4,7 @@ import json
 import pickle
 import re
 import time
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from embzip.tokenizers import (
     tokenizer_from_bytes,
 )
 from embzip.tokenizers.building import build_words
+from embzip.tokenizers.words import WORD
 
 CORPUS = "The cat sat, the cat ran.\nA dog!\n"
 TINY = WordTokenizer(["!", "café", "cat", "the"], Normalization(), [0, 1, 2, 3, 4, 5])
@@ -77,6 +79,42 @@ def test_counts_agree_with_encoding(
         tokenizer.counts.tolist()
     )
     assert set(tokenizer.vocabulary) - {"<PAD>", "<UNK>"} <= set(words)
+
+
+ANY = st.text(st.sampled_from("the cat!,é\x1c\x85\u2028\u3000_") | st.characters(), max_size=80)
+
+
+@given(st.lists(ANY))
+def test_pieces_between_white_space_have_the_words_of_the_text(texts: list[str]) -> None:
+    ids = {word: index for index, word in enumerate(TINY.vocabulary) if index > 1}
+    for _ in range(2):  # the second time pieces are remembered
+        assert TINY.encode(texts) == [
+            [ids.get(word, 1) for word in WORD.findall(TINY.normalization.apply(text))]
+            for text in texts
+        ]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    words = sorted(f"w{index}" for index in range(20_000))
+    tokenizer = WordTokenizer(words, Normalization())
+    assert tokenizer.encode([" ".join(words)]) == [list(range(2, 20_002))]
+    assert tokenizer.encode(["unknown w1.w1 " + "w1." * 1000])[0][:3] == [
+        1,
+        words.index("w1") + 2,
+        1,
+    ]
+    assert len(tokenizer._met) == 16_384
+    assert max(map(len, tokenizer._met)) <= 64
+
+
+@given(st.text(st.characters(max_codepoint=0x24F), max_size=30), st.booleans())
+def test_ascii_needs_no_normal_form(text: str, lowercase: bool) -> None:
+    for form in ("NFC", "NFKC", "NFD", "NFKD", "none"):
+        expected = text if form == "none" else unicodedata.normalize(form, text)
+        if lowercase:
+            expected = expected.lower()
+            expected = expected if form == "none" else unicodedata.normalize(form, expected)
+        assert Normalization(lowercase=lowercase, unicode=form).apply(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Tokens <-> ids, and the compact bytes of token lists."""
 
 import copy
+import itertools
 import pickle
 import subprocess
 import sys
@@ -14,13 +15,17 @@ from hypothesis import strategies as st
 
 from embzip.errors import FileFormatError, InputError, InputTypeError
 from embzip.vocabulary import (
+    TokenList,
     Vocabulary,
     compress,
     decode_tokens,
     decompress,
     encode_tokens,
     most_frequent,
+    token_coding,
 )
+from embzip.vocabulary.lzma2 import _announced
+from embzip.vocabulary.token_list import number_of
 
 
 def test_ids_are_places() -> None:
@@ -74,12 +79,12 @@ def test_most_frequent_breaks_ties_by_code_point() -> None:
 
 @given(st.lists(st.text(st.characters(), max_size=400)))
 def test_any_tokens_in_any_order_round_trip(tokens: list[str]) -> None:
-    assert decode_tokens(encode_tokens(tokens), len(tokens)) == tokens
+    assert list(decode_tokens(encode_tokens(tokens), len(tokens))) == tokens
 
 
 def test_shared_beginnings_beyond_one_byte_round_trip() -> None:
     tokens = ["a" * 300, "a" * 300 + "b", "a" * 299 + "é"]
-    assert decode_tokens(encode_tokens(tokens), 3) == tokens
+    assert list(decode_tokens(encode_tokens(tokens), 3)) == tokens
 
 
 def test_the_coding_by_hand() -> None:
@@ -93,7 +98,7 @@ def test_the_coding_by_hand() -> None:
 def test_the_earlier_coding_is_read() -> None:
     # Lengths kept, four planes of text lengths, texts.
     plain = bytes([0, 3, 0]) + bytes([4, 1, 1]) + bytes(9) + b"ableyz"
-    assert decode_tokens(compress(plain), 3) == ["able", "ably", "z"]
+    assert list(decode_tokens(compress(plain), 3)) == ["able", "ably", "z"]
 
 
 @pytest.mark.parametrize(
@@ -142,6 +147,15 @@ def test_a_bomb_is_refused_at_the_limit() -> None:
     assert decompress(compress(bytes(1 << 16)), limit=1 << 16) == bytes(1 << 16)
 
 
+@pytest.mark.parametrize("size", [0, 1, 1 << 12, 3_000_000, (1 << 23) + 5, 20_000_000])
+def test_the_dictionary_is_as_large_as_what_comes_out(size: int) -> None:
+    chance = np.random.default_rng(0).integers(0, 256, max(1, size // 9), np.uint8).tobytes()
+    plain = (chance * 10)[:size]  # repeated from afar
+    content = compress(plain)
+    assert _announced(content) == size
+    assert decompress(content) == plain
+
+
 TOKENS = st.lists(st.text(st.characters(), min_size=1, max_size=8), unique=True)
 
 
@@ -185,7 +199,7 @@ def test_case_22_lone_surrogates_and_control_characters_are_tokens(token: str) -
     vocabulary = Vocabulary(["a", token])
     assert [vocabulary[token], vocabulary.token(1)] == [1, token]
     assert vocabulary.get(token + "b") is None
-    assert decode_tokens(encode_tokens(["a", token]), 2) == ["a", token]
+    assert list(decode_tokens(encode_tokens(["a", token]), 2)) == ["a", token]
 
 
 @pytest.mark.parametrize("token", [5, None, b"able", ("a",)])
@@ -210,12 +224,48 @@ def test_special_names_may_be_empty_or_stand_twice() -> None:
 
 
 def test_no_tokens_and_nothing_but_special_ones() -> None:
-    assert [len(Vocabulary([])), Vocabulary([]).get("a"), decode_tokens(encode_tokens([]), 0)] == [
-        0,
-        None,
-        [],
-    ]
+    assert [len(Vocabulary([])), Vocabulary([]).get("a")] == [0, None]
+    assert list(decode_tokens(encode_tokens([]), 0)) == []
     assert Vocabulary(["<PAD>"], pad_id=0).get("<PAD>") is None
+
+
+def test_neighbours_are_scattered() -> None:
+    """Tokens that differ in one byte are neighbours as numbers: their places must not be."""
+    tokens = ["".join(letters) for letters in itertools.product("abcdefghijkl", repeat=4)]
+    table = np.array(Vocabulary(tokens)._index._table)
+    free = np.flatnonzero(table < 0)
+    assert np.diff(free).max() < 200  # what a look-up steps through
+
+
+LETTERS = st.text(st.sampled_from("ab\x00é\U0001f600\ud800"), max_size=200)
+
+
+@given(st.lists(LETTERS), st.integers(2, 2**30 - 1))
+def test_packed_tokens_against_python(tokens: list[str], modulus: int) -> None:
+    packed = TokenList.of(tokens)
+    coded = [token.encode("utf-8", "surrogatepass") for token in tokens]
+    assert list(packed) == tokens
+    assert packed.remainders(modulus).tolist() == [number_of(c) % modulus for c in coded]
+    misplaced = [row for row in range(1, len(coded)) if coded[row - 1] >= coded[row]]
+    assert packed.first_misplaced() == (misplaced[0] if misplaced else None)
+    ordered = TokenList.of(sorted(set(tokens)))
+    assert ordered.first_misplaced() is None
+    assert list(decode_tokens(encode_tokens(list(ordered)), len(ordered))) == list(ordered)
+    assert list(packed + ordered) == [*tokens, *ordered]
+
+
+def test_many_tokens_are_read_block_by_block() -> None:
+    tokens = sorted({f"{n:x}{'long' * (n % 40)}" for n in range(70_000)})
+    packed = TokenList.of(tokens)
+    assert packed.first_misplaced() is None
+    for row in (1, 32_768, 32_769, len(tokens) - 1):
+        swapped = [*tokens[: row - 1], tokens[row], tokens[row - 1], *tokens[row + 1 :]]
+        assert TokenList.of(swapped).first_misplaced() == row
+    assert list(decode_tokens(encode_tokens(tokens), len(tokens))) == tokens
+    vocabulary = Vocabulary(packed)
+    assert [vocabulary[token] for token in tokens] == list(range(len(tokens)))
+    with pytest.raises(InputError, match=f"row {len(tokens)}: .* already in row 7"):
+        Vocabulary([*tokens, tokens[7]])
 
 
 def test_memory_is_a_fraction_of_a_dicts() -> None:
@@ -223,3 +273,12 @@ def test_memory_is_a_fraction_of_a_dicts() -> None:
     oracle = {token: row for row, token in enumerate(tokens)}
     strings = sum(map(sys.getsizeof, tokens)) + sum(map(sys.getsizeof, oracle.values()))
     assert Vocabulary(tokens).nbytes * 5 < sys.getsizeof(oracle) + strings
+
+
+def test_a_bomb_in_the_earlier_coding_is_refused_at_the_same_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found in an audit: 154 KB expanded to 2 GB before it was refused."""
+    monkeypatch.setattr(token_coding, "_LIMIT", 1 << 16)
+    with pytest.raises(FileFormatError, match="far larger"):
+        decode_tokens(compress(bytes((1 << 16) + 1)), 3)

@@ -136,8 +136,15 @@ class Classifier(TextClassifier):
         self.embedding.verify()
         for name, array in self.arrays.items():
             content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+            where = f"{self.embedding.mapped}: " if self.embedding.mapped else ""
             if name in self.digests and digest(content) != self.digests[name]:
-                raise FileFormatError(f"tensor {name!r} of a classifier does not match its digest")
+                raise FileFormatError(
+                    f"{where}tensor {name!r} of a classifier does not match its digest"
+                )
+            if not np.isfinite(array).all():
+                raise FileFormatError(
+                    f"{where}tensor {name!r} of a classifier holds numbers that are not finite"
+                )
 
     @property
     def tokenizer(self) -> Tokenizer:

@@ -42,7 +42,9 @@ def evaluate(
     """Measure a classifier, alone or against another.
 
     Fractions, not percent. The difference is MODEL minus OTHER in accuracy, with its 95 %
-    bootstrap interval and McNemar's exact p; without --against those are null.
+    bootstrap interval and McNemar's exact p; agreement is the share of rows given the same label,
+    and KL the mean divergence of MODEL's probabilities from OTHER's. Without --against those are
+    null.
     """
     from embzip.classifier import load_one
     from embzip.evaluation import evaluate
@@ -70,6 +72,9 @@ def evaluate(
         low, high = result.difference_ci95
         lines.append(f"difference    {result.difference:+.4f} [{low:+.4f}, {high:+.4f}]")
         lines.append(f"McNemar's p   {result.mcnemar_p:.4g}")
+    if result.agreement is not None:
+        lines.append(f"agreement     {result.agreement:.4f}")
+        lines.append(f"KL            {result.kl:.4g} nats, KL(OTHER || MODEL)")
     show(result.to_json(), "\n".join(lines), as_json=as_json)
 
 

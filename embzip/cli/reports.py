@@ -47,7 +47,10 @@ def compare(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="REPORT.html", help="Write the report as a page too."
+            "-o",
+            "--output",
+            metavar="REPORT.html",
+            help="Write the report into a file too: a page, or .md or .json.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -58,9 +61,10 @@ def compare(
     fresh process each, in NumPy. The difference is AFTER minus BEFORE in accuracy, with its 95 %
     interval.
     """
-    from embzip.report import compare, render_terminal, to_html
+    from embzip.report import compare, render_terminal, renderer
 
     # An output that cannot be written is refused before the measuring, not after.
+    render = None if output is None else renderer(output)
     page = None if output is None else output_path(after, ".html", output)
     with progress("measuring"):
         record = compare(
@@ -69,8 +73,8 @@ def compare(
             test=None if test is None else read_examples(test, errors=errors),
             seed=seed,
         )
-        if page is not None:
-            write_bytes(page, to_html(record).encode())
+        if page is not None and render is not None:
+            write_bytes(page, render(record).encode("utf-8", "backslashreplace"))
     shown = "" if as_json else drawn(render_terminal(record))
     show(record, shown if page is None else f"{shown}\n{page}", as_json=as_json)
 

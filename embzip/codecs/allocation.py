@@ -9,6 +9,7 @@ References: Shannon 1959; Cover and Thomas, chapter 10; Chou, Lookabaugh and Gra
 that rows choose by error and length together.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.bins import Bins, Numbers
+from embzip.codecs.losses import MOST_BITS, Losses, Tails, convex
 
-MOST_BITS = 8
 _ROUNDS = 12
+_WORTH = 0.95  # of the error of one start, for another to take its place
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,40 +52,22 @@ def row_sizes(bits: NDArray[np.uint8]) -> NDArray[np.int64]:
     return sizes
 
 
-@dataclass(frozen=True, eq=False)
-class Losses:
-    """Mean squared error of a column, by bits and by how far its variance is from the expected.
+Measure = Callable[[NDArray[np.uint8], Numbers, Numbers], Tails]
 
-    Attributes
+
+def allocate(
+    bins: Bins, losses: Losses, measure: Measure | None = None, *, classes: int, budget: int
+) -> Allocation:
+    """Form classes and give them bits, so that all rows together take at most `budget` bytes.
+
+    Parameters
     ----------
-    table
-        (9, 33): row k for k bits, as shares of the expected variance; column j for numbers of
-        2^((j - 16) / 2) times that variance.
+    losses
+        By which rows choose their class: all that bins are known by are variances.
+    measure
+        Takes the class of each row, and the classes' means and deviations, and returns the losses
+        by which they get their bits; without it, columns lose what Gaussian ones do.
     """
-
-    table: Numbers
-
-    @property
-    def matched(self) -> Numbers:
-        """(9,) errors where the variance is the expected one."""
-        return self.table[:, self.table.shape[1] // 2]
-
-    def of(self, bits: NDArray[np.uint8], expected: Numbers, found: Numbers) -> Numbers:
-        """Return errors (bins, dim) for columns of `expected` (dim,) variance, of `found`."""
-        middle = self.table.shape[1] // 2
-        safe = np.where(expected > 0, expected, 1)
-        place = middle + 2 * np.log2(np.maximum(found / safe, 1e-12))
-        place = np.clip(place, 0, 2 * middle - 1e-9)
-        left = place.astype(np.intp)
-        part = place - left
-        logs = np.log2(self.table)
-        error = safe * 2 ** (logs[bits, left] * (1 - part) + logs[bits, left + 1] * part)
-        beyond = np.maximum(found - safe * 2.0 ** (middle / 2), 0)
-        return np.where((bits > 0) & (expected > 0), error + beyond, found)
-
-
-def allocate(bins: Bins, losses: Losses, *, classes: int, budget: int) -> Allocation:
-    """Form classes and give them bits, so that all rows together take at most `budget` bytes."""
     zero = bins.energy == 0
     first = int(zero.any())
     members = np.zeros((len(bins.rows), classes))
@@ -99,30 +83,60 @@ def allocate(bins: Bins, losses: Losses, *, classes: int, budget: int) -> Alloca
         )
     count = min(classes - first, len(live))
     best: tuple[float, _Classes] | None = None
-    chosen = _by_rank(bins.rows[live], count)
-    for _ in range(_ROUNDS):
+    gain = 1.0
+    starts = [_by_rank(bins.rows[live], count), _by_octave(bins, live, count)]
+    chosen = starts.pop(0)
+    for turn in range(2 * _ROUNDS):
         members[live] = 0
         members[live, first + chosen] = bins.rows[live]
         made = _Classes.of(bins, members)
-        made, slope = made.filled(losses, budget)
+        made, slope = made.filled(losses.matched, budget)
         errors = made.errors(bins, losses)[live]
         total = float(errors[np.arange(len(live)), first + chosen].sum())
-        if best is None or total < best[0]:
+        if best is None or total < gain * best[0]:
+            gain = 1.0
             best = total, replace(made, members=members.copy())
         cost = errors + slope * bins.rows[live, None] * made.sizes
         usable = slice(first, first + count)
         moved = cost[:, usable].argmin(axis=1)
-        if (moved == chosen).all():
+        if starts and (turn == _ROUNDS - 1 or (moved == chosen).all()):
+            # Of what rows alike lose by chance, neither start is better.
+            chosen, gain = starts.pop(0), _WORTH
+        elif (moved == chosen).all():
             break
-        chosen = moved
+        else:
+            chosen = moved
     assert best is not None  # noqa: S101  # there is at least one round
-    return best[1].finished(bins, losses, budget)
+    formed = best[1]
+    if measure is None:
+        return formed.finished(bins, losses, budget)
+    found = measure(formed.of_bin[bins.of_row], formed.mean, np.sqrt(formed.variance))
+    formed, _ = formed.filled(found.losses, budget)
+    done = formed.finished(bins, losses, budget)
+    # Rows have moved, and one far number is enough to matter.
+    found = measure(done.of_row, done.mean, done.deviation)
+    stretch = np.take_along_axis(found.stretch, done.bits[:, :, None].astype(np.intp), axis=2)
+    return replace(done, deviation=done.deviation * stretch[:, :, 0])
 
 
 def _by_rank(rows: Numbers, count: int) -> NDArray[np.intp]:
     """Return a class for each bin, in rising order, of about equal numbers of rows."""
     middle = (np.cumsum(rows) - rows / 2) / rows.sum()
     chosen: NDArray[np.intp] = np.minimum((middle * count).astype(np.intp), count - 1)
+    return chosen
+
+
+def _by_octave(bins: Bins, live: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Return a class for each bin by equal steps of its rows' weight and length, in octaves.
+
+    The few longest rows get a class, however few they are: what they lose in a class of shorter
+    ones may be more than all others lose.
+    """
+    size = np.log2(np.maximum((bins.energy * bins.weight / bins.rows)[live], 1e-300))
+    ranks = np.cumsum(bins.rows[live]) / bins.rows[live].sum()
+    low, high = float(size[np.searchsorted(ranks, 0.05)]), float(size.max())
+    place = (size - low) / max(high - low, 1e-9) * count
+    chosen: NDArray[np.intp] = np.clip(place, 0, count - 1).astype(np.intp)
     return chosen
 
 
@@ -152,12 +166,22 @@ class _Classes:
     def sizes(self) -> NDArray[np.int64]:
         return row_sizes(self.bits)
 
-    def filled(self, losses: Losses, budget: int) -> tuple["_Classes", float]:
-        """Return the classes with bits, and the error that the last byte saved."""
+    @property
+    def of_bin(self) -> NDArray[np.uint8]:
+        """The class in which all rows of a bin are, or most."""
+        made: NDArray[np.uint8] = self.members.argmax(axis=1).astype(np.uint8)
+        return made
+
+    def filled(self, losses: Numbers, budget: int) -> tuple["_Classes", float]:
+        """Return the classes with bits, and the error that the last byte saved.
+
+        The losses are those of each column (classes, dim, 9), or of every column (9,).
+        """
         classes, dim = self.mean.shape
-        steps = np.minimum.accumulate(losses.matched[:-1] - losses.matched[1:])
-        saved = (self.weight * self.variance.T).T[:, None, :] * steps[None, :, None]
-        saved = saved.reshape(classes, MOST_BITS * dim)
+        lowest = convex(losses)
+        steps = lowest[..., :-1] - lowest[..., 1:]
+        saved = self.weight[:, None, None] * self.variance[:, :, None] * steps
+        saved = saved.transpose(0, 2, 1).reshape(classes, MOST_BITS * dim)
         order = np.argsort(-saved, axis=1, kind="stable")
         bytewise = np.take_along_axis(saved, order, axis=1).reshape(classes, dim, 8).sum(axis=2)
         rows = np.where(self.rows > 0, self.rows, 1)
@@ -184,11 +208,11 @@ class _Classes:
 
     def finished(self, bins: Bins, losses: Losses, budget: int) -> Allocation:
         """Spend what whole bytes left over: some rows move to a class of longer rows."""
-        of_row = self.members.argmax(axis=1).astype(np.uint8)[bins.of_row]
+        of_row = self.of_bin[bins.of_row]
         left = budget - int(self.rows @ self.sizes)
         members = self.members.copy()
         errors = self.errors(bins, losses) / bins.rows[:, None]
-        home = self.members.argmax(axis=1)
+        home = self.of_bin
         more = self.sizes[None, :] - self.sizes[home][:, None]
         lost = errors - errors[np.arange(len(home)), home][:, None]
         barred = (more <= 0) | (lost >= 0) | (self.rows == 0) | (bins.energy == 0)[:, None]

@@ -15,13 +15,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, Layout, Matrix, Table
+from embzip.codecs.arrays import Arrays, Layout, Matrix, Table, row_blocks
 from embzip.codecs.base import Quantizer, Transform, Unscaled
 from embzip.codecs.chain import Codec
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.sampling import sample_rows
 from embzip.codecs.spec import Stage
-from embzip.errors import SpecError
+from embzip.errors import EmbzipError, InputError, SpecError
 
 _ROWS = 20_000  # on which the candidates are compared
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -29,6 +29,7 @@ _BUDGET = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(B|KB|MB|GB)(/row)?")
 _PLAIN = ("float32", "float16", "int8", "int4", "int2", "int1")
 _RANKED = ("float16", "int8", "int4", "int2")
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.125)  # of the columns, for a trellis behind a truncated SVD
+_RATES = (1.0, 0.75, 0.5)  # of the largest that fits
 _MOST_RATE = 8000  # of a trellis, in thousandths of a bit a number
 
 
@@ -80,18 +81,28 @@ class Auto(Quantizer):
     ) -> tuple[tuple[Transform, ...], Quantizer]:
         rows, dim = table.shape
         budget = self.nbytes(rows)
-        sample, mass = sample_rows(table, _ROWS, weights=weights, seed=seed)
+        sample, mass = _with_farthest(table, sample_rows(table, _ROWS, weights=weights, seed=seed))
         best: tuple[float, int, Codec] | None = None
+        refused: EmbzipError | None = None
         for codec in _candidates(rows, dim, budget):
-            error = _error(codec, sample, mass, metric, seed)
+            try:
+                error = _error(codec, sample, mass, metric, seed)
+            except (InputError, SpecError) as error_of_one:
+                # Such as a number that float16 does not hold: others may do.
+                refused = error_of_one
+                continue
             size = codec.layout(rows, dim).nbytes
             if best is None or (error, size) < best[:2]:
                 best = error, size, codec
-        if best is None:
-            raise SpecError(
-                f"no chain puts {rows} x {dim} numbers into {budget} bytes ('auto:{self.budget}')"
-            )
-        return best[2].transforms, best[2].quantizer
+        if best is not None:
+            return best[2].transforms, best[2].quantizer
+        if refused is not None:
+            raise refused
+        least = min(codec.layout(rows, dim).nbytes for codec in _smallest(rows, dim))
+        raise SpecError(
+            f"no chain puts {rows} x {dim} numbers into {budget} bytes ('auto:{self.budget}'): "
+            f"the least is {least}, write auto:{least}B"
+        )
 
     # Before it has become a chain there is nothing to fit.
 
@@ -116,32 +127,67 @@ class Auto(Quantizer):
         return SpecError(f"{str(self.stage)!r} depends on the table: resolve it first")
 
 
-def _candidates(rows: int, dim: int, budget: int) -> Iterator[Codec]:
-    """Yield the chains that fit the budget, each at the largest rank or rate that does."""
-    # The registry lists this stage too, so it can be read only when all stages are there.
-    from embzip.codecs.registry import parse_codec
+def _patterns(rows: int, dim: int) -> Iterator[tuple[str, int]]:
+    """Yield what a chain's spec looks like, with a place for a number, and the number's limit."""
+    ranks = min(rows, dim)
+    for quantizer in _PLAIN:
+        yield quantizer, 1
+    for quantizer in _RANKED:
+        yield f"svd:{{}}|{quantizer}", ranks
+    # Rates are counted in thousandths, written with an exponent: 1225e-3 is 1.225.
+    yield "tcq:{}e-3", _MOST_RATE
+    for rank in sorted({max(1, int(share * ranks)) for share in _SHARES}):
+        yield f"svd:{rank},components=int8|tcq:{{}}e-3", _MOST_RATE
 
-    def largest(pattern: str, most: int) -> Iterator[Codec]:
-        """Yield the chain of the largest number that fits, where 1 does."""
+
+def _candidates(rows: int, dim: int, budget: int) -> Iterator[Codec]:
+    """Yield the chains that fit the budget, each at the largest rank or rate that does.
+
+    Trellises also at lower rates: on tables with few very far numbers more bits are not always
+    better, and then the smaller chain is chosen.
+    """
+    for pattern, most in _patterns(rows, dim):
         low, high = 0, most
         while low < high:
             middle = (low + high + 1) // 2
-            if parse_codec(pattern.format(middle)).layout(rows, dim).nbytes <= budget:
+            if _made(pattern, middle).layout(rows, dim).nbytes <= budget:
                 low = middle
             else:
                 high = middle - 1
-        if low:
-            yield parse_codec(pattern.format(low))
+        for share in _RATES if most == _MOST_RATE else (1.0,):
+            number = int(share * low)
+            if number:
+                yield _made(pattern, number)
 
-    ranks = min(rows, dim)
-    for quantizer in _PLAIN:
-        yield from largest(quantizer, 1)
-    for quantizer in _RANKED:
-        yield from largest(f"svd:{{}}|{quantizer}", ranks)
-    # Rates are counted in thousandths, written with an exponent: 1225e-3 is 1.225.
-    yield from largest("tcq:{}e-3", _MOST_RATE)
-    for rank in sorted({max(1, int(share * ranks)) for share in _SHARES}):
-        yield from largest(f"svd:{rank}|tcq:{{}}e-3", _MOST_RATE)
+
+def _smallest(rows: int, dim: int) -> Iterator[Codec]:
+    """Yield every kind of chain at its least number."""
+    for pattern, _ in _patterns(rows, dim):
+        yield _made(pattern, 1)
+
+
+def _made(pattern: str, number: int) -> Codec:
+    # The registry lists this stage too, so it can be read only when all stages are there.
+    from embzip.codecs.registry import parse_codec
+
+    return parse_codec(pattern.format(number))
+
+
+def _with_farthest(
+    table: Table, sampled: tuple[Matrix, NDArray[np.float64]]
+) -> tuple[Matrix, NDArray[np.float64]]:
+    """Add the row that holds the largest number, which some quantizers refuse, to a sample."""
+    sample, mass = sampled
+    largest, row = -1.0, sample[:1]
+    for _, block in row_blocks(table):
+        peaks = np.abs(block).max(axis=1)
+        if peaks.max() > largest:
+            largest, row = float(peaks.max()), block[[peaks.argmax()]].copy()
+    if np.abs(sample).max() == largest:
+        return sample, mass
+    # It stands for itself alone, and the others for many rows each.
+    own = mass.mean() * len(sample) / table.shape[0]
+    return np.concatenate([sample, row]), np.append(mass, own)
 
 
 def _error(

@@ -14,7 +14,8 @@ A codec is a chain: transforms (matrix -> matrix), then one quantizer (matrix ->
 5. fit and encode read the matrix in row blocks, so a memory-mapped table of any size will do.
    Inputs are never modified.
 6. `weights` (a non-negative number a row) and `metric` (dim x dim, positive definite) shape the
-   error that fitting minimizes: sum of w_i * (x_i - y_i) metric (x_i - y_i)^T.
+   error that fitting minimizes: sum of w_i * (x_i - y_i) metric (x_i - y_i)^T. The metric acts
+   through transforms that turn or scale columns (svd, opq); quantizers see plain columns.
 7. Same input and seed, same bytes, on one machine. No global random state.
 8. Padding is no codec's business. An all-zero row decodes to exact zeros without `center`.
 9. Dequantization multiplies: x = scale * q.
@@ -109,12 +110,12 @@ class Transform(ABC):
 class Quantizer(ABC):
     """Matrix -> codes; `tunable` as in a transform.
 
-    `range_numbers` is how many numbers `decode_range` gives at its fastest.
+    `numbers_at_once` is how many numbers `decode_rows` gives at its fastest.
     """
 
     name: ClassVar[str]
     tunable: ClassVar[tuple[str, ...]] = ()
-    range_numbers: ClassVar[int] = 250_000  # what is written in between stays cached
+    numbers_at_once: ClassVar[int] = 250_000  # what is written in between stays cached
 
     @classmethod
     @abstractmethod
@@ -179,9 +180,9 @@ class Quantizer(ABC):
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         """Return float32 rows, any number of them including 0; `params` hold the tables too."""
 
-    def decode_range(self, codes: Arrays, params: Arrays, first: int, last: int) -> Matrix:
-        """Return the rows from `first` up to `last`, as `decode` would, in NumPy."""
-        rows: Matrix = self.decode(self.take(codes, np.arange(first, last)), params, numpy_ops)
+    def decode_rows(self, codes: Arrays, params: Arrays, ids: NDArray[np.int64]) -> Matrix:
+        """Return the rows of some ids (k,), as `decode` would, in NumPy."""
+        rows: Matrix = self.decode(self.take(codes, ids), params, numpy_ops)
         return rows
 
     @abstractmethod
@@ -198,6 +199,13 @@ class Quantizer(ABC):
         `params` hold the tables too.
         """
         return
+
+    def check_taken(self, taken: Arrays, params: Arrays) -> None:
+        """Raise FileFormatError as `check` does, for what `take` returned: the rest is not read.
+
+        Rows of a mapped file are checked so, each time they are read.
+        """
+        self.check(taken, params, len(next(iter(taken.values()))))
 
     def take(self, codes: Mapping[str, Any], ids: Any, ops: ArrayOps = numpy_ops) -> dict[str, Any]:
         """Return the codes of some rows, as `decode` reads them."""

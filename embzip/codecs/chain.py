@@ -12,6 +12,10 @@ from embzip.codecs.base import Quantizer, Transform
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.spec import format_stages
 
+_LEVELS = 256  # no code stands for more times its scale
+_DECODED = 1_000_000  # numbers at a time
+_OCTAVES = 127.0  # of float32, above 1
+
 
 @dataclass(frozen=True)
 class Transformed:
@@ -129,11 +133,35 @@ class Codec:
         rows = self.quantizer.decode(codes, params_of(params, len(self.transforms)), ops)
         return self._undone(rows, params, ops)
 
-    def decode_range(self, codes: Arrays, params: Arrays, first: int, last: int) -> Matrix:
-        """Return the float32 rows from `first` up to `last`, in NumPy."""
+    def decode_rows(self, codes: Arrays, params: Arrays, ids: NDArray[np.int64]) -> Matrix:
+        """Return the float32 rows (k, dim) of some ids (k,), in NumPy."""
         own = params_of(params, len(self.transforms))
-        rows = self.quantizer.decode_range(codes, own, first, last)
+        rows = self.quantizer.decode_rows(codes, own, ids)
         return np.asarray(self._undone(rows, params, numpy_ops), np.float32)
+
+    def overflowing_row(self, codes: Arrays, params: Arrays, rows: int) -> int | None:
+        """Return the first row that decodes to no finite numbers; `params` hold the tables too.
+
+        Mostly no row is decoded. What decoding does is take, multiply and add up: no number
+        becomes larger than the largest of every array, multiplied, and that times the terms of a
+        sum for each stage.
+        """
+        arrays = [a for a in (*codes.values(), *params.values()) if a.size]
+        widest = max((a.shape[-1] for a in arrays if a.ndim > 1), default=1)
+        octaves = (len(self.transforms) + 1) * np.log2(_LEVELS * max(1, widest))
+        for array in arrays:
+            if array.dtype.kind == "f":
+                octaves += np.log2(max(1.0, float(array.max()), -float(array.min())))
+        if octaves < _OCTAVES:
+            return None
+        step = max(1, _DECODED // widest)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for first in range(0, rows, step):
+                ids = np.arange(first, min(first + step, rows))
+                block = self.decode_rows(codes, params, ids)
+                if not np.isfinite(block).all():
+                    return first + int(np.isfinite(block).all(axis=1).argmin())
+        return None
 
     def _undone(self, rows: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:
         for index in range(len(self.transforms) - 1, -1, -1):

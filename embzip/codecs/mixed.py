@@ -15,11 +15,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.allocation import MOST_BITS, Losses
 from embzip.codecs.arrays import Matrix
 from embzip.codecs.fields import pack, unpack
+from embzip.codecs.losses import MOST_BITS, Losses
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.row_classes import OPTIONS, RowClasses, options, written
+from embzip.codecs.rate_options import OPTIONS, options
+from embzip.codecs.row_classes import RowClasses, written
 from embzip.codecs.spec import Stage
 from embzip.codecs.trellis import DATA
 

@@ -79,13 +79,13 @@ def stage_class(name: str) -> StageClass:
     raise SpecError(f"unknown codec stage {name!r}: the known ones are {known_names}")
 
 
-def parse_codec(spec: str) -> Codec:
+def parse_codec(spec: str | Codec) -> Codec:
     """Return the codec of a specification.
 
     Parameters
     ----------
     spec
-        Transforms, wrappers, then one quantizer, joined by '|'.
+        Transforms, wrappers, then one quantizer, joined by '|'. A codec is returned as it is.
 
     Raises
     ------

@@ -12,33 +12,28 @@ numbers of unit variance become bytes is the business of the two quantizers that
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.allocation import (
-    MOST_BITS,
-    Losses,
-    allocate,
-    quantized_mean,
-    row_sizes,
-)
+from embzip.codecs.allocation import allocate, quantized_mean, row_sizes
 from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
 from embzip.codecs.base import Quantizer, Unscaled
-from embzip.codecs.bins import gather_bins
+from embzip.codecs.bins import Numbers, gather_bins
+from embzip.codecs.losses import MOST_BITS, Losses
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.row_index import BLOCK, by_class, checked_length, class_planes, locate, starts_of
 from embzip.codecs.spec import Stage
+from embzip.codecs.tails import count_tails, errors_by_magnitude
 from embzip.errors import FileFormatError, SpecError
 
-MOST_CLASSES = 16
 _ROWS = 4096  # encoded at a time
 _TOGETHER = 2048  # decoded at a time
+_FEW = 512  # rows that are decoded sooner all together than class by class
 _STEPS = 16  # of a deviation, an octave
-# A column's tails are a little heavier than a Gaussian's, and cost more the more bits it has: this
-# much wider a bit is 0.00 dB better at 2 bits and 0.04 at 4, on GloVe of 50 and 100 columns.
-_WIDER = 0.015
+_LEAST = 2 * float(np.finfo(np.float32).tiny)  # of a deviation
 _FARTHEST = np.float32(1000)  # deviations; no value is nearly as far out, and none overflows
 
 # A byte's deviation, as a share of the largest.
@@ -62,7 +57,7 @@ class RowClasses(Quantizer):
     bits: float
     classes: int = 8
     nbytes: int | None = None
-    range_numbers: ClassVar[int] = 1_600_000  # so many rows that a class has its share
+    numbers_at_once: ClassVar[int] = 1_600_000  # so many rows that a class has its share
 
     def layout(self, rows: int, dim: int) -> Layout:
         blocks = -(-rows // BLOCK)
@@ -89,16 +84,23 @@ class RowClasses(Quantizer):
         self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
     ) -> dict[str, NDArray[Any]]:
         rows, dim = table.shape
+        if self.nbytes is not None:
+            raise SpecError(
+                f"{str(self.stage)!r}: nbytes follows from the rows that a file was cut down to; "
+                f"to compress, write {self.name}:{self.stage.arguments[0]} without it"
+            )
         stream, classes, offsets = self.layout(rows, dim).codes
         bins = gather_bins(table, weights)
         budget = stream.nbytes - _margin(dim)
-        found = allocate(bins, self.losses(), classes=self.classes, budget=budget)
+        errors = _errors_by_magnitude(replace(self, bits=1.0, classes=2, nbytes=None))
+        losses = self.losses()
+        count = partial(count_tails, table, weights, losses, errors)
+        found = allocate(bins, losses, count, classes=self.classes, budget=budget)
         mean, step = quantized_mean(found.mean)
-        wider = 1 + _WIDER * (found.bits - 1.0)
-        # A column may have bits and no deviation any more, when rows have moved.
-        active = np.where(found.bits > 0, np.maximum(found.deviation * wider, 1e-60), 0)
-        # Deviations far below what float32 can divide by are as good as this one.
-        largest = np.maximum(active.max(axis=1), 1e-30).astype(np.float32)
+        # A column may have bits and no deviation any more, when rows have moved; or one that
+        # float32 cannot divide by.
+        active = np.where((found.bits > 0) & (found.deviation > _LEAST), found.deviation, 0)
+        largest = np.maximum(active.max(axis=1), _LEAST).astype(np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):
             below = np.rint(-_STEPS * np.log2(active / largest[:, None]))
         deviation = np.where(active > 0, 1 + np.minimum(below, 254), 0).astype(np.uint8)
@@ -129,7 +131,10 @@ class RowClasses(Quantizer):
                 continue
             widths = bits[index, columns].tolist()
             members = np.flatnonzero(of_row == index)
-            inverse = np.float32(1) / deviation[index, columns]
+            divisor = deviation[index, columns]
+            inverse = np.divide(
+                np.float32(1), divisor, out=np.zeros_like(divisor), where=divisor > _LEAST
+            )
             for first in range(0, len(members), _ROWS):
                 chosen = members[first : first + _ROWS]
                 with np.errstate(over="ignore"):
@@ -165,25 +170,24 @@ class RowClasses(Quantizer):
         scaled = ops.multiply(numbers, ops.take(deviation, of_row))
         return ops.add(scaled, ops.take(mean, of_row))
 
-    def decode_range(self, codes: Arrays, params: Arrays, first: int, last: int) -> Matrix:
+    def decode_rows(self, codes: Arrays, params: Arrays, ids: NDArray[np.int64]) -> Matrix:
+        if len(ids) <= _FEW:
+            return super().decode_rows(codes, params, ids)
         bits = params["bits"]
         deviation, mean = _tables(params, numpy_ops)
-        decoded = np.empty((last - first, bits.shape[1]), np.float32)
-        for index, rows, starts in by_class(codes, row_sizes(bits), first, last):
+        decoded = np.empty((len(ids), bits.shape[1]), np.float32)
+        for index, rows, starts in by_class(codes, row_sizes(bits), ids, _TOGETHER):
             active = bits[index] > 0
             if not active.any():
                 decoded[rows] = mean[index]
                 continue
-            # Any number will do where there are no bits: its deviation is 0.
-            place = np.maximum(np.cumsum(active) - 1, 0)
-            for at in range(0, len(rows), _TOGETHER):
-                chosen = slice(at, at + _TOGETHER)
-                numbers = self.decode_class(codes["stream"], starts[chosen], bits[index, active])
-                if not active.all():
-                    numbers = numbers.take(place, axis=1)
-                numbers *= deviation[index]
-                numbers += mean[index]
-                decoded[rows[chosen]] = numbers
+            numbers = self.decode_class(codes["stream"], starts, bits[index, active])
+            if not active.all():
+                # Any number will do where there are no bits: its deviation is 0.
+                numbers = numbers.take(np.maximum(np.cumsum(active) - 1, 0), axis=1)
+            numbers *= deviation[index]
+            numbers += mean[index]
+            decoded[rows] = numbers
         return decoded
 
     def unscaled(self, params: Arrays) -> Unscaled:
@@ -228,6 +232,12 @@ class RowClasses(Quantizer):
                 f"the stream holds {len(codes['stream'])}"
             )
 
+    def check_taken(self, taken: Arrays, params: Arrays) -> None:
+        unread = {name: taken[name][:0] for name in ("classes", "offsets")}
+        self.check({**taken, **unread}, params, 0)
+        if (taken["offsets"][np.asarray(taken["ids"]) // BLOCK] < 0).any():
+            raise FileFormatError(f"{self.name}: an offset must not be negative")
+
     @abstractmethod
     def losses(self) -> Losses:
         """Return what numbers of 0 to 8 bits lose."""
@@ -254,26 +264,18 @@ class RowClasses(Quantizer):
         return numbers
 
 
-def options(stage: Stage, example: str, known: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
-    """Return a stage's bits and its whole-number options, each within (least, most)."""
-    usage = f"{stage.name!r} takes bits a number, above 0 and at most 8, such as {example!r}"
-    try:
-        bits = float(stage.arguments[0]) if len(stage.arguments) == 1 else np.nan
-    except ValueError:
-        bits = np.nan
-    if not 0 < bits <= MOST_BITS:
-        raise SpecError(f"{usage}, received {str(stage)!r}")
-    found: dict[str, Any] = {"bits": bits}
-    for key, text in stage.options.items():
-        if key not in known:
-            raise SpecError(f"{usage}; its options are {', '.join(known)}: received {str(stage)!r}")
-        least, most = known[key]
-        if not (
-            text.isascii() and text.isdigit() and len(text) < 16 and least <= int(text) <= most
-        ):
-            raise SpecError(f"{stage.name!r}: {key} lies in {least}..{most}, received {text!r}")
-        found[key] = int(text)
-    return found
+@cache
+def _errors_by_magnitude(quantizer: RowClasses) -> Numbers:
+    """Return what numbers lose by how far they lie out; of quantizers that differ in no more."""
+
+    def quantized(numbers: Matrix, bits: int) -> Matrix:
+        rows, dim = numbers.shape
+        packed = quantizer.encode_numbers(numbers, [bits] * dim, np.ones(dim, np.float32))
+        stream = np.concatenate([packed.ravel(), np.zeros(_margin(dim), np.uint8)])
+        starts = np.arange(rows) * packed.shape[1]
+        return quantizer.decode_class(stream, starts, np.full(dim, bits, np.uint8))
+
+    return errors_by_magnitude(quantized)
 
 
 def written(quantizer: RowClasses, **others: int) -> Stage:
@@ -282,9 +284,6 @@ def written(quantizer: RowClasses, **others: int) -> Stage:
     given = {**others, "classes": quantizer.classes, "nbytes": quantizer.nbytes}
     shown = {key: str(value) for key, value in given.items() if value != getattr(plain, key)}
     return Stage(quantizer.name, (repr(quantizer.bits).removesuffix(".0"),), shown)
-
-
-OPTIONS = {"classes": (2, MOST_CLASSES), "nbytes": (1, 2**48)}
 
 
 def _margin(dim: int) -> int:

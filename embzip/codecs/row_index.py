@@ -75,20 +75,50 @@ def locate(codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -
     return start, ops.reshape(own, (-1,))
 
 
+def find(
+    codes: Arrays, sizes: NDArray[np.int64], ids: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return what `locate` does, (k,) both, in NumPy and several times as fast.
+
+    A block's plane is one word of 64 bits. How many rows before this one lie in a class is the
+    number of bits that its planes have in common; summed over sets of planes instead of classes,
+    no plane has to be inverted.
+    """
+    block, place = ids >> 6, (ids & (BLOCK - 1)).astype(np.uint64)
+    words = codes["classes"].take(block, axis=0).view("<u8")[:, :, 0]
+    planes = words.shape[1]
+    lengths = np.zeros(2**planes, np.int64)
+    lengths[: len(sizes)] = sizes
+    for plane in range(planes):
+        pairs = lengths.reshape(-1, 2, 2**plane)
+        pairs[:, 1] -= pairs[:, 0]
+    one = np.uint64(1)
+    of_row = np.zeros(len(ids), np.uint8)
+    common = [(one << place) - one]
+    start = codes["offsets"].take(block).astype(np.int64)
+    start += lengths[0] * (ids & (BLOCK - 1))
+    for plane in range(planes):
+        word = np.ascontiguousarray(words[:, plane])
+        of_row |= ((word >> place & one) << np.uint64(plane)).astype(np.uint8)
+        common += [word & others for others in common]
+    for together, length in zip(common[1:], lengths[1:].tolist(), strict=True):
+        if length:
+            start += np.bitwise_count(together) * np.int64(length)
+    return start, of_row
+
+
 def by_class(
-    codes: Arrays, sizes: NDArray[np.int64], first: int, last: int
+    codes: Arrays, sizes: NDArray[np.int64], ids: NDArray[np.int64], most: int
 ) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.int64]]]:
-    """Yield (class, which of the rows first..last-1 are in it, where each begins)."""
-    block = first // BLOCK
-    of_row = classes_of(codes["classes"][block : -(-last // BLOCK)])[: last - block * BLOCK]
-    lengths = sizes[of_row]
-    starts = np.cumsum(lengths) - lengths + int(codes["offsets"][block])
-    skipped = first - block * BLOCK
-    of_row, starts = of_row[skipped:], starts[skipped:]
-    for index in range(len(sizes)):
-        rows = np.flatnonzero(of_row == index)
-        if len(rows):
+    """Yield (class, which of the ids are in it, where each begins), so many at a time."""
+    starts, of_row = find(codes, sizes, ids)
+    order = np.argsort(of_row, kind="stable")
+    first = 0
+    for index, count in enumerate(np.bincount(of_row).tolist()):
+        for at in range(first, first + count, most):
+            rows = order[at : min(at + most, first + count)]
             yield index, rows, starts[rows]
+        first += count
 
 
 def checked_length(name: str, codes: Arrays, sizes: NDArray[np.int64], rows: int) -> int:
@@ -96,12 +126,12 @@ def checked_length(name: str, codes: Arrays, sizes: NDArray[np.int64], rows: int
     length = 0
     step = 4096
     for first in range(0, len(codes["offsets"]), step):
-        of_row = classes_of(codes["classes"][first : first + step])[: rows - first * BLOCK]
-        if (of_row >= len(sizes)).any():
+        of_row = classes_of(codes["classes"][first : first + step])
+        if (of_row >= len(sizes)).any():  # after the last row too: a whole block is looked up
             raise FileFormatError(
                 f"{name}: classes lie in 0..{len(sizes) - 1}, found {of_row.max()}"
             )
-        lengths = sizes[of_row]
+        lengths = sizes[of_row[: rows - first * BLOCK]]
         ends = length + np.cumsum(lengths)
         if not np.array_equal(codes["offsets"][first : first + step], (ends - lengths)[::BLOCK]):
             raise FileFormatError(f"{name}: the offsets do not follow from the classes")

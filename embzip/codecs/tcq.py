@@ -3,7 +3,8 @@
 `svd|tcq:2` stores 2 bits a number on average, all that rows store counted; fractions and rates
 below 1 are allowed. A number of k bits has one coded bit and k-1 free ones. A row's bytes hold the
 coded bits of its active columns, then their free bits. A value depends on the coded bits of its
-column and of the five active ones before it, around the row's end: see `embzip.codecs.trellis`.
+column and of the five active ones before it (three with `states=8`, seven with `states=128`),
+around the row's end: see `embzip.codecs.trellis`.
 Decoding has no recursion: bits, shifts, one look-up and a multiplication.
 
 References: Marcellin and Fischer 1990.
@@ -18,15 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs import trellis
-from embzip.codecs.allocation import MOST_BITS, Losses
 from embzip.codecs.arrays import Matrix
 from embzip.codecs.fields import pack, unpack
+from embzip.codecs.losses import MOST_BITS, Losses
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.row_classes import OPTIONS, RowClasses, options, written
+from embzip.codecs.rate_options import OPTIONS, options
+from embzip.codecs.row_classes import RowClasses, written
 from embzip.codecs.spec import Stage
 from embzip.errors import SpecError
 
-_STATES = (8, 32)
+_STATES = (8, 32, 128)
 
 # By the number of bits of a column: whether it is active, its free bits, their mask, and the
 # table's column where its values begin.

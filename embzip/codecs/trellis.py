@@ -13,7 +13,7 @@ References: Marcellin and Fischer 1990; Ungerboeck 1982; Fischer, Wang 1992.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,9 @@ Bits = NDArray[np.uint8]
 
 DATA = Path(__file__).parent
 MOST_BITS = 8
-# Steps after which the survivors of a 32-state trellis have met: five constraint lengths, and more.
-_MEMORY = 8
+# Constraint lengths after which survivors have met: the usual five do not do where columns of few
+# bits count as much as others. 8 lose 0.01 dB at 2 bits on GloVe, 16 gain 0.002.
+_MEMORY = 12
 _SHORT = 8
 _CELLS_PER_VALUE = 32
 
@@ -143,7 +144,7 @@ class _Branches:
     grid: Values
 
     @staticmethod
-    @cache
+    @lru_cache(maxsize=24)  # the trellises that ship; training makes thousands
     def of(trellis: Trellis, bits: int) -> "_Branches":
         values = trellis.values(bits)
         windows, count = values.shape

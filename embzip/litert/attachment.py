@@ -3,7 +3,7 @@
 They are the members of a zip archive after the model's own bytes, as TensorFlow Lite's "associated
 files" are: the interpreter reads the front of the file, `unzip` its end.
 
-    config.json   how texts become input: sizes, padding, normalization, the model's digest
+    config.json   how texts become input: sizes, padding, normalization, the model's CRC-32
     labels.json   for each output, the labels of its columns; of a kit, by the classifiers' names
     tokenizer     the bytes of `embzip.tokenizers`, already compressed
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import FileFormatError, TokenizerError
-from embzip.files import digest
+from embzip.files import blocks_of, digest
 from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
 
@@ -69,6 +69,7 @@ def attach(model: bytes, attachment: Attachment) -> bytes:
         "margin": attachment.margin,
         "model_bytes": len(model),
         "model_digest": digest(model),
+        "model_crc32": zlib.crc32(model),
     }
     labels: Any = attachment.labels
     if attachment.heads:
@@ -89,7 +90,7 @@ def attach(model: bytes, attachment: Attachment) -> bytes:
 
 
 def read_attachment(path: Path) -> Attachment:
-    """Read what a .tflite file carries; the model's bytes are compared with their digest.
+    """Read what a .tflite file carries; the model's bytes are compared with their CRC-32.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def read_attachment(path: Path) -> Attachment:
         )
         heads = tuple(config.get("heads", ()))
         labels = _labels(json.loads(members["labels.json"]), heads)
-        _check_model(path, config["model_bytes"], config["model_digest"])
+        _check_model(path, config)
     except (ValueError, KeyError, TypeError, RecursionError, TokenizerError) as error:
         if isinstance(error, FileFormatError) and str(path) in str(error):
             raise
@@ -161,11 +162,19 @@ def _members(path: Path) -> dict[str, bytes]:
         raise FileFormatError(f"{path}: what is attached cannot be read: {error}") from error
 
 
-def _check_model(path: Path, size: int, expected: str) -> None:
-    with path.open("rb") as file:
-        content = file.read(size)
-    if len(content) != size or digest(content) != expected:
-        raise ValueError("the model does not match its digest")
+def _check_model(path: Path, config: dict[str, Any]) -> None:
+    """Raise where the model's bytes are not those that were written."""
+    size = config["model_bytes"]
+    if "model_crc32" not in config:  # as earlier versions wrote
+        with path.open("rb") as file:
+            if digest(file.read(size)) != config["model_digest"]:
+                raise ValueError("the model does not match its digest")
+        return
+    found = 0
+    for block in blocks_of(path, size):
+        found = zlib.crc32(block, found)
+    if found != config["model_crc32"]:
+        raise ValueError("the model does not match its CRC-32")
 
 
 def _to_json(record: Any) -> bytes:

@@ -49,6 +49,10 @@ class LiteRtClassifier(TextClassifier):
         """Return (texts, classes) float32 probabilities of tokenized texts."""
         return self.model.answers(ids)[self.output]
 
+    def probabilities(self, texts: Iterable[str]) -> Matrix:
+        """Return (texts, classes) float32 probabilities."""
+        return self.model.answers_to(self.tokenizer.encode(texts))[self.output]
+
 
 class LiteRtKit(TextKit):
     """A kit that `embzip export` wrote, run by LiteRT: one look-up, one output a classifier."""
@@ -73,6 +77,12 @@ class LiteRtKit(TextKit):
     def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> dict[str, Matrix]:
         """Return the (texts, classes) float32 probabilities of each classifier, by its name."""
         return dict(zip(self.model.attachment.heads, self.model.answers(ids), strict=True))
+
+    def probabilities(self, texts: Iterable[str]) -> dict[str, Matrix]:
+        """Return the (texts, classes) float32 probabilities of each classifier."""
+        attachment = self.model.attachment
+        answers = self.model.answers_to(attachment.tokenizer.encode(texts))
+        return dict(zip(attachment.heads, answers, strict=True))
 
 
 def load_litert(path: str | Path, head: str | None = None) -> LiteRtClassifier | LiteRtKit:

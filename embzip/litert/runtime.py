@@ -40,8 +40,11 @@ class LiteRtModel:
         step = -(-attachment.max_length // _LENGTHS)
         self._step = -(-step // _STEP) * _STEP
         self._own = _Interpreters(path)
+        vocabulary = attachment.tokenizer.vocabulary
+        self._rows, self._pad_id = len(vocabulary), vocabulary.pad_id or 0
+        self._columns = [len(head) for head in attachment.labels]
         runner = self._own.of_length(attachment.max_length)  # what does not run says so now
-        if runner.columns != [len(head) for head in attachment.labels]:
+        if runner.columns != self._columns:
             raise FileFormatError(
                 f"{path}: the model's outputs have {runner.columns} columns, which are not as many "
                 "as the labels attached: export the classifier again"
@@ -55,17 +58,22 @@ class LiteRtModel:
         IdRangeError
             For an id outside the table.
         """
-        vocabulary = self.attachment.tokenizer.vocabulary
-        rows, limit, pad_id = len(vocabulary), self.attachment.max_length, vocabulary.pad_id or 0
-        found = [np.empty((len(ids), len(head)), np.float32) for head in self.attachment.labels]
+        rows, limit = self._rows, self.attachment.max_length
         for index, text in enumerate(ids):
             cut = text[:limit]
             if cut and not 0 <= min(cut) <= max(cut) < rows:
                 bad = min(cut) if min(cut) < 0 else max(cut)
                 raise IdRangeError(f"text {index}: ids must lie in 0..{rows - 1}, received {bad}")
+        return self.answers_to(ids)
+
+    def answers_to(self, encoded: Sequence[Sequence[int]]) -> list[Matrix]:
+        """Return what `answers` does, for ids of the attached tokenizer, which are not checked."""
+        found = [np.empty((len(encoded), columns), np.float32) for columns in self._columns]
+        limit = self.attachment.max_length
+        for index, ids in enumerate(encoded):
+            cut = ids if len(ids) <= limit else ids[:limit]
             runner = self._own.of_length(self._length(len(cut)))
-            for output, probabilities in zip(found, runner.run(cut, pad_id), strict=True):
-                output[index] = probabilities
+            runner.run(cut, self._pad_id, [output[index] for output in found])
         return found
 
     def _length(self, tokens: int) -> int:
@@ -123,6 +131,7 @@ class _Interpreter:
             self.outputs = [details["index"] for details in outputs]
             self.columns = [int(details["shape"][-1]) for details in outputs]
             self.ids = np.zeros((1, length), np.int32)
+            self.row = self.ids[0]
             self._allocate(length)
             # Tensors whose shapes only running shows are allocated by the first run, which may move
             # all memory; XNNPACK then reads where it was, and answers wrong from the second run on
@@ -139,10 +148,13 @@ class _Interpreter:
         self.interpreter.resize_tensor_input(self.input, (1, length))
         self.interpreter.allocate_tensors()
 
-    def run(self, ids: Sequence[int], pad_id: int) -> list[Matrix]:
-        """Return the (classes,) probabilities of one text, of each output."""
-        self.ids[0, : len(ids)] = ids
-        self.ids[0, len(ids) :] = pad_id
-        self.interpreter.set_tensor(self.input, self.ids)
-        self.interpreter.invoke()
-        return [self.interpreter.get_tensor(output)[0] for output in self.outputs]
+    def run(self, ids: Sequence[int], pad_id: int, answers: Sequence[Matrix]) -> None:
+        """Write the (classes,) probabilities of one text, of each output, into `answers`."""
+        count = len(ids)
+        self.row[:count] = ids
+        self.row[count:] = pad_id
+        interpreter = self.interpreter
+        interpreter.set_tensor(self.input, self.ids)
+        interpreter.invoke()
+        for output, answer in zip(self.outputs, answers, strict=True):
+            answer[:] = interpreter.get_tensor(output)[0]

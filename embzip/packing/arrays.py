@@ -36,8 +36,10 @@ class PackedArray:
         checks: NDArray[Any],
         content: NDArray[np.uint8],
         kinds: "PackedArray | NDArray[Any] | None",
+        where: str,
     ) -> None:
         self.packed = packed
+        self._where = where
         self.blocks_decoded = 0
         self._coder = coder
         self._starts = starts
@@ -134,7 +136,7 @@ class PackedArray:
             symbols = self._coder.decode(content, rows, self._block_kinds(index))
         except FileFormatError as error:
             raise FileFormatError(
-                f"tensor {packed.spec.name!r}, block {index} of {packed.blocks}: {error}"
+                f"{self._where}, block {index} of {packed.blocks}: {error}"
             ) from error
         self.blocks_decoded += 1
         return packed.view.entries(symbols, packed.entry, packed.spec.dtype)
@@ -155,6 +157,8 @@ def read_packed(
     content: NDArray[np.uint8],
     packed: Packed,
     kinds: PackedArray | NDArray[Any] | None = None,
+    *,
+    file: str = "",
 ) -> PackedArray:
     """Return a packed array; its tables and lengths are checked, its blocks when decoded.
 
@@ -164,22 +168,25 @@ def read_packed(
         Its bytes, in memory or mapped.
     kinds
         The classes of rows, where it depends on them.
+    file
+        Where it stands, for errors.
 
     Raises
     ------
     FileFormatError
         For tables or lengths that were changed or do not fit the bytes.
     """
-    name = packed.spec.name
+    where = f"{file}: " if file else ""
+    where += f"tensor {packed.spec.name!r}"
     head = content[: packed.head].tobytes()
     if digest(head) != packed.digest:
-        raise FileFormatError(f"tensor {name!r}: the tables of its packing were changed")
+        raise FileFormatError(f"{where}: the tables of its packing were changed")
     try:
         models: Models = read_models(
             head[: packed.models], packed.contexts.count, packed.tables, packed.view.alphabet
         )
     except FileFormatError as error:
-        raise FileFormatError(f"tensor {name!r}: {error}") from error
+        raise FileFormatError(f"{where}: {error}") from error
     begin = packed.models + packed.thresholds
     thresholds = None
     if packed.contexts.levels:
@@ -190,8 +197,8 @@ def read_packed(
     starts = packed.head + np.concatenate([[0], np.cumsum(lengths + packed.least)])
     if int(starts[-1]) != len(content):
         raise FileFormatError(
-            f"tensor {name!r}: its blocks end at byte {starts[-1]}, the tensor at {len(content)}"
+            f"{where}: its blocks end at byte {starts[-1]}, the tensor at {len(content)}"
         )
     coder = Coder(packed.contexts, models, thresholds)
     checks = np.frombuffer(head[at:], "<u2")
-    return PackedArray(packed, coder, starts, checks, content, kinds)
+    return PackedArray(packed, coder, starts, checks, content, kinds, where)

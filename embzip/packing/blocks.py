@@ -31,6 +31,7 @@ from embzip.packing.models import Models
 from embzip.packing.views import Symbols
 
 Thresholds = NDArray[np.uint16]
+_COUNTED = 2**18
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Coder:
         contexts = self.contexts
         symbols = np.empty((rows, contexts.columns), np.uint8)
         if self._thresholds is None:
-            tables = self._tables[contexts.of(rows, kinds, None)]
+            tables = self._tables_of(rows, kinds)
             self._pop(coder, symbols.reshape(-1), tables.ravel())
         else:
             self._columns(coder, symbols, self._thresholds, kinds)
@@ -141,6 +142,18 @@ class Coder:
         if not coder.is_empty():
             raise FileFormatError("a block holds more than its rows")
         return symbols
+
+    def _tables_of(self, rows: int, kinds: Symbols | None) -> NDArray[np.uint16]:
+        """Return the tables (rows, columns) of symbols that depend on no others.
+
+        As contexts they would take eight bytes each.
+        """
+        contexts = self.contexts
+        of_class = self._tables.astype(np.uint16).reshape(contexts.classes, contexts.period)
+        wide = of_class[:, np.arange(contexts.columns) % contexts.period]
+        if kinds is None:
+            return np.broadcast_to(wide[0], (rows, contexts.columns))
+        return np.asarray(wide[kinds], np.uint16)
 
     def _columns(
         self, coder: Any, octets: Symbols, thresholds: Thresholds, kinds: Symbols | None
@@ -192,7 +205,7 @@ class Coder:
             part = ordered[starts[index] : starts[index + 1]]
             coder.encode_reverse(part, self._model(used[index]))
 
-    def _pop(self, coder: Any, out: Symbols, tables: NDArray[np.intp]) -> None:
+    def _pop(self, coder: Any, out: Symbols, tables: NDArray[Any]) -> None:
         order, used, starts = _runs(tables)
         for index, table in enumerate(used):
             first, last = starts[index], starts[index + 1]
@@ -211,10 +224,13 @@ def seen(
     return coded, earlier, states_of(octets) if closed else None
 
 
-def _runs(tables: NDArray[np.intp]) -> tuple[NDArray[np.intp], list[int], list[int]]:
+def _runs(tables: NDArray[Any]) -> tuple[NDArray[np.intp], list[int], list[int]]:
     """Return the places sorted by table, the tables in use, and where each begins."""
-    # Of two bytes, numpy sorts by counting.
-    order = np.argsort(tables.astype(np.uint16), kind="stable")
-    counts = np.bincount(tables, minlength=1)
+    # Of two bytes, numpy sorts by counting; it counts numbers of eight, so not all at once.
+    small = tables.astype(np.uint16, copy=False)
+    order = np.argsort(small, kind="stable")
+    counts = np.zeros(int(small.max(initial=0)) + 1, np.int64)
+    for first in range(0, len(small), _COUNTED):
+        counts += np.bincount(small[first : first + _COUNTED], minlength=len(counts))
     used = np.flatnonzero(counts)
     return order, used.tolist(), [0, *np.cumsum(counts[used]).tolist()]

@@ -13,7 +13,14 @@ from embzip.codecs.dependent import CLOSED, activities, in_order, symbols_of, th
 from embzip.files import digest
 from embzip.packing.blocks import Coder, Contexts, Thresholds, seen
 from embzip.packing.models import fit_models
-from embzip.packing.record import MOST_COUNTED, ROWS, Packed, small_enough
+from embzip.packing.record import (
+    MOST_COUNTED,
+    MOST_SYMBOLS,
+    ROWS,
+    Packed,
+    rows_of,
+    small_enough,
+)
 from embzip.packing.views import Pieces, Symbols, views_of
 
 _SAMPLED = 48  # blocks by which the way of packing is chosen
@@ -87,6 +94,8 @@ def _candidates(
         columns = view.columns(spec.shape[axes:], itemsize)
         if not columns:
             return
+        if min(ROWS, rows_of(spec.shape, axes)) * columns > MOST_SYMBOLS:
+            continue
         per_item = itemsize * 8 // view.bits if isinstance(view, Pieces) else 1
         dependent = spec.dtype == "uint8" and len(spec.shape) == 2 and view == Pieces(8)
         ways = {(0, False)}

@@ -17,6 +17,7 @@ ROWS = 256  # of a block
 MOST_CLASSES = 16
 MOST_LEVELS = 16
 MOST_COUNTED = 2**22  # contexts times symbols of an alphabet
+MOST_SYMBOLS = 2**23  # of a block: decoding one takes some ten bytes a symbol
 _EXPANSION = 4096  # bytes in memory for one on the disk, at most
 _DTYPES = {
     "float64", "float32", "float16", "int64", "int32", "int16", "int8",
@@ -141,6 +142,8 @@ class Packed:
         if not fits(view, spec.dtype, shape):
             raise ValueError("no such view")
         columns = view.columns(shape[axes:], np.dtype(spec.dtype).itemsize)
+        if min(ROWS, rows_of(shape, axes)) * columns > MOST_SYMBOLS:
+            raise ValueError("too many symbols in a block")
         classes, kinds = record["classes"]
         if (classes is None) != (kinds == 1) or not isinstance(classes, str | None):
             raise ValueError("no such classes")

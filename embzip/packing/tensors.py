@@ -52,9 +52,15 @@ def pack_tensors(
 
 
 def unpack_tensors(
-    contents: Mapping[str, NDArray[Any]], packed: Mapping[str, Packed], *, lazy: Collection[str]
+    contents: Mapping[str, NDArray[Any]],
+    packed: Mapping[str, Packed],
+    *,
+    lazy: Collection[str],
+    file: str,
 ) -> dict[str, Any]:
     """Return arrays of their contents: those of `packed` decoded, those of `lazy` when asked for.
+
+    `file` is what errors begin with, as they may come long after opening.
 
     Raises
     ------
@@ -66,6 +72,7 @@ def unpack_tensors(
         arrays[name] = contents[name]
         if name in packed:
             kinds = packed[name].classes
-            array = read_packed(contents[name], packed[name], arrays[kinds] if kinds else None)
+            classes = arrays[kinds] if kinds else None
+            array = read_packed(contents[name], packed[name], classes, file=file)
             arrays[name] = array if name in lazy else np.asarray(array)
     return arrays

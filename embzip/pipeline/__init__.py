@@ -152,8 +152,10 @@ def _candidate(steps: Steps, made: CandidateSteps, baseline: CandidateSteps) -> 
         "name": candidate.name,
         "tokenizer": candidate.tokenizer,
         "codec": candidate.codec,
+        "resolved_codec": _resolved(steps, made),
         # Folding moves a codec's linear part into the classifier: what is stored is simpler.
         "stored_codec": facts["codec"],
+        "pack": candidate.pack,
         "tune": candidate.tune,
         "trainable": candidate.trainable,
         "dim": facts["dim"],
@@ -166,6 +168,13 @@ def _candidate(steps: Steps, made: CandidateSteps, baseline: CandidateSteps) -> 
         "epoch_ratio": epoch / base_epoch,
         **steps.record(made.serving, "serving.json"),
     }
+
+
+def _resolved(steps: Steps, made: CandidateSteps) -> str:
+    """Return the chain that the data made of the candidate's codec, as before folding."""
+    if made.compressed is None:
+        return made.candidate.codec
+    return str(steps.record(made.compressed, "compress.json")["codec"])
 
 
 def _tested(evaluation: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from embzip.errors import InputError, SpecError
 
 KEYS = (
     "tokenizer", "vectors", "classifier", "codec", "trainable", "fold", "tune", "tune_params",
-    "weights",
+    "weights", "pack",
 )  # fmt: skip
 
 
@@ -101,6 +101,7 @@ class Candidate:
     tune: bool
     tune_params: bool = False
     weights: str = "float32"
+    pack: bool = False
 
 
 def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
@@ -157,6 +158,7 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
         tune=typed(table, "tune", bool, False, where),
         tune_params=typed(table, "tune_params", bool, False, where),
         weights=weights,
+        pack=typed(table, "pack", bool, False, where),
     )
 
 

@@ -10,7 +10,7 @@ with equal keys are one. Which step runs when is the business of `steps`.
     vectors     vectors.embz         float32, with counts
     train       model.embz train.json
     row-sparse  train.json           a control
-    compress    model.embz
+    compress    model.embz compress.json
     tune        model.embz tune.json
     dev, test   evaluation.json
     serving     serving.json
@@ -47,10 +47,14 @@ _SERVED_TEXTS = 200
 
 @dataclass(frozen=True)
 class CandidateSteps:
-    """The steps of one candidate; `model` is its artefact."""
+    """The steps of one candidate; `model` is its artefact.
+
+    `compressed` is None where neither table nor kernels are stored in another way than trained.
+    """
 
     candidate: Candidate
     trained: Step
+    compressed: Step | None
     model: Step
     dev: Step
     test: Step
@@ -106,14 +110,15 @@ def _candidate_steps(
     tokenizer = _tokenizer_step(corpus, candidate.tokenizer_options)
     vectors = _vectors_step(corpus, tokenizer, candidate.vectors_options, seed)
     trained = _train_step(corpus, vectors, candidate.classifier_options, candidate.trainable, seed)
-    model = trained
-    if candidate.codec != "float32" or candidate.weights != "float32":
-        model = _compress_step(trained, vectors, candidate, seed)
+    model, compressed = trained, None
+    if candidate.codec != "float32" or candidate.weights != "float32" or candidate.pack:
+        model = compressed = _compress_step(trained, vectors, candidate, seed)
     if candidate.tune:
         model = _tune_step(corpus, model, candidate, seed)
     return CandidateSteps(
         candidate,
         trained,
+        compressed,
         model,
         dev=_evaluate_step("dev", corpus, model, seed, None),
         test=_evaluate_step("test", corpus, model, seed, baseline),
@@ -204,6 +209,7 @@ def _row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, se
 def _compress_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) -> Step:
     codec = None if candidate.codec == "float32" else candidate.codec
     fold, weights = candidate.fold, candidate.weights
+    pack = candidate.pack and not candidate.tune  # what is tuned is packed afterwards
 
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         classifier = load_classifier(parents[0] / "model.embz")
@@ -211,16 +217,22 @@ def _compress_step(trained: Step, vectors: Step, candidate: Candidate, seed: int
         counts = load(parents[1] / "vectors.embz").counts
         counted = replace(classifier.embedding, counts=counts)
         classifier = replace(classifier, embedding=counted)
-        small = rebuild(classifier, codec=codec, fold=fold, weights=weights, seed=seed)
-        small.save(folder / "model.embz")
+        table = None
+        if codec is not None:
+            # The chain that the data made of the codec is told before folding takes it apart.
+            table = rebuild(classifier, codec=codec, fold=False, seed=seed).embedding
+        small = rebuild(classifier, table, fold=fold, weights=weights, seed=seed)
+        small.save(folder / "model.embz", pack=pack)
+        resolved = "float32" if table is None else table.codec.spec
+        write_json(folder / "compress.json", {"codec": resolved})
 
-    parameters = {"codec": codec, "fold": fold, "weights": weights, "seed": seed}
+    parameters = {"codec": codec, "fold": fold, "weights": weights, "pack": pack, "seed": seed}
     return Step("compress", parameters, (trained, vectors), make)
 
 
 def _tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> Step:
     batch_size = candidate.classifier_options.batch_size
-    params = candidate.tune_params
+    params, pack = candidate.tune_params, candidate.pack
 
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         from embzip import tf
@@ -234,7 +246,7 @@ def _tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> St
             seed=seed,
             progress=progress,
         )
-        result.classifier.save(folder / "model.embz")
+        result.classifier.save(folder / "model.embz", pack=pack)
         record = {
             "tuned": result.tuned,
             "dev_accuracy_before": result.dev_accuracy_before,
@@ -242,7 +254,7 @@ def _tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> St
         }
         write_json(folder / "tune.json", record)
 
-    parameters = {"batch_size": batch_size, "params": params, "seed": seed}
+    parameters = {"batch_size": batch_size, "params": params, "pack": pack, "seed": seed}
     return Step("tune", parameters, (corpus, model), make)
 
 

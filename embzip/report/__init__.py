@@ -6,13 +6,14 @@ here trains or chooses.
 
 from embzip.report.html import to_html
 from embzip.report.markdown import to_markdown
-from embzip.report.record import compare, read_record, write_report
+from embzip.report.record import compare, read_record, renderer, write_report
 from embzip.report.terminal import render_terminal
 
 __all__ = [
     "compare",
     "read_record",
     "render_terminal",
+    "renderer",
     "to_html",
     "to_markdown",
     "write_report",

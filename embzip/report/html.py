@@ -10,9 +10,10 @@ from importlib.resources import files
 from typing import Any
 
 from embzip.errors import MissingPackageError
+from embzip.report.figures import DASH
 from embzip.report.plot import Plot, draw
 from embzip.report.tables import legend, make_tables
-from embzip.report.view import DASH, Line, View, make_view
+from embzip.report.view import Line, View, make_view
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def typeset(text: str) -> str:
     >>> typeset("31.2x; .825 -> .822 (-.003)")
     '31.2×; .825 → .822 (−.003)'
     """
-    text = re.sub(r"(?<=\d) (?=(%|MB|dB|ms|s)(\W|$))", "\u00a0", text)
+    text = re.sub(r"(?<=\d) (?=(%|MB|dB|nats|ms|s)(\W|$))", "\u00a0", text)
     text = re.sub(r"(?<![^\s(])-(?=[.\d])", "\u2212", text.replace("->", "\u2192"))
     return re.sub(r"(?<=\d)x\b", "\u00d7", text)
 
@@ -93,6 +94,8 @@ def _figures(view: View) -> list[Figure]:
     accuracy = change("accuracy")
     if after["interval"] != DASH:
         accuracy += f"; 95 % interval {after['interval']}: {after['verdict']}"
+    if after["agreement"] != DASH:
+        accuracy += f"; agreement {after['agreement']}, KL {after['kl']} nats"
     figures = [
         ("ratio", "size, times smaller", change("size"), ""),
         ("difference", "accuracy", accuracy, chosen.tone),

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from embzip.errors import MissingPackageError
+from embzip.report.figures import fraction
 from embzip.report.labels import Box, Label, place
-from embzip.report.view import Line, fraction
+from embzip.report.view import Line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

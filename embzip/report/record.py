@@ -4,25 +4,25 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embzip.classifier import Classifier, load_classifier
 from embzip.corpus import Example, read_examples
-from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, OutputError
-from embzip.evaluation import evaluate, reconstruction
+from embzip.evaluation import evaluate
 from embzip.fileformat import load
 from embzip.files import existing_file, write_bytes
 from embzip.inspection import inspect
 from embzip.measure import SERVING_THREADS, measure_serving
 from embzip.report.html import to_html
 from embzip.report.markdown import to_markdown
+from embzip.report.nearness import OTHER_BASIS, nearness
 from embzip.report.shape import Record, check_record, json_ready
 
 REPORT_FILES = ("report.json", "report.md", "report.html")
@@ -90,9 +90,16 @@ def compare(
         load_classifier(path) if facts["heads"] else None
         for path, facts in zip(paths, inspected, strict=True)
     ]
+    notes = _comparison_notes(classifiers)
     if examples is not None:
         _evaluate(candidates, classifiers, examples, seed)
-    candidates[1] |= _kept(paths)
+    near = nearness(
+        *(load(path) if c is None else c for path, c in zip(paths, classifiers, strict=True))
+    )
+    kept = asdict(near)
+    if not kept.pop("comparable"):
+        notes.append(OTHER_BASIS)
+    candidates[1] |= {key: value for key, value in kept.items() if value is not None}
     if measure:
         for candidate, path, classifier in zip(candidates, paths, classifiers, strict=True):
             if classifier is not None:
@@ -104,7 +111,7 @@ def compare(
         "corpus": None if examples is None else {**named, "test_rows": len(examples)},
         "environment": environment(),
         "seed": seed,
-        "notes": _comparison_notes(classifiers),
+        "notes": notes,
     }
     return check_record(json_ready(record))
 
@@ -161,11 +168,7 @@ def write_report(record: Record, directory: str | Path) -> list[Path]:
         Where the folder cannot be written.
     """
     record = check_record(json_ready(record))
-    contents = (
-        json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        to_markdown(record),
-        to_html(record),
-    )
+    contents = [render(record) for render in RENDERERS.values()]
     directory = Path(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -176,6 +179,35 @@ def write_report(record: Record, directory: str | Path) -> list[Path]:
         # A lone surrogate, from a file name that is no UTF-8, becomes the escape that JSON reads.
         write_bytes(path, content.encode("utf-8", "backslashreplace"))
     return paths
+
+
+def renderer(path: str | Path) -> Callable[[Record], str]:
+    """Return what makes the text of a report's file, by the end of its name.
+
+    Raises
+    ------
+    OutputError
+        For a name that ends in none of .json, .md and .html.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in RENDERERS:
+        raise OutputError(
+            f"{path}: a report's file ends in {', '.join(RENDERERS)}, received {suffix or 'none'!r}"
+        )
+    return RENDERERS[suffix]
+
+
+def to_json(record: Record) -> str:
+    """Return a record as the text of report.json."""
+    ready = check_record(json_ready(record))
+    return json.dumps(ready, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+RENDERERS: dict[str, Callable[[Record], str]] = {
+    ".json": to_json,
+    ".md": to_markdown,
+    ".html": to_html,
+}
 
 
 def _saved(model: Classifier | str | Path, path: Path) -> str | Path:
@@ -232,37 +264,6 @@ def _evaluate(
         for key in ("rows", "unseen_labels", "unseen_rows", "against_unseen_labels"):
             del found[key]  # `rows` of a candidate are those of its table
         candidate |= found
-
-
-class _Picked:
-    """Some rows of an embedding, in an order of one's own."""
-
-    def __init__(self, embedding: CompressedEmbedding, ids: NDArray[np.int64]) -> None:
-        self._embedding = embedding
-        self._ids = ids
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def __getitem__(self, ids: NDArray[np.int64], /) -> NDArray[np.float32]:
-        return self._embedding[self._ids[ids]]
-
-
-def _kept(paths: tuple[Path, Path]) -> dict[str, float]:
-    """Return how near the second table is to the first, where its tokens all stand in both."""
-    before, after = load(paths[0]), load(paths[1])
-    if before.dim != after.dim or before.vocabulary is None or after.vocabulary is None:
-        return {}
-    matched = [
-        (row, before.vocabulary.get(token))
-        for row, token in enumerate(after.vocabulary)
-        if row not in after.vocabulary.special_ids
-    ]
-    ids = np.array([pair for pair in matched if pair[1] is not None], dtype=np.int64)
-    if not len(matched) or len(ids) != len(matched):
-        return {}
-    near = reconstruction(_Picked(before, ids[:, 1]), _Picked(after, ids[:, 0]))
-    return {"snr_db": near.snr_db, "mean_cosine": near.mean_cosine}
 
 
 def _comparison_notes(classifiers: Sequence[Classifier | None]) -> list[str]:

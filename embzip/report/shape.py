@@ -10,9 +10,13 @@
         epoch_seconds       a training epoch
         load_seconds, rss_mb, latency_ms        p50 and p99 of one text, in a fresh process
       and where they are known
-        dev_accuracy, agreement, kl, snr_db, mean_cosine, seconds
+        dev_accuracy, seconds
+        agreement, kl               with the baseline: share of equal labels, nats
+        snr_db, mean_cosine         of the table against the baseline's, in the same basis
+        read_snr_db, read_cosine    of what the layers that read the table compute of each row
         chosen              true for the one candidate that was chosen on dev
-        tune, notes
+        resolved_codec      the chain that the table made of the codec
+        tune, pack, notes
     controls        candidates that are measured but not offered, of the same keys
     corpus, environment     facts by name
     seed, notes
@@ -47,6 +51,8 @@ _NUMBERS = (
     "kl",
     "snr_db",
     "mean_cosine",
+    "read_snr_db",
+    "read_cosine",
     "seconds",
 )
 

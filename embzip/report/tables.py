@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from embzip.report.view import DASH, PARTS, Line, View
+from embzip.report.figures import DASH
+from embzip.report.view import PARTS, Line, View
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,19 @@ _SIZE_AND_ACCURACY = (
 _MODELS = (
     Column("tokenizer", "tokenizer", "tokenizer", numeric=False),
     Column("codec", "codec", "codec", numeric=False),
+    Column("resolved", "resolved codec", "resolved", numeric=False),
     Column("rows", "rows", "rows"),
     Column("dim", "dim", "dim"),
     Column("unknown", "unknown rate", "unk"),
+)
+_LIKENESS = (
+    Column("accuracy", "accuracy", "acc"),
     Column("agreement", "agreement", "agree"),
+    Column("kl", "KL, nats", "KL, nats"),
     Column("snr", "table SNR", "SNR"),
     Column("cosine", "mean cosine", "cosine"),
+    Column("read_snr", "SNR as read", "as read: SNR"),
+    Column("read_cosine", "cosine as read", "cosine"),
 )
 _SPEED = (
     Column("epoch", "training epoch", "epoch"),
@@ -76,6 +84,7 @@ def make_tables(view: View) -> list[Table]:
     """Return the tables of a record that have something to show."""
     wanted = (
         ("Size and accuracy", _SIZE_AND_ACCURACY, view.lines),
+        ("Likeness to the baseline", _LIKENESS, view.lines),
         ("Tokenizer and table", _MODELS, view.lines),
         ("Training and serving", _SPEED, view.lines),
         ("Where the bytes are", _BYTES, view.lines),
@@ -88,7 +97,8 @@ def make_tables(view: View) -> list[Table]:
             for column in columns
             if column.always or any(line.cells[column.key] != DASH for line in lines)
         )
-        if shown and lines:
+        # Accuracy stands beside what is compared, and is no table of its own there.
+        if lines and [column.key for column in shown] not in ([], ["accuracy"]):
             tables.append(Table(title, shown, tuple(lines)))
     return tables
 
@@ -124,8 +134,31 @@ _LEGEND = (
     ("macro_f1", "macro-F1", "mean F1 over labels, rare ones counting like frequent ones."),
     ("dev", "on dev", "accuracy on the development set, on which choices were made."),
     ("unknown", "unknown rate", "share of the test's tokens that the tokenizer does not know."),
+    (
+        "resolved",
+        "resolved codec",
+        "the chain that the table made of the codec, before linear decoding was folded away.",
+    ),
     ("agreement", "agreement", "share of test rows given the same label as by the baseline."),
-    ("snr", "table SNR", "energy of the original table over that of the error, in decibels."),
+    (
+        "kl",
+        "KL",
+        "mean divergence of the candidate's probabilities from the baseline's, KL(baseline || "
+        "candidate), in nats; 0 for equal ones.",
+    ),
+    (
+        "snr",
+        "table SNR",
+        "energy of the original table over that of the error, in decibels; and the mean cosine of "
+        "their rows. Given only where both tables stand in the same basis, not where decoding was "
+        "folded into the layers that read one.",
+    ),
+    (
+        "read_snr",
+        "SNR as read",
+        "the same of what the layers that read the table compute of each row (row times kernel), "
+        "which is alike in any basis: so it compares folded tables too.",
+    ),
     ("epoch", "training epoch", "seconds of one pass over the training data."),
     ("load", "load", "seconds to load the model in a fresh process, after imports."),
     ("memory", "memory", "resident memory of that process after load and first prediction."),

@@ -8,9 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from embzip.report.figures import (
+    DASH,
+    divergence,
+    fraction,
+    measured,
+    megabytes,
+    p_value,
+    signed,
+    times,
+    whole,
+)
 from embzip.report.shape import check_record
 
-DASH = "–"
 PARTS = ("vocabulary", "embedding", "classifier", "header")
 
 
@@ -94,43 +104,6 @@ def plain(text: Any) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
 
 
-def megabytes(size: float | None) -> str:
-    """Return bytes as MB (10^6) with about three digits.
-
-    >>> megabytes(41_234_567), megabytes(1_304_000), megabytes(38_400), megabytes(None)
-    ('41.2 MB', '1.30 MB', '0.0384 MB', '–')
-    """
-    return DASH if size is None else f"{_digits(size / 1e6)} MB"
-
-
-def fraction(value: float | None) -> str:
-    """Return a fraction with three decimals and no leading zero.
-
-    >>> fraction(0.8251), fraction(1.0), fraction(None)
-    ('.825', '1.000', '–')
-    """
-    return DASH if value is None else f"{value:.3f}".removeprefix("0")
-
-
-def signed(value: float | None) -> str:
-    """Return a difference of fractions with its sign.
-
-    >>> signed(-0.0031), signed(0.011), signed(0.0)
-    ('-.003', '+.011', '.000')
-    """
-    if value is None:
-        return DASH
-    text = fraction(abs(value))
-    if text == ".000":
-        return text
-    return ("-" if value < 0 else "+") + text
-
-
-def times(value: float | None) -> str:
-    """Return a ratio such as `31.2x`."""
-    return DASH if value is None else f"{_digits(value)}x"
-
-
 def _line(candidate: Mapping[str, Any], baseline: Mapping[str, Any]) -> Line:
     is_baseline = candidate is baseline
     sizes = candidate.get("bytes") or {}
@@ -138,29 +111,34 @@ def _line(candidate: Mapping[str, Any], baseline: Mapping[str, Any]) -> Line:
     interval = _interval(candidate.get("difference_ci95"))
     verdict, tone = ("baseline", "baseline") if is_baseline else _verdict(candidate, interval)
     latency = candidate.get("latency_ms") or {}
+    codec, resolved = candidate.get("codec"), candidate.get("resolved_codec")
     cells = {
         "tokenizer": _text(candidate.get("tokenizer")),
-        "codec": _text(candidate.get("codec")),
-        "rows": _whole(candidate.get("rows")),
-        "dim": _whole(candidate.get("dim")),
+        "codec": _text(codec),
+        "resolved": DASH if resolved == codec else _text(resolved),
+        "rows": whole(candidate.get("rows")),
+        "dim": whole(candidate.get("dim")),
         "size": megabytes(total),
         "ratio": times(candidate.get("compression_ratio")),
         "accuracy": fraction(candidate.get("accuracy")),
         "difference": signed(candidate.get("difference")),
         "interval": DASH if interval is None else f"{signed(interval[0])} to {signed(interval[1])}",
-        "p": _p(candidate.get("mcnemar_p")),
+        "p": p_value(candidate.get("mcnemar_p")),
         "macro_f1": fraction(candidate.get("macro_f1")),
         "dev": fraction(candidate.get("dev_accuracy")),
         "unknown": fraction(candidate.get("unknown_rate")),
         "agreement": fraction(candidate.get("agreement")),
-        "snr": _number(candidate.get("snr_db"), "dB"),
+        "kl": divergence(candidate.get("kl")),
+        "snr": measured(candidate.get("snr_db"), "dB"),
         "cosine": fraction(candidate.get("mean_cosine")),
-        "epoch": _number(candidate.get("epoch_seconds"), "s"),
+        "read_snr": measured(candidate.get("read_snr_db"), "dB"),
+        "read_cosine": fraction(candidate.get("read_cosine")),
+        "epoch": measured(candidate.get("epoch_seconds"), "s"),
         "epoch_ratio": times(_epoch_ratio(candidate, baseline)),
-        "load": _number(candidate.get("load_seconds"), "s"),
-        "memory": _number(candidate.get("rss_mb"), "MB"),
-        "p50": _number(latency.get("p50"), "ms"),
-        "p99": _number(latency.get("p99"), "ms"),
+        "load": measured(candidate.get("load_seconds"), "s"),
+        "memory": measured(candidate.get("rss_mb"), "MB"),
+        "p50": measured(latency.get("p50"), "ms"),
+        "p99": measured(latency.get("p99"), "ms"),
     }
     cells["verdict"] = verdict
     cells |= {part: megabytes(sizes.get(part)) for part in PARTS}
@@ -218,8 +196,14 @@ def _sentence(
                 f"{signed(interval[1])}: {verdict})"
             )
         clauses.append(clause)
+        alike = fraction(candidate.get("agreement"))
+        if alike != DASH:
+            clauses.append(f"agreement {alike}, KL {divergence(candidate.get('kl'))} nats")
     elif candidate.get("snr_db") is not None:
-        clauses.append(f"the table is kept at {_number(candidate['snr_db'], 'dB')}")
+        clauses.append(f"the table is kept at {measured(candidate['snr_db'], 'dB')}")
+    elif candidate.get("read_snr_db") is not None:
+        kept = measured(candidate["read_snr_db"], "dB")
+        clauses.append(f"what layers read of the table is kept at {kept}")
     return "; ".join(clauses) or "has nothing measured to compare"
 
 
@@ -264,26 +248,3 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_text(fact) for fact in value)
     return plain(value)
-
-
-def _whole(value: int | None) -> str:
-    return DASH if value is None else f"{value:,}"
-
-
-def _number(value: float | None, unit: str) -> str:
-    return DASH if value is None else f"{_digits(value)} {unit}"
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return DASH
-    return "< .001" if value < 0.001 else fraction(value)
-
-
-def _digits(value: float) -> str:
-    """Return about three digits, never in scientific notation."""
-    size = abs(value)
-    if size == 0:
-        return "0"
-    bounds = ((99.95, 0), (9.995, 1), (0.9995, 2), (0.09995, 3), (0.009995, 4), (0.0009995, 5))
-    return f"{value:,.{next((places for low, places in bounds if size >= low), 6)}f}"

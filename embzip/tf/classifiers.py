@@ -45,8 +45,8 @@ def build_model(
         `padding`, at most `max_length`. Its layer `dense` gives the logits.
     """
     ids = keras.Input((None,), dtype="int32", name="ids")
-    columns, shown = embedding(ids), _shown(ids, embedding)
-    return keras.Model(ids, _answer(config, classes, columns, shown, Weights(seed, ranks=ranks)))
+    columns, shown = embedding(ids), shown_of(ids, embedding)
+    return keras.Model(ids, answer(config, classes, columns, shown, Weights(seed, ranks=ranks)))
 
 
 def from_classifier(classifier: Classifier, *, tunable: bool = False, seed: int = 0) -> Any:
@@ -82,7 +82,7 @@ def from_classifier(classifier: Classifier, *, tunable: bool = False, seed: int 
     model = build_model(
         classifier.config, len(classifier.labels), layer, seed=seed, ranks=classifier.ranks
     )
-    _assign(model, classifier, Weights(seed))
+    assign(model, classifier, Weights(seed))
     return model
 
 
@@ -99,7 +99,7 @@ def from_kit(kit: Kit) -> Any:
     """
     layer = CompressedEmbeddingLayer(kit.embedding, name="embedding")
     ids = keras.Input((None,), dtype="int32", name="ids")
-    columns, shown = layer(ids), _shown(ids, layer)
+    columns, shown = layer(ids), shown_of(ids, layer)
     drawn = [
         Weights(0, f"head_{index}_", classifier.ranks)
         for index, classifier in enumerate(kit.classifiers.values())
@@ -108,12 +108,12 @@ def from_kit(kit: Kit) -> Any:
     for weights, (name, classifier) in zip(drawn, kit.classifiers.items(), strict=True):
         config = classifier.config
         read = slice(None, config.max_length)
-        answers[name] = _answer(
+        answers[name] = answer(
             config, len(classifier.labels), columns[:, read], shown[:, read], weights
         )
     model = keras.Model(ids, answers)
     for weights, classifier in zip(drawn, kit.classifiers.values(), strict=True):
-        _assign(model, classifier, weights)
+        assign(model, classifier, weights)
     return model
 
 
@@ -128,12 +128,12 @@ def arrays_of(
     return arrays
 
 
-def _shown(ids: Any, embedding: Any) -> Any:
+def shown_of(ids: Any, embedding: Any) -> Any:
     """Return (batch, time, 1): 1 for tokens, 0 for padding."""
     return ops.expand_dims(ops.cast(ops.not_equal(ids, embedding.pad_id), "float32"), -1)
 
 
-def _answer(config: Encoder, classes: int, columns: Any, shown: Any, weights: Weights) -> Any:
+def answer(config: Encoder, classes: int, columns: Any, shown: Any, weights: Weights) -> Any:
     """Return the probabilities of one classifier."""
     if config.indicator:
         columns = ops.concatenate([columns, shown], axis=-1)
@@ -143,7 +143,8 @@ def _answer(config: Encoder, classes: int, columns: Any, shown: Any, weights: We
     return layers.Softmax(name=weights.name("softmax"))(logits)
 
 
-def _assign(model: Any, classifier: Classifier, weights: Weights) -> None:
+def assign(model: Any, classifier: Classifier, weights: Weights) -> None:
+    """Give a model's layers the arrays of a classifier."""
     for name, array in classifier.arrays.items():
         layer_name, index = weights.place(name)
         model.get_layer(layer_name).weights[index].assign(array)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.checking import check_values
 from embzip.classifier import Classifier
-from embzip.codecs.chain import params_of
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError, InputError, MismatchError
@@ -173,7 +173,7 @@ def _filled(embedding: CompressedEmbedding, table: Any, where: str) -> Compresse
         params = {spec.name: np.asarray(table[spec.name]) for spec in layout.params}
         known = {**params, **codec.tables(params, embedding.dim)}
         try:
-            codec.quantizer.check(codes, params_of(known, len(codec.transforms)), rows)
+            check_values(codec, codes, known, rows, embedding.dim)
         except FileFormatError as error:
             raise InputError(f"{where}: the codes of the table are damaged: {error}") from error
         return replace(embedding, codes=codes, params=params, digests={})

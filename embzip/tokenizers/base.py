@@ -44,6 +44,8 @@ class Normalization:
 
     def apply(self, text: str) -> str:
         """Return the normalized text; lone surrogates become U+FFFD."""
+        if text.isascii():  # which is in every normal form
+            return text.lower() if self.lowercase else text
         if _SURROGATE.search(text):
             text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         if self.unicode != "none":

@@ -5,9 +5,9 @@ unknown id; nothing is split further (that is `bpe.py`).
 """
 
 import json
-import operator
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,34 +20,38 @@ from embzip.tokenizers.base import (
     check_ids,
     check_texts,
 )
-from embzip.vocabulary import Vocabulary, decode_tokens, encode_tokens
+from embzip.vocabulary import TokenList, Vocabulary, decode_tokens, encode_tokens
 
 PAD, UNK = 0, 1
-_SPECIAL = ("<PAD>", "<UNK>")
+_SPECIAL = TokenList.of(["<PAD>", "<UNK>"])
 WORD = re.compile(r"\w+|[^\w\s]")
 _FORMAT, _VERSION = "embzip-words", 1
 
 
-# By Zipf's law a few thousand words are most of any text.
-_MET = 4096
+# By Zipf's law a few thousand pieces are most of any text.
+_MET, _LONGEST = 16_384, 64
 
 
-class _MetWords(dict[str, int]):
-    """The ids of the first known words met in texts; others are looked up in the vocabulary."""
+class _MetPieces(dict[str, tuple[int, ...]]):
+    """The ids of what stands between white space: of the first pieces met in texts.
+
+    No word reaches over white space, so a text's words are those of its pieces. A piece with an
+    unknown word is looked up each time: texts of strangers fill nothing.
+    """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
         self._vocabulary = vocabulary
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _MetWords, (self._vocabulary,)
+        return _MetPieces, (self._vocabulary,)
 
-    def __missing__(self, word: str) -> int:
-        found = self._vocabulary.get(word)
-        if found is None:
-            return UNK
-        if len(self) < _MET:
-            self[word] = found
+    def __missing__(self, piece: str) -> tuple[int, ...]:
+        get = self._vocabulary.get
+        # No word has id 0, which is padding's.
+        found = tuple([get(word) or UNK for word in WORD.findall(piece)])
+        if UNK not in found and len(self) < _MET and len(piece) <= _LONGEST:
+            self[piece] = found
         return found
 
 
@@ -82,19 +86,22 @@ class WordTokenizer:
 
     def __init__(
         self,
-        words: Sequence[str],
+        words: Iterable[str],
         normalization: Normalization,
         counts: ArrayLike | None = None,
     ) -> None:
-        if not all(map(operator.lt, words, words[1:])):
-            row = next(row for row in range(1, len(words)) if words[row - 1] >= words[row])
+        packed = TokenList.of(words)
+        row = packed.first_misplaced()
+        if row is not None:
             raise TokenizerError(
                 f"id {row + 2}: words must be distinct and in code point order, but "
-                f"{words[row]!r} follows {words[row - 1]!r}: pass sorted(set(words))"
+                f"{packed[row]!r} follows {packed[row - 1]!r}: pass sorted(set(words))"
             )
         self._normalization = normalization
-        self._vocabulary = Vocabulary([*_SPECIAL, *words], pad_id=PAD, unk_id=UNK)
-        self._met = _MetWords(self._vocabulary)
+        every = _SPECIAL + packed
+        del words, packed  # which may be the last to hold them: their memory is used again
+        self._vocabulary = Vocabulary(every, pad_id=PAD, unk_id=UNK)
+        self._met = _MetPieces(self._vocabulary)
         self.counts: NDArray[np.int64] | None = None
         if counts is not None:
             self.counts = np.asarray(counts, np.int64)
@@ -122,8 +129,10 @@ class WordTokenizer:
         InputTypeError
             For anything but an iterable of str.
         """
-        met, apply = self._met, self._normalization.apply
-        return [[met[word] for word in WORD.findall(apply(text))] for text in check_texts(texts)]
+        met, apply = self._met.__getitem__, self._normalization.apply
+        return [
+            list(chain.from_iterable(map(met, apply(text).split()))) for text in check_texts(texts)
+        ]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the words of ids, a space between; special ids show as `<PAD>`, `<UNK>`.
@@ -226,7 +235,7 @@ def parse_words(content: bytes, where: str) -> WordTokenizer:
             )
         tokens.append(token)
         counts.append(int(digits))
-    if tuple(tokens[: len(_SPECIAL)]) != _SPECIAL:
+    if tokens[: len(_SPECIAL)] != list(_SPECIAL):
         raise TokenizerError(
             f"{where}, line 2: expected the rows <PAD> and <UNK>, found {tokens[:2]}"
         )

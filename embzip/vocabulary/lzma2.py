@@ -5,7 +5,8 @@ import lzma
 from embzip.errors import FileFormatError
 
 # A dictionary of 8 MB bounds the memory of both sides: the preset alone would take 670 MB.
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 23}]
+_DICTIONARY = 1 << 23
+_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": _DICTIONARY}]
 
 
 def compress(content: bytes) -> bytes:
@@ -13,7 +14,7 @@ def compress(content: bytes) -> bytes:
     return lzma.compress(content, lzma.FORMAT_RAW, filters=_FILTERS)
 
 
-def decompress(content: bytes, limit: int = 1 << 30) -> bytes:
+def decompress(content: bytes | memoryview, limit: int = 1 << 30) -> bytes:
     """Undo `compress`; at most `limit` bytes, so that a small file cannot fill the memory.
 
     Raises
@@ -21,7 +22,11 @@ def decompress(content: bytes, limit: int = 1 << 30) -> bytes:
     FileFormatError
         For bytes that are no complete LZMA stream, or that expand beyond the limit.
     """
-    decompressor = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_FILTERS)
+    # No larger than what comes out: once 8 MB were returned, the C library keeps as much of what
+    # is freed after, and a process that serves a small model would stay that much larger.
+    dictionary = min(max(_announced(content), 4096), _DICTIONARY)
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": dictionary}]
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
     try:
         plain = decompressor.decompress(content, limit)
     except lzma.LZMAError as error:
@@ -29,3 +34,24 @@ def decompress(content: bytes, limit: int = 1 << 30) -> bytes:
     if not decompressor.eof:
         raise FileFormatError("the compressed vocabulary is cut short, or far larger than allowed")
     return plain
+
+
+def _announced(content: bytes | memoryview) -> int:
+    """Return the size to which a stream expands, as the headers of its chunks say.
+
+    >>> _announced(compress(b"a" * 5000))
+    5000
+    """
+
+    def number(at: int) -> int:
+        return int.from_bytes(content[at : at + 2], "big") + 1
+
+    at = total = 0
+    while at < len(content) and (control := content[at]):
+        if control < 0x80:  # as it is
+            total += number(at + 1)
+            at += 3 + number(at + 1)
+        else:
+            total += ((control & 0x1F) << 16) + number(at + 1)
+            at += 5 + (control >= 0xC0) + number(at + 3)
+    return total

@@ -13,26 +13,31 @@ hold the streams apart and are read too.
 
 import re
 import zlib
+from array import array
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embzip.errors import FileFormatError, InputError
 from embzip.vocabulary.lzma2 import compress, decompress
+from embzip.vocabulary.token_list import TokenList
 
 # No stream of the earlier coding begins so: the first chunk of LZMA2 resets the dictionary
 # (01, E0 and above) or ends the stream (00).
 _ONE_STREAM = b"\x02"
 _BASE = 31
 _CONTROL = re.compile(rb"[\x00-\x1f]")
-_ESCAPED = re.compile(rb"\xff([\x40-\x5f])")
-_TOKEN = re.compile(rb"(\x1f*[\x00-\x1e])([^\x00-\x1f]*)")
 _BEGINNING = re.compile(rb"[\x00-\x1f]|\Z")
+_BEGINS = re.compile(rb"(?<!\x1f)[\x00-\x1f]")  # a token
 _ENDLESS = re.compile(rb"\x1f(?![\x00-\x1f])")
 _NO_LAST_DIGIT = bytes(range(_BASE, 256))
 # Front coding lets a few bytes stand for many: what is read and what it expands to are bounded.
 _LIMIT = 1 << 26
 _TOTAL_LIMIT = 1 << 28
+_PART = 1 << 13  # tokens, about, that are read at a time
+_COLUMNS = 64  # kept bytes that are copied a column at a time; few tokens keep more
 
 
 def encode_tokens(tokens: Sequence[str]) -> bytes:
@@ -45,7 +50,7 @@ def encode_tokens(tokens: Sequence[str]) -> bytes:
 
     Examples
     --------
-    >>> decode_tokens(encode_tokens(["able", "ably", "zoo"]), 3)
+    >>> list(decode_tokens(encode_tokens(["able", "ably", "zoo"]), 3))
     ['able', 'ably', 'zoo']
     """
     plain = bytearray()
@@ -75,7 +80,7 @@ def encode_tokens(tokens: Sequence[str]) -> bytes:
     return _ONE_STREAM + zlib.crc32(packed).to_bytes(4, "little") + packed
 
 
-def decode_tokens(content: bytes, rows: int) -> list[str]:
+def decode_tokens(content: bytes, rows: int) -> TokenList:
     """Return the `rows` tokens that `encode_tokens` made bytes of, in this version or before.
 
     Raises
@@ -84,8 +89,8 @@ def decode_tokens(content: bytes, rows: int) -> list[str]:
         Where the bytes do not hold exactly that many tokens, or are damaged.
     """
     if not content.startswith(_ONE_STREAM):
-        return _decode_three_streams(decompress(content), rows)
-    packed = content[5:]
+        return _decode_three_streams(decompress(content, _LIMIT), rows)
+    packed = memoryview(content)[5:]
     if zlib.crc32(packed).to_bytes(4, "little") != content[1:5]:
         raise FileFormatError("the compressed vocabulary does not match its CRC-32: it was changed")
     plain = decompress(packed, _LIMIT)
@@ -93,68 +98,156 @@ def decode_tokens(content: bytes, rows: int) -> list[str]:
     found = len(plain.translate(None, _NO_LAST_DIGIT))
     if found != rows:
         raise FileFormatError(f"the vocabulary holds {found} tokens, {rows} were expected")
-    return _texts(_decode_one_stream(plain))
+    return _decode_one_stream(plain, rows)
 
 
-def _decode_one_stream(plain: bytes) -> list[bytes]:
+def _decode_one_stream(plain: bytes, rows: int) -> TokenList:
     # A number that no byte below 1F ends belongs to no token, nor does text before the first.
     if not _BEGINNING.match(plain) or _ENDLESS.search(plain):
         raise FileFormatError("the vocabulary does not begin or end with a whole token")
-    escapes = b"\xff" in plain
-    encoded: list[bytes] = []
-    before = b""
-    total = 0
-    for digits, text in _TOKEN.findall(plain):
-        number = digits[-1]
-        if len(digits) > 1:
-            number += _BASE * (len(digits) - 1)
-        if escapes:
-            text = _ESCAPED.sub(lambda found: bytes((found[1][0] & 0x1F,)), text)
-        if number > len(before):
-            raise FileFormatError(
-                f"token {len(encoded)} of the vocabulary drops {number - 1} of the "
-                f"{len(before)} bytes before it"
-            )
-        before = before[: len(before) + 1 - number] + text if number else text
-        total += len(before)
-        if total > _TOTAL_LIMIT:
-            raise FileFormatError(f"the vocabulary holds more than {_TOTAL_LIMIT >> 20} MB")
-        encoded.append(before)
-    return encoded
+    unfolding = _Unfolding(rows)
+    start, step = 0, len(plain) * _PART // max(1, rows)
+    while start < len(plain):
+        cut = _BEGINS.search(plain, start + max(1, step))
+        end = cut.start() if cut else len(plain)
+        unfolding.add(*_columns(plain[start:end]))
+        start = end
+    return unfolding.tokens()
 
 
-def _decode_three_streams(plain: bytes, rows: int) -> list[str]:
+def _columns(plain: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
+    """Return what whole tokens of the stream add, the lengths of that, and their numbers."""
+    stream = np.frombuffer(plain, np.uint8)
+    is_text = stream > _BASE
+    last_digits = np.flatnonzero(stream < _BASE)
+    whole = np.flatnonzero(stream == _BASE)
+    numbers = stream[last_digits].astype(np.int32)
+    if len(whole):
+        numbers += _BASE * np.diff(np.searchsorted(whole, last_digits), prepend=0).astype(np.int32)
+    if b"\xff" in plain:
+        after = (stream[:-1] == 0xFF) & (stream[1:] >= 0x40) & (stream[1:] < 0x60)
+        stream = stream.copy()
+        stream[1:][after] &= 0x1F
+        is_text[:-1][after] = False
+    suffixes = stream[is_text]
+    starts = np.cumsum(is_text, dtype=np.int32)[last_digits]
+    return suffixes, np.diff(starts, append=np.int32(len(suffixes))), numbers
+
+
+def _decode_three_streams(plain: bytes, rows: int) -> TokenList:
     """Read the earlier coding: lengths kept, four planes of text lengths, texts."""
     kept = np.frombuffer(plain, np.uint8, min(rows, len(plain)))
     planes = np.frombuffer(plain, np.uint8, min(4 * rows, len(plain) - len(kept)), len(kept))
     if len(planes) != 4 * rows:
         raise FileFormatError(f"the vocabulary is cut short: {rows} tokens were expected")
-    lengths = np.ascontiguousarray(planes.reshape(4, rows).T).view("<u4").ravel()
-    at = 5 * rows
-    if at + int(lengths.sum(dtype=np.int64)) != len(plain):
+    lengths = np.ascontiguousarray(planes.reshape(4, rows).T).view("<u4").ravel().astype(np.int64)
+    if 5 * rows + int(lengths.sum()) != len(plain):
         raise FileFormatError("the vocabulary's lengths do not add up to its size")
-    encoded: list[bytes] = []
-    before = b""
-    total = 0
-    for same, length in zip(kept.tolist(), lengths.tolist(), strict=True):
-        before = before[:same] + plain[at : at + length]
-        at += length
-        total += len(before)
-        if total > _TOTAL_LIMIT:
+    before = np.concatenate([[0], (lengths + kept)[:-1]])[:rows]
+    if (kept > before).any():
+        raise FileFormatError("a token of the vocabulary keeps more than there is before it")
+    unfolding = _Unfolding(rows)
+    numbers = np.where(kept > 0, before - kept + 1, 0)
+    unfolding.add(np.frombuffer(plain, np.uint8, offset=5 * rows), lengths, numbers)
+    return unfolding.tokens()
+
+
+class _Unfolding:
+    """Front coding -> tokens, part by part, so that temporary arrays stay small."""
+
+    def __init__(self, rows: int) -> None:
+        self._text = bytearray()
+        self._offsets = array("i", [0]) * (rows + 1)
+        self._last = b""  # token
+        self._rows = 0
+
+    def tokens(self) -> TokenList:
+        """Return all tokens."""
+        tokens = TokenList(bytes(self._text), self._offsets)
+        _check_utf8(tokens)
+        return tokens
+
+    def add(
+        self, suffixes: NDArray[np.uint8], lengths: NDArray[Any], numbers: NDArray[Any]
+    ) -> None:
+        """Add tokens.
+
+        Parameters
+        ----------
+        suffixes
+            What each token adds to what it keeps, one after another.
+        lengths
+            The bytes of each suffix.
+        numbers
+            0 keeps nothing of the token before, n all but its last n - 1 bytes.
+        """
+        if not len(numbers):
+            return
+        # The last token so far goes first, as one that keeps nothing, and leaves at the end.
+        suffixes = np.concatenate([np.frombuffer(self._last, np.uint8), suffixes])
+        lengths = np.concatenate([[len(self._last)], lengths])
+        numbers = np.concatenate([[0], numbers])
+        sums = np.cumsum(np.where(numbers > 0, lengths - numbers + 1, lengths))
+        # Counted from the last token that keeps nothing.
+        begins = np.maximum.accumulate(np.where(numbers > 0, 0, np.arange(len(sums))))
+        whole = sums - np.where(begins > 0, sums[begins - 1], 0)
+        kept = whole - lengths
+        bad = (numbers > 0) & (kept < 1)
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise FileFormatError(
+                f"token {self._rows + row - 1} of the vocabulary drops {numbers[row] - 1} of the "
+                f"{whole[row - 1]} bytes before it"
+            )
+        ends = len(self._text) + np.cumsum(whole[1:])
+        if ends[-1] > _TOTAL_LIMIT:
             raise FileFormatError(f"the vocabulary holds more than {_TOTAL_LIMIT >> 20} MB")
-        encoded.append(before)
-    return _texts(encoded)
+        first = self._rows + 1
+        self._rows += len(ends)
+        np.frombuffer(self._offsets, np.int32)[first : self._rows + 1] = ends
+        text = _unfolded(suffixes, lengths, kept)
+        self._text += text[whole[0] :]
+        self._last = text[len(text) - whole[-1] :]
 
 
-def _texts(encoded: Sequence[bytes]) -> list[str]:
-    try:
-        return [token.decode() for token in encoded]
-    except UnicodeDecodeError:
-        pass  # lone surrogates, which take longer, or no UTF-8
-    tokens: list[str] = []
-    try:
-        for token in encoded:
-            tokens.append(token.decode("utf-8", "surrogatepass"))
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"token {len(tokens)} of the vocabulary is not UTF-8") from error
-    return tokens
+def _unfolded(
+    suffixes: NDArray[np.uint8], lengths: NDArray[np.int64], kept: NDArray[np.int64]
+) -> bytes:
+    """Return the whole text of tokens: what each keeps is copied from its forerunners."""
+    ends = np.cumsum(kept + lengths)
+    starts = ends - kept - lengths
+    text = np.empty(int(ends[-1]), np.uint8)
+    shift = ends - np.cumsum(lengths)  # of each suffix, to its place in the text
+    text[np.repeat(shift, lengths) + np.arange(len(suffixes))] = suffixes
+    rows = np.arange(len(kept))
+    for column in range(min(_COLUMNS, int(kept.max()))):
+        rows = rows[kept[rows] > column]
+        # Neighbours that keep this byte all have that of the row before the first of them.
+        first = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+        runs = np.diff(first, append=len(rows))
+        text[starts[rows] + column] = np.repeat(text[starts[rows[first] - 1] + column], runs)
+    for row in np.flatnonzero(kept > _COLUMNS).tolist():
+        here, before, rest = int(starts[row]), int(starts[row - 1]), int(kept[row])
+        text[here + _COLUMNS : here + rest] = text[before + _COLUMNS : before + rest]
+    return text.tobytes()
+
+
+def _check_utf8(tokens: TokenList) -> None:
+    """Raise where a token is not UTF-8; lone surrogates may stand in it."""
+    if tokens.text.isascii():
+        return
+    # Valid as a whole, and no token begins within a character: each is valid.
+    starts = np.frombuffer(tokens.offsets, tokens.offsets.typecode)[:-1]
+    starts = starts[tokens.lengths() > 0]
+    begun = np.frombuffer(tokens.text, np.uint8)[starts] & 0xC0 != 0x80
+    if begun.all():
+        try:
+            tokens.text.decode("utf-8", "surrogatepass")
+            return
+        except UnicodeDecodeError:
+            pass  # some token is not, and is named
+    for row in range(len(tokens)):
+        try:
+            tokens[row]
+        except UnicodeDecodeError as error:
+            raise FileFormatError(f"token {row} of the vocabulary is not UTF-8") from error

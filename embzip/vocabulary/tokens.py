@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from embzip.errors import InputError, InputTypeError
 from embzip.vocabulary.token_index import TokenIndex
+from embzip.vocabulary.token_list import TokenList
 
 
 class Vocabulary:
@@ -52,7 +53,7 @@ class Vocabulary:
     ) -> None:
         if isinstance(tokens, str):
             raise InputTypeError("expected an iterable of tokens, received one str: pass [token]")
-        tokens = tuple(tokens)
+        tokens = TokenList.of(tokens)
         self.pad_id = pad_id
         self.unk_id = unk_id
         named = {i for i in (pad_id, unk_id) if i is not None}
@@ -65,8 +66,8 @@ class Vocabulary:
         self._index = TokenIndex(tokens, self.special_ids)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The index is hashed by this process's seed: a copy makes its own.
-        return _restored, (tuple(self), self.special_ids, self.pad_id, self.unk_id)
+        # Tables are not stored: a copy draws its own prime.
+        return _restored, (self._index.tokens, self.special_ids, self.pad_id, self.unk_id)
 
     @property
     def nbytes(self) -> int:
@@ -77,7 +78,7 @@ class Vocabulary:
         return len(self._index)
 
     def __iter__(self) -> Iterator[str]:
-        return map(self._index.token, range(len(self._index)))
+        return iter(self._index.tokens)
 
     def __contains__(self, token: object) -> bool:
         return isinstance(token, str) and self._index.find(token) >= 0
@@ -94,16 +95,21 @@ class Vocabulary:
         return self._content() == other._content()
 
     def __hash__(self) -> int:
-        return hash((self._index.text, self.special_ids))
+        return hash((self._index.tokens.text, self.special_ids))
 
     def _content(self) -> tuple[object, ...]:
-        index = self._index
-        return index.text, index.offsets, self.special_ids, self.pad_id, self.unk_id
+        tokens = self._index.tokens
+        return tokens.text, tokens.offsets, self.special_ids, self.pad_id, self.unk_id
 
     def get(self, token: str, default: int | None = None) -> int | None:
         """Return a token's id, or `default`."""
         found = self._index.find(token)
         return found if found >= 0 else default
+
+    @property
+    def tokens(self) -> TokenList:
+        """All tokens in id order, packed."""
+        return self._index.tokens
 
     def token(self, index: int) -> str:
         """Return the token, or the display name, of an id.
@@ -115,7 +121,7 @@ class Vocabulary:
         """
         if not 0 <= index < len(self._index):
             raise IndexError(f"id {index} is outside 0..{len(self._index) - 1}")
-        return self._index.token(index)
+        return self._index.tokens[index]
 
     def subset(self, ids: Sequence[int] | NDArray[np.int64]) -> "Vocabulary":
         """Return the vocabulary of some ids, in that order; special ids keep their role."""
@@ -129,7 +135,7 @@ class Vocabulary:
 
 
 def _restored(
-    tokens: tuple[str, ...], special_ids: tuple[int, ...], pad_id: int | None, unk_id: int | None
+    tokens: TokenList, special_ids: tuple[int, ...], pad_id: int | None, unk_id: int | None
 ) -> Vocabulary:
     return Vocabulary(tokens, special_ids=special_ids, pad_id=pad_id, unk_id=unk_id)
 

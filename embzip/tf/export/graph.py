@@ -5,7 +5,7 @@ the user in what form kernels are. Codes and tables of the embedding always stay
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.classifier import Classifier, Kit
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, UnsupportedModelError
-from embzip.tf.classifiers import from_classifier, from_kit
+from embzip.tf.classifiers import shown_of
+from embzip.tf.export.heads import Form, Source, Store, as_is, serving_head
+from embzip.tf.layers import CompressedEmbeddingLayer
 
 Model = Classifier | Kit
-Source = Callable[[], Any]  # called inside the graph, gives a tensor
-Store = Callable[[NDArray[Any]], Source]
-Form = Callable[[NDArray[Any], Store], Source]  # in which a kernel is stored
 _MOST_BYTES = 2**31 - 2**24  # a protobuf or flatbuffer ends there; a graph's nodes need some room
 
 _NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/-]*")  # what TensorFlow lets a node be called
@@ -52,23 +52,25 @@ def serving_function(
     InputError
         For a name that a graph cannot have.
     """
-    model = from_kit(served) if isinstance(served, Kit) else from_classifier(served)
+    classifiers = list(heads_of(served).values())
     names = list(heads_of(served)) if names is None else names
     for name in names:
         _check_name(name, _NAME.fullmatch(name) is not None)
-
-    def hold(variable: Any) -> Source:
-        array = variable.value.numpy()
-        return (form if variable.name == "kernel" else as_is)(array, store)
-
-    trainable = [hold(variable) for variable in model.trainable_variables]
-    others = [hold(variable) for variable in model.non_trainable_variables]
+    layer = CompressedEmbeddingLayer(_unmasked(served.embedding), name="embedding")
+    codes = [as_is(variable.value.numpy(), store) for variable in layer.non_trainable_variables]
+    heads = [serving_head(classifier, form, store) for classifier in classifiers]
+    limits = [classifier.config.max_length for classifier in classifiers]
+    longest = max(limits)
 
     def serve(ids: Any) -> dict[str, Any]:
-        weights = [source() for source in trainable], [source() for source in others]
-        outputs, _ = model.stateless_call(*weights, ids, training=False)
-        heads = [outputs[n] for n in served.classifiers] if isinstance(served, Kit) else [outputs]
-        found = {name: tf.identity(head, name) for name, head in zip(names, heads, strict=True)}
+        columns, _ = layer.stateless_call([], [source() for source in codes], ids)
+        shown = shown_of(ids, served.embedding)
+        found = {}
+        for name, head, limit in zip(names, heads, limits, strict=True):
+            # No input is longer than the longest, and cutting takes longer than a convolution.
+            whole = limit == longest
+            rows, seen = (columns, shown) if whole else (columns[:, :limit], shown[:, :limit])
+            found[name] = tf.identity(head(rows, seen), name)
         for name, tensor in found.items():
             _check_name(name, tensor.op.name == name)  # else the graph has such a node already
         return found
@@ -76,6 +78,18 @@ def serving_function(
     signature = [tf.TensorSpec((None, None), tf.int32, name="ids")]
     function = tf.function(serve, input_signature=signature, autograph=False)
     return function.get_concrete_function()
+
+
+def _unmasked(embedding: CompressedEmbedding) -> CompressedEmbedding:
+    """Return the table as one whose padding row needs no zeroing, where it decodes to zeros."""
+    pad_id = embedding.pad_id
+    if pad_id is None:
+        return embedding
+    # Without a vocabulary there is no padding.
+    bare = CompressedEmbedding(
+        embedding.codec, embedding.codes, embedding.params, embedding.rows, embedding.dim
+    )
+    return embedding if bare[[pad_id]].any() else bare
 
 
 def _check_name(name: str, possible: bool) -> None:
@@ -90,11 +104,6 @@ def _check_name(name: str, possible: bool) -> None:
 def constant(array: NDArray[Any]) -> Source:
     """Store an array as a constant of the graph."""
     return lambda: tf.constant(array)
-
-
-def as_is(array: NDArray[Any], store: Store) -> Source:
-    """Store an array in its own dtype."""
-    return store(array)
 
 
 def as_float16(kernel: NDArray[Any], store: Store) -> Source:

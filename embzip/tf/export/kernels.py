@@ -22,6 +22,7 @@ from embzip.files import digest
 from embzip.litert import litert
 from embzip.tf.export.flatbuffer import Model, Operator
 from embzip.tf.export.graph import check_float16
+from embzip.tf.export.heads import kernels_of
 
 Heads = Sequence[Classifier]  # one, or those of a kit
 Ranges = dict[int, tuple[float, float]]
@@ -131,12 +132,7 @@ def observed_ranges(
 
 def _kernels(model: Model, heads: Heads) -> Iterator[tuple[Operator, NDArray[np.float32]]]:
     """Yield each operator that multiplies by a kernel of a classifier, and that kernel."""
-    known = {
-        _content(array)
-        for head in heads
-        for name, array in head.arrays.items()
-        if name.endswith("kernel")
-    }
+    known = {_content(kernel) for head in heads for kernel in kernels_of(head)}
     for operator in model.products():
         kernel = model.constant(int(operator.inputs[1]))
         if kernel is not None and _content(kernel) in known:

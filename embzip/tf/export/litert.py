@@ -17,13 +17,13 @@ from embzip.litert import LiteRtModel, litert
 from embzip.litert.attachment import Attachment, attach, read_attachment
 from embzip.tf.export.graph import (
     Model,
-    as_is,
     check_size,
     constant,
     heads_of,
     reach,
     serving_function,
 )
+from embzip.tf.export.heads import as_is
 from embzip.tf.export.kernels import (
     float16_kernels,
     float32_kernels,

@@ -9,7 +9,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.files import atomic_folder
-from embzip.tf.export.graph import FORMS, Model, Source, serving_function
+from embzip.tf.export.graph import FORMS, Model, serving_function
+from embzip.tf.export.heads import Source
 
 MARKER = "saved_model.pb"  # a folder with this file is a SavedModel
 

@@ -1,0 +1,114 @@
+"""Values of codes and params that encoding never makes: found before they decode to nonsense.
+
+A file may be forged with right digests, and a mapped one is read without looking at them. All at
+once is checked in blocks of rows, so that a mapped table of any size is; knows no file.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.codecs.arrays import Arrays, Matrix
+from embzip.codecs.base import Quantizer
+from embzip.codecs.chain import Codec, params_of
+from embzip.codecs.ops import numpy_ops
+from embzip.errors import FileFormatError
+from embzip.packing.arrays import PackedArray
+
+_NUMBERS = 4_000_000  # at a time
+
+
+def check_values(codec: Codec, codes: Arrays, params: Arrays, rows: int, dim: int) -> None:
+    """Check codes of a table, and params, which are finite and hold the tables too.
+
+    Raises
+    ------
+    FileFormatError
+        For values that encoding never makes.
+    """
+    quantizer, own = codec.quantizer, params_of(params, len(codec.transforms))
+    step = max(1, _NUMBERS // max(1, dim) if by_row(codec) else rows)
+    for first in range(0, rows, step):
+        part, size = dict(codes), min(step, rows - first)
+        if by_row(codec):
+            part = {name: _part(array, first, first + step) for name, array in codes.items()}
+        with located(f"among the rows from {first} on" if first else ""):
+            for name, array in part.items():
+                check_finite(f"codes.{name}", array)
+            quantizer.check(part, own, size)
+        row = codec.overflowing_row(part, params, size)
+        if row is not None:
+            raise FileFormatError(
+                f"{codec.spec}: row {first + row} decodes to numbers that are not finite"
+            )
+
+
+def by_row(codec: Codec) -> bool:
+    """Say whether rows are taken of single arrays, not found in the codec's own way."""
+    return type(codec.quantizer).take is Quantizer.take
+
+
+def check_params(params: Arrays) -> None:
+    """Raise FileFormatError for params that are not finite."""
+    for name, array in params.items():
+        check_finite(f"params.{name}", array)
+
+
+def check_rows(codec: Codec, codes: Arrays, params: Arrays, ids: NDArray[Any]) -> Matrix:
+    """Return decoded rows, whose codes are checked; no others are read.
+
+    Raises
+    ------
+    FileFormatError
+        For values that encoding never makes.
+    """
+    quantizer = codec.quantizer
+    taken = quantizer.take(codes, ids)
+    try:
+        quantizer.check_taken(taken, params_of(params, len(codec.transforms)))
+        with np.errstate(over="ignore", invalid="ignore"):  # found below
+            if by_row(codec):  # what was taken is not taken again: packed blocks decode anew
+                rows = np.asarray(codec.decode(taken, params, numpy_ops), np.float32)
+            else:
+                rows = codec.decode_rows(codes, params, ids)
+    except IndexError as error:
+        raise FileFormatError("codes point outside of what they index") from error
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise FileFormatError(f"row {ids[int(finite.argmin())]} holds numbers that are not finite")
+    return rows
+
+
+def check_finite(name: str, array: NDArray[Any]) -> None:
+    """Raise FileFormatError for a tensor with numbers that are not finite.
+
+    >>> check_finite("scale", np.array([1.0, np.inf]))
+    Traceback (most recent call last):
+    embzip.errors.FileFormatError: tensor 'scale' holds numbers that are not finite
+    """
+    if array.dtype.kind != "f":
+        return
+    flat = array.reshape(-1)
+    for first in range(0, len(flat), _NUMBERS):
+        if not np.isfinite(flat[first : first + _NUMBERS]).all():
+            raise FileFormatError(f"tensor {name!r} holds numbers that are not finite")
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Begin errors of a file with where they are, unless they do, or it is empty."""
+    try:
+        yield
+    except FileFormatError as error:
+        if not where or str(error).startswith(where):
+            raise
+        raise FileFormatError(f"{where}: {error}") from error
+
+
+def _part(array: NDArray[Any], first: int, last: int) -> NDArray[Any]:
+    if isinstance(array, PackedArray):  # a slice of one would decode all of it
+        return array.take(np.arange(first, min(last, len(array))))
+    return array[first:last]

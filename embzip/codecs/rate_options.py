@@ -1,0 +1,35 @@
+"""The arguments of quantizers that take a rate: bits a number, and whole-number options."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from embzip.codecs.losses import MOST_BITS
+from embzip.codecs.spec import Stage
+from embzip.errors import SpecError
+
+MOST_CLASSES = 16
+OPTIONS = {"classes": (2, MOST_CLASSES), "nbytes": (1, 2**48)}
+
+
+def options(stage: Stage, example: str, known: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    """Return a stage's bits and its whole-number options, each within (least, most)."""
+    usage = f"{stage.name!r} takes bits a number, above 0 and at most 8, such as {example!r}"
+    try:
+        bits = float(stage.arguments[0]) if len(stage.arguments) == 1 else np.nan
+    except ValueError:
+        bits = np.nan
+    if not 0 < bits <= MOST_BITS:
+        raise SpecError(f"{usage}, received {str(stage)!r}")
+    found: dict[str, Any] = {"bits": bits}
+    for key, text in stage.options.items():
+        if key not in known:
+            raise SpecError(f"{usage}; its options are {', '.join(known)}: received {str(stage)!r}")
+        least, most = known[key]
+        if not (
+            text.isascii() and text.isdigit() and len(text) < 16 and least <= int(text) <= most
+        ):
+            raise SpecError(f"{stage.name!r}: {key} lies in {least}..{most}, received {text!r}")
+        found[key] = int(text)
+    return found

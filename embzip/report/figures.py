@@ -1,0 +1,75 @@
+"""Figures as a person reads them; a missing one is a dash. Knows no record."""
+
+DASH = "–"
+
+
+def megabytes(size: float | None) -> str:
+    """Return bytes as MB (10^6) with about three digits.
+
+    >>> megabytes(41_234_567), megabytes(1_304_000), megabytes(38_400), megabytes(None)
+    ('41.2 MB', '1.30 MB', '0.0384 MB', '–')
+    """
+    return DASH if size is None else f"{digits(size / 1e6)} MB"
+
+
+def fraction(value: float | None) -> str:
+    """Return a fraction with three decimals and no leading zero.
+
+    >>> fraction(0.8251), fraction(1.0), fraction(None)
+    ('.825', '1.000', '–')
+    """
+    return DASH if value is None else f"{value:.3f}".removeprefix("0")
+
+
+def signed(value: float | None) -> str:
+    """Return a difference of fractions with its sign.
+
+    >>> signed(-0.0031), signed(0.011), signed(0.0)
+    ('-.003', '+.011', '.000')
+    """
+    if value is None:
+        return DASH
+    text = fraction(abs(value))
+    if text == ".000":
+        return text
+    return ("-" if value < 0 else "+") + text
+
+
+def times(value: float | None) -> str:
+    """Return a ratio such as `31.2x`."""
+    return DASH if value is None else f"{digits(value)}x"
+
+
+def whole(value: int | None) -> str:
+    """Return a whole number with its thousands apart."""
+    return DASH if value is None else f"{value:,}"
+
+
+def measured(value: float | None, unit: str) -> str:
+    """Return about three digits and a unit, such as `12.3 dB`."""
+    return DASH if value is None else f"{digits(value)} {unit}"
+
+
+def divergence(value: float | None) -> str:
+    """Return a divergence in nats, without the unit.
+
+    >>> divergence(0.01234), divergence(3e-9), divergence(0.0)
+    ('0.0123', '< 0.00001', '0')
+    """
+    return "< 0.00001" if value and abs(value) < 1e-5 else measured(value, "").rstrip()
+
+
+def p_value(value: float | None) -> str:
+    """Return a probability, the smallest as a bound."""
+    if value is None:
+        return DASH
+    return "< .001" if value < 0.001 else fraction(value)
+
+
+def digits(value: float) -> str:
+    """Return about three digits, never in scientific notation."""
+    size = abs(value)
+    if size == 0:
+        return "0"
+    bounds = ((99.95, 0), (9.995, 1), (0.9995, 2), (0.09995, 3), (0.009995, 4), (0.0009995, 5))
+    return f"{value:,.{next((places for low, places in bounds if size >= low), 6)}f}"
