@@ -107,7 +107,7 @@ def test_case_71_a_truncated_tflite(exported: Path, tmp_path: Path, share: float
         Classifier.load(path)
 
 
-def test_any_flipped_byte_is_noticed_or_harmless(exported: Path, tmp_path: Path) -> None:
+def test_case_71_any_flipped_byte_is_noticed_or_harmless(exported: Path, tmp_path: Path) -> None:
     content = (exported / "model.tflite").read_bytes()
     expected = Classifier.load(exported / "model.tflite").probabilities(TEXTS)
     path = tmp_path / "flipped.tflite"

@@ -192,7 +192,7 @@ def test_a_slim_tf2_checkpoint_restores_into_the_model(folder: Path, tmp_path: P
 
 @pytest.mark.parametrize("name", ["ref.pb", "model.tflite", "model.h5", "model.keras"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
-def test_a_file_that_is_cut_off_is_refused(
+def test_case_71_a_file_that_is_cut_off_is_refused(
     folder: Path, name: str, share: float, tmp_path: Path
 ) -> None:
     content = (folder / name).read_bytes()
@@ -208,7 +208,9 @@ def copied(folder: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
     )  # type: ignore[return-value]
 
 
-def test_a_checkpoint_with_a_file_missing_or_short_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_case_70_a_checkpoint_with_a_file_missing_or_short_is_refused(
+    folder: Path, tmp_path: Path
+) -> None:
     data, index, meta = copied(folder, tmp_path)
     for path in (data, index):
         content = path.read_bytes()
@@ -224,7 +226,7 @@ def test_a_checkpoint_with_a_file_missing_or_short_is_refused(folder: Path, tmp_
         inspect(tmp_path / "ref")
 
 
-def test_a_flipped_bit_of_a_checkpoint_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_case_70_a_flipped_bit_of_a_checkpoint_is_refused(folder: Path, tmp_path: Path) -> None:
     data, _, _ = copied(folder, tmp_path)
     content = data.read_bytes()
     for place in range(0, len(content), 397):
@@ -244,7 +246,7 @@ def rewritten(source: Path, target: Path, **members: bytes) -> Path:
     return target
 
 
-def test_zip_bombs_and_strange_members_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_case_69_zip_bombs_and_strange_members_are_refused(folder: Path, tmp_path: Path) -> None:
     source = folder / "model.keras"
     bomb = rewritten(source, tmp_path / "bomb.keras", config=bytes(65 * 2**20))
     with pytest.raises(EmbzipError, match="would unpack to"):
@@ -254,14 +256,14 @@ def test_zip_bombs_and_strange_members_are_refused(folder: Path, tmp_path: Path)
         inspect(strange)
 
 
-def test_a_shape_bomb_is_refused(tmp_path: Path) -> None:
+def test_case_69_a_shape_bomb_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "bomb.h5", "w") as file:
         file.create_dataset("layers/embedding/vars/0", (2**40,), "f4", chunks=(1024,))
     with pytest.raises(EmbzipError, match="refused"):
         inspect(tmp_path / "bomb.h5")
 
 
-def test_looking_and_slimming_run_no_code_of_the_file(folder: Path, tmp_path: Path) -> None:
+def test_case_69_looking_and_slimming_run_no_code_of_the_file(folder: Path, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     marker = str(canary)
     code = keras.layers.Lambda(lambda x: (open(marker, "w").close(), x)[1])

@@ -157,7 +157,9 @@ def functional(path: Path, layers: Callable[[Any], Any]) -> Path:
     return path
 
 
-def test_models_without_one_embedding_are_refused_and_shared_ones_are_not(tmp_path: Path) -> None:
+def test_case_74_models_without_one_embedding_are_refused_and_shared_ones_are_not(
+    tmp_path: Path,
+) -> None:
     words, tags = (keras.layers.Embedding(50, 6, name=name) for name in ("words", "tags"))
     out = tmp_path / "out.keras"
     none = functional(tmp_path / "none.keras", lambda ids: keras.layers.Dense(3)(ids))
@@ -180,7 +182,7 @@ def test_models_without_one_embedding_are_refused_and_shared_ones_are_not(tmp_pa
     np.testing.assert_allclose(answers(out), answers(twice), atol=0.05)
 
 
-def test_a_table_of_another_shape_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_case_75_a_table_of_another_shape_is_refused(folder: Path, tmp_path: Path) -> None:
     for shape in ((49, 6), (50, 5)):
         table = compress(np.ones(shape, np.float32), "int8")
         for name, end in (("model.keras", ".keras"), ("ref.pb", ".pb"), ("saved", "")):
@@ -247,7 +249,7 @@ def reconfigured(source: Path, target: Path, old: str, new: str) -> Path:
     return target
 
 
-def test_hostile_keras_files_are_refused_before_anything_is_made(
+def test_case_69_hostile_keras_files_are_refused_before_anything_is_made(
     folder: Path, tmp_path: Path
 ) -> None:
     source, out = folder / "model.keras", tmp_path / "out.keras"
@@ -282,7 +284,7 @@ class Shifted(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no typ
         return inputs + 1
 
 
-def test_a_class_nobody_registered_is_refused_by_name(tmp_path: Path) -> None:
+def test_case_69_a_class_nobody_registered_is_refused_by_name(tmp_path: Path) -> None:
     layers = [keras.layers.Embedding(50, 6), Shifted(name="shifted")]
     keras.Sequential([keras.Input((7,), dtype="int32"), *layers]).save(tmp_path / "own.keras")
     with pytest.raises(UnsupportedModelError, match=r"'shifted' is of the class .*Shifted"):
@@ -291,14 +293,16 @@ def test_a_class_nobody_registered_is_refused_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.95])
-def test_a_cut_off_file_is_refused(folder: Path, name: str, share: float, tmp_path: Path) -> None:
+def test_case_71_a_cut_off_file_is_refused(
+    folder: Path, name: str, share: float, tmp_path: Path
+) -> None:
     content = (folder / name).read_bytes()
     (tmp_path / name).write_bytes(content[: int(share * len(content))])
     with pytest.raises(EmbzipError, match=name):
         rebuild_file(tmp_path / name, tmp_path / "out.keras", codec="int8")
 
 
-def test_an_h5_file_whose_attributes_never_end_is_refused(
+def test_case_69_an_h5_file_whose_attributes_never_end_is_refused(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A free place of no bytes in the heap of texts: the HDF5 library walks on the spot."""
@@ -331,7 +335,7 @@ def test_a_graph_that_tensorflow_does_not_read_is_refused(folder: Path, tmp_path
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_nothing_is_written_of_a_damaged_checkpoint(folder: Path, tmp_path: Path) -> None:
+def test_case_70_nothing_is_written_of_a_damaged_checkpoint(folder: Path, tmp_path: Path) -> None:
     """Also where only the optimizer's numbers are, which a rebuilt file does not hold."""
     shutil.copytree(folder / "ref", tmp_path / "ref")
     data = tmp_path / "ref" / "model.data-00000-of-00001"

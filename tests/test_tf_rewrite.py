@@ -350,7 +350,7 @@ def tied_model(how: str) -> Any:
 
 
 @pytest.mark.parametrize("how", ["constant", "scaled", "layer", "lambda"])
-def test_tied_tables(how: str) -> None:
+def test_case_74_tied_tables(how: str) -> None:
     model = tied_model(how)
     with pytest.raises(UnsupportedModelError, match="the table of 'words' is tied"):
         tf.rebuild(model, "words", table_of(model))

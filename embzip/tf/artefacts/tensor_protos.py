@@ -34,7 +34,7 @@ def fits(proto: Any) -> bool:
     count = math.prod(shape_of(proto.tensor_shape))
     dtype = tf.dtypes.as_dtype(proto.dtype)
     if proto.tensor_content:
-        return dtype != tf.string and len(proto.tensor_content) == count * dtype.size
+        return bool(dtype != tf.string and len(proto.tensor_content) == count * dtype.size)
     listed = [len(value) for field, value in proto.ListFields() if field.name.endswith("_val")]
     return max(listed, default=0) <= count * (2 if dtype.is_complex else 1)
 
