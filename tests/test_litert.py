@@ -17,6 +17,7 @@ from embzip.classifier import Classifier, load_classifier
 from embzip.corpus import Example
 from embzip.errors import FileFormatError, IdRangeError, InputTypeError, MissingFileError
 from embzip.evaluation import evaluate
+from embzip.litert.attachment import read_attachment
 from embzip.tf.export import export
 from tests.models import tiny_classifier
 
@@ -120,6 +121,28 @@ def test_case_71_any_flipped_byte_is_noticed_or_harmless(exported: Path, tmp_pat
         except FileFormatError:
             continue
         np.testing.assert_array_equal(model.probabilities(TEXTS), expected)
+
+
+def test_case_71_a_flipped_byte_of_what_is_attached(exported: Path, tmp_path: Path) -> None:
+    """Most break what is compressed, whose error is zlib's."""
+    content = (exported / "model.tflite").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        start = archive.infolist()[0].header_offset
+    expected = read_attachment(exported / "model.tflite")
+    path = tmp_path / "flipped.tflite"
+    refused = 0
+    for place in range(start, len(content), 2):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            found = read_attachment(path)
+        except FileFormatError:
+            refused += 1
+            continue
+        assert found.labels == expected.labels
+        assert found.tokenizer.to_bytes() == expected.tokenizer.to_bytes()
+    assert refused > (len(content) - start) // 4
 
 
 def test_a_model_with_nothing_attached_says_what_to_do(exported: Path, tmp_path: Path) -> None:
