@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from embzip.codecs import tails
 from embzip.codecs.losses import Losses
 from embzip.codecs.mixed import Mixed
 from embzip.codecs.tails import count_tails, errors_by_magnitude
@@ -44,6 +45,36 @@ def test_one_row_far_out_costs_the_others_nothing() -> None:
                       - np.delete(values, 1234, 0))  # fmt: skip
     assert np.delete(left, 1234, 0).mean() < 1.2 * plain.mean()
     assert left[1234].sum() < 0.01 * np.square(values[1234]).sum()
+
+
+@pytest.mark.parametrize("codec", ["tcq", "mixed"])
+def test_a_class_of_far_rows_that_was_not_counted_gets_bits(
+    codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of large tables runs of rows are counted, and none of these may lie in one."""
+    monkeypatch.setattr(tails, "_ROWS", 1024)
+    monkeypatch.setattr(tails, "_RUN", 64)
+    plain = np.random.default_rng(0).normal(size=(4096, 24)).astype(np.float32)
+    reached = []
+    for first in (0, 80):  # counted, and not
+        values = plain.copy()
+        values[first : first + 40] *= 300
+        reached.append(snr(values, f"{codec}:2"))
+    assert reached[0] > 20, reached
+    assert reached[1] > reached[0] - 1, reached
+
+
+def test_a_class_of_rows_without_weight_loses_what_gaussian_ones_do() -> None:
+    values = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)
+    of_row = (np.arange(600) % 2).astype(np.uint8)
+    losses = Mixed(2.0).losses()
+    errors = np.ones((9, tails._BINS))
+    found = count_tails(
+        values, of_row.astype(np.float64), losses, errors, of_row, np.zeros((2, 4)), np.ones((2, 4))
+    )
+    np.testing.assert_array_equal(found.losses[0], np.tile(losses.matched, (4, 1)))
+    assert (found.losses[1, :, 0] > 0.9).all()
+    assert (found.stretch[0] == 1).all()
 
 
 def test_errors_by_magnitude_of_a_plain_quantizer() -> None:

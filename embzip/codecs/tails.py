@@ -30,6 +30,7 @@ _MEASURED, _LONG, _PLANTED, _COARSE, _USUAL, _OVERLOADED = 2000, 64, 0.01, 4, 1,
 _CHANCE = 5.0  # deviations of a squared length
 _ROWS = 65_536  # of a table are counted, in runs
 _RUN = 256
+_FEW = 16  # counted rows of a class that has more say little of them
 
 
 def errors_by_magnitude(quantize: Callable[[Matrix, int], Matrix]) -> Numbers:
@@ -90,6 +91,9 @@ def count_tails(
 ) -> Tails:
     """Count a table's rows, or many of them, by class, column and magnitude.
 
+    Of a class of which hardly any row, or none that counts, is among those, columns lose what
+    Gaussian ones do: a few rows far out may be a class, and most of all that is lost.
+
     Parameters
     ----------
     errors
@@ -101,6 +105,7 @@ def count_tails(
     """
     classes, dim = mean.shape
     numbers, rows = np.zeros((classes, dim * _BINS)), np.zeros((classes, _BINS))
+    counted = np.zeros(classes, np.int64)
     inverse = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 0)
     step = _RUN * -(-table.shape[0] // _ROWS)
     for first in range(0, table.shape[0], step):
@@ -108,6 +113,7 @@ def count_tails(
         near = of_row[first : first + len(block)]
         for index in np.unique(near):
             members = np.flatnonzero(near == index)
+            counted[index] += len(members)
             far = np.abs(block[members] - mean[index]) * inverse[index]
             mass = np.ones(len(members)) if weights is None else weights[first + members]
             numbers[index] += _counted(far, mass)
@@ -115,9 +121,10 @@ def count_tails(
             rows[index] += _counted(whole, mass)
     tried = _by_stretch(errors), _by_stretch(_errors_of_rows(losses))
     tried[0][:] *= _coupling(tried)
-    found = np.ones((classes, dim, len(errors)))
+    found = np.tile(losses.matched, (classes, dim, 1))
     stretch = np.ones((classes, dim, len(errors)))
-    for index in range(classes):
+    unknown = (counted < _FEW) & (counted < np.bincount(of_row, minlength=classes))
+    for index in np.flatnonzero(~unknown & rows.any(axis=1)):
         lost = np.maximum(_lost(numbers[index], tried[0]), _lost(rows[index], tried[1]))
         best = lost.argmin(axis=2)
         found[index] = np.take_along_axis(lost, best[:, :, None], axis=2)[:, :, 0]

@@ -23,7 +23,6 @@ Values = NDArray[np.float32]
 Bits = NDArray[np.uint8]
 
 DATA = Path(__file__).parent
-MOST_BITS = 8
 # Constraint lengths after which survivors have met: the usual five do not do where columns of few
 # bits count as much as others. 8 lose 0.01 dB at 2 bits on GloVe, 16 gain 0.002.
 _MEMORY = 12

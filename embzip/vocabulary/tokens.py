@@ -106,11 +106,6 @@ class Vocabulary:
         found = self._index.find(token)
         return found if found >= 0 else default
 
-    @property
-    def tokens(self) -> TokenList:
-        """All tokens in id order, packed."""
-        return self._index.tokens
-
     def token(self, index: int) -> str:
         """Return the token, or the display name, of an id.
 
