@@ -49,7 +49,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         *(f"center|svd|ectcq:{bits}" for bits in (0.4, 0.7, 1, 1.5)),
         *(f"center|svd:64|ectcq:{bits}" for bits in (1, 2, 4)),
     ),
-    "pq, rq": ("pq:15", "pq:30", "pq:60", "normalize|pq:30", "rq:15"),
+    "pq": ("pq:15", "pq:30", "pq:60", "normalize|pq:30"),
     "kmeans": ("kmeans:4", "kmeans:16", "svd:64|kmeans:16"),
     "rows": ("rows:256", "rows:2048"),
     "sparse": ("sparse:15", "sparse:30", "sparse:75"),
