@@ -27,6 +27,14 @@ def test_energy_keeps_the_fewest_directions_that_hold_the_share(table: np.ndarra
     assert compress(table, "svd:energy=1.0|int8").codec.spec == "svd:8,components=int8|int8"
 
 
+@pytest.mark.parametrize(("condition", "stage"), [(1e3, "svd:8,components=int8"), (1e6, "svd:8")])
+def test_a_very_uneven_metric_keeps_float32_directions(
+    table: np.ndarray, condition: float, stage: str
+) -> None:
+    metric = np.diag(np.geomspace(1, condition, 8)).astype(np.float32)
+    assert compress(table, "svd|int8", metric=metric).codec.spec == f"{stage}|int8"
+
+
 def test_weights_count_rows_as_often_as_they_say(table: np.ndarray) -> None:
     weights = np.arange(60) % 4
     repeated = np.repeat(table, weights, axis=0)

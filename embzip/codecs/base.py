@@ -16,7 +16,8 @@ A codec is a chain: transforms (matrix -> matrix), then one quantizer (matrix ->
 6. `weights` (a non-negative number a row) and `metric` (dim x dim, positive definite) shape the
    error that fitting minimizes: sum of w_i * (x_i - y_i) metric (x_i - y_i)^T. The metric acts
    through transforms that turn or scale columns (svd, opq); quantizers see plain columns.
-7. Same input and seed, same bytes, on one machine. No global random state.
+7. Same input and seed, same bytes, on one machine with as many threads for matrix products (they
+   round differently). No global random state.
 8. Padding is no codec's business. An all-zero row decodes to exact zeros without `center`.
 9. Dequantization multiplies: x = scale * q.
 10. A wrapper stands directly before the quantizer and becomes its outside: it keeps codes of its
