@@ -69,5 +69,6 @@ def factorize(
         arrays[name] = np.asarray(root[:, None] * right[:kept], np.float32)
         ranks[layer] = kept
     if ranks == classifier.ranks:
-        raise InputError("no dense kernel becomes smaller at that rank: ask for a smaller one")
+        asked = f"energy {energy}" if energy is not None else f"rank {rank or 1}"
+        raise InputError(f"no dense kernel becomes smaller at {asked}: ask for less, or rank 2")
     return replace(classifier, arrays=arrays, ranks=ranks, digests={})

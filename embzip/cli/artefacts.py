@@ -145,8 +145,12 @@ def _foreign(path: Path) -> tuple[dict[str, Any], str]:
     return record, (
         f"{record['format']}, {len(record['files'])} files"
         + (f"; nodes: {nodes}" if nodes else "")
-        + f"; slimming would leave {record['slim_bytes']:,} bytes"
+        + ("" if record["format"] == "tflite" else _slimmed(record["slim_bytes"]))
     )
+
+
+def _slimmed(nbytes: int) -> str:
+    return f"; slimming would leave {nbytes:,} bytes of tensors"
 
 
 def _profiled(path: Path, inputs: int, record: dict[str, Any]) -> list[str]:

@@ -57,7 +57,8 @@ def kind_of(path: str | Path) -> tuple[str, Path]:
         raise MissingFileError(f"{path}: no such file, folder or checkpoint prefix")
     raise InputError(
         f"{path}: none of the files that are known: a checkpoint folder or prefix, a SavedModel "
-        "folder, .pb, .pbtxt, .h5, .keras, .tflite or .embz"
+        "folder, .pb, .pbtxt, .h5, .keras or .tflite; a .embz file is inspected and rebuilt, not "
+        "slimmed"
     )
 
 
