@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 import embzip
 from embzip import Classifier, Example, read_examples, rebuild
+from embzip.errors import SpecError
 from embzip.evaluation import mean_kl
 from embzip.pipeline.steps import Progress, Step, Steps, write_json
 from scripts.bench_task import (
@@ -128,7 +129,7 @@ def verdicts_on(steps: Steps, task: Task) -> list[Verdict]:
             for spec in specs:
                 try:
                     rebuilt = rebuild(before, codec=spec, weights="int8")
-                except embzip.SpecError:  # more ranks or shared rows than this table has
+                except SpecError:  # more ranks or shared rows than this table has
                     continue
                 rebuilt.save(path, pack=True)
                 probabilities, correct = _probabilities(embzip.load_classifier(path), dev)
