@@ -12,10 +12,12 @@ from embzip.bounds import GaussianBound
 from embzip.files import write_bytes
 
 MOST_BITS = 4.6
+PACKED = "center|svd|ectcq, packed"  # the one that is meant for files, drawn at the file's bits
 # Family of codecs -> colour, marker. Families of one kind share a colour.
 FAMILIES: Mapping[str, tuple[str, str]] = {
     "svd|tcq": ("#b3261e", "o"),
     "svd|tcq, 128 states": ("#b3261e", "*"),
+    PACKED: ("#b3261e", "P"),
     "svd|mixed": ("#b3261e", "s"),
     "svd:R|int8": ("#b3261e", "v"),
     "int4, int2, int1": ("#b3261e", "^"),
@@ -30,6 +32,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
 }
 _OF_PREFIX = {
     "svd|tcq:": "svd|tcq",
+    "center|svd|ectcq:": PACKED,
     "svd|mixed:": "svd|mixed",
     "svd:": "svd:R|int8",
     "int": "int4, int2, int1",
@@ -69,8 +72,9 @@ def draw(
 
     points: dict[str, list[tuple[float, float]]] = {}
     for result in results:
-        rate = 8 * result["memory_bytes"] / (result["rows"] * result["dim"])
         name = family(result["codec"])
+        held = result["file_bytes" if name == PACKED else "memory_bytes"]
+        rate = 8 * held / (result["rows"] * result["dim"])
         if name is not None and rate <= MOST_BITS:
             points.setdefault(name, []).append((rate, result["snr_db"]))
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": path.stem, "font.size": 10}):
@@ -90,7 +94,7 @@ def draw(
                 )
         axes.set_xlim(0, MOST_BITS)
         axes.set_ylim(0, None)
-        axes.set_xlabel("bits a number, all that decoding holds counted")
+        axes.set_xlabel("bits a number, all that decoding holds counted; packed: of the file")
         axes.set_ylabel("SNR, dB")
         axes.grid(color="#dddddd", linewidth=0.8)
         axes.set_axisbelow(True)

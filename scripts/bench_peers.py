@@ -239,6 +239,8 @@ def codecs_for(dim: int) -> list[str]:
         *(f"svd|mixed:{bits}" for bits in rates),
         *(f"svd|tcq:{bits}" for bits in rates),
         *(f"svd|tcq:{bits},states=128" for bits in (1, 2, 4)),
+        "center|svd|tcq:2,states=128",
+        *(f"center|svd|ectcq:{bits}" for bits in (1, 2, 4)),
         *(f"faiss-pq:{count}" for count in parts),
         f"faiss-opq:{parts[0]}",
         *(f"faiss-rq:{count}" for count in parts[:2]),
