@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.codecs.arrays import AT_ONCE, taken
 from embzip.codecs.bins import Bins, Numbers
 from embzip.codecs.losses import MOST_BITS, Losses, Tails, convex
 
@@ -110,7 +111,7 @@ def allocate(
     formed = best[1]
     if measure is None:
         return formed.finished(bins, losses, budget)
-    found = measure(formed.of_bin[bins.of_row], formed.mean, np.sqrt(formed.variance))
+    found = measure(taken(formed.of_bin, bins.of_row), formed.mean, np.sqrt(formed.variance))
     formed, _ = formed.filled(found.losses, budget)
     done = formed.finished(bins, losses, budget)
     # Rows have moved, and one far number is enough to matter.
@@ -208,7 +209,7 @@ class _Classes:
 
     def finished(self, bins: Bins, losses: Losses, budget: int) -> Allocation:
         """Spend what whole bytes left over: some rows move to a class of longer rows."""
-        of_row = self.of_bin[bins.of_row]
+        of_row = taken(self.of_bin, bins.of_row)
         left = budget - int(self.rows @ self.sizes)
         members = self.members.copy()
         errors = self.errors(bins, losses) / bins.rows[:, None]
@@ -225,11 +226,18 @@ class _Classes:
             count = min(int(members[index, old]), left // int(more[index, other]))
             if count == 0:
                 continue
-            rows = np.flatnonzero((bins.of_row == index) & (of_row == old))[:count]
-            of_row[rows] = other
             members[index, old] -= count
             members[index, other] += count
             left -= count * int(more[index, other])
+            for first in range(0, len(of_row), AT_ONCE):
+                part = of_row[first : first + AT_ONCE]
+                rows = np.flatnonzero(
+                    (bins.of_row[first : first + AT_ONCE] == index) & (part == old)
+                )
+                part[rows[:count]] = other
+                count -= len(rows[:count])
+                if count == 0:
+                    break
         # Bits stay as they are; means and deviations follow the rows that moved.
         moved = _Classes.of(bins, members)
         return Allocation(of_row, self.bits, moved.mean, np.sqrt(moved.variance))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Table, row_blocks
+from embzip.codecs.arrays import Table, row_blocks, taken
 
 Numbers = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ class Bins:
         (bins, dim) weighted means of the columns and of their squares.
     """
 
-    of_row: NDArray[np.int32]
+    of_row: NDArray[np.uint16 | np.uint32]
     rows: Numbers
     weight: Numbers
     energy: Numbers
@@ -44,33 +44,40 @@ class Bins:
 def gather_bins(table: Table, weights: NDArray[np.float64] | None) -> Bins:
     """Read a table once, in blocks."""
     rows, dim = table.shape
-    of_row = np.empty(rows, np.int32)
-    sums: dict[int, Numbers] = {}
+    of_row: NDArray[np.uint16 | np.uint32] = np.empty(rows, np.uint16)
+    sums: list[Numbers] = []
+    numbered: dict[int, int] = {}  # bins in the order of their first rows, by key
     for first, block in row_blocks(table, divisor=4):
         wide = block.astype(np.float64)
         energy = np.einsum("ij,ij->i", wide, wide)
         key, weight = _keys(energy, weights, first)
-        of_row[first : first + len(block)] = key
         order = np.argsort(key, kind="stable")
         keys, starts = np.unique(key[order], return_index=True)
+        number = np.empty(len(block), np.uint32)
         for name, members in zip(keys.tolist(), np.split(order, starts[1:]), strict=True):
             part, share = wide[members], weight[members]
             total = np.concatenate(
                 [[len(members), share.sum(), energy[members].sum()],
                  share @ part, share @ np.square(part, out=part)]
             )  # fmt: skip
-            sums[name] = sums.get(name, 0.0) + total
-    names = np.array(sorted(sums), np.int64)
-    totals = np.stack([sums[name] for name in names.tolist()])
+            place = numbered.setdefault(name, len(sums))
+            if place == len(sums):
+                sums.append(total)
+            else:
+                sums[place] += total
+            number[members] = place
+        if len(sums) > 2**16:
+            of_row = of_row.astype(np.uint32, copy=False)
+        of_row[first : first + len(block)] = number
+    by_key = np.argsort(list(numbered))
+    totals = np.stack(sums)[by_key]
     weight = totals[:, 1]
     share = 1 / np.where(weight > 0, weight, 1)[:, None]
     energy = totals[:, 2] / totals[:, 0]
     rising = np.argsort(energy * weight / totals[:, 0], kind="stable")
-    place = np.empty(len(names), np.int32)
-    place[rising] = np.arange(len(names))
-    for first in range(0, rows, 1_000_000):
-        keyed = of_row[first : first + 1_000_000]
-        keyed[:] = place[np.searchsorted(names, keyed)]
+    rank = np.empty(len(sums), of_row.dtype)
+    rank[by_key[rising]] = np.arange(len(sums))
+    taken(rank, of_row, out=of_row)
     return Bins(
         of_row,
         totals[rising, 0],

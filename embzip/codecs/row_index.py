@@ -46,9 +46,10 @@ def classes_of(planed: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def starts_of(of_row: NDArray[np.uint8], sizes: NDArray[np.int64], dtype: str) -> NDArray[Any]:
     """Return where each block begins."""
-    within = np.add.reduceat(
-        sizes.astype(np.int32)[of_row], np.arange(0, len(of_row), BLOCK), dtype=np.int64
-    )
+    within = np.empty(-(-len(of_row) // BLOCK), np.int64)
+    for first in range(0, len(within), 4096):
+        lengths = sizes[of_row[first * BLOCK : (first + 4096) * BLOCK]]
+        within[first : first + 4096] = np.add.reduceat(lengths, np.arange(0, len(lengths), BLOCK))
     return (np.cumsum(within) - within).astype(dtype)
 
 

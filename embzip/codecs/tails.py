@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Matrix, Table
+from embzip.codecs.arrays import AT_ONCE, Matrix, Table
 from embzip.codecs.bins import Numbers
 from embzip.codecs.losses import MOST_BITS, Losses, Tails
 
@@ -123,7 +123,11 @@ def count_tails(
     tried[0][:] *= _coupling(tried)
     found = np.tile(losses.matched, (classes, dim, 1))
     stretch = np.ones((classes, dim, len(errors)))
-    unknown = (counted < _FEW) & (counted < np.bincount(of_row, minlength=classes))
+    rows_of = sum(
+        np.bincount(of_row[first : first + AT_ONCE], minlength=classes)
+        for first in range(0, len(of_row), AT_ONCE)
+    )
+    unknown = (counted < _FEW) & (counted < rows_of)
     for index in np.flatnonzero(~unknown & rows.any(axis=1)):
         lost = np.maximum(_lost(numbers[index], tried[0]), _lost(rows[index], tried[1]))
         best = lost.argmin(axis=2)
