@@ -15,6 +15,7 @@ sign: embzip before closed paths refuses such files instead of misreading them.
 References: Fischer and Wang 1992; Sullivan 1996; Schwarz et al. 2019 (dependent quantization).
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -49,6 +50,7 @@ _RATED, _PRICED = (1.0, 2.0, 4.0), (0.5, 0.42, 0.25)
 _FARTHEST = 250.0  # steps; the largest value is 254
 _SEARCHES = 6
 _CLOSE = 0.003  # of the bits wanted
+_WARNED = 0.9  # of the bits wanted
 _APART = 0.05  # octaves; between nearer steps chance decides which takes more bits
 
 
@@ -121,6 +123,12 @@ class Ectcq(Quantizer):
             if off < _CLOSE * wanted or np.log2(step) == tried[-1][0]:
                 break
         _, step, rates = nearest
+        if kept.any() and step <= least and rates.total(rows) < _WARNED * wanted:
+            warnings.warn(
+                f"{str(self.stage)!r} takes {rates.total(rows) / (rows * dim):.2f} bits a number "
+                f"here: the largest, {largest:.3g}, leaves no smaller step; 'tcq' has no such end",
+                stacklevel=2,
+            )
         every = np.ones(1) if weights is None else weights
         return {
             # Its sign says whether paths are closed: embzip before those refuses it.
