@@ -15,9 +15,10 @@ from ai_edge_litert.interpreter import Interpreter
 
 from embzip.classifier import Classifier, Kit, head_shapes
 from embzip.cli import main
-from embzip.errors import MissingPackageError, SpecError, UnsupportedModelError
+from embzip.errors import InputError, MissingPackageError, SpecError, UnsupportedModelError
 from embzip.factorizing import factorize
 from embzip.rebuilding import rebuild
+from embzip.tf.artefacts import inspect
 from embzip.tf.artefacts.rebuilding import rebuild_file
 from embzip.tf.artefacts.slimming import slim
 from embzip.tf.export import export
@@ -301,3 +302,25 @@ def test_case_72_a_missing_package_is_named(
         export(tiny_classifier(), tmp_path / "model", to=target)
     assert command in str(raised.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_inspecting_an_export_tells_table_and_tokenizer_from_the_head(tmp_path: Path) -> None:
+    model, path = tiny_classifier("int8"), tmp_path / "model.tflite"
+    export(model, path)
+    record = inspect(path).to_json()
+    with zipfile.ZipFile(path) as archive:
+        attached = {m.filename: m.compress_size for m in archive.infolist()}
+    assert record["bytes"]["vocabulary"] == attached["tokenizer"] + attached["labels.json"]
+    rows, dim = model.embedding.rows, model.embedding.dim
+    assert record["bytes"]["embedding"] == rows * (dim + 4)  # and a float32 scale a row
+    assert sum(record["bytes"].values()) == 2 * path.stat().st_size
+
+
+def test_inspecting_an_export_whose_attachment_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    export(tiny_classifier("int8"), path)
+    content = path.read_bytes()
+    at = content.rindex(b"PK\x01\x02")
+    path.write_bytes(content[:at] + b"PK\x09\x09" + content[at + 4 :])
+    with pytest.raises(InputError, match="files attached to the model are damaged"):
+        inspect(path)

@@ -1,6 +1,7 @@
 """.tflite files, read as the flatbuffer they are; no interpreter is made."""
 
 import struct
+import zipfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from embzip.tf.artefacts.record import (
 )
 
 _DAMAGED = (struct.error, IndexError, ValueError, TypeError, OverflowError, UnicodeDecodeError)
+_BAD_ZIP = (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError, OSError)
 _QUANTIZATION = frozenset({"QUANTIZE", "DEQUANTIZE", "FAKE_QUANT"})
 _TABLE_READS = frozenset({"GATHER", "EMBEDDING_LOOKUP", "GATHER_ND"})
 _WEIGHT = 16  # numbers: below are axes and shapes
@@ -63,9 +65,23 @@ def inspect_tflite(path: Path) -> ArtefactRecord:
         ) from error
     if not counts.nodes["total"]:
         raise InputError(f"{path}: the LiteRT model has no operators: it is damaged or cut off")
-    return make_record(
-        path, "tflite", [path], with_embedding(counts.tensors), NodeCounts(**counts.nodes)
-    )
+    tensors = [*with_embedding(counts.tensors), *_associated(path)]
+    return make_record(path, "tflite", [path], tensors, NodeCounts(**counts.nodes))
+
+
+def _associated(path: Path) -> list[StoredTensor]:
+    """Return the files attached behind the model; what describes them stays in the header."""
+    if not zipfile.is_zipfile(path):
+        return []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [
+                StoredTensor(member.filename, "vocabulary", "file", (), member.compress_size)
+                for member in archive.infolist()
+                if member.filename != "config.json"
+            ]
+    except _BAD_ZIP as error:
+        raise InputError(f"{path}: the files attached to the model are damaged: {error}") from error
 
 
 def _read_subgraph(model: Any, graph: Any, number: int, content: Any, counts: _Counts) -> None:
@@ -85,6 +101,8 @@ def _read_subgraph(model: Any, graph: Any, number: int, content: Any, counts: _C
         counts.nodes["total"] += 1
         counts.nodes["quantization"] += name in _QUANTIZATION
     counts.nodes["unused"] += sum(not (outputs & read) for outputs in written)
+    shapes = {index: _shape(graph.Tensors(index)) for index in tables}
+    rows = {shape[0] for shape in shapes.values() if len(shape) == 2}  # a scale a row is read too
     for index in range(_length(graph.TensorsLength(), size)):
         tensor = graph.Tensors(index)
         counts.nodes["variable"] += bool(tensor.IsVariable())
@@ -93,11 +111,11 @@ def _read_subgraph(model: Any, graph: Any, number: int, content: Any, counts: _C
             continue
         counts.seen.add(tensor.Buffer())
         counts.nodes["const"] += 1
-        shape = () if tensor.ShapeIsNone() else tuple(map(int, tensor.ShapeAsNumpy()))
+        shape = _shape(tensor)
         name = (tensor.Name() or b"").decode("utf-8", "replace") or f"{number}:{index}"
         dtype = _TYPES.get(tensor.Type(), "invalid").lower()
         role: Role = "other_weights"
-        if index in tables and len(shape) == 2:
+        if index in tables and (len(shape) == 2 or (shape and shape[0] in rows)):
             role = "embedding"
         elif dtype == "string":
             role = "vocabulary"
@@ -106,6 +124,10 @@ def _read_subgraph(model: Any, graph: Any, number: int, content: Any, counts: _C
         ):
             role = "graph_constants"
         counts.tensors.append(StoredTensor(name, role, dtype, shape, held, index in read))
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:
+    return () if tensor.ShapeIsNone() else tuple(map(int, tensor.ShapeAsNumpy()))
 
 
 def _stored(model: Any, index: int, size: int) -> int:
