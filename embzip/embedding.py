@@ -59,6 +59,8 @@ class CompressedEmbedding:
     (4, 4, 32)
     >>> table[[1, 2]].argmax(axis=1)
     array([1, 2])
+    >>> table
+    <CompressedEmbedding: int8, 4 rows of 4>
     """
 
     codec: Codec
@@ -71,6 +73,9 @@ class CompressedEmbedding:
     counts: NDArray[np.int64] | None = None
     digests: Mapping[str, str] = field(default_factory=dict, repr=False)
     mapped: str = field(default="", repr=False)
+
+    def __repr__(self) -> str:
+        return f"<CompressedEmbedding: {self.codec.spec}, {self.rows:,} rows of {self.dim}>"
 
     def __post_init__(self) -> None:
         for what, length in (("vocabulary", self.vocabulary), ("counts", self.counts)):

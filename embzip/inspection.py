@@ -93,3 +93,8 @@ def inspect(path: str | Path) -> dict[str, Any]:
         "bytes": {**parts, "total": total},
         "tensors": tensors,
     }
+
+
+def counts_bytes(path: str | Path) -> int:
+    """Return the bytes of a .embz file that are token counts, which predicting does not read."""
+    return sum(tensor["bytes"] for tensor in inspect(path)["tensors"] if tensor["name"] == "counts")

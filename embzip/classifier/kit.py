@@ -50,6 +50,8 @@ class Kit(TextKit):
     >>> kit = Kit.of({"topic": topic, "mood": mood})
     >>> {name: found.label for name, found in kit.predict(["The vote"])[0].items()}
     {'topic': 'politics', 'mood': 'sad'}
+    >>> kit
+    <Kit: topic, mood, over int8, 4 rows of 4>
     """
 
     embedding: "CompressedEmbedding"
@@ -65,6 +67,11 @@ class Kit(TextKit):
                 raise MismatchError(
                     f"the classifier {name!r} has a table of its own: make kits with Kit.of"
                 )
+
+    def __repr__(self) -> str:
+        table = self.embedding
+        names = ", ".join(self.classifiers)
+        return f"<Kit: {names}, over {table.codec.spec}, {table.rows:,} rows of {table.dim}>"
 
     @classmethod
     def of(cls, classifiers: Mapping[str, Classifier] | Iterable[tuple[str, Classifier]]) -> "Kit":

@@ -64,6 +64,8 @@ class Classifier(TextClassifier):
     >>> model = Classifier(table, ("sport", "politics"), config, arrays)
     >>> model.predict(["The vote is tonight."])[0].label
     'politics'
+    >>> model
+    <Classifier: cnn, 2 labels, over int8, 4 rows of 4>
     """
 
     embedding: "CompressedEmbedding"
@@ -88,6 +90,13 @@ class Classifier(TextClassifier):
             raise MismatchError(f"a classifier of this shape holds {expected}, found {found}")
         if storage(self.weights).name != "float32":
             object.__setattr__(self, "arrays", rounded(self.arrays, self.weights))
+
+    def __repr__(self) -> str:
+        table = self.embedding
+        return (
+            f"<Classifier: {self.config.kind}, {len(self.labels)} labels, over "
+            f"{table.codec.spec}, {table.rows:,} rows of {table.dim}>"
+        )
 
     @classmethod
     def load(cls, path: str | Path, *, mmap: bool = False) -> TextClassifier | TextKit:

@@ -1,11 +1,11 @@
 """The command that rebuilds a classifier on another table: ours, and files of TensorFlow."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from embzip.cli.artefacts import present
+from embzip.cli.foreign import foreign_bytes, is_foreign, rebuild_foreign, with_config
 from embzip.cli.terminal import (
     ErrorsOption,
     ForceOption,
@@ -19,9 +19,7 @@ from embzip.cli.terminal import (
 )
 from embzip.corpus import read_examples
 from embzip.errors import InputError
-from embzip.files import existing_file, output_path
-
-_SUFFIXES = frozenset({".keras", ".h5", ".hdf5", ".pb", ".pbtxt", ".tflite", ".index", ".meta"})
+from embzip.files import output_path
 
 
 def rebuild(
@@ -163,6 +161,7 @@ def rebuild(
     from embzip.classifier import Classifier, Kit
     from embzip.classifier.kit import read
     from embzip.fileformat import load
+    from embzip.inspection import counts_bytes
     from embzip.rebuilding import rebuild, rebuild_kit
 
     path = output_path(model, ".rebuilt.embz", output, force=force)
@@ -171,6 +170,7 @@ def rebuild(
         tuned: bool | None = None
         old = read(model) if config is None else with_config(model, config)
         before = model.stat().st_size if config is None else foreign_bytes(model)
+        counts = 0 if config is not None else counts_bytes(model)
         table = None if embedding is None else load(embedding)
         rebuilt: Classifier | Kit
         if isinstance(old, Kit):
@@ -201,99 +201,16 @@ def rebuild(
         "dim": rebuilt.embedding.dim,
         "bytes_before": before,
         "bytes_after": after,
-        "compression_ratio": before / after,
+        "counts_bytes": counts,
+        "compression_ratio": (before - counts) / after,
         "tuned": tuned,
     }
-    told = "; tuning did not help on dev, so the untuned model is kept" if tuned is False else ""
+    told = f", {counts:,} bytes of row counts left out of both" if counts else ""
+    if tuned is False:
+        told += "; tuning did not help on dev, so the untuned model is kept"
     show(
         record,
         f"{record['codec']}, {record['rows']:,} rows of {record['dim']}: {before:,} -> {after:,} "
-        f"bytes, {before / after:.1f} times smaller{told}\n{path}",
+        f"bytes, {record['compression_ratio']:.1f} times smaller{told}\n{path}",
         as_json=as_json,
     )
-
-
-def is_foreign(path: Path) -> bool:
-    """Return whether a path looks like a file of TensorFlow or Keras, by names alone."""
-    return path.suffix != ".embz" and (
-        path.is_dir()
-        or path.suffix in _SUFFIXES
-        or any(Path(f"{path}{end}").exists() for end in (".index", ".meta"))
-    )
-
-
-def rebuild_foreign(
-    path: Path,
-    embedding: Path | None,
-    codec: str | None,
-    *,
-    layer: str | None,
-    nodes: list[str],
-    fold: bool,
-    seed: int,
-    output: Path | None,
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Rebuild a file of TensorFlow or Keras, and say what came of it."""
-    present(path)
-    with without_notices():
-        from embzip.tf.artefacts import kind_of
-        from embzip.tf.artefacts.rebuilding import rebuild_file
-    from embzip.fileformat import load
-
-    kind, own = kind_of(path)
-    ends = {"keras": ".rebuilt.keras", "h5": ".rebuilt.keras", "savedmodel": ".rebuilt"}
-    target = output_path(own, ends.get(kind, ".rebuilt.pb"), output, force=force)
-    table = None if embedding is None else load(embedding)
-    with progress("rebuilding"), without_notices():
-        made = rebuild_file(
-            own,
-            target,
-            embedding=table,
-            codec=codec,
-            layer=layer,
-            outputs=nodes,
-            fold=fold,
-            seed=seed,
-        )
-    record = {
-        "path": str(target),
-        "format": made.format,
-        "layer": made.layer,
-        "codec": made.embedding.codec.spec,
-        "rows": made.embedding.rows,
-        "dim": made.embedding.dim,
-        "bytes_before": made.bytes_before,
-        "bytes_after": made.bytes_after,
-    }
-    show(
-        record,
-        f"{record['layer']}: {record['codec']}, {record['rows']:,} rows of {record['dim']}: "
-        f"{made.bytes_before:,} -> {made.bytes_after:,} bytes\n{target}",
-        as_json=as_json,
-    )
-
-
-def with_config(path: Path, config: Path) -> Any:
-    """Return a classifier of embzip, as a .embz or .toml file says, with the weights of a file."""
-    present(path)
-    existing_file(config)
-    from embzip.classifier import load_classifier
-    from embzip.pipeline.outline import Outline, read_outline
-
-    if config.suffix == ".toml":
-        outline = read_outline(config)
-    else:
-        outline = Outline(load_classifier(config), {})
-    with without_notices():
-        from embzip.tf import with_weights
-
-        return with_weights(outline.classifier, path, outline.names)
-
-
-def foreign_bytes(path: Path) -> int:
-    """Return the bytes on disk of a file of TensorFlow or Keras."""
-    from embzip.tf.artefacts import inspect
-
-    return inspect(path).total

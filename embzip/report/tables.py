@@ -56,7 +56,7 @@ _LIKENESS = (
     Column("snr", "table SNR", "SNR"),
     Column("cosine", "mean cosine", "cosine"),
     Column("read_snr", "SNR as read", "as read: SNR"),
-    Column("read_cosine", "cosine as read", "cosine"),
+    Column("read_cosine", "cosine as read", "as read: cosine"),
 )
 _SPEED = (
     Column("epoch", "training epoch", "epoch"),
