@@ -9,6 +9,7 @@ import gzip
 import lzma
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from embzip.files import existing_file
 
 Errors = Literal["strict", "replace"]
 Paths = str | Path | Sequence[str | Path]
+
+# A file looks labelled where its first lines have one tab each, and few words before it.
+_LOOKED_AT, _FEWEST = 1000, 20
+_LINES_A_LABEL = 4
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,15 @@ def read_texts(paths: Paths, *, labelled: bool = False, errors: Errors = "strict
     paths
         One file or several; `-` is standard input.
     labelled
-        Whether lines are `label<TAB>text`, of which the text is wanted.
+        Whether lines are `label<TAB>text`, of which the text is wanted; empty ones stay.
     errors
         `strict` refuses invalid UTF-8; `replace` puts U+FFFD in its place, and warns at the end
         of the file how often it did.
+
+    Warns
+    -----
+    UserWarning
+        At the end of a file that looks labelled, and was not said to be.
 
     Raises
     ------
@@ -60,8 +70,18 @@ def read_texts(paths: Paths, *, labelled: bool = False, errors: Errors = "strict
         For invalid UTF-8, UTF-16 or a labelled line without a tab; names file, line and offset.
     """
     for path in paths_of(paths):
+        begins: Counter[str] = Counter()
         for number, line in _lines(path, errors):
-            yield _split_label(path, number, line).text if labelled else line
+            if not labelled and number <= _LOOKED_AT and line.strip():
+                begins[line.partition("\t")[0] if line.count("\t") == 1 else ""] += 1
+            yield _split_label(path, number, line).text if labelled and line.strip() else line
+        if "" not in begins and begins.total() >= max(_FEWEST, _LINES_A_LABEL * len(begins)):
+            warnings.warn(
+                f"{path}: lines begin with one of {len(begins)} words and a tab, such as "
+                f"{next(iter(begins))[:40]!r}, and were read as part of the text: if these are "
+                "labels, pass --labelled",
+                stacklevel=2,
+            )
 
 
 def read_examples(paths: Paths, *, errors: Errors = "strict") -> list[Example]:

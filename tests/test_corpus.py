@@ -149,6 +149,29 @@ def test_labelled_texts_are_what_follows_the_first_tab(tmp_path: Path) -> None:
     assert read_examples(path) == [Example("one\ttwo", "a"), Example("", "b")]
 
 
+def test_a_labelled_file_read_as_plain_text_is_warned_of(tmp_path: Path) -> None:
+    path = written(tmp_path, b"sport\tthree goals\npolitics\ta vote\n\n" * 10)
+    with pytest.warns(UserWarning, match=r"one of 2 words and a tab, such as 'sport'.*--labelled"):
+        texts = list(read_texts(path))
+    assert texts[:2] == ["sport\tthree goals", "politics\ta vote"]
+    assert list(read_texts(path, labelled=True))[:3] == ["three goals", "a vote", ""]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"sport\tthree goals\n" * 19,  # too few lines to say
+        b"a plain line\n" + b"sport\tthree goals\n" * 30,
+        b"one\ttwo\tthree\n" * 30,
+        b"".join(b"word%d\t12\n" % number for number in range(2000)),  # counts of words
+        b"".join(b"sport\t%d\n" % number for number in range(30)) + b"\tindented\n",
+    ],
+)
+def test_tabs_that_are_no_labels_are_not_warned_of(tmp_path: Path, content: bytes) -> None:
+    path = written(tmp_path, content)
+    assert "\n".join(read_texts(path)).encode() == content.rstrip(b"\n")
+
+
 def test_split_is_by_text_alone() -> None:
     examples = [Example(f"text {i % 500}", str(i % 3)) for i in range(1000)]
     kept, held_out = split_examples(examples, 0.2)

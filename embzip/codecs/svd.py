@@ -105,8 +105,8 @@ class Svd(Transform):
         rank = self._resolved_rank()
         if rank > min(rows, dim):
             raise SpecError(
-                f"'svd:{rank}': the rank is at most "
-                + (f"the table's {dim} columns" if rank > dim else f"its {rows} rows")
+                f"'svd:{rank}': the rank is at most {min(rows, dim)}, "
+                f"the table's {'columns' if rank > dim else 'rows'}"
             )
         if self.components == "int8":
             scale = ArraySpec("scale", "float32", (rank,))
