@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -65,6 +66,20 @@ def test_a_slim_savedmodel_is_hardly_larger_than_its_weights(tmp_path: Path) -> 
     (name,) = served.structured_input_signature[1]
     found = next(iter(served(**{name: tf.constant(IDS)}).values()))
     np.testing.assert_allclose(found.numpy(), np.array(model(IDS)), atol=1e-5)
+
+
+def test_an_h5_file_keeps_how_its_arrays_are_stored(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes((folder / "model.h5").read_bytes())
+    how = {"chunks": (5,), "compression": "gzip", "shuffle": True, "fletcher32": True}
+    with h5py.File(path, "a") as file:
+        file.create_dataset("extra", data=np.arange(20), maxshape=(None,), **how)
+    slim(path, tmp_path / "slim.h5")
+    with h5py.File(tmp_path / "slim.h5") as file:
+        kept = file["extra"]
+        assert {name: getattr(kept, name) for name in how} == how
+        assert kept.maxshape == (None,)
+        np.testing.assert_array_equal(kept[()], np.arange(20))
 
 
 def test_an_h5_file_becomes_a_keras_file(folder: Path, tmp_path: Path) -> None:

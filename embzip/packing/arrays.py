@@ -68,11 +68,6 @@ class PackedArray:
         return self.packed.spec.nbytes
 
     @property
-    def stored_nbytes(self) -> int:
-        """Bytes in the file."""
-        return int(self._content.nbytes)
-
-    @property
     def content(self) -> NDArray[np.uint8]:
         """The bytes in the file."""
         return self._content

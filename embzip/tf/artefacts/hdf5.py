@@ -127,6 +127,9 @@ def copy_hdf5(source: Any, file: BinaryIO, left_out: str, where: str) -> None:
                     chunks=dataset.chunks,
                     compression=dataset.compression,
                     compression_opts=dataset.compression_opts,
+                    shuffle=dataset.shuffle,
+                    fletcher32=dataset.fletcher32,
+                    maxshape=dataset.maxshape if dataset.chunks else None,
                 )
                 _copy_attributes(dataset, made)
             for name in _groups(source):
