@@ -59,6 +59,8 @@ def test_a_slim_savedmodel_is_hardly_larger_than_its_weights(tmp_path: Path) -> 
     )
     model.export(tmp_path / "exported", verbose=False)
     payload = sum(weight.value.numpy().nbytes for weight in model.weights)
+    copies = [t for t in inspect(tmp_path / "exported").tensors if t.role == "embedding"]
+    assert [copy.needed for copy in copies] == [True, False], "the second is of no use"
     slim(tmp_path / "exported", tmp_path / "slim")
     files = [path for path in (tmp_path / "slim").rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 1.05 * payload

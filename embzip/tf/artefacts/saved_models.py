@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tensorflow.core.protobuf import saved_model_pb2
 
 from embzip.errors import InputError, MissingFileError
@@ -81,7 +82,8 @@ def inspect_saved_model(folder: Path) -> ArtefactRecord:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     found += _assets(folder, files)
     if (folder / "variables" / "variables.index").is_file():
-        weights = list(variables(Bundle(folder / "variables" / "variables")))
+        bundle = Bundle(folder / "variables" / "variables")
+        weights = list(variables(bundle))
         keys = checkpoint_keys(graph)
         named = {keys[table] for table in tables if table in keys}
         needed = {key for variable, key in keys.items() if variable in used}
@@ -90,6 +92,7 @@ def inspect_saved_model(folder: Path) -> ArtefactRecord:
                 replace(w, role="other_weights") if w.role == "embedding" else w for w in weights
             ]
             weights = with_roles(weights, named)
+        weights = with_roles(weights, _copied(weights, bundle))
         found += [replace(w, needed=w.name in needed) if outputs and keys else w for w in weights]
     every = [*graph.node, *inner]
     return make_record(
@@ -99,6 +102,18 @@ def inspect_saved_model(folder: Path) -> ArtefactRecord:
         with_embedding(found),
         count_nodes(every, lambda node: id(node) in kept),
     )
+
+
+def _copied(weights: list[StoredTensor], bundle: Bundle) -> set[str]:
+    """Return the names of tables that are stored a second time, as Keras' export does."""
+    kinds = {(w.dtype, w.shape): w.name for w in weights if w.role == "embedding"}
+    return {
+        weight.name
+        for weight in weights
+        if weight.role == "other_weights"
+        and (table := kinds.get((weight.dtype, weight.shape)))
+        and np.array_equal(bundle.read(weight.name), bundle.read(table))
+    }
 
 
 def _inner_constants(name: str, nodes: Any, used: bool) -> list[StoredTensor]:
