@@ -79,7 +79,7 @@ def read_texts(paths: Paths, *, labelled: bool = False, errors: Errors = "strict
             warnings.warn(
                 f"{path}: lines begin with one of {len(begins)} words and a tab, such as "
                 f"{next(iter(begins))[:40]!r}, and were read as part of the text: if these are "
-                "labels, pass --labelled",
+                "labels, cut them off, or pass --labelled where the command takes it",
                 stacklevel=2,
             )
 
