@@ -33,8 +33,12 @@ from scripts.bench_task_tables import Outcome, detail_table, summary_table
 
 SETS = ("tagmynews", "clinc150", "r8", "ru_avito", "debian-topic")
 TOKENIZERS = ("words", "bpe")
-# '@2.2' stands for `svd|tcq` with so many bits that all stored bytes take 2.2 bits a number.
-CODECS = ("int8", "svd:64|int8", "int4", "@2.2", "@1.2", "@0.7")
+# '@2.2' stands for `svd|tcq` with so many bits that all stored bytes take 2.2 bits a number;
+# options of `tcq` may follow.
+CODECS = (
+    "int8", "svd:64|int8", "int4",
+    "@2.2", "@1.2", "@1.2,states=128", "@0.7", "@0.7,states=128",
+)  # fmt: skip
 MOST_PIECES = 30_000
 
 
@@ -226,13 +230,16 @@ def spec_of(codec: str, rows: int, dim: int) -> str:
 
     >>> spec_of("int8", 1000, 300), spec_of("@2.2", 40_000, 300)
     ('int8', 'svd|tcq:2.195')
+    >>> spec_of("@2.2,states=128", 40_000, 300)
+    'svd|tcq:2.195,states=128'
     """
     if not codec.startswith("@"):
         return codec
-    wanted = float(codec[1:])
-    stored = parse_codec(f"tcq:{wanted}").layout(rows, dim).nbytes
+    bits, comma, options = codec[1:].partition(",")
+    wanted = float(bits)
+    stored = parse_codec(f"tcq:{codec[1:]}").layout(rows, dim).nbytes
     beyond = max(0.0, 8 * stored / (rows * dim) - wanted)
-    return f"svd|tcq:{math.floor(1000 * (wanted - beyond)) / 1000:g}"
+    return f"svd|tcq:{math.floor(1000 * (wanted - beyond)) / 1000:g}{comma}{options}"
 
 
 def library_digest() -> str:

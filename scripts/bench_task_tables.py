@@ -104,7 +104,7 @@ def summary_table(outcomes: Iterable[Outcome]) -> str:
     groups = _groups(outcomes)
     codecs = list(dict.fromkeys(codec for group in groups.values() for codec in group))
     lines = [
-        "| data | tokens | rows x dim | float32 | "
+        "| data | tokens | numbers in the table | float32 | "
         + " | ".join(_title(codec) for codec in codecs if codec != "float32")
         + " |",
         "|---" * (3 + len(codecs)) + "|",
@@ -178,5 +178,6 @@ def _points(fraction: float) -> str:
 
 def _title(codec: str) -> str:
     if codec.startswith("@"):
-        return f"svd\\|tcq at {codec[1:]} bits"
+        bits, *options = codec[1:].split(",")
+        return ", ".join([f"svd\\|tcq at {bits} bits", *options])
     return codec.replace("|", "\\|")
