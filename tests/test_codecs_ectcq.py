@@ -1,5 +1,6 @@
 """Entropy-coded trellis quantization: by hand, against all paths, and against the bound."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import embzip
 from embzip.bounds import pooled_bound
+from embzip.codecs import rates
 from embzip.codecs.dependent import (
     activities,
     in_order,
@@ -144,6 +146,21 @@ def test_levels_part_rows_by_what_they_were_so_far() -> None:
     assert sums.tolist() == [[0, 1, 1], [0, 1, 3], [0, 0, 0], [0, 4, 8]]
     levels = levels_of(sums, thresholds_of(sums, 2))
     assert levels[:, 2].tolist() == [0, 1, 0, 1]
+
+
+def test_symbols_are_counted_in_pieces_as_at_once_in_bounded_memory(monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    octets = rng.integers(0, 256, (16_000, 100)).astype(np.uint8)
+    numbers = rng.normal(size=octets.shape).astype(np.float32)
+    tracemalloc.start()
+    in_pieces = rates.Rates.counted(numbers, octets, closed=True)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    monkeypatch.setattr(rates, "_PIECE", len(octets))
+    at_once = rates.Rates.counted(numbers, octets, closed=True)
+    np.testing.assert_array_equal(in_pieces.bits, at_once.bits)
+    np.testing.assert_array_equal(in_pieces.shift, at_once.shift)
+    assert held < 30 * octets.size
 
 
 @pytest.mark.parametrize(("bits", "most"), [(1, 1.2), (2, 1.35), (4, 1.5)])

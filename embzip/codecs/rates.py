@@ -6,6 +6,7 @@ counts, so that a few thousand rows will do. No coder is here, and no search.
 References: Miller 1955, Note on the bias of information estimates.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,7 @@ _TABLE_BITS = 1.5
 _MODEL_BITS = 0.007
 _BLOCK_BITS = 64.0
 _BLOCK = 256
+_PIECE = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +84,11 @@ class Rates:
         symbols, odd = symbols_of(octets, closed=closed)
         sums = activities(symbols)
         thresholds = thresholds_of(sums, LEVELS)
-        places = np.arange(dim) * LEVELS + levels_of(sums, thresholds)
-        places = (places * 2 + odd) * 256 + symbols
-        counts = np.bincount(places.ravel(), minlength=dim * LEVELS * 512).astype(np.float64)
+        counts = np.zeros(dim * LEVELS * 512)
+        for piece in _pieces(rows):
+            places = np.arange(dim) * LEVELS + levels_of(sums[piece], thresholds)
+            places = (places * 2 + odd[piece]) * 256 + symbols[piece]
+            counts += np.bincount(places.ravel(), minlength=counts.size)
         counts = counts.reshape(dim, LEVELS, 2, 256)
         alike = _alike(counts)
         pooled = np.zeros((int(alike.max()) + 1, 2, 256))
@@ -137,11 +141,20 @@ def _alike(counts: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def _shift(numbers: Matrix, symbols: Octets, odd: Octets) -> NDArray[np.float32]:
-    plain = values_of(np.zeros((2, SHIFTED)))[odd, symbols]
-    far = magnitudes(symbols)
-    nearer = (plain - numbers) * np.sign(plain)
-    place = np.where(far <= SHIFTED, odd.astype(np.intp) * (SHIFTED + 1) + far, 0).ravel()
-    size = 2 * (SHIFTED + 1)
-    sums = np.bincount(place, nearer.ravel().astype(np.float64), minlength=size)
-    mean = sums / np.bincount(place, minlength=size).clip(1)
+    values = values_of(np.zeros((2, SHIFTED)))
+    sums, used = np.zeros((2, 2 * (SHIFTED + 1)))
+    for piece in _pieces(len(numbers)):
+        plain = values[odd[piece], symbols[piece]]
+        nearer = (plain - numbers[piece]) * np.sign(plain)
+        far = magnitudes(symbols[piece])
+        place = np.where(far <= SHIFTED, odd[piece].astype(np.intp) * (SHIFTED + 1) + far, 0)
+        np.add.at(sums, place.ravel(), nearer.ravel())
+        used += np.bincount(place.ravel(), minlength=used.size)
+    mean = sums / used.clip(1)
     return np.asarray(np.clip(mean, -0.9, 0.9).reshape(2, -1)[:, 1:], np.float32)
+
+
+def _pieces(rows: int) -> Iterator[slice]:
+    """Yield the rows in pieces, so that whole numbers of 8 bytes are few at once."""
+    for start in range(0, rows, _PIECE):
+        yield slice(start, start + _PIECE)
