@@ -19,14 +19,16 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 import embzip
-from embzip import Example, parse_codec, read_examples, rebuild
+from embzip import Example, read_examples, rebuild
+from embzip.codecs.spec import one_stage
+from embzip.codecs.tcq import Tcq
 from embzip.corpus import split_examples
 from embzip.pipeline.steps import Progress, Step, Steps, write_json
 from scripts.bench_task_tables import Outcome, detail_table, summary_table
@@ -224,7 +226,7 @@ def outcome_of(steps: Steps, task: Task, model: Step, codec: str) -> Outcome:
 
 
 def spec_of(codec: str, rows: int, dim: int) -> str:
-    """Return the codec's spec; for '@BITS' the `svd|tcq` whose stored bytes take BITS a number.
+    """Return the codec's spec; for '@BITS[,options]' the `svd|tcq` whose bytes take BITS a number.
 
     Folding leaves the quantizer alone in the file, so its layout is all that counts.
 
@@ -235,11 +237,10 @@ def spec_of(codec: str, rows: int, dim: int) -> str:
     """
     if not codec.startswith("@"):
         return codec
-    bits, comma, options = codec[1:].partition(",")
-    wanted = float(bits)
-    stored = parse_codec(f"tcq:{codec[1:]}").layout(rows, dim).nbytes
-    beyond = max(0.0, 8 * stored / (rows * dim) - wanted)
-    return f"svd|tcq:{math.floor(1000 * (wanted - beyond)) / 1000:g}{comma}{options}"
+    quantizer = Tcq.from_stage(one_stage(f"tcq:{codec[1:]}"))
+    beyond = max(0.0, 8 * quantizer.layout(rows, dim).nbytes / (rows * dim) - quantizer.bits)
+    bits = math.floor(1000 * (quantizer.bits - beyond)) / 1000
+    return f"svd|{replace(quantizer, bits=bits).stage}"
 
 
 def library_digest() -> str:
