@@ -27,8 +27,8 @@ import numpy as np
 
 import embzip
 from embzip import Example, read_examples, rebuild
+from embzip.codecs.row_classes.tcq import Tcq
 from embzip.codecs.spec import one_stage
-from embzip.codecs.tcq import Tcq
 from embzip.corpus import split_examples
 from embzip.pipeline.steps import Progress, Step, Steps, write_json
 from scripts.bench_task_tables import Outcome, detail_table, summary_table

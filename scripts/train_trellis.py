@@ -21,8 +21,8 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.losses import MOST_BITS
-from embzip.codecs.trellis import DATA, Trellis, Values, decode, encode
+from embzip.codecs.row_classes.losses import MOST_BITS
+from embzip.codecs.row_classes.trellis import DATA, Trellis, Values, decode, encode
 
 # Parity checks (octal) of Ungerboeck's one-dimensional codes, by states.
 PARITY = {4: (0o5, 0o2), 8: (0o13, 0o04), 16: (0o23, 0o04), 32: (0o45, 0o10), 64: (0o103, 0o024),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from embzip.codecs import arrays
-from embzip.codecs.bins import gather_bins
 from embzip.codecs.registry import parse_codec
+from embzip.codecs.row_classes.bins import gather_bins
 
 
 def test_moments_are_those_of_the_rows_in_a_bin() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 import embzip
 from embzip.bounds import pooled_bound
-from embzip.codecs import rates
-from embzip.codecs.dependent import (
+from embzip.codecs.ectcq import rates
+from embzip.codecs.ectcq.dependent import (
     activities,
     in_order,
     levels_of,
@@ -19,9 +19,9 @@ from embzip.codecs.dependent import (
     thresholds_of,
     values_of,
 )
-from embzip.codecs.ectcq import Ectcq
+from embzip.codecs.ectcq.path_search import search
+from embzip.codecs.ectcq.quantizer import Ectcq
 from embzip.codecs.ops import numpy_ops
-from embzip.codecs.path_search import search
 from embzip.compression import compress
 from embzip.errors import FileFormatError
 from embzip.packing.arrays import PackedArray

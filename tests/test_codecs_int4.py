@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as hnp
 
 import embzip
 from embzip.codecs.ops import numpy_ops
-from embzip.codecs.packing import byte_tables, pack, packed_specs, unpack
-from embzip.codecs.row_scale import fit_scale_range, nearest_scale, scale_table
+from embzip.codecs.scales import fit_scale_range, nearest_scale, scale_table
+from embzip.codecs.sub_byte import byte_tables, pack, packed_specs, unpack
 from embzip.compression import compress
 from embzip.errors import FileFormatError
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from embzip.codecs.allocation import allocate
-from embzip.codecs.bins import gather_bins
-from embzip.codecs.fields import pack, unpack
-from embzip.codecs.losses import Losses
-from embzip.codecs.mixed import Mixed, _levels
 from embzip.codecs.ops import numpy_ops
 from embzip.codecs.registry import parse_codec
+from embzip.codecs.row_classes.allocation import allocate
+from embzip.codecs.row_classes.bins import gather_bins
+from embzip.codecs.row_classes.fields import pack, unpack
+from embzip.codecs.row_classes.losses import Losses
+from embzip.codecs.row_classes.mixed import Mixed, _levels
 from embzip.compression import compress
 from embzip.errors import SpecError
 

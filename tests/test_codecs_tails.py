@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from embzip.codecs import tails
-from embzip.codecs.losses import Losses
-from embzip.codecs.mixed import Mixed
-from embzip.codecs.tails import count_tails, errors_by_magnitude
+from embzip.codecs.row_classes import tails
+from embzip.codecs.row_classes.losses import Losses
+from embzip.codecs.row_classes.mixed import Mixed
+from embzip.codecs.row_classes.tails import count_tails, errors_by_magnitude
 from embzip.compression import compress
 
 

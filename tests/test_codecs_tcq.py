@@ -1,13 +1,13 @@
 """tcq and its trellis: against all paths of a small one, a plain decoder, and the theory."""
 
 import hashlib
-import inspect
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import embzip
-from embzip.codecs import row_classes, row_index, trellis
-from embzip.codecs.allocation import row_sizes
 from embzip.codecs.chain import params_of
 from embzip.codecs.ops import numpy_ops
 from embzip.codecs.registry import parse_codec
-from embzip.codecs.tcq import Tcq
-from embzip.codecs.trellis import Trellis
+from embzip.codecs.row_classes import index, trellis
+from embzip.codecs.row_classes.allocation import row_sizes
+from embzip.codecs.row_classes.quantizer import _FEW
+from embzip.codecs.row_classes.tcq import Tcq
+from embzip.codecs.row_classes.trellis import Trellis
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError, SpecError
@@ -173,7 +174,7 @@ def test_compiled_search_against_a_plain_one(states: int) -> None:
 
 def test_search_works_where_nothing_can_be_kept(tmp_path) -> None:
     """A read-only install and home: the search is compiled anew."""
-    copy = shutil.copy(inspect.getfile(trellis).replace("trellis.py", "viterbi.py"), tmp_path)
+    copy = shutil.copy(Path(embzip.__file__).parent / "codecs/viterbi.py", tmp_path)
     (tmp_path / "__pycache__").write_text("no folder")
     code = (
         "import numpy as np, viterbi\n"
@@ -411,13 +412,13 @@ def test_many_rows_decode_as_the_common_decoder_does(spec: str) -> None:
     values = mixture(1000, 21)
     values[[0, 500]] = 0
     small = compress(values, spec)
-    quantizer, own = small.codec.quantizer, params_of(small.params, 0)
-    every = quantizer.decode(quantizer.take(small.codes, np.arange(1000)), own, numpy_ops)
+    coder, own = small.codec.quantizer, params_of(small.params, 0)
+    every = coder.decode(coder.take(small.codes, np.arange(1000)), own, numpy_ops)
     np.testing.assert_array_equal(small.decode(), every)
     rng = np.random.default_rng(0)
     for ids in (np.arange(999, -1, -1), rng.integers(0, 1000, 3000), np.full(600, 500)):
         np.testing.assert_array_equal(small[ids], every[ids])
-        assert len(ids) > row_classes._FEW
+        assert len(ids) > _FEW
 
 
 @pytest.mark.parametrize("classes", [2, 3, 8, 13, 16])
@@ -429,15 +430,15 @@ def test_rows_are_found_where_their_lengths_add_up(classes: int) -> None:
     sizes = row_sizes(bits)
     shape = (16, (classes - 1).bit_length(), 8)
     codes = {
-        "classes": row_index.class_planes(of_row, shape),
-        "offsets": row_index.starts_of(of_row, sizes, "int32"),
+        "classes": index.class_planes(of_row, shape),
+        "offsets": index.starts_of(of_row, sizes, "int32"),
     }
     ids = rng.integers(0, 999, 2000)
     starts = np.cumsum(sizes[of_row]) - sizes[of_row]
-    found, own = row_index.find(codes, sizes, ids)
+    found, own = index.find(codes, sizes, ids)
     np.testing.assert_array_equal(found, starts[ids])
     np.testing.assert_array_equal(own, of_row[ids])
-    common, also = row_index.locate({**codes, "ids": ids}, {"bits": bits}, numpy_ops)
+    common, also = index.locate({**codes, "ids": ids}, {"bits": bits}, numpy_ops)
     np.testing.assert_array_equal(common[:, 0], found)
     np.testing.assert_array_equal(also, own)
 

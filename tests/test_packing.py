@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import embzip
-from embzip.codecs.row_index import classes_of
+from embzip.codecs.row_classes.index import classes_of
 from embzip.compression import compress
 from embzip.packing.arrays import PackedArray, read_packed
 from embzip.packing.choosing import Classes, pack_array

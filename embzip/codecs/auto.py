@@ -8,8 +8,10 @@ the bound than the trellis at every rate.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,15 +21,21 @@ from embzip.codecs.arrays import Arrays, Layout, Matrix, Table, row_blocks
 from embzip.codecs.base import Quantizer, Transform, Unscaled
 from embzip.codecs.chain import Codec
 from embzip.codecs.ops import ArrayOps, numpy_ops
+from embzip.codecs.row_classes.tcq import Tcq
 from embzip.codecs.sampling import sample_rows
+from embzip.codecs.scalar.float16 import Float16
+from embzip.codecs.scalar.float32 import Float32
+from embzip.codecs.scalar.int4 import Int1, Int2, Int4
+from embzip.codecs.scalar.int8 import Int8
 from embzip.codecs.spec import Stage
+from embzip.codecs.transforms.svd import Svd
 from embzip.errors import EmbzipError, InputError, SpecError
 
 _ROWS = 20_000  # on which the candidates are compared
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _BUDGET = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(B|KB|MB|GB)(/row)?")
-_PLAIN = ("float32", "float16", "int8", "int4", "int2", "int1")
-_RANKED = ("float16", "int8", "int4", "int2")
+_PLAIN = (Float32(), Float16(), Int8(), Int4(), Int2(), Int1())
+_RANKED = (Float16(), Int8(), Int4(), Int2())
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.125)  # of the columns, for a trellis behind a truncated SVD
 _RATES = (1.0, 0.75, 0.5)  # of the largest that fits
 _MOST_RATE = 8000  # of a trellis, in thousandths of a bit a number
@@ -98,7 +106,10 @@ class Auto(Quantizer):
             return best[2].transforms, best[2].quantizer
         if refused is not None:
             raise refused
-        least = min(codec.layout(rows, dim).nbytes for codec in _smallest(rows, dim))
+        least = min(
+            codec.layout(rows, dim).nbytes
+            for codec in (made(1) for made, _ in _families(rows, dim))
+        )
         raise SpecError(
             f"no chain puts {rows} x {dim} numbers into {budget} bytes ('auto:{self.budget}'): "
             f"the least is {least}, write auto:{least}B"
@@ -127,17 +138,32 @@ class Auto(Quantizer):
         return SpecError(f"{str(self.stage)!r} depends on the table: resolve it first")
 
 
-def _patterns(rows: int, dim: int) -> Iterator[tuple[str, int]]:
-    """Yield what a chain's spec looks like, with a place for a number, and the number's limit."""
+def _families(rows: int, dim: int) -> Iterator[tuple[Callable[[int], Codec], int]]:
+    """Yield kinds of chains: what makes one of a whole number from 1, and the largest number."""
     ranks = min(rows, dim)
     for quantizer in _PLAIN:
-        yield quantizer, 1
+        yield partial(_plain, quantizer), 1
     for quantizer in _RANKED:
-        yield f"svd:{{}}|{quantizer}", ranks
-    # Rates are counted in thousandths, written with an exponent: 1225e-3 is 1.225.
-    yield "tcq:{}e-3", _MOST_RATE
+        yield partial(_ranked, quantizer), ranks
+    yield partial(_coded, None), _MOST_RATE
     for rank in sorted({max(1, int(share * ranks)) for share in _SHARES}):
-        yield f"svd:{rank},components=int8|tcq:{{}}e-3", _MOST_RATE
+        yield partial(_coded, rank), _MOST_RATE
+
+
+def _plain(quantizer: Quantizer, number: int) -> Codec:
+    """Return a quantizer that has nothing to choose."""
+    del number
+    return Codec((), quantizer)
+
+
+def _ranked(quantizer: Quantizer, rank: int) -> Codec:
+    return Codec((Svd(rank, components="float32"),), quantizer)
+
+
+def _coded(rank: int | None, rate: int) -> Codec:
+    """Return a trellis of so many thousandths of a bit a number, behind an SVD or alone."""
+    transforms = () if rank is None else (Svd(rank, components="int8"),)
+    return Codec(transforms, Tcq(rate / 1000))
 
 
 def _candidates(rows: int, dim: int, budget: int) -> Iterator[Codec]:
@@ -146,31 +172,14 @@ def _candidates(rows: int, dim: int, budget: int) -> Iterator[Codec]:
     Trellises also at lower rates: on tables with few very far numbers more bits are not always
     better, and then the smaller chain is chosen.
     """
-    for pattern, most in _patterns(rows, dim):
-        low, high = 0, most
-        while low < high:
-            middle = (low + high + 1) // 2
-            if _made(pattern, middle).layout(rows, dim).nbytes <= budget:
-                low = middle
-            else:
-                high = middle - 1
+    for made, most in _families(rows, dim):
+        fitting = bisect_right(
+            range(1, most + 1), budget, key=lambda number: made(number).layout(rows, dim).nbytes
+        )
         for share in _RATES if most == _MOST_RATE else (1.0,):
-            number = int(share * low)
+            number = int(share * fitting)
             if number:
-                yield _made(pattern, number)
-
-
-def _smallest(rows: int, dim: int) -> Iterator[Codec]:
-    """Yield every kind of chain at its least number."""
-    for pattern, _ in _patterns(rows, dim):
-        yield _made(pattern, 1)
-
-
-def _made(pattern: str, number: int) -> Codec:
-    # The registry lists this stage too, so it can be read only when all stages are there.
-    from embzip.codecs.registry import parse_codec
-
-    return parse_codec(pattern.format(number))
+                yield made(number)
 
 
 def _with_farthest(

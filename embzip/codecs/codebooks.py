@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import Matrix, Table
-from embzip.codecs.packing import WIDTHS
 from embzip.codecs.sampling import sample_rows
 from embzip.codecs.spec import Stage
+from embzip.codecs.sub_byte import WIDTHS
 from embzip.errors import MissingPackageError, SpecError
 
 POINTS = 256  # training rows a centroid, as in faiss

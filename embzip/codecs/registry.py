@@ -8,25 +8,25 @@ from importlib.metadata import entry_points
 
 from embzip.codecs.auto import Auto
 from embzip.codecs.base import Quantizer, Transform, Wrapper
-from embzip.codecs.center import Center
 from embzip.codecs.chain import Codec
-from embzip.codecs.ectcq import Ectcq
-from embzip.codecs.float16 import Float16
-from embzip.codecs.float32 import Float32
-from embzip.codecs.int4 import Int1, Int2, Int4
-from embzip.codecs.int8 import Int8
-from embzip.codecs.kmeans import Kmeans
-from embzip.codecs.mixed import Mixed
-from embzip.codecs.normalize import Normalize
-from embzip.codecs.opq import Opq
-from embzip.codecs.pq import Pq
-from embzip.codecs.rows import Rows
-from embzip.codecs.rq import Rq
-from embzip.codecs.sparse import Sparse
+from embzip.codecs.ectcq.quantizer import Ectcq
+from embzip.codecs.product.pq import Pq
+from embzip.codecs.product.rows import Rows
+from embzip.codecs.product.rq import Rq
+from embzip.codecs.row_classes.mixed import Mixed
+from embzip.codecs.row_classes.tcq import Tcq
+from embzip.codecs.scalar.float16 import Float16
+from embzip.codecs.scalar.float32 import Float32
+from embzip.codecs.scalar.int4 import Int1, Int2, Int4
+from embzip.codecs.scalar.int8 import Int8
+from embzip.codecs.scalar.kmeans import Kmeans
+from embzip.codecs.scalar.sparse import Sparse
 from embzip.codecs.spec import Stage, parse_stages
-from embzip.codecs.svd import Svd
-from embzip.codecs.tcq import Tcq
-from embzip.codecs.topdim import Topdim
+from embzip.codecs.transforms.center import Center
+from embzip.codecs.transforms.normalize import Normalize
+from embzip.codecs.transforms.opq import Opq
+from embzip.codecs.transforms.svd import Svd
+from embzip.codecs.transforms.topdim import Topdim
 from embzip.errors import SpecError
 
 StageClass = type[Transform] | type[Quantizer]

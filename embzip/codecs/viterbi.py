@@ -1,4 +1,4 @@
-"""The search of `embzip.codecs.trellis`, compiled by numba; loaded only where something is encoded.
+"""Viterbi searches compiled by numba, for `tcq` and `ectcq`; loaded only where one encodes.
 
 One row after another, so that all of its costs stay in the processor's first cache. Nothing here
 knows what a value means. Sums keep their order (no fastmath): any search by the same float32

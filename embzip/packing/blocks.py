@@ -1,9 +1,9 @@
 """One block: symbols and the tables of their contexts, to bytes and back.
 
-Symbols of one table are coded together. Those of dependent quantization (see
-`embzip.codecs.dependent`) have contexts by what stands in the columns before, so columns are coded
-one after another; where paths are closed, the states they begin in come first, and the columns that
-make those states last, by then of known parity.
+Symbols of one table are coded together. Those of `embzip.codecs.ectcq.dependent` have contexts by
+what stands in the columns before, so columns are coded one after another; where paths are closed,
+the states they begin in come first, and the columns that make those states last, by then of known
+parity.
 
 References: Duda et al. 2015 (asymmetric numeral systems), as `constriction` implements it.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.dependent import (
+from embzip.codecs.ectcq.dependent import (
     FLIPS,
     LAG,
     MEMORY,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec
-from embzip.codecs.dependent import CLOSED, activities, in_order, symbols_of, thresholds_of
+from embzip.codecs.ectcq.dependent import CLOSED, activities, in_order, symbols_of, thresholds_of
 from embzip.files import digest
 from embzip.packing.blocks import Coder, Contexts, Thresholds, seen
 from embzip.packing.models import fit_models

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from embzip.codecs.arrays import ArraySpec
-from embzip.codecs.dependent import CLOSED
+from embzip.codecs.ectcq.dependent import CLOSED
 from embzip.errors import FileFormatError
 from embzip.packing.blocks import Contexts
 from embzip.packing.models import MOST_TABLES

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.bins import Numbers
+from embzip.codecs.row_classes.bins import Numbers
 
 MOST_BITS = 8
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table, row_blocks
 from embzip.codecs.base import Quantizer, Unscaled
-from embzip.codecs.dependent import (
+from embzip.codecs.ectcq.dependent import (
     CLOSED,
     FLIPS,
     LAG,
@@ -36,8 +36,8 @@ from embzip.codecs.dependent import (
     put_back,
     values_of,
 )
+from embzip.codecs.ectcq.rates import Rates
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.rates import Rates
 from embzip.codecs.sampling import sample_rows
 from embzip.codecs.spec import Stage
 from embzip.errors import FileFormatError, SpecError
@@ -187,7 +187,7 @@ class Ectcq(Quantizer):
 
 def _encoded(numbers: Matrix, prices: NDArray[np.float32], rates: Rates, closed: bool) -> Octets:
     # Numba takes a second to import, which nothing but this needs.
-    from embzip.codecs.path_search import search
+    from embzip.codecs.ectcq.path_search import search
 
     octets = np.empty(numbers.shape, np.uint8)
     values = values_of(rates.shift)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.packing import WIDTHS, byte_tables, highest_code, pack, packed_specs, unpack
 from embzip.codecs.sampling import has_zero_row, sample_rows
 from embzip.codecs.spec import Stage
+from embzip.codecs.sub_byte import WIDTHS, byte_tables, highest_code, pack, packed_specs, unpack
 from embzip.errors import FileFormatError, SpecError
 
 _SAMPLE = 2_000_000  # numbers

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table, row_blocks
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.packing import byte_tables, highest_code, pack, packed_specs, unpack
-from embzip.codecs.row_scale import (
+from embzip.codecs.scales import (
     SCALE_RANGE,
     check_scale_range,
     fit_scale_range,
@@ -28,6 +27,7 @@ from embzip.codecs.row_scale import (
     scale_table,
 )
 from embzip.codecs.spec import Stage
+from embzip.codecs.sub_byte import byte_tables, highest_code, pack, packed_specs, unpack
 from embzip.errors import FileFormatError, SpecError
 
 _SMALLEST = np.finfo(np.float32).tiny

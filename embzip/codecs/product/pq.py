@@ -27,9 +27,9 @@ from embzip.codecs.codebooks import (
     with_zero,
 )
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.packing import byte_tables, pack, packed_specs, unpack
 from embzip.codecs.sampling import has_zero_row
 from embzip.codecs.spec import Stage
+from embzip.codecs.sub_byte import byte_tables, pack, packed_specs, unpack
 from embzip.errors import SpecError
 
 _ROUNDS = 25

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from embzip.codecs.losses import MOST_BITS
+from embzip.codecs.row_classes.losses import MOST_BITS
 from embzip.codecs.spec import Stage
 from embzip.errors import SpecError
 

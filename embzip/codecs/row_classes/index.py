@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import Arrays
-from embzip.codecs.fields import BITS_OF_BYTE
 from embzip.codecs.ops import ArrayOps
+from embzip.codecs.row_classes.fields import BITS_OF_BYTE
 from embzip.errors import FileFormatError
 
 BLOCK = 64

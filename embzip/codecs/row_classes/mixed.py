@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import Matrix
-from embzip.codecs.fields import pack, unpack
-from embzip.codecs.losses import MOST_BITS, Losses
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.rate_options import OPTIONS, options
-from embzip.codecs.row_classes import RowClasses, written
+from embzip.codecs.row_classes.fields import pack, unpack
+from embzip.codecs.row_classes.losses import MOST_BITS, Losses
+from embzip.codecs.row_classes.quantizer import RowClasses, written
+from embzip.codecs.row_classes.rate_options import OPTIONS, options
+from embzip.codecs.row_classes.trellis import DATA
 from embzip.codecs.spec import Stage
-from embzip.codecs.trellis import DATA
 
 # By the number of bits of a column: their mask, and where its levels begin in the list of all.
 _MASK = (2 ** np.arange(MOST_BITS + 1) - 1).astype(np.int32)

@@ -1,6 +1,6 @@
 """How far a column's numbers lie from their mean, and what that costs by bits and by deviation.
 
-The losses that bits are shared by (`embzip.codecs.allocation`) are those of Gaussian numbers. Real
+The losses that bits are shared by (`allocation`) are those of Gaussian numbers. Real
 columns have heavier tails: numbers beyond a quantizer's outermost value lose the whole distance to
 it, so that with many bits a few of them cost more than all others. Here the columns of a class of
 rows are counted by magnitude, and what k bits lose at every magnitude says by which deviation to
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import AT_ONCE, Matrix, Table
-from embzip.codecs.bins import Numbers
-from embzip.codecs.losses import MOST_BITS, Losses, Tails
+from embzip.codecs.row_classes.bins import Numbers
+from embzip.codecs.row_classes.losses import MOST_BITS, Losses, Tails
 
 # Magnitudes, in deviations, in sixteenths of an octave; the first bin holds all that is nearer.
 _AN_OCTAVE = 16

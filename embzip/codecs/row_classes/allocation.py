@@ -1,7 +1,7 @@
 """Reverse water-filling: which rows form a class, and how many bits each of its columns gets.
 
-Bins of rows (`embzip.codecs.bins`) form classes. A class has one mean, one deviation and one number
-of bits a column, whole bytes a row, and all classes share one slope: the next byte of every class
+Bins of rows (`bins`) form classes. A class has one mean, one deviation and one number of bits a
+column, whole bytes a row, and all classes share one slope: the next byte of every class
 would save equally much error. What a column of k bits loses comes as a table, measured or computed
 by whoever quantizes; nothing here knows how.
 
@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import AT_ONCE, taken
-from embzip.codecs.bins import Bins, Numbers
-from embzip.codecs.losses import MOST_BITS, Losses, Tails, convex
+from embzip.codecs.row_classes.bins import Bins, Numbers
+from embzip.codecs.row_classes.losses import MOST_BITS, Losses, Tails, convex
 
 _ROUNDS = 12
 _WORTH = 0.95  # of the error of one start, for another to take its place

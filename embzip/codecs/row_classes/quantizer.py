@@ -1,7 +1,7 @@
 """Quantizers whose rows form classes by length: fewer bytes for short rows, more for long ones.
 
 Codes: `stream`, the rows' bytes one after another; `classes` and `offsets`, by which rows are found
-in it (`embzip.codecs.row_index`). Params: for each class and column the number of bits, the
+in it (`embzip.codecs.row_classes.index`). Params: for each class and column the number of bits, the
 deviation (a byte, in sixteenths of an octave below the class's largest) and the mean (a signed
 byte); `scale` holds the largest deviation and the step of the means.
 
@@ -18,15 +18,22 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.allocation import allocate, quantized_mean, row_sizes
 from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
 from embzip.codecs.base import Quantizer, Unscaled
-from embzip.codecs.bins import Numbers, gather_bins
-from embzip.codecs.losses import MOST_BITS, Losses
 from embzip.codecs.ops import ArrayOps, numpy_ops
-from embzip.codecs.row_index import BLOCK, by_class, checked_length, class_planes, locate, starts_of
+from embzip.codecs.row_classes.allocation import allocate, quantized_mean, row_sizes
+from embzip.codecs.row_classes.bins import Numbers, gather_bins
+from embzip.codecs.row_classes.index import (
+    BLOCK,
+    by_class,
+    checked_length,
+    class_planes,
+    locate,
+    starts_of,
+)
+from embzip.codecs.row_classes.losses import MOST_BITS, Losses
+from embzip.codecs.row_classes.tails import count_tails, errors_by_magnitude
 from embzip.codecs.spec import Stage
-from embzip.codecs.tails import count_tails, errors_by_magnitude
 from embzip.errors import FileFormatError, SpecError
 
 _ROWS = 4096  # encoded at a time

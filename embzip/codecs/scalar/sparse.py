@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table, row_blocks
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.row_scale import (
+from embzip.codecs.scales import (
     SCALE_RANGE,
     check_scale_range,
     fit_scale_range,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.dependent import FLIPS, LAG, MEMORY
+from embzip.codecs.ectcq.dependent import FLIPS, LAG, MEMORY
 from embzip.codecs.viterbi import compiled
 
 # Numba keeps compiled code by this file's date: change it too where these constants change.
@@ -116,7 +116,7 @@ def search(
     numbers: NDArray[np.float32], prices: NDArray[np.float32], values: NDArray[np.float32],
     bits: NDArray[np.float32], thresholds: NDArray[np.int32], closed: bool, octets: Any,
 ) -> None:  # fmt: skip
-    """Find each row's bytes, as `embzip.codecs.dependent` defines them.
+    """Find each row's bytes, as `embzip.codecs.ectcq.dependent` defines them.
 
     Parameters
     ----------

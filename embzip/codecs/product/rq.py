@@ -28,9 +28,9 @@ from embzip.codecs.codebooks import (
     with_zero,
 )
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.packing import byte_tables, pack, packed_specs, unpack
 from embzip.codecs.sampling import has_zero_row
 from embzip.codecs.spec import Stage
+from embzip.codecs.sub_byte import byte_tables, pack, packed_specs, unpack
 from embzip.errors import FileFormatError
 
 _DISTANCE_BYTES = 128_000_000  # of faiss's beam search

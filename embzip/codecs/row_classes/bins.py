@@ -1,7 +1,7 @@
 """A table in one reading: its rows in bins of like length, and of like weight.
 
 A bin is known by its number of rows, its weight, and the mean and mean square of each column; what
-follows (`embzip.codecs.allocation`) needs no more of the table, whatever its size.
+follows (`embzip.codecs.row_classes.allocation`) needs no more of the table, whatever its size.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@
 below 1 are allowed. A number of k bits has one coded bit and k-1 free ones. A row's bytes hold the
 coded bits of its active columns, then their free bits. A value depends on the coded bits of its
 column and of the five active ones before it (three with `states=8`, seven with `states=128`),
-around the row's end: see `embzip.codecs.trellis`.
+around the row's end: see `embzip.codecs.row_classes.trellis`.
 Decoding has no recursion: bits, shifts, one look-up and a multiplication.
 
 References: Marcellin and Fischer 1990.
@@ -18,13 +18,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs import trellis
 from embzip.codecs.arrays import Matrix
-from embzip.codecs.fields import pack, unpack
-from embzip.codecs.losses import MOST_BITS, Losses
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.rate_options import OPTIONS, options
-from embzip.codecs.row_classes import RowClasses, written
+from embzip.codecs.row_classes import trellis
+from embzip.codecs.row_classes.fields import pack, unpack
+from embzip.codecs.row_classes.losses import MOST_BITS, Losses
+from embzip.codecs.row_classes.quantizer import RowClasses, written
+from embzip.codecs.row_classes.rate_options import OPTIONS, options
 from embzip.codecs.spec import Stage
 from embzip.errors import SpecError
 

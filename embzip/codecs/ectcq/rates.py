@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import Matrix
-from embzip.codecs.dependent import (
+from embzip.codecs.ectcq.dependent import (
     MEMORY,
     SHIFTED,
     Octets,

@@ -1,0 +1,1 @@
+"""Quantizers that code a number by itself: floats, integers, shared numbers, the largest few."""

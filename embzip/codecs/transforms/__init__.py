@@ -1,0 +1,1 @@
+"""Matrix -> matrix, before a quantizer: rotations, means, norms."""
