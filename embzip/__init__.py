@@ -17,27 +17,27 @@ if TYPE_CHECKING:
         MeanConfig,
         load_classifier,
     )
+    from embzip.classifier.factorizing import factorize
+    from embzip.classifier.rebuilding import rebuild
+    from embzip.classifier.sensitivities import sensitivity
     from embzip.codecs import parse_codec
     from embzip.compression import compress
     from embzip.corpus import Example, read_examples
     from embzip.embedding import CompressedEmbedding
+    from embzip.embz.format import load, save
+    from embzip.embz.inspection import inspect
     from embzip.errors import EmbzipError
-    from embzip.evaluation import evaluate
-    from embzip.factorizing import factorize
-    from embzip.fileformat import load, save
-    from embzip.inspection import inspect
+    from embzip.evaluation.accuracy import evaluate
     from embzip.pipeline import run
     from embzip.prediction import Prediction, TextClassifier, TextKit
-    from embzip.pruning import prune
-    from embzip.rebuilding import rebuild
     from embzip.report.record import compare
-    from embzip.sensitivities import sensitivity
     from embzip.tokenizers import load_tokenizer
     from embzip.tokenizers.building import build_bpe, build_words
-    from embzip.transferring import transfer
-    from embzip.vectors import Vectors, read_vectors, write_vectors
+    from embzip.vectors.base import Vectors, read_vectors, write_vectors
+    from embzip.vectors.pruning import prune
+    from embzip.vectors.training import to_gensim, train_vectors
+    from embzip.vectors.transferring import transfer
     from embzip.vocabulary import Vocabulary
-    from embzip.word2vec import to_gensim, train_vectors
 
 __all__ = [
     "AttentionConfig",
@@ -90,22 +90,22 @@ _HOMES = {
     "corpus": ("Example", "read_examples"),
     "embedding": ("CompressedEmbedding",),
     "errors": ("EmbzipError",),
-    "evaluation": ("evaluate",),
-    "factorizing": ("factorize",),
-    "fileformat": ("load", "save"),
-    "inspection": ("inspect",),
+    "evaluation.accuracy": ("evaluate",),
+    "classifier.factorizing": ("factorize",),
+    "embz.format": ("load", "save"),
+    "embz.inspection": ("inspect",),
     "pipeline": ("run",),
     "prediction": ("Prediction", "TextClassifier", "TextKit"),
-    "pruning": ("prune",),
-    "rebuilding": ("rebuild",),
+    "vectors.pruning": ("prune",),
+    "classifier.rebuilding": ("rebuild",),
     "report.record": ("compare",),
-    "sensitivities": ("sensitivity",),
+    "classifier.sensitivities": ("sensitivity",),
     "tokenizers": ("load_tokenizer",),
     "tokenizers.building": ("build_bpe", "build_words"),
-    "transferring": ("transfer",),
-    "vectors": ("Vectors", "read_vectors", "write_vectors"),
+    "vectors.transferring": ("transfer",),
+    "vectors.base": ("Vectors", "read_vectors", "write_vectors"),
     "vocabulary": ("Vocabulary",),
-    "word2vec": ("to_gensim", "train_vectors"),
+    "vectors.training": ("to_gensim", "train_vectors"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -16,7 +16,7 @@ from embzip.embedding import CompressedEmbedding, Matrix
 from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.seeds import check_seed
 from embzip.tokenizers.base import Tokenizer
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 
 _LEAST_WEIGHT = 1e-30  # of the largest; squares of it are still above 0

@@ -1,6 +1,6 @@
 """A compressed table: rows are decoded when they are asked for, and only those.
 
-How it lies on the disk is the business of `embzip.fileformat`, the arithmetic that of the codecs.
+How it lies on the disk is the business of `embzip.embz.format`, the arithmetic that of the codecs.
 """
 
 from collections.abc import Iterable, Mapping

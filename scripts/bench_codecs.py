@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from embzip.bounds import GaussianBound, norm_conditioned_bound, pooled_bound
+from embzip.evaluation.bounds import GaussianBound, norm_conditioned_bound, pooled_bound
 from scripts.bench_codecs_child import write_neighbours
 from scripts.bench_codecs_plot import draw
 from scripts.bench_peers import PEERS, codecs_for

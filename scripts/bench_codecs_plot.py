@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from embzip.bounds import GaussianBound
+from embzip.evaluation.bounds import GaussianBound
 from embzip.files import write_bytes
 
 MOST_BITS = 4.6

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 import embzip
-from embzip.bounds import pooled_bound
 from embzip.codecs.arrays import Table, row_blocks
+from embzip.evaluation.bounds import pooled_bound
 
 CODECS = ["int8", "int8:scale=column", "int4", "int2", "float16", "kmeans:32", "normalize|int4"]
 

@@ -26,9 +26,9 @@ from embzip import (
 )
 from embzip.classifier import load_classifier
 from embzip.corpus import split_examples
-from embzip.pruning import by_count, by_norm
 from embzip.tf import train
-from embzip.vectors import vectors_of
+from embzip.vectors.base import vectors_of
+from embzip.vectors.pruning import by_count, by_norm
 
 
 def main() -> None:

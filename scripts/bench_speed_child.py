@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from embzip import compress, load
 from embzip.codecs import parse_codec
-from embzip.measure import resident_mb
+from embzip.evaluation.serving import resident_mb
 from scripts.bench_speed import rss_anon
 
 Table = NDArray[np.float32]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.evaluation import mean_kl
+from embzip.evaluation.accuracy import mean_kl
 
 RESAMPLES = 10_000
 

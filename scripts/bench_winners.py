@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 import embzip
 from embzip import Classifier, Example, read_examples, rebuild
 from embzip.errors import SpecError
-from embzip.evaluation import mean_kl
+from embzip.evaluation.accuracy import mean_kl
 from embzip.pipeline.steps import Progress, Step, Steps, write_json
 from scripts.bench_task import (
     SETS,

@@ -11,9 +11,9 @@ import numpy as np
 
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
-from embzip.fileformat import save
+from embzip.embz.format import save
 from embzip.tokenizers import Normalization, WordTokenizer
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 
 SPECS = (
     "float32",

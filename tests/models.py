@@ -14,7 +14,7 @@ from embzip.classifier import (
 from embzip.compression import compress
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 
 WORDS = ["able", "ably", "about", "café", "lion", "people", "say", "tiger", "zoo"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from embzip.bounds import GaussianBound, norm_conditioned_bound, pooled_bound
 from embzip.codecs import parse_codec
+from embzip.evaluation.bounds import GaussianBound, norm_conditioned_bound, pooled_bound
 from scripts.bench_codecs import bits, bounds_of, markdown
 from scripts.bench_codecs_child import decoded_snr, nearest, overlap, rows_per_second
 from scripts.bench_codecs_plot import draw, family

@@ -10,9 +10,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import brentq
 
 from embzip import compress
-from embzip.bounds import GaussianBound, norm_conditioned_bound, pooled_bound
 from embzip.codecs import parse_codec
 from embzip.errors import InputError, SpecError
+from embzip.evaluation.bounds import GaussianBound, norm_conditioned_bound, pooled_bound
 
 VARIANCES = arrays(
     np.float64, st.integers(1, 12), elements=st.floats(1e-3, 1e3, allow_subnormal=False)

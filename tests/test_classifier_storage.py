@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import embzip
-from embzip import fileformat
 from embzip.classifier import Classifier, Encoder, Kit, MeanConfig
+from embzip.classifier.factorizing import factorize
+from embzip.classifier.rebuilding import rebuild, rebuild_kit
 from embzip.classifier.registry import BUILTIN
 from embzip.classifier.storage import rounded, storage, to_tensors
+from embzip.embz.format import save
 from embzip.errors import FileFormatError, InputError, MismatchError, SpecError
-from embzip.factorizing import factorize
-from embzip.rebuilding import rebuild, rebuild_kit
 from tests.models import tiny_classifier
 
 TEXTS = ["", "able zoo", "the lion and the tiger", "people say about people"]
@@ -142,7 +142,7 @@ def test_crafted_kernels_are_refused(changes: dict, mmap: bool, tmp_path: Path) 
     path = tmp_path / "crafted.embz"
     small = replace(tiny_classifier(), weights="int8")
     small.arrays["dense.kernel"][:] = 1  # so that 3e38 overflows
-    fileformat.save(Crafted(small, **changes), path)
+    save(Crafted(small, **changes), path)
     with pytest.raises(FileFormatError, match=r"crafted\.embz"):
         Classifier.load(path, mmap=mmap)
 

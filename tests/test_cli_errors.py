@@ -16,10 +16,10 @@ import pytest
 from embzip.classifier import Classifier, CnnConfig, head_shapes
 from embzip.cli import main
 from embzip.compression import compress
-from embzip.fileformat import save
+from embzip.embz.format import save
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 
 SCRIPT = Path(sys.executable).parent / "embzip"
 

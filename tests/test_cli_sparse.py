@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from embzip import fileformat
 from embzip.classifier import load_classifier
 from embzip.cli import app
 from embzip.compression import compress
+from embzip.embz.format import save
 from embzip.errors import InputError, SpecError
 from embzip.tokenizers import Normalization, WordTokenizer
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 
 WORDS = sorted(f"word{index}" for index in range(120))
 
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = WordTokenizer(WORDS, Normalization())
     matrix = rng.normal(size=(len(words.vocabulary), 24)).astype(np.float32)
     table = compress(Vectors(words.vocabulary, matrix, tokenizer=words), "float32")
-    fileformat.save(table, path / "table.embz")
+    save(table, path / "table.embz")
     lines = [
         f"{'even' if place % 2 else 'odd'}\t{WORDS[place]} {WORDS[place - 2]} {WORDS[place - 4]}\n"
         for place in rng.integers(4, 120, 400).tolist()

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import embzip
-from embzip.bounds import pooled_bound
 from embzip.codecs.ectcq import rates
 from embzip.codecs.ectcq.dependent import (
     activities,
@@ -24,6 +23,7 @@ from embzip.codecs.ectcq.quantizer import Ectcq
 from embzip.codecs.ops import numpy_ops
 from embzip.compression import compress
 from embzip.errors import FileFormatError
+from embzip.evaluation.bounds import pooled_bound
 from embzip.packing.arrays import PackedArray
 
 

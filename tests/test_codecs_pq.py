@@ -12,12 +12,12 @@ from hypothesis.extra import numpy as hnp
 
 import embzip
 from embzip.classifier import Classifier, CnnConfig, head_shapes
+from embzip.classifier.rebuilding import rebuild
 from embzip.codecs import parse_codec
 from embzip.compression import compress
 from embzip.errors import FileFormatError, SpecError
-from embzip.rebuilding import rebuild
 from embzip.tokenizers import Normalization, WordTokenizer
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 
 SPECS = ["pq:4", "pq:3,bits=4", "opq:4,bits=4", "rq:2", "rq:3,bits=4"]
 

@@ -28,7 +28,7 @@ from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError, SpecError
 from embzip.tokenizers import Normalization, WordTokenizer
-from embzip.vectors import Vectors, with_special_rows
+from embzip.vectors.base import Vectors, with_special_rows
 from embzip.vocabulary import Vocabulary
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embzip.compression import compress
-from embzip.distortion import reconstruction
 from embzip.errors import MismatchError
+from embzip.evaluation.distortion import reconstruction
 
 
 def test_reconstruction_by_hand():

@@ -6,7 +6,7 @@ import pytest
 import embzip
 from embzip.errors import IdRangeError, InputError, InputTypeError, UnknownTokenError
 from embzip.tokenizers import Normalization, WordTokenizer
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 from tests.models import WORDS, tiny_classifier
 
 

@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embzip import fileformat, tf
+from embzip import tf
 from embzip.classifier import (
     AttentionConfig,
     Classifier,
@@ -24,9 +24,10 @@ from embzip.classifier import (
     head_shapes,
 )
 from embzip.classifier.blocks import positions
+from embzip.classifier.rebuilding import reading_metric, rebuild
 from embzip.classifier.registry import BUILTIN
+from embzip.embz.format import save
 from embzip.errors import FileFormatError, InputError, MismatchError, SpecError
-from embzip.rebuilding import reading_metric, rebuild
 from embzip.tf.export import export
 from tests.models import SHAPES, WORDS, tiny_classifier
 from tests.test_tf_training import accuracy, examples, vectors
@@ -321,7 +322,7 @@ def test_records_that_are_no_encoder(encoder: type[Encoder], change: str, tmp_pa
         def head_tensors(self) -> list[dict]:
             return [head]
 
-    fileformat.save(Crafted(), tmp_path / "crafted.embz")
+    save(Crafted(), tmp_path / "crafted.embz")
     with pytest.raises(FileFormatError, match=r"crafted\.embz: the classifier does not fit"):
         Classifier.load(tmp_path / "crafted.embz")
 

@@ -13,7 +13,7 @@ from embzip.classifier import Classifier, CnnConfig
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.errors import InputError, InputTypeError, SpecError
-from embzip.evaluation import (
+from embzip.evaluation.accuracy import (
     bootstrap_ci95,
     evaluate,
     macro_f1,
@@ -22,7 +22,7 @@ from embzip.evaluation import (
 )
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 
 
 def keyword_classifier(sport: str = "goal", labels: tuple[str, str] = ("politics", "sport")):

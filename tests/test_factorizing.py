@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from embzip import tf
 from embzip.classifier import AttentionConfig, Classifier, Encoder, FnetConfig, MeanConfig
+from embzip.classifier.factorizing import factorize
+from embzip.classifier.rebuilding import reading_metric, rebuild
 from embzip.classifier.registry import BUILTIN
 from embzip.cli import app
 from embzip.errors import FileFormatError, InputError
-from embzip.factorizing import factorize
-from embzip.rebuilding import reading_metric, rebuild
 from tests.models import tiny_classifier
 from tests.test_tf_training import examples, vectors
 
@@ -106,7 +106,7 @@ def test_what_cannot_be(options: dict, rule: str) -> None:
 
 @pytest.mark.parametrize("ranks", [{"dense": 0}, {"dense": 2.0}, {"other": 1}, {"dense": 99}, 3])
 def test_crafted_ranks(ranks: object, tmp_path: Path) -> None:
-    from embzip import fileformat
+    from embzip.embz.format import save
 
     model = tiny_classifier(encoder=MeanConfig)
 
@@ -116,6 +116,6 @@ def test_crafted_ranks(ranks: object, tmp_path: Path) -> None:
         def head_tensors(self) -> list[dict]:
             return [model.tensors({"ranks": ranks})]
 
-    fileformat.save(Crafted(), tmp_path / "crafted.embz")
+    save(Crafted(), tmp_path / "crafted.embz")
     with pytest.raises(FileFormatError, match="does not fit"):
         Classifier.load(tmp_path / "crafted.embz")

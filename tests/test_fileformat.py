@@ -16,12 +16,12 @@ from safetensors import safe_open
 import embzip
 from embzip.classifier import Classifier
 from embzip.compression import compress
-from embzip.container import read_header, read_tensor, write_container
 from embzip.embedding import CompressedEmbedding
+from embzip.embz.container import read_header, read_tensor, write_container
 from embzip.errors import FileFormatError, MissingFileError, OutputError
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 from tests.models import tiny_classifier
 
@@ -244,7 +244,7 @@ def test_case_58_newer_version_and_unknown_codec(path: Path) -> None:
 
 
 def test_case_58_unknown_codec_with_a_right_digest(tmp_path: Path) -> None:
-    from embzip.container import write_container
+    from embzip.embz.container import write_container
 
     record = {"format": "embzip", "version": 1, "codec": "tcq9000:1", "rows": 1, "dim": 1}
     with (tmp_path / "a.embz").open("wb") as file:
@@ -382,7 +382,7 @@ def test_case_65_a_tensor_above_4_gb_is_read_in_bounded_memory(tmp_path: Path) -
         import json, os, resource, sys
         import numpy as np
         import embzip
-        from embzip.container import _header_digest, _json
+        from embzip.embz.container import _header_digest, _json
         rows, dim, path = 13_000_000, 100, sys.argv[1]
         entry = {"dtype": "F32", "shape": [rows, dim], "data_offsets": [0, rows * dim * 4]}
         record = {"format": "embzip", "version": 1, "codec": "float32", "rows": rows, "dim": dim,

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import embzip
-from embzip import fileformat, tf
+from embzip import tf
 from embzip.classifier import (
     AttentionConfig,
     Classifier,
@@ -21,13 +21,14 @@ from embzip.classifier import (
     MeanConfig,
     load_classifier,
 )
+from embzip.classifier.rebuilding import rebuild, rebuild_kit
 from embzip.cli import app
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
+from embzip.embz.format import save
 from embzip.errors import EmbzipError, FileFormatError, InputError, MismatchError
-from embzip.evaluation import evaluate
-from embzip.rebuilding import rebuild, rebuild_kit
+from embzip.evaluation.accuracy import evaluate
 from embzip.tokenizers import Normalization, WordTokenizer
 from tests.models import WORDS, tiny_classifier
 from tests.test_tf_training import examples, vectors
@@ -182,7 +183,7 @@ def test_two_label_sets_over_one_frozen_table(tmp_path: Path) -> None:
         return result.stdout
 
     table, train = tmp_path / "shared.embz", examples(120)
-    fileformat.save(compress(vectors(), "svd:8|int8"), table)
+    save(compress(vectors(), "svd:8|int8"), table)
     upper = [replace(e, label=e.label.upper() if e.label == "a" else "other") for e in train]
     texts = [example.text for example in examples(40, seed=1)]
     for name, rows, encoder in (("three", train, "cnn"), ("two", upper, "mean")):
@@ -255,7 +256,7 @@ def test_a_crafted_kit(names: tuple, tmp_path: Path) -> None:
         def head_tensors(self) -> list[dict]:
             return [one.tensors({} if name is None else {"name": name}) for name in names]
 
-    fileformat.save(Crafted(), tmp_path / "crafted.embz")
+    save(Crafted(), tmp_path / "crafted.embz")
     with pytest.raises(FileFormatError, match=r"crafted\.embz: the classifier does not fit"):
         Classifier.load(tmp_path / "crafted.embz")
 
@@ -282,7 +283,7 @@ def test_the_command_line_refuses_in_one_line(
     one = tiny_classifier("int8")
     one.save("one.embz")
     tiny_classifier("int8", seed=1).save("other.embz")
-    fileformat.save(one.embedding, "table.embz")
+    save(one.embedding, "table.embz")
     Kit.of({"a": one, "b": tiny_classifier("int8", encoder=MeanConfig)}).save("old.embz")
     Path("test.tsv").write_text("animals\tlion\npeople\tsay\n")
     before = Path("old.embz").read_bytes()

@@ -13,17 +13,17 @@ from ai_edge_litert.interpreter import Interpreter
 from typer.testing import CliRunner
 
 from embzip.classifier import Classifier, Kit, MeanConfig, load_one
+from embzip.classifier.rebuilding import rebuild_kit
 from embzip.cli import app
 from embzip.compression import compress
 from embzip.corpus import Example, read_examples
 from embzip.errors import EmbzipError, FileFormatError, InputError, MismatchError
-from embzip.evaluation import evaluate
+from embzip.evaluation.accuracy import evaluate
 from embzip.litert.attachment import Attachment, attach
-from embzip.rebuilding import rebuild_kit
 from embzip.tf import train as fit
 from embzip.tf.export import export
 from embzip.tokenizers.building import build_words
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 from tests.models import tiny_classifier
 from tests.test_kit import TEXTS, classifiers
 

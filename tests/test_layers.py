@@ -19,11 +19,7 @@ ORDER = [
     "corpus",
     "vocabulary",
     "tokenizers",
-    "vector_files",
     "vectors",
-    "pruning",
-    "word2vec",
-    "transferring",
     "codecs",
     "codecs.scalar",
     "codecs.product",
@@ -33,23 +29,15 @@ ORDER = [
     "codecs.auto",  # chooses among the chains of stages
     "codecs.registry",  # lists every stage
     "packing",  # knows how codecs lay arrays out, and nothing else of them
-    "bounds",
-    "distortion",
     "checking",
     "embedding",
     "compression",
-    "container",
+    "embz",  # a classifier knows how it is stored; to the file its tensors are opaque
     "prediction",
     "litert",  # knows tokenizers and files only; `Classifier.load` reads either kind of file
-    "fileformat",  # a classifier knows how it is stored; to the file its tensors are opaque
-    "inspection",
     "classifier",
-    "sensitivities",
-    "rebuilding",
-    "factorizing",
-    "tf",
     "evaluation",
-    "measure",
+    "tf",
     "report",
     "pipeline",
     "cli",
@@ -65,7 +53,7 @@ OWNERS = {
     "keras": {"tf"},
     "ai_edge_litert": {"litert", "tf"},
     "tf2onnx": {"tf"},
-    "gensim": {"word2vec"},
+    "gensim": {"vectors"},
     "youtokentome": {"tokenizers"},
     "tokenizers": {"tokenizers"},
     "faiss": {"codecs"},

@@ -16,7 +16,7 @@ import pytest
 from embzip.classifier import Classifier, load_classifier
 from embzip.corpus import Example
 from embzip.errors import FileFormatError, IdRangeError, InputTypeError, MissingFileError
-from embzip.evaluation import evaluate
+from embzip.evaluation.accuracy import evaluate
 from embzip.litert.attachment import read_attachment
 from embzip.tf.export import export
 from tests.models import tiny_classifier

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from embzip.compression import compress
+from embzip.embz.format import save
 from embzip.errors import EmbzipError, InputError, MissingFileError, SpecError
-from embzip.fileformat import save
-from embzip.measure import measure_serving, resident_mb
+from embzip.evaluation.serving import measure_serving, resident_mb
 from tests.models import tiny_classifier
 
 
@@ -33,7 +33,7 @@ def test_serving_is_measured(model):
 
 def test_child_loads_no_tensorflow(model):
     program = (
-        "import sys; from embzip.measure import answer; answer(); "
+        "import sys; from embzip.evaluation.serving import answer; answer(); "
         "found = {'tensorflow', 'keras', 'gensim', 'matplotlib'} & set(sys.modules); "
         "sys.exit(str(found) if found else 0)"
     )

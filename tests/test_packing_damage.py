@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import embzip
-from embzip.container import read_header, write_container
 from embzip.embedding import CompressedEmbedding
+from embzip.embz.container import read_header, write_container
 from embzip.errors import FileFormatError
 from embzip.files import digest
 from embzip.packing.models import Models, read_models

@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embzip.classifier import Classifier
+from embzip.classifier.rebuilding import rebuild
+from embzip.classifier.sensitivities import sensitivity
 from embzip.cli import main
 from embzip.compression import compress
+from embzip.embz.format import load, save
 from embzip.errors import EmbzipError, FileFormatError, InputError, MismatchError, TokenizerError
-from embzip.fileformat import load, save
-from embzip.pruning import by_count, by_norm, prune
-from embzip.rebuilding import rebuild
-from embzip.sensitivities import sensitivity
 from embzip.tokenizers import AliasedWords, WordTokenizer, tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
+from embzip.vectors.pruning import by_count, by_norm, prune
 from embzip.vocabulary import Vocabulary
 from tests.models import WORDS, tiny_classifier
 

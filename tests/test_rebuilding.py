@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from embzip.classifier.rebuilding import reading_metric, rebuild
 from embzip.compression import compress
 from embzip.errors import InputError, MismatchError
-from embzip.rebuilding import reading_metric, rebuild
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 from tests.models import WORDS, tiny_classifier
 

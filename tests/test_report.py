@@ -16,9 +16,9 @@ from rich.console import Console
 
 from embzip.compression import compress
 from embzip.corpus import Example
+from embzip.embz.format import save
+from embzip.embz.inspection import inspect
 from embzip.errors import FileFormatError, InputError, MissingFileError, OutputError
-from embzip.fileformat import save
-from embzip.inspection import inspect
 from embzip.report import (
     compare,
     read_record,
@@ -30,7 +30,7 @@ from embzip.report import (
 from embzip.report.figures import DASH, fraction, megabytes, signed, times
 from embzip.report.labels import Label, place
 from embzip.report.view import make_view
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 from tests.models import tiny_classifier
 from tests.records import candidate, empty_record, hostile_record, usual_record
 

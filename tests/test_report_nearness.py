@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from embzip.classifier import AttentionConfig, CnnConfig, Encoder, MeanConfig
-from embzip.factorizing import factorize
-from embzip.rebuilding import rebuild
+from embzip.classifier.factorizing import factorize
+from embzip.classifier.rebuilding import rebuild
+from embzip.evaluation.nearness import OTHER_BASIS, nearness
 from embzip.report import compare, to_html
-from embzip.report.nearness import OTHER_BASIS, nearness
 from tests.models import SHAPES, tiny_classifier
 
 

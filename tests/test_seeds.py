@@ -5,7 +5,7 @@ import pytest
 
 from embzip.compression import compress
 from embzip.errors import SpecError
-from embzip.evaluation import bootstrap_ci95
+from embzip.evaluation.accuracy import bootstrap_ci95
 from embzip.seeds import check_seed
 
 RIGHT = np.array([True, False])

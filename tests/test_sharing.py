@@ -17,7 +17,7 @@ from embzip.codecs.base import Matrix
 from embzip.compression import compress
 from embzip.tf.export import export
 from embzip.tokenizers.building import build_bpe
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 from tests.models import WORDS, tiny_classifier
 from tests.test_kit import classifiers
 

@@ -14,10 +14,10 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from embzip.classifier import Classifier, Kit, head_shapes
+from embzip.classifier.factorizing import factorize
+from embzip.classifier.rebuilding import rebuild
 from embzip.cli import main
 from embzip.errors import InputError, MissingPackageError, SpecError, UnsupportedModelError
-from embzip.factorizing import factorize
-from embzip.rebuilding import rebuild
 from embzip.tf.artefacts import inspect
 from embzip.tf.artefacts.rebuilding import rebuild_file
 from embzip.tf.artefacts.slimming import slim

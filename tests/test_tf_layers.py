@@ -13,14 +13,14 @@ from keras import ops
 
 from embzip import tf
 from embzip.classifier import Classifier, CnnConfig, head_shapes
+from embzip.classifier.rebuilding import rebuild
 from embzip.codecs.ops import numpy_ops
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
-from embzip.rebuilding import rebuild
 from embzip.tf.classifiers import arrays_of
 from embzip.tf.layers import TrainableEmbedding, keras_ops
 from embzip.tokenizers import Normalization, WordTokenizer
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 
 # Keras asks NumPy 2 for an array in the old way when it saves.
 pytestmark = pytest.mark.filterwarnings(

@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 
 from embzip.classifier import Classifier, CnnConfig, FnetConfig, MeanConfig, load_classifier
+from embzip.classifier.outlines import read_outline
 from embzip.cli import main
 from embzip.compression import compress
 from embzip.errors import EmbzipError, InputError, MismatchError
-from embzip.pipeline.outline import read_outline
 from embzip.tf import from_classifier, with_weights
 from embzip.tf.artefacts.slimming import slim
 from embzip.tf.classifiers import build_model

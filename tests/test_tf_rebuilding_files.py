@@ -25,7 +25,7 @@ from embzip.tf.artefacts.serving import predicted
 from embzip.tf.artefacts.slimming import slim
 from embzip.tf.grafting import chosen_table
 from embzip.tokenizers import Normalization, WordTokenizer
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"

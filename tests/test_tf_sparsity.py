@@ -19,7 +19,7 @@ from embzip.tf import (
     train,
     zipped_nbytes,
 )
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 
 

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from embzip import tf
 from embzip.classifier import Classifier
+from embzip.classifier.rebuilding import rebuild
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.errors import EmbzipError, InputError, MismatchError
-from embzip.rebuilding import rebuild
 from embzip.tf.batches import batches_of, smallest_type, training_and_dev
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.tables import redrawn, table_of
 from embzip.tokenizers import Normalization, WordTokenizer
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 
 WORDS = sorted(f"w{index:02}" for index in range(60))

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from embzip.classifier.rebuilding import rebuild
 from embzip.codecs import parse_codec
 from embzip.codecs.ops import numpy_ops
 from embzip.compression import compress
 from embzip.corpus import Example
-from embzip.rebuilding import rebuild
 from embzip.tf import CompressedEmbeddingLayer, from_classifier, train, tune
 from embzip.tf.quantization import fake_quantized
 from embzip.tf.trainer import Trainer
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 
 WORDS = [f"word{index}" for index in range(40)]

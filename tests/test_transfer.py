@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embzip.cli import main
+from embzip.embz.format import load
 from embzip.errors import InputError, SpecError, TokenizerError
-from embzip.fileformat import load
 from embzip.tokenizers import BpeTokenizer, WordTokenizer, YttmModel
 from embzip.tokenizers.base import Normalization
 from embzip.tokenizers.building import build_bpe, build_words
 from embzip.tokenizers.counts import read_counts
-from embzip.transferring import Transferred, transfer
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
+from embzip.vectors.transferring import Transferred, transfer
 from embzip.vocabulary import Vocabulary
 from tests.conftest import news
 

@@ -21,10 +21,10 @@ from embzip.errors import (
     OutputError,
     SpecError,
 )
-from embzip.pruning import prune
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe
-from embzip.vectors import Vectors, read_vectors, with_special_rows, write_vectors
+from embzip.vectors.base import Vectors, read_vectors, with_special_rows, write_vectors
+from embzip.vectors.pruning import prune
 from embzip.vocabulary import Vocabulary
 
 TOKENS = ["sea", "größe", "日本", "<UNK>", "a\u00a0b", "x\u2028y", "."]

@@ -22,12 +22,12 @@ from embzip.errors import (
     OutputError,
     SpecError,
 )
-from embzip.pruning import prune
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe, build_words
-from embzip.vectors import Vectors, with_special_rows
+from embzip.vectors.base import Vectors, with_special_rows
+from embzip.vectors.pruning import prune
+from embzip.vectors.training import to_gensim, train_vectors
 from embzip.vocabulary import Vocabulary
-from embzip.word2vec import to_gensim, train_vectors
 
 TEXTS = [
     "the cat sat on the mat", "the cat and the dog", "a dog sat", "the mat", "on the cat", "dog",
@@ -122,7 +122,7 @@ def test_equal_bytes_in_every_process(tmp_path: Path) -> None:
     options = {"dim": 8, "epochs": 2, "seed": 3, "deterministic": True}
     here = train_vectors(corpus, tokenizer, **options)  # type: ignore[arg-type]
     code = (
-        "import sys, hashlib; from embzip.word2vec import train_vectors\n"
+        "import sys, hashlib; from embzip.vectors.training import train_vectors\n"
         f"vectors = train_vectors(sys.argv[1], sys.argv[2], **{options})\n"
         "sys.stdout.buffer.write(vectors.matrix.tobytes())"
     )

@@ -41,7 +41,7 @@ class Kit(TextKit):
     >>> from embzip.classifier import MeanConfig
     >>> from embzip.compression import compress
     >>> from embzip.tokenizers import Normalization, WordTokenizer
-    >>> from embzip.vectors import Vectors
+    >>> from embzip.vectors.base import Vectors
     >>> words = WordTokenizer(["ball", "vote"], Normalization())
     >>> table = compress(Vectors(words.vocabulary, np.eye(4), tokenizer=words), "int8")
     >>> arrays = {"dense.kernel": np.eye(4, 2, -2), "dense.bias": np.zeros(2)}
@@ -130,9 +130,9 @@ class Kit(TextKit):
 
     def save(self, path: str | Path, *, counts: bool = False, pack: bool = False) -> None:
         """Write the kit with its embedding and tokenizer; see `embzip.save`."""
-        from embzip import fileformat
+        from embzip.embz.format import save
 
-        fileformat.save(self, path, counts=counts, pack=pack)
+        save(self, path, counts=counts, pack=pack)
 
     def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
         """Return what a file holds of each classifier beside the embedding."""
@@ -146,9 +146,9 @@ def read(path: str | Path, *, mmap: bool = False) -> Classifier | Kit:
             f"{path}: a .tflite answers, but its table and weights are not read from it: "
             "pass the .embz file that it was exported from"
         )
-    from embzip import fileformat
+    from embzip.embz.format import read as read_file
 
-    loaded = fileformat.read(path, mmap=mmap)
+    loaded = read_file(path, mmap=mmap)
     if not loaded.heads:
         raise FileFormatError(
             f"{path}: holds an embedding but no classifier: train one with `embzip train`"

@@ -1,7 +1,7 @@
 """A classifier: an embedding, an encoder with its arrays, a dense layer, softmax; in NumPy.
 
 This is the definition that Keras and every export are tested against. Training is done in
-`embzip.tf`, regenerating the embedding in `embzip.rebuilding`.
+`embzip.tf`, regenerating the embedding in `embzip.classifier.rebuilding`.
 """
 
 import json
@@ -44,7 +44,7 @@ class Classifier(TextClassifier):
         The encoder's own, `dense.kernel` (features, classes) and `dense.bias` (classes,); float32.
     ranks
         The factorized layers: `<layer>.reduce.kernel` (rows, rank) stands before a
-        `<layer>.kernel` of (rank, columns); see `embzip.factorizing`.
+        `<layer>.kernel` of (rank, columns); see `embzip.classifier.factorizing`.
     weights
         How a file stores the kernels: `float32`, `float16`, or `int8` with a scale an output
         column. `arrays` are rounded to it at once, and stay float32.
@@ -54,7 +54,7 @@ class Classifier(TextClassifier):
     >>> from embzip.classifier import CnnConfig
     >>> from embzip.compression import compress
     >>> from embzip.tokenizers import Normalization, WordTokenizer
-    >>> from embzip.vectors import Vectors
+    >>> from embzip.vectors.base import Vectors
     >>> words = WordTokenizer(["ball", "vote"], Normalization())
     >>> table = compress(Vectors(words.vocabulary, np.eye(4), tokenizer=words), "int8")
     >>> eye, zero = np.eye(4, dtype=np.float32), np.zeros(2, np.float32)
@@ -126,9 +126,9 @@ class Classifier(TextClassifier):
 
     def save(self, path: str | Path, *, counts: bool = False, pack: bool = False) -> None:
         """Write the classifier with its embedding and tokenizer; see `embzip.save`."""
-        from embzip import fileformat
+        from embzip.embz.format import save
 
-        fileformat.save(self, path, counts=counts, pack=pack)
+        save(self, path, counts=counts, pack=pack)
 
     def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
         """Return what a file holds of this classifier beside its embedding."""

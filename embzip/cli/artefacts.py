@@ -122,7 +122,7 @@ def slim(
 
 def _ours(path: Path) -> tuple[dict[str, Any], str]:
     from embzip.classifier.kit import describe
-    from embzip.inspection import as_artefact, inspect
+    from embzip.embz.inspection import as_artefact, inspect
 
     record = as_artefact(inspect(path))
     record["classifiers"] = describe(path) if record["heads"] else []

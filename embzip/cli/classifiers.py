@@ -47,7 +47,7 @@ def evaluate(
     null.
     """
     from embzip.classifier import load_one
-    from embzip.evaluation import evaluate
+    from embzip.evaluation.accuracy import evaluate
 
     with progress("evaluating"):
         result = evaluate(

@@ -51,7 +51,7 @@ def factorize(
     if (rank is None) == (energy is None):
         raise typer.BadParameter("give exactly one of --rank and --energy")
     from embzip.classifier import load_classifier
-    from embzip.factorizing import factorize
+    from embzip.classifier.factorizing import factorize
 
     path = output_path(model, ".factorized.embz", output, force=force)
     accuracy: dict[str, float | bool | None] = {"dev_accuracy": None, "tuned": None}

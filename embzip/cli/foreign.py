@@ -37,7 +37,7 @@ def rebuild_foreign(
     with without_notices():
         from embzip.tf.artefacts import kind_of
         from embzip.tf.artefacts.rebuilding import rebuild_file
-    from embzip.fileformat import load
+    from embzip.embz.format import load
 
     kind, own = kind_of(path)
     ends = {"keras": ".rebuilt.keras", "h5": ".rebuilt.keras", "savedmodel": ".rebuilt"}
@@ -77,7 +77,7 @@ def with_config(path: Path, config: Path) -> Any:
     present(path)
     existing_file(config)
     from embzip.classifier import load_classifier
-    from embzip.pipeline.outline import Outline, read_outline
+    from embzip.classifier.outlines import Outline, read_outline
 
     if config.suffix == ".toml":
         outline = read_outline(config)

@@ -28,7 +28,7 @@ from embzip.files import output_path
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from embzip.vectors import Table
+    from embzip.vectors.base import Table
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ def _by_count(_: _Choice) -> "NDArray[np.float64] | None":
 
 
 def _by_norm(choice: _Choice) -> "NDArray[np.float64]":
-    from embzip.pruning import by_norm
-    from embzip.vectors import vectors_of
+    from embzip.vectors.base import vectors_of
+    from embzip.vectors.pruning import by_norm
 
     return by_norm(vectors_of(choice.table))
 
 
 def _by_sensitivity(choice: _Choice) -> "NDArray[np.float64]":
     from embzip.classifier import load_classifier
-    from embzip.sensitivities import sensitivity
+    from embzip.classifier.sensitivities import sensitivity
 
     classifier = load_classifier(choice.path)
     limit = classifier.config.max_length
@@ -115,7 +115,7 @@ def prune(
     needs_texts = by in ("sensitivity", "coverage")
     if needs_texts != (texts is not None):
         raise typer.BadParameter("--texts goes with --by sensitivity and --by coverage, and only")
-    from embzip.pruning import prune
+    from embzip.vectors.pruning import prune
 
     path = output_path(vectors, ".pruned.embz", output, force=force)
     if remap and path.suffix in (".txt", ".vec", ".bin"):

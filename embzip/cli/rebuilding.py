@@ -160,9 +160,9 @@ def rebuild(
         raise InputError(f"{model}: --model is for weights in a file of TensorFlow or Keras")
     from embzip.classifier import Classifier, Kit
     from embzip.classifier.kit import read
-    from embzip.fileformat import load
-    from embzip.inspection import counts_bytes
-    from embzip.rebuilding import rebuild, rebuild_kit
+    from embzip.classifier.rebuilding import rebuild, rebuild_kit
+    from embzip.embz.format import load
+    from embzip.embz.inspection import counts_bytes
 
     path = output_path(model, ".rebuilt.embz", output, force=force)
     with progress("rebuilding") as report:

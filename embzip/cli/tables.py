@@ -25,7 +25,7 @@ from embzip.files import output_path
 
 if TYPE_CHECKING:
     from embzip.embedding import CompressedEmbedding
-    from embzip.vectors import Vectors
+    from embzip.vectors.base import Vectors
 
 
 def train_vectors(
@@ -65,7 +65,7 @@ def train_vectors(
 
     Without -o, corpus.txt becomes corpus.vectors.embz in the current folder.
     """
-    from embzip.word2vec import train_vectors
+    from embzip.vectors.training import train_vectors
 
     path = output_path(corpus[0], ".vectors.embz", output, force=force)
     with progress("training vectors") as report:
@@ -133,7 +133,7 @@ def transfer(
     """
     from embzip.tokenizers import load_tokenizer
     from embzip.tokenizers.counts import read_counts
-    from embzip.transferring import transfer
+    from embzip.vectors.transferring import transfer
 
     path = output_path(vectors, ".transferred.embz", output, force=force)
     with progress("transferring") as report:
@@ -198,7 +198,7 @@ def compress(
     Without -o, NAME.embz becomes NAME.compressed.embz in the current folder.
     """
     from embzip.compression import compress
-    from embzip.fileformat import save
+    from embzip.embz.format import save
 
     path = output_path(vectors, ".compressed.embz", output, force=force)
     with progress("compressing") as report:
@@ -227,8 +227,8 @@ def read_table(
     path: Path, *, words: Path | None = None, format: Format = "auto"
 ) -> "Vectors | CompressedEmbedding":
     """Return the table of a .embz file or of foreign vectors."""
-    from embzip.fileformat import load
-    from embzip.vectors import read_vectors
+    from embzip.embz.format import load
+    from embzip.vectors.base import read_vectors
 
     if path.suffix == ".embz":
         if words is not None or format != "auto":
@@ -240,8 +240,8 @@ def read_table(
 def write_table(vectors: "Vectors", path: Path) -> None:
     """Write a table as the suffix says: word2vec text or binary, else .embz with counts."""
     from embzip.compression import compress
-    from embzip.fileformat import save
-    from embzip.vectors import write_vectors
+    from embzip.embz.format import save
+    from embzip.vectors.base import write_vectors
 
     if path.suffix in (".txt", ".vec", ".bin"):
         write_vectors(vectors, path, binary=path.suffix == ".bin")

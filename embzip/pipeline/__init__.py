@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from embzip.embz.inspection import inspect
 from embzip.errors import OutputError
 from embzip.files import atomic_write
-from embzip.inspection import inspect
 from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import CandidateSteps, Plan, make_plan
 from embzip.pipeline.recipe import Recipe, read_recipe

@@ -21,15 +21,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from embzip.classifier import load_classifier
+from embzip.classifier.rebuilding import rebuild
+from embzip.classifier.specs import ClassifierOptions
 from embzip.compression import compress
 from embzip.corpus import read_examples
-from embzip.evaluation import evaluate
-from embzip.fileformat import load, save
-from embzip.measure import measure_serving
+from embzip.embz.format import load, save
+from embzip.evaluation.accuracy import evaluate
+from embzip.evaluation.serving import measure_serving
 from embzip.pipeline.candidate import (
     BpeOptions,
     Candidate,
-    ClassifierOptions,
     TokenizerOptions,
     Word2vecOptions,
     WordsOptions,
@@ -37,10 +38,9 @@ from embzip.pipeline.candidate import (
 from embzip.pipeline.corpora import corpus_step
 from embzip.pipeline.recipe import Recipe
 from embzip.pipeline.steps import Progress, Step, write_json
-from embzip.rebuilding import rebuild
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.building import build_bpe, build_words
-from embzip.word2vec import train_vectors
+from embzip.vectors.training import train_vectors
 
 _SERVED_TEXTS = 200
 

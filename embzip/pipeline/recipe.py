@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embzip.classifier.specs import refuse_unknown, typed
 from embzip.errors import InputError
 from embzip.files import existing_file
-from embzip.pipeline.candidate import KEYS, Candidate, parse_candidate, refuse_unknown, typed
+from embzip.pipeline.candidate import KEYS, Candidate, parse_candidate
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

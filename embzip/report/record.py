@@ -14,15 +14,15 @@ import numpy as np
 
 from embzip.classifier import Classifier, load_classifier
 from embzip.corpus import Example, read_examples
+from embzip.embz.format import load
+from embzip.embz.inspection import inspect
 from embzip.errors import InputError, OutputError
-from embzip.evaluation import evaluate
-from embzip.fileformat import load
+from embzip.evaluation.accuracy import evaluate
+from embzip.evaluation.nearness import OTHER_BASIS, nearness
+from embzip.evaluation.serving import SERVING_THREADS, measure_serving
 from embzip.files import existing_file, write_bytes
-from embzip.inspection import inspect
-from embzip.measure import SERVING_THREADS, measure_serving
 from embzip.report.html import to_html
 from embzip.report.markdown import to_markdown
-from embzip.report.nearness import OTHER_BASIS, nearness
 from embzip.report.shape import Record, check_record, json_ready
 
 REPORT_FILES = ("report.json", "report.md", "report.html")

@@ -14,7 +14,7 @@ from embzip.classifier import Encoder
 from embzip.corpus import Example, split_examples
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 
 Ids = NDArray[np.unsignedinteger[Any]]
 

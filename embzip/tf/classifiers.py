@@ -69,7 +69,7 @@ def from_classifier(classifier: Classifier, *, tunable: bool = False, seed: int 
     >>> import numpy as np
     >>> from embzip.corpus import Example
     >>> from embzip.tf import train
-    >>> from embzip.vectors import Vectors
+    >>> from embzip.vectors.base import Vectors
     >>> from embzip.vocabulary import Vocabulary
     >>> table = Vectors(Vocabulary(["goal", "vote"]), np.eye(2))
     >>> examples = [Example("goal", "sport"), Example("vote", "politics")]

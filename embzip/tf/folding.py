@@ -11,9 +11,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.classifier.rebuilding import linear_part
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import UnsupportedModelError
-from embzip.rebuilding import linear_part
 
 _PASSING = (keras.layers.Dropout, keras.layers.SpatialDropout1D, keras.layers.Identity)
 

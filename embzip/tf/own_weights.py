@@ -26,7 +26,7 @@ from embzip.tf.classifiers import arrays_of, from_classifier
 from embzip.tf.encoders import Weights
 from embzip.tf.layers import CompressedEmbeddingLayer
 from embzip.tf.weights import finite, other_names, stored_arrays
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 
 _LAYER = "embedding"  # as `from_classifier` calls it
 _TABLE = f"{_LAYER}/table"

@@ -9,8 +9,8 @@ from embzip.embedding import CompressedEmbedding
 from embzip.errors import MismatchError
 from embzip.tokenizers.base import Normalization
 from embzip.tokenizers.words import WordTokenizer
-from embzip.vector_files import mean_row
-from embzip.vectors import Vectors, with_special_rows
+from embzip.vectors.base import Vectors, with_special_rows
+from embzip.vectors.matrix import mean_row
 
 
 def table_of(

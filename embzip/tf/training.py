@@ -23,7 +23,7 @@ from embzip.tf.schedules import PruningShares
 from embzip.tf.sparsity import GradualPruning, PruningReport, sparsity, zipped_nbytes
 from embzip.tf.tables import table_of
 from embzip.tf.trainer import OPTIMIZERS, Trainer, check_options
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 
 Optimizer = Literal["adam", "adam-rows"]
 

@@ -79,14 +79,14 @@ def tune(
 
     Examples
     --------
-    >>> import numpy as np, embzip.rebuilding
+    >>> import numpy as np, embzip.classifier.rebuilding
     >>> from embzip.tf import train
-    >>> from embzip.vectors import Vectors
+    >>> from embzip.vectors.base import Vectors
     >>> from embzip.vocabulary import Vocabulary
     >>> table = Vectors(Vocabulary(["goal", "vote"]), np.eye(2, 8))
     >>> examples = [Example("goal", "sport"), Example("vote", "politics")] * 8
     >>> trained = train(examples, table, epochs=2).classifier
-    >>> small = embzip.rebuilding.rebuild(trained, codec="svd:2|int8")
+    >>> small = embzip.classifier.rebuilding.rebuild(trained, codec="svd:2|int8")
     >>> tune(small, examples).classifier.embedding is small.embedding
     True
     """

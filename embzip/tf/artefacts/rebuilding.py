@@ -1,6 +1,6 @@
 """A file of Keras or TensorFlow with one embedding table replaced by codes.
 
-Files of embzip itself are rebuilt by `embzip.rebuilding`, without TensorFlow.
+Files of embzip itself are rebuilt by `embzip.classifier.rebuilding`, without TensorFlow.
 """
 
 from collections.abc import Sequence

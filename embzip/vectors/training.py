@@ -1,8 +1,7 @@
 """Trains word2vec vectors on a corpus, in a tokenizer's ids.
 
-The corpus is tokenized once, as a stream, into a temporary file, which gensim's fast path reads
-in every epoch. Foreign vectors are read by `embzip.vectors`, never by gensim, whose own format is
-a pickle.
+The corpus is tokenized once, as a stream, into a temporary file, which gensim's fast path reads in
+every epoch. Foreign vectors are read by `reading`, never by gensim, whose own format is a pickle.
 """
 
 import os
@@ -19,10 +18,10 @@ from embzip.errors import InputError, MissingPackageError, OutputError, SpecErro
 from embzip.seeds import check_seed
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.base import Progress, Tokenizer
-from embzip.vector_files import Matrix, mean_row
-from embzip.vectors import Table, Vectors, vectors_of
+from embzip.vectors.base import Table, Vectors, vectors_of
+from embzip.vectors.id_file import GROUP, IdFile, write_ids
+from embzip.vectors.matrix import Matrix, mean_row
 from embzip.vocabulary import Vocabulary
-from embzip.word2vec.id_file import GROUP, IdFile, write_ids
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors

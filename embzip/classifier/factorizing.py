@@ -1,7 +1,6 @@
 """The dense kernels of a classifier as products of two smaller ones, by singular values.
 
-The table is the business of `embzip.rebuilding`, convolutions are left whole; fine-tuning
-afterwards is `embzip.tf.tune`.
+Convolutions are left whole; fine-tuning afterwards is `embzip.tf.tune`.
 """
 
 from dataclasses import replace
@@ -38,7 +37,7 @@ def factorize(
     >>> from embzip.classifier import MeanConfig
     >>> from embzip.compression import compress
     >>> from embzip.tokenizers import Normalization, WordTokenizer
-    >>> from embzip.vectors import Vectors
+    >>> from embzip.vectors.base import Vectors
     >>> words = WordTokenizer(["ball", "vote"], Normalization())
     >>> table = compress(Vectors(words.vocabulary, np.eye(4, 8), tokenizer=words), "float32")
     >>> arrays = {"dense.kernel": np.ones((8, 3), np.float32), "dense.bias": np.zeros(3)}

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from embzip.container import read_header
-from embzip.fileformat import VERSION, role_of
+from embzip.embz.container import read_header
+from embzip.embz.format import VERSION, role_of
 from embzip.files import existing_file
 from embzip.packing.record import packed_arrays
 

@@ -6,7 +6,7 @@ little-endian float32. A .npy file holds the numbers only; its tokens stand in a
 
 Every file is taken for damaged or hostile: nothing is unpickled, sizes a header promises are held
 against the size of the file, and no row is ever skipped. Numbers that are not finite, duplicates
-and the roles of rows are `embzip.vectors`' matter. Rows count from 0 in messages, lines from 1.
+and the roles of rows are `base`'s matter. Rows count from 0 in messages, lines from 1.
 """
 
 import re
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from embzip.errors import InputError, SpecError
 from embzip.files import existing_file
-from embzip.vector_files.matrix import Matrix
-from embzip.vector_files.npy import MAGIC, read_npy
+from embzip.vectors.matrix import Matrix
+from embzip.vectors.npy import MAGIC, read_npy
 
 Format = Literal["auto", "text", "binary", "npy"]
 

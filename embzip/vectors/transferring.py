@@ -1,7 +1,7 @@
 """Subword rows from word rows, without the corpus: a weighted sparse least-squares problem.
 
 A classifier reads a word as its pieces, so the pieces' mean is to stand where the word's row
-stood. Training pieces on a corpus is the business of `embzip.word2vec`.
+stood. Training pieces on a corpus is the business of `training`.
 """
 
 import itertools
@@ -16,8 +16,8 @@ from embzip.errors import InputError, SpecError
 from embzip.tokenizers.base import Progress, Tokenizer
 from embzip.tokenizers.bpe import BpeTokenizer
 from embzip.tokenizers.yttm_model import SPACE_MARK
-from embzip.vector_files import Matrix, mean_row
-from embzip.vectors import Table, Vectors, vectors_of
+from embzip.vectors.base import Table, Vectors, vectors_of
+from embzip.vectors.matrix import Matrix, mean_row
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

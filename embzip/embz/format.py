@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from embzip.checking import by_row, check_finite
 from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.registry import parse_codec
-from embzip.container import (
+from embzip.embedding import CompressedEmbedding
+from embzip.embz.container import (
     Header,
     read_header,
     read_tensor,
@@ -32,7 +33,6 @@ from embzip.container import (
     whole_number,
     write_container,
 )
-from embzip.embedding import CompressedEmbedding
 from embzip.errors import EmbzipError, FileFormatError, InputTypeError
 from embzip.files import atomic_write, digest, existing_file
 from embzip.packing.record import packed_arrays

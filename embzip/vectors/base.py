@@ -1,7 +1,6 @@
 """Vectors: float32 rows with a vocabulary; checked, read and written.
 
-The table of a foreign model keeps its row order and count. `embzip.vector_files` parses the files,
-`embzip.word2vec` trains; .embz files are `embzip.fileformat`'s matter.
+The table of a foreign model keeps its row order and count. .embz files are `embzip.embz`'s matter.
 """
 
 from dataclasses import dataclass
@@ -13,15 +12,9 @@ from numpy.typing import NDArray
 
 from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.tokenizers.base import Tokenizer
-from embzip.vector_files import (
-    Format,
-    Matrix,
-    checked_counts,
-    checked_matrix,
-    mean_row,
-    read_rows,
-    write_rows,
-)
+from embzip.vectors.matrix import Matrix, checked_counts, checked_matrix, mean_row
+from embzip.vectors.reading import Format, read_rows
+from embzip.vectors.writing import write_rows
 from embzip.vocabulary import Vocabulary
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from embzip.classifier import Classifier
 from embzip.classifier.storage import rounded
-from embzip.distortion import reconstruction
 from embzip.embedding import CompressedEmbedding
+from embzip.evaluation.distortion import reconstruction
 
 Matrix = NDArray[np.float32]
 OTHER_BASIS = (

@@ -1,7 +1,7 @@
 """What serving a classifier costs: load time, memory, latency; each in a fresh child process.
 
 The child is the NumPy `Classifier`; nothing here loads TensorFlow. Sizes on disk are the business
-of `embzip.inspection.inspect`.
+of `embzip.embz.inspection.inspect`.
 """
 
 import json
@@ -25,7 +25,7 @@ _WARM_UP = 10
 SERVING_THREADS = 1
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 # Imported, not run by -m: the package may have imported this module already, and -m then warns.
-_CHILD = "from embzip.measure import answer; answer()"
+_CHILD = "from embzip.evaluation.serving import answer; answer()"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Fewer rows: the tokens worth keeping, by a score a row, and what becomes of the others.
 
-Scores are functions of their own: `by_count` and `by_norm` here, `embzip.sensitivities` for what a
+Scores are functions of their own: `by_count` and `by_norm` here, `embzip.sensitivity` for what a
 classifier makes of a token. The pruned vocabulary can also be trained anew:
 `build_words(max_vocab=N)`, then `train_vectors`.
 """
@@ -15,7 +15,7 @@ from embzip.errors import InputError, MismatchError, SpecError
 from embzip.tokenizers import AliasedWords
 from embzip.tokenizers.base import Tokenizer
 from embzip.tokenizers.words import WordTokenizer
-from embzip.vectors import Table, Vectors, vectors_of
+from embzip.vectors.base import Table, Vectors, vectors_of
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float64]

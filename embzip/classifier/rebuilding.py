@@ -68,7 +68,7 @@ def rebuild(
     --------
     >>> from embzip.classifier import CnnConfig, head_shapes
     >>> from embzip.tokenizers import Normalization
-    >>> from embzip.vectors import Vectors
+    >>> from embzip.vectors.base import Vectors
     >>> words = WordTokenizer(["ball", "vote"], Normalization())
     >>> table = compress(Vectors(words.vocabulary, np.eye(4), tokenizer=words), "float32")
     >>> config = CnnConfig(columns=4, max_length=9, filters=2, windows=(1,))

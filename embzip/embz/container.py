@@ -1,7 +1,7 @@
 """The container under .embz: safetensors, read with suspicion and written with digests.
 
 Every length is compared with the file's size before anything is allocated. What the tensors mean
-is the business of `embzip.fileformat`.
+is the business of `embzip.embz.format`.
 """
 
 import json

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from embzip.classifier import Classifier, encoder_class, head_shapes
+from embzip.classifier.model import Classifier, head_shapes
+from embzip.classifier.registry import encoder_class
+from embzip.classifier.specs import parse_classifier, refuse_unknown, typed
 from embzip.compression import compress
 from embzip.errors import InputError
 from embzip.files import existing_file
-from embzip.pipeline.candidate import parse_classifier, refuse_unknown, typed
 from embzip.tokenizers import load_tokenizer
-from embzip.vectors import Vectors
+from embzip.vectors.base import Vectors
 
 _KEYS = ("tokenizer", "labels", "classifier", "max_length", "dim", "weights")
 _MOST_COLUMNS = 1 << 16

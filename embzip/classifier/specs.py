@@ -1,0 +1,149 @@
+"""Checked options, from specs such as 'cnn:128,windows=1-1-2-3,epochs=10' and from tables of TOML.
+
+What the options mean is the business of the functions they are passed to. Nothing runs here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from embzip.classifier.registry import BUILTIN, encoder_class
+from embzip.codecs.spec import Stage, one_stage
+from embzip.errors import InputError, SpecError
+
+# Counts of which zero makes no sense are at least 1; these may be 0.
+_MAY_BE_ZERO = frozenset({"max_length"})
+
+
+@dataclass(frozen=True)
+class ClassifierOptions:
+    """`cnn:128,windows=1-1-2-3,epochs=10`: an encoder with its options, and its training.
+
+    `max_length` 0 stands for the 99th percentile of the training lengths, `sparsity` 0 for no
+    pruning.
+    """
+
+    encoder: str
+    shape: Mapping[str, Any]
+    epochs: int = 10
+    batch_size: int = 64
+    patience: int = 2
+    max_length: int = 0
+    sparsity: float = 0.0
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what `embzip.tf.train` takes of it."""
+        training = {"epochs": self.epochs, "patience": self.patience}
+        return {**self.step_arguments(), **training}
+
+    def step_arguments(self) -> dict[str, Any]:
+        """Return what `embzip.tf.step_function` takes of it."""
+        sizes = {"batch_size": self.batch_size, "max_length": self.max_length or None}
+        return {"encoder": self.encoder, **self.shape, **sizes}
+
+
+def parse_classifier(spec: str, where: str) -> ClassifierOptions:
+    """Return an encoder and its training: the encoder's options and the training's in one spec."""
+    stage = stage_of(spec, [encoder.kind for encoder in BUILTIN], where)
+    encoder = encoder_class(stage.name)
+    shape = encoder.defaults()
+    training = {
+        field.name: field.default
+        for field in fields(ClassifierOptions)
+        if field.name not in ("encoder", "shape")
+    }
+    values = values_of(stage, {**shape, **training}, where)
+    given = {name: values.pop(name) for name in shape if name in values}
+    try:
+        encoder.of(1, encoder.longest, given)
+    except InputError as error:
+        raise SpecError(f"{where}: {error}") from error
+    return ClassifierOptions(stage.name, {**shape, **given}, **values)
+
+
+def stage_of(spec: str, names: Iterable[str], where: str) -> Stage:
+    """Return the only stage of a spec, whose name is one of some."""
+    try:
+        stage = one_stage(spec)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from error
+    if stage.name not in names:
+        raise SpecError(
+            f"{where}: unknown name {stage.name!r}: the known ones are {', '.join(sorted(names))}"
+        )
+    return stage
+
+
+def values_of(stage: Stage, defaults: Mapping[str, object], where: str) -> dict[str, Any]:
+    """Return the given arguments of a stage, each of its default's type."""
+    given = _given(stage, list(defaults), where)
+    return {key: _value(key, text, defaults[key], where) for key, text in given.items()}
+
+
+def _given(stage: Stage, keys: list[str], where: str) -> dict[str, str]:
+    """Return the arguments of a stage by key, checked for keys that do not exist."""
+    if len(stage.arguments) > 1:
+        raise SpecError(f"{where}: expected one plain argument at most, received '{stage}'")
+    given = dict(zip(keys, stage.arguments, strict=False))
+    for key, text in stage.options.items():
+        if key not in keys:
+            raise SpecError(
+                f"{where}: unknown option {key!r} in '{stage}': the known ones are "
+                f"{', '.join(keys)}"
+            )
+        if key in given:
+            raise SpecError(f"{where}: {key} stands twice in '{stage}'")
+        given[key] = text
+    return given
+
+
+def _value(key: str, text: str, default: object, where: str) -> object:
+    """Return an option's text as a value of its default's type."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text]
+        if isinstance(default, tuple):
+            return tuple(_count(key, part) for part in text.split("-"))
+        if isinstance(default, int):
+            return _count(key, text)
+        if isinstance(default, float):
+            number = float(text)
+            if not 0 <= number <= 1:
+                raise ValueError
+            return number
+    except (KeyError, ValueError) as error:
+        rule = {
+            bool: "true or false",
+            tuple: "whole numbers joined by '-'",
+            int: "a whole number of at least 1",
+            float: "a number from 0 to 1",
+        }[type(default)]
+        raise SpecError(f"{where}: {key} must be {rule}, received {text!r}") from error
+    return text
+
+
+def _count(key: str, text: str) -> int:
+    number = int(text)
+    if number < (key not in _MAY_BE_ZERO):
+        raise ValueError
+    return number
+
+
+def refuse_unknown(table: Mapping[str, object], keys: Iterable[str], where: str) -> None:
+    """Raise `InputError` for a key that is not among `keys`, listing those."""
+    unknown = sorted(set(table) - set(keys))
+    if unknown:
+        raise InputError(
+            f"{where}: unknown key {unknown[0]!r}: the known ones are {', '.join(keys)}"
+        )
+
+
+def typed(table: Mapping[str, Any], key: str, kind: type, default: Any, where: str) -> Any:
+    """Return a key's value, checked for its type; a default of None makes the key required."""
+    value = table.get(key, default)
+    if value is None:
+        raise InputError(f"{where}: the key {key!r} is missing")
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        names = {str: "text", int: "a whole number", bool: "true or false", dict: "a table"}
+        raise InputError(f"{where}: {key} must be {names.get(kind, 'a list')}, received {value!r}")
+    return value

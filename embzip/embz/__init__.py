@@ -1,0 +1,1 @@
+"""Our own file, .embz: the container, what it holds, and where its bytes are."""
