@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 import embzip
 
 # Beyond the standard library. Whoever needs another one imports it inside a function.
-ALLOWED = {"embzip", "numpy"}
+ALLOWED = {"embzip", "numpy", "lazy_loader"}
 HEAVY = {
     "faiss", "gensim", "tensorflow", "keras", "youtokentome", "matplotlib",
     "jinja2", "typer", "rich", "numba",
@@ -33,24 +34,17 @@ def loaded(statement: str) -> set[str]:
     return set(json.loads(child.stderr.splitlines()[-1]))
 
 
-def test_names_are_found_where_type_checkers_find_them() -> None:
-    tree = ast.parse(Path(embzip.__file__).read_text("utf-8"))
-    (checked,) = (
-        node for node in tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node)
-    )
-    homes = {
-        alias.name: f"{node.module}"
-        for node in checked.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    assert homes == {name: f"embzip.{home}" for name, home in embzip._HOME_OF.items()}
-    assert sorted(homes) == sorted(embzip.__all__)
-    assert set(embzip.__all__) <= set(dir(embzip))
-    modules = {path.stem for path in Path(embzip.__file__).parent.iterdir()}
-    assert not modules & set(embzip.__all__), "an imported module would take the name's place"
-    with pytest.raises(AttributeError, match="no attribute 'decompress'"):
-        embzip.decompress  # noqa: B018
+@pytest.mark.parametrize("name", ["embzip", "embzip.tf", "embzip.foreign"])
+def test_public_names_are_there_and_no_module_takes_the_place_of_one(name: str) -> None:
+    """Python binds a submodule to its package when it is imported, over a name of the package."""
+    package = import_module(name)
+    assert package.__all__
+    for public in package.__all__:
+        assert getattr(package, public).__name__ == public
+    modules = {path.stem for path in Path(package.__file__).parent.iterdir()}
+    assert not modules & set(package.__all__)
+    with pytest.raises(AttributeError, match="decompress"):
+        package.decompress  # noqa: B018
 
 
 def test_import_embzip_loads_only_what_is_allowed() -> None:

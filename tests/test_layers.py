@@ -15,6 +15,7 @@ PACKAGE = Path(embzip.__file__).parent
 ORDER = [
     "errors",
     "files",
+    "inspection",  # what is said of a file of any format
     "seeds",
     "corpus",
     "vocabulary",
@@ -37,6 +38,10 @@ ORDER = [
     "litert",  # knows tokenizers and files only; `Classifier.load` reads either kind of file
     "classifier",
     "evaluation",
+    "layers",
+    "foreign.formats",
+    "foreign.graph",
+    "foreign",
     "tf",
     "report",
     "pipeline",
@@ -49,9 +54,9 @@ WITHIN = {"row_classes", "ectcq"}  # each one construction, in several files
 
 # Who may import what, beside the module that owns it: nobody.
 OWNERS = {
-    "tensorflow": {"tf"},
-    "keras": {"tf"},
-    "ai_edge_litert": {"litert", "tf"},
+    "tensorflow": {"layers", "foreign", "tf"},
+    "keras": {"layers", "foreign", "tf"},
+    "ai_edge_litert": {"litert", "foreign", "tf"},
     "tf2onnx": {"tf"},
     "gensim": {"vectors"},
     "youtokentome": {"tokenizers"},

@@ -17,7 +17,7 @@ from rich.console import Console
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.embz.format import save
-from embzip.embz.inspection import inspect
+from embzip.embz.inspecting import inspect
 from embzip.errors import FileFormatError, InputError, MissingFileError, OutputError
 from embzip.report import (
     compare,

@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from embzip.cli import main
 from embzip.errors import EmbzipError, InputError, MissingFileError
-from embzip.tf.artefacts import inspect
-from embzip.tf.artefacts.checkpoints import read_meta
-from embzip.tf.artefacts.held import filled
-from embzip.tf.artefacts.slimming import slim
-from embzip.tf.surgery import freeze
+from embzip.foreign.formats.checkpoints import read_meta
+from embzip.foreign.graph.freezing import freeze
+from embzip.foreign.graph.held import filled
+from embzip.foreign.inspecting import inspect
+from embzip.foreign.slimming import slim
 from tests.models import tiny_classifier
 
 pytestmark = pytest.mark.filterwarnings(

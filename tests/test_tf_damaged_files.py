@@ -17,11 +17,13 @@ import tensorflow as tf
 
 from embzip.cli import main
 from embzip.errors import EmbzipError, InputError
-from embzip.tf import from_classifier, weights_of
-from embzip.tf.artefacts import hdf5_probe, inspect
-from embzip.tf.artefacts.keras_models import load_keras
-from embzip.tf.artefacts.profiling import profile
-from embzip.tf.artefacts.slimming import slim
+from embzip.foreign import variables_of
+from embzip.foreign.formats import hdf5_probe
+from embzip.foreign.formats.keras_models import load_keras
+from embzip.foreign.inspecting import inspect
+from embzip.foreign.profiling import profile
+from embzip.foreign.slimming import slim
+from embzip.tf import from_classifier
 from tests.models import tiny_classifier
 
 pytestmark = pytest.mark.filterwarnings(
@@ -129,7 +131,7 @@ def test_case_69_shape_bombs_in_bounded_memory(
         for command in (("inspect", source), ("slim", source, "-o", out)):
             assert "refused" in refused(capfd, out, *command)
         with pytest.raises(InputError, match="refused"):
-            weights_of(source)
+            variables_of(source)
     said = refused(capfd, out, "rebuild", path, "--codec", "int8", "-o", tmp_path / "out.keras")
     assert "refused" in said
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -298,7 +300,7 @@ def test_case_71_a_table_of_other_values_than_it_says(
     ):
         assert "'words'" in refused(capfd, out, *command)
     with pytest.raises(InputError, match="'words'"):
-        weights_of(path)
+        variables_of(path)
 
 
 def test_a_graph_that_fails_while_it_is_timed(folder: Path, tmp_path: Path) -> None:

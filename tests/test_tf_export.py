@@ -18,9 +18,9 @@ from embzip.classifier.factorizing import factorize
 from embzip.classifier.rebuilding import rebuild
 from embzip.cli import main
 from embzip.errors import InputError, MissingPackageError, SpecError, UnsupportedModelError
-from embzip.tf.artefacts import inspect
-from embzip.tf.artefacts.rebuilding import rebuild_file
-from embzip.tf.artefacts.slimming import slim
+from embzip.foreign.inspecting import inspect
+from embzip.foreign.rebuilding import rebuild_file
+from embzip.foreign.slimming import slim
 from embzip.tf.export import export
 from embzip.tf.export.kernels import quantized_kernel
 from tests.models import tiny_classifier

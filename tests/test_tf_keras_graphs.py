@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from embzip.errors import InputError, UnsupportedModelError
-from embzip.tf.artefacts import inspect
-from embzip.tf.artefacts.rebuilding import rebuild_file
-from embzip.tf.artefacts.slimming import slim
+from embzip.foreign.inspecting import inspect
+from embzip.foreign.rebuilding import rebuild_file
+from embzip.foreign.slimming import slim
 from tests.test_tf_rebuilding_files import reconfigured
 
 pytestmark = pytest.mark.filterwarnings(

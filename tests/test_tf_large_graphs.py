@@ -11,11 +11,13 @@ import tensorflow as tf
 
 from embzip.cli import main
 from embzip.errors import InputError
-from embzip.tf.artefacts import bundle_writing, held, inspect
-from embzip.tf.artefacts.bundles import Bundle
-from embzip.tf.artefacts.flat_graphs import flat_graph
-from embzip.tf.artefacts.rebuilding import rebuild_file
-from embzip.tf.artefacts.slimming import slim
+from embzip.foreign.formats import bundle_writing
+from embzip.foreign.formats.bundles import Bundle
+from embzip.foreign.graph import held
+from embzip.foreign.graph.flat_graphs import flat_graph
+from embzip.foreign.inspecting import inspect
+from embzip.foreign.rebuilding import rebuild_file
+from embzip.foreign.slimming import slim
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"

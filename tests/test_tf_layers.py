@@ -17,8 +17,9 @@ from embzip.classifier.rebuilding import rebuild
 from embzip.codecs.ops import numpy_ops
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
+from embzip.layers import CompressedEmbeddingLayer
+from embzip.layers.decoding import TrainableEmbedding, keras_ops
 from embzip.tf.classifiers import arrays_of
-from embzip.tf.layers import TrainableEmbedding, keras_ops
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors.base import Vectors
 
@@ -53,7 +54,7 @@ def words_table(spec: str) -> CompressedEmbedding:
 @pytest.mark.parametrize("spec", WITHOUT_PRODUCT)
 def test_rows_equal_numpy_bit_for_bit(spec: str) -> None:
     table = words_table(spec)
-    layer = tf.CompressedEmbeddingLayer(table)
+    layer = CompressedEmbeddingLayer(table)
     ids = np.arange(ROWS, dtype=np.int32).reshape(5, 8)
     graph = tensorflow.function(layer)
     for rows in (layer(ids), graph(tensorflow.constant(ids))):
@@ -64,7 +65,7 @@ def test_rows_equal_numpy_bit_for_bit(spec: str) -> None:
 def test_rows_equal_numpy_nearly_where_there_is_a_product(spec: str) -> None:
     table = words_table(spec)
     ids = np.arange(ROWS, dtype=np.int32)
-    found = tf.CompressedEmbeddingLayer(table)(ids)
+    found = CompressedEmbeddingLayer(table)(ids)
     np.testing.assert_allclose(found, table[ids], rtol=1e-5, atol=1e-5)
 
 
@@ -97,12 +98,12 @@ def test_both_kinds_of_ops_agree() -> None:
 def test_ids_of_any_integer_type_and_shape(dtype: str, shape: tuple[int, ...]) -> None:
     table = words_table("int8")
     ids = np.random.default_rng(1).integers(0, ROWS, shape).astype(dtype)
-    found = tf.CompressedEmbeddingLayer(table)(ops.convert_to_tensor(ids))
+    found = CompressedEmbeddingLayer(table)(ops.convert_to_tensor(ids))
     np.testing.assert_array_equal(found, table[ids])
 
 
 def test_codes_stay_codes_and_nothing_is_trainable() -> None:
-    layer = tf.CompressedEmbeddingLayer(words_table("svd:5|int8"))
+    layer = CompressedEmbeddingLayer(words_table("svd:5|int8"))
     held = {weight.name: (weight.dtype, tuple(weight.shape)) for weight in layer.weights}
     assert held == {
         "values": ("int8", (ROWS, 5)),
@@ -114,21 +115,21 @@ def test_codes_stay_codes_and_nothing_is_trainable() -> None:
 
 def test_padding_rows_are_zero_only_where_there_is_a_padding_id() -> None:
     ids = np.array([[0, 1]])
-    padded = tf.CompressedEmbeddingLayer(words_table("center|int8"))(ids)
+    padded = CompressedEmbeddingLayer(words_table("center|int8"))(ids)
     assert not np.any(padded[0, 0])
     assert np.any(padded[0, 1])
-    foreign = tf.CompressedEmbeddingLayer(compress(matrix(), "int8"))(ids)
+    foreign = CompressedEmbeddingLayer(compress(matrix(), "int8"))(ids)
     assert np.any(foreign[0, 0])
 
 
 def test_mask_zero() -> None:
     table = compress(matrix(), "int8")
     ids = np.array([[3, 0, 5]])
-    masked = tf.CompressedEmbeddingLayer(table, mask_zero=True)
+    masked = CompressedEmbeddingLayer(table, mask_zero=True)
     assert np.asarray(masked.compute_mask(ops.convert_to_tensor(ids))).tolist() == [
         [True, False, True]
     ]
-    assert tf.CompressedEmbeddingLayer(table).compute_mask(ops.convert_to_tensor(ids)) is None
+    assert CompressedEmbeddingLayer(table).compute_mask(ops.convert_to_tensor(ids)) is None
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_mask_zero() -> None:
 )
 def test_a_saved_model_reloads_after_importing_embzip_tf(tmp_path: Path, spec: str) -> None:
     inputs = keras.Input((3,), dtype="int32")
-    layer = tf.CompressedEmbeddingLayer(words_table(spec), mask_zero=True, name="words")
+    layer = CompressedEmbeddingLayer(words_table(spec), mask_zero=True, name="words")
     model = keras.Model(inputs, keras.layers.LSTM(2)(layer(inputs)))
     ids = np.array([[5, 2, 0], [7, 8, 9]], np.int32)
     path = tmp_path / "model.keras"
@@ -154,7 +155,7 @@ def test_a_saved_model_reloads_in_another_process(tmp_path: Path) -> None:
     model = keras.Sequential(
         [
             keras.Input((2,), dtype="int32"),
-            tf.CompressedEmbeddingLayer(words_table("int8")),
+            CompressedEmbeddingLayer(words_table("int8")),
             keras.layers.GlobalMaxPooling1D(),
         ]
     )

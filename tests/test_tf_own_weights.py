@@ -16,10 +16,10 @@ from embzip.classifier.outlines import read_outline
 from embzip.cli import main
 from embzip.compression import compress
 from embzip.errors import EmbzipError, InputError, MismatchError
-from embzip.tf import from_classifier, with_weights
-from embzip.tf.artefacts.slimming import slim
+from embzip.foreign.slimming import slim
+from embzip.layers.decoding import TrainableEmbedding
+from embzip.tf import from_classifier, with_variables
 from embzip.tf.classifiers import build_model
-from embzip.tf.layers import TrainableEmbedding
 from tests.models import tiny_classifier
 
 pytestmark = pytest.mark.filterwarnings(
@@ -66,11 +66,11 @@ def test_a_checkpoint_of_the_keras_model_is_taken_by_its_names(
     template = Classifier(
         compress(template.embedding, spec), template.labels, template.config, template.arrays
     )
-    found = with_weights(template, prefix)
+    found = with_variables(template, prefix)
     same(found, small)
     assert found.embedding.codec == small.embedding.codec
     slim(prefix, tmp_path / "slim")
-    same(with_weights(template, tmp_path / "slim"), small)
+    same(with_variables(template, tmp_path / "slim"), small)
 
 
 @pytest.mark.parametrize("encoder", [CnnConfig, MeanConfig, FnetConfig])
@@ -83,7 +83,7 @@ def test_a_table_that_was_trained_replaces_the_codes(encoder: Any, tmp_path: Pat
         if part.weights and part.name != "embedding":
             model.get_layer(part.name).set_weights(part.get_weights())
     prefix = tf.train.Checkpoint(model=model).write(str(tmp_path / "model"))
-    found = with_weights(tiny_classifier("int8", seed=2, encoder=encoder), prefix)
+    found = with_variables(tiny_classifier("int8", seed=2, encoder=encoder), prefix)
     same(found, trained)
     assert found.embedding.codec.spec == "float32"
 
@@ -91,9 +91,9 @@ def test_a_table_that_was_trained_replaces_the_codes(encoder: Any, tmp_path: Pat
 def test_weights_files_of_keras_are_matched_by_keras(tmp_path: Path) -> None:
     trained = twin(1)
     from_classifier(trained).save_weights(tmp_path / "model.weights.h5")
-    same(with_weights(twin(2), tmp_path / "model.weights.h5"), trained)
+    same(with_variables(twin(2), tmp_path / "model.weights.h5"), trained)
     with pytest.raises(MismatchError, match="no weights of a classifier like"):
-        with_weights(tiny_classifier(seed=2), tmp_path / "model.weights.h5")
+        with_variables(tiny_classifier(seed=2), tmp_path / "model.weights.h5")
 
 
 TF1 = """
@@ -134,8 +134,8 @@ NAMES = {
 
 def test_what_names_leave_open_is_refused_and_can_be_said(old: Path) -> None:
     with pytest.raises(MismatchError, match=r"conv_0/kernel.*first/kernel.*second/kernel"):
-        with_weights(twin(2), old)
-    same(with_weights(twin(2), old, NAMES), twin(1))
+        with_variables(twin(2), old)
+    same(with_variables(twin(2), old, NAMES), twin(1))
 
 
 def run(*arguments: str) -> int:
@@ -176,7 +176,7 @@ def test_case_75_a_vocabulary_and_a_table_of_different_sizes(tmp_path: Path) -> 
     model = build_model(tiny_classifier().config, 2, layer)
     prefix = tf.train.Checkpoint(model=model).write(str(tmp_path / "model"))
     with pytest.raises(MismatchError, match=r"11 rows of 6 numbers.*\(12, 6\)"):
-        with_weights(tiny_classifier(), prefix)
+        with_variables(tiny_classifier(), prefix)
 
 
 def test_codes_that_no_encoder_makes_are_refused(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_codes_that_no_encoder_makes_are_refused(tmp_path: Path) -> None:
     codes.assign(np.full(codes.shape, 200))
     prefix = tf.train.Checkpoint(model=model).write(str(tmp_path / "model"))
     with pytest.raises(InputError, match="codes of the table are damaged"):
-        with_weights(tiny_classifier("kmeans:3"), prefix)
+        with_variables(tiny_classifier("kmeans:3"), prefix)
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,14 @@ import embzip
 from embzip.cli import main
 from embzip.compression import compress
 from embzip.errors import EmbzipError, InputError, MismatchError, UnsupportedModelError
-from embzip.tf.artefacts import hdf5_probe, inspect
-from embzip.tf.artefacts.flat_graphs import flat_graph
-from embzip.tf.artefacts.keras_models import load_keras
-from embzip.tf.artefacts.rebuilding import rebuild_file
-from embzip.tf.artefacts.serving import predicted
-from embzip.tf.artefacts.slimming import slim
-from embzip.tf.grafting import chosen_table
+from embzip.foreign.formats import hdf5_probe
+from embzip.foreign.formats.keras_models import load_keras
+from embzip.foreign.graph.flat_graphs import flat_graph
+from embzip.foreign.graph.rebuilding import chosen_table
+from embzip.foreign.graph.writing import predicted
+from embzip.foreign.inspecting import inspect
+from embzip.foreign.rebuilding import rebuild_file
+from embzip.foreign.slimming import slim
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors.base import Vectors
 

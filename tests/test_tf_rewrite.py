@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from embzip import tf
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import MismatchError, UnsupportedModelError
+from embzip.foreign import rebuild_model
+from embzip.layers import CompressedEmbeddingLayer
 
 # Keras asks NumPy 2 for an array in the old way when it saves, and when it trains, in places.
 pytestmark = pytest.mark.filterwarnings(
@@ -58,7 +59,7 @@ def sequential() -> Any:
 
 def test_sequential() -> None:
     model = sequential()
-    rebuilt = tf.rebuild(model, "words", table_of(model))
+    rebuilt = rebuild_model(model, "words", table_of(model))
     check_same(model, rebuilt, ids())
     assert type(rebuilt) is keras.Sequential
     assert rebuilt.name == "plain"
@@ -69,16 +70,16 @@ def test_sequential() -> None:
 def test_sequential_without_an_input_after_one_call() -> None:
     model = keras.Sequential([words(), layers.GlobalAveragePooling1D(), layers.Dense(2)])
     with pytest.raises(UnsupportedModelError, match="call it on one batch"):
-        tf.rebuild(model, "words", compress(np.zeros((ROWS, DIM)), "int8"))
+        rebuild_model(model, "words", compress(np.zeros((ROWS, DIM)), "int8"))
     model(ids())
-    rebuilt = tf.rebuild(model, "words", table_of(model))
+    rebuilt = rebuild_model(model, "words", table_of(model))
     check_same(model, rebuilt, ids())
 
 
 def test_the_copy_shares_no_weights() -> None:
     model = sequential()
     before = [weight.copy() for weight in model.get_weights()]
-    rebuilt = tf.rebuild(model, None, table_of(model))
+    rebuilt = rebuild_model(model, None, table_of(model))
     for weight in rebuilt.trainable_variables:
         weight.assign(weight + 1)
     for old, new in zip(before, model.get_weights(), strict=True):
@@ -88,7 +89,7 @@ def test_the_copy_shares_no_weights() -> None:
 def test_codes_are_close_and_stay_int8() -> None:
     model = sequential()
     table = table_of(model, spec="svd:6|int8")
-    rebuilt = tf.rebuild(model, "words", table)
+    rebuilt = rebuild_model(model, "words", table)
     layer = rebuilt.get_layer("words")
     assert sorted(str(weight.dtype) for weight in layer.weights) == ["float32", "float32", "int8"]
     np.testing.assert_allclose(layer(ids()), table[ids()], rtol=1e-5, atol=1e-7)
@@ -99,9 +100,9 @@ def test_case_74_a_shared_embedding() -> None:
     shared = words()
     joined = layers.Concatenate()([shared(left), shared(right)])
     model = keras.Model({"left": left, "right": right}, layers.Dense(3)(joined))
-    rebuilt = tf.rebuild(model, "words", table_of(model))
+    rebuilt = rebuild_model(model, "words", table_of(model))
     check_same(model, rebuilt, {"left": ids(1), "right": ids(2)})
-    found = [x for x in rebuilt._flatten_layers() if isinstance(x, tf.CompressedEmbeddingLayer)]
+    found = [x for x in rebuilt._flatten_layers() if isinstance(x, CompressedEmbeddingLayer)]
     assert len(found) == 1
 
 
@@ -109,7 +110,7 @@ def test_masks_reach_recurrent_layers() -> None:
     inputs = keras.Input((None,), dtype="int32")
     hidden = layers.Bidirectional(layers.LSTM(3))(words(mask_zero=True)(inputs))
     model = keras.Model(inputs, layers.Dense(2)(hidden))
-    rebuilt = tf.rebuild(model, "words", table_of(model))
+    rebuilt = rebuild_model(model, "words", table_of(model))
     check_same(model, rebuilt, ids())
     # The last two ids are masked: without them the answer is the same.
     np.testing.assert_allclose(rebuilt(ids()), rebuilt(ids()[:, : TIME - 2]), rtol=1e-5)
@@ -123,7 +124,7 @@ def test_several_inputs_outputs_and_operations() -> None:
     joined = ops.concatenate([scaled, layers.BatchNormalization()(price)], axis=-1)
     dropped = layers.Dropout(0.5)(joined)
     model = keras.Model([text, price], {"a": layers.Dense(2)(dropped), "b": ops.sum(joined)})
-    rebuilt = tf.rebuild(model, "words", table_of(model))
+    rebuilt = rebuild_model(model, "words", table_of(model))
     check_same(model, rebuilt, [ids(), np.ones((4, 2), np.float32)])
 
 
@@ -138,7 +139,7 @@ def test_a_nested_functional_model_used_twice() -> None:
     model = keras.Model(
         [left, right], layers.Dense(2)(layers.Subtract()([inner(left), inner(right)]))
     )
-    rebuilt = tf.rebuild(model, "tower/words", table_of(model, "tower", "words"))
+    rebuilt = rebuild_model(model, "tower/words", table_of(model, "tower", "words"))
     check_same(model, rebuilt, [ids(1), ids(2)])
     assert not embedding_layers(rebuilt)
 
@@ -146,7 +147,7 @@ def test_a_nested_functional_model_used_twice() -> None:
 def test_a_nested_sequential_in_a_sequential() -> None:
     inner = keras.Sequential([keras.Input((TIME,), dtype="int32"), words(), layers.Dense(4)])
     model = keras.Sequential([keras.Input((TIME,), dtype="int32"), inner, layers.Flatten()])
-    rebuilt = tf.rebuild(model, "words", compress(inner.layers[0].get_weights()[0], "float32"))
+    rebuilt = rebuild_model(model, "words", compress(inner.layers[0].get_weights()[0], "float32"))
     check_same(model, rebuilt, ids())
     assert not embedding_layers(rebuilt)
 
@@ -157,7 +158,7 @@ def test_an_embedding_shared_by_the_model_and_one_nested_in_it() -> None:
     inner = keras.Model(entrance, layers.Dense(DIM)(shared(entrance)), name="inner")
     inputs = keras.Input((TIME,), dtype="int32")
     model = keras.Model(inputs, layers.Add()([inner(inputs), shared(inputs)]))
-    rebuilt = tf.rebuild(model, None, table_of(model))
+    rebuilt = rebuild_model(model, None, table_of(model))
     check_same(model, rebuilt, ids())
     assert len({id(x) for x in rebuilt._flatten_layers() if x.name == "words"}) == 1
 
@@ -173,7 +174,7 @@ def test_compiled_models_come_back_without_an_optimizer() -> None:
     model = keras.Model(inputs, layers.Dense(1)(inner(inputs)))
     model.compile("adam", own_loss)
     model.fit(ids(), np.ones((4, 1), np.float32), verbose=0)
-    rebuilt = tf.rebuild(model, "words", table_of(model, "tower", "words"))
+    rebuilt = rebuild_model(model, "words", table_of(model, "tower", "words"))
     check_same(model, rebuilt, ids())
     assert not rebuilt.compiled
     assert not rebuilt.get_layer("tower").compiled
@@ -188,7 +189,7 @@ def test_adapted_layers_keep_their_state() -> None:
     price = keras.Input((2,))
     pooled = layers.GlobalMaxPooling1D()(words()(reading(text)))
     model = keras.Model([text, price], layers.Concatenate()([pooled, scaling(price)]))
-    rebuilt = tf.rebuild(model, "words", table_of(model))
+    rebuilt = rebuild_model(model, "words", table_of(model))
     texts = ops.convert_to_tensor(["the ship", "a sun"], dtype="string")
     check_same(model, rebuilt, [texts, ops.ones((2, 2))])
 
@@ -196,14 +197,14 @@ def test_adapted_layers_keep_their_state() -> None:
 def test_half_precision_outputs_stay_half_precision() -> None:
     inputs = keras.Input((TIME,), dtype="int32")
     model = keras.Model(inputs, words(dtype="mixed_float16")(inputs))
-    rebuilt = tf.rebuild(model, "words", table_of(model))
+    rebuilt = rebuild_model(model, "words", table_of(model))
     assert rebuilt.output.dtype == "float16"
     check_same(model, rebuilt, ids())
 
 
 def test_a_padding_row_reads_as_zeros_and_a_foreign_one_does_not() -> None:
     model = sequential()
-    rebuilt = tf.rebuild(model, "words", table_of(model, spec="int8"))
+    rebuilt = rebuild_model(model, "words", table_of(model, spec="int8"))
     assert rebuilt.get_layer("words").pad_id is None
     assert np.abs(rebuilt.get_layer("words")(np.zeros((1, 1), np.int32))).max() > 0
 
@@ -218,7 +219,7 @@ def test_the_saved_file_holds_codes_and_other_weights_and_little_else(
     model.compile("adam", "mse")
     model.fit(ids(), np.ones((4, 2), np.float32), verbose=0)
     table = table_of(model, spec=spec)
-    rebuilt = tf.rebuild(model, "words", table)
+    rebuilt = rebuild_model(model, "words", table)
     path = tmp_path / "small.keras"
     rebuilt.save(path)
     others = sum(weight.nbytes for weight in model.get_weights()) - 20_000 * 16 * 4
@@ -235,7 +236,7 @@ def test_case_74_no_embedding_layer() -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="dense_only")
     for name in (None, "words"):
         with pytest.raises(UnsupportedModelError, match="'dense_only' has no ") as caught:
-            tf.rebuild(model, name, compress(np.zeros((ROWS, DIM)), "int8"))
+            rebuild_model(model, name, compress(np.zeros((ROWS, DIM)), "int8"))
         assert "\n" not in str(caught.value)
 
 
@@ -248,10 +249,10 @@ def test_case_74_two_embedding_layers() -> None:
     model = two()
     table = table_of(model, "second")
     with pytest.raises(UnsupportedModelError, match=r"'first', 'second'.*by this path"):
-        tf.rebuild(model, None, table)
+        rebuild_model(model, None, table)
     with pytest.raises(UnsupportedModelError, match=r"no layer 'third'.*'first', 'second'"):
-        tf.rebuild(model, "third", table)
-    rebuilt = tf.rebuild(model, "second", table)
+        rebuild_model(model, "third", table)
+    rebuilt = rebuild_model(model, "second", table)
     check_same(model, rebuilt, ids())
     assert [layer.name for layer in embedding_layers(rebuilt)] == ["first"]
 
@@ -262,13 +263,13 @@ def test_layers_of_one_name_are_told_apart_by_their_path() -> None:
     outer = ops.max(words()(inputs), axis=1)
     model = keras.Model(inputs, layers.Add()([inner(inputs), other(inputs), outer]))
     with pytest.raises(UnsupportedModelError, match="'tower/words', 'other/words'"):
-        tf.rebuild(model, None, compress(np.zeros((ROWS, DIM)), "int8"))
+        rebuild_model(model, None, compress(np.zeros((ROWS, DIM)), "int8"))
     for path in ("tower/words", "words"):  # the latter is the outermost
-        rebuilt = tf.rebuild(model, path, table_of(model, *path.split("/")))
+        rebuilt = rebuild_model(model, path, table_of(model, *path.split("/")))
         check_same(model, rebuilt, ids())
     without = keras.Model(inputs, layers.Add()([inner(inputs), other(inputs)]))
     with pytest.raises(UnsupportedModelError, match=r"several layers .* are meant"):
-        tf.rebuild(without, "words", compress(np.zeros((ROWS, DIM)), "int8"))
+        rebuild_model(without, "words", compress(np.zeros((ROWS, DIM)), "int8"))
 
 
 class Subclassed(keras.Model):
@@ -285,22 +286,22 @@ def test_case_74_subclassed_models() -> None:
     model(ids())
     table = compress(np.zeros((ROWS, DIM)), "int8")
     with pytest.raises(UnsupportedModelError, match=r"'mine' is of the subclass Subclassed"):
-        tf.rebuild(model, "words", table)
+        rebuild_model(model, "words", table)
     inputs = keras.Input((TIME,), dtype="int32")
     around = keras.Model(inputs, model(inputs))
     with pytest.raises(UnsupportedModelError, match=r"'mine' is of the subclass Subclassed"):
-        tf.rebuild(around, "words", table)
+        rebuild_model(around, "words", table)
 
 
 def test_what_is_no_model() -> None:
     with pytest.raises(UnsupportedModelError, match=r"received str.*load_model"):
-        tf.rebuild("model.keras", None, compress(np.zeros((ROWS, DIM)), "int8"))
+        rebuild_model("model.keras", None, compress(np.zeros((ROWS, DIM)), "int8"))
 
 
 def test_a_layer_that_is_no_embedding() -> None:
     model = sequential()
     with pytest.raises(UnsupportedModelError, match=r"'conv1d.*' is no Embedding but a Conv1D"):
-        tf.rebuild(model, model.layers[1].name, table_of(model))
+        rebuild_model(model, model.layers[1].name, table_of(model))
 
 
 class Positional(layers.Embedding):
@@ -314,7 +315,7 @@ def test_subclasses_of_embedding() -> None:
     )
     for name in (None, "words"):
         with pytest.raises(UnsupportedModelError, match="Positional, a subclass of Embedding"):
-            tf.rebuild(model, name, table_of(model))
+            rebuild_model(model, name, table_of(model))
 
 
 def test_an_embedding_inside_a_wrapper() -> None:
@@ -322,7 +323,7 @@ def test_an_embedding_inside_a_wrapper() -> None:
     wrapped = layers.TimeDistributed(words(), name="each")(inputs)
     model = keras.Model(inputs, wrapped)
     with pytest.raises(UnsupportedModelError, match=r"'words' stands inside .*'each'"):
-        tf.rebuild(model, "words", compress(np.zeros((ROWS, DIM)), "int8"))
+        rebuild_model(model, "words", compress(np.zeros((ROWS, DIM)), "int8"))
 
 
 class Tied(layers.Layer):
@@ -353,7 +354,7 @@ def tied_model(how: str) -> Any:
 def test_case_74_tied_tables(how: str) -> None:
     model = tied_model(how)
     with pytest.raises(UnsupportedModelError, match="the table of 'words' is tied"):
-        tf.rebuild(model, "words", table_of(model))
+        rebuild_model(model, "words", table_of(model))
 
 
 class Unsaveable(layers.Layer):
@@ -372,10 +373,10 @@ def test_a_layer_that_cannot_be_copied_is_named() -> None:
     inputs = keras.Input((TIME,), dtype="int32")
     model = keras.Model(inputs, Unsaveable(3)(words()(inputs)))
     with pytest.raises(UnsupportedModelError, match="of type Unsaveable cannot be made again"):
-        tf.rebuild(model, "words", table_of(model))
+        rebuild_model(model, "words", table_of(model))
 
 
 @pytest.mark.parametrize("shape", [(ROWS - 1, DIM), (ROWS, DIM + 1)])
 def test_case_75_another_size(shape: tuple[int, int]) -> None:
     with pytest.raises(MismatchError, match=f"{ROWS} x {DIM} table.*{shape[0]} rows"):
-        tf.rebuild(sequential(), "words", compress(np.zeros(shape), "int8"))
+        rebuild_model(sequential(), "words", compress(np.zeros(shape), "int8"))

@@ -10,11 +10,11 @@ import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 
 from embzip.errors import InputError
-from embzip.tf.artefacts import inspect
-from embzip.tf.artefacts.flat_graphs import flat_graph
-from embzip.tf.artefacts.profiling import profile
-from embzip.tf.artefacts.serving import predicted
-from embzip.tf.artefacts.slimming import slim
+from embzip.foreign.graph.flat_graphs import flat_graph
+from embzip.foreign.graph.writing import predicted
+from embzip.foreign.inspecting import inspect
+from embzip.foreign.profiling import profile
+from embzip.foreign.slimming import slim
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"

@@ -12,7 +12,8 @@ from embzip.codecs import parse_codec
 from embzip.codecs.ops import numpy_ops
 from embzip.compression import compress
 from embzip.corpus import Example
-from embzip.tf import CompressedEmbeddingLayer, from_classifier, train, tune
+from embzip.layers import CompressedEmbeddingLayer
+from embzip.tf import from_classifier, train, tune
 from embzip.tf.quantization import fake_quantized
 from embzip.tf.trainer import Trainer
 from embzip.vectors.base import Vectors

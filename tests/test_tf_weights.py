@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from embzip.errors import InputError, MismatchError
-from embzip.tf import load_weights, weights_of
-from embzip.tf.artefacts.slimming import slim
+from embzip.foreign import load_variables, variables_of
+from embzip.foreign.slimming import slim
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
@@ -108,7 +108,7 @@ def test_training_goes_on_as_from_the_full_checkpoint(folder: Path, name: str) -
     reached = json.loads((folder / "accuracy.json").read_text())
     assert reached["before"] < reached["after"] - 0.1
     model = cnn()
-    found = load_weights(model, folder / name)
+    found = load_variables(model, folder / name)
     assert found == {
         "words/embeddings": "words",
         "conv/kernel": "conv/kernel",
@@ -125,7 +125,7 @@ def test_training_goes_on_as_from_the_full_checkpoint(folder: Path, name: str) -
 
 @pytest.mark.parametrize("name", ["full", "light/model", "frozen.pb", "saved"])
 def test_every_file_of_a_model_holds_the_same_weights(folder: Path, name: str) -> None:
-    found = weights_of(folder / name)
+    found = variables_of(folder / name)
     reader = tf.train.load_checkpoint(str(folder / "full" / "model"))
     assert sorted(found) == ["conv/bias", "conv/kernel", "out", "words"]
     for key, array in found.items():
@@ -146,7 +146,7 @@ def test_files_of_keras(kind: str, tmp_path: Path) -> None:
     else:
         model.save(path)
     other = cnn()
-    assert len(load_weights(other, path)) == 4
+    assert len(load_variables(other, path)) == 4
     for mine, theirs in zip(other.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
@@ -168,12 +168,12 @@ def test_what_is_not_clear_is_refused_and_changes_nothing(tmp_path: Path) -> Non
     model = square("first", "second")
     before = model.get_weights()
     with pytest.raises(MismatchError) as error:
-        load_weights(model, path)
+        load_variables(model, path)
     for said in ("first/kernel", "second/kernel", "(3, 3)", "layers/dense/vars/0", "names="):
         assert said in str(error.value)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    load_weights(model, path, {"second/kernel": "layers/dense/vars/0"})
+    load_variables(model, path, {"second/kernel": "layers/dense/vars/0"})
     for old, new in zip(source.get_weights(), reversed(model.get_weights()), strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -194,7 +194,7 @@ def test_names_and_shapes_that_do_not_fit(
     model = square("first")
     model.add(keras.layers.Dense(4, use_bias=False, name="wide"))
     with pytest.raises(kind, match=said):
-        load_weights(model, path, names)
+        load_variables(model, path, names)
 
 
 def test_a_frozen_convolution_with_a_leading_axis_is_taken(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_frozen_convolution_with_a_leading_axis_is_taken(tmp_path: Path) -> No
     kernel = np.random.default_rng(0).normal(size=(1, 2, 3, 4)).astype(np.float32)
     path = tmp_path / "frozen.pb"
     path.write_bytes(graph_of(tf.make_tensor_proto(kernel)))
-    load_weights(model, path)
+    load_variables(model, path)
     np.testing.assert_array_equal(model.get_weights()[0], kernel[0])
 
 
@@ -226,11 +226,11 @@ def test_files_without_weights_and_hostile_ones_are_refused(folder: Path, tmp_pa
     ):
         path.write_bytes(graph_of(tensor))
         with pytest.raises(InputError, match=said):
-            weights_of(path)
+            variables_of(path)
     (tmp_path / "model.tflite").write_bytes(b"TFL3")
     with pytest.raises(InputError, match="of a tflite file are not read"):
-        weights_of(tmp_path / "model.tflite")
+        variables_of(tmp_path / "model.tflite")
     cut = tmp_path / "cut.pb"
     cut.write_bytes((folder / "frozen.pb").read_bytes()[:-40])
     with pytest.raises(InputError, match=r"cut\.pb"):
-        weights_of(cut)
+        variables_of(cut)

@@ -97,8 +97,8 @@ def slim(
     """
     present(path)
     with without_notices():
-        from embzip.tf.artefacts import kind_of
-        from embzip.tf.artefacts.slimming import slim
+        from embzip.foreign.formats.kinds import kind_of
+        from embzip.foreign.slimming import slim
 
     kind, own = kind_of(path)
     ends = {"keras": ".slim.keras", "frozen": ".slim.pb", "h5": ".slim.h5"}
@@ -122,7 +122,7 @@ def slim(
 
 def _ours(path: Path) -> tuple[dict[str, Any], str]:
     from embzip.classifier.kit import describe
-    from embzip.embz.inspection import as_artefact, inspect
+    from embzip.embz.inspecting import as_artefact, inspect
 
     record = as_artefact(inspect(path))
     record["classifiers"] = describe(path) if record["heads"] else []
@@ -138,7 +138,7 @@ def _ours(path: Path) -> tuple[dict[str, Any], str]:
 def _foreign(path: Path) -> tuple[dict[str, Any], str]:
     present(path)
     with without_notices():
-        from embzip.tf.artefacts import inspect
+        from embzip.foreign.inspecting import inspect
 
     record = inspect(path).to_json()
     nodes = ", ".join(f"{count:,} {kind}" for kind, count in record["nodes"].items() if count)
@@ -158,7 +158,7 @@ def _profiled(path: Path, inputs: int, record: dict[str, Any]) -> list[str]:
     if path.suffix == ".embz":
         raise InputError(f"{path}: a .embz file has no operators: `embzip export` makes a .tflite")
     with without_notices():
-        from embzip.tf.artefacts.profiling import profile
+        from embzip.foreign.profiling import profile
 
         timed = profile(path, inputs)
     record["profile"] = timed.to_json()

@@ -35,8 +35,8 @@ def rebuild_foreign(
     """Rebuild a file of TensorFlow or Keras, and say what came of it."""
     present(path)
     with without_notices():
-        from embzip.tf.artefacts import kind_of
-        from embzip.tf.artefacts.rebuilding import rebuild_file
+        from embzip.foreign.formats.kinds import kind_of
+        from embzip.foreign.rebuilding import rebuild_file
     from embzip.embz.format import load
 
     kind, own = kind_of(path)
@@ -84,13 +84,13 @@ def with_config(path: Path, config: Path) -> Any:
     else:
         outline = Outline(load_classifier(config), {})
     with without_notices():
-        from embzip.tf import with_weights
+        from embzip.tf import with_variables
 
-        return with_weights(outline.classifier, path, outline.names)
+        return with_variables(outline.classifier, path, outline.names)
 
 
 def foreign_bytes(path: Path) -> int:
     """Return the bytes on disk of a file of TensorFlow or Keras."""
-    from embzip.tf.artefacts import inspect
+    from embzip.foreign.inspecting import inspect
 
     return inspect(path).total

@@ -162,7 +162,7 @@ def rebuild(
     from embzip.classifier.kit import read
     from embzip.classifier.rebuilding import rebuild, rebuild_kit
     from embzip.embz.format import load
-    from embzip.embz.inspection import counts_bytes
+    from embzip.embz.inspecting import counts_bytes
 
     path = output_path(model, ".rebuilt.embz", output, force=force)
     with progress("rebuilding") as report:

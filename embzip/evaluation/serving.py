@@ -1,7 +1,7 @@
 """What serving a classifier costs: load time, memory, latency; each in a fresh child process.
 
 The child is the NumPy `Classifier`; nothing here loads TensorFlow. Sizes on disk are the business
-of `embzip.embz.inspection.inspect`.
+of `embzip.embz.inspecting.inspect`.
 """
 
 import json

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from embzip.embz.inspection import inspect
+from embzip.embz.inspecting import inspect
 from embzip.errors import OutputError
 from embzip.files import atomic_write
 from embzip.pipeline.corpora import corpora_folder

@@ -15,7 +15,7 @@ import numpy as np
 from embzip.classifier import Classifier, load_classifier
 from embzip.corpus import Example, read_examples
 from embzip.embz.format import load
-from embzip.embz.inspection import inspect
+from embzip.embz.inspecting import inspect
 from embzip.errors import InputError, OutputError
 from embzip.evaluation.accuracy import evaluate
 from embzip.evaluation.nearness import OTHER_BASIS, nearness

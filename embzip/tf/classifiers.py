@@ -11,8 +11,8 @@ import keras
 from keras import layers, ops
 
 from embzip.classifier import Classifier, Encoder, Kit, Matrix, head_shapes
+from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.tf.encoders import Weights, features_of
-from embzip.tf.layers import CompressedEmbeddingLayer
 
 
 def build_model(

@@ -19,8 +19,8 @@ from embzip.errors import InputError
 from embzip.seeds import check_seed
 from embzip.tf.batches import Batches
 from embzip.tf.optimizers import RowSparseAdam
+from embzip.tf.pruning import GradualPruning
 from embzip.tf.quantization import fake_quantized
-from embzip.tf.sparsity import GradualPruning
 
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "adam-rows": RowSparseAdam}
 _EVALUATED = 256  # texts evaluated at once

@@ -16,11 +16,11 @@ from embzip.codecs.arrays import Progress
 from embzip.compression import compress
 from embzip.corpus import Example, check_training_labels
 from embzip.embedding import CompressedEmbedding
+from embzip.layers.decoding import CompressedEmbeddingLayer, TrainableEmbedding
 from embzip.tf.batches import Batches, batches_of, default_max_length, encode, training_and_dev
 from embzip.tf.classifiers import arrays_of, build_model
-from embzip.tf.layers import CompressedEmbeddingLayer, TrainableEmbedding
+from embzip.tf.pruning import GradualPruning, PruningReport, sparsity, zipped_nbytes
 from embzip.tf.schedules import PruningShares
-from embzip.tf.sparsity import GradualPruning, PruningReport, sparsity, zipped_nbytes
 from embzip.tf.tables import table_of
 from embzip.tf.trainer import OPTIMIZERS, Trainer, check_options
 from embzip.vectors.base import Vectors

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from embzip.classifier import Classifier, Kit
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, UnsupportedModelError
+from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.tf.classifiers import shown_of
 from embzip.tf.export.heads import Form, Source, Store, as_is, serving_head
-from embzip.tf.layers import CompressedEmbeddingLayer
 
 Model = Classifier | Kit
 _MOST_BYTES = 2**31 - 2**24  # a protobuf or flatbuffer ends there; a graph's nodes need some room

@@ -1,0 +1,82 @@
+"""A checkpoint written a few tensors at a time, so that memory holds no more than the largest."""
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from embzip.errors import OutputError
+from embzip.foreign.formats.bundles import Bundle
+
+SHARD = 2**29  # bytes that are held together; a larger tensor is alone
+_FILES = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
+
+
+def write_bundle(
+    target: Path, names: Sequence[str], value: Callable[[str], Any], source: Bundle
+) -> None:
+    """Write .index and .data files under a prefix, replacing those of an older checkpoint.
+
+    Parameters
+    ----------
+    names
+        Keys of `source`, which says how large each is.
+    value
+        Gives a tensor; called once for each.
+
+    Raises
+    ------
+    OutputError
+        Where writing fails.
+    """
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+        try:
+            parts = []
+            for number, group in enumerate(_groups(names, source)):
+                parts.append(f"{folder}/part-{number}")
+                tf.raw_ops.SaveV2(
+                    prefix=parts[-1],
+                    tensor_names=group,
+                    shape_and_slices=[""] * len(group),
+                    tensors=[value(name) for name in group],
+                )
+            whole = parts[0]
+            if len(parts) > 1:
+                whole = f"{folder}/whole"
+                tf.raw_ops.MergeV2Checkpoints(
+                    checkpoint_prefixes=parts, destination_prefix=whole, delete_old_dirs=False
+                )
+            made = _files(Path(whole))
+            old = [end for end in _files(target) if end not in made]
+            for end in made:  # the index last: without it, a prefix is no checkpoint
+                Path(f"{whole}{end}").replace(f"{target}{end}")
+            for end in old:
+                Path(f"{target}{end}").unlink()
+        except (tf.errors.OpError, OSError) as error:
+            raise OutputError(f"{target}: writing failed ({error})") from error
+
+
+def _groups(names: Sequence[str], source: Bundle) -> Iterator[list[str]]:
+    group: list[str] = []
+    held = 0
+    for name in names:
+        size = source.nbytes(name)
+        if group and held + size > SHARD:
+            yield group
+            group, held = [], 0
+        group.append(name)
+        held += size
+    yield group
+
+
+def _files(prefix: Path) -> list[str]:
+    """Return the ends of a checkpoint's file names, the index last."""
+    ends = [
+        path.name.removeprefix(prefix.name)
+        for path in prefix.parent.iterdir()
+        if path.name.startswith(prefix.name) and _FILES.fullmatch(path.name[len(prefix.name) :])
+    ]
+    return sorted(ends)

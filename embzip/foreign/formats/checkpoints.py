@@ -1,0 +1,122 @@
+"""Checkpoints of TF1 and TF2, as a folder, a prefix or any one of their files.
+
+The .meta of a TF1 checkpoint is parsed: it tells the embedding and the optimizer's slots exactly,
+and often holds the initial table once more as a constant.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tensorflow.core.protobuf import meta_graph_pb2
+
+from embzip.errors import MissingFileError
+from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle, Entry, read_objects
+from embzip.foreign.formats.graphs import (
+    VARIABLES,
+    Flow,
+    constants,
+    count_nodes,
+    inference_outputs,
+    parse_message,
+    slots,
+)
+from embzip.foreign.formats.kinds import find_prefix
+from embzip.foreign.formats.names import role_of_name, with_embedding
+from embzip.inspection import ArtefactRecord, NodeCounts, Role, StoredTensor, make_record
+
+_Shapes = Mapping[str, tuple[int, ...]]
+
+
+def read_meta(prefix: Path) -> Any:
+    """Return the `MetaGraphDef` of a TF1 checkpoint, or None where it has no .meta file."""
+    path = Path(f"{prefix}.meta")
+    return parse_message(meta_graph_pb2.MetaGraphDef(), path) if path.is_file() else None
+
+
+def inspect_checkpoint(path: Path) -> ArtefactRecord:
+    """Return where the bytes of a checkpoint are."""
+    prefix = find_prefix(path)
+    if prefix is None:
+        raise MissingFileError(f"{path}: no checkpoint here: expected PREFIX.index and .data files")
+    bundle = Bundle(prefix)
+    meta = read_meta(prefix)
+    files = list(bundle.files)
+    if meta is not None:
+        files.append(Path(f"{prefix}.meta"))
+    if path.is_dir() and (path / "checkpoint").is_file():
+        files.append(path / "checkpoint")
+    tensors = list(variables(bundle, meta))
+    nodes = NodeCounts()
+    if meta is not None:
+        flow = Flow(meta.graph_def.node)
+        used = flow.behind(inference_outputs(flow))
+        tensors += constants(meta.graph_def.node, lambda _: ("graph_constants", False))
+        nodes = count_nodes(meta.graph_def.node, lambda node: node.name in used)
+    return make_record(path if path.is_dir() else prefix, "checkpoint", files, tensors, nodes)
+
+
+def variables(bundle: Bundle, meta: Any = None) -> Iterator[StoredTensor]:
+    """Yield the tensors of a bundle with their roles."""
+    graph = bundle.object_graph()
+    entries = [entry for entry in bundle.entries() if entry.name != OBJECT_GRAPH]
+    shapes = {entry.name: entry.shape for entry in entries}
+    if graph is not None:
+        found = _by_objects(entries, graph, shapes)
+    elif meta is not None:
+        found = _by_graph(entries, Flow(meta.graph_def.node), shapes)
+    else:
+        found = [_tensor(entry, role_of_name(entry.name, entry.dtype, shapes)) for entry in entries]
+    yield from with_embedding(found)
+
+
+def _by_graph(entries: list[Entry], flow: Flow, shapes: _Shapes) -> list[StoredTensor]:
+    tables = {table for _, table in flow.gathered() if table in flow.nodes}
+    tables = {table for table in tables if flow.nodes[table].op in VARIABLES}
+    only_training = slots(flow)
+    read = flow.behind(inference_outputs(flow))
+    tensors = []
+    for entry in entries:
+        role = role_of_name(entry.name, entry.dtype, shapes)
+        if role == "optimizer" and entry.name in read:
+            role = "other_weights"  # whatever its name: an output is made of it
+        if entry.name in only_training:
+            role = "optimizer"
+        elif entry.name in tables and len(entry.shape) == 2:
+            role = "embedding"
+        tensors.append(_tensor(entry, role))
+    return tensors
+
+
+def _by_objects(entries: list[Entry], graph: Any, shapes: _Shapes) -> list[StoredTensor]:
+    objects = read_objects(graph)
+    tensors = []
+    for entry in entries:
+        known = objects.get(entry.name)
+        name = known.paths[0] if known else entry.name
+        if known is None:
+            role = role_of_name(entry.name, entry.dtype, shapes)
+        elif known.trained:
+            role = "optimizer"
+        else:
+            role = role_of_name(name, entry.dtype, shapes)
+            table = re.compile(r"(^|/)_?embeddings$")
+            if len(entry.shape) == 2 and any(
+                table.search(text) for text in (*known.paths, known.full_name)
+            ):
+                role = "embedding"
+        tensors.append(_tensor(entry, role))
+    return tensors
+
+
+def _tensor(entry: Entry, role: Role) -> StoredTensor:
+    return StoredTensor(
+        entry.name, role, entry.dtype, entry.shape, entry.nbytes, needed=role != "optimizer"
+    )
+
+
+def with_roles(tensors: list[StoredTensor], tables: set[str]) -> list[StoredTensor]:
+    """Return tensors, those named in `tables` as embeddings."""
+    return [replace(t, role="embedding") if t.name in tables else t for t in tensors]

@@ -1,0 +1,198 @@
+"""Keras' .h5 files as arrays: names, shapes and stored bytes, checked before anything is read.
+
+The configuration in a file is text here; no layer is made from it.
+"""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py  # type: ignore[import-untyped]
+import numpy as np
+
+from embzip.errors import InputError
+from embzip.files import existing_file
+from embzip.foreign.formats.names import role_of_name, with_embedding
+from embzip.inspection import ArtefactRecord, Role, StoredTensor, make_record
+
+EXPANSION = 100  # how many times a part may grow when it is decompressed
+FREE = 64 * 2**20  # bytes that may come out of a compressed part of any size
+
+
+def open_hdf5(source: Path | BinaryIO, where: str) -> Any:
+    """Return an open h5py file, read-only.
+
+    Raises
+    ------
+    InputError
+        Where it is damaged or no HDF5 file.
+    """
+    try:
+        return h5py.File(source, "r")
+    except OSError as error:
+        raise InputError(
+            f"{where}: no readable HDF5 file ({str(error)[:120]}): it is damaged or cut off"
+        ) from error
+
+
+def datasets(file: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield (path, dataset) of all arrays stored in the file itself.
+
+    Raises
+    ------
+    InputError
+        For links to other files, virtual data, and arrays much larger than what is stored.
+    """
+    size = int(file.id.get_filesize())
+    total = 0
+    for name, dataset in _walk(file, where, ""):
+        total += _claimed(dataset)  # several may share what is stored, or be FREE each
+        if total > max(FREE, EXPANSION * size):
+            raise InputError(
+                f"{where}: its arrays say they are {total:,} bytes and more, and the file has "
+                f"{size:,}: refused"
+            )
+        yield name, dataset
+
+
+def _walk(file: Any, where: str, path: str) -> Iterator[tuple[str, Any]]:
+    try:
+        for name in file:
+            full = f"{path}/{name}".lstrip("/")
+            if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+                raise InputError(f"{where}: {full} is a link, and links are not followed")
+            item = file[name]
+            if isinstance(item, h5py.Group):
+                if full.count("/") > 100:
+                    raise InputError(f"{where}: groups are nested over 100 deep")
+                yield from _walk(item, where, full)
+            elif isinstance(item, h5py.Dataset):
+                _check(item, full, where)
+                yield full, item
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{where}: damaged ({str(error)[:160]})") from error
+
+
+def weight_tensors(file: Any, where: str) -> list[StoredTensor]:
+    """Return the tensors of an open weights file with their roles."""
+    found = []
+    every = list(datasets(file, where))
+    shapes = {name: tuple(dataset.shape) for name, dataset in every}
+    for name, dataset in every:
+        role: Role = role_of_name(name, "float32", shapes)
+        if dataset.dtype.kind in "OS":
+            role = "vocabulary"
+        elif role == "other_weights" and _reads_embedding(name):
+            role = "embedding"
+        found.append(
+            StoredTensor(
+                name,
+                role,
+                "string" if dataset.dtype.kind in "OS" else str(dataset.dtype),
+                tuple(dataset.shape),
+                int(dataset.id.get_storage_size()),
+                needed=role != "optimizer",
+            )
+        )
+    return with_embedding(found)
+
+
+def inspect_h5(path: Path) -> ArtefactRecord:
+    """Return where the bytes of an .h5 file are."""
+    existing_file(path)
+    with open_hdf5(path, str(path)) as file:
+        return make_record(path, "h5", [path], weight_tensors(file, str(path)))
+
+
+def copy_hdf5(source: Any, file: BinaryIO, left_out: str, where: str) -> None:
+    """Copy a whole HDF5 file but one group of its root, and the settings of training.
+
+    Array by array: the library's own copy of a group never ends on some damaged files.
+    """
+    every = list(datasets(source, where))
+    try:
+        with h5py.File(file, "w") as target:
+            _copy_attributes(source, target)
+            for name, dataset in every:
+                if name.startswith(f"{left_out}/"):
+                    continue
+                made = target.create_dataset(
+                    name,
+                    data=dataset[()],
+                    dtype=dataset.dtype,
+                    chunks=dataset.chunks,
+                    compression=dataset.compression,
+                    compression_opts=dataset.compression_opts,
+                    shuffle=dataset.shuffle,
+                    fletcher32=dataset.fletcher32,
+                    maxshape=dataset.maxshape if dataset.chunks else None,
+                )
+                _copy_attributes(dataset, made)
+            for name in _groups(source):
+                if name.partition("/")[0] != left_out:
+                    _copy_attributes(source[name], target.require_group(name))
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{where}: damaged ({str(error)[:160]})") from error
+    file.seek(0, io.SEEK_END)
+
+
+def _groups(file: Any, path: str = "") -> Iterator[str]:
+    for name in file[path or "/"]:
+        full = f"{path}/{name}".lstrip("/")
+        if isinstance(file[full], h5py.Group):
+            yield full
+            yield from _groups(file, full)
+
+
+def _copy_attributes(source: Any, target: Any) -> None:
+    for name, value in source.attrs.items():
+        if name != "training_config":
+            target.attrs[name] = value
+
+
+def config_of(file: Any, where: str) -> Any:
+    """Return the model configuration of a whole-model .h5 file.
+
+    Raises
+    ------
+    InputError
+        Where there is none: the file holds weights alone.
+    """
+    text = file.attrs.get("model_config")
+    if text is None:
+        raise InputError(
+            f"{where}: holds weights without a model configuration: save the whole model, "
+            "model.save('model.keras'); or say which classifier of embzip it is, "
+            "`embzip rebuild ... --model CLASSIFIER.embz`"
+        )
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: its model_config is no JSON ({error})") from error
+
+
+def _check(dataset: Any, name: str, where: str) -> None:
+    if dataset.external is not None or dataset.is_virtual:
+        raise InputError(f"{where}: {name} keeps its values outside of this file")
+    stored = dataset.id.get_storage_size()
+    claimed = _claimed(dataset)
+    if claimed > max(FREE if stored else 4096, EXPANSION * stored):
+        raise InputError(
+            f"{where}: {name} says it is {dataset.shape} of {dataset.dtype}, {claimed:,} bytes, "
+            f"and {stored:,} are stored: refused"
+        )
+
+
+def _claimed(dataset: Any) -> int:
+    return int(np.prod(dataset.shape or (1,), dtype=object)) * int(dataset.dtype.itemsize)
+
+
+def _reads_embedding(name: str) -> bool:
+    parts = name.split("/")
+    if "vars" in parts:  # Keras 3: layers/embedding_1/vars/0, by the class of the layer
+        return "embedding" in parts[parts.index("vars") - 1]
+    return parts[-1].partition(":")[0] == "embeddings"

@@ -1,0 +1,123 @@
+""".keras files: a zip whose members and sizes are checked before one is opened.
+
+Nothing is deserialized; `config.json` stays text.
+"""
+
+import json
+import lzma
+import shutil
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from embzip.errors import EmbzipError, InputError
+from embzip.files import existing_file
+from embzip.foreign.formats.hdf5 import EXPANSION, FREE, open_hdf5, weight_tensors
+from embzip.foreign.formats.hdf5_probe import check_attributes
+from embzip.inspection import (
+    ArtefactRecord,
+    NodeCounts,
+    StoredTensor,
+    make_record,
+    scaled,
+)
+
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_CONFIG_LIMIT = 64 * 2**20
+# What zipfile raises for damaged archives: not only its own error.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError)
+_ODD = (NotImplementedError, RuntimeError, ValueError, OverflowError)
+
+
+@contextmanager
+def open_keras(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a .keras file whose member list and sizes are sound.
+
+    Raises
+    ------
+    InputError
+        For what is no zip, holds other members than Keras writes, or would grow beyond reason.
+    """
+    existing_file(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_members(archive, path)
+            yield archive
+    except (*_DAMAGED, *_ODD) as error:
+        if isinstance(error, EmbzipError):
+            raise
+        raise InputError(
+            f"{path}: no readable .keras file ({error}): it is damaged, cut off or encrypted"
+        ) from error
+
+
+@contextmanager
+def variables_file(
+    archive: zipfile.ZipFile, where: str, *, attributes: bool = False
+) -> Iterator[Any]:
+    """Open the weights of a checked .keras file as h5py does.
+
+    Parameters
+    ----------
+    attributes
+        Whether attributes will be read, of this or by Keras: they are checked then.
+    """
+    named = f"{where}, {WEIGHTS}"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "weights.h5")
+        with archive.open(WEIGHTS) as member, path.open("wb") as copy:
+            shutil.copyfileobj(member, copy, 2**20)  # to its end, where the zip's checksum is
+        if attributes:
+            check_attributes(path, named)
+        with open_hdf5(path, named) as file:
+            yield file
+
+
+def keras_config(archive: zipfile.ZipFile, where: str) -> Any:
+    """Return the parsed `config.json`."""
+    try:
+        return json.loads(archive.read(CONFIG))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: {CONFIG} is no JSON ({error})") from error
+
+
+def inspect_keras(path: Path) -> ArtefactRecord:
+    """Return where the bytes of a .keras file are."""
+    with open_keras(path) as archive:
+        member = archive.getinfo(WEIGHTS)
+        with variables_file(archive, str(path)) as file:
+            tensors = weight_tensors(file, str(path))
+        tensors = scaled(tensors, member.compress_size, member.file_size)
+        tensors += [
+            StoredTensor(name.filename, "vocabulary", "string", (), name.compress_size)
+            for name in archive.infolist()
+            if name.filename.startswith("assets/") and name.compress_size
+        ]
+    return make_record(path, "keras", [path], tensors, NodeCounts())
+
+
+def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    missing = {CONFIG, WEIGHTS} - set(names)
+    strange = [n for n in names if n not in (CONFIG, METADATA, WEIGHTS) and not _asset(n)]
+    if missing or strange or len(names) != len(set(names)):
+        raise InputError(
+            f"{path}: a .keras file holds {METADATA}, {CONFIG}, {WEIGHTS} and assets, each once; "
+            f"missing: {sorted(missing) or 'none'}, unexpected: {strange[:3] or 'none'}"
+        )
+    grown = sum(member.file_size for member in members)
+    limit = max(FREE, EXPANSION * path.stat().st_size)
+    if grown > limit or archive.getinfo(CONFIG).file_size > _CONFIG_LIMIT:
+        raise InputError(
+            f"{path}: would unpack to {grown:,} bytes, from {path.stat().st_size:,}: refused"
+        )
+
+
+def _asset(name: str) -> bool:
+    return name.startswith("assets/") and ".." not in name.split("/")

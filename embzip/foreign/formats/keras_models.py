@@ -1,0 +1,166 @@
+"""A .keras or .h5 file as a model, once members, classes and shapes are checked; and back.
+
+A configuration can name any class and any size. Here it is read first: only Keras' own and
+registered classes are made, without allocating a weight, and every shape must be in the file.
+"""
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras.src.backend.common import global_state
+from keras.src.legacy.saving import saving_options, saving_utils
+
+from embzip.errors import InputError, UnsupportedModelError
+from embzip.files import atomic_write, existing_file
+from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5
+from embzip.foreign.formats.hdf5_probe import check_attributes
+from embzip.foreign.formats.keras_files import keras_config, open_keras, variables_file
+
+_MODULES = frozenset(
+    {"keras", "keras.layers", "keras.models", "keras.initializers", "keras.regularizers"}
+    | {"keras.constraints", "keras.activations", "keras.ops", "keras.dtype_policies"}
+    | {"keras.src.models.functional", "keras.src.models.sequential", "builtins"}
+)
+_OPERATIONS = "keras.src.ops."
+_CODE = frozenset({"Lambda", "__lambda__", "function", "TFSMLayer", "TorchModuleWrapper"})
+_SMALL = 4096  # numbers: a weight below is not worth a check, Keras does that itself
+_UNINITIALIZED = "uninitialized_variables"
+
+
+def load_keras(path: str | Path) -> Any:
+    """Return the model of a .keras or whole-model .h5 file, not compiled.
+
+    Raises
+    ------
+    InputError
+        For a damaged or hostile file: wrong members, sizes beyond what is stored.
+    UnsupportedModelError
+        For Lambda layers and classes that are neither Keras' own nor registered.
+    """
+    path = existing_file(path)
+    legacy = path.suffix != ".keras"
+    if legacy:
+        check_attributes(path)
+        with open_hdf5(path, str(path)) as file:
+            config = config_of(file, str(path))
+            stored = _stored(file, str(path), "optimizer_weights")
+    else:
+        with open_keras(path) as archive:
+            config = keras_config(archive, str(path))
+            with variables_file(archive, str(path), attributes=True) as file:
+                stored = _stored(file, str(path), "optimizer")
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: its model configuration is no object")
+    config.pop("compile_config", None)
+    check_classes(config, str(path))
+    try:
+        _check_shapes(_outline(config, legacy=legacy), stored, path)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, ImportError) as error:
+        if isinstance(error, InputError):
+            raise
+        why = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: Keras cannot make the model of this file ({why})") from error
+
+
+def write_keras(model: Any, target: str | Path) -> None:
+    """Write a .keras file, whatever the name of the target."""
+    with tempfile.TemporaryDirectory() as folder, atomic_write(target) as file:
+        path = Path(folder, "model.keras")
+        model.save(path)
+        with path.open("rb") as source:
+            shutil.copyfileobj(source, file, 2**20)
+
+
+def check_classes(config: Any, where: str) -> None:
+    """Refuse code, and classes that are neither Keras' own nor registered.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Naming the class, and the layer where there is one.
+    """
+    for part in _objects(config):
+        kind, module = part.get("class_name"), part.get("module")
+        inner = part.get("config")
+        layer = inner.get("name") if isinstance(inner, dict) else None
+        registered = keras.saving.get_registered_object(part.get("registered_name"))
+        named = f"{module + '.' if isinstance(module, str) else ''}{kind}"
+        if kind in _CODE:
+            raise UnsupportedModelError(
+                f"{where}: {layer or 'a part'!r} is {named}, which runs code of the file: "
+                "replace it by layers of Keras, or rebuild the model in memory with "
+                "embzip.foreign.rebuild_model"
+            )
+        known = module is None or module in _MODULES or str(module).startswith(_OPERATIONS)
+        if not known and registered is None:
+            raise UnsupportedModelError(
+                f"{where}: {layer or 'a part'!r} is of the class {named}, which is not Keras' own: "
+                "register it with keras.saving.register_keras_serializable and call "
+                "embzip.foreign.rebuild_model on the model in memory"
+            )
+
+
+def _objects(config: Any) -> Iterator[dict[str, Any]]:
+    waiting = [config]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if "class_name" in part:
+                yield part
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+
+
+def _stored(file: Any, where: str, left_out: str) -> Counter[tuple[int, ...]]:
+    return Counter(
+        tuple(dataset.shape)
+        for name, dataset in datasets(file, where)
+        if not name.startswith(f"{left_out}/")
+    )
+
+
+def _outline(config: dict[str, Any], *, legacy: bool) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the name and shape of every weight of a configuration; none is allocated."""
+    with _unallocated():
+        if legacy:
+            with saving_options.keras_option_scope(use_legacy_config=True):
+                model = saving_utils.model_from_config(config)
+        else:
+            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        return [(variable.path, tuple(variable.shape)) for variable in model.variables]
+
+
+@contextmanager
+def _unallocated() -> Iterator[None]:
+    """Make variables that have a shape only, and forget them after."""
+    before = global_state.get_global_attribute(_UNINITIALIZED, [], set_to_default=True)
+    global_state.set_global_attribute(_UNINITIALIZED, [])
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(_UNINITIALIZED, before)
+
+
+def _check_shapes(
+    claimed: list[tuple[str, tuple[int, ...]]], stored: Counter[tuple[int, ...]], path: Path
+) -> None:
+    left = stored.copy()
+    for name, shape in claimed:
+        left[shape] -= 1
+        size = 1
+        for length in shape:
+            size *= length
+        if size > _SMALL and left[shape] < 0:
+            raise InputError(
+                f"{path}: the configuration gives {name!r} the shape {shape}, and no stored array "
+                "that is left has it: configuration and weights do not belong together"
+            )

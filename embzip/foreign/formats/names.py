@@ -1,0 +1,62 @@
+"""What a tensor is for, as far as its name and shape tell.
+
+Where a file has a graph or an object graph, that is asked first.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from embzip.inspection import Role, StoredTensor
+
+# Slots and counters of TensorFlow's and Keras' optimizers, of all versions.
+_SLOTS = (
+    r"Adam|Adam_\d+|AdaMax|AdaMax_\d+|Adagrad|AdagradDA|Adadelta|Adadelta_\d+|Ftrl|Ftrl_\d+|"
+    r"Momentum|RMSProp|RMSProp_\d+|LazyAdam|LazyAdam_\d+|AdamW|LAMB|adam_m|adam_v|m|v|"
+    r"accumulator|linear|momentum|velocity|rms|mg|vhat"
+)
+_SLOT = re.compile(rf"^(.+)/(?:{_SLOTS})(:0)?$")
+_OPTIMIZER = re.compile(
+    r"\.OPTIMIZER_SLOT/|(^|/)_?optimizer(_weights)?(/|$)|"
+    r"(^|/)beta[12]_power(_\d+)?$|(^|/)(global_step|save_counter|iterations?)(:0|/|$)|"
+    r"(^|/)(Adam|RMSprop|SGD|Adagrad|Nadam|Adamax|Ftrl|adam|rmsprop|sgd|adagrad)/"
+)
+_NO_TABLE = re.compile(r"(^|/)(kernel|bias|gamma|beta|moving_\w+|recurrent_kernel)(:0|/|$)")
+_EMBED = re.compile(r"embed", re.IGNORECASE)
+_ROWS_PER_COLUMN = 8  # what has a table's shape, where no name says embedding
+
+
+def role_of_name(name: str, dtype: str, shapes: Mapping[str, tuple[int, ...]]) -> Role:
+    """Return the role a variable's name shows; tables are found by `with_embedding`.
+
+    A name that ends like a slot is one only beside the variable it belongs to, of the same shape:
+    a weight may be called `linear` or `v`.
+
+    >>> shapes = {"w": (3, 2), "w/Adam_1": (3, 2), "wide/linear": (3, 1)}
+    >>> [role_of_name(name, "float32", shapes) for name in shapes]
+    ['other_weights', 'optimizer', 'other_weights']
+    """
+    slot = _SLOT.match(name)
+    owner = slot.group(1) + (slot.group(2) or "") if slot else ""
+    if owner in shapes and shapes[owner] == shapes.get(name):
+        return "optimizer"
+    if _OPTIMIZER.search(name):
+        return "optimizer"
+    return "vocabulary" if dtype == "string" else "other_weights"
+
+
+def with_embedding(tensors: Iterable[StoredTensor]) -> list[StoredTensor]:
+    """Return tensors, the embedding marked by name and shape where none is marked yet."""
+    tensors = list(tensors)
+    if any(tensor.role == "embedding" for tensor in tensors):
+        return tensors
+    tables = [t for t in tensors if t.role == "other_weights" and _is_table(t)]
+    named = {t.name for t in tables if _EMBED.search(t.name)}
+    if not named:
+        tall = [t for t in tables if t.shape[0] >= _ROWS_PER_COLUMN * t.shape[1]]
+        named = {max(tall, key=lambda t: t.nbytes).name} if tall else set()
+    return [replace(t, role="embedding") if t.name in named else t for t in tensors]
+
+
+def _is_table(tensor: StoredTensor) -> bool:
+    return len(tensor.shape) == 2 and not _NO_TABLE.search(tensor.name)

@@ -1,0 +1,102 @@
+"""Which variable node of a graph is restored from which checkpoint key.
+
+Read from the graph's own restore nodes, in the main graph or in a function it calls.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from embzip.foreign.formats.graphs import VARIABLES, Flow, functions_of, node_name
+
+
+def checkpoint_keys(graph: Any) -> dict[str, str]:
+    """Return, by the name of a variable node, the key of its tensor in the checkpoint.
+
+    A variable that nothing restores is looked for under its own name.
+    """
+    flow = Flow(graph.node)
+    keys = {
+        name: (node.attr["shared_name"].s.decode(errors="replace") or name)
+        for name, node in flow.nodes.items()
+        if node.op in VARIABLES
+    }
+    functions = functions_of(graph.library)
+    for variable, key in _restored(flow, {}):
+        if variable in keys:
+            keys[variable] = key
+    for node in graph.node:
+        function = functions.get(node.attr["f"].func.name) if "f" in node.attr else None
+        if function is None:
+            continue
+        passed = arguments(function, node)
+        for variable, key in _restored(Flow(function.node_def), passed):
+            source = flow.source(variable)
+            if source in keys:
+                keys[source] = key
+    return keys
+
+
+def arguments(function: Any, call: Any) -> dict[str, str]:
+    """Return what a call node passes for each argument of a function."""
+    names = [argument.name for argument in function.signature.input_arg]
+    return dict(zip(names, (ref for ref in call.input if not ref.startswith("^")), strict=False))
+
+
+def gathered_tables(graph: Any) -> set[str]:
+    """Return the nodes of the main graph whose value a Gather reads, also inside functions."""
+    flow = Flow(graph.node)
+    functions = functions_of(graph.library)
+    found = {table for _, table in flow.gathered()}
+    waiting: list[tuple[Any, Mapping[str, str]]] = [(flow, {})]
+    seen = 0
+    while waiting and seen < 10_000:  # calls, each with its own arguments; a bound on recursion
+        seen += 1
+        inner, passed = waiting.pop()
+        if passed:
+            for _, table in inner.gathered():
+                if table in passed:
+                    found.add(passed[table])
+        for node in inner.nodes.values():
+            function = functions.get(node.attr["f"].func.name) if "f" in node.attr else None
+            if function is None:
+                function = functions.get(node.op)
+            if function is None:
+                continue
+            outer = {}
+            for name, reference in arguments(function, node).items():
+                source = inner.source(reference)
+                outer[name] = passed.get(source, source)
+            waiting.append((Flow(function.node_def), outer))
+    return found & set(flow.nodes)
+
+
+def _restored(flow: Flow, passed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for node in flow.nodes.values():
+        if node.op not in ("Assign", "AssignVariableOp") or len(node.input) < 2:
+            continue
+        reference = _through_identities(flow, node.input[1])
+        restore = flow.nodes.get(node_name(reference))
+        if restore is None or restore.op != "RestoreV2" or len(restore.input) < 2:
+            continue
+        names = flow.nodes.get(node_name(restore.input[1]))
+        keys = _texts(names)
+        port = reference.rpartition(":")[2] if ":" in reference else "0"
+        if port.isdigit() and int(port) < len(keys):
+            variable = node_name(node.input[0])
+            yield passed.get(variable, variable), keys[int(port)]
+
+
+def _through_identities(flow: Flow, reference: str) -> str:
+    for _ in range(len(flow.nodes)):
+        node = flow.nodes.get(node_name(reference))
+        if node is None or node.op != "Identity" or not node.input:
+            break
+        reference = node.input[0]
+    return reference
+
+
+def _texts(node: Any) -> list[str]:
+    if node is None or node.op != "Const":
+        return []
+    values: Iterable[bytes] = node.attr["value"].tensor.string_val
+    return [value.decode(errors="replace") for value in values]

@@ -1,0 +1,1 @@
+"""Graphs made flat, frozen, optimized, rebuilt and written."""

@@ -1,0 +1,152 @@
+"""GraphDefs without variables, cut down to what outputs need.
+
+Graphs are edited as messages: no session is made, and no node of a file runs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import attr_value_pb2, graph_pb2, node_def_pb2
+
+from embzip.errors import InputError
+from embzip.foreign.formats.graphs import (
+    VARIABLES,
+    Flow,
+    called,
+    functions_of,
+    inference_outputs,
+    node_name,
+)
+from embzip.foreign.formats.variable_keys import checkpoint_keys
+from embzip.foreign.graph.held import Held, constant, stand_in
+
+_RESOURCE_READS = frozenset({"ReadVariableOp", "ResourceGather", *VARIABLES})
+
+
+def chosen_outputs(flow: Flow, names: Sequence[str]) -> list[str]:
+    """Return the nodes a frozen graph ends in: the named ones, or the only candidate.
+
+    Raises
+    ------
+    InputError
+        For a name that is no node, and where there is not exactly one candidate.
+    """
+    candidates = inference_outputs(flow)
+    known = ", ".join(candidates[:20]) or "none"
+    for name in names:
+        if node_name(name) not in flow.nodes:
+            raise InputError(f"the graph has no node {name!r}; candidates for outputs: {known}")
+    if names:
+        return [node_name(name) for name in names]
+    if len(candidates) != 1:
+        raise InputError(
+            f"which node is the output is not clear (candidates: {known}): name it with --output"
+        )
+    return candidates
+
+
+def freeze(
+    graph: Any,
+    shape: Callable[[str], tuple[int, ...]],
+    read: Callable[[str], Any],
+    outputs: Sequence[str],
+    keys: Mapping[str, str] | None = None,
+) -> tuple[Any, dict[str, Held]]:
+    """Return a `GraphDef` that computes `outputs`, and the large weights it stands on.
+
+    Small variables become constants, large ones placeholders of the same name.
+
+    Parameters
+    ----------
+    graph
+        With `VariableV2` or `VarHandleOp` nodes.
+    shape, read
+        The shape and the value of a checkpoint key.
+    outputs
+        Names of nodes.
+    keys
+        Variable node -> checkpoint key, where the graph itself has lost its restore nodes.
+
+    Raises
+    ------
+    InputError
+        For operations on variables other than reading them.
+    """
+    flow = Flow(graph.node)
+    keys = checkpoint_keys(graph) if keys is None else keys
+    needed = flow.behind(outputs)
+    held = [name for name in flow.nodes if name in needed and flow.nodes[name].op in VARIABLES]
+    weights = {
+        name: Held(_type(flow.nodes[name]), shape(keys[name]), partial(read, keys[name]))
+        for name in held
+    }
+    large = {name: weight for name, weight in weights.items() if weight.large}
+    handles = {name for name in held if flow.nodes[name].op == "VarHandleOp"}
+    types = {name: flow.nodes[name].attr["dtype"] for name in handles}
+    frozen = graph_pb2.GraphDef(versions=graph.versions)
+    for node in graph.node:
+        if node.name not in needed:
+            continue
+        handle = _handle(flow, node.input[0]) if node.input else ""
+        if node.name in large:
+            stand_in(frozen.node.add(), node.name, large[node.name])
+        elif node.name in weights:
+            constant(frozen.node.add(), node.name, weights[node.name].values())
+        elif handle in handles and node.op == "Identity":
+            passed = frozen.node.add(name=node.name, op="Identity", input=node.input)
+            passed.attr["T"].CopyFrom(types[handle])
+        elif any(ref[0] != "^" and _handle(flow, ref) in handles for ref in node.input):
+            _read_of_constant(frozen, node)
+        else:
+            kept = frozen.node.add()
+            kept.CopyFrom(node)
+            kept.attr.pop("_class", None)  # a place beside a node that may be gone
+    functions = functions_of(graph.library)
+    for name in sorted(called(frozen.node, functions)):
+        frozen.library.function.add().CopyFrom(functions[name])
+    return frozen, large
+
+
+def _handle(flow: Flow, reference: str) -> str:
+    """Return the node a resource comes from, through identities; any other node is itself."""
+    name = node_name(reference)
+    for _ in range(len(flow.nodes)):
+        node = flow.nodes.get(name)
+        if node is None or node.op != "Identity" or node.attr["T"].type != tf.resource:
+            break
+        name = node_name(node.input[0])
+    return name
+
+
+def _read_of_constant(frozen: Any, node: Any) -> None:
+    """Add what a read of a resource is once that is a constant."""
+    if node.op not in _RESOURCE_READS:
+        raise InputError(
+            f"the node {node.name!r} ({node.op}) does more with a variable than read it, and "
+            "cannot be frozen"
+        )
+    dtype = attr_value_pb2.AttrValue(type=node.attr["dtype"].type)
+    if node.op == "ReadVariableOp":
+        made = node_def_pb2.NodeDef(name=node.name, op="Identity", input=node.input)
+        made.attr["T"].CopyFrom(dtype)
+    else:
+        if node.attr["batch_dims"].i:
+            raise InputError(f"the node {node.name!r} gathers in batches, and cannot be frozen")
+        axis = f"{node.name}/axis_of_rows"
+        constant(frozen.node.add(), axis, np.int32(0))
+        made = node_def_pb2.NodeDef(
+            name=node.name, op="GatherV2", input=[*node.input[:2], axis, *node.input[2:]]
+        )
+        made.attr["Tparams"].CopyFrom(dtype)
+        made.attr["Tindices"].CopyFrom(node.attr["Tindices"])
+        made.attr["Taxis"].type = tf.int32.as_datatype_enum
+    made.device = node.device
+    frozen.node.append(made)
+
+
+def _type(node: Any) -> int:
+    number: int = node.attr["dtype"].type
+    return number

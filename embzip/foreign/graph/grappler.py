@@ -1,0 +1,101 @@
+"""TensorFlow's own graph optimizer, on graphs as messages: functions inlined, constants folded.
+
+Large constants are taken out before and put back after, so that none is copied or folded.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.framework import attr_value_pb2, graph_pb2, node_def_pb2
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.python.grappler import tf_optimizer
+from tensorflow.python.tools import optimize_for_inference_lib
+
+from embzip.errors import InputError
+from embzip.foreign.formats.graphs import Flow, called, functions_of, node_name
+
+_LARGE = 2**20  # bytes
+_INLINE = ("function",)
+_TIDY = ("pruning", "dependency", "common_subgraph_elimination")
+
+
+def inlined(graph: Any, outputs: Sequence[str]) -> Any:
+    """Return a graph that computes `outputs` without calling functions, where that can be."""
+    pruned = pruned_to(graph, outputs)
+    if not pruned.library.function:
+        return pruned
+    for node in [*pruned.node, *(n for f in pruned.library.function for n in f.node_def)]:
+        node.attr.pop("_lower_using_switch_merge", None)  # loops stay functions: frames get mixed
+    for function in pruned.library.function:
+        function.attr.pop("api_implements", None)  # else one kernel is swapped for another
+    return _run(pruned, outputs, _INLINE)
+
+
+def optimized(graph: Any, outputs: Sequence[str]) -> Any:
+    """Return a frozen graph with fewer nodes: batch norms and constants folded, twins merged.
+
+    Folding is left out where its results take more bytes than what they replace.
+    """
+    held, small = _without_large(pruned_to(graph, outputs))
+    tidy = _run(small, outputs, _TIDY)
+    normed = optimize_for_inference_lib.fold_batch_norms(small)
+    normed.library.CopyFrom(small.library)  # which it leaves behind
+    folded = _run(normed, outputs, (*_TIDY, "constfold", *_TIDY))
+    best = folded if folded.ByteSize() <= tidy.ByteSize() else tidy
+    for node in best.node:
+        if node.name in held:
+            node.CopyFrom(held[node.name])
+    return pruned_to(best, outputs)
+
+
+def pruned_to(graph: Any, outputs: Sequence[str]) -> Any:
+    """Return the nodes, and the functions, that `outputs` need; placements are left out."""
+    flow = Flow(graph.node)
+    needed = flow.behind(node_name(name) for name in outputs)
+    pruned = graph_pb2.GraphDef(versions=graph.versions)
+    for node in graph.node:
+        if node.name in needed:
+            kept = pruned.node.add()
+            kept.CopyFrom(node)
+            kept.device = ""
+            kept.attr.pop("_class", None)  # it may name a node that is gone
+    functions = functions_of(graph.library)
+    for name in sorted(called(pruned.node, functions)):
+        pruned.library.function.add().CopyFrom(functions[name])
+    pruned.library.gradient.extend(
+        g for g in graph.library.gradient if g.function_name in functions
+    )
+    return pruned
+
+
+def _without_large(graph: Any) -> tuple[Mapping[str, Any], Any]:
+    held = {}
+    for node in graph.node:
+        tensor = node.attr["value"].tensor if node.op == "Const" else None
+        if tensor is None or tensor.ByteSize() < _LARGE:
+            continue
+        held[node.name] = node_def_pb2.NodeDef()
+        held[node.name].CopyFrom(node)
+        stand_in = node_def_pb2.NodeDef(name=node.name, op="Placeholder")
+        stand_in.attr["dtype"].type = tensor.dtype
+        stand_in.attr["shape"].CopyFrom(attr_value_pb2.AttrValue(shape=tensor.tensor_shape))
+        node.CopyFrom(stand_in)
+    return held, graph
+
+
+def _run(graph: Any, outputs: Sequence[str], optimizers: Sequence[str]) -> Any:
+    meta = meta_graph_pb2.MetaGraphDef(graph_def=graph)
+    inputs = [node.name for node in graph.node if node.op.startswith("Placeholder")]
+    meta.collection_def["train_op"].node_list.value.extend([*inputs, *outputs])
+    config = config_pb2.ConfigProto()
+    options = config.graph_options.rewrite_options
+    options.min_graph_nodes = -1  # small graphs too
+    options.optimizers.extend(optimizers)
+    try:
+        return tf_optimizer.OptimizeGraph(config, meta)
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"TensorFlow cannot optimize this graph ({' '.join(str(error).split())[:200]}): it is "
+            "damaged, or holds operators TensorFlow does not know"
+        ) from error

@@ -1,0 +1,126 @@
+"""The graph that a Keras file computes: its model is made, once it is checked, and traced.
+
+Weights enter as constants, large ones as placeholders, so that the graph owns no variables.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from embzip.errors import InputError, UnsupportedModelError
+from embzip.foreign.formats.keras_models import load_keras
+from embzip.foreign.graph.held import Held
+from embzip.layers.finding import check_model, is_functional
+
+_WEIGHT = "weights_of_keras"  # begins the names of placeholders
+
+
+@dataclass(frozen=True)
+class TracedModel:
+    """A graph, what users call its ends -> its tensors, and the weights it stands on."""
+
+    graph: Any
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    held: Mapping[str, Held]
+
+
+def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
+    """Return the graph of a .keras or .h5 file.
+
+    Inputs are called as in the model, outputs as the layers that give them, or as in the
+    dictionary that the model returns.
+
+    Parameters
+    ----------
+    wanted
+        The outputs to compute; by default all.
+
+    Raises
+    ------
+    InputError
+        For a damaged or hostile file, and outputs that are not there.
+    UnsupportedModelError
+        For models that are not plain functional or sequential ones, and layers with state that is
+        no weight, such as vocabularies.
+    """
+    model = load_keras(path)
+    check_model(model)
+    arranged = model.input if is_functional(model) else model.inputs[0]
+    named = _input_names(model)
+    names = _output_names(model)
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise InputError(
+            f"{path}: the model has no output {missing[0]!r}; outputs: {', '.join(names)}"
+        )
+    weights = [*model.trainable_variables, *model.non_trainable_variables]
+    stored = {f"{_WEIGHT}/{number}": _held(weight) for number, weight in enumerate(weights)}
+    held = {name: weight for name, weight in stored.items() if weight.large}
+    small = {name: weight.values() for name, weight in stored.items() if not weight.large}
+
+    def value(name: str) -> Any:
+        if name in small:
+            return tf.constant(small[name])
+        return tf.compat.v1.placeholder(held[name].dtype, held[name].shape, name)
+
+    def serve(*inputs: Any) -> dict[str, Any]:
+        values = [value(name) for name in stored]
+        count = len(model.trainable_variables)
+        given = keras.tree.pack_sequence_as(arranged, list(inputs))
+        outputs, _ = model.stateless_call(values[:count], values[count:], given, training=False)
+        flat = dict(zip(names, keras.tree.flatten(outputs), strict=True))
+        return {name: tf.identity(flat[name]) for name in wanted or names}
+
+    specs = [
+        tf.TensorSpec(tensor.shape, tensor.dtype, name=_node(name))
+        for name, tensor in zip(named, model.inputs, strict=True)
+    ]
+    function = tf.function(serve, autograph=False).get_concrete_function(*specs)
+    if function.captured_inputs:
+        raise UnsupportedModelError(
+            f"{path}: a layer holds state that is no weight, such as a vocabulary, and no graph of "
+            "constants can hold it: cut the model behind that layer"
+        )
+    fed = zip(named, function.inputs, strict=True)
+    return TracedModel(
+        function.graph.as_graph_def(),
+        {name: tensor.name for name, tensor in fed},
+        {name: tensor.name for name, tensor in function.structured_outputs.items()},
+        held,
+    )
+
+
+def _held(weight: Any) -> Held:
+    def read() -> Any:
+        return tf.convert_to_tensor(weight.value)
+
+    dtype = tf.dtypes.as_dtype(weight.dtype)
+    return Held(dtype.as_datatype_enum, tuple(weight.shape), read)
+
+
+def _input_names(model: Any) -> list[str]:
+    names = [str(tensor.name) for tensor in model.inputs]
+    return names if len(set(names)) == len(names) else [f"input_{n}" for n in range(len(names))]
+
+
+def _output_names(model: Any) -> list[str]:
+    structure = model.output if is_functional(model) else model.outputs[0]
+    if isinstance(structure, dict):
+        names = sorted(map(str, structure))  # in which order a dictionary is flattened
+    else:
+        names = [tensor._keras_history.operation.name for tensor in keras.tree.flatten(structure)]
+    if len(names) != len(model.outputs) or len(set(names)) != len(names):
+        return [f"output_{number}" for number in range(len(model.outputs))]
+    return names
+
+
+def _node(name: str) -> str:
+    """Return a name that TensorFlow lets a node have."""
+    clean = re.sub(r"[^A-Za-z0-9_.\\/-]", "_", name)
+    return clean if re.match(r"[A-Za-z0-9.]", clean) else f"input{clean}"

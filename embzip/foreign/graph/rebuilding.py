@@ -1,0 +1,188 @@
+"""A table of a flat graph replaced by codes, and its gathers by look-up and decoding.
+
+The decoding nodes are the codec's own arithmetic, written by TensorFlow once and then spliced in;
+all else of the graph stays as it is.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow.core.framework import graph_pb2
+
+from embzip.embedding import CompressedEmbedding
+from embzip.errors import MismatchError, UnsupportedModelError
+from embzip.foreign.formats.graphs import GATHERS, IDENTITIES, Flow, node_name
+from embzip.foreign.formats.tensor_protos import array_of, dtype_name, shape_of
+from embzip.foreign.graph.flat_graphs import FlatGraph
+from embzip.layers.decoding import keras_ops
+
+
+def chosen_table(flat: FlatGraph, name: str | None) -> str:
+    """Return the node of the only float32 table that is gathered, or of the one that is named.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Where it is not exactly one; lists what there is.
+    """
+    flow = Flow(flat.graph.node)
+    tables: dict[str, tuple[tuple[int, ...], list[str]]] = {}
+    for gather, table in flow.gathered():
+        dtype, shape = _stored(flat, flow, table)
+        if len(shape) == 2 and dtype == "float32":
+            tables.setdefault(table, (shape, []))[1].append(gather)
+    listed = "; ".join(
+        f"{table!r} ({shape[0]} x {shape[1]}, read by {', '.join(map(repr, gathers))})"
+        for table, (shape, gathers) in sorted(tables.items())
+    )
+    if name is not None and name in tables:
+        return name
+    if name is None and len(tables) == 1:
+        return next(iter(tables))
+    if name is not None:
+        raise UnsupportedModelError(
+            f"the graph gathers from no float32 table named {name!r}; its tables: "
+            f"{listed or 'none'}"
+        )
+    raise UnsupportedModelError(
+        "expected one float32 table that a Gather reads, found "
+        + (f"several: name one with --layer: {listed}" if tables else "none")
+    )
+
+
+def _stored(flat: FlatGraph, flow: Flow, name: str) -> tuple[str, tuple[int, ...]]:
+    """Return type and shape of a weight, ("", ()) of a node that is none."""
+    if name in flat.held:
+        return dtype_name(flat.held[name].dtype), flat.held[name].shape
+    if name not in flow.nodes or flow.nodes[name].op != "Const":
+        return "", ()
+    tensor = flow.nodes[name].attr["value"].tensor
+    return dtype_name(tensor.dtype), shape_of(tensor.tensor_shape)
+
+
+def table_of(flat: FlatGraph, name: str) -> NDArray[np.float32]:
+    """Return the values of a table."""
+    if name in flat.held:
+        return flat.held[name].values()
+    tensor = Flow(flat.graph.node).nodes[name].attr["value"].tensor
+    return array_of(tensor, f"the table {name!r}")
+
+
+def grafted(flat: FlatGraph, name: str, embedding: CompressedEmbedding) -> FlatGraph:
+    """Return the graph with a compressed table in place of a float32 one.
+
+    Parameters
+    ----------
+    name
+        Of the table's node, as `chosen_table` gives it.
+    embedding
+        As many rows and columns. Its padding row, where it has one, reads as zeros.
+
+    Raises
+    ------
+    MismatchError
+        Where the shapes differ.
+    UnsupportedModelError
+        Where something else than a plain gather reads the table.
+    """
+    graph = flat.graph
+    flow = Flow(graph.node)
+    _, shape = _stored(flat, flow, name)
+    if shape != embedding.shape:
+        raise MismatchError(
+            f"the table {name!r} is {shape[0]} x {shape[1]}, the embedding has {embedding.rows} "
+            f"rows of {embedding.dim}: they must be equal, row by row"
+        )
+    gone, gathers = _readers(flow, name)
+    prefix = f"{name}/compressed"
+    while any(other.startswith(f"{prefix}/") for other in flow.nodes):
+        prefix += "_"
+    types = [flow.nodes[gather].attr["Tindices"].type for gather in gathers]
+    fed = {
+        f"{prefix}/ids_{number}": flow.nodes[gather].input[1]
+        for number, gather in enumerate(gathers)
+    }
+    renamed = {f"{prefix}/rows_{number}": gather for number, gather in enumerate(gathers)}
+    made = graph_pb2.GraphDef(versions=graph.versions, library=graph.library)
+    for node in _decoder(embedding, prefix, types).node:
+        if node.name in fed:
+            continue
+        added = made.node.add()
+        added.CopyFrom(node)
+        added.name = renamed.get(node.name, node.name)
+        added.ClearField("input")
+        added.input.extend(fed.get(node_name(ref), ref) for ref in node.input)
+    dropped = gone | set(gathers)
+    for node in graph.node:
+        if node.name in dropped:
+            continue
+        kept = made.node.add()
+        kept.CopyFrom(node)
+        kept.attr.pop("_class", None)
+        kept.ClearField("input")
+        kept.input.extend(ref for ref in node.input if ref[0] != "^" or ref[1:] not in gone)
+    held = {other: weight for other, weight in flat.held.items() if other not in gone}
+    return replace(flat, graph=made, held=held)
+
+
+def _readers(flow: Flow, table: str) -> tuple[set[str], list[str]]:
+    """Return the nodes that only pass a table on, itself included, and its gathers."""
+    passing, gathers, waiting = {table}, [], [table]
+    while waiting:
+        name = waiting.pop()
+        for consumer in flow.consumers(name):
+            node = flow.nodes[consumer]
+            places = [i for i, ref in enumerate(node.input) if node_name(ref) == name]
+            if all(node.input[place][0] == "^" for place in places):
+                continue
+            if node.op in IDENTITIES and places == [0]:
+                if consumer not in passing:
+                    passing.add(consumer)
+                    waiting.append(consumer)
+            elif node.op in GATHERS and places == [0] and _takes_rows(flow, node):
+                if consumer not in gathers:
+                    gathers.append(consumer)
+            else:
+                raise UnsupportedModelError(
+                    f"the table {table!r} is read by {consumer!r} ({node.op}) too, which is no "
+                    "gather of rows, and would need it at full size: give that part weights of "
+                    "its own first"
+                )
+    return passing, sorted(gathers)
+
+
+def _takes_rows(flow: Flow, node: Any) -> bool:
+    if node.attr["batch_dims"].i:
+        return False
+    if node.op != "GatherV2":
+        return True
+    axis = flow.nodes.get(flow.source(node.input[2]))
+    if axis is None or axis.op != "Const":
+        return False
+    place = array_of(axis.attr["value"].tensor, f"the constant {axis.name!r}")
+    return place.shape == () and int(place) == 0
+
+
+def _decoder(embedding: CompressedEmbedding, prefix: str, types: list[int]) -> Any:
+    """Return a graph with a placeholder `ids_N` and its rows `rows_N` for each gather."""
+    codec = embedding.codec
+    with tf.Graph().as_default() as graph, tf.name_scope(f"{prefix}/"):
+        codes = {name: tf.constant(array, name=name) for name, array in embedding.codes.items()}
+        params = {
+            name: tf.constant(array, name=f"stage_{name}")
+            for name, array in {**embedding.params, **embedding.tables}.items()
+        }
+        for number, dtype in enumerate(types):
+            ids = tf.compat.v1.placeholder(tf.dtypes.as_dtype(dtype), name=f"ids_{number}")
+            flat = tf.reshape(ids, [-1])
+            taken = codec.quantizer.take(codes, flat, keras_ops)
+            rows = codec.decode(taken, params, keras_ops)
+            if embedding.pad_id is not None:
+                shown = tf.not_equal(flat, tf.cast(embedding.pad_id, flat.dtype))
+                rows = rows * tf.cast(shown, tf.float32)[:, None]
+            shape = tf.concat([tf.shape(ids), [embedding.dim]], axis=0)
+            tf.reshape(rows, shape, name=f"rows_{number}")
+        return graph.as_graph_def()

@@ -1,0 +1,125 @@
+"""A flat graph written as a SavedModel, each weight stored once, or as a frozen .pb."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import graph_pb2
+
+from embzip.files import atomic_folder, write_bytes
+from embzip.foreign.formats.graphs import Flow, node_name, rename_functions
+from embzip.foreign.formats.tensor_protos import array_of
+from embzip.foreign.graph.flat_graphs import FlatGraph, Signature
+from embzip.foreign.graph.grappler import pruned_to
+
+_WEIGHT = 256  # bytes: smaller constants stay in the graph
+
+
+def write_frozen(flat: FlatGraph, target: Path) -> None:
+    """Write the graph, whose weights are constants; placeholders get the names users know."""
+    flat = flat.filled()
+    _rename(flat)
+    write_bytes(target, flat.graph.SerializeToString(deterministic=True))
+
+
+def write_saved_model(flat: FlatGraph, target: Path) -> None:
+    """Write a folder: weights as variables, with the same signatures.
+
+    Raises
+    ------
+    OutputError
+        Where something is there that is no SavedModel.
+    """
+    module = tf.Module()
+    module.weights = []
+    variables: dict[str, Any] = {}
+    graph = graph_pb2.GraphDef(versions=flat.graph.versions, library=flat.graph.library)
+    for node in flat.graph.node:
+        tensor = node.attr["value"].tensor if node.op == "Const" else None
+        if node.name in flat.held:
+            variables[node.name] = tf.Variable(flat.held[node.name].tensor(), trainable=False)
+            module.weights.append(variables[node.name])
+        elif tensor is not None and tensor.ByteSize() >= _WEIGHT and tensor.dtype != tf.string:
+            # On one device whatever the type: whole numbers would look for another.
+            value = array_of(tensor, f"the constant {node.name!r}")
+            variables[node.name] = tf.Variable(value, trainable=False)
+            module.weights.append(variables[node.name])
+        else:
+            graph.node.add().CopyFrom(node)
+    rename_functions(graph)
+    for node in graph.node:  # a constant has no effect to wait for
+        kept = [ref for ref in node.input if ref[0] != "^" or ref[1:] not in variables]
+        node.ClearField("input")
+        node.input.extend(kept)
+    functions = {
+        name: _function(graph, signature, variables) for name, signature in flat.signatures.items()
+    }
+    module.functions = list(functions.values())
+    with atomic_folder(target, marker="saved_model.pb") as folder:
+        tf.saved_model.save(module, str(folder), signatures=functions)
+
+
+def input_specs(graph: Any, signature: Signature) -> dict[str, Any]:
+    """Return the `TensorSpec` of every input, by the user's name."""
+    nodes = Flow(graph.node).nodes
+    specs = {}
+    for name, tensor in signature.inputs.items():
+        attributes = nodes[node_name(tensor)].attr
+        shape = tf.TensorShape(attributes["shape"].shape if "shape" in attributes else None)
+        specs[name] = tf.TensorSpec(shape, tf.dtypes.as_dtype(attributes["dtype"].type), name=name)
+    return specs
+
+
+def _rename(flat: FlatGraph) -> None:
+    """Name the nodes of a lone signature as it names them, `ids` for `serving_default_ids`."""
+    if len(flat.signatures) != 1:
+        return
+    (signature,) = flat.signatures.values()
+    taken = {node.name for node in flat.graph.node}
+    names: dict[str, str] = {}
+    for name, tensor in (*signature.inputs.items(), *signature.outputs.items()):
+        node, _, port = tensor.partition(":")
+        if port in ("", "0") and name not in taken and node not in names:
+            names[node] = name
+            taken.add(name)
+    for node in flat.graph.node:
+        node.name = names.get(node.name, node.name)
+        references = [_renamed(reference, names) for reference in node.input]
+        node.ClearField("input")
+        node.input.extend(references)
+
+
+def _renamed(reference: str, names: dict[str, str]) -> str:
+    mark = "^" if reference[0] == "^" else ""
+    name, colon, port = reference.removeprefix("^").partition(":")
+    return f"{mark}{names.get(name, name)}{colon}{port}"
+
+
+def _function(graph: Any, signature: Signature, variables: dict[str, Any]) -> Any:
+    own = pruned_to(graph, [node_name(name) for name in signature.outputs.values()])
+    read = {node_name(ref) for node in own.node for ref in node.input}
+    ends = {node_name(name) for name in signature.outputs.values()}
+    gone = {node_name(tensor) for tensor in signature.inputs.values()}
+    specs = input_specs(own, signature)
+    bare = graph_pb2.GraphDef(versions=own.versions, library=own.library)
+    bare.node.extend(node for node in own.node if node.name not in gone or node.name in ends)
+
+    def serve(**inputs: Any) -> dict[str, Any]:
+        fed = {tensor: inputs[name] for name, tensor in signature.inputs.items()}
+        fed |= {f"{n}:0": tf.convert_to_tensor(held) for n, held in variables.items() if n in read}
+        found = tf.graph_util.import_graph_def(
+            bare, input_map=fed, return_elements=list(signature.outputs.values()), name=""
+        )
+        return dict(zip(signature.outputs, found, strict=True))
+
+    return tf.function(serve, autograph=False).get_concrete_function(**specs)
+
+
+def predicted(flat: FlatGraph, signature: Signature, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the outputs of one signature, by a session of TensorFlow."""
+    with tf.Graph().as_default() as scope, tf.compat.v1.Session(graph=scope) as session:
+        tf.graph_util.import_graph_def(flat.filled().graph, name="")
+        fed = {signature.inputs[name]: np.asarray(value) for name, value in inputs.items()}
+        found: dict[str, Any] = session.run(dict(signature.outputs), fed)
+        return found

@@ -1,0 +1,41 @@
+"""What is in a file of TensorFlow or Keras, read as data: nothing of a file runs."""
+
+from pathlib import Path
+
+from embzip.foreign.formats.checkpoints import inspect_checkpoint
+from embzip.foreign.formats.frozen import inspect_frozen
+from embzip.foreign.formats.hdf5 import inspect_h5
+from embzip.foreign.formats.keras_files import inspect_keras
+from embzip.foreign.formats.kinds import kind_of
+from embzip.foreign.formats.saved_models import inspect_saved_model
+from embzip.foreign.formats.tflite import inspect_tflite
+from embzip.inspection import ArtefactRecord
+
+_READERS = {
+    "checkpoint": inspect_checkpoint,
+    "savedmodel": inspect_saved_model,
+    "frozen": inspect_frozen,
+    "h5": inspect_h5,
+    "keras": inspect_keras,
+    "tflite": inspect_tflite,
+}
+
+
+def inspect(path: str | Path) -> ArtefactRecord:
+    """Return where the bytes of a TensorFlow or Keras file are.
+
+    Parameters
+    ----------
+    path
+        A checkpoint (folder, prefix, or one of its files), a SavedModel folder, a frozen .pb or
+        .pbtxt, .h5, .keras or .tflite.
+
+    Raises
+    ------
+    InputError
+        For a file that is damaged or hostile, or of no known format.
+    MissingFileError
+        Where it, or a part of it, is missing.
+    """
+    kind, own = kind_of(path)
+    return _READERS[kind](own)

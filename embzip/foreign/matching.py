@@ -1,0 +1,95 @@
+"""Which array of a file is which weight of a model: by names, then by shapes.
+
+Only where there is one answer: what is not clear is refused, with what there is.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from embzip.errors import InputError, MismatchError
+
+Arrays = dict[str, NDArray[Any]]
+_LISTED = 12  # names in a message
+
+
+def assigned(
+    targets: Mapping[str, tuple[int, ...]],
+    arrays: Arrays,
+    names: Mapping[str, str],
+    where: str,
+    others: Mapping[str, str],
+) -> dict[str, str]:
+    """Return the name of the array that each weight takes; `load_variables` says by what rules.
+
+    Parameters
+    ----------
+    others
+        A second name of an array, where it has one.
+    """
+    sources = {name: array.shape for name, array in arrays.items()}
+    for target, source in names.items():
+        for name, known, owner in ((target, targets, "the model"), (source, sources, where)):
+            if name not in known:
+                listed = ", ".join(sorted(known)[:_LISTED])
+                raise InputError(f"{owner} has no weight {name!r}: it has {listed}")
+    chosen = dict(names)
+    for target, shape in targets.items():
+        named = chosen.get(target) or next((s for s in sources if clean(s) == target), None)
+        if named is not None and _bare(sources[named]) != _bare(shape):
+            raise MismatchError(
+                f"{where}: the weight {named!r} has the shape {sources[named]}, the model's "
+                f"{target!r} has {shape}"
+            )
+    for agree in _AGREEMENTS:
+        moved = True
+        while moved:
+            left = [t for t in targets if t not in chosen]
+            free = [s for s in sources if s not in chosen.values()]
+            fits = {
+                t: [
+                    s
+                    for s in free
+                    if _bare(sources[s]) == _bare(targets[t])
+                    and any(agree(t, name) for name in {s, others.get(s, s)})
+                ]
+                for t in left
+            }
+            wanted = [s for found in fits.values() for s in found]
+            sure = {t: f[0] for t, f in fits.items() if len(f) == 1 and wanted.count(f[0]) == 1}
+            chosen |= sure
+            moved = bool(sure)
+    for target, shape in targets.items():
+        if target not in chosen:
+            alike = [t for t in targets if t not in chosen and _bare(targets[t]) == _bare(shape)]
+            raise MismatchError(
+                f"{where}: which array is the model's {', '.join(map(repr, alike[:_LISTED]))} of "
+                f"shape {shape} is not clear: candidates are {fits[target][:_LISTED] or 'none'}; "
+                "say it by names={weight: array}"
+            )
+    return {target: chosen[target] for target in targets}
+
+
+def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without leading axes of 1: convolutions are stored with and without them."""
+    return _bare(shape[1:]) if len(shape) > 1 and shape[0] == 1 else shape
+
+
+def clean(name: str) -> str:
+    """Return a stored name without what TensorFlow puts behind it."""
+    return name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").removesuffix(":0")
+
+
+def _ends_alike(target: str, source: str) -> bool:
+    source = clean(source)
+    return target.endswith(f"/{source}") or source.endswith(f"/{target}")
+
+
+# From the strictest to the shape alone.
+_AGREEMENTS: tuple[Callable[[str, str], bool], ...] = (
+    lambda target, source: target == clean(source),
+    _ends_alike,
+    lambda target, source: clean(source) in (target, *target.split("/")[:-1]),
+    lambda target, source: True,
+)

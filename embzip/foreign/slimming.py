@@ -1,0 +1,175 @@
+"""The same artefact without what only training needs; weights are copied, bit for bit.
+
+Graphs are made flat (`flat_graphs`), pruned, folded and written anew. Nothing in a file runs; only
+to turn a Keras file into something else is a model made, of checked classes.
+"""
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from embzip.errors import InputError
+from embzip.files import atomic_write
+from embzip.foreign.formats.bundle_writing import write_bundle
+from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle
+from embzip.foreign.formats.hdf5 import copy_hdf5, open_hdf5
+from embzip.foreign.formats.hdf5_probe import check_attributes
+from embzip.foreign.formats.keras_files import (
+    CONFIG,
+    METADATA,
+    WEIGHTS,
+    keras_config,
+    open_keras,
+    variables_file,
+)
+from embzip.foreign.formats.keras_models import load_keras, write_keras
+from embzip.foreign.formats.kinds import find_prefix, kind_of
+from embzip.foreign.graph.flat_graphs import flat_graph
+from embzip.foreign.graph.writing import write_frozen, write_saved_model
+from embzip.foreign.inspecting import inspect
+from embzip.inspection import bytes_on_disk
+
+
+@dataclass(frozen=True)
+class SlimResult:
+    """What was written, and what was not."""
+
+    format: str
+    bytes_before: int
+    bytes_after: int
+    dropped: tuple[str, ...]
+
+
+def slim(
+    path: str | Path, target: str | Path, *, to: str | None = None, outputs: Sequence[str] = ()
+) -> SlimResult:
+    """Write an artefact with only what inference needs.
+
+    Parameters
+    ----------
+    path
+        A checkpoint of TF1 or TF2, a SavedModel, a frozen graph, a .keras or an .h5 file.
+    target
+        The file to write; for a checkpoint its prefix, for a SavedModel a folder that is new.
+    to
+        `checkpoint`, `frozen`, `savedmodel`, `keras` or `h5`; None for what it is.
+    outputs
+        Of a graph: what it ends in, nodes or names of signature outputs.
+
+    Raises
+    ------
+    InputError
+        For a damaged file, a format that is not slimmed, or a graph without clear outputs.
+    """
+    kind, own = kind_of(path)
+    to = kind if to is None else to
+    target = Path(target)
+    if (kind, to) not in _GRAPHS | _WEIGHTS.keys():
+        possible = sorted(end for start, end in _GRAPHS | _WEIGHTS.keys() if start == kind)
+        raise InputError(
+            f"{own}: a {kind} file is not slimmed to {to}: "
+            + (f"it can be {' or '.join(possible)}" if possible else "it is for inference already")
+        )
+    if outputs and (kind, to) not in _GRAPHS:
+        raise InputError(f"{own}: outputs cut a graph down, and {to} files have none")
+    record = inspect(own)
+    unread = {t.name for t in record.tensors if t.role == "optimizer"}
+    if (kind, to) in _GRAPHS:
+        flat = flat_graph(own, outputs).optimized()
+        (write_frozen if to == "frozen" else write_saved_model)(flat, target)
+        unread |= {t.name for t in record.tensors if not t.needed}
+    else:
+        _WEIGHTS[kind, to](own, target, unread)
+    return SlimResult(to, record.total, bytes_on_disk(target), tuple(sorted(unread)))
+
+
+def _checkpoint(path: Path, target: Path, dropped: set[str]) -> None:
+    source = find_prefix(path)
+    if source is None:
+        raise InputError(f"{path}: no checkpoint here")
+    bundle = Bundle(source)
+    graph = bundle.object_graph()
+    content = b"" if graph is None else _without(graph, dropped)
+
+    def value(name: str) -> Any:
+        return tf.constant(content) if name == OBJECT_GRAPH else bundle.tensor(name)
+
+    names = [name for name in bundle.names() if name not in dropped]
+    if not set(names) - {OBJECT_GRAPH}:
+        raise InputError(f"{path}: holds nothing but what training needs, so nothing is left")
+    write_bundle(target, names, value, bundle)
+
+
+def _without(graph: Any, dropped: set[str]) -> bytes:
+    """Return an object graph whose nodes name no tensor that was left out."""
+    for node in graph.nodes:
+        kept = [a for a in node.attributes if a.checkpoint_key not in dropped]
+        if len(kept) != len(node.attributes):
+            del node.attributes[:]
+            node.attributes.extend(kept)
+        del node.slot_variables[:]
+    content: bytes = graph.SerializeToString()
+    return content
+
+
+def _variables(path: Path, target: Path, dropped: set[str]) -> None:
+    if not (path / "variables" / "variables.index").is_file():
+        raise InputError(f"{path}: has no variables, so there is nothing for a checkpoint")
+    _checkpoint(path / "variables" / "variables", target, dropped)
+
+
+def _keras_of_h5(path: Path, target: Path, dropped: set[str]) -> None:
+    del dropped  # a model that is not compiled has no optimizer
+    write_keras(load_keras(path), target)
+
+
+def _h5(path: Path, target: Path, dropped: set[str]) -> None:
+    del dropped  # they stand in a group of their own
+    check_attributes(path)
+    with open_hdf5(path, str(path)) as source, atomic_write(target) as file:
+        copy_hdf5(source, file, "optimizer_weights", str(path))
+
+
+def _keras(path: Path, target: Path, dropped: set[str]) -> None:
+    del dropped
+    with open_keras(path) as archive, atomic_write(target) as file:
+        config = keras_config(archive, str(path))
+        if isinstance(config, dict):
+            config["compile_config"] = None
+        with zipfile.ZipFile(file, "w") as slim_archive, tempfile.TemporaryFile() as weights:
+            slim_archive.writestr(_member(METADATA), archive.read(METADATA))
+            slim_archive.writestr(_member(CONFIG), json.dumps(config))
+            with variables_file(archive, str(path), attributes=True) as source:
+                copy_hdf5(source, weights, "optimizer", str(path))
+            weights.seek(0)
+            with slim_archive.open(_member(WEIGHTS), "w", force_zip64=True) as member:
+                while block := weights.read(2**20):
+                    member.write(block)
+            for asset in archive.infolist():
+                if asset.filename.startswith("assets/"):
+                    slim_archive.writestr(_member(asset.filename), archive.read(asset))
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # same input, same bytes
+
+
+_Writer = Callable[[Path, Path, set[str]], None]
+_WEIGHTS: dict[tuple[str, str], _Writer] = {
+    ("checkpoint", "checkpoint"): _checkpoint,
+    ("savedmodel", "checkpoint"): _variables,
+    ("h5", "h5"): _h5,
+    ("h5", "keras"): _keras_of_h5,
+    ("keras", "keras"): _keras,
+}
+_GRAPHS = {
+    (start, end)
+    for start in ("checkpoint", "savedmodel", "frozen", "keras", "h5")
+    for end in ("frozen", "savedmodel")
+}

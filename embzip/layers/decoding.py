@@ -1,0 +1,253 @@
+"""Embedding layers for Keras: a compressed table, decoded a row at a time, and a trainable one.
+
+The arithmetic of decoding is the codecs' own, run by `keras_ops`; nothing is decoded here.
+"""
+
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from embzip.codecs import parse_codec
+from embzip.codecs.arrays import ArraySpec
+from embzip.codecs.ops import ArrayOps
+from embzip.embedding import CompressedEmbedding, Matrix
+
+# 2^n for shifts: LiteRT and ONNX have no shifts of signed numbers, and no bitwise AND.
+_POWERS = 2 ** np.arange(31, dtype=np.int32)
+
+
+class _KerasOps:
+    """Operations of TensorFlow that every export converts: few, and of plain kinds.
+
+    keras.ops would do, but its `take` adds a comparison for negative ids, its `take_along_axis`
+    and `add` become operations that LiteRT does not have.
+    """
+
+    def take(self, array: Any, ids: Any) -> Any:
+        array = tf.convert_to_tensor(array)
+        if array.dtype == tf.float16:  # LiteRT gathers none, but whole numbers as wide
+            return tf.bitcast(tf.gather(tf.bitcast(array, tf.int16), ids), tf.float16)
+        return tf.gather(array, ids)
+
+    def cast(self, array: Any, dtype: str) -> Any:
+        return tf.cast(tf.convert_to_tensor(array), dtype)
+
+    def matmul(self, left: Any, right: Any) -> Any:
+        return tf.matmul(left, right)
+
+    def multiply(self, left: Any, right: Any) -> Any:
+        return tf.multiply(left, right)
+
+    def add(self, left: Any, right: Any) -> Any:
+        return tf.add(left, right)
+
+    def reshape(self, array: Any, shape: tuple[int, ...]) -> Any:
+        return tf.reshape(array, shape)
+
+    def concatenate(self, arrays: list[Any], axis: int) -> Any:
+        return tf.concat(arrays, axis)
+
+    def columns(self, array: Any, first: int, last: int) -> Any:
+        return tf.convert_to_tensor(array)[:, first:last]
+
+    def take_along(self, array: Any, ids: Any) -> Any:
+        return tf.gather(array, ids, batch_dims=1)
+
+    def cumsum(self, array: Any) -> Any:
+        return tf.cumsum(array, axis=1)
+
+    def right_shift(self, array: Any, bits: Any) -> Any:
+        return tf.math.floordiv(array, tf.gather(_POWERS, bits))
+
+    def bitwise_and(self, array: Any, mask: Any) -> Any:
+        return tf.math.floormod(array, tf.add(mask, 1))
+
+
+keras_ops: ArrayOps = _KerasOps()
+
+
+class _Lookup(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no types
+    """What both layers share: ids of any shape -> (*shape, dim), padding rows zero."""
+
+    def __init__(self, dim: int, pad_id: int | None, mask_zero: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self.autocast = False
+        self.dim = dim
+        self.pad_id = pad_id
+        self.mask_zero = mask_zero
+        self.supports_masking = mask_zero
+
+    def rows_of(self, ids: Any) -> Any:
+        """Return the float32 rows (k, dim) of ids (k,)."""
+        raise NotImplementedError
+
+    def call(self, inputs: Any) -> Any:
+        # keras.ops.take refuses 8-bit and uint16 indices.
+        wide = keras.backend.standardize_dtype(inputs.dtype) in ("int32", "int64")
+        ids = inputs if wide else ops.cast(inputs, "int32")
+        flat = ops.reshape(ids, (-1,))
+        rows = self.rows_of(flat)
+        if self.pad_id is not None:
+            shown = ops.cast(ops.not_equal(flat, self.pad_id), "float32")
+            rows = ops.multiply(rows, ops.expand_dims(shown, -1))
+        shaped = ops.reshape(rows, (*ops.shape(ids), self.dim))
+        return ops.cast(shaped, self.compute_dtype)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return ops.not_equal(inputs, 0) if self.mask_zero else None
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape, self.dim)
+
+    def compute_output_spec(self, inputs: Any, **_: Any) -> Any:
+        shape = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+
+class CompressedEmbeddingLayer(_Lookup):
+    """An embedding layer that holds codes and params, and decodes the rows it looks up.
+
+    Its weights have the codec's own dtypes (int8 codes stay int8). Codes are never trainable,
+    params only where asked for. A `.keras` file with this layer reloads after `import embzip.tf`.
+
+    Parameters
+    ----------
+    embedding
+        The table. Where it has a padding row, that row reads as zeros.
+    mask_zero
+        As in `keras.layers.Embedding`: whether id 0 is masked for the layers that follow.
+    tunable
+        Whether training may move what rows share: centroids, codebooks, components, means.
+    options
+        Of any Keras layer: name, dtype (of the output).
+
+    Notes
+    -----
+    Input: integers of any shape, in 0..rows-1; -1 reads the last row or fails, as in Keras.
+    Output: that shape + (dim,).
+
+    Examples
+    --------
+    >>> import numpy as np, embzip.tf
+    >>> from embzip.compression import compress
+    >>> table = compress(np.eye(4, dtype=np.float32), "int8")
+    >>> layer = embzip.layers.CompressedEmbeddingLayer(table)
+    >>> np.array_equal(layer(np.array([[1, 2]])), table[[[1, 2]]])
+    True
+    """
+
+    def __init__(
+        self,
+        embedding: CompressedEmbedding,
+        *,
+        mask_zero: bool = False,
+        tunable: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(embedding.dim, embedding.pad_id, mask_zero, **options)
+        self.tunable = tunable
+        self.rows = embedding.rows
+        self.codec = embedding.codec
+        layout = self.codec.layout(self.rows, self.dim)
+        self._codes = {s.name: self._held(s, embedding.codes[s.name]) for s in layout.codes}
+        moved = self.codec.tunable(self.dim) if tunable else ()
+        self._params = {
+            s.name: self._held(s, embedding.params[s.name], trainable=s.name in moved)
+            for s in layout.params
+        }
+        # Tables are weights too: a reloaded layer gets those of the params it was saved with.
+        for name, array in embedding.tables.items():
+            spec = ArraySpec(name, array.dtype.name, array.shape)
+            self._params[name] = self._held(spec, array)
+        self.built = True
+
+    def rows_of(self, ids: Any) -> Any:
+        taken = self.codec.quantizer.take(self._codes, ids, keras_ops)
+        return self.codec.decode(taken, self._params, keras_ops)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Do nothing: the weights stand since construction."""
+
+    def codes(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the stored codes."""
+        return {name: held.value.numpy() for name, held in self._codes.items()}
+
+    def params(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the stored params as training has left them."""
+        stored = self.codec.layout(self.rows, self.dim).params
+        return {spec.name: self._params[spec.name].value.numpy() for spec in stored}
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "codec": self.codec.spec,
+            "rows": self.rows,
+            "dim": self.dim,
+            "pad_id": self.pad_id,
+            "mask_zero": self.mask_zero,
+            "tunable": self.tunable,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make the layer with zeros for codes and params; its weights are loaded after."""
+        options = dict(config)
+        codec = parse_codec(options.pop("codec"))
+        rows, dim, pad_id = (options.pop(name) for name in ("rows", "dim", "pad_id"))
+        layout = codec.layout(rows, dim)
+        codes = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in layout.codes}
+        params = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in layout.params}
+        layer = cls(CompressedEmbedding(codec, codes, params, rows, dim), **options)
+        layer.pad_id = pad_id
+        return layer
+
+    def _held(
+        self, spec: ArraySpec, array: np.ndarray[Any, Any], *, trainable: bool = False
+    ) -> Any:
+        # trainable stands on each weight: on the layer it would break reloading.
+        name = spec.name.replace(".", "_")
+        held = self.add_weight(
+            shape=spec.shape,
+            dtype=spec.dtype,
+            initializer=lambda shape, dtype: ops.convert_to_tensor(array, dtype),
+            trainable=trainable,
+            autocast=False,
+            name=name,
+        )
+        # tf.train.Checkpoint follows attributes, and sees no weight in a dictionary of Keras.
+        setattr(self, f"held_{name}", held)
+        return held
+
+
+class TrainableEmbedding(_Lookup):
+    """An embedding layer of ordinary float32 rows, which training moves; for training only.
+
+    Parameters
+    ----------
+    matrix
+        (rows, dim), where training begins.
+    pad_id
+        The row that reads as zeros, and so gets no gradient.
+    """
+
+    def __init__(self, matrix: Matrix, *, pad_id: int | None, **options: Any) -> None:
+        super().__init__(matrix.shape[1], pad_id, mask_zero=False, **options)
+        self.table = self.add_weight(
+            shape=matrix.shape,
+            initializer=lambda shape, dtype: ops.convert_to_tensor(matrix, dtype),
+            name="table",
+        )
+        self.built = True
+
+    def rows_of(self, ids: Any) -> Any:
+        # keras.ops.take would read the whole variable, and copy it when rows are then written.
+        return tf.gather(self.table.value, ids)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Do nothing: the weight stands since construction."""
+
+
+keras.saving.register_keras_serializable(package="embzip")(CompressedEmbeddingLayer)

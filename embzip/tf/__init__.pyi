@@ -1,0 +1,18 @@
+# The public names, and where each lives; `__init__.py` imports one when it is first used.
+from .classifiers import from_classifier as from_classifier
+from .classifiers import from_kit as from_kit
+from .optimizers import RowSparseAdam as RowSparseAdam
+from .pruning import GradualPruning as GradualPruning
+from .pruning import PruningReport as PruningReport
+from .pruning import sparsity as sparsity
+from .pruning import strip as strip
+from .pruning import zipped_nbytes as zipped_nbytes
+from .schedules import PolynomialSchedule as PolynomialSchedule
+from .schedules import PruningShares as PruningShares
+from .training import TrainResult as TrainResult
+from .training import step_function as step_function
+from .training import step_seconds as step_seconds
+from .training import train as train
+from .tuning import TuneResult as TuneResult
+from .tuning import tune as tune
+from .variables import with_variables as with_variables
