@@ -237,5 +237,5 @@ def test_case_72_tensorflow_is_missing() -> None:
     code = "import sys; sys.modules['tensorflow'] = None\nimport embzip.tf"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     last = run.stderr.strip().splitlines()[-1]
-    assert "MissingPackageError: embzip.tf needs TensorFlow" in last
+    assert "MissingPackageError: training and Keras models need TensorFlow" in last
     assert "`pip install 'tensorflow-cpu>=2.18'`, or `uv sync --extra train`" in last

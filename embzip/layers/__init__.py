@@ -11,7 +11,7 @@ try:
     import tensorflow as _tensorflow
 except ImportError as error:
     raise MissingPackageError(
-        f"this part of embzip needs TensorFlow, and importing it failed ({error}): "
+        f"training and Keras models need TensorFlow, and importing it failed ({error}): "
         "`pip install 'tensorflow-cpu>=2.18'`, or `uv sync --extra train` from a checkout"
     ) from error
 
