@@ -184,6 +184,7 @@ def test_serving_imports_numpy_and_litert_only(exported: Path) -> None:
     assert {name for name in tops if not name.startswith("_")} == {
         "ai_edge_litert",
         "embzip",
+        "lazy_loader",
         "numpy",
     }
     assert own == {

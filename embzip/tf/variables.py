@@ -115,7 +115,7 @@ def _structurally(classifier: Classifier, path: Path) -> Classifier:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # that layers keep what they were drawn as
-            model.load_variables(path)
+            model.load_weights(path)
     except (ValueError, KeyError, OSError, UserWarning) as error:
         why = " ".join(str(error).split())[:200]
         raise MismatchError(
