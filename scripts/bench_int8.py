@@ -20,8 +20,8 @@ from embzip.tf.export import export
 
 FORMS = (
     (".tflite", "float32"),
-    (".tflite, --weights float16", "float16"),
-    (".tflite, --weights int8", "int8"),
+    (".tflite, --kernels float16", "float16"),
+    (".tflite, --kernels int8", "int8"),
     (".tflite, --compute int8", None),
 )
 
@@ -56,13 +56,13 @@ def main() -> None:
             f"| .embz, {chain} | {path.stat().st_size:,} | {result.accuracy:.4f} "
             f"| {result.macro_f1:.4f} | 0 | 0 |"
         )
-        for label, weights in FORMS:
+        for label, kernels in FORMS:
             calibrate = [e.text for e in kept[: arguments.calibrate]]
             made = export(
                 small,
                 Path(folder, "small.tflite"),
-                weights=weights or "float32",
-                calibrate=calibrate if weights is None else None,
+                kernels=kernels or "float32",
+                calibrate=calibrate if kernels is None else None,
             )
             loaded = load_one(made.path)
             result = evaluate(loaded, dev)

@@ -64,8 +64,8 @@ def make(data: str, rows: str, codec: str, folder: str) -> dict[str, float]:
         "fastText": ("fasttext", "fasttext.bin"),
     }
     export(small, root / "small.tflite")
-    export(small, root / "small-float16.tflite", weights="float16")
-    export(small, root / "small-int8.tflite", weights="int8")
+    export(small, root / "small-float16.tflite", kernels="float16")
+    export(small, root / "small-int8.tflite", kernels="int8")
     texts = json.loads((root / "texts.json").read_text())
     export(small, root / "small-compute.tflite", calibrate=texts[:200])
     for count in KITS:

@@ -128,7 +128,7 @@ def verdicts_on(steps: Steps, task: Task) -> list[Verdict]:
         for family, specs in FAMILIES.items():
             for spec in specs:
                 try:
-                    rebuilt = rebuild(before, codec=spec, weights="int8")
+                    rebuilt = rebuild(before, codec=spec, kernels="int8")
                 except SpecError:  # more ranks or shared rows than this table has
                     continue
                 rebuilt.save(path, pack=True)
@@ -164,7 +164,7 @@ def _test_step(task: Task, model: Step, spec: str, code: str) -> Step:
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         before = embzip.load_classifier(parents[0] / "model.embz")
         test = read_examples(examples_file(task.folder, "test"))
-        after = rebuild(before, codec=spec, weights="int8")
+        after = rebuild(before, codec=spec, kernels="int8")
         own, other = (_probabilities(each, test)[1] for each in (before, after))
         gains = other.astype(np.float64) - own.astype(np.float64)
         outcome = {"before": float(own.mean()), "after": float(other.mean())}

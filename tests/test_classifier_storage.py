@@ -53,25 +53,25 @@ def test_a_kernel_by_hand() -> None:
 
 
 @pytest.mark.parametrize("encoder", BUILTIN)
-@pytest.mark.parametrize(("weights", "size"), [("float16", 2), ("int8", 1)])
+@pytest.mark.parametrize(("kernels", "size"), [("float16", 2), ("int8", 1)])
 @pytest.mark.parametrize("pack", [False, True])
 @pytest.mark.parametrize("mmap", [False, True])
 def test_a_file_answers_as_memory_does(
-    encoder: type[Encoder], weights: str, size: int, pack: bool, mmap: bool, tmp_path: Path
+    encoder: type[Encoder], kernels: str, size: int, pack: bool, mmap: bool, tmp_path: Path
 ) -> None:
     plain = tiny_classifier(encoder=encoder)
-    small = rebuild(plain, codec="int8", weights=weights)
+    small = rebuild(plain, codec="int8", kernels=kernels)
     path, again = tmp_path / "small.embz", tmp_path / "again.embz"
     small.save(path, pack=pack)
     loaded = Classifier.load(path, mmap=mmap)
     assert isinstance(loaded, Classifier)
     loaded.verify()
-    assert loaded.weights == weights
+    assert loaded.kernels == kernels
     np.testing.assert_array_equal(loaded.probabilities(TEXTS), small.probabilities(TEXTS))
     loaded.save(again, pack=pack)
     assert again.read_bytes() == path.read_bytes()
     whole = rebuild(plain, codec="int8")
-    tolerance = {"float16": 5e-3, "int8": 0.1}[weights]
+    tolerance = {"float16": 5e-3, "int8": 0.1}[kernels]
     np.testing.assert_allclose(
         small.probabilities(TEXTS), whole.probabilities(TEXTS), atol=tolerance
     )
@@ -84,31 +84,31 @@ def test_a_file_answers_as_memory_does(
 
 def test_weights_alone_keep_the_table_and_none_keeps_the_weights() -> None:
     plain = tiny_classifier("svd:3|int8")
-    small = rebuild(plain, weights="int8")
+    small = rebuild(plain, kernels="int8")
     assert small.embedding is plain.embedding
-    assert rebuild(small, codec="int4").weights == "int8"
-    assert rebuild(small, weights="float32").weights == "float32"
+    assert rebuild(small, codec="int4").kernels == "int8"
+    assert rebuild(small, kernels="float32").kernels == "float32"
     wide = tiny_classifier(dim=40, encoder=MeanConfig, labels=tuple("abcdefghijklmnopqrst"))
-    assert factorize(rebuild(wide, weights="int8"), rank=2).weights == "int8"
+    assert factorize(rebuild(wide, kernels="int8"), rank=2).kernels == "int8"
     with pytest.raises(SpecError, match="float32, float16, int8"):
-        rebuild(plain, weights="int7")
+        rebuild(plain, kernels="int7")
     with pytest.raises(InputError, match="exactly one"):
         rebuild(plain)
 
 
 def test_a_kit_keeps_each_ones_weights(tmp_path: Path) -> None:
     one, two = tiny_classifier("int8"), tiny_classifier("int8", encoder=MeanConfig)
-    mixed = Kit.of({"one": replace(one, weights="int8"), "two": two})
+    mixed = Kit.of({"one": replace(one, kernels="int8"), "two": two})
     mixed.save(tmp_path / "kit.embz")
     loaded = Classifier.load(tmp_path / "kit.embz", mmap=True)
     assert isinstance(loaded, Kit)
     loaded.verify()
-    assert [each.weights for each in loaded.classifiers.values()] == ["int8", "float32"]
+    assert [each.kernels for each in loaded.classifiers.values()] == ["int8", "float32"]
     for name, answer in mixed.probabilities(TEXTS).items():
         np.testing.assert_array_equal(loaded.probabilities(TEXTS)[name], answer)
-    all_half = rebuild_kit(loaded, codec="int4", weights="float16")
-    assert {each.weights for each in all_half.classifiers.values()} == {"float16"}
-    only = rebuild_kit(loaded, weights="float16")
+    all_half = rebuild_kit(loaded, codec="int4", kernels="float16")
+    assert {each.kernels for each in all_half.classifiers.values()} == {"float16"}
+    only = rebuild_kit(loaded, kernels="float16")
     assert only.embedding is loaded.embedding
 
 
@@ -140,7 +140,7 @@ SCALE = "dense.kernel.scale"
 )
 def test_crafted_kernels_are_refused(changes: dict, mmap: bool, tmp_path: Path) -> None:
     path = tmp_path / "crafted.embz"
-    small = replace(tiny_classifier(), weights="int8")
+    small = replace(tiny_classifier(), kernels="int8")
     small.arrays["dense.kernel"][:] = 1  # so that 3e38 overflows
     save(Crafted(small, **changes), path)
     with pytest.raises(FileFormatError, match=r"crafted\.embz"):
@@ -150,7 +150,7 @@ def test_crafted_kernels_are_refused(changes: dict, mmap: bool, tmp_path: Path) 
 @pytest.mark.parametrize("name", ["dense.kernel", "dense.kernel.scale"])
 def test_a_flipped_byte_of_a_mapped_kernel_is_found(name: str, tmp_path: Path) -> None:
     path = tmp_path / "small.embz"
-    replace(tiny_classifier(), weights="int8").save(path)
+    replace(tiny_classifier(), kernels="int8").save(path)
     content = bytearray(path.read_bytes())
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
@@ -165,12 +165,12 @@ def test_numbers_that_no_storage_holds(tmp_path: Path) -> None:
     big = tiny_classifier()
     big.arrays["dense.kernel"][0, 0] = 7e4
     with pytest.raises(InputError, match="65504"):
-        rebuild(big, weights="float16")
+        rebuild(big, kernels="float16")
     big.arrays["dense.kernel"][0, 0] = np.inf
     with pytest.raises(InputError, match="not finite"):
-        rebuild(big, weights="int8")
+        rebuild(big, kernels="int8")
     with pytest.raises(MismatchError, match="holds"):
-        replace(big, arrays={}, weights="int8")
+        replace(big, arrays={}, kernels="int8")
 
 
 def test_biases_and_float32_kernels_are_the_same_objects() -> None:

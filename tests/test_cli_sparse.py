@@ -72,19 +72,19 @@ def test_rebuild_tunes_shared_weights_and_stores_kernels_as_int8(run: Any, folde
     run("train", "train.tsv", "--vectors", "table.embz", "--filters", 16, "-o", "model.embz",
         "--epochs", 3)  # fmt: skip
     record = run(
-        "rebuild", "model.embz", "--codec", "kmeans:4", "--weights", "int8", "--tune", "train.tsv",
+        "rebuild", "model.embz", "--codec", "kmeans:4", "--kernels", "int8", "--tune", "train.tsv",
         "--tune-params", "--quantize-kernels", "--json", "-o", "small.embz",
     )  # fmt: skip
     small = load_classifier(folder / "small.embz")
-    assert small.weights == "int8"
+    assert small.kernels == "int8"
     assert record["bytes_after"] < record["bytes_before"] / 3
-    run("rebuild", "small.embz", "--weights", "float32", "-o", "again.embz")
+    run("rebuild", "small.embz", "--kernels", "float32", "-o", "again.embz")
     again = load_classifier(folder / "again.embz")
-    assert again.weights == "float32"
+    assert again.kernels == "float32"
     texts = ["word1 word3", "word2"]
     np.testing.assert_array_equal(again.probabilities(texts), small.probabilities(texts))
     (described,) = run("inspect", "small.embz", "--json")["classifiers"]
-    assert described["weights"] == "int8"
+    assert described["kernels"] == "int8"
     assert described["bytes"] < sum(array.nbytes for array in small.arrays.values()) / 3
 
 
@@ -101,7 +101,7 @@ tokenizer = "words:min_count=1"
 vectors = "word2vec:8,epochs=1"
 classifier = "cnn:8,windows=1-2,epochs=3,sparsity=0.5"
 codec = "kmeans:4"
-weights = "int8"
+kernels = "int8"
 tune = true
 tune_params = true
 """)
@@ -111,7 +111,7 @@ tune_params = true
     assert all(abs(layer["sparsity"] - 0.5) <= 0.5 / layer["numbers"] for layer in layers)
     (tuned,) = (folder / "out" / "steps").glob("tune-*/model.embz")
     model = load_classifier(tuned)
-    assert (model.weights, model.embedding.codec.spec) == ("int8", "kmeans:4")
+    assert (model.kernels, model.embedding.codec.spec) == ("int8", "kmeans:4")
     recipe = folder / "recipe.toml"
     recipe.write_text(recipe.read_text().replace("int8", "int7"))
     with pytest.raises(SpecError, match=r"'small'.*weights: unknown type of weights 'int7'"):
@@ -124,7 +124,7 @@ tune_params = true
         ("train train.tsv --vectors table.embz --prune-end 0.5", SystemExit, None),
         ("rebuild model.embz --codec int8 --tune-params", SystemExit, None),
         ("rebuild model.embz --codec int8 --quantize-kernels", SystemExit, None),
-        ("rebuild model.embz --codec int8 --weights int7", SpecError, "float32, float16, int8"),
+        ("rebuild model.embz --codec int8 --kernels int7", SpecError, "float32, float16, int8"),
         ("train train.tsv --vectors table.embz --sparsity 1 -o x.embz", InputError, r"\[0, 1\)"),
         (
             "train train.tsv --vectors table.embz --sparsity 0.5 --prune-end 0.05 -o x.embz",

@@ -19,7 +19,7 @@ from embzip.tf.export import export
 from embzip.tokenizers.building import build_bpe
 from embzip.vectors.base import Vectors
 from tests.models import WORDS, tiny_classifier
-from tests.test_kit import classifiers
+from tests.test_classifier_kit import classifiers
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",

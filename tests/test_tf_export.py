@@ -157,16 +157,16 @@ def test_the_command_prints_the_largest_difference(
 
 
 @pytest.mark.parametrize("target", ["litert", "savedmodel", "frozen"])
-@pytest.mark.parametrize(("weights", "tolerance"), [("float16", 0.02), ("int8", 0.9)])
-def test_smaller_kernels(tmp_path: Path, target: str, weights: str, tolerance: float) -> None:
+@pytest.mark.parametrize(("kernels", "tolerance"), [("float16", 0.02), ("int8", 0.9)])
+def test_smaller_kernels(tmp_path: Path, target: str, kernels: str, tolerance: float) -> None:
     model = tiny_classifier("int8", dim=600)
     plain = export(model, tmp_path / "plain", to=target)
-    small = export(model, tmp_path / "small", to=target, weights=weights)
+    small = export(model, tmp_path / "small", to=target, kernels=kernels)
     assert 0 < small.max_difference < tolerance
-    kernels = sum(a.nbytes for n, a in model.arrays.items() if n.endswith("kernel"))
-    share = {"float16": 0.5, "int8": 0.75}[weights]
+    full = sum(a.nbytes for n, a in model.arrays.items() if n.endswith("kernel"))
+    share = {"float16": 0.5, "int8": 0.75}[kernels]
     # A scale a filter and a few nodes are the price.
-    assert small.nbytes < plain.nbytes - share * kernels + 12_000
+    assert small.nbytes < plain.nbytes - share * full + 12_000
 
 
 def with_windows(windows: tuple[int, ...], spec: str, **options: Any) -> Classifier:
@@ -191,7 +191,7 @@ def test_windows_of_equal_width_are_one_convolution(
     assert export(model, path).max_difference < 1e-5
     operators = [o["op_name"] for o in Interpreter(str(path))._get_ops_details()]
     assert operators.count("CONV_2D") == widths
-    assert export(model, path, weights="int8").max_difference < 0.2
+    assert export(model, path, kernels="int8").max_difference < 0.2
     small = {d["dtype"] for d in Interpreter(str(path)).get_tensor_details() if d["shape"].size > 3}
     assert np.int8 in small
     assert export(model, path, calibrate=TEXTS).max_difference < 0.3
@@ -209,7 +209,7 @@ def test_only_kernels_become_int8(tmp_path: Path) -> None:
     """Tables and components stay float32 whatever their size: the converter would take them."""
     model = rebuild(tiny_classifier(dim=40), codec="svd:8|pq:8,bits=2", fold=False)
     path = tmp_path / "model.tflite"
-    export(model, path, weights="int8")
+    export(model, path, kernels="int8")
     details = Interpreter(str(path)).get_tensor_details()
     whole = {tuple(d["shape"]) for d in details if d["dtype"] == np.int8}
     assert whole == {(5, 1, window, 40) for window in (1, 2, 3)} | {(2, 15)}
@@ -277,9 +277,9 @@ def test_attached_files_are_a_zip_that_unzip_reads(tmp_path: Path) -> None:
     "options",
     [
         {"to": "coreml"},
-        {"weights": "int3"},
+        {"kernels": "int3"},
         {"to": "frozen", "calibrate": ["lion"]},
-        {"to": "onnx", "weights": "int8"},
+        {"to": "onnx", "kernels": "int8"},
     ],
 )
 def test_unknown_choices_name_the_known(tmp_path: Path, options: dict[str, Any]) -> None:

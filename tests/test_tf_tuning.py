@@ -165,7 +165,7 @@ def test_kernels_tuned_for_int8_lie_on_their_grid(trained, rate: float) -> None:
     texts = [example.text for example in EXAMPLES]
     difference = result.classifier.probabilities(texts) - trained.probabilities(texts)
     assert np.abs(difference).max() < 0.5
-    stored = replace(result.classifier, weights="int8")  # what tuning has rounded stays
+    stored = replace(result.classifier, kernels="int8")  # what tuning has rounded stays
     for name, array in result.classifier.arrays.items():
         np.testing.assert_allclose(stored.arrays[name], array, rtol=3e-5, atol=1e-7)
     np.testing.assert_allclose(

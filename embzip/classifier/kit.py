@@ -143,7 +143,7 @@ def read(path: str | Path, *, mmap: bool = False) -> Classifier | Kit:
     """Read a classifier or a kit from a .embz file, and only from one."""
     if is_tflite(existing_file(path)):
         raise FileFormatError(
-            f"{path}: a .tflite answers, but its table and weights are not read from it: "
+            f"{path}: a .tflite answers, but its table and kernels are not read from it: "
             "pass the .embz file that it was exported from"
         )
     from embzip.embz.format import read as read_file
@@ -220,8 +220,8 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
             "name": name,
             "encoder": each.config.kind,
             "labels": list(each.labels),
-            "bytes": sum(a.nbytes for a in to_tensors(each.arrays, each.weights).values()),
-            "weights": each.weights,
+            "bytes": sum(a.nbytes for a in to_tensors(each.arrays, each.kernels).values()),
+            "kernels": each.kernels,
             "options": {k: v for k, v in each.config.to_record().items() if k != "kind"},
         }
         for name, each in named.items()
@@ -261,7 +261,7 @@ def _read(
     # A mapped array stays mapped; as a plain one it is faster to compute with.
     stored = {name: np.asarray(array) for name, array in tensors.items()}
     record = json.loads(stored.pop("config").tobytes())
-    arrays, weights = from_tensors(stored)
+    arrays, kernels = from_tensors(stored)
     labels = tuple(str(label) for label in record.pop("labels"))
     name = record.pop("name", None)
     ranks = dict(record.pop("ranks", {}))
@@ -276,4 +276,4 @@ def _read(
         # What is decoded here cannot be verified later.
         if digest(np.ascontiguousarray(stored[tensor]).tobytes()) != digests.pop(tensor):
             raise ValueError(f"tensor {prefix}{tensor} does not match its digest")
-    return name, Classifier(embedding, labels, config, arrays, ranks, weights, digests)
+    return name, Classifier(embedding, labels, config, arrays, ranks, kernels, digests)

@@ -45,7 +45,7 @@ class Classifier(TextClassifier):
     ranks
         The factorized layers: `<layer>.reduce.kernel` (rows, rank) stands before a
         `<layer>.kernel` of (rank, columns); see `embzip.classifier.factorizing`.
-    weights
+    kernels
         How a file stores the kernels: `float32`, `float16`, or `int8` with a scale an output
         column. `arrays` are rounded to it at once, and stay float32.
 
@@ -73,7 +73,7 @@ class Classifier(TextClassifier):
     config: Encoder
     arrays: dict[str, Matrix]
     ranks: Mapping[str, int] = field(default_factory=dict)
-    weights: str = "float32"
+    kernels: str = "float32"
     digests: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,8 +88,8 @@ class Classifier(TextClassifier):
         found = {name: array.shape for name, array in self.arrays.items()}
         if found != expected:
             raise MismatchError(f"a classifier of this shape holds {expected}, found {found}")
-        if storage(self.weights).name != "float32":
-            object.__setattr__(self, "arrays", rounded(self.arrays, self.weights))
+        if storage(self.kernels).name != "float32":
+            object.__setattr__(self, "arrays", rounded(self.arrays, self.kernels))
 
     def __repr__(self) -> str:
         table = self.embedding
@@ -186,7 +186,7 @@ class Classifier(TextClassifier):
             record["ranks"] = dict(self.ranks)
         text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         config = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
-        return {**to_tensors(self.arrays, self.weights), "config": config}
+        return {**to_tensors(self.arrays, self.kernels), "config": config}
 
 
 def head_shapes(

@@ -1,11 +1,11 @@
-"""A classifier without weights, from a TOML file: for weights that stand in another file.
+"""A classifier without variables, from a TOML file: for variables that stand in another file.
 
 tokenizer = "corpus.bpe.model"             # relative to this file; id i reads row i
 labels = ["business", "sport"]             # in the order of the output columns
 classifier = "cnn:128,windows=1-1-2-3"     # as in a recipe
 max_length = 50
 dim = 300
-[weights]                                  # optional: what names and shapes leave open
+[variables]                                # optional: what names and shapes leave open
 "conv_0/kernel" = "first/kernel"
 """
 
@@ -24,13 +24,13 @@ from embzip.files import existing_file
 from embzip.tokenizers import load_tokenizer
 from embzip.vectors.base import Vectors
 
-_KEYS = ("tokenizer", "labels", "classifier", "max_length", "dim", "weights")
+_KEYS = ("tokenizer", "labels", "classifier", "max_length", "dim", "variables")
 _MOST_COLUMNS = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """A classifier whose numbers are all zero, and what its weights are called elsewhere."""
+    """A classifier whose numbers are all zero, and what its variables are called elsewhere."""
 
     classifier: Classifier
     names: dict[str, str]
@@ -60,9 +60,9 @@ def read_outline(path: str | Path) -> Outline:
         isinstance(label, str) and label for label in labels
     ):
         raise InputError(f"{path}: labels must be two texts or more, no two alike, found {labels}")
-    names = typed(table, "weights", dict, {}, where)
+    names = typed(table, "variables", dict, {}, where)
     if not all(isinstance(name, str) for name in names.values()):
-        raise InputError(f"{path}, [weights]: every value must be the name of an array in a file")
+        raise InputError(f"{path}, [variables]: every value must be the name of an array in a file")
     dim = typed(table, "dim", int, None, where)
     if not 1 <= dim <= _MOST_COLUMNS:
         raise InputError(f"{path}: dim must lie in 1..{_MOST_COLUMNS}, received {dim}")

@@ -31,7 +31,7 @@ def rebuild(
     *,
     codec: str | None = None,
     fold: bool = True,
-    weights: str | None = None,
+    kernels: str | None = None,
     seed: int = 0,
 ) -> Classifier:
     """Return a new classifier over a compressed table.
@@ -51,16 +51,16 @@ def rebuild(
     fold
         Whether linear decoding moves into the kernels that read the table. Probabilities stay the
         same within 1e-5.
-    weights
+    kernels
         How a file stores the kernels of convolutions and dense layers: `float32`, `float16` or
         `int8`; None is as before. Given alone, it leaves the table as it is.
 
     Raises
     ------
     InputError
-        Unless exactly one of `embedding` and `codec` is given, or `weights` alone.
+        Unless exactly one of `embedding` and `codec` is given, or `kernels` alone.
     SpecError
-        For unknown `weights`.
+        For unknown `kernels`.
     MismatchError
         For a table of another tokenizer, other tokens or another width.
 
@@ -77,12 +77,12 @@ def rebuild(
     >>> small.embedding.codec.spec, small.embedding.dim, small.config.columns
     ('int8', 2, 2)
     """
-    storage(weights or classifier.weights)
+    storage(kernels or classifier.kernels)
     table = None
-    if weights is None or embedding is not None or codec is not None:
+    if kernels is None or embedding is not None or codec is not None:
         old = classifier.embedding
         table = _table(old, embedding, codec, lambda: reading_metric(classifier), seed)
-    return _on(classifier, table, fold, weights)
+    return _on(classifier, table, fold, kernels)
 
 
 def rebuild_kit(
@@ -91,7 +91,7 @@ def rebuild_kit(
     *,
     codec: str | None = None,
     fold: bool = True,
-    weights: str | None = None,
+    kernels: str | None = None,
     seed: int = 0,
 ) -> Kit:
     """Return a kit whose classifiers read one compressed table; as `rebuild` for one.
@@ -106,19 +106,19 @@ def rebuild_kit(
         return total
 
     table = None
-    if weights is None or embedding is not None or codec is not None:
+    if kernels is None or embedding is not None or codec is not None:
         table = _table(kit.embedding, embedding, codec, metric, seed)
-    return Kit.of({n: _on(each, table, fold, weights) for n, each in kit.classifiers.items()})
+    return Kit.of({n: _on(each, table, fold, kernels) for n, each in kit.classifiers.items()})
 
 
 def _on(
-    classifier: Classifier, table: CompressedEmbedding | None, fold: bool, weights: str | None
+    classifier: Classifier, table: CompressedEmbedding | None, fold: bool, kernels: str | None
 ) -> Classifier:
     """Return a classifier on another table, where there is one, with kernels stored anew."""
-    rebuilt = replace(classifier, weights="float32")  # rounded at the end, once
+    rebuilt = replace(classifier, kernels="float32")  # rounded at the end, once
     if table is not None:
         rebuilt = _folded(rebuilt, table) if fold else replace(rebuilt, embedding=table)
-    return replace(rebuilt, weights=weights or classifier.weights, digests={})
+    return replace(rebuilt, kernels=kernels or classifier.kernels, digests={})
 
 
 def _table(
@@ -177,7 +177,7 @@ def _folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
         config.reading(plain.dim + indicator, indicator=indicator),
         arrays,
         classifier.ranks,
-        classifier.weights,
+        classifier.kernels,
     )
 
 

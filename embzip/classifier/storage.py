@@ -117,7 +117,7 @@ def storage(name: str) -> Storage:
         if known.name == name:
             return known
     names = ", ".join(known.name for known in BUILTIN)
-    raise SpecError(f"unknown type of weights {name!r}: the known ones are {names}")
+    raise SpecError(f"unknown type of kernels {name!r}: the known ones are {names}")
 
 
 def is_kernel(name: str) -> bool:
@@ -125,9 +125,9 @@ def is_kernel(name: str) -> bool:
     return name.endswith(".kernel")
 
 
-def to_tensors(arrays: Tensors, weights: str) -> dict[str, NDArray[Any]]:
+def to_tensors(arrays: Tensors, kernels: str) -> dict[str, NDArray[Any]]:
     """Return what a file holds of the arrays of a classifier."""
-    way = storage(weights)
+    way = storage(kernels)
     tensors: dict[str, NDArray[Any]] = {}
     for name, array in arrays.items():
         tensors |= way.write(name, array) if is_kernel(name) else {name: array}
@@ -159,11 +159,11 @@ def from_tensors(tensors: Tensors) -> tuple[dict[str, Matrix], str]:
     return arrays, found.pop()
 
 
-def rounded(arrays: Mapping[str, Matrix], weights: str) -> dict[str, Matrix]:
+def rounded(arrays: Mapping[str, Matrix], kernels: str) -> dict[str, Matrix]:
     """Return arrays as they come back from a file; what is not kernels is the same object."""
-    if weights == "float32":
+    if kernels == "float32":
         return dict(arrays)
-    return from_tensors(to_tensors(arrays, weights))[0]
+    return from_tensors(to_tensors(arrays, kernels))[0]
 
 
 def _shortened(scale: Matrix) -> Matrix:

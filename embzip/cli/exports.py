@@ -27,10 +27,10 @@ def export(
         Literal["litert", "savedmodel", "frozen", "onnx"],
         typer.Option("--to", help="What will load it."),
     ] = "litert",
-    weights: Annotated[
+    kernels: Annotated[
         Literal["float32", "float16", "int8"],
         typer.Option(
-            "--weights", help="How convolution and dense kernels are stored; codes stay codes."
+            "--kernels", help="How convolution and dense kernels are stored; codes stay codes."
         ),
     ] = "float32",
     compute: Annotated[
@@ -75,7 +75,7 @@ def export(
     with progress("exporting"), without_notices():
         from embzip.tf.export import export
 
-        result = export(loaded, path, to=to, weights=weights, calibrate=texts)
+        result = export(loaded, path, to=to, kernels=kernels, calibrate=texts)
     record = {
         "path": str(path),
         "bytes_before": model.stat().st_size,

@@ -68,8 +68,8 @@ def rebuild(
         typer.Option(
             "--model",
             metavar="CONFIG",
-            help="For a checkpoint without .meta: what classifier of embzip its weights are of, a "
-            ".embz or a .toml file.",
+            help="For a checkpoint without .meta: the classifier of embzip that its variables are "
+            "of, a .embz or a .toml file.",
         ),
     ] = None,
     tune: Annotated[
@@ -93,13 +93,13 @@ def rebuild(
         typer.Option(
             "--quantize-kernels",
             help="--tune sees kernels as int8 makes them, and leaves them ready for it; always "
-            "with --weights int8.",
+            "with --kernels int8.",
         ),
     ] = False,
-    weights: Annotated[
+    kernels: Annotated[
         str | None,
         typer.Option(
-            "--weights",
+            "--kernels",
             help="Store convolution and dense kernels as float32, float16 or int8; as before "
             "where not given. Alone it keeps the table.",
         ),
@@ -113,7 +113,7 @@ def rebuild(
 ) -> None:
     """Put a compressed table under a trained classifier.
 
-    The embedding layer is regenerated: give exactly one of --embedding and --codec; or --weights
+    The embedding layer is regenerated: give exactly one of --embedding and --codec; or --kernels
     alone, which stores the kernels anew. Rows are
     matched by token: the new vocabulary must be the same or a part of it, of the same tokenizer.
     Codes stay codes; a row is decoded when it is looked up. Of a kit, all classifiers are rebuilt
@@ -123,23 +123,23 @@ def rebuild(
     --embedding must have its shape, and rows keep their order. Keras files become .keras, which
     loads after `import embzip.tf`; graphs a frozen .pb where -o ends so, or a SavedModel folder.
 
-    A checkpoint without .meta has no graph. With --model its weights become those of a classifier
+    A checkpoint without .meta has no graph. With --model its variables become those of a classifier
     of embzip, and the result is a .embz. CONFIG is such a classifier, of which configuration,
     tokenizer and labels are kept, or a .toml file with tokenizer, labels, classifier, max_length,
-    dim and, where names leave it open, [weights]. Row i of the table belongs to id i.
+    dim and, where names leave it open, [variables]. Row i of the table belongs to id i.
 
     Without -o, NAME.embz becomes NAME.rebuilt.embz in the current folder.
     """
     both, neither = None not in (embedding, codec), embedding is None and codec is None
-    if both or (neither and weights is None):
+    if both or (neither and kernels is None):
         raise typer.BadParameter(
-            "give exactly one of --embedding and --codec, or --weights without them"
+            "give exactly one of --embedding and --codec, or --kernels without them"
         )
     if tune is None and (tune_params or quantize_kernels):
         raise typer.BadParameter("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
     if config is None and is_foreign(model):
-        if tune is not None or pack or weights is not None:
-            raise InputError(f"{model}: --tune, --pack and --weights are for .embz files")
+        if tune is not None or pack or kernels is not None:
+            raise InputError(f"{model}: --tune, --pack and --kernels are for .embz files")
         rebuild_foreign(
             model,
             embedding,
@@ -157,7 +157,7 @@ def rebuild(
         raise InputError(f"{model}: --layer and --node are for files of Keras and TensorFlow")
     fold = fold is not False
     if config is not None and not is_foreign(model):
-        raise InputError(f"{model}: --model is for weights in a file of TensorFlow or Keras")
+        raise InputError(f"{model}: --model is for variables in a file of TensorFlow or Keras")
     from embzip.classifier import Classifier, Kit
     from embzip.classifier.kit import read
     from embzip.classifier.rebuilding import rebuild, rebuild_kit
@@ -176,9 +176,9 @@ def rebuild(
         if isinstance(old, Kit):
             if tune is not None:
                 raise InputError(f"{model}: --tune is for one classifier, and this is a kit")
-            rebuilt = rebuild_kit(old, table, codec=codec, fold=fold, weights=weights, seed=seed)
+            rebuilt = rebuild_kit(old, table, codec=codec, fold=fold, kernels=kernels, seed=seed)
         else:
-            rebuilt = rebuild(old, table, codec=codec, fold=fold, weights=weights, seed=seed)
+            rebuilt = rebuild(old, table, codec=codec, fold=fold, kernels=kernels, seed=seed)
         if tune is not None and isinstance(rebuilt, Classifier):
             with without_notices():
                 from embzip.tf import tune as fine_tune

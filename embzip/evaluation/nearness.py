@@ -170,4 +170,4 @@ def _equal(before: Classifier, after: Classifier, names: Sequence[str]) -> bool:
     def same(a: dict[str, Matrix], b: dict[str, Matrix]) -> bool:
         return all(np.array_equal(a[name], b[name]) for name in names)
 
-    return same(rounded(own, after.weights), other) or same(own, rounded(other, before.weights))
+    return same(rounded(own, after.kernels), other) or same(own, rounded(other, before.kernels))

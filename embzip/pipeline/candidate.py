@@ -14,7 +14,7 @@ from embzip.errors import SpecError
 
 KEYS = (
     "tokenizer", "vectors", "classifier", "codec", "trainable", "fold", "tune", "tune_params",
-    "weights", "pack",
+    "kernels", "pack",
 )  # fmt: skip
 
 
@@ -69,7 +69,7 @@ class Candidate:
     fold: bool
     tune: bool
     tune_params: bool = False
-    weights: str = "float32"
+    kernels: str = "float32"
     pack: bool = False
 
 
@@ -110,11 +110,11 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
             codec.layout(_MANY_ROWS, vectors.dim)  # a rank beyond the columns, before any training
     except SpecError as error:
         raise SpecError(f"{where}, codec: {error}") from error
-    weights = spec("weights", "float32")
+    kernels = spec("kernels", "float32")
     try:
-        storage(weights)
+        storage(kernels)
     except SpecError as error:
-        raise SpecError(f"{where}, weights: {error}") from error
+        raise SpecError(f"{where}, kernels: {error}") from error
     return Candidate(
         name=table["name"],
         tokenizer=tokenizer,
@@ -126,7 +126,7 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
         fold=typed(table, "fold", bool, True, where),
         tune=typed(table, "tune", bool, False, where),
         tune_params=typed(table, "tune_params", bool, False, where),
-        weights=weights,
+        kernels=kernels,
         pack=typed(table, "pack", bool, False, where),
     )
 

@@ -111,7 +111,7 @@ def _candidate_steps(
     vectors = _vectors_step(corpus, tokenizer, candidate.vectors_options, seed)
     trained = _train_step(corpus, vectors, candidate.classifier_options, candidate.trainable, seed)
     model, compressed = trained, None
-    if candidate.codec != "float32" or candidate.weights != "float32" or candidate.pack:
+    if candidate.codec != "float32" or candidate.kernels != "float32" or candidate.pack:
         model = compressed = _compress_step(trained, vectors, candidate, seed)
     if candidate.tune:
         model = _tune_step(corpus, model, candidate, seed)
@@ -208,7 +208,7 @@ def _row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, se
 
 def _compress_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) -> Step:
     codec = None if candidate.codec == "float32" else candidate.codec
-    fold, weights = candidate.fold, candidate.weights
+    fold, kernels = candidate.fold, candidate.kernels
     pack = candidate.pack and not candidate.tune  # what is tuned is packed afterwards
 
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
@@ -221,12 +221,12 @@ def _compress_step(trained: Step, vectors: Step, candidate: Candidate, seed: int
         if codec is not None:
             # The chain that the data made of the codec is told before folding takes it apart.
             table = rebuild(classifier, codec=codec, fold=False, seed=seed).embedding
-        small = rebuild(classifier, table, fold=fold, weights=weights, seed=seed)
+        small = rebuild(classifier, table, fold=fold, kernels=kernels, seed=seed)
         small.save(folder / "model.embz", pack=pack)
         resolved = "float32" if table is None else table.codec.spec
         write_json(folder / "compress.json", {"codec": resolved})
 
-    parameters = {"codec": codec, "fold": fold, "weights": weights, "pack": pack, "seed": seed}
+    parameters = {"codec": codec, "fold": fold, "kernels": kernels, "pack": pack, "seed": seed}
     return Step("compress", parameters, (trained, vectors), make)
 
 

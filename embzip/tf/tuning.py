@@ -67,7 +67,7 @@ def tune(
         `kmeans:K` this is weight sharing with trained centroids (Han et al. 2016).
     quantize
         Whether the kernels are trained for int8 with a scale an output column: the model sees
-        them rounded, and what is returned is rounded, ready for `--weights int8`. Dev then
+        them rounded, and what is returned is rounded, ready for `--kernels int8`. Dev then
         compares with the untuned model rounded the same way. A classifier whose file stores int8
         kernels is always tuned so.
 
@@ -99,7 +99,7 @@ def tune(
             f"the classifier does not know the label {unknown[0]!r}; it knows "
             f"{', '.join(map(repr, classifier.labels[:20]))}: train a new one (`embzip train`)"
         )
-    quantize = quantize or classifier.weights == "int8"
+    quantize = quantize or classifier.kernels == "int8"
     kept, held_out = training_and_dev(examples, dev)
     model = from_classifier(classifier, tunable=params, seed=seed)
     kernels = [weight for weight in model.trainable_variables if weight.name == "kernel"]

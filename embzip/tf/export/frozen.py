@@ -1,4 +1,4 @@
-"""A classifier as a frozen graph: one GraphDef, weights as constants, for `tf.compat.v1`."""
+"""A classifier as a frozen graph: one GraphDef, kernels as constants, for `tf.compat.v1`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,18 +12,18 @@ from embzip.files import write_bytes
 from embzip.tf.export.graph import FORMS, Model, check_size, constant, serving_function
 
 
-def export_frozen(model: Model, path: str | Path, *, weights: str = "float32") -> None:
+def export_frozen(model: Model, path: str | Path, *, kernels: str = "float32") -> None:
     """Write a .pb file: the placeholder `ids`, int32 (batch, time), and `probabilities`.
 
     A kit has an output a classifier, called as it is.
     """
     check_size(model, path)
-    write_bytes(path, frozen_graph(model, weights).SerializeToString())
+    write_bytes(path, frozen_graph(model, kernels).SerializeToString())
 
 
-def frozen_graph(model: Model, weights: str) -> Any:
+def frozen_graph(model: Model, kernels: str) -> Any:
     """Return the GraphDef."""
-    return serving_function(model, FORMS[weights], constant).graph.as_graph_def()
+    return serving_function(model, FORMS[kernels], constant).graph.as_graph_def()
 
 
 def run_frozen(

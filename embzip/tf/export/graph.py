@@ -117,7 +117,7 @@ def check_float16(kernel: NDArray[np.float32]) -> None:
     """Refuse numbers that float16 cannot hold."""
     if not np.abs(kernel).max(initial=0) <= np.finfo(np.float16).max:
         raise InputError(
-            "a kernel holds a number beyond 65504, which float16 cannot: choose weights 'float32' "
+            "a kernel holds a number beyond 65504, which float16 cannot: choose kernels 'float32' "
             "or 'int8'"
         )
 

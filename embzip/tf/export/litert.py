@@ -40,7 +40,7 @@ def export_litert(
     model: Model,
     path: str | Path,
     *,
-    weights: str = "float32",
+    kernels: str = "float32",
     calibrate: Sequence[str] | None = None,
 ) -> None:
     """Write a .tflite file that `embzip.Classifier.load` and any LiteRT interpreter run."""
@@ -48,7 +48,7 @@ def export_litert(
     check_size(model, path)
     plain, heads = converted(model), list(heads_of(model).values())
     if calibrate is None:
-        content = KERNELS[weights](plain, heads)
+        content = KERNELS[kernels](plain, heads)
     else:
         texts = calibrate[:_TEXTS]
         content = int8_arithmetic(plain, heads, [_input(model, t) for t in model.encode(texts)])

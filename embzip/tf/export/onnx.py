@@ -16,7 +16,7 @@ from embzip.tf.export.graph import Model, check_size, heads_of
 _OPSET = 17
 
 
-def export_onnx(served: Model, path: str | Path, *, weights: str = "float32") -> None:
+def export_onnx(served: Model, path: str | Path, *, kernels: str = "float32") -> None:
     """Write an .onnx file: the input `ids`, int32 (batch, time), and the output `probabilities`.
 
     A kit has an output a classifier, called as it is.
@@ -28,9 +28,9 @@ def export_onnx(served: Model, path: str | Path, *, weights: str = "float32") ->
     MissingPackageError
         Where tf2onnx or onnxruntime is not installed.
     """
-    if weights != "float32":
+    if kernels != "float32":
         raise SpecError(
-            f"an ONNX export has float32 kernels, received {weights!r}: shrink them in the file "
+            f"an ONNX export has float32 kernels, received {kernels!r}: shrink them in the file "
             "with onnxruntime.quantization, or export to litert"
         )
     try:
@@ -44,7 +44,7 @@ def export_onnx(served: Model, path: str | Path, *, weights: str = "float32") ->
         ) from error
     check_size(served, path)
     model, _ = tf2onnx.convert.from_graph_def(
-        _without_bitcasts(frozen_graph(served, weights)),
+        _without_bitcasts(frozen_graph(served, kernels)),
         input_names=["ids:0"],
         output_names=[f"{name}:0" for name in heads_of(served)],
         opset=_OPSET,

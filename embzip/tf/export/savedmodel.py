@@ -15,7 +15,7 @@ from embzip.tf.export.heads import Source
 MARKER = "saved_model.pb"  # a folder with this file is a SavedModel
 
 
-def export_savedmodel(model: Model, path: str | Path, *, weights: str = "float32") -> None:
+def export_savedmodel(model: Model, path: str | Path, *, kernels: str = "float32") -> None:
     """Write a folder with the signature `serving_default`: `ids` -> `probabilities`.
 
     A kit has an output a classifier, called as it is. A SavedModel in the same place is replaced.
@@ -28,7 +28,7 @@ def export_savedmodel(model: Model, path: str | Path, *, weights: str = "float32
         module.weights.append(held)
         return lambda: tf.convert_to_tensor(held)
 
-    module.serve = serving_function(model, FORMS[weights], variable)
+    module.serve = serving_function(model, FORMS[kernels], variable)
     with atomic_folder(path, marker=MARKER) as folder:
         tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
 

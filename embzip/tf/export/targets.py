@@ -48,7 +48,7 @@ def export(
     path: str | Path,
     *,
     to: str = "litert",
-    weights: str = "float32",
+    kernels: str = "float32",
     calibrate: Sequence[str] | None = None,
 ) -> Export:
     """Write a classifier, or a kit, as a file that another runtime loads, without embzip.
@@ -64,7 +64,7 @@ def export(
         Where the file (SavedModel: the folder) goes.
     to
         `litert`, `savedmodel`, `frozen` or `onnx`.
-    weights
+    kernels
         The form of convolution and dense kernels: `float32`, `float16` or `int8` (a scale a
         filter; not in ONNX). Codes and tables of the embedding are never changed.
     calibrate
@@ -98,9 +98,9 @@ def export(
     """
     if to not in TARGETS:
         raise SpecError(f"a target is one of {', '.join(TARGETS)}, received {to!r}")
-    if weights not in FORMS:
-        raise SpecError(f"weights are one of {', '.join(FORMS)}, received {weights!r}")
-    options: dict[str, Any] = {"weights": weights}
+    if kernels not in FORMS:
+        raise SpecError(f"kernels are one of {', '.join(FORMS)}, received {kernels!r}")
+    options: dict[str, Any] = {"kernels": kernels}
     if calibrate is not None:
         if to != "litert":
             raise SpecError(f"computing in int8 is for litert, received {to!r} with texts")

@@ -156,7 +156,7 @@ def test_the_command(old: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str
     template.embedding.tokenizer.save(tmp_path / "words.tsv")  # type: ignore[union-attr]
     lines = [
         'tokenizer = "words.tsv"', 'labels = ["animals", "people"]', "dim = 6", "max_length = 8",
-        'classifier = "cnn:5,windows=1-1-2"', "[weights]",
+        'classifier = "cnn:5,windows=1-1-2"', "[variables]",
         *(f'"{ours}" = "{theirs}"' for ours, theirs in NAMES.items()),
     ]  # fmt: skip
     (tmp_path / "like.toml").write_text("\n".join(lines))
@@ -199,7 +199,7 @@ def test_codes_that_no_encoder_makes_are_refused(tmp_path: Path) -> None:
         ("max_length = 1", "max_length must be at least"),
         ("classifier = 'rnn:3'", "unknown name 'rnn'"),
         ("tokenizer = 'nowhere'", "no such file"),
-        ("weights = {a = 1}", "must be the name of an array"),
+        ("variables = {a = 1}", "must be the name of an array"),
         ("dim = [", "expected a classifier in TOML"),
     ],
 )

@@ -12,7 +12,7 @@ from embzip.errors import InputError, UnsupportedModelError
 from embzip.foreign.inspecting import inspect
 from embzip.foreign.rebuilding import rebuild_file
 from embzip.foreign.slimming import slim
-from tests.test_tf_rebuilding_files import reconfigured
+from tests.test_foreign_rebuilding import reconfigured
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"

@@ -25,7 +25,7 @@ from embzip.tf.export import export
 from embzip.tokenizers.building import build_words
 from embzip.vectors.base import Vectors
 from tests.models import tiny_classifier
-from tests.test_kit import TEXTS, classifiers
+from tests.test_classifier_kit import TEXTS, classifiers
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",
@@ -54,7 +54,7 @@ def path(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def alike() -> Kit:
-    """Two names of which no graph can have one, over one set of weights."""
+    """Two names of which no graph can have one, over one set of form."""
     one = tiny_classifier("int8", encoder=MeanConfig)
     return Kit.of({"настроение": one, "my mood": one})
 
@@ -119,15 +119,15 @@ def test_other_targets_name_their_outputs(kit: Kit, tmp_path: Path, target: str)
     assert export(kit, tmp_path / "model", to=target).max_difference < 1e-5
 
 
-@pytest.mark.parametrize("weights", ["float16", "int8"])
-def test_smaller_kernels_of_every_encoder(kit: Kit, tmp_path: Path, weights: str) -> None:
+@pytest.mark.parametrize("form", ["float16", "int8"])
+def test_smaller_kernels_of_every_encoder(kit: Kit, tmp_path: Path, form: str) -> None:
     path = tmp_path / "model.tflite"
-    assert 0 < export(kit, path, weights=weights).max_difference < 0.05
+    assert 0 < export(kit, path, kernels=form).max_difference < 0.05
     kinds = [d["dtype"] for d in Interpreter(str(path)).get_tensor_details()]
-    wanted = {"float16": np.float16, "int8": np.int8}[weights]
+    wanted = {"float16": np.float16, "int8": np.int8}[form]
     kernels = sum(name.endswith("kernel") for c in kit.classifiers.values() for name in c.arrays)
     # One tensor a kernel, and the codes.
-    assert kinds.count(wanted) >= kernels + (weights == "int8")
+    assert kinds.count(wanted) >= kernels + (form == "int8")
 
 
 def test_int8_arithmetic_of_every_encoder(kit: Kit, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_int8_arithmetic_of_a_kit_answers_alike_on_data(news_folder: Path, tmp_p
         assert abs(small.accuracy - plain.accuracy) <= 0.03
 
 
-@pytest.mark.parametrize("options", [{}, {"weights": "float16"}, {"weights": "int8"}])
+@pytest.mark.parametrize("options", [{}, {"kernels": "float16"}, {"kernels": "int8"}])
 def test_any_names_and_equal_weights(alike: Kit, tmp_path: Path, options: dict) -> None:
     path = tmp_path / "model.tflite"
     assert export(alike, path, **options).max_difference < 0.05

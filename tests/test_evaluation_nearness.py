@@ -55,14 +55,14 @@ def test_folding_changes_no_figure(encoder: type[Encoder], codec: str) -> None:
     assert nearness(folded, before).comparable
 
 
-@pytest.mark.parametrize("weights", ["float16", "int8"])
-def test_kernels_stored_in_fewer_bytes_keep_their_basis(weights: str) -> None:
+@pytest.mark.parametrize("kernels", ["float16", "int8"])
+def test_kernels_stored_in_fewer_bytes_keep_their_basis(kernels: str) -> None:
     before = tiny_classifier()
-    after = rebuild(before, codec="svd|int8", fold=False, weights=weights)
+    after = rebuild(before, codec="svd|int8", fold=False, kernels=kernels)
     found = nearness(before, after)
     assert found.snr_db == nearness(before, rebuild(before, codec="svd|int8", fold=False)).snr_db
     assert 15 < found.read_snr_db < 100
-    assert nearness(before, rebuild(before, codec="svd|int8", weights=weights)).read_snr_db > 15
+    assert nearness(before, rebuild(before, codec="svd|int8", kernels=kernels)).read_snr_db > 15
 
 
 def test_factorized_layers_are_read_by_their_first_kernel() -> None:
