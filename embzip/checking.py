@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, Matrix
 from embzip.codecs.base import Quantizer
 from embzip.codecs.chain import Codec, params_of
 from embzip.codecs.ops import numpy_ops
 from embzip.errors import FileFormatError
 from embzip.packing.arrays import PackedArray
+from embzip.types import Arrays, Matrix
 
 _NUMBERS = 4_000_000  # at a time
 

@@ -9,13 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embzip.codecs.arrays import Progress, Table
+from embzip.codecs.arrays import Table
 from embzip.codecs.chain import Codec
 from embzip.codecs.registry import parse_codec
-from embzip.embedding import CompressedEmbedding, Matrix
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.seeds import check_seed
 from embzip.tokenizers.base import Tokenizer
+from embzip.types import Matrix, Progress
 from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 

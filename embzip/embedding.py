@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from embzip.checking import by_row, check_params, check_rows, check_values, located
-from embzip.codecs.arrays import Arrays
 from embzip.codecs.chain import Codec, params_of
 from embzip.errors import (
     FileFormatError,
@@ -25,9 +24,8 @@ from embzip.errors import (
 from embzip.files import digest
 from embzip.packing.arrays import PackedArray
 from embzip.tokenizers.base import Tokenizer
+from embzip.types import Arrays, Matrix
 from embzip.vocabulary import Vocabulary
-
-Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from embzip.tokenizers.base import Tokenizer
-
-Matrix = NDArray[np.float32]
+from embzip.types import Matrix
 
 
 @dataclass(frozen=True)

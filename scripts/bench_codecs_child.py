@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.bench_peers import Coded, Matrix, encode
+from embzip.types import Matrix
+from scripts.bench_peers import Coded, encode
 
 QUERIES, NEAREST, SEED = 1000, 10, 0
 _WARM_UP = 16_384  # rows encoded first: imports and compiled loops are not the codec's time

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import embzip
+from embzip.types import Matrix
 
-Matrix = NDArray[np.float32]
 Ids = NDArray[np.int64]
 _SAMPLE = 65_536  # rows that faiss' own indexes train 256 centroids on
 

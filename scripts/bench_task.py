@@ -30,7 +30,8 @@ from embzip import Example, read_examples, rebuild
 from embzip.codecs.row_classes.tcq import Tcq
 from embzip.codecs.spec import one_stage
 from embzip.corpus import split_examples
-from embzip.pipeline.steps import Progress, Step, Steps, write_json
+from embzip.pipeline.steps import Step, Steps, write_json
+from embzip.types import Progress
 from scripts.bench_task_tables import Outcome, detail_table, summary_table
 
 SETS = ("tagmynews", "clinc150", "r8", "ru_avito", "debian-topic")

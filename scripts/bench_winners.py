@@ -23,7 +23,8 @@ import embzip
 from embzip import Classifier, Example, read_examples, rebuild
 from embzip.errors import SpecError
 from embzip.evaluation.accuracy import mean_kl
-from embzip.pipeline.steps import Progress, Step, Steps, write_json
+from embzip.pipeline.steps import Step, Steps, write_json
+from embzip.types import Progress
 from scripts.bench_task import (
     SETS,
     TOKENIZERS,

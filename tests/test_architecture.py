@@ -14,6 +14,7 @@ PACKAGE = Path(embzip.__file__).parent
 # it; a part of a package that has a place of its own stands where it is named.
 ORDER = [
     "errors",
+    "types",
     "files",
     "inspection",  # what is said of a file of any format
     "seeds",

@@ -21,7 +21,8 @@ from embzip.pipeline.candidate import parse_candidate
 from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import read_recipe
-from embzip.pipeline.steps import Progress, Step, Steps
+from embzip.pipeline.steps import Step, Steps
+from embzip.types import Progress
 
 ROOT = Path(embzip.__file__).resolve().parent.parent
 RECIPE = """\

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from embzip.classifier import Classifier, Kit, load_one
-from embzip.codecs.base import Matrix
 from embzip.compression import compress
 from embzip.tf.export import export
 from embzip.tokenizers.building import build_bpe
+from embzip.types import Matrix
 from embzip.vectors.base import Vectors
 from tests.models import WORDS, tiny_classifier
 from tests.test_classifier_kit import classifiers

@@ -2,12 +2,13 @@
 
 from embzip.classifier.attention import AttentionConfig
 from embzip.classifier.cnn import CnnConfig
-from embzip.classifier.encoder import Encoder, Matrix
+from embzip.classifier.encoder import Encoder
 from embzip.classifier.fnet import FnetConfig
 from embzip.classifier.kit import Kit, load_classifier, load_one
 from embzip.classifier.mean import MeanConfig
 from embzip.classifier.model import Classifier, head_shapes
 from embzip.classifier.registry import encoder_class
+from embzip.types import Matrix
 
 __all__ = [
     "AttentionConfig",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier.encoder import Encoder, Matrix, Weights, linear
+from embzip.classifier.encoder import Encoder, Weights, linear
+from embzip.types import Matrix
 
 if TYPE_CHECKING:  # a .tflite answers without the codecs
     from embzip.embedding import CompressedEmbedding

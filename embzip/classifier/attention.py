@@ -6,8 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from embzip.classifier.blocks import BlockEncoder, dense_shapes
-from embzip.classifier.encoder import Matrix, Weights, linear
+from embzip.classifier.encoder import Weights, linear
 from embzip.errors import InputError
+from embzip.types import Matrix
 
 HIDDEN_SCORE = -1e9  # of padding, before the softmax; finite, so that nothing becomes NaN
 

@@ -13,8 +13,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from embzip.classifier.encoder import Encoder, Matrix, Weights, linear, pooled
+from embzip.classifier.encoder import Encoder, Weights, linear, pooled
 from embzip.errors import InputError
+from embzip.types import Matrix
 
 EPSILON = 1e-5  # added to the variance in layer normalization
 MOST_LAYERS = 64  # "small" encoders; it also bounds what a crafted file makes of one number

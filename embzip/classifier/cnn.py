@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from embzip.classifier.encoder import Encoder, Matrix, Weights
+from embzip.classifier.encoder import Encoder, Weights
 from embzip.errors import InputError
+from embzip.types import Matrix
 
 
 @dataclass(frozen=True)

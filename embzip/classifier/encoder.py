@@ -18,11 +18,10 @@ from dataclasses import asdict, fields, replace
 from typing import Any, ClassVar, Self, get_origin
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embzip.errors import InputError
+from embzip.types import Matrix
 
-Matrix = NDArray[np.float32]
 Weights = Mapping[str, Matrix]
 _OWN = ("columns", "max_length", "indicator")  # known to the table, not to who shapes an encoder
 

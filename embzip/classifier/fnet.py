@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from embzip.classifier.blocks import BlockEncoder
-from embzip.classifier.encoder import Matrix, Weights
+from embzip.classifier.encoder import Weights
+from embzip.types import Matrix
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.classifier.answering import probabilities_of
-from embzip.classifier.encoder import Matrix
 from embzip.classifier.model import Classifier
 from embzip.classifier.registry import encoder_class
 from embzip.classifier.storage import from_tensors, to_tensors
@@ -18,6 +17,7 @@ from embzip.errors import FileFormatError, InputError, MismatchError
 from embzip.files import digest, existing_file
 from embzip.litert import LiteRtKit, is_tflite, load_litert
 from embzip.prediction import TextClassifier, TextKit
+from embzip.types import Matrix
 
 if TYPE_CHECKING:  # a .tflite answers without the codecs
     from embzip.embedding import CompressedEmbedding

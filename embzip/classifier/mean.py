@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from embzip.classifier.encoder import Encoder, Matrix, Weights, pooled
+from embzip.classifier.encoder import Encoder, Weights, pooled
+from embzip.types import Matrix
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from embzip.classifier.answering import Head, probabilities_of
 from embzip.classifier.blocks import dense_shapes
-from embzip.classifier.encoder import Encoder, Matrix
+from embzip.classifier.encoder import Encoder
 from embzip.classifier.storage import rounded, storage, to_tensors
 from embzip.errors import FileFormatError, InputError, MismatchError
 from embzip.files import digest, existing_file
 from embzip.litert import is_tflite, load_litert
 from embzip.prediction import TextClassifier, TextKit
 from embzip.tokenizers.base import Tokenizer
+from embzip.types import Matrix
 
 if TYPE_CHECKING:  # a .tflite answers without the codecs
     from embzip.embedding import CompressedEmbedding

@@ -20,8 +20,8 @@ from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError
 from embzip.tokenizers import AliasedWords, WordTokenizer
 from embzip.tokenizers.base import Tokenizer
+from embzip.types import Matrix
 
-Matrix = NDArray[np.float32]
 _RIDGE = 0.05  # share of the mean variance added to the metric: no direction is free
 
 

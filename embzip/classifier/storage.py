@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier.encoder import Matrix
 from embzip.errors import InputError, SpecError
+from embzip.types import Matrix
 
 Tensors = Mapping[str, NDArray[Any]]
 

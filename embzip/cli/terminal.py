@@ -6,7 +6,7 @@ Nothing else may stand on stdout, so that `--json` prints exactly one object.
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 import typer
 
 from embzip.errors import OutputError
+from embzip.types import Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-Progress = Callable[[int, int], None]
 Format = Literal["auto", "text", "binary", "npy"]
 
 CorpusArgument = Annotated[

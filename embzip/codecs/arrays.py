@@ -1,6 +1,6 @@
 """Tables that codecs read in row blocks, and how the tensors they make are laid out."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -8,15 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.errors import InputError
-
-Matrix = NDArray[np.float32]
-
-
-Arrays = Mapping[str, NDArray[Any]]
-
-
-Progress = Callable[[int, int], None]
-
+from embzip.types import Matrix
 
 BLOCK_BYTES = 16_000_000
 AT_ONCE = 1 << 18  # rows that are looked up

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, Layout, Matrix, Table, row_blocks
+from embzip.codecs.arrays import Layout, Table, row_blocks
 from embzip.codecs.base import Quantizer, Transform, Unscaled
 from embzip.codecs.chain import Codec
 from embzip.codecs.ops import ArrayOps, numpy_ops
@@ -30,6 +30,7 @@ from embzip.codecs.scalar.int8 import Int8
 from embzip.codecs.spec import Stage
 from embzip.codecs.transforms.svd import Svd
 from embzip.errors import EmbzipError, InputError, SpecError
+from embzip.types import Arrays, Matrix
 
 _ROWS = 20_000  # on which the candidates are compared
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}

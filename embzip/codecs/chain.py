@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Progress, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
 from embzip.codecs.base import Quantizer, Transform
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.spec import format_stages
+from embzip.types import Arrays, Matrix, Progress
 
 _LEVELS = 256  # no code stands for more times its scale
 _DECODED = 1_000_000  # numbers at a time

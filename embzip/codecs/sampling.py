@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Matrix, Table, row_blocks
+from embzip.codecs.arrays import Table, row_blocks
+from embzip.types import Matrix
 
 
 def sample_rows(

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, ArraySpec
+from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.ops import ArrayOps
+from embzip.types import Arrays
 
 WIDTHS = (1, 2, 4, 8)
 

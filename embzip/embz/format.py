@@ -39,10 +39,10 @@ from embzip.packing.record import packed_arrays
 from embzip.packing.tensors import pack_tensors, unpack_tensors
 from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
+from embzip.types import Arrays
 from embzip.vocabulary import Vocabulary, decode_tokens, encode_tokens
 
 VERSION = 2  # of files with packed tensors; others are written as version 1, which all read
-Arrays = Mapping[str, NDArray[Any]]
 
 
 class Artefact(Protocol):

@@ -15,8 +15,8 @@ from embzip.classifier import Classifier
 from embzip.classifier.storage import rounded
 from embzip.embedding import CompressedEmbedding
 from embzip.evaluation.distortion import reconstruction
+from embzip.types import Matrix
 
-Matrix = NDArray[np.float32]
 OTHER_BASIS = (
     "Numbers of the two tables are not compared: nothing says that both stand in one basis, as "
     "decoding may have been folded into layers, and layers trained, in one of the files alone."

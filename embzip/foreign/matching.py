@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from embzip.errors import InputError, MismatchError
 
-Arrays = dict[str, NDArray[Any]]
+Variables = dict[str, NDArray[Any]]
 _LISTED = 12  # names in a message
 
 
 def assigned(
     targets: Mapping[str, tuple[int, ...]],
-    arrays: Arrays,
+    arrays: Variables,
     names: Mapping[str, str],
     where: str,
     others: Mapping[str, str],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embzip.compression import compress
-from embzip.embedding import CompressedEmbedding, Matrix
+from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError
 from embzip.foreign.formats.keras_models import load_keras, write_keras
 from embzip.foreign.formats.kinds import kind_of
@@ -19,6 +19,7 @@ from embzip.foreign.inspecting import inspect
 from embzip.foreign.keras_rebuilding import rebuild_model
 from embzip.inspection import bytes_on_disk
 from embzip.layers.finding import check_model, chosen_embedding
+from embzip.types import Matrix
 
 
 @dataclass(frozen=True)

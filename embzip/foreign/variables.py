@@ -22,13 +22,13 @@ from embzip.foreign.formats.kinds import find_prefix, kind_of, saved_model_file
 from embzip.foreign.formats.saved_models import read_meta_graph
 from embzip.foreign.formats.tensor_protos import array_of
 from embzip.foreign.graph.flat_graphs import check_constants
-from embzip.foreign.matching import Arrays, assigned, clean
+from embzip.foreign.matching import Variables, assigned, clean
 from embzip.inspection import StoredTensor
 
 _WEIGHTS = ("embedding", "other_weights")
 
 
-def variables_of(path: str | Path) -> Arrays:
+def variables_of(path: str | Path) -> Variables:
     """Return the weights of a TensorFlow or Keras file, by the names they have there.
 
     Parameters
@@ -61,7 +61,7 @@ def variables_of(path: str | Path) -> Arrays:
     return finite(stored_arrays(path), str(path))
 
 
-def stored_arrays(path: str | Path) -> Arrays:
+def stored_arrays(path: str | Path) -> Variables:
     """Return what `variables_of` does, whole numbers and what is not finite included."""
     kind, own = kind_of(path)
     if kind not in _READERS:
@@ -72,7 +72,7 @@ def stored_arrays(path: str | Path) -> Arrays:
     return dict(_READERS[kind](own))
 
 
-def finite(arrays: Arrays, where: str) -> Arrays:
+def finite(arrays: Variables, where: str) -> Variables:
     """Return the floating arrays, of which there must be one, and all numbers finite."""
     found = {name: array for name, array in arrays.items() if array.dtype.kind in "fV"}
     if not found:

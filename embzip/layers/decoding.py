@@ -13,7 +13,8 @@ from keras import ops
 from embzip.codecs import parse_codec
 from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.ops import ArrayOps
-from embzip.embedding import CompressedEmbedding, Matrix
+from embzip.embedding import CompressedEmbedding
+from embzip.types import Matrix
 
 # 2^n for shifts: LiteRT and ONNX have no shifts of signed numbers, and no bitwise AND.
 _POWERS = 2 ** np.arange(31, dtype=np.int32)

@@ -8,8 +8,9 @@ from embzip.errors import MismatchError
 from embzip.files import existing_file
 from embzip.litert.attachment import read_attachment
 from embzip.litert.runtime import LiteRtModel
-from embzip.prediction import Matrix, TextClassifier, TextKit
+from embzip.prediction import TextClassifier, TextKit
 from embzip.tokenizers.base import Tokenizer
+from embzip.types import Matrix
 
 
 class LiteRtClassifier(TextClassifier):

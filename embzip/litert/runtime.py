@@ -15,7 +15,7 @@ import numpy as np
 
 from embzip.errors import FileFormatError, IdRangeError, MissingPackageError
 from embzip.litert.attachment import Attachment
-from embzip.prediction import Matrix
+from embzip.types import Matrix
 
 _STEP = 8  # lengths are multiples of this
 _LENGTHS = 32  # or of more, so that a thread has no more interpreters than these

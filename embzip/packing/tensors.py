@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from embzip.packing.arrays import read_packed
 from embzip.packing.choosing import Classes, pack_array
 from embzip.packing.record import MOST_CLASSES, Packed
-
-Arrays = Mapping[str, NDArray[Any]]
+from embzip.types import Arrays
 
 
 def pack_tensors(

@@ -16,9 +16,10 @@ from embzip.files import atomic_write
 from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import CandidateSteps, Plan, make_plan
 from embzip.pipeline.recipe import Recipe, read_recipe
-from embzip.pipeline.steps import Progress, Step, Steps
+from embzip.pipeline.steps import Step, Steps
 from embzip.report.record import environment, read_record, write_report
 from embzip.report.shape import Record
+from embzip.types import Progress
 
 __all__ = ["demo", "report", "run"]
 

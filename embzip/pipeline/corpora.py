@@ -14,7 +14,8 @@ from embzip.corpus import Example, check_training_labels, read_examples, read_te
 from embzip.errors import InputError, MissingFileError
 from embzip.files import atomic_write
 from embzip.pipeline.recipe import CorpusRecipe
-from embzip.pipeline.steps import Progress, Step, write_json
+from embzip.pipeline.steps import Step, write_json
+from embzip.types import Progress
 
 
 def corpus_step(corpus: CorpusRecipe) -> Step:

@@ -37,9 +37,10 @@ from embzip.pipeline.candidate import (
 )
 from embzip.pipeline.corpora import corpus_step
 from embzip.pipeline.recipe import Recipe
-from embzip.pipeline.steps import Progress, Step, write_json
+from embzip.pipeline.steps import Step, write_json
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.building import build_bpe, build_words
+from embzip.types import Progress
 from embzip.vectors.training import train_vectors
 
 _SERVED_TEXTS = 200

@@ -20,8 +20,8 @@ from typing import Any
 
 from embzip.errors import OutputError
 from embzip.files import digest, write_bytes
+from embzip.types import Progress
 
-Progress = Callable[[int, int], None]
 # Writes the step's files into a folder; gets the folders of the parents, in their order.
 Make = Callable[[Path, Sequence[Path], Progress], None]
 _PARTS = 100  # of one step, as the progress callback counts them

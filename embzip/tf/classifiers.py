@@ -10,9 +10,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from embzip.classifier import Classifier, Encoder, Kit, Matrix, head_shapes
+from embzip.classifier import Classifier, Encoder, Kit, head_shapes
 from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.tf.encoders import Weights, features_of
+from embzip.types import Matrix
 
 
 def build_model(

@@ -14,13 +14,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Progress
 from embzip.errors import InputError
 from embzip.seeds import check_seed
 from embzip.tf.batches import Batches
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.pruning import GradualPruning
 from embzip.tf.quantization import fake_quantized
+from embzip.types import Progress
 
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "adam-rows": RowSparseAdam}
 _EVALUATED = 256  # texts evaluated at once

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 
 from embzip.classifier import Classifier, Encoder, encoder_class
-from embzip.codecs.arrays import Progress
 from embzip.compression import compress
 from embzip.corpus import Example, check_training_labels
 from embzip.embedding import CompressedEmbedding
@@ -23,6 +22,7 @@ from embzip.tf.pruning import GradualPruning, PruningReport, sparsity, zipped_nb
 from embzip.tf.schedules import PruningShares
 from embzip.tf.tables import table_of
 from embzip.tf.trainer import OPTIMIZERS, Trainer, check_options
+from embzip.types import Progress
 from embzip.vectors.base import Vectors
 
 Optimizer = Literal["adam", "adam-rows"]

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import keras
 
 from embzip.classifier import Classifier
-from embzip.codecs.arrays import Progress
 from embzip.corpus import Example
 from embzip.errors import InputError
 from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.classifiers import arrays_of, from_classifier
 from embzip.tf.quantization import fake_quantized
 from embzip.tf.trainer import Trainer, check_options
+from embzip.types import Progress
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,17 +8,17 @@ import json
 import operator
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from embzip.corpus import Paths, paths_of
 from embzip.errors import IdRangeError, InputTypeError, TokenizerError
+from embzip.types import Progress
 from embzip.vocabulary import Vocabulary
 
 UnicodeForm = Literal["NFC", "NFKC", "NFD", "NFKD", "none"]
-Progress = Callable[[int, int], None]  # (done, total)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

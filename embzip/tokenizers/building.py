@@ -11,11 +11,12 @@ from pathlib import Path
 
 from embzip.corpus import Errors, Paths, corpus_name, read_texts
 from embzip.errors import InputError, TokenizerError
-from embzip.tokenizers.base import Normalization, Progress, UnicodeForm, reported
+from embzip.tokenizers.base import Normalization, UnicodeForm, reported
 from embzip.tokenizers.bpe import BpeTokenizer
 from embzip.tokenizers.bpe_training import Engine, check_options, train
 from embzip.tokenizers.words import WORD, WordTokenizer
 from embzip.tokenizers.yttm_model import with_record
+from embzip.types import Progress
 from embzip.vocabulary import most_frequent
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.tokenizers.base import Tokenizer
-from embzip.vectors.matrix import Matrix, checked_counts, checked_matrix, mean_row
+from embzip.types import Matrix
+from embzip.vectors.matrix import checked_counts, checked_matrix, mean_row
 from embzip.vectors.reading import Format, read_rows
 from embzip.vectors.writing import write_rows
 from embzip.vocabulary import Vocabulary

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from embzip.errors import InputError, InputTypeError, MismatchError
+from embzip.types import Matrix
 from embzip.vocabulary import Vocabulary
-
-Matrix = NDArray[np.float32]
 
 _ROWS = 1 << 16  # rows looked at together, so that a mapped table needs little memory
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from embzip.errors import InputError, SpecError
 from embzip.files import existing_file
-from embzip.vectors.matrix import Matrix
+from embzip.types import Matrix
 from embzip.vectors.npy import MAGIC, read_npy
 
 Format = Literal["auto", "text", "binary", "npy"]

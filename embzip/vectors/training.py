@@ -17,10 +17,11 @@ from embzip.corpus import Errors, Paths, corpus_name, read_texts
 from embzip.errors import InputError, MissingPackageError, OutputError, SpecError
 from embzip.seeds import check_seed
 from embzip.tokenizers import load_tokenizer
-from embzip.tokenizers.base import Progress, Tokenizer
+from embzip.tokenizers.base import Tokenizer
+from embzip.types import Matrix, Progress
 from embzip.vectors.base import Table, Vectors, vectors_of
 from embzip.vectors.id_file import GROUP, IdFile, write_ids
-from embzip.vectors.matrix import Matrix, mean_row
+from embzip.vectors.matrix import mean_row
 from embzip.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.errors import InputError, SpecError
-from embzip.tokenizers.base import Progress, Tokenizer
+from embzip.tokenizers.base import Tokenizer
 from embzip.tokenizers.bpe import BpeTokenizer
 from embzip.tokenizers.yttm_model import SPACE_MARK
+from embzip.types import Matrix, Progress
 from embzip.vectors.base import Table, Vectors, vectors_of
-from embzip.vectors.matrix import Matrix, mean_row
+from embzip.vectors.matrix import mean_row
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from embzip.errors import InputError
 from embzip.files import atomic_write
-from embzip.vectors.matrix import Matrix
+from embzip.types import Matrix
 
 _ASCII_SPACE = re.compile(r"[ \t\n\v\f\r]")
 

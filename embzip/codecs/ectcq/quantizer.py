@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ectcq.dependent import (
     CLOSED,
@@ -41,6 +41,7 @@ from embzip.codecs.ops import ArrayOps
 from embzip.codecs.sampling import sample_rows
 from embzip.codecs.spec import Stage
 from embzip.errors import FileFormatError, SpecError
+from embzip.types import Arrays, Matrix
 
 MOST_BITS = 6
 _SAMPLED = 16_000

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Matrix
 from embzip.codecs.ectcq.dependent import (
     MEMORY,
     SHIFTED,
@@ -25,6 +24,7 @@ from embzip.codecs.ectcq.dependent import (
     thresholds_of,
     values_of,
 )
+from embzip.types import Matrix
 
 LEVELS = 8
 _LENT = 30.0  # counts that contexts of like magnitude add to a context's own

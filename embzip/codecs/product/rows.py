@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.sampling import sample_rows
@@ -26,6 +26,7 @@ from embzip.codecs.scales import (
 )
 from embzip.codecs.spec import Stage
 from embzip.errors import FileFormatError, SpecError
+from embzip.types import Arrays, Matrix
 
 _SAMPLED = 64  # rows a direction that fitting looks at
 _ROUNDS = 20

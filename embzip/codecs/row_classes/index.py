@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.row_classes.fields import BITS_OF_BYTE
 from embzip.errors import FileFormatError
+from embzip.types import Arrays
 
 BLOCK = 64
 

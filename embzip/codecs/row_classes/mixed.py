@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Matrix
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.row_classes.fields import pack, unpack
 from embzip.codecs.row_classes.losses import MOST_BITS, Losses
@@ -23,6 +22,7 @@ from embzip.codecs.row_classes.quantizer import RowClasses, written
 from embzip.codecs.row_classes.rate_options import OPTIONS, options
 from embzip.codecs.row_classes.trellis import DATA
 from embzip.codecs.spec import Stage
+from embzip.types import Matrix
 
 # By the number of bits of a column: their mask, and where its levels begin in the list of all.
 _MASK = (2 ** np.arange(MOST_BITS + 1) - 1).astype(np.int32)

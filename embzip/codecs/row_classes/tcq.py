@@ -18,7 +18,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Matrix
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.row_classes import trellis
 from embzip.codecs.row_classes.fields import pack, unpack
@@ -27,6 +26,7 @@ from embzip.codecs.row_classes.quantizer import RowClasses, written
 from embzip.codecs.row_classes.rate_options import OPTIONS, options
 from embzip.codecs.spec import Stage
 from embzip.errors import SpecError
+from embzip.types import Matrix
 
 _STATES = (8, 32, 128)
 

@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table
+from embzip.codecs.arrays import ArraySpec, Layout, Table
 from embzip.codecs.base import Quantizer, Unscaled, no_options
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
 from embzip.errors import InputError
+from embzip.types import Arrays, Matrix
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.scales import (
@@ -29,6 +29,7 @@ from embzip.codecs.scales import (
 from embzip.codecs.spec import Stage
 from embzip.codecs.sub_byte import byte_tables, highest_code, pack, packed_specs, unpack
 from embzip.errors import FileFormatError, SpecError
+from embzip.types import Arrays, Matrix
 
 _SMALLEST = np.finfo(np.float32).tiny
 # The step of least squared error for unit Gaussian numbers (Max 1960), by bits and kind of levels.

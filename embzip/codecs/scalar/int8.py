@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
 from embzip.errors import FileFormatError, SpecError
+from embzip.types import Arrays, Matrix
 
 _SCALES = ("row", "column", "none")
 _CACHED = 65_536  # numbers quantized at a time: they stay in the processor's second cache

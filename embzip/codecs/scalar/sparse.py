@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.scales import (
@@ -23,6 +23,7 @@ from embzip.codecs.scales import (
 )
 from embzip.codecs.spec import Stage
 from embzip.errors import FileFormatError, SpecError
+from embzip.types import Arrays, Matrix
 
 _MOST_COLUMNS = 4096  # decoding looks up unit vectors, which take columns x columns numbers
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, ArraySpec, Layout, Matrix, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
 from embzip.codecs.base import Quantizer, Unscaled, Wrapper, no_options
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.scales import (
@@ -25,6 +25,7 @@ from embzip.codecs.scales import (
 )
 from embzip.codecs.spec import Stage
 from embzip.errors import SpecError
+from embzip.types import Arrays, Matrix
 
 _LARGEST_UNIT = 4.0  # a unit row's numbers are at most 2, so the product is finite, decoded too
 

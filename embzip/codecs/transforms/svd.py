@@ -24,12 +24,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, ArraySpec, Matrix, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Table, row_blocks
 from embzip.codecs.base import Transform
 from embzip.codecs.chain import metric_root
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.spec import Stage
 from embzip.errors import SpecError
+from embzip.types import Arrays, Matrix
 
 # Rows of one float32 product. Products add up in float64, so rounding does not grow with the table:
 # eigenvalues are good to about 1e-7 of the largest.

@@ -14,11 +14,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Arrays, ArraySpec, Matrix, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Table, row_blocks
 from embzip.codecs.base import Transform
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
 from embzip.errors import SpecError
+from embzip.types import Arrays, Matrix
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ one convolution, and bias and ReLU follow the maximum over time, once for all. O
 the Keras layers themselves.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from embzip.classifier import Classifier, CnnConfig
 from embzip.tf.classifiers import answer, assign
 from embzip.tf.encoders import Weights
+from embzip.types import Arrays
 
 Source = Callable[[], Any]  # called inside the graph, gives a tensor
 Store = Callable[[NDArray[Any]], Source]
 Form = Callable[[NDArray[Any], Store], Source]  # in which a kernel is stored
 Head = Callable[[Any, Any], Any]  # (columns, shown) -> probabilities
 
-Arrays = Mapping[str, NDArray[np.float32]]
 
 DENSE = ("dense.reduce.kernel", "dense.kernel")  # the first only where the layer is factorized
 
