@@ -6,6 +6,7 @@ from .classifier import FnetConfig as FnetConfig
 from .classifier import Kit as Kit
 from .classifier import MeanConfig as MeanConfig
 from .classifier import load_classifier as load_classifier
+from .classifier import load_model as load_model
 from .classifier.factorizing import factorize as factorize
 from .classifier.rebuilding import rebuild as rebuild
 from .classifier.sensitivities import sensitivity as sensitivity

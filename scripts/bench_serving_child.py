@@ -16,9 +16,9 @@ Predict = Callable[[Sequence[str]], Any]
 
 def own(path: str, folder: str) -> Callable[[], Predict]:
     """A .embz by NumPy or a .tflite by LiteRT, as users load them."""
-    from embzip import Classifier
+    from embzip import load_model
 
-    return lambda: Classifier.load(path).predict
+    return lambda: load_model(path).predict
 
 
 def fasttext(path: str, folder: str) -> Callable[[], Predict]:
@@ -187,7 +187,7 @@ def train_fasttext(source: str, folder: str) -> dict[str, float]:
 
 def several(kind: str, count: str, folder: str) -> dict[str, float]:
     """Hold some models at once, as separate files or as a kit, each having predicted."""
-    from embzip import Classifier
+    from embzip import load_model
 
     text = json.loads(Path(folder, "text.json").read_text())
     file = Path(folder, kind)
@@ -197,7 +197,7 @@ def several(kind: str, count: str, folder: str) -> dict[str, float]:
         paths = [file.with_name(f"copy-{index}{file.suffix}") for index in range(int(count))]
         for path in paths:
             path.write_bytes(file.read_bytes())
-    held = [Classifier.load(path, mmap=file.stem == "kit") for path in paths]
+    held = [load_model(path, mmap=file.stem == "kit") for path in paths]
     for model in held:
         model.predict(text)
     return {"mb": _mb("VmRSS")}

@@ -36,7 +36,7 @@ ORDER = [
     "compression",
     "embz",  # a classifier knows how it is stored; to the file its tensors are opaque
     "prediction",
-    "litert",  # knows tokenizers and files only; `Classifier.load` reads either kind of file
+    "litert",  # knows tokenizers and files only; `load_model` reads either kind of file
     "classifier",
     "evaluation",
     "layers",

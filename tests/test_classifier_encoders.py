@@ -22,6 +22,7 @@ from embzip.classifier import (
     MeanConfig,
     encoder_class,
     head_shapes,
+    load_model,
 )
 from embzip.classifier.blocks import positions
 from embzip.classifier.rebuilding import reading_metric, rebuild
@@ -98,7 +99,7 @@ def test_saved_and_loaded_it_is_the_same(encoder: type[Encoder], tmp_path: Path)
     model = tiny_classifier("svd:3|int8", encoder=encoder)
     model.save(tmp_path / "model.embz")
     for mmap in (False, True):
-        loaded = Classifier.load(tmp_path / "model.embz", mmap=mmap)
+        loaded = load_model(tmp_path / "model.embz", mmap=mmap)
         assert loaded.config == model.config
         assert loaded.predict(TEXTS) == model.predict(TEXTS)
     loaded.save(tmp_path / "again.embz")
@@ -177,7 +178,7 @@ def test_litert_computes_the_definition(encoder: type[Encoder], tmp_path: Path) 
     model = rebuild(tiny_classifier(encoder=encoder, max_length=14), codec="center|int8")
     path = tmp_path / "model.tflite"
     assert export(model, path).max_difference < 1e-5
-    found = Classifier.load(path).probabilities(TEXTS)
+    found = load_model(path).probabilities(TEXTS)
     np.testing.assert_allclose(found, model.probabilities(TEXTS), rtol=1e-5, atol=1e-6)
     held = {(d["dtype"], tuple(d["shape"])) for d in Interpreter(str(path)).get_tensor_details()}
     codes = model.embedding.codes["values"]
@@ -324,7 +325,7 @@ def test_records_that_are_no_encoder(encoder: type[Encoder], change: str, tmp_pa
 
     save(Crafted(), tmp_path / "crafted.embz")
     with pytest.raises(FileFormatError, match=r"crafted\.embz: the classifier does not fit"):
-        Classifier.load(tmp_path / "crafted.embz")
+        load_model(tmp_path / "crafted.embz")
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,7 +8,14 @@ import pytest
 from typer.testing import CliRunner
 
 from embzip import tf
-from embzip.classifier import AttentionConfig, Classifier, Encoder, FnetConfig, MeanConfig
+from embzip.classifier import (
+    AttentionConfig,
+    Classifier,
+    Encoder,
+    FnetConfig,
+    MeanConfig,
+    load_model,
+)
 from embzip.classifier.factorizing import factorize
 from embzip.classifier.rebuilding import reading_metric, rebuild
 from embzip.classifier.registry import BUILTIN
@@ -52,7 +59,7 @@ def test_it_computes_the_truncated_kernels(encoder: type[Encoder], tmp_path: Pat
         ids[row, : len(found)] = found
     np.testing.assert_allclose(np.asarray(tf.from_classifier(folded)(ids)), expected, atol=1e-5)
     folded.save(tmp_path / "small.embz")
-    loaded = Classifier.load(tmp_path / "small.embz")
+    loaded = load_model(tmp_path / "small.embz")
     assert loaded.ranks == small.ranks
     np.testing.assert_array_equal(loaded.probabilities(TEXTS), folded.probabilities(TEXTS))
 
@@ -85,7 +92,7 @@ def test_it_is_fine_tuned_on_the_command_line(tmp_path: Path) -> None:
     assert record["bytes_after"] < record["bytes_before"]
     assert record["bytes_after"] == (tmp_path / "small.embz").stat().st_size
     assert record["dev_accuracy"] >= record["dev_accuracy_before"]
-    assert Classifier.load(tmp_path / "small.embz").ranks == record["ranks"]
+    assert load_model(tmp_path / "small.embz").ranks == record["ranks"]
 
 
 @pytest.mark.parametrize(
@@ -118,4 +125,4 @@ def test_crafted_ranks(ranks: object, tmp_path: Path) -> None:
 
     save(Crafted(), tmp_path / "crafted.embz")
     with pytest.raises(FileFormatError, match="does not fit"):
-        Classifier.load(tmp_path / "crafted.embz")
+        load_model(tmp_path / "crafted.embz")

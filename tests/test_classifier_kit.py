@@ -20,6 +20,7 @@ from embzip.classifier import (
     Kit,
     MeanConfig,
     load_classifier,
+    load_model,
 )
 from embzip.classifier.rebuilding import rebuild, rebuild_kit
 from embzip.cli import app
@@ -63,7 +64,7 @@ def assert_answers_as_each_alone(kit: Kit, alone: dict[str, Classifier]) -> None
 def test_a_kit_answers_as_its_classifiers_alone(spec: str, mmap: bool, tmp_path: Path) -> None:
     alone = classifiers(spec)
     Kit.of(alone).save(tmp_path / "kit.embz", counts=True)
-    kit = Classifier.load(tmp_path / "kit.embz", mmap=mmap)
+    kit = load_model(tmp_path / "kit.embz", mmap=mmap)
     assert isinstance(kit, Kit)
     assert_answers_as_each_alone(kit, alone)
     assert [c.labels for c in kit.classifiers.values()] == [c.labels for c in alone.values()]
@@ -85,7 +86,7 @@ def test_the_table_is_stored_looked_up_and_tokenized_once(
         assert facts[part] == singles[0][part]
     names = sum(len(f'"name":"{name}",') for name in alone)
     assert facts["classifier"] == sum(single["classifier"] for single in singles) + names
-    kit = Classifier.load(tmp_path / "kit.embz")
+    kit = load_model(tmp_path / "kit.embz")
     calls: list[str] = []
     for method in ("__getitem__", "encode"):
         original = getattr(CompressedEmbedding, method)
@@ -102,7 +103,7 @@ def test_the_table_is_stored_looked_up_and_tokenized_once(
 def test_mapped_heads_are_mapped_and_can_be_verified(tmp_path: Path) -> None:
     path = tmp_path / "kit.embz"
     Kit.of(classifiers("int8")).save(path)
-    kit = Classifier.load(path, mmap=True)
+    kit = load_model(path, mmap=True)
     for classifier in kit.classifiers.values():
         for array in (*classifier.arrays.values(), *kit.embedding.codes.values()):
             base = array
@@ -115,9 +116,9 @@ def test_mapped_heads_are_mapped_and_can_be_verified(tmp_path: Path) -> None:
     content[content.index(last) + 5] ^= 1
     path.write_bytes(content)
     with pytest.raises(FileFormatError, match="digest"):
-        Classifier.load(path)
+        load_model(path)
     with pytest.raises(FileFormatError, match=r"'project\.kernel' of a classifier"):
-        Classifier.load(path, mmap=True).verify()
+        load_model(path, mmap=True).verify()
 
 
 def test_one_of_a_kit(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_one_of_a_kit(tmp_path: Path) -> None:
     with pytest.raises(MismatchError, match="a kit of the classifiers"):
         evaluate(path, [Example("lion", "glad")])
     mood.save(tmp_path / "mood.embz")
-    assert isinstance(Classifier.load(tmp_path / "mood.embz"), Classifier)
+    assert isinstance(load_model(tmp_path / "mood.embz"), Classifier)
     with pytest.raises(MismatchError, match="one classifier without a name"):
         load_classifier(tmp_path / "mood.embz", head="mood")
 
@@ -212,12 +213,12 @@ def test_two_label_sets_over_one_frozen_table(tmp_path: Path) -> None:
     ]
     assert accuracy == evaluate(tmp_path / "two.embz", upper).accuracy
     run("rebuild", kit, "--codec", "svd:6|int8", "-o", tmp_path / "small.embz")
-    assert list(Classifier.load(tmp_path / "small.embz").classifiers) == ["three", "two"]
+    assert list(load_model(tmp_path / "small.embz").classifiers) == ["three", "two"]
     run(
         "kit", tmp_path / "three.embz", tmp_path / "two.embz", "-o", kit, "--name", "x",
         "--name", "y y",
     )  # fmt: skip
-    assert list(Classifier.load(kit).classifiers) == ["x", "y y"]
+    assert list(load_model(kit).classifiers) == ["x", "y y"]
 
 
 # What is refused
@@ -258,7 +259,7 @@ def test_a_crafted_kit(names: tuple, tmp_path: Path) -> None:
 
     save(Crafted(), tmp_path / "crafted.embz")
     with pytest.raises(FileFormatError, match=r"crafted\.embz: the classifier does not fit"):
-        Classifier.load(tmp_path / "crafted.embz")
+        load_model(tmp_path / "crafted.embz")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import embzip
-from embzip.classifier import Classifier, Encoder, Kit, MeanConfig
+from embzip.classifier import Classifier, Encoder, Kit, MeanConfig, load_model
 from embzip.classifier.factorizing import factorize
 from embzip.classifier.rebuilding import rebuild, rebuild_kit
 from embzip.classifier.registry import BUILTIN
@@ -63,7 +63,7 @@ def test_a_file_answers_as_memory_does(
     small = rebuild(plain, codec="int8", kernels=kernels)
     path, again = tmp_path / "small.embz", tmp_path / "again.embz"
     small.save(path, pack=pack)
-    loaded = Classifier.load(path, mmap=mmap)
+    loaded = load_model(path, mmap=mmap)
     assert isinstance(loaded, Classifier)
     loaded.verify()
     assert loaded.kernels == kernels
@@ -100,7 +100,7 @@ def test_a_kit_keeps_each_ones_weights(tmp_path: Path) -> None:
     one, two = tiny_classifier("int8"), tiny_classifier("int8", encoder=MeanConfig)
     mixed = Kit.of({"one": replace(one, kernels="int8"), "two": two})
     mixed.save(tmp_path / "kit.embz")
-    loaded = Classifier.load(tmp_path / "kit.embz", mmap=True)
+    loaded = load_model(tmp_path / "kit.embz", mmap=True)
     assert isinstance(loaded, Kit)
     loaded.verify()
     assert [each.kernels for each in loaded.classifiers.values()] == ["int8", "float32"]
@@ -144,7 +144,7 @@ def test_crafted_kernels_are_refused(changes: dict, mmap: bool, tmp_path: Path) 
     small.arrays["dense.kernel"][:] = 1  # so that 3e38 overflows
     save(Crafted(small, **changes), path)
     with pytest.raises(FileFormatError, match=r"crafted\.embz"):
-        Classifier.load(path, mmap=mmap)
+        load_model(path, mmap=mmap)
 
 
 @pytest.mark.parametrize("name", ["dense.kernel", "dense.kernel.scale"])
@@ -158,7 +158,7 @@ def test_a_flipped_byte_of_a_mapped_kernel_is_found(name: str, tmp_path: Path) -
     path.write_bytes(bytes(content))
     for mmap in (False, True):
         with pytest.raises(FileFormatError, match="digest"):
-            Classifier.load(path, mmap=mmap)
+            load_model(path, mmap=mmap)
 
 
 def test_numbers_that_no_storage_holds(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embzip.classifier import Classifier, CnnConfig, head_shapes
+from embzip.classifier import Classifier, CnnConfig, head_shapes, load_model
 from embzip.cli import main
 from embzip.compression import compress
 from embzip.embz.format import save
@@ -350,7 +350,7 @@ def test_a_file_name_that_is_no_utf8_comes_out_as_it_is(folder: Path) -> None:
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1"])
 def test_labels_come_out_in_utf8_in_any_locale(folder: Path, locale: str) -> None:
-    model = Classifier.load("model.embz")
+    model = load_model("model.embz")
     Classifier(model.embedding, ("спорт", "экономика"), model.config, model.arrays).save("ru.embz")
     environment = {**os.environ, "LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run(

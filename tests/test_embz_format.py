@@ -14,7 +14,7 @@ import pytest
 from safetensors import safe_open
 
 import embzip
-from embzip.classifier import Classifier
+from embzip.classifier import load_model
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.container import read_header, read_tensor, write_container
@@ -130,13 +130,13 @@ def test_inspect_parts_add_up_to_the_file(tmp_path: Path) -> None:
 def test_classifiers_round_trip_and_their_files_are_embeddings_too(tmp_path: Path) -> None:
     model = tiny_classifier()
     model.save(tmp_path / "model.embz")
-    loaded = Classifier.load(tmp_path / "model.embz")
+    loaded = load_model(tmp_path / "model.embz")
     texts = ["able zoo", "", "unheard words here"]
     np.testing.assert_array_equal(loaded.probabilities(texts), model.probabilities(texts))
     assert len(embzip.load(tmp_path / "model.embz")) == len(model.embedding)
     embzip.save(table(), tmp_path / "table.embz")
     with pytest.raises(FileFormatError, match="no classifier"):
-        Classifier.load(tmp_path / "table.embz")
+        load_model(tmp_path / "table.embz")
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
@@ -415,7 +415,7 @@ def test_golden_file_of_version_1() -> None:
     """Written once by scripts/make_golden.py: files of this version must load for ever."""
     golden = Path(__file__).parent / "golden"
     expected = np.load(golden / "version-1.npy")
-    model = Classifier.load(golden / "version-1.embz")
+    model = load_model(golden / "version-1.embz")
     np.testing.assert_array_equal(model.embedding.decode(), expected)
     assert model.predict(["able zoo"])[0].label in model.labels
     assert model.labels == ("animals", "people")

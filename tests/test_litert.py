@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embzip.classifier import Classifier, load_classifier
+from embzip.classifier import load_classifier, load_model
 from embzip.corpus import Example
 from embzip.errors import FileFormatError, IdRangeError, InputTypeError, MissingFileError
 from embzip.evaluation.accuracy import evaluate
@@ -39,9 +39,7 @@ def path(exported: Path, request: pytest.FixtureRequest) -> Path:
 
 
 def test_both_kinds_of_file_answer_alike(exported: Path) -> None:
-    numpy_one, litert_one = (
-        Classifier.load(exported / f"model.{kind}") for kind in ("embz", "tflite")
-    )
+    numpy_one, litert_one = (load_model(exported / f"model.{kind}") for kind in ("embz", "tflite"))
     texts = [("zoo " * (index % 45)) + "lion" for index in range(100)]
     expected = numpy_one.probabilities(texts)
     np.testing.assert_allclose(litert_one.probabilities(texts), expected, atol=1e-5)
@@ -54,7 +52,7 @@ def test_both_kinds_of_file_answer_alike(exported: Path) -> None:
 
 
 def test_case_73_threads_share_a_classifier(path: Path) -> None:
-    model = Classifier.load(path)
+    model = load_model(path)
     texts = TEXTS * 20
     expected = model.probabilities(texts)
     with ThreadPoolExecutor(8) as pool:
@@ -67,7 +65,7 @@ def _answer(model: Any, results: Any) -> None:
 
 
 def test_case_73_a_fork_after_load_answers_the_same(path: Path) -> None:
-    model = Classifier.load(path)
+    model = load_model(path)
     expected = model.probabilities(TEXTS)
     context = multiprocessing.get_context("fork")
     results = context.SimpleQueue()
@@ -80,7 +78,7 @@ def test_case_73_a_fork_after_load_answers_the_same(path: Path) -> None:
 
 
 def test_case_73_a_pickled_classifier_answers_the_same(path: Path) -> None:
-    model = Classifier.load(path)
+    model = load_model(path)
     copy = pickle.loads(pickle.dumps(model))
     assert copy.labels == model.labels
     assert copy.encode(TEXTS) == model.encode(TEXTS)
@@ -90,13 +88,13 @@ def test_case_73_a_pickled_classifier_answers_the_same(path: Path) -> None:
 @pytest.mark.parametrize("bad", [-1, 11])
 def test_case_67_ids_outside_the_table_are_refused(path: Path, bad: int) -> None:
     with pytest.raises(IdRangeError, match=rf"0\.\.10, received {bad}"):
-        Classifier.load(path).probabilities_of_ids([[3, bad]])
+        load_model(path).probabilities_of_ids([[3, bad]])
 
 
 @pytest.mark.parametrize("texts", ["lion", b"lion", [b"lion"], None])
 def test_other_types_are_named(path: Path, texts: Any) -> None:
     with pytest.raises(InputTypeError, match="str"):
-        Classifier.load(path).predict(texts)
+        load_model(path).predict(texts)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.99, 0.9999])
@@ -105,19 +103,19 @@ def test_case_71_a_truncated_tflite(exported: Path, tmp_path: Path, share: float
     path = tmp_path / "cut.tflite"
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(FileFormatError, match=r"cut\.tflite"):
-        Classifier.load(path)
+        load_model(path)
 
 
 def test_case_71_any_flipped_byte_is_noticed_or_harmless(exported: Path, tmp_path: Path) -> None:
     content = (exported / "model.tflite").read_bytes()
-    expected = Classifier.load(exported / "model.tflite").probabilities(TEXTS)
+    expected = load_model(exported / "model.tflite").probabilities(TEXTS)
     path = tmp_path / "flipped.tflite"
     for place in np.random.default_rng(0).integers(8, len(content), 60):
         flipped = bytearray(content)
         flipped[place] ^= 1 << int(place % 8)
         path.write_bytes(flipped)
         try:
-            model = Classifier.load(path)
+            model = load_model(path)
         except FileFormatError:
             continue
         np.testing.assert_array_equal(model.probabilities(TEXTS), expected)
@@ -152,12 +150,12 @@ def test_a_model_with_nothing_attached_says_what_to_do(exported: Path, tmp_path:
     path = tmp_path / "bare.tflite"
     path.write_bytes(content[:start])
     with pytest.raises(FileFormatError, match="embzip export"):
-        Classifier.load(path)
+        load_model(path)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError):
-        Classifier.load(tmp_path / "none.tflite")
+        load_model(tmp_path / "none.tflite")
 
 
 def test_a_tflite_is_no_source_of_a_table(exported: Path) -> None:
@@ -169,7 +167,7 @@ def test_serving_imports_numpy_and_litert_only(exported: Path) -> None:
     """`scripts.bench_serving` has the seconds; what is not imported takes none."""
     code = (
         "import sys, embzip\n"
-        "embzip.Classifier.load(sys.argv[1]).predict(['lion'])\n"
+        "embzip.load_model(sys.argv[1]).predict(['lion'])\n"
         "tops = {name.split('.')[0] for name in sys.modules} - sys.stdlib_module_names\n"
         "print(*tops)\n"
         "print(*(name.split('.')[1] for name in sys.modules if name.startswith('embzip.')))"
@@ -188,7 +186,7 @@ def test_serving_imports_numpy_and_litert_only(exported: Path) -> None:
         "numpy",
     }
     assert own == {
-        "classifier", "corpus", "errors", "files", "litert", "prediction", "tokenizers",
+        "classifier", "corpus", "errors", "files", "litert", "prediction", "tokenizers", "types",
         "vocabulary",
     }  # fmt: skip
 
@@ -196,7 +194,7 @@ def test_serving_imports_numpy_and_litert_only(exported: Path) -> None:
 def test_case_72_litert_is_missing(exported: Path) -> None:
     code = (
         "import sys; sys.modules['ai_edge_litert'] = None\nimport embzip\n"
-        "embzip.Classifier.load(sys.argv[1])"
+        "embzip.load_model(sys.argv[1])"
     )
     run = subprocess.run(
         [sys.executable, "-c", code, str(exported / "model.tflite")],

@@ -112,7 +112,7 @@ def test_inspect_shows_what_is_packed(tmp_path: Path) -> None:
 def test_classifiers_pack_too(tmp_path: Path) -> None:
     model = tiny_classifier()
     model.save(tmp_path / "a.embz", pack=True, counts=True)
-    loaded = embzip.Classifier.load(tmp_path / "a.embz")
+    loaded = embzip.load_model(tmp_path / "a.embz")
     np.testing.assert_array_equal(
         loaded.probabilities(["able zoo"]), model.probabilities(["able zoo"])
     )

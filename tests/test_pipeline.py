@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import embzip
-from embzip.classifier import Classifier, load_classifier
+from embzip.classifier import load_classifier, load_model
 from embzip.codecs import parse_codec
 from embzip.errors import EmbzipError, InputError, MissingFileError, SpecError
 from embzip.pipeline import choose, report, run
@@ -141,7 +141,7 @@ def test_controls_stand_beside_the_baseline(finished: Path) -> None:
 
 
 def test_published_files_predict(finished: Path) -> None:
-    predicted = Classifier.load(finished / "words-int8.embz").predict(["the match was won late"])
+    predicted = load_model(finished / "words-int8.embz").predict(["the match was won late"])
     assert predicted[0].label in {"sports", "business"}
 
 

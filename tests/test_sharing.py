@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embzip.classifier import Classifier, Kit, load_one
+from embzip.classifier import Kit, load_model, load_one
 from embzip.compression import compress
 from embzip.tf.export import export
 from embzip.tokenizers.building import build_bpe
@@ -28,12 +28,12 @@ pytestmark = pytest.mark.filterwarnings(
 )
 TEXTS = ["able lion zoo", "", "people say " * 30, "tiger", "unheard of", "café ably"] * 10
 SOURCES = {
-    "words.embz": Classifier.load,
-    "bpe.embz": Classifier.load,
-    "packed.embz": lambda path: Classifier.load(path, mmap=True),
-    "kit.embz": Classifier.load,
-    "bpe.tflite": Classifier.load,
-    "kit.tflite": Classifier.load,
+    "words.embz": load_model,
+    "bpe.embz": load_model,
+    "packed.embz": lambda path: load_model(path, mmap=True),
+    "kit.embz": load_model,
+    "bpe.tflite": load_model,
+    "kit.tflite": load_model,
     "kit.tflite, mood": lambda path: load_one(path.with_name("kit.tflite"), head="mood"),
 }
 
@@ -139,9 +139,9 @@ def test_case_73_a_pickle_in_another_process(opened: Callable[[], Any]) -> None:
 
 def test_every_interpreter_answers_alike(files: Path) -> None:
     """LiteRT moved memory in its first run: of 100 loads two to ten answered wrong after it."""
-    expected = answers(Classifier.load(files / "kit.embz"))
+    expected = answers(load_model(files / "kit.embz"))
     for _ in range(100):
-        model = Classifier.load(files / "kit.tflite")
+        model = load_model(files / "kit.tflite")
         for _ in range(2):
             found = model.probabilities(TEXTS[:6])
             for mine, theirs in zip(found.values(), expected, strict=False):

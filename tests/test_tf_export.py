@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from embzip.classifier import Classifier, Kit, head_shapes
+from embzip.classifier import Classifier, Kit, head_shapes, load_model
 from embzip.classifier.factorizing import factorize
 from embzip.classifier.rebuilding import rebuild
 from embzip.cli import main
@@ -98,7 +98,7 @@ def test_codes_of_each_kind_decode_in_litert(tmp_path: Path, spec: str) -> None:
     model = tiny_classifier(spec)
     path = tmp_path / "model.tflite"
     assert export(model, path).max_difference < 1e-5
-    loaded = Classifier.load(path)
+    loaded = load_model(path)
     np.testing.assert_allclose(loaded.probabilities(TEXTS), model.probabilities(TEXTS), atol=1e-5)
     assert loaded.labels == model.labels
     held = {(d["dtype"], tuple(d["shape"])) for d in Interpreter(str(path)).get_tensor_details()}

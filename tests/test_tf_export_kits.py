@@ -12,7 +12,7 @@ import tensorflow
 from ai_edge_litert.interpreter import Interpreter
 from typer.testing import CliRunner
 
-from embzip.classifier import Classifier, Kit, MeanConfig, load_one
+from embzip.classifier import Kit, MeanConfig, load_model, load_one
 from embzip.classifier.rebuilding import rebuild_kit
 from embzip.cli import app
 from embzip.compression import compress
@@ -60,7 +60,7 @@ def alike() -> Kit:
 
 
 def test_it_answers_as_the_kit(kit: Kit, path: Path) -> None:
-    loaded = Classifier.load(path)
+    loaded = load_model(path)
     assert loaded.labels == kit.labels == LABELS
     for found in (loaded, pickle.loads(pickle.dumps(loaded))):
         assert list(found.probabilities(TEXTS)) == list(LABELS)
@@ -165,7 +165,7 @@ def test_int8_arithmetic_of_a_kit_answers_alike_on_data(news_folder: Path, tmp_p
 def test_any_names_and_equal_weights(alike: Kit, tmp_path: Path, options: dict) -> None:
     path = tmp_path / "model.tflite"
     assert export(alike, path, **options).max_difference < 0.05
-    assert list(Classifier.load(path).predict(["lion"])[0]) == ["настроение", "my mood"]
+    assert list(load_model(path).predict(["lion"])[0]) == ["настроение", "my mood"]
 
 
 def test_a_graph_refuses_names_it_cannot_have(alike: Kit, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_attached_labels_that_do_not_fit(
     assert tokenizer is not None
     path.write_bytes(attach(model, Attachment(tokenizer, labels, 8, 2, heads)))
     with pytest.raises(FileFormatError, match=r"model\.tflite"):
-        Classifier.load(path)
+        load_model(path)
 
 
 def test_the_command_line(alike: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

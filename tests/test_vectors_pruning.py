@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embzip.classifier import Classifier
+from embzip.classifier import load_model
 from embzip.classifier.rebuilding import rebuild
 from embzip.classifier.sensitivities import sensitivity
 from embzip.cli import main
@@ -147,7 +147,7 @@ def test_a_pruned_table_under_its_classifier(tmp_path: Path) -> None:
     save(compress(pruned, "float32"), tmp_path / "pruned.embz")
     rebuilt = rebuild(model, load(tmp_path / "pruned.embz"))
     rebuilt.save(tmp_path / "small.embz")
-    again = Classifier.load(tmp_path / "small.embz")
+    again = load_model(tmp_path / "small.embz")
     assert isinstance(again.embedding.tokenizer, AliasedWords)
     aliases = again.embedding.tokenizer.aliases
     assert set(aliases) | set(kept(pruned)) == set(WORDS)
@@ -220,7 +220,7 @@ def test_the_command_by(by: str, folder: Path) -> None:
     assert made.rows == 6
     assert run("rebuild", "model.embz", "--embedding", "model.pruned.embz") == 0
     assert run("predict", "model.rebuilt.embz", "texts.txt") == 0
-    tokenizer = Classifier.load("model.rebuilt.embz").embedding.tokenizer
+    tokenizer = load_model("model.rebuilt.embz").embedding.tokenizer
     assert isinstance(tokenizer, AliasedWords)
     assert 1 not in tokenizer.encode([" ".join(WORDS)])[0], "no known word became unknown"
     if by == "sensitivity":

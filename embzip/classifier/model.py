@@ -19,9 +19,8 @@ from embzip.classifier.blocks import dense_shapes
 from embzip.classifier.encoder import Encoder
 from embzip.classifier.storage import rounded, storage, to_tensors
 from embzip.errors import FileFormatError, InputError, MismatchError
-from embzip.files import digest, existing_file
-from embzip.litert import is_tflite, load_litert
-from embzip.prediction import TextClassifier, TextKit
+from embzip.files import digest
+from embzip.prediction import TextClassifier
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix
 
@@ -98,32 +97,6 @@ class Classifier(TextClassifier):
             f"<Classifier: {self.config.kind}, {len(self.labels)} labels, over "
             f"{table.codec.spec}, {table.rows:,} rows of {table.dim}>"
         )
-
-    @classmethod
-    def load(cls, path: str | Path, *, mmap: bool = False) -> TextClassifier | TextKit:
-        """Read a classifier, or a kit of several, from a .embz file or an exported .tflite.
-
-        Which it is, the file says. A .tflite is run by LiteRT, and answers in the same way.
-        `load_classifier` reads exactly one, with its arrays.
-
-        Parameters
-        ----------
-        mmap
-            Map the table and the heads, so that processes share them; see `embzip.load` for what
-            that gives up until `verify` is called.
-
-        Raises
-        ------
-        MissingFileError
-            For a file that is not there.
-        FileFormatError
-            For a damaged file, or one that holds only an embedding.
-        """
-        if is_tflite(existing_file(path)):
-            return load_litert(path)
-        from embzip.classifier.kit import read  # a kit is made of classifiers
-
-        return read(path, mmap=mmap)
 
     def save(self, path: str | Path, *, counts: bool = False, pack: bool = False) -> None:
         """Write the classifier with its embedding and tokenizer; see `embzip.save`."""

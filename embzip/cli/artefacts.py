@@ -121,7 +121,7 @@ def slim(
 
 
 def _ours(path: Path) -> tuple[dict[str, Any], str]:
-    from embzip.classifier.kit import describe
+    from embzip.classifier.loading import describe
     from embzip.embz.inspecting import as_artefact, inspect
 
     record = as_artefact(inspect(path))

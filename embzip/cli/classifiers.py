@@ -97,11 +97,11 @@ def predict(
     A kit answers in one column a classifier, `label probability`, in the order of `embzip
     inspect`; with --json, {"predictions": [{NAME: {"label": ..., ...}, ...}, ...]}.
     """
-    from embzip.classifier import Classifier
+    from embzip.classifier import load_model
     from embzip.prediction import TextKit
 
     with without_notices():  # LiteRT writes one
-        loaded = Classifier.load(model)
+        loaded = load_model(model)
     texts = list(read_texts(file, labelled=labelled, errors=errors))
     with progress("predicting"):
         if isinstance(loaded, TextKit):

@@ -57,7 +57,7 @@ def export(
     """Write a classifier or a kit for runtimes without embzip.
 
     Embedding codes stay codes. A .tflite carries its tokenizer and labels, and `embzip predict`
-    and `embzip.Classifier.load` run it. The largest difference of a probability to the classifier
+    and `embzip.load_model` run it. The largest difference of a probability to the classifier
     in NumPy, on the calibration texts or on random ones, is printed.
 
     A kit becomes one file with one look-up and one output a classifier, called as it is.
@@ -66,7 +66,7 @@ def export(
     """
     if (compute == "int8") != (calibrate is not None):
         raise typer.BadParameter("--compute int8 and --calibrate TEXTS go together")
-    from embzip.classifier.kit import read
+    from embzip.classifier.loading import read
 
     marker = "saved_model.pb" if to == "savedmodel" else None
     path = output_path(model, _SUFFIXES[to], output, force=force, marker=marker)

@@ -71,7 +71,7 @@ def kit(
 def _classifiers(names: list[str], models: list[Path]) -> "Iterator[tuple[str, Classifier]]":
     """Yield name and classifier, one at a time: their tables are large."""
     from embzip.classifier import Classifier
-    from embzip.classifier.kit import read
+    from embzip.classifier.loading import read
 
     for name, path in zip(names, models, strict=True):
         loaded = read(path)

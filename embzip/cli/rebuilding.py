@@ -159,7 +159,7 @@ def rebuild(
     if config is not None and not is_foreign(model):
         raise InputError(f"{model}: --model is for variables in a file of TensorFlow or Keras")
     from embzip.classifier import Classifier, Kit
-    from embzip.classifier.kit import read
+    from embzip.classifier.loading import read
     from embzip.classifier.rebuilding import rebuild, rebuild_kit
     from embzip.embz.format import load
     from embzip.embz.inspecting import counts_bytes

@@ -40,7 +40,7 @@ class Latency:
 class Serving:
     """What one process pays to serve a classifier.
 
-    `load_seconds` is `Classifier.load` after imports, `rss_mb` the resident memory of the whole
+    `load_seconds` is `load_model` after imports, `rss_mb` the resident memory of the whole
     process (10^6 bytes) after load and first prediction.
     """
 
@@ -112,11 +112,11 @@ def measure_serving(path: str | Path, texts: Sequence[str], *, repeats: int = 30
 
 def answer() -> None:
     """Read a request from standard input, measure, write the answer: the child's whole life."""
-    from embzip.classifier import Classifier
+    from embzip.classifier import load_model
 
     request = json.load(sys.stdin)
     started = time.perf_counter()
-    classifier = Classifier.load(request["path"])
+    classifier = load_model(request["path"])
     load_seconds = time.perf_counter() - started
     texts = request["texts"]
     classifier.predict(texts[:1])

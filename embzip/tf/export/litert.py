@@ -43,7 +43,7 @@ def export_litert(
     kernels: str = "float32",
     calibrate: Sequence[str] | None = None,
 ) -> None:
-    """Write a .tflite file that `embzip.Classifier.load` and any LiteRT interpreter run."""
+    """Write a .tflite file that `embzip.load_model` and any LiteRT interpreter run."""
     litert()  # which runs what was written, so its absence is said first
     check_size(model, path)
     plain, heads = converted(model), list(heads_of(model).values())

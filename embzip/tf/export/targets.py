@@ -93,7 +93,7 @@ def export(
     >>> path = pathlib.Path(tempfile.mkdtemp(), "model.tflite")
     >>> export(classifier, path).max_difference < 1e-5
     True
-    >>> embzip.Classifier.load(path).predict(["goal"]) == classifier.predict(["goal"])
+    >>> embzip.load_model(path).predict(["goal"]) == classifier.predict(["goal"])
     True
     """
     if to not in TARGETS:

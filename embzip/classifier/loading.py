@@ -1,0 +1,161 @@
+"""Classifiers and kits read from files: our own, and exported .tflite files."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.classifier.kit import Kit
+from embzip.classifier.model import Classifier
+from embzip.classifier.registry import encoder_class
+from embzip.classifier.storage import from_tensors, to_tensors
+from embzip.errors import FileFormatError, MismatchError
+from embzip.files import digest, existing_file
+from embzip.litert import LiteRtKit, is_tflite, load_litert
+from embzip.prediction import TextClassifier, TextKit
+
+if TYPE_CHECKING:  # a .tflite answers without the codecs
+    from embzip.embedding import CompressedEmbedding
+
+_NAME_ONE = "name one of them (--head)"
+
+
+def load_model(path: str | Path, *, mmap: bool = False) -> TextClassifier | TextKit:
+    """Read a classifier, or a kit of several, from a .embz file or an exported .tflite.
+
+    Which it is, the file says. A .tflite is run by LiteRT, and answers in the same way.
+    `load_classifier` reads exactly one, with its arrays.
+
+    Parameters
+    ----------
+    mmap
+        Map the table and the heads, so that processes share them; see `embzip.load` for what
+        that gives up until `verify` is called.
+
+    Raises
+    ------
+    MissingFileError
+        For a file that is not there.
+    FileFormatError
+        For a damaged file, or one that holds only an embedding.
+    """
+    if is_tflite(existing_file(path)):
+        return load_litert(path)
+    return read(path, mmap=mmap)
+
+
+def read(path: str | Path, *, mmap: bool = False) -> Classifier | Kit:
+    """Read a classifier or a kit from a .embz file, and only from one."""
+    if is_tflite(existing_file(path)):
+        raise FileFormatError(
+            f"{path}: a .tflite answers, but its table and kernels are not read from it: "
+            "pass the .embz file that it was exported from"
+        )
+    from embzip.embz.format import read as read_file
+
+    loaded = read_file(path, mmap=mmap)
+    if not loaded.heads:
+        raise FileFormatError(
+            f"{path}: holds an embedding but no classifier: train one with `embzip train`"
+        )
+    named: dict[str, Classifier] = {}
+    try:
+        for index, head in enumerate(loaded.heads):
+            name, classifier = _read(loaded.embedding, index, head)
+            if name is None and len(loaded.heads) == 1:
+                return classifier
+            if name is None or name in named:
+                raise ValueError(
+                    f"the classifiers of a kit need names of their own, found {name!r}"
+                )
+            named[name] = classifier
+        return Kit(loaded.embedding, named)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FileFormatError(f"{path}: the classifier does not fit: {error}") from error
+
+
+def load_classifier(path: str | Path, *, head: str | None = None, mmap: bool = False) -> Classifier:
+    """Read one classifier of a .embz file.
+
+    Parameters
+    ----------
+    head
+        Its name, where the file is a kit.
+
+    Raises
+    ------
+    MismatchError
+        For a kit without `head`, or a name that is not there; lists what is.
+    MissingFileError, FileFormatError
+        As in `load_model`.
+    """
+    loaded = read(path, mmap=mmap)
+    names = [] if isinstance(loaded, Classifier) else list(loaded.classifiers)
+    if isinstance(loaded, Classifier):
+        if head is None:
+            return loaded
+        raise MismatchError(f"{path}: holds one classifier without a name, not {head!r}")
+    if head is None or head not in names:
+        asked = _NAME_ONE if head is None else f"none is called {head!r}"
+        raise MismatchError(f"{path}: a kit of the classifiers {', '.join(names)}: {asked}")
+    return loaded.classifiers[head]
+
+
+def load_one(path: str | Path, *, head: str | None = None) -> TextClassifier:
+    """Read what answers for one classifier: as `load_classifier`, or an exported .tflite."""
+    if not is_tflite(existing_file(path)):
+        return load_classifier(path, head=head)
+    loaded = load_litert(path, head)
+    if isinstance(loaded, LiteRtKit):
+        names = ", ".join(loaded.labels)
+        raise MismatchError(f"{path}: a kit of the classifiers {names}: {_NAME_ONE}")
+    return loaded
+
+
+def describe(path: str | Path) -> list[dict[str, Any]]:
+    """List the classifiers of a file: name (None without one), encoder, labels, bytes, options."""
+    loaded = read(path, mmap=True)
+    named: dict[str | None, Classifier] = {}
+    if isinstance(loaded, Classifier):
+        named[None] = loaded
+    else:
+        named.update(loaded.classifiers.items())
+    return [
+        {
+            "name": name,
+            "encoder": each.config.kind,
+            "labels": list(each.labels),
+            "bytes": sum(a.nbytes for a in to_tensors(each.arrays, each.kernels).values()),
+            "kernels": each.kernels,
+            "options": {k: v for k, v in each.config.to_record().items() if k != "kind"},
+        }
+        for name, each in named.items()
+    ]
+
+
+def _read(
+    embedding: "CompressedEmbedding", index: int, tensors: Mapping[str, NDArray[Any]]
+) -> tuple[str | None, Classifier]:
+    """Return the name and classifier of the tensors of a head."""
+    # A mapped array stays mapped; as a plain one it is faster to compute with.
+    stored = {name: np.asarray(array) for name, array in tensors.items()}
+    record = json.loads(stored.pop("config").tobytes())
+    arrays, kernels = from_tensors(stored)
+    labels = tuple(str(label) for label in record.pop("labels"))
+    name = record.pop("name", None)
+    ranks = dict(record.pop("ranks", {}))
+    config = encoder_class(record.pop("kind")).from_record(record)
+    prefix = f"heads.{index}."
+    digests = {
+        tensor.removeprefix(prefix): stated
+        for tensor, stated in embedding.digests.items()
+        if tensor.startswith(prefix)
+    }
+    for tensor in [n for n in digests if n in stored and arrays.get(n) is not stored[n]]:
+        # What is decoded here cannot be verified later.
+        if digest(np.ascontiguousarray(stored[tensor]).tobytes()) != digests.pop(tensor):
+            raise ValueError(f"tensor {prefix}{tensor} does not match its digest")
+    return name, Classifier(embedding, labels, config, arrays, ranks, kernels, digests)
