@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from embzip.codecs.base import Quantizer
 from embzip.codecs.chain import Codec, params_of
 from embzip.codecs.ops import numpy_ops
+from embzip.engine import spans
 from embzip.errors import FileFormatError
 from embzip.packing.arrays import PackedArray
 from embzip.types import Arrays, Matrix
@@ -31,10 +32,10 @@ def check_values(codec: Codec, codes: Arrays, params: Arrays, rows: int, dim: in
     """
     quantizer, own = codec.quantizer, params_of(params, len(codec.transforms))
     step = max(1, _NUMBERS // max(1, dim) if by_row(codec) else rows)
-    for first in range(0, rows, step):
-        part, size = dict(codes), min(step, rows - first)
+    for block in spans(rows, step):
+        part, size, first = dict(codes), block.stop - block.start, block.start
         if by_row(codec):
-            part = {name: _part(array, first, first + step) for name, array in codes.items()}
+            part = {name: _part(array, block) for name, array in codes.items()}
         with located(f"among the rows from {first} on" if first else ""):
             for name, array in part.items():
                 check_finite(f"codes.{name}", array)
@@ -92,8 +93,8 @@ def check_finite(name: str, array: NDArray[Any]) -> None:
     if array.dtype.kind != "f":
         return
     flat = array.reshape(-1)
-    for first in range(0, len(flat), _NUMBERS):
-        if not np.isfinite(flat[first : first + _NUMBERS]).all():
+    for part in spans(len(flat), _NUMBERS):
+        if not np.isfinite(flat[part]).all():
             raise FileFormatError(f"tensor {name!r} holds numbers that are not finite")
 
 
@@ -108,7 +109,7 @@ def located(where: str) -> Iterator[None]:
         raise FileFormatError(f"{where}: {error}") from error
 
 
-def _part(array: NDArray[Any], first: int, last: int) -> NDArray[Any]:
+def _part(array: NDArray[Any], rows: slice) -> NDArray[Any]:
     if isinstance(array, PackedArray):  # a slice of one would decode all of it
-        return array.take(np.arange(first, min(last, len(array))))
-    return array[first:last]
+        return array.take(np.arange(rows.start, rows.stop))
+    return array[rows]

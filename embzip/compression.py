@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embzip.codecs.arrays import Table
 from embzip.codecs.chain import Codec
 from embzip.codecs.registry import parse_codec
 from embzip.embedding import CompressedEmbedding
+from embzip.engine import Table
 from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.seeds import check_seed
 from embzip.tokenizers.base import Tokenizer

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from embzip.checking import by_row, check_params, check_rows, check_values, located
 from embzip.codecs.chain import Codec, params_of
+from embzip.engine import fill_rows
 from embzip.errors import (
     FileFormatError,
     IdRangeError,
@@ -156,10 +157,7 @@ class CompressedEmbedding:
         if len(flat) <= step:
             rows = self._decoded(flat)
         else:
-            rows = np.empty((len(flat), self.dim), np.float32)
-            for first in range(0, len(flat), step):
-                part = flat[first : first + step]
-                rows[first : first + step] = self._decoded(part)
+            rows = fill_rows(np.empty((len(flat), self.dim), np.float32), self._decoded, flat, step)
         if self.pad_id is not None:
             rows[flat == self.pad_id] *= np.float32(0)  # as the Keras layer does, signs and all
         return rows.reshape(*wanted.shape, self.dim)
@@ -179,9 +177,7 @@ class CompressedEmbedding:
         if self.mapped and not by_row(self.codec):
             self.check()
         table = np.empty((self.rows, self.dim), np.float32)
-        for first in range(0, self.rows, self._step):
-            part = np.arange(first, min(first + self._step, self.rows))
-            table[first : first + self._step] = self._decoded(part)
+        fill_rows(table, self._decoded, np.arange(self.rows), self._step)
         if self.pad_id is not None:
             table[self.pad_id] *= np.float32(0)
         return table

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import embzip
-from embzip.codecs.arrays import Table, row_blocks
+from embzip.engine import Table, map_rows
 from embzip.evaluation.bounds import pooled_bound
 
 CODECS = ["int8", "int8:scale=column", "int4", "int2", "float16", "kmeans:32", "normalize|int4"]
@@ -34,11 +34,12 @@ def entropy_bytes(array: np.ndarray) -> float:
 
 def error_of(table: Table, small: embzip.CompressedEmbedding) -> float:
     """Return the mean squared error of a row."""
-    total = 0.0
-    for first, block in row_blocks(table):
+
+    def lost(first: int, block: np.ndarray) -> float:
         rows = small[np.arange(first, first + len(block))]
-        total += float(np.square(rows.astype(np.float64) - block).sum())
-    return total / table.shape[0]
+        return float(np.square(rows.astype(np.float64) - block).sum())
+
+    return sum(map_rows(lost, table)) / table.shape[0]
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ ORDER = [
     "files",
     "inspection",  # what is said of a file of any format
     "seeds",
+    "engine",  # blocks of rows and of texts
     "corpus",
     "vocabulary",
     "tokenizers",

@@ -12,12 +12,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Layout, Table, row_blocks
+from embzip.codecs.arrays import Layout
 from embzip.codecs.base import Quantizer, Transform, Unscaled
 from embzip.codecs.chain import Codec
 from embzip.codecs.ops import ArrayOps, numpy_ops
@@ -29,6 +30,7 @@ from embzip.codecs.scalar.int4 import Int1, Int2, Int4
 from embzip.codecs.scalar.int8 import Int8
 from embzip.codecs.spec import Stage
 from embzip.codecs.transforms.svd import Svd
+from embzip.engine import Table, map_rows
 from embzip.errors import EmbzipError, InputError, SpecError
 from embzip.types import Arrays, Matrix
 
@@ -188,16 +190,18 @@ def _with_farthest(
 ) -> tuple[Matrix, NDArray[np.float64]]:
     """Add the row that holds the largest number, which some quantizers refuse, to a sample."""
     sample, mass = sampled
-    largest, row = -1.0, sample[:1]
-    for _, block in row_blocks(table):
-        peaks = np.abs(block).max(axis=1)
-        if peaks.max() > largest:
-            largest, row = float(peaks.max()), block[[peaks.argmax()]].copy()
+    largest, row = max(map_rows(_farthest, table), key=itemgetter(0))  # the first of equal ones
     if np.abs(sample).max() == largest:
         return sample, mass
     # It stands for itself alone, and the others for many rows each.
     own = mass.mean() * len(sample) / table.shape[0]
     return np.concatenate([sample, row]), np.append(mass, own)
+
+
+def _farthest(first: int, block: Matrix) -> tuple[float, Matrix]:
+    """Return the largest number of a block, and the row (1, dim) that holds it."""
+    peaks = np.abs(block).max(axis=1)
+    return float(peaks.max()), block[[peaks.argmax()]].copy()
 
 
 def _error(

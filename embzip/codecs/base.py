@@ -33,9 +33,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout, Table
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.spec import Stage
+from embzip.engine import Table
 from embzip.errors import SpecError
 from embzip.types import Arrays, Matrix
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Transform
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.spec import format_stages
+from embzip.engine import Table, map_rows, spans
 from embzip.types import Arrays, Matrix, Progress
 
 _LEVELS = 256  # no code stands for more times its scale
@@ -157,11 +158,10 @@ class Codec:
             return None
         step = max(1, _DECODED // widest)
         with np.errstate(over="ignore", invalid="ignore"):
-            for first in range(0, rows, step):
-                ids = np.arange(first, min(first + step, rows))
-                block = self.decode_rows(codes, params, ids)
+            for part in spans(rows, step):
+                block = self.decode_rows(codes, params, np.arange(part.start, part.stop))
                 if not np.isfinite(block).all():
-                    return first + int(np.isfinite(block).all(axis=1).argmin())
+                    return int(part.start) + int(np.isfinite(block).all(axis=1).argmin())
         return None
 
     def _undone(self, rows: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:
@@ -194,10 +194,14 @@ class Fitted:
         """Return the codes of all rows."""
         codes = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in self.layout.codes}
         rows = self.table.shape[0]
-        for first, block in row_blocks(self.table):
+
+        def store(first: int, block: Matrix) -> int:
             self.codec.quantizer.store(codes, block, self.quantizer_params, first)
+            return first + len(block)
+
+        for done in map_rows(store, self.table):
             if progress is not None:
-                progress(first + len(block), rows)
+                progress(done, rows)
         return codes
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Table
 from embzip.codecs.sampling import sample_rows
 from embzip.codecs.spec import Stage
 from embzip.codecs.sub_byte import WIDTHS
+from embzip.engine import Table
 from embzip.errors import MissingPackageError, SpecError
 from embzip.types import Matrix
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Table, row_blocks
+from embzip.engine import Table, map_rows
 from embzip.types import Matrix
 
 
@@ -23,14 +23,15 @@ def sample_rows(
         chosen = np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
     if possible is not None:
         chosen = possible[chosen]
-    parts = []
-    for first, block in row_blocks(table):
+
+    def chosen_of(first: int, block: Matrix) -> Matrix:
         low, high = np.searchsorted(chosen, [first, first + len(block)])
-        parts.append(block[chosen[low:high] - first])
+        return block[chosen[low:high] - first]
+
     mass = np.ones(len(chosen)) if weights is None else weights[chosen]
-    return np.concatenate(parts), mass
+    return np.concatenate(list(map_rows(chosen_of, table))), mass
 
 
 def has_zero_row(table: Table) -> bool:
     """Return whether a row is all zeros."""
-    return any(bool((~block.any(axis=1)).any()) for _, block in row_blocks(table))
+    return any(map_rows(lambda _, block: bool((~block.any(axis=1)).any()), table))

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Table, row_blocks
+from embzip.engine import Table, map_rows, sum_rows
 from embzip.errors import SpecError
+from embzip.types import Matrix
 
 Numbers = NDArray[np.float64]
 _TINY = 1e-12  # share of the largest variance below which there is nothing to code
@@ -159,9 +160,8 @@ def norm_conditioned_bound(table: Table, *, classes: int = 16) -> GaussianBound:
     classes = min(classes, rows)
     whole = _moments(table, None, 1)
     mean = whole.sums[0] / rows
-    squared = np.concatenate(
-        [np.square(block - mean).sum(axis=1) for _, block in row_blocks(table, divisor=2)]
-    )
+    squares = map_rows(lambda _, block: np.square(block - mean).sum(axis=1), table, divisor=2)
+    squared = np.concatenate(list(squares))
     of_row = np.empty(rows, np.int64)
     of_row[np.argsort(squared, kind="stable")] = np.arange(rows) * classes // rows
     made = _moments(table, of_row, classes)
@@ -180,17 +180,18 @@ class _Moments:
 
 
 def _moments(table: Table, of_row: NDArray[np.int64] | None, classes: int) -> _Moments:
-    _, dim = table.shape
-    rows, sums = np.zeros(classes), np.zeros((classes, dim))
-    products = np.zeros((classes, dim, dim))
-    for first, block in row_blocks(table, divisor=2):
+
+    def moments_of(first: int, block: Matrix) -> tuple[Numbers, Numbers, Numbers]:
         wide = block.astype(np.float64)
-        for index in range(classes):
-            part = wide if of_row is None else wide[of_row[first : first + len(wide)] == index]
-            rows[index] += len(part)
-            sums[index] += part.sum(axis=0)
-            products[index] += part.T @ part
-    return _Moments(rows, sums, products)
+        own = None if of_row is None else of_row[first : first + len(wide)]
+        parts = [wide if own is None else wide[own == index] for index in range(classes)]
+        return (
+            np.array([float(len(part)) for part in parts]),
+            np.stack([part.sum(axis=0) for part in parts]),
+            np.stack([part.T @ part for part in parts]),
+        )
+
+    return _Moments(*sum_rows(moments_of, table, divisor=2))
 
 
 def _axes(moments: _Moments, index: int) -> Numbers:

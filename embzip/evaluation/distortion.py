@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.engine import spans
 from embzip.errors import MismatchError
 
 _BLOCK = 1 << 14
@@ -52,8 +53,8 @@ def reconstruction(before: Rows, after: Rows) -> Reconstruction:
             f"{rows} and {len(after)}"
         )
     energy = error = cosines = 0.0
-    for start in range(0, rows, _BLOCK):
-        ids = np.arange(start, min(start + _BLOCK, rows))
+    for part in spans(rows, _BLOCK):
+        ids = np.arange(part.start, part.stop)
         a, b = before[ids].astype(np.float64), after[ids].astype(np.float64)
         if a.shape != b.shape:
             raise MismatchError(

@@ -7,9 +7,11 @@ What the tokenizers do is the business of `words.py` and `bpe.py`; how a BPE mod
 import re
 import warnings
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 from embzip.corpus import Errors, Paths, corpus_name, read_texts
+from embzip.engine import count_texts
 from embzip.errors import InputError, TokenizerError
 from embzip.tokenizers.base import Normalization, UnicodeForm, reported
 from embzip.tokenizers.bpe import BpeTokenizer
@@ -79,11 +81,14 @@ def build_words(
     normalization = Normalization.from_json(
         {"lowercase": lowercase, "unicode": unicode}, "the options"
     )
-    counts: Counter[str] = Counter()
-    texts = read_texts(corpus, labelled=labelled, errors=errors)
-    for text in reported(texts, corpus, progress):
+
+    def words_of(texts: list[str]) -> Counter[str]:
         # Lazily: a corpus may be one line, whose words would not fit as a list.
-        counts.update(map(re.Match.group, WORD.finditer(normalization.apply(text))))
+        found = (WORD.finditer(normalization.apply(text)) for text in texts)
+        return Counter(map(re.Match.group, chain.from_iterable(found)))
+
+    texts = read_texts(corpus, labelled=labelled, errors=errors)
+    counts = count_texts(words_of, reported(texts, corpus, progress))
     if not counts:
         raise InputError(f"{corpus_name(corpus)}: expected text, found no word in it")
     words = most_frequent(counts, min_count=min_count, max_tokens=max_vocab)

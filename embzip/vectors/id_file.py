@@ -1,19 +1,19 @@
 """A corpus as lines of token ids, laid out for gensim's fast path. Trains nothing."""
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.engine import map_texts
 from embzip.errors import InputTypeError
 from embzip.tokenizers.base import Tokenizer, check_ids
 
 GROUP = 10_001  # tokens; gensim ends a batch of lines where it has read more than 10,000
 _MOST = 9_999  # tokens of text in a group; from the 10,000th on gensim leaves out what follows
 _FILLER = b"-"  # no id, so it is counted and not trained
-_BATCH = 1 << 20  # characters tokenized at a time
 
 
 class IdFile:
@@ -66,8 +66,7 @@ def write_ids(texts: Iterator[str], tokenizer: Tokenizer, file: IdFile) -> NDArr
     """Tokenize texts into a file; return how often each id stands there."""
     rows = len(tokenizer.vocabulary)
     counts = np.zeros(rows, np.int64)
-    while batch := _batch(texts):
-        encoded = tokenizer.encode(batch)
+    for encoded in map_texts(tokenizer.encode, texts):
         for ids in encoded:
             if not isinstance(ids, list):
                 raise InputTypeError(
@@ -84,14 +83,3 @@ def write_ids(texts: Iterator[str], tokenizer: Tokenizer, file: IdFile) -> NDArr
         for ids in encoded:
             file.add(ids)
     return counts
-
-
-def _batch(texts: Iterator[str]) -> list[str]:
-    batch: list[str] = []
-    characters = 0
-    for text in islice(texts, 10_000):
-        batch.append(text)
-        characters += len(text)
-        if characters >= _BATCH:
-            break
-    return batch

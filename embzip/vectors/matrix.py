@@ -6,6 +6,7 @@ Knows the tokens of rows only to name them in messages.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from embzip.engine import spans
 from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.types import Matrix
 from embzip.vocabulary import Vocabulary
@@ -48,8 +49,8 @@ def checked_matrix(matrix: ArrayLike, vocabulary: Vocabulary) -> Matrix:
         )
     with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused below
         converted: Matrix = np.ascontiguousarray(given, np.float32)
-    for start in range(0, len(converted), _ROWS):
-        finite = np.isfinite(converted[start : start + _ROWS])
+    for part in spans(len(converted), _ROWS):
+        start, finite = part.start, np.isfinite(converted[part])
         if not finite.all():
             row, column = (int(i) for i in np.argwhere(~finite)[0])
             raise InputError(
@@ -83,6 +84,6 @@ def checked_counts(counts: ArrayLike, vocabulary: Vocabulary) -> NDArray[np.int6
 def mean_row(matrix: Matrix, ids: NDArray[np.int64]) -> Matrix:
     """Return the mean of some rows, (dim,), summed in float64; zeros where there are none."""
     total = np.zeros(matrix.shape[1])
-    for start in range(0, len(ids), _ROWS):
-        total += matrix[ids[start : start + _ROWS]].sum(axis=0, dtype=np.float64)
+    for part in spans(len(ids), _ROWS):
+        total += matrix[ids[part]].sum(axis=0, dtype=np.float64)
     return (total / max(len(ids), 1)).astype(np.float32)

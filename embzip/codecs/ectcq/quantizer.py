@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ectcq.dependent import (
     CLOSED,
@@ -40,6 +40,7 @@ from embzip.codecs.ectcq.rates import Rates
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.sampling import sample_rows
 from embzip.codecs.spec import Stage
+from embzip.engine import Table, map_rows
 from embzip.errors import FileFormatError, SpecError
 from embzip.types import Arrays, Matrix
 
@@ -95,7 +96,7 @@ class Ectcq(Quantizer):
         self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
     ) -> dict[str, NDArray[Any]]:
         rows, dim = table.shape
-        largest = max(float(np.abs(block).max()) for _, block in row_blocks(table))
+        largest = max(map_rows(lambda _, block: float(np.abs(block).max()), table))
         least = max(largest / _FARTHEST, 1e-37)
         sample, mass = sample_rows(table, _SAMPLED, weights=weights, seed=seed)
         closed = dim >= CLOSED

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout, Table
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.codebooks import (
     check_size,
@@ -30,6 +30,7 @@ from embzip.codecs.ops import ArrayOps
 from embzip.codecs.sampling import has_zero_row
 from embzip.codecs.spec import Stage
 from embzip.codecs.sub_byte import byte_tables, pack, packed_specs, unpack
+from embzip.engine import Table
 from embzip.errors import SpecError
 from embzip.types import Arrays, Matrix
 

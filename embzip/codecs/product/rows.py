@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.sampling import sample_rows
@@ -25,6 +25,7 @@ from embzip.codecs.scales import (
     scale_table,
 )
 from embzip.codecs.spec import Stage
+from embzip.engine import Table, map_rows
 from embzip.errors import FileFormatError, SpecError
 from embzip.types import Arrays, Matrix
 
@@ -78,7 +79,7 @@ class Rows(Quantizer):
     ) -> dict[str, NDArray[Any]]:
         rows, mass = sample_rows(table, _SAMPLED * self.directions, weights=weights, seed=seed)
         directions = _clustered(rows, mass, self.directions, seed)
-        norms = (_norms(block) for _, block in row_blocks(table, divisor=2))
+        norms = map_rows(lambda _, block: _norms(block), table, divisor=2)
         scale_range = fit_scale_range((_LEAST_COSINE * norm, norm) for norm in norms)
         return {"directions": directions, "scale_range": scale_range}
 

@@ -5,11 +5,14 @@ follows (`embzip.codecs.row_classes.allocation`) needs no more of the table, wha
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import Table, row_blocks, taken
+from embzip.codecs.arrays import taken
+from embzip.engine import Table, map_rows
+from embzip.types import Matrix
 
 Numbers = NDArray[np.float64]
 
@@ -47,28 +50,18 @@ def gather_bins(table: Table, weights: NDArray[np.float64] | None) -> Bins:
     of_row: NDArray[np.uint16 | np.uint32] = np.empty(rows, np.uint16)
     sums: list[Numbers] = []
     numbered: dict[int, int] = {}  # bins in the order of their first rows, by key
-    for first, block in row_blocks(table, divisor=4):
-        wide = block.astype(np.float64)
-        energy = np.einsum("ij,ij->i", wide, wide)
-        key, weight = _keys(energy, weights, first)
-        order = np.argsort(key, kind="stable")
-        keys, starts = np.unique(key[order], return_index=True)
-        number = np.empty(len(block), np.uint32)
-        for name, members in zip(keys.tolist(), np.split(order, starts[1:]), strict=True):
-            part, share = wide[members], weight[members]
-            total = np.concatenate(
-                [[len(members), share.sum(), energy[members].sum()],
-                 share @ part, share @ np.square(part, out=part)]
-            )  # fmt: skip
-            place = numbered.setdefault(name, len(sums))
+    first = 0
+    for keys, found, inverse in map_rows(partial(_bins_of, weights), table, divisor=4):
+        places = np.array([numbered.setdefault(key, len(numbered)) for key in keys.tolist()])
+        for place, total in zip(places.tolist(), found, strict=True):
             if place == len(sums):
                 sums.append(total)
             else:
                 sums[place] += total
-            number[members] = place
         if len(sums) > 2**16:
             of_row = of_row.astype(np.uint32, copy=False)
-        of_row[first : first + len(block)] = number
+        of_row[first : first + len(inverse)] = places[inverse]
+        first += len(inverse)
     by_key = np.argsort(list(numbered))
     totals = np.stack(sums)[by_key]
     weight = totals[:, 1]
@@ -86,6 +79,26 @@ def gather_bins(table: Table, weights: NDArray[np.float64] | None) -> Bins:
         (totals[:, 3 : 3 + dim] * share)[rising],
         (totals[:, 3 + dim :] * share)[rising],
     )
+
+
+def _bins_of(
+    weights: NDArray[np.float64] | None, first: int, block: Matrix
+) -> tuple[NDArray[np.int32], list[Numbers], NDArray[np.intp]]:
+    """Return the keys of a block's bins, their sums, and which of them each row is in."""
+    wide = block.astype(np.float64)
+    energy = np.einsum("ij,ij->i", wide, wide)
+    key, weight = _keys(energy, weights, first)
+    keys, inverse, sizes = np.unique(key, return_inverse=True, return_counts=True)
+    totals = []
+    for members in np.split(np.argsort(inverse, kind="stable"), np.cumsum(sizes)[:-1]):
+        part, share = wide[members], weight[members]
+        totals.append(
+            np.concatenate(
+                [[len(members), share.sum(), energy[members].sum()],
+                 share @ part, share @ np.square(part, out=part)]
+            )
+        )  # fmt: skip
+    return keys, totals, inverse
 
 
 def _keys(

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout, Table
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.row_classes.allocation import allocate, quantized_mean, row_sizes
@@ -34,6 +34,7 @@ from embzip.codecs.row_classes.index import (
 from embzip.codecs.row_classes.losses import MOST_BITS, Losses
 from embzip.codecs.row_classes.tails import count_tails, errors_by_magnitude
 from embzip.codecs.spec import Stage
+from embzip.engine import Table
 from embzip.errors import FileFormatError, SpecError
 from embzip.types import Arrays, Matrix
 

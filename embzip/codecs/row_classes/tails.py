@@ -12,9 +12,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import AT_ONCE, Table
+from embzip.codecs.arrays import AT_ONCE
 from embzip.codecs.row_classes.bins import Numbers
 from embzip.codecs.row_classes.losses import MOST_BITS, Losses, Tails
+from embzip.engine import Table
 from embzip.types import Matrix
 
 # Magnitudes, in deviations, in sixteenths of an octave; the first bin holds all that is nearer.

@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout, Table
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled, no_options
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
+from embzip.engine import Table
 from embzip.errors import InputError
 from embzip.types import Arrays, Matrix
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.scales import (
@@ -28,6 +28,7 @@ from embzip.codecs.scales import (
 )
 from embzip.codecs.spec import Stage
 from embzip.codecs.sub_byte import byte_tables, highest_code, pack, packed_specs, unpack
+from embzip.engine import Table, map_rows, reduce_rows, sum_rows
 from embzip.errors import FileFormatError, SpecError
 from embzip.types import Arrays, Matrix
 
@@ -82,7 +83,11 @@ class _PackedInt(Quantizer):
         self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
     ) -> dict[str, NDArray[Any]]:
         if self.scale == "row":
-            return {"scale_range": fit_scale_range(self._bounds(table), self._largest)}
+            return {
+                "scale_range": fit_scale_range(
+                    map_rows(self._bounds, table, divisor=2), self._largest
+                )
+            }
         if self.scale == "column":
             return {"scale": self._column_scale(table, weights)}
         return {}
@@ -155,16 +160,15 @@ class _PackedInt(Quantizer):
         for factor in (1.0, 0.8):
             yield np.full_like(rms, factor / self._largest)
 
-    def _bounds(self, table: Table) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        """Yield bounds of the rows' best scales.
+    def _bounds(self, first: int, block: Matrix) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return bounds of the rows' best scales.
 
         Below, all numbers are clipped. Above: <x, q> / <q, q> <= |x| / |q|, and levels are at
         least 0.5.
         """
-        for _, block in row_blocks(table, divisor=2):
-            wide = np.abs(block).astype(np.float64)
-            rms = np.sqrt(np.square(wide).mean(axis=1))
-            yield wide.mean(axis=1) / self._largest, 2 * rms
+        wide = np.abs(block).astype(np.float64)
+        rms = np.sqrt(np.square(wide).mean(axis=1))
+        return wide.mean(axis=1) / self._largest, 2 * rms
 
     def _row_scale(self, block: Matrix) -> NDArray[np.float64]:
         """Return the scale of least squared error of each row; 0 where the row vanishes."""
@@ -192,29 +196,28 @@ class _PackedInt(Quantizer):
     ) -> NDArray[np.float32]:
         """Return the scale of least (weighted) squared error of each column; 1 where it is 0."""
         dim = table.shape[1]
-        peak = np.zeros(dim, np.float32)
-        for _, block in row_blocks(table):
-            np.maximum(peak, np.abs(block).max(axis=0), out=peak)
+        peak = reduce_rows(lambda _, block: np.abs(block).max(axis=0), np.maximum, table)
         divisor = np.where(peak < _SMALLEST, np.float32(1), peak)
 
-        def units() -> Iterator[tuple[NDArray[Any], NDArray[np.float64]]]:
-            for first, block in row_blocks(table, divisor=4):
-                part = slice(first, first + len(block))
-                yield block / divisor, np.ones(len(block)) if weights is None else weights[part]
+        def unit_of(first: int, block: Matrix) -> tuple[NDArray[Any], NDArray[np.float64]]:
+            part = slice(first, first + len(block))
+            return block / divisor, np.ones(len(block)) if weights is None else weights[part]
 
-        energy, mass = np.zeros(dim), 0.0
-        for unit, weight in units():
-            energy += weight @ np.square(unit)
-            mass += weight.sum()
+        def energy_of(first: int, block: Matrix) -> tuple[Any, Any]:
+            unit, weight = unit_of(first, block)
+            return weight @ np.square(unit), weight.sum()
+
+        def fits_of(first: int, block: Matrix) -> tuple[Any, Any]:
+            unit, weight = unit_of(first, block)
+            levels = [self._levels(unit / step) for step in steps]
+            along = np.stack([weight @ (unit * each) for each in levels])
+            return along, np.stack([weight @ np.square(each) for each in levels])
+
+        energy, mass = sum_rows(energy_of, table, divisor=4)
         steps = list(self._steps(np.sqrt(energy / mass).astype(np.float32)))
         best, gain = np.zeros(dim), np.full(dim, -1.0)
         for _ in range(1 + _REFINEMENTS):
-            along, square = np.zeros((len(steps), dim)), np.zeros((len(steps), dim))
-            for unit, weight in units():
-                for index, step in enumerate(steps):
-                    levels = self._levels(unit / step)
-                    along[index] += weight @ (unit * levels)
-                    square[index] += weight @ np.square(levels)
+            along, square = sum_rows(fits_of, table, divisor=4)
             fitted = along / np.where(square > 0, square, 1)
             for trial in range(len(steps)):
                 better = along[trial] * fitted[trial] > gain

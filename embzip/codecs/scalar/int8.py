@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
+from embzip.engine import Table, reduce_rows
 from embzip.errors import FileFormatError, SpecError
 from embzip.types import Arrays, Matrix
 
@@ -61,9 +62,9 @@ class Int8(Quantizer):
     ) -> dict[str, NDArray[Any]]:
         if self.scale != "column":
             return {}
-        largest = np.zeros(table.shape[1], np.float32)
-        for _, block in row_blocks(table):
-            np.maximum(largest, np.maximum(block.max(axis=0), -block.min(axis=0)), out=largest)
+        largest = reduce_rows(
+            lambda _, block: np.maximum(block.max(axis=0), -block.min(axis=0)), np.maximum, table
+        )
         return {"scale": _scale(largest)}
 
     def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:

@@ -13,12 +13,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout, Table
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.sampling import has_zero_row, sample_rows
 from embzip.codecs.spec import Stage
 from embzip.codecs.sub_byte import WIDTHS, byte_tables, highest_code, pack, packed_specs, unpack
+from embzip.engine import Table
 from embzip.errors import FileFormatError, SpecError
 from embzip.types import Arrays, Matrix
 

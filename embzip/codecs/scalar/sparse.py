@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.scales import (
@@ -22,6 +22,7 @@ from embzip.codecs.scales import (
     scale_table,
 )
 from embzip.codecs.spec import Stage
+from embzip.engine import Table, map_rows
 from embzip.errors import FileFormatError, SpecError
 from embzip.types import Arrays, Matrix
 
@@ -71,7 +72,7 @@ class Sparse(Quantizer):
     def fit(
         self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
     ) -> dict[str, NDArray[Any]]:
-        peaks = ((peak, peak) for peak in (_peak(block) / 127 for _, block in row_blocks(table)))
+        peaks = ((peak, peak) for peak in map_rows(lambda _, block: _peak(block) / 127, table))
         return {"scale_range": fit_scale_range(peaks, 127)}
 
     def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:

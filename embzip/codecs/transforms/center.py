@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.base import Transform, no_options
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
+from embzip.engine import Table, sum_rows
 from embzip.types import Arrays, Matrix
 
 
@@ -47,12 +48,13 @@ class Center(Transform):
         metric: Matrix | None,
         seed: int,
     ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-        total = np.zeros(table.shape[1])
-        for first, block in row_blocks(table):
+
+        def sum_of(first: int, block: Matrix) -> tuple[NDArray[np.float64]]:
             if weights is None:
-                total += block.sum(axis=0, dtype=np.float64)
-            else:
-                total += weights[first : first + len(block)] @ block.astype(np.float64)
+                return (block.sum(axis=0, dtype=np.float64),)
+            return (weights[first : first + len(block)] @ block.astype(np.float64),)
+
+        (total,) = sum_rows(sum_of, table)
         mass = float(table.shape[0] if weights is None else weights.sum())
         return {"mean": (total / mass).astype(np.float32)}, {}
 

@@ -6,14 +6,14 @@ Rows are divided by the norm as its byte holds it, so rounding the norm adds no 
 A row longer than half the largest float32 comes back shorter.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled, Wrapper, no_options
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.scales import (
@@ -24,6 +24,7 @@ from embzip.codecs.scales import (
     scale_table,
 )
 from embzip.codecs.spec import Stage
+from embzip.engine import Table, map_rows
 from embzip.errors import SpecError
 from embzip.types import Arrays, Matrix
 
@@ -68,15 +69,9 @@ class Normalize(Wrapper):
     def fit(
         self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
     ) -> dict[str, NDArray[Any]]:
-        squares = np.zeros(table.shape[0])
-
-        def norms() -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-            for first, block in row_blocks(table, divisor=2):
-                norm = _norms(block)
-                squares[first : first + len(block)] = np.square(norm)
-                yield norm, norm
-
-        norm_range = fit_scale_range(norms(), _LARGEST_UNIT)
+        norms = np.concatenate(list(map_rows(lambda _, block: _norms(block), table, divisor=2)))
+        norm_range = fit_scale_range([(norms, norms)], _LARGEST_UNIT)
+        squares = np.square(norms)
         largest = squares.max()
         if largest > 0:
             squares /= largest

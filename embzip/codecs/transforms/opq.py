@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Table
+from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.base import Transform
 from embzip.codecs.chain import metric_root
 from embzip.codecs.codebooks import (
@@ -29,6 +29,7 @@ from embzip.codecs.codebooks import (
 )
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
+from embzip.engine import Table
 from embzip.errors import SpecError
 from embzip.types import Arrays, Matrix
 

@@ -24,11 +24,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.base import Transform
 from embzip.codecs.chain import metric_root
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.spec import Stage
+from embzip.engine import Table, spans, sum_rows
 from embzip.errors import SpecError
 from embzip.types import Arrays, Matrix
 
@@ -192,15 +193,18 @@ def _eigen(
     table: Table, weights: NDArray[np.float64] | None, root: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return eigenvalues (falling) and eigenvectors (columns) of the weighted Gram matrix."""
-    dim = table.shape[1]
-    gram = np.zeros((dim, dim))
-    for first, block in row_blocks(table, divisor=2):
-        for start in range(0, len(block), _ROWS):
-            part = block[start : start + _ROWS]
+
+    def gram_of(first: int, block: Matrix) -> tuple[NDArray[np.float64]]:
+        total = np.zeros((block.shape[1], block.shape[1]))
+        for chosen in spans(len(block), _ROWS):
+            part = block[chosen]
             if weights is not None:
-                chosen = weights[first + start : first + start + len(part)]
-                part = np.asarray(part * np.sqrt(chosen)[:, None], np.float32)
-            gram += _gram(part)
+                mass = weights[first + chosen.start : first + chosen.stop]
+                part = np.asarray(part * np.sqrt(mass)[:, None], np.float32)
+            total += _gram(part)
+        return (total,)
+
+    (gram,) = sum_rows(gram_of, table, divisor=2)
     if root is not None:
         gram = root.T @ gram @ root
     values, vectors = np.linalg.eigh((gram + gram.T) / 2)

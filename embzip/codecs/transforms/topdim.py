@@ -14,10 +14,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Table, row_blocks
+from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.base import Transform
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
+from embzip.engine import Table, sum_rows
 from embzip.errors import SpecError
 from embzip.types import Arrays, Matrix
 
@@ -64,17 +65,15 @@ class Topdim(Transform):
         metric: Matrix | None,
         seed: int,
     ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-        dim = table.shape[1]
-        self.layout(table.shape[0], dim)
-        total, gram, mass = np.zeros(dim), np.zeros((dim, dim)), 0.0
-        for first, block in row_blocks(table, divisor=2):
+        self.layout(*table.shape)
+
+        def sums_of(first: int, block: Matrix) -> tuple[Any, Any, float]:
             wide = block.astype(np.float64)
-            weight = np.ones(len(block))
-            if weights is not None:
-                weight = weights[first : first + len(block)]
-            total += weight @ wide
-            gram += wide.T @ (wide * weight[:, None])
-            mass += float(weight.sum())
+            part = slice(first, first + len(block))
+            weight = np.ones(len(block)) if weights is None else weights[part]
+            return weight @ wide, wide.T @ (wide * weight[:, None]), float(weight.sum())
+
+        total, gram, mass = sum_rows(sums_of, table, divisor=2)
         mean = total / mass
         covariance = gram / mass - np.outer(mean, mean)
         _, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
