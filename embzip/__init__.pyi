@@ -1,4 +1,10 @@
 # The public names, and where each lives; `__init__.py` imports one when it is first used.
+from .artefacts import Tuning as Tuning
+from .artefacts import export as export
+from .artefacts import inspect as inspect
+from .artefacts import rebuild as rebuild
+from .artefacts import rebuild_file as rebuild_file
+from .artefacts import slim as slim
 from .classifier import AttentionConfig as AttentionConfig
 from .classifier import Classifier as Classifier
 from .classifier import CnnConfig as CnnConfig
@@ -8,7 +14,6 @@ from .classifier import MeanConfig as MeanConfig
 from .classifier import load_classifier as load_classifier
 from .classifier import load_model as load_model
 from .classifier.factorizing import factorize as factorize
-from .classifier.rebuilding import rebuild as rebuild
 from .classifier.sensitivities import sensitivity as sensitivity
 from .codecs import parse_codec as parse_codec
 from .compression import compress as compress
@@ -17,7 +22,6 @@ from .corpus import read_examples as read_examples
 from .embedding import CompressedEmbedding as CompressedEmbedding
 from .embz.format import load as load
 from .embz.format import save as save
-from .embz.inspecting import inspect as inspect
 from .errors import EmbzipError as EmbzipError
 from .evaluation.accuracy import evaluate as evaluate
 from .pipeline import run as run

@@ -5,15 +5,15 @@ here opens a file.
 """
 
 import glob
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-Role = Literal["embedding", "other_weights", "optimizer", "graph_constants", "vocabulary"]
+Role = Literal["embedding", "other_variables", "optimizer", "graph_constants", "vocabulary"]
 ROLES: tuple[Role, ...] = (
     "embedding",
-    "other_weights",
+    "other_variables",
     "optimizer",
     "graph_constants",
     "vocabulary",
@@ -36,6 +36,8 @@ class StoredTensor:
         Bytes it takes in the file, compressed where the file is.
     needed
         Whether inference needs it: what slimming leaves.
+    packed
+        Of a .embz: whether it is entropy coded; `unpacked` are its bytes when it is not.
     """
 
     name: str
@@ -44,6 +46,8 @@ class StoredTensor:
     shape: tuple[int, ...]
     nbytes: int
     needed: bool = True
+    packed: bool = False
+    unpacked: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,15 @@ class ArtefactRecord:
     path
         What was asked for.
     format
-        `checkpoint`, `savedmodel`, `frozen`, `h5`, `keras` or `tflite`.
+        `embz`, `checkpoint`, `savedmodel`, `frozen`, `h5`, `keras` or `tflite`.
     files
         Every file that is counted, with its bytes.
     tensors
         Largest first.
     slimmed
         Bytes of the needed tensors in a slim file, where that stores them in another way.
+    own
+        What a .embz says of itself: codec, rows, dim, tokenizer, normalization, heads.
     """
 
     path: str
@@ -82,6 +88,7 @@ class ArtefactRecord:
     tensors: tuple[StoredTensor, ...]
     nodes: NodeCounts = NodeCounts()
     slimmed: int | None = None
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -95,17 +102,23 @@ class ArtefactRecord:
             return self.slimmed
         return sum(tensor.nbytes for tensor in self.tensors if tensor.needed)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the record as plain numbers, strings, lists and dicts."""
-        parts = {
+    @property
+    def bytes(self) -> dict[str, int]:
+        """Bytes by role, of all that is no tensor (`header`), and in all (`total`)."""
+        parts: dict[str, int] = {
             role: sum(tensor.nbytes for tensor in self.tensors if tensor.role == role)
             for role in ROLES
         }
+        return parts | {"header": self.total - sum(parts.values()), "total": self.total}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain numbers, strings, lists and dicts."""
         total = self.total
         return {
             "path": self.path,
             "format": self.format,
-            "bytes": parts | {"header": total - sum(parts.values()), "total": total},
+            **self.own,
+            "bytes": self.bytes,
             "nodes": asdict(self.nodes),
             "tensors": [
                 {
@@ -115,6 +128,8 @@ class ArtefactRecord:
                     "shape": list(tensor.shape),
                     "bytes": tensor.nbytes,
                     "share": tensor.nbytes / total if total else 0.0,
+                    "packed": tensor.packed,
+                    "unpacked_bytes": tensor.nbytes if tensor.unpacked is None else tensor.unpacked,
                 }
                 for tensor in self.tensors
             ],
@@ -139,12 +154,15 @@ def make_record(
     files: Iterable[Path],
     tensors: Iterable[StoredTensor],
     nodes: NodeCounts | None = None,
+    own: Mapping[str, Any] | None = None,
 ) -> ArtefactRecord:
     """Return the record of files on disk, tensors largest first."""
     root = path if path.is_dir() else path.parent
     sizes = tuple((str(file.relative_to(root)), file.stat().st_size) for file in files)
     ordered = sorted(tensors, key=lambda tensor: (-tensor.nbytes, tensor.name))
-    return ArtefactRecord(str(path), format, sizes, tuple(ordered), nodes or NodeCounts())
+    return ArtefactRecord(
+        str(path), format, sizes, tuple(ordered), nodes or NodeCounts(), own=own or {}
+    )
 
 
 def scaled(tensors: Iterable[StoredTensor], stored: int, plain: int) -> list[StoredTensor]:

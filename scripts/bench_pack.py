@@ -71,7 +71,7 @@ def main() -> None:
             packed = perf_counter()
             embzip.load(path)
             loaded = perf_counter()
-            record = embzip.inspect(path)
+            record = embzip.inspect(path).to_json()
             stored = sum(t["bytes"] for t in record["tensors"] if t["name"].startswith("codes."))
             entropy = sum(entropy_bytes(array) for array in small.codes.values())
             bits = 8 * (record["bytes"]["total"] - record["bytes"]["vocabulary"]) / table.size

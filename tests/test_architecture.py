@@ -45,6 +45,7 @@ ORDER = [
     "foreign.graph",
     "foreign",
     "tf",
+    "artefacts",  # tells kinds, and imports who knows one when asked
     "report",
     "pipeline",
     "cli",

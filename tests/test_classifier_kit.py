@@ -80,12 +80,12 @@ def test_the_table_is_stored_looked_up_and_tokenized_once(
     for name, classifier in alone.items():
         classifier.save(tmp_path / f"{name}.embz")
     Kit.of(alone).save(tmp_path / "kit.embz")
-    facts = embzip.inspect(tmp_path / "kit.embz")["bytes"]
-    singles = [embzip.inspect(tmp_path / f"{name}.embz")["bytes"] for name in alone]
+    facts = embzip.inspect(tmp_path / "kit.embz").bytes
+    singles = [embzip.inspect(tmp_path / f"{name}.embz").bytes for name in alone]
     for part in ("vocabulary", "embedding"):
         assert facts[part] == singles[0][part]
     names = sum(len(f'"name":"{name}",') for name in alone)
-    assert facts["classifier"] == sum(single["classifier"] for single in singles) + names
+    assert facts["other_variables"] == sum(single["other_variables"] for single in singles) + names
     kit = load_model(tmp_path / "kit.embz")
     calls: list[str] = []
     for method in ("__getitem__", "encode"):

@@ -75,7 +75,7 @@ def test_a_file_answers_as_memory_does(
     np.testing.assert_allclose(
         small.probabilities(TEXTS), whole.probabilities(TEXTS), atol=tolerance
     )
-    for tensor in embzip.inspect(path)["tensors"]:
+    for tensor in embzip.inspect(path).to_json()["tensors"]:
         if tensor["name"].endswith(".kernel"):
             assert tensor["unpacked_bytes"] == size * np.prod(tensor["shape"])
         elif tensor["name"].endswith((".bias", ".gamma", ".beta", ".scale")):

@@ -200,7 +200,7 @@ def test_inspect_adds_up_to_the_files_size(trained: Path, run: Run) -> None:
         parts = dict(record["bytes"])
         assert parts.pop("total") == size
         assert set(parts) == {
-            "embedding", "other_weights", "optimizer", "graph_constants", "vocabulary", "header",
+            "embedding", "other_variables", "optimizer", "graph_constants", "vocabulary", "header",
         }  # fmt: skip
         assert record["slim_bytes"] == size - parts["header"]
         assert set(record["nodes"].values()) == {0}

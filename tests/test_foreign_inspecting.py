@@ -60,7 +60,7 @@ def test_every_byte_is_attributed(folder: Path, name: str, optimizer: int) -> No
     assert sum(t["role"] == "embedding" for t in record["tensors"]) == 1
 
 
-PARTS = ("embedding", "other_weights", "optimizer", "graph_constants", "vocabulary")
+PARTS = ("embedding", "other_variables", "optimizer", "graph_constants", "vocabulary")
 NODES = {"total", "const", "variable", "identity", "quantization", "unused"}
 
 

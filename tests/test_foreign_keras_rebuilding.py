@@ -210,7 +210,7 @@ def test_a_padding_row_reads_as_zeros_and_a_foreign_one_does_not() -> None:
 
 
 @pytest.mark.parametrize("spec", ["int8", "svd:8|int8"])
-def test_the_saved_file_holds_codes_and_other_weights_and_little_else(
+def test_the_saved_file_holds_codes_and_other_variables_and_little_else(
     tmp_path: Path, spec: str
 ) -> None:
     inputs = keras.Input((TIME,), dtype="int32")

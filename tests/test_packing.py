@@ -80,7 +80,7 @@ def test_stored_bytes_are_within_two_per_cent_of_the_entropy(tmp_path: Path) -> 
 def test_class_ids_in_planes_and_offsets_are_packed_near_their_entropy(tmp_path: Path) -> None:
     small = compress(matrix(60_000), "tcq:2")
     embzip.save(small, tmp_path / "a.embz", pack=True)
-    stored = {t["name"]: t for t in embzip.inspect(tmp_path / "a.embz")["tensors"]}
+    stored = {t["name"]: t for t in embzip.inspect(tmp_path / "a.embz").to_json()["tensors"]}
     classes, offsets = stored["codes.classes"], stored["codes.offsets"]
     of_row = classes_of(small.codes["classes"])
     assert classes["packed"]
@@ -101,7 +101,7 @@ def test_what_does_not_pay_stays_plain(tmp_path: Path) -> None:
 def test_inspect_shows_what_is_packed(tmp_path: Path) -> None:
     small = compress(matrix(3000), "int4")
     embzip.save(small, tmp_path / "a.embz", pack=True)
-    record = embzip.inspect(tmp_path / "a.embz")
+    record = embzip.inspect(tmp_path / "a.embz").to_json()
     assert sum(v for k, v in record["bytes"].items() if k != "total") == record["bytes"]["total"]
     values = next(t for t in record["tensors"] if t["name"] == "codes.values")
     assert values["packed"]

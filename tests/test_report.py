@@ -17,7 +17,6 @@ from rich.console import Console
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.embz.format import save
-from embzip.embz.inspecting import inspect
 from embzip.errors import FileFormatError, InputError, MissingFileError, OutputError
 from embzip.report import (
     compare,
@@ -29,6 +28,7 @@ from embzip.report import (
 )
 from embzip.report.figures import DASH, fraction, megabytes, signed, times
 from embzip.report.labels import Label, place
+from embzip.report.record import facts_of
 from embzip.report.view import make_view
 from embzip.vectors.base import Vectors
 from tests.models import tiny_classifier
@@ -262,7 +262,7 @@ def test_compare_classifiers(models):
     assert set(after) >= ISSUE_KEYS
     assert (after["codec"], after["rows"], after["dim"]) == ("svd:2|int8", 11, 6)
     assert after["tokenizer"] == "words"
-    assert after["bytes"] == inspect(models / "after.embz")["bytes"]
+    assert after["bytes"] == facts_of(models / "after.embz")["bytes"]
     assert after["bytes"]["total"] == (models / "after.embz").stat().st_size
     assert after["compression_ratio"] == before["bytes"]["total"] / after["bytes"]["total"]
     assert after["difference"] == after["accuracy"] - before["accuracy"]

@@ -7,7 +7,8 @@ is `embzip.tf.tune`.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,44 @@ from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix
 
 _RIDGE = 0.05  # share of the mean variance added to the metric: no direction is free
+
+
+@dataclass(frozen=True, eq=False)
+class Rebuilt:
+    """A file that was written over a compressed table.
+
+    Attributes
+    ----------
+    format
+        `embz`, `keras`, `frozen` or `savedmodel`.
+    layer
+        The Embedding layer, or the graph's table; None for our own models.
+    counts_bytes
+        Bytes of `bytes_before` that are token counts, which are not carried over.
+    tuned
+        Whether the tuned model was kept; None without tuning.
+    """
+
+    path: str
+    format: str
+    layer: str | None
+    embedding: CompressedEmbedding
+    bytes_before: int
+    bytes_after: int
+    counts_bytes: int = 0
+    tuned: bool | None = None
+
+    @property
+    def compression_ratio(self) -> float:
+        """Bytes before over bytes after, counts left out of both."""
+        return (self.bytes_before - self.counts_bytes) / self.bytes_after
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields, what the table is, and the ratio, ready for `json.dumps`."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        table = named.pop("embedding")
+        shape = {"codec": table.codec.spec, "rows": table.rows, "dim": table.dim}
+        return {**named, **shape, "compression_ratio": self.compression_ratio}
 
 
 def rebuild(

@@ -9,6 +9,7 @@ import typer
 from embzip.cli.terminal import (
     ForceOption,
     JsonOption,
+    load_quietly,
     progress,
     show,
     without_notices,
@@ -59,8 +60,18 @@ def inspect(
     The parts add up to the bytes on disk. MB = 10^6 bytes. TensorFlow's and Keras' files are
     parsed; nothing in them runs, but where --profile asks for it.
     """
+    present(path)
+    from embzip.artefacts import inspect, kind_of
+
     with progress("reading"):
-        record, headline = _ours(path) if path.suffix == ".embz" else _foreign(path)
+        if kind_of(path)[0] != "embz":
+            load_quietly("embzip.foreign.inspecting")
+        found = inspect(path)
+    record = found.to_json()
+    if found.format == "embz":
+        headline = _classifiers(path, record)
+    else:
+        headline = _graph(found.format, record)
     times = [] if profile is None else _profiled(path, profile, record)
     lines = [headline]
     lines += [f"{part:<15} {size:>13,} bytes" for part, size in record["bytes"].items()]
@@ -68,7 +79,7 @@ def inspect(
         f"  {tensor['name']:<28} {tensor['role']:<15} {tensor['dtype']:<7} "
         f"{'x'.join(map(str, tensor['shape'])) or '1':<14} {tensor['bytes']:>13,}  "
         f"{tensor['share']:.4f}"
-        + (f"  packed, {tensor['unpacked_bytes']:,} in memory" if tensor.get("packed") else "")
+        + (f"  packed, {tensor['unpacked_bytes']:,} in memory" if tensor["packed"] else "")
         for tensor in record["tensors"]
     ]
     show(record, "\n".join([*lines, *times]), as_json=as_json)
@@ -96,15 +107,13 @@ def slim(
     Without -o, NAME becomes NAME.slim.keras, .slim.h5, .slim.pb or NAME.slim in the current folder.
     """
     present(path)
-    with without_notices():
-        from embzip.foreign.formats.kinds import kind_of
-        from embzip.foreign.slimming import slim
+    from embzip.artefacts import kind_of, slim
 
     kind, own = kind_of(path)
     ends = {"keras": ".slim.keras", "frozen": ".slim.pb", "h5": ".slim.h5"}
     target = output_path(own, ends.get(to or kind, ".slim"), output, force=force)
     with progress("slimming"), without_notices():
-        result = slim(own, target, to=to, outputs=node or ())
+        result = slim(path, target, to=to, outputs=node or ())
     record = {
         "path": str(target),
         "format": result.format,
@@ -120,11 +129,10 @@ def slim(
     )
 
 
-def _ours(path: Path) -> tuple[dict[str, Any], str]:
+def _classifiers(path: Path, record: dict[str, Any]) -> str:
+    """Add the classifiers of a .embz file to its record, and return them as lines."""
     from embzip.classifier.loading import describe
-    from embzip.embz.inspecting import as_artefact, inspect
 
-    record = as_artefact(inspect(path))
     record["classifiers"] = describe(path) if record["heads"] else []
     lines = [f"{record['codec']}, {record['rows']:,} rows of {record['dim']}"]
     lines += [
@@ -132,20 +140,15 @@ def _ours(path: Path) -> tuple[dict[str, Any], str]:
         f"{each['bytes']:,} bytes"
         for each in record["classifiers"]
     ]
-    return record, "\n".join(lines)
+    return "\n".join(lines)
 
 
-def _foreign(path: Path) -> tuple[dict[str, Any], str]:
-    present(path)
-    with without_notices():
-        from embzip.foreign.inspecting import inspect
-
-    record = inspect(path).to_json()
-    nodes = ", ".join(f"{count:,} {kind}" for kind, count in record["nodes"].items() if count)
-    return record, (
-        f"{record['format']}, {len(record['files'])} files"
+def _graph(kind: str, record: dict[str, Any]) -> str:
+    nodes = ", ".join(f"{count:,} {name}" for name, count in record["nodes"].items() if count)
+    return (
+        f"{kind}, {len(record['files'])} files"
         + (f"; nodes: {nodes}" if nodes else "")
-        + ("" if record["format"] == "tflite" else _slimmed(record["slim_bytes"]))
+        + ("" if kind == "tflite" else _slimmed(record["slim_bytes"]))
     )
 
 

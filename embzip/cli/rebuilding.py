@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from embzip.cli.foreign import foreign_bytes, is_foreign, rebuild_foreign, with_config
+from embzip.cli.artefacts import present
 from embzip.cli.terminal import (
     ErrorsOption,
     ForceOption,
@@ -13,13 +13,19 @@ from embzip.cli.terminal import (
     OutputOption,
     PackOption,
     SeedOption,
+    load_quietly,
     progress,
     show,
-    without_notices,
 )
 from embzip.corpus import read_examples
-from embzip.errors import InputError
 from embzip.files import output_path
+
+_ENDS = {
+    "embz": ".rebuilt.embz",
+    "keras": ".rebuilt.keras",
+    "h5": ".rebuilt.keras",
+    "savedmodel": ".rebuilt",
+}
 
 
 def rebuild(
@@ -137,80 +143,43 @@ def rebuild(
         )
     if tune is None and (tune_params or quantize_kernels):
         raise typer.BadParameter("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
-    if config is None and is_foreign(model):
-        if tune is not None or pack or kernels is not None:
-            raise InputError(f"{model}: --tune, --pack and --kernels are for .embz files")
-        rebuild_foreign(
-            model,
-            embedding,
-            codec,
-            layer=layer,
-            nodes=node or [],
-            fold=bool(fold),
-            seed=seed,
-            output=output,
-            force=force,
-            as_json=as_json,
-        )
-        return
-    if layer is not None or node:
-        raise InputError(f"{model}: --layer and --node are for files of Keras and TensorFlow")
-    fold = fold is not False
-    if config is not None and not is_foreign(model):
-        raise InputError(f"{model}: --model is for variables in a file of TensorFlow or Keras")
-    from embzip.classifier import Classifier, Kit
-    from embzip.classifier.loading import read
-    from embzip.classifier.rebuilding import rebuild, rebuild_kit
+    present(model)
+    from embzip.artefacts import Tuning, kind_of, rebuild_file
     from embzip.embz.format import load
-    from embzip.embz.inspecting import counts_bytes
 
-    path = output_path(model, ".rebuilt.embz", output, force=force)
+    kind, own = kind_of(model)
+    end = ".rebuilt.embz" if config is not None else _ENDS.get(kind, ".rebuilt.pb")
+    path = output_path(own, end, output, force=force)
+    tuning = None
+    if kind != "embz" or tune is not None:
+        load_quietly("embzip.layers")
     with progress("rebuilding") as report:
-        tuning = [] if tune is None else read_examples(tune, errors=errors)
-        tuned: bool | None = None
-        old = read(model) if config is None else with_config(model, config)
-        before = model.stat().st_size if config is None else foreign_bytes(model)
-        counts = 0 if config is not None else counts_bytes(model)
-        table = None if embedding is None else load(embedding)
-        rebuilt: Classifier | Kit
-        if isinstance(old, Kit):
-            if tune is not None:
-                raise InputError(f"{model}: --tune is for one classifier, and this is a kit")
-            rebuilt = rebuild_kit(old, table, codec=codec, fold=fold, kernels=kernels, seed=seed)
-        else:
-            rebuilt = rebuild(old, table, codec=codec, fold=fold, kernels=kernels, seed=seed)
-        if tune is not None and isinstance(rebuilt, Classifier):
-            with without_notices():
-                from embzip.tf import tune as fine_tune
-
-            result = fine_tune(
-                rebuilt,
-                tuning,
-                params=tune_params,
-                quantize=quantize_kernels,
-                seed=seed,
-                progress=report,
-            )
-            rebuilt, tuned = result.classifier, result.tuned
-        rebuilt.save(path, pack=pack)
-    after = path.stat().st_size
-    record = {
-        "path": str(path),
-        "codec": rebuilt.embedding.codec.spec,
-        "rows": rebuilt.embedding.rows,
-        "dim": rebuilt.embedding.dim,
-        "bytes_before": before,
-        "bytes_after": after,
-        "counts_bytes": counts,
-        "compression_ratio": (before - counts) / after,
-        "tuned": tuned,
-    }
-    told = f", {counts:,} bytes of row counts left out of both" if counts else ""
-    if tuned is False:
+        if tune is not None:
+            examples = read_examples(tune, errors=errors)
+            tuning = Tuning(examples, params=tune_params, quantize=quantize_kernels)
+        made = rebuild_file(
+            own,
+            path,
+            None if embedding is None else load(embedding),
+            config=config,
+            codec=codec,
+            kernels=kernels,
+            fold=fold,
+            layer=layer,
+            outputs=node or (),
+            tuning=tuning,
+            pack=pack,
+            seed=seed,
+            progress=report,
+        )
+    told = f", {made.counts_bytes:,} bytes of row counts left out of both" * bool(made.counts_bytes)
+    if made.tuned is False:
         told += "; tuning did not help on dev, so the untuned model is kept"
+    table = made.embedding
     show(
-        record,
-        f"{record['codec']}, {record['rows']:,} rows of {record['dim']}: {before:,} -> {after:,} "
-        f"bytes, {record['compression_ratio']:.1f} times smaller{told}\n{path}",
+        made.to_json(),
+        (f"{made.layer}: " if made.layer else "")
+        + f"{table.codec.spec}, {table.rows:,} rows of {table.dim}: {made.bytes_before:,} -> "
+        f"{made.bytes_after:,} bytes, {made.compression_ratio:.1f} times smaller{told}\n{path}",
         as_json=as_json,
     )

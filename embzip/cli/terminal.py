@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
@@ -181,6 +182,12 @@ def progress(label: str) -> Iterator[Progress | None]:
             bar.update(task, completed=done, total=total if done < total else None)
 
         yield move
+
+
+def load_quietly(module: str) -> None:
+    """Import a module that loads TensorFlow, without the notices of its C++ side."""
+    with without_notices():
+        import_module(module)
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from embzip.embz.container import (
 )
 from embzip.errors import EmbzipError, FileFormatError, InputTypeError
 from embzip.files import atomic_write, digest, existing_file
+from embzip.inspection import Role
 from embzip.packing.record import packed_arrays
 from embzip.packing.tensors import pack_tensors, unpack_tensors
 from embzip.tokenizers import tokenizer_from_bytes
@@ -54,6 +55,13 @@ class Artefact(Protocol):
 
     def head_tensors(self) -> Sequence[Arrays]:
         """Return the tensors of each head, under the head's own names."""
+
+
+_ROLES: Mapping[str, Role] = {
+    "codes": "embedding",
+    "params": "embedding",
+    "heads": "other_variables",
+}
 
 
 @dataclass(frozen=True)
@@ -180,12 +188,10 @@ def read(path: str | Path, *, mmap: bool = False) -> Loaded:
             raise FileFormatError(f"{path}: {error}") from error
 
 
-def role_of(name: str) -> str:
-    """Return the part of a file that a tensor belongs to: embedding, classifier or vocabulary."""
+def role_of(name: str) -> Role:
+    """Return what a tensor of a file is for."""
     first = name.partition(".")[0]
-    return {"codes": "embedding", "params": "embedding", "heads": "classifier"}.get(
-        first, "vocabulary"
-    )
+    return _ROLES.get(first, "vocabulary")
 
 
 def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
@@ -238,7 +244,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
     else:
         embedding.check()
         for name, array in arrays.items():
-            if role_of(name) == "classifier":
+            if role_of(name) == "other_variables":
                 check_finite(name, array)
     return Loaded(embedding, [_head(arrays, index) for index in range(heads)])
 

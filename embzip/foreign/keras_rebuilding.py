@@ -10,8 +10,9 @@ from typing import Any
 
 import keras
 
+from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
-from embzip.errors import MismatchError, UnsupportedModelError
+from embzip.errors import InputError, MismatchError, UnsupportedModelError
 from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.layers.finding import (
     check_model,
@@ -83,6 +84,22 @@ def rebuild_model(
     check_not_tied(model, old)
     folding = folded(model, old, embedding) if fold else Folding(embedding, {})
     return _Copier(old, folding).copy(model)
+
+
+def table_for(
+    model: Any,
+    layer_name: str | None,
+    embedding: CompressedEmbedding | None,
+    codec: str | None,
+    seed: int,
+) -> CompressedEmbedding:
+    """Return the table to rebuild a model on: the one given, or the layer's own, compressed."""
+    if embedding is not None and codec is None:
+        return embedding
+    if embedding is not None or codec is None:
+        raise InputError("rebuild takes exactly one of embedding and codec")
+    check_model(model)
+    return compress(chosen_embedding(model, layer_name).get_weights()[0], codec, seed=seed)
 
 
 class _Copier:

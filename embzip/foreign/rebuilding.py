@@ -4,9 +4,9 @@ Files of embzip itself are rebuilt by `embzip.classifier.rebuilding`, without Te
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from embzip.classifier.rebuilding import Rebuilt
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError
@@ -16,29 +16,10 @@ from embzip.foreign.graph.flat_graphs import flat_graph
 from embzip.foreign.graph.rebuilding import chosen_table, grafted, table_of
 from embzip.foreign.graph.writing import write_frozen, write_saved_model
 from embzip.foreign.inspecting import inspect
-from embzip.foreign.keras_rebuilding import rebuild_model
+from embzip.foreign.keras_rebuilding import rebuild_model, table_for
 from embzip.inspection import bytes_on_disk
-from embzip.layers.finding import check_model, chosen_embedding
+from embzip.layers.finding import chosen_embedding
 from embzip.types import Matrix
-
-
-@dataclass(frozen=True)
-class RebuildResult:
-    """What was written.
-
-    Attributes
-    ----------
-    format
-        `keras`, `frozen` or `savedmodel`.
-    layer
-        The name of the layer, or of the table's node.
-    """
-
-    format: str
-    layer: str
-    embedding: CompressedEmbedding
-    bytes_before: int
-    bytes_after: int
 
 
 def rebuild_file(
@@ -51,7 +32,7 @@ def rebuild_file(
     outputs: Sequence[str] = (),
     fold: bool = False,
     seed: int = 0,
-) -> RebuildResult:
+) -> Rebuilt:
     """Write a file that reads a compressed table.
 
     Parameters
@@ -101,7 +82,14 @@ def rebuild_file(
         small = grafted(flat, name, table)
         format = "frozen" if target.suffix == ".pb" else "savedmodel"
         (write_frozen if format == "frozen" else write_saved_model)(small, target)
-    return RebuildResult(format, name, table, before, bytes_on_disk(target))
+    return Rebuilt(
+        str(target),
+        format,
+        name,
+        table,
+        before,
+        bytes_on_disk(target),
+    )
 
 
 def _keras(
@@ -116,11 +104,9 @@ def _keras(
     if target.suffix != ".keras":
         raise InputError(f"{target}: what is rebuilt of a Keras file is a .keras file: name it so")
     model = load_keras(path)
-    check_model(model)
-    old = chosen_embedding(model, layer)
-    table = embedding or _compressed(old.get_weights()[0], codec, seed)
+    table = table_for(model, layer, embedding, codec, seed)
     write_keras(rebuild_model(model, layer, table, fold=fold), target)
-    return old.name, table
+    return chosen_embedding(model, layer).name, table
 
 
 def _compressed(table: Matrix, codec: str | None, seed: int) -> CompressedEmbedding:

@@ -25,7 +25,7 @@ from embzip.foreign.graph.flat_graphs import check_constants
 from embzip.foreign.matching import Variables, assigned, clean
 from embzip.inspection import StoredTensor
 
-_WEIGHTS = ("embedding", "other_weights")
+_WEIGHTS = ("embedding", "other_variables")
 
 
 def variables_of(path: str | Path) -> Variables:

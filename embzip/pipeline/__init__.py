@@ -10,14 +10,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from embzip.embz.inspecting import inspect
 from embzip.errors import OutputError
 from embzip.files import atomic_write
 from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import CandidateSteps, Plan, make_plan
 from embzip.pipeline.recipe import Recipe, read_recipe
 from embzip.pipeline.steps import Step, Steps
-from embzip.report.record import environment, read_record, write_report
+from embzip.report.record import environment, facts_of, read_record, write_report
 from embzip.report.shape import Record
 from embzip.types import Progress
 
@@ -234,7 +233,7 @@ def _corpus(steps: Steps, plan: Plan, recipe: Recipe) -> dict[str, Any]:
 
 
 def _facts(steps: Steps, model: Step) -> dict[str, Any]:
-    return inspect(steps.folder(model) / "model.embz")
+    return facts_of(steps.folder(model) / "model.embz")
 
 
 def _accuracy(steps: Steps, evaluated: Step) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from embzip.classifier import Classifier, load_classifier
 from embzip.corpus import Example, read_examples
 from embzip.embz.format import load
-from embzip.embz.inspecting import inspect
+from embzip.embz.inspecting import inspect_embz
 from embzip.errors import InputError, OutputError
 from embzip.evaluation.accuracy import evaluate
 from embzip.evaluation.nearness import OTHER_BASIS, nearness
@@ -78,7 +78,7 @@ def compare(
                 seed=seed,
             )
     paths = Path(before), Path(after)
-    inspected = [inspect(path) for path in paths]
+    inspected = [facts_of(path) for path in paths]
     examples = read_examples(test) if isinstance(test, str | Path) else test
     if texts is None:
         texts = [example.text for example in (examples or ())[:_MEASURED_TEXTS]] or [_SHORT_TEXT]
@@ -114,6 +114,15 @@ def compare(
         "notes": notes,
     }
     return check_record(json_ready(record))
+
+
+def facts_of(path: str | Path) -> dict[str, Any]:
+    """Return what a report says of a .embz file: codec, rows, dim, tokenizer, heads, bytes."""
+    found = inspect_embz(path)
+    held = found.bytes
+    parts = {"classifier": held["other_variables"]}
+    parts |= {part: held[part] for part in ("vocabulary", "embedding", "header", "total")}
+    return {**found.own, "bytes": parts}
 
 
 def environment() -> dict[str, Any]:

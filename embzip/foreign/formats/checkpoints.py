@@ -81,7 +81,7 @@ def _by_graph(entries: list[Entry], flow: Flow, shapes: _Shapes) -> list[StoredT
     for entry in entries:
         role = role_of_name(entry.name, entry.dtype, shapes)
         if role == "optimizer" and entry.name in read:
-            role = "other_weights"  # whatever its name: an output is made of it
+            role = "other_variables"  # whatever its name: an output is made of it
         if entry.name in only_training:
             role = "optimizer"
         elif entry.name in tables and len(entry.shape) == 2:

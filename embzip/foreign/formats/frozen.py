@@ -52,4 +52,4 @@ def role_of_constant(node: Any, tables: set[str]) -> Role:
         return "embedding"
     if dtype == "string" and shape and shape[0] >= _WORDS:
         return "vocabulary"
-    return "other_weights" if dtype in _FLOATS and shape else "graph_constants"
+    return "other_variables" if dtype in _FLOATS and shape else "graph_constants"

@@ -86,7 +86,7 @@ def weight_tensors(file: Any, where: str) -> list[StoredTensor]:
         role: Role = role_of_name(name, "float32", shapes)
         if dataset.dtype.kind in "OS":
             role = "vocabulary"
-        elif role == "other_weights" and _reads_embedding(name):
+        elif role == "other_variables" and _reads_embedding(name):
             role = "embedding"
         found.append(
             StoredTensor(

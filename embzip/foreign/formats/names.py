@@ -34,7 +34,7 @@ def role_of_name(name: str, dtype: str, shapes: Mapping[str, tuple[int, ...]]) -
 
     >>> shapes = {"w": (3, 2), "w/Adam_1": (3, 2), "wide/linear": (3, 1)}
     >>> [role_of_name(name, "float32", shapes) for name in shapes]
-    ['other_weights', 'optimizer', 'other_weights']
+    ['other_variables', 'optimizer', 'other_variables']
     """
     slot = _SLOT.match(name)
     owner = slot.group(1) + (slot.group(2) or "") if slot else ""
@@ -42,7 +42,7 @@ def role_of_name(name: str, dtype: str, shapes: Mapping[str, tuple[int, ...]]) -
         return "optimizer"
     if _OPTIMIZER.search(name):
         return "optimizer"
-    return "vocabulary" if dtype == "string" else "other_weights"
+    return "vocabulary" if dtype == "string" else "other_variables"
 
 
 def with_embedding(tensors: Iterable[StoredTensor]) -> list[StoredTensor]:
@@ -50,7 +50,7 @@ def with_embedding(tensors: Iterable[StoredTensor]) -> list[StoredTensor]:
     tensors = list(tensors)
     if any(tensor.role == "embedding" for tensor in tensors):
         return tensors
-    tables = [t for t in tensors if t.role == "other_weights" and _is_table(t)]
+    tables = [t for t in tensors if t.role == "other_variables" and _is_table(t)]
     named = {t.name for t in tables if _EMBED.search(t.name)}
     if not named:
         tall = [t for t in tables if t.shape[0] >= _ROWS_PER_COLUMN * t.shape[1]]

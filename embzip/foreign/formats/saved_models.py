@@ -82,7 +82,7 @@ def inspect_saved_model(folder: Path) -> ArtefactRecord:
         needed = {key for variable, key in keys.items() if variable in used}
         if named:
             weights = [
-                replace(w, role="other_weights") if w.role == "embedding" else w for w in weights
+                replace(w, role="other_variables") if w.role == "embedding" else w for w in weights
             ]
             weights = with_roles(weights, named)
         weights = with_roles(weights, _copied(weights, bundle))
@@ -103,7 +103,7 @@ def _copied(weights: list[StoredTensor], bundle: Bundle) -> set[str]:
     return {
         weight.name
         for weight in weights
-        if weight.role == "other_weights"
+        if weight.role == "other_variables"
         and (table := kinds.get((weight.dtype, weight.shape)))
         and np.array_equal(bundle.read(weight.name), bundle.read(table))
     }

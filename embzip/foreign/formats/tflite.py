@@ -114,7 +114,7 @@ def _read_subgraph(model: Any, graph: Any, number: int, content: Any, counts: _C
         shape = _shape(tensor)
         name = (tensor.Name() or b"").decode("utf-8", "replace") or f"{number}:{index}"
         dtype = _TYPES.get(tensor.Type(), "invalid").lower()
-        role: Role = "other_weights"
+        role: Role = "other_variables"
         if index in tables and (len(shape) == 2 or (shape and shape[0] in rows)):
             role = "embedding"
         elif dtype == "string":

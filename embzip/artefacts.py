@@ -1,0 +1,283 @@
+"""Files and models of any kind: inspected, slimmed, rebuilt, exported.
+
+What kind something is, is told here, without TensorFlow; the part of embzip that knows the kind is
+imported when it is needed, and does the work.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from embzip.classifier import Classifier, Kit, load_classifier
+from embzip.classifier.loading import read
+from embzip.classifier.outlines import Outline, read_outline
+from embzip.classifier.rebuilding import Rebuilt, rebuild_kit
+from embzip.classifier.rebuilding import rebuild as rebuild_classifier
+from embzip.corpus import Example
+from embzip.embedding import CompressedEmbedding
+from embzip.embz.inspecting import counts_bytes, inspect_embz
+from embzip.errors import InputError
+from embzip.files import existing_file
+from embzip.foreign.formats.kinds import kind_of as foreign_kind
+from embzip.inspection import ArtefactRecord, bytes_on_disk
+from embzip.types import Progress
+
+if TYPE_CHECKING:
+    from embzip.tf.export.targets import Export
+
+Model = TypeVar("Model")
+
+_OWN = (".embz", ".tflite")  # what is no graph: neither slimmed nor rebuilt by TensorFlow
+
+
+def kind_of(path: str | Path) -> tuple[str, Path]:
+    """Return the kind of a file by names alone, and its own path: the folder of a SavedModel.
+
+    Raises
+    ------
+    MissingFileError
+        Where nothing is there.
+    InputError
+        Where it is none of the kinds.
+    """
+    path = Path(path)
+    return ("embz", path) if path.suffix == ".embz" else foreign_kind(path)
+
+
+def inspect(path: str | Path) -> ArtefactRecord:
+    """Return what a file holds and where its bytes are.
+
+    Parameters
+    ----------
+    path
+        A .embz file; a checkpoint (folder, prefix, or one of its files), a SavedModel folder, a
+        frozen .pb or .pbtxt, .h5, .keras or .tflite. Nothing in it runs.
+
+    Raises
+    ------
+    MissingFileError
+        Where it, or a part of it, is missing.
+    FileFormatError, InputError
+        For a file that is damaged, or of no known kind.
+    """
+    if kind_of(path)[0] == "embz":
+        return inspect_embz(path)
+    from embzip.foreign import inspect as inspect_foreign
+
+    return inspect_foreign(path)
+
+
+def slim(
+    path: str | Path, target: str | Path, *, to: str | None = None, outputs: Sequence[str] = ()
+) -> Any:
+    """Write a file with only what inference needs; see `embzip.foreign.slim`.
+
+    Raises
+    ------
+    InputError
+        For a .embz or .tflite file, which hold nothing else, and as `embzip.foreign.slim` does.
+    """
+    if Path(path).suffix in _OWN:
+        raise InputError(f"{path}: holds only what inference needs, so it is slim as it is")
+    from embzip.foreign import slim as slim_foreign
+
+    return slim_foreign(path, target, to=to, outputs=outputs)
+
+
+def rebuild(
+    model: Model,
+    embedding: CompressedEmbedding | None = None,
+    *,
+    codec: str | None = None,
+    kernels: str | None = None,
+    fold: bool | None = None,
+    layer: str | None = None,
+    seed: int = 0,
+) -> Model:
+    """Return a model like one that is given, over a compressed table.
+
+    Parameters
+    ----------
+    model
+        A `Classifier`, a `Kit` or a Keras model. Files are rebuilt by `rebuild_file`.
+    embedding, codec
+        The table to read instead; or the codec to compress the model's own with. See
+        `embzip.classifier.rebuilding.rebuild_classifier` for what must agree.
+    kernels
+        How a file stores the kernels of a classifier: `float32`, `float16` or `int8`; as before
+        where not given.
+    fold
+        Whether linear decoding moves into the layers that read the table; by default it does in
+        our own models, and not in a Keras model.
+    layer
+        Of a Keras model: the Embedding layer, where there are several.
+
+    Raises
+    ------
+    InputError
+        Unless exactly one of `embedding` and `codec` is given, or `kernels` alone; for an object
+        of another kind.
+    MismatchError
+        For a table of another tokenizer, other tokens or another shape.
+    """
+    if isinstance(model, Classifier | Kit):
+        if layer is not None:
+            raise InputError("a layer is named in Keras models only; a classifier has one table")
+        way: Any = rebuild_classifier if isinstance(model, Classifier) else rebuild_kit
+        rebuilt: Model = way(
+            model, embedding, codec=codec, fold=fold is not False, kernels=kernels, seed=seed
+        )
+        return rebuilt
+    keras = sys.modules.get("keras")  # who has a Keras model has loaded it
+    if keras is None or not isinstance(model, keras.Model):
+        raise InputError(
+            f"expected a Classifier, a Kit or a Keras model, received {type(model).__name__}: "
+            "files are rebuilt by embzip.rebuild_file(path, target, ...)"
+        )
+    if kernels is not None:
+        raise InputError(
+            "kernels are stored in float16 or int8 in .embz files, not in Keras models"
+        )
+    from embzip.foreign.keras_rebuilding import rebuild_model, table_for
+
+    table = table_for(model, layer, embedding, codec, seed)
+    copy: Model = rebuild_model(model, layer, table, fold=bool(fold))
+    return copy
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """Fine-tuning after a rebuild: see `embzip.tf.tune`.
+
+    Attributes
+    ----------
+    examples
+        Labelled texts; a tenth of them, held out, decides whether the tuned model is kept.
+    params
+        Whether what rows share moves too: centroids, codebooks, components, means.
+    quantize
+        Whether the kernels are trained for int8.
+    """
+
+    examples: Sequence[Example]
+    params: bool = False
+    quantize: bool = False
+
+
+def rebuild_file(
+    path: str | Path,
+    target: str | Path,
+    embedding: CompressedEmbedding | None = None,
+    *,
+    config: str | Path | None = None,
+    codec: str | None = None,
+    kernels: str | None = None,
+    fold: bool | None = None,
+    layer: str | None = None,
+    outputs: Sequence[str] = (),
+    tuning: Tuning | None = None,
+    pack: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Rebuilt:
+    """Write a file like one that is given, over a compressed table.
+
+    Parameters
+    ----------
+    path
+        A classifier's or kit's .embz; a .keras or .h5 file; a SavedModel, a frozen graph, or a
+        TF1 checkpoint with its .meta.
+    target
+        A .embz file for our own; a .keras file for Keras files; of graphs, a frozen graph where
+        its name ends in .pb, else a new SavedModel folder.
+    embedding, codec, kernels, fold, layer
+        As in `rebuild`.
+    config
+        For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
+        or a .toml file (`embzip.classifier.outlines`). The result is a .embz file.
+    outputs
+        What a graph without signatures ends in.
+    tuning, pack
+        Of a classifier: fine-tune it afterwards; entropy code its file.
+
+    Raises
+    ------
+    InputError
+        For options that this kind of file does not have, and as in `rebuild`.
+    """
+    foreign = kind_of(path)[0] != "embz"
+    if foreign and config is None:
+        if tuning is not None or pack or kernels is not None:
+            raise InputError(f"{path}: tuning, packing and kernels are for .embz files")
+        from embzip.foreign import rebuild_file as rebuild_foreign
+
+        return rebuild_foreign(
+            path,
+            target,
+            embedding=embedding,
+            codec=codec,
+            layer=layer,
+            outputs=outputs,
+            fold=bool(fold),
+            seed=seed,
+        )
+    if layer is not None or outputs:
+        raise InputError(f"{path}: layers and nodes are named in files of Keras and TensorFlow")
+    if config is not None and not foreign:
+        raise InputError(
+            f"{path}: a configuration is for variables in a file of TensorFlow or Keras"
+        )
+    old = read(path) if config is None else _with_variables(config, path)
+    model = rebuild(old, embedding, codec=codec, kernels=kernels, fold=fold, seed=seed)
+    tuned = None
+    if tuning is not None:
+        if isinstance(model, Kit):
+            raise InputError(f"{path}: tuning is for one classifier, and this is a kit")
+        from embzip.tf import tune
+
+        result = tune(
+            model,
+            tuning.examples,
+            params=tuning.params,
+            quantize=tuning.quantize,
+            seed=seed,
+            progress=progress,
+        )
+        model, tuned = result.classifier, result.tuned
+    before = bytes_on_disk(Path(path)) if config is None else inspect(path).total
+    counts = 0 if foreign else counts_bytes(path)
+    model.save(target, pack=pack)
+    return Rebuilt(
+        path=str(target),
+        format="embz",
+        layer=None,
+        embedding=model.embedding,
+        bytes_before=before,
+        bytes_after=Path(target).stat().st_size,
+        counts_bytes=counts,
+        tuned=tuned,
+    )
+
+
+def export(model: "Classifier | Kit | str | Path", path: str | Path, **options: Any) -> "Export":
+    """Write a classifier or a kit, or the .embz file of one, for a runtime without embzip.
+
+    See `embzip.tf.export.export` for the options.
+    """
+    from embzip.tf.export import export as export_model
+
+    return export_model(read(model) if isinstance(model, str | Path) else model, path, **options)
+
+
+def _with_variables(config: str | Path, path: str | Path) -> Classifier:
+    """Return the classifier that a .embz or .toml file describes, with the variables of a file."""
+    config = existing_file(config)
+    if config.suffix == ".toml":
+        outline = read_outline(config)
+    else:
+        outline = Outline(load_classifier(config), {})
+    from embzip.tf import with_variables
+
+    return with_variables(outline.classifier, path, outline.names)
