@@ -81,7 +81,7 @@ def measure_serving(path: str | Path, texts: Sequence[str], *, repeats: int = 30
         raise SpecError(f"repeats must be at least 1, received {repeats}")
     request = {"path": str(path), "texts": list(texts[:repeats]), "repeats": repeats}
     # The child must import this very package, and nothing from the folder it happens to start in.
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     inherited = os.environ.get("PYTHONPATH")
     environment = dict(os.environ)
     environment |= dict.fromkeys(_THREADS, str(SERVING_THREADS))
