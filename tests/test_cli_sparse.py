@@ -114,7 +114,7 @@ tune_params = true
     assert (model.kernels, model.embedding.codec.spec) == ("int8", "kmeans:4")
     recipe = folder / "recipe.toml"
     recipe.write_text(recipe.read_text().replace("int8", "int7"))
-    with pytest.raises(SpecError, match=r"'small'.*weights: unknown type of weights 'int7'"):
+    with pytest.raises(SpecError, match=r"'small'.*kernels: unknown type of kernels 'int7'"):
         run("run", "recipe.toml", "-o", "out")
 
 
