@@ -3,11 +3,13 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 
-.PHONY: setup demo test check lint clean
+.PHONY: setup browser demo test check lint clean
 
 setup: .venv/.ready
 
 .uv/bin/uv:
+	@command -v $(PYTHON) >/dev/null || { echo 'no $(PYTHON) was found: `apt-get install python3-venv python3-dev g++`'; exit 1; }
+	@$(PYTHON) scripts/prepare.py tools
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
@@ -19,7 +21,11 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/embzip demo -o demo
 
-test: setup
+# The browser first: without one, the tests would fail after minutes.
+browser:
+	@$(PYTHON) scripts/prepare.py browser
+
+test: browser setup
 	$(BIN)/python -m pytest
 
 lint: setup
@@ -27,7 +33,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint test
+check: browser lint test
 
 clean:
 	rm -rf .venv .uv demo

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from embzip.report import to_html
+from scripts.prepare import BROWSERS
 from tests.records import empty_record, hostile_record, usual_record
 
 RECORDS = {"usual": usual_record, "empty": empty_record, "hostile": hostile_record}
@@ -59,10 +60,10 @@ addEventListener("load", () => {{
 
 
 def browser() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    for name in BROWSERS:
         if path := shutil.which(name):
             return path
-    pytest.fail("the report's page is tested in a browser: `apt-get install chromium`")
+    pytest.fail("the report's page is tested in a browser: `make browser` fetches one")
 
 
 @pytest.fixture(scope="module")
