@@ -1,13 +1,13 @@
 """Files of TensorFlow and Keras, each by its own writer, for tests that read them."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from tests.processes import run_tensorflow
 
 # TF1's global state stays in a child. Tables of 50 x 6: 1,200 bytes.
 TF1 = """
@@ -59,7 +59,7 @@ class Served(tf.Module):  # type: ignore[misc]  # TensorFlow carries no types
 
 def write_artefacts(path: Path) -> None:
     """Write a file of every writer, each with a 50 x 6 table; Keras' was trained with Adam."""
-    subprocess.run([sys.executable, "-c", TF1], cwd=path, check=True, capture_output=True)
+    run_tensorflow(TF1, path)
     model = keras.Sequential(
         [
             keras.Input((7,), dtype="int32"),

@@ -48,3 +48,13 @@ def tiny_classifier(
         for name, shape in head_shapes(config, len(labels)).items()
     }
     return Classifier(embedding, labels, config, arrays)
+
+
+def classifiers(spec: str = "float32") -> dict[str, Classifier]:
+    """Four kinds over one table, reading texts to different lengths."""
+    return {
+        "topic": tiny_classifier(spec, max_length=8),
+        "mood": tiny_classifier(spec, encoder=MeanConfig, labels=("glad", "sad", "so")),
+        "style": tiny_classifier(spec, encoder=AttentionConfig, max_length=5),
+        "length": tiny_classifier(spec, encoder=FnetConfig, max_length=30),
+    }

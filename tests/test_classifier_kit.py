@@ -13,10 +13,8 @@ from typer.testing import CliRunner
 import embzip
 from embzip import tf
 from embzip.classifier import (
-    AttentionConfig,
     Classifier,
     CnnConfig,
-    FnetConfig,
     Kit,
     MeanConfig,
     load_classifier,
@@ -31,20 +29,10 @@ from embzip.embz.format import save
 from embzip.errors import EmbzipError, FileFormatError, InputError, MismatchError
 from embzip.evaluation.accuracy import evaluate
 from embzip.tokenizers import Normalization, WordTokenizer
-from tests.models import WORDS, tiny_classifier
+from tests.models import WORDS, classifiers, tiny_classifier
 from tests.test_tf_training import examples, vectors
 
 TEXTS = ["able lion zoo", "people say", "", "unheard tiger", "café " * 20, "zoo"]
-
-
-def classifiers(spec: str = "float32") -> dict[str, Classifier]:
-    """Four kinds over one table, reading texts to different lengths."""
-    return {
-        "topic": tiny_classifier(spec, max_length=8),
-        "mood": tiny_classifier(spec, encoder=MeanConfig, labels=("glad", "sad", "so")),
-        "style": tiny_classifier(spec, encoder=AttentionConfig, max_length=5),
-        "length": tiny_classifier(spec, encoder=FnetConfig, max_length=30),
-    }
 
 
 def assert_answers_as_each_alone(kit: Kit, alone: dict[str, Classifier]) -> None:

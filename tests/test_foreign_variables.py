@@ -1,8 +1,6 @@
 """Weights out of real files into models built in code, and training that goes on from them."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import tensorflow as tf
 from embzip.errors import InputError, MismatchError
 from embzip.foreign import load_variables, variables_of
 from embzip.foreign.slimming import slim
+from tests.processes import run_tensorflow
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
@@ -80,7 +79,7 @@ TOLERANCE = 0.02  # of dev accuracy, 6 of 300 texts
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights")
-    subprocess.run([sys.executable, "-c", TF1], cwd=path, check=True, capture_output=True)
+    run_tensorflow(TF1, path)
     (path / "light").mkdir()
     slim(path / "full", path / "light" / "model")
     return path

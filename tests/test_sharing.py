@@ -14,12 +14,10 @@ import pytest
 
 from embzip.classifier import Kit, load_model, load_one
 from embzip.compression import compress
-from embzip.tf.export import export
 from embzip.tokenizers.building import build_bpe
 from embzip.types import Matrix
 from embzip.vectors.base import Vectors
-from tests.models import WORDS, tiny_classifier
-from tests.test_classifier_kit import classifiers
+from tests.models import WORDS, classifiers, tiny_classifier
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",
@@ -40,6 +38,8 @@ SOURCES = {
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from embzip.tf.export import export  # not in the children, which import this module
+
     path = tmp_path_factory.mktemp("sharing")
     tiny_classifier("svd:4|tcq:2").save(path / "words.embz")
     (path / "corpus.txt").write_text(f"{' '.join(WORDS)}\n" * 50, "utf-8")

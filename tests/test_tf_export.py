@@ -24,6 +24,7 @@ from embzip.foreign.slimming import slim
 from embzip.tf.export import export
 from embzip.tf.export.kernels import quantized_kernel
 from tests.models import tiny_classifier
+from tests.processes import run_tensorflow
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",
@@ -71,21 +72,24 @@ found = onnxruntime.InferenceSession(path).run([output + ":0"], {"ids:0": ids})[
 }
 
 
+# TensorFlow's own command, `saved_model_cli show --dir model ...`.
+SHOW = """
+import contextlib, io, sys
+from tensorflow.python.tools.saved_model_cli import main
+sys.argv[1:] = "show --dir model --tag_set serve --signature_def serving_default".split()
+with contextlib.redirect_stdout(io.StringIO()) as printed:
+    main()
+found = printed.getvalue()
+"""
+
+
 def by_a_stranger(target: str, path: Path, ids: Any, output: str = "probabilities") -> Any:
     """Run a file in a process where importing embzip fails."""
     code = (
-        "import sys, json, numpy\nsys.modules['embzip'] = None\npath, output = sys.argv[1:3]\n"
-        f"ids = numpy.array(json.loads(sys.argv[3]), numpy.int32)\n{LOADERS[target]}\n"
-        "assert sys.modules['embzip'] is None\nprint(json.dumps(found.tolist()))"
+        f"import sys\nassert 'embzip' not in sys.modules\nsys.modules['embzip'] = None\n"
+        f"{LOADERS[target]}\nassert sys.modules['embzip'] is None"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path), output, json.dumps(ids.tolist())],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=path.parent,
-    )
-    return np.array(json.loads(done.stdout.splitlines()[-1]))
+    return run_tensorflow(code, path.parent, path=str(path), ids=ids, output=output)
 
 
 def padded(model: Classifier) -> Any:
@@ -240,11 +244,7 @@ def test_case_66_a_savedmodel_stores_each_weight_once(tmp_path: Path) -> None:
     assert payload < result.nbytes <= 1.05 * payload
     content = b"".join(p.read_bytes() for p in (tmp_path / "model").rglob("*") if p.is_file())
     assert b"optimizer" not in content.lower()
-    command = [str(Path(sys.executable).parent / "saved_model_cli"), "show", "--dir"]
-    shown = subprocess.run(
-        [*command, str(tmp_path / "model"), "--tag_set", "serve", "--signature_def",
-         "serving_default"], capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+    shown = run_tensorflow(SHOW, tmp_path)
     assert "inputs['ids'] tensor_info" in shown
     assert "outputs['probabilities']" in shown
 

@@ -24,8 +24,8 @@ from embzip.tf import train as fit
 from embzip.tf.export import export
 from embzip.tokenizers.building import build_words
 from embzip.vectors.base import Vectors
-from tests.models import tiny_classifier
-from tests.test_classifier_kit import TEXTS, classifiers
+from tests.models import classifiers, tiny_classifier
+from tests.test_classifier_kit import TEXTS
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",

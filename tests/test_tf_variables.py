@@ -1,8 +1,6 @@
 """`rebuild --model`: a checkpoint without a graph becomes a .embz of a classifier that is known."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from embzip.layers.decoding import TrainableEmbedding
 from embzip.tf import from_classifier, with_variables
 from embzip.tf.classifiers import build_model
 from tests.models import tiny_classifier
+from tests.processes import run_tensorflow
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
@@ -120,7 +119,7 @@ def old(tmp_path: Path) -> Path:
     }
     np.savez(tmp_path / "weights.npz", embeddings=trained.embedding.decode(), **arrays)
     (tmp_path / "old").mkdir()
-    subprocess.run([sys.executable, "-c", TF1], cwd=tmp_path, check=True, capture_output=True)
+    run_tensorflow(TF1, tmp_path)
     assert not list(tmp_path.glob("old/*.meta"))
     return tmp_path / "old"
 
