@@ -25,8 +25,9 @@ demo: setup
 browser:
 	@$(PYTHON) scripts/prepare.py browser
 
+# A file's tests stay in one process, which shares what its fixtures made.
 test: browser setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
