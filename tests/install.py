@@ -1,0 +1,90 @@
+"""Install embzip by the README's pip commands into fresh environments, and use it; no test itself.
+
+`make install-check` runs it. pip begins with an empty cache, since a wheel of YouTokenToMe in there
+would hide that its build fails. About 500 MB are downloaded.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.models import tiny_classifier
+
+ROOT = Path(__file__).parent.parent
+# The page has these lines as they stand here: tests/test_install.py.
+BARE = ("pip install .",)
+TRAIN = (
+    "pip install cython setuptools wheel hatchling",
+    "CPPFLAGS=-DDETERMINISTIC_QUEUE pip install --no-build-isolation '.[train]'",
+)
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment that is none of the clone's, and the folder of a user who has it active."""
+
+    folder: Path
+
+    def run(self, command: str, *, cwd: Path | None = None) -> str:
+        """Return what a shell's command prints."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "UV_"))}
+        own = {
+            "VIRTUAL_ENV": str(self.folder / "env"),
+            "PATH": f"{self.folder / 'env' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "PIP_CACHE_DIR": str(self.folder / "cache"),
+            "PIP_NO_COMPILE": "1",  # half a minute of writing .pyc files that are read once
+        }
+        done = subprocess.run(
+            command,
+            shell=True,
+            cwd=cwd or self.folder,
+            env=inherited | own,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+
+def install(folder: Path, commands: tuple[str, ...]) -> Installed:
+    """Return a new environment in which the page's commands have run, in the clone."""
+    subprocess.run([sys.executable, "-m", "venv", folder / "env"], check=True)
+    installed = Installed(folder)
+    for command in commands:
+        begun = time.monotonic()
+        installed.run(command, cwd=ROOT)
+        print(f"{time.monotonic() - begun:4.0f} s  {command}", flush=True)
+    return installed
+
+
+def check_bare(folder: Path) -> None:
+    """A server without extras reads a classifier, and answers as this environment does."""
+    server = install(folder, BARE)
+    model = tiny_classifier("svd:4|int8")
+    model.save(folder / "model.embz")
+    texts = ["lion zoo tiger", "people say"]
+    (folder / "texts.txt").write_text("\n".join(texts), "utf-8")
+    answered = json.loads(server.run("embzip predict model.embz texts.txt --json"))
+    expected = [(found.label, round(found.probability, 4)) for found in model.predict(texts)]
+    assert [(a["label"], round(a["probability"], 4)) for a in answered["predictions"]] == expected
+    assert "svd:4|int8" in server.run("embzip inspect model.embz")
+
+
+def check_train(folder: Path) -> None:
+    """What trains is there, and YouTokenToMe is built so that the same text gives the same ids."""
+    trainer = install(folder, TRAIN)
+    (folder / "corpus.txt").write_text("the cat sat on the mat\n" * 50, "utf-8")
+    found = json.loads(trainer.run("embzip build-bpe corpus.txt --vocab 20 --json"))
+    assert found["reproducible"] is True, found
+    trainer.run("python -c 'import embzip.tf, gensim'")
+
+
+if __name__ == "__main__":
+    for check in (check_bare, check_train):
+        with TemporaryDirectory() as folder:
+            check(Path(folder))
