@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from embzip.report.record import facts_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -28,7 +29,6 @@ from embzip.report import (
 )
 from embzip.report.figures import DASH, fraction, megabytes, signed, times
 from embzip.report.labels import Label, place
-from embzip.report.record import facts_of
 from embzip.report.view import make_view
 from embzip.vectors.base import Vectors
 from tests.models import tiny_classifier

@@ -4,9 +4,9 @@ A record is the dictionary that stands in report.json; `record.py` says what is 
 here trains or chooses.
 """
 
+from embzip.report.comparing import compare, read_record, renderer, write_report
 from embzip.report.html import to_html
 from embzip.report.markdown import to_markdown
-from embzip.report.record import compare, read_record, renderer, write_report
 from embzip.report.terminal import render_terminal
 
 __all__ = [
