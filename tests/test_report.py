@@ -10,7 +10,6 @@ import sys
 
 import numpy as np
 import pytest
-from embzip.report.record import facts_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -27,6 +26,7 @@ from embzip.report import (
     to_markdown,
     write_report,
 )
+from embzip.report.comparing import facts_of
 from embzip.report.figures import DASH, fraction, megabytes, signed, times
 from embzip.report.labels import Label, place
 from embzip.report.view import make_view

@@ -17,7 +17,7 @@ from embzip.pipeline.plan import CandidateSteps, Plan, make_plan
 from embzip.pipeline.recipe import Recipe, read_recipe
 from embzip.pipeline.steps import Step, Steps
 from embzip.report.comparing import environment, facts_of, read_record, write_report
-from embzip.report.shape import Record
+from embzip.report.record import Record
 from embzip.types import Progress
 
 __all__ = ["demo", "report", "run"]

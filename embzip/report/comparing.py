@@ -23,7 +23,7 @@ from embzip.evaluation.serving import SERVING_THREADS, measure_serving
 from embzip.files import existing_file, write_bytes
 from embzip.report.html import to_html
 from embzip.report.markdown import to_markdown
-from embzip.report.shape import Record, check_record, json_ready
+from embzip.report.record import Record, check_record, json_ready
 
 REPORT_FILES = ("report.json", "report.md", "report.html")
 _SHORT_TEXT = "a short text of some ten words to measure latency with"

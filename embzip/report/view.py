@@ -19,7 +19,7 @@ from embzip.report.figures import (
     times,
     whole,
 )
-from embzip.report.shape import check_record
+from embzip.report.record import check_record
 
 PARTS = ("vocabulary", "embedding", "classifier", "header")
 
@@ -78,7 +78,7 @@ class View:
 
 
 def make_view(record: Mapping[str, Any]) -> View:
-    """Format a record, whose keys `embzip.report.shape` lists and checks."""
+    """Format a record, whose keys `embzip.report.record` lists and checks."""
     check_record(record)
     candidates = record["candidates"]
     baseline = next(c for c in candidates if c["name"] == record["baseline"])
