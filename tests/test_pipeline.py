@@ -16,11 +16,12 @@ import embzip
 from embzip.classifier import load_classifier, load_model
 from embzip.codecs import parse_codec
 from embzip.errors import EmbzipError, InputError, MissingFileError, SpecError
-from embzip.pipeline import choose, report, run
+from embzip.pipeline import report, run
 from embzip.pipeline.candidate import parse_candidate
 from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import read_recipe
+from embzip.pipeline.running import choose
 from embzip.pipeline.steps import Step, Steps
 from embzip.types import Progress
 

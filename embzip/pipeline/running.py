@@ -1,0 +1,252 @@
+"""Runs the steps of a recipe in order, chooses a candidate on dev, and makes the record.
+
+All choices come before the first look at test, which is read once, for all candidates.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from embzip.errors import OutputError
+from embzip.files import atomic_write
+from embzip.pipeline.corpora import corpora_folder
+from embzip.pipeline.plan import CandidateSteps, Plan, make_plan
+from embzip.pipeline.recipe import Recipe, read_recipe
+from embzip.pipeline.steps import Step, Steps
+from embzip.report.comparing import environment, facts_of, read_record, write_report
+from embzip.report.record import Record
+from embzip.types import Progress
+
+_TOLERANCE = 0.01  # of dev accuracy, below the best float32 candidate
+
+
+def run(
+    recipe: str | Path,
+    output_dir: str | Path,
+    *,
+    progress: Progress | None = None,
+    log: Callable[[str], None] | None = None,
+) -> Record:
+    """Run a recipe and write its report.
+
+    Steps are cached under `output_dir/steps`: a killed run resumes, and an unchanged step never
+    runs again. Beside the report, `output_dir` gets one `.embz` file a candidate. The candidate
+    marked as chosen is the smallest whole artefact whose accuracy on dev is at most 0.01 below
+    that of the float32 candidate that is best there; test has no part in it.
+
+    Parameters
+    ----------
+    recipe
+        A TOML file; `embzip.pipeline.recipe` shows one.
+    output_dir
+        Made where it is missing.
+    progress
+        Called with (done, total), in hundredths of steps.
+    log
+        Called with one line for each step that was made or found.
+
+    Returns
+    -------
+    The record that stands in report.json.
+
+    Raises
+    ------
+    MissingFileError, InputError, SpecError
+        For a recipe or a corpus that is not right; what is wrong with the recipe is found before
+        anything runs.
+    MissingPackageError
+        Where a package that trains is not installed.
+    OutputError
+        Where `output_dir` cannot be written.
+    """
+    read = read_recipe(recipe)
+    plan = make_plan(read)
+    directory = Path(output_dir)
+    steps = Steps(directory, progress=progress, log=log)
+    steps.expect(plan.steps())
+    # All choices come before the first look at test.
+    dev = [_accuracy(steps, made.dev) for made in plan.candidates]
+    sizes = [_facts(steps, made.model)["bytes"]["total"] for made in plan.candidates]
+    best = choose([made.candidate.codec for made in plan.candidates], sizes, dev)
+    record = {
+        "baseline": read.candidates[0].name,
+        "candidates": [
+            {**_candidate(steps, made, plan.candidates[0]), "chosen": index == best}
+            for index, made in enumerate(plan.candidates)
+        ],
+        "controls": _controls(steps, plan),
+        "corpus": _corpus(steps, plan, read),
+        "environment": environment(),
+        "seed": read.seed,
+    }
+    for made in plan.candidates:
+        _publish(steps.folder(made.model) / "model.embz", directory / f"{made.candidate.name}.embz")
+    write_report(record, directory)
+    if progress is not None:
+        progress(1, 1)
+    return record
+
+
+def demo(
+    output_dir: str | Path,
+    *,
+    progress: Progress | None = None,
+    log: Callable[[str], None] | None = None,
+) -> Record:
+    """Run the recipe of `corpora/demo.toml`; needs a checkout.
+
+    The parameters, the result and the errors are those of `run`.
+    """
+    return run(corpora_folder() / "demo.toml", output_dir, progress=progress, log=log)
+
+
+def report(directory: str | Path) -> Record:
+    """Render the report of a run again, from its report.json.
+
+    Raises
+    ------
+    MissingFileError
+        Where `directory` holds no report.json.
+    InputError
+        Where that is no report.
+    """
+    record = read_record(directory)
+    folder = Path(directory)
+    write_report(record, folder if folder.is_dir() else folder.parent)
+    return record
+
+
+def choose(codecs: Sequence[str], sizes: Sequence[int], dev: Sequence[float]) -> int:
+    """Return the index of the smallest candidate that loses at most 0.01 on dev.
+
+    The loss is counted from the best float32 candidate, or from the best where there is none.
+
+    Parameters
+    ----------
+    codecs, sizes, dev
+        Of each candidate: its codec, whole size in bytes, and accuracy on dev.
+
+    Examples
+    --------
+    >>> choose(["float32", "int8", "svd:2|int8"], [400, 100, 10], [0.9, 0.893, 0.7])
+    1
+    """
+    plain = [accuracy for codec, accuracy in zip(codecs, dev, strict=True) if codec == "float32"]
+    # Accuracies are ratios of whole numbers: a tolerance met exactly must not fail by rounding.
+    least = max(plain or dev) - _TOLERANCE - 1e-9
+    passing = [index for index, accuracy in enumerate(dev) if accuracy >= least]
+    return min(passing, key=lambda index: sizes[index])
+
+
+def _candidate(steps: Steps, made: CandidateSteps, baseline: CandidateSteps) -> dict[str, Any]:
+    candidate = made.candidate
+    facts = _facts(steps, made.model)
+    total = _facts(steps, baseline.model)["bytes"]["total"]
+    epoch, base_epoch = _epoch_seconds(steps, made.trained), _epoch_seconds(steps, baseline.trained)
+    return {
+        "name": candidate.name,
+        "tokenizer": candidate.tokenizer,
+        "codec": candidate.codec,
+        "resolved_codec": _resolved(steps, made),
+        # Folding moves a codec's linear part into the classifier: what is stored is simpler.
+        "stored_codec": facts["codec"],
+        "pack": candidate.pack,
+        "tune": candidate.tune,
+        "trainable": candidate.trainable,
+        "dim": facts["dim"],
+        "bytes": facts["bytes"],
+        "compression_ratio": total / facts["bytes"]["total"],
+        "dev_accuracy": _accuracy(steps, made.dev),
+        **_tested(steps.record(made.test, "evaluation.json")),
+        "rows": facts["rows"],
+        "epoch_seconds": epoch,
+        "epoch_ratio": epoch / base_epoch,
+        **steps.record(made.serving, "serving.json"),
+    }
+
+
+def _resolved(steps: Steps, made: CandidateSteps) -> str:
+    """Return the chain that the data made of the candidate's codec, as before folding."""
+    if made.compressed is None:
+        return made.candidate.codec
+    return str(steps.record(made.compressed, "compress.json")["codec"])
+
+
+def _tested(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Return what a test showed, without the number of its rows; unseen labels become a note."""
+    kept = {key: value for key, value in evaluation.items() if "unseen" not in key}
+    rows = kept.pop("rows")
+    if evaluation["unseen_rows"]:
+        kept["notes"] = [
+            f"{evaluation['unseen_rows']:,} of {rows:,} test rows carry labels unseen in training, "
+            f"counted as errors: {', '.join(evaluation['unseen_labels'])}"
+        ]
+    return kept
+
+
+def _controls(steps: Steps, plan: Plan) -> list[dict[str, Any]]:
+    controls: list[dict[str, Any]] = []
+    base = _epoch_seconds(steps, plan.candidates[0].trained)
+    name = plan.candidates[0].candidate.name
+    if plan.row_sparse is not None:
+        epoch = _epoch_seconds(steps, plan.row_sparse)
+        controls.append(
+            {
+                "name": f"{name}, row-sparse Adam",
+                "epoch_seconds": epoch,
+                "epoch_ratio": epoch / base,
+                "notes": "timed over some steps, not evaluated",
+            }
+        )
+    if plan.random is not None and plan.random_test is not None:
+        epoch = _epoch_seconds(steps, plan.random)
+        controls.append(
+            {
+                "name": f"{name}, random initialization",
+                **_tested(steps.record(plan.random_test, "evaluation.json")),
+                "epoch_seconds": epoch,
+                "epoch_ratio": epoch / base,
+                "notes": "trained without pretrained vectors",
+            }
+        )
+    return controls
+
+
+def _corpus(steps: Steps, plan: Plan, recipe: Recipe) -> dict[str, Any]:
+    source = recipe.corpus
+    sizes = steps.record(plan.corpus, "corpus.json")
+    files = {
+        side: path.name
+        for side, path in (("train", source.train), ("dev", source.dev), ("test", source.test))
+        if path is not None
+    }
+    return {
+        **({"name": source.name} if source.name is not None else {"files": files}),
+        **{f"{side}_rows": sizes[side] for side in ("train", "dev", "test")},
+        "labels": len(sizes["labels"]),
+    }
+
+
+def _facts(steps: Steps, model: Step) -> dict[str, Any]:
+    return facts_of(steps.folder(model) / "model.embz")
+
+
+def _accuracy(steps: Steps, evaluated: Step) -> float:
+    return float(steps.record(evaluated, "evaluation.json")["accuracy"])
+
+
+def _epoch_seconds(steps: Steps, trained: Step) -> float:
+    """Return the median epoch, without the first where there are others: it traces the graph."""
+    seconds = steps.record(trained, "train.json")["epoch_seconds"]
+    return float(median(seconds[1:] or seconds))
+
+
+def _publish(model: Path, target: Path) -> None:
+    """Put a step's artefact under its candidate's name; the copy is the user's to keep."""
+    try:
+        content = model.read_bytes()
+    except OSError as error:
+        raise OutputError(f"{model}: cannot be read: {error.strerror}") from error
+    with atomic_write(target) as file:
+        file.write(content)
