@@ -26,9 +26,9 @@ from embzip.report import (
     to_markdown,
     write_report,
 )
-from embzip.report.comparing import facts_of
 from embzip.report.figures import DASH, fraction, megabytes, signed, times
 from embzip.report.labels import Label, place
+from embzip.report.record import facts_of
 from embzip.report.view import make_view
 from embzip.vectors.base import Vectors
 from tests.models import tiny_classifier

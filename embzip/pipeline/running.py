@@ -14,8 +14,8 @@ from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import CandidateSteps, Plan, make_plan
 from embzip.pipeline.recipe import Recipe, read_recipe
 from embzip.pipeline.steps import Step, Steps
-from embzip.report.comparing import environment, facts_of, read_record, write_report
-from embzip.report.record import Record
+from embzip.report.files import read_record, write_report
+from embzip.report.record import Record, environment, facts_of, tested
 from embzip.types import Progress
 
 _TOLERANCE = 0.01  # of dev accuracy, below the best float32 candidate
@@ -158,7 +158,7 @@ def _candidate(steps: Steps, made: CandidateSteps, baseline: CandidateSteps) -> 
         "bytes": facts["bytes"],
         "compression_ratio": total / facts["bytes"]["total"],
         "dev_accuracy": _accuracy(steps, made.dev),
-        **_tested(steps.record(made.test, "evaluation.json")),
+        **tested(steps.record(made.test, "evaluation.json")),
         "rows": facts["rows"],
         "epoch_seconds": epoch,
         "epoch_ratio": epoch / base_epoch,
@@ -171,18 +171,6 @@ def _resolved(steps: Steps, made: CandidateSteps) -> str:
     if made.compressed is None:
         return made.candidate.codec
     return str(steps.record(made.compressed, "compress.json")["codec"])
-
-
-def _tested(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """Return what a test showed, without the number of its rows; unseen labels become a note."""
-    kept = {key: value for key, value in evaluation.items() if "unseen" not in key}
-    rows = kept.pop("rows")
-    if evaluation["unseen_rows"]:
-        kept["notes"] = [
-            f"{evaluation['unseen_rows']:,} of {rows:,} test rows carry labels unseen in training, "
-            f"counted as errors: {', '.join(evaluation['unseen_labels'])}"
-        ]
-    return kept
 
 
 def _controls(steps: Steps, plan: Plan) -> list[dict[str, Any]]:
@@ -204,7 +192,7 @@ def _controls(steps: Steps, plan: Plan) -> list[dict[str, Any]]:
         controls.append(
             {
                 "name": f"{name}, random initialization",
-                **_tested(steps.record(plan.random_test, "evaluation.json")),
+                **tested(steps.record(plan.random_test, "evaluation.json")),
                 "epoch_seconds": epoch,
                 "epoch_ratio": epoch / base,
                 "notes": "trained without pretrained vectors",

@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from embzip.errors import OutputError
 from embzip.files import digest, write_bytes
+from embzip.report.record import embzip_version
 from embzip.types import Progress
 
 # Writes the step's files into a folder; gets the folders of the parents, in their order.
@@ -164,14 +164,6 @@ class Steps:
     def _tell(self, line: str) -> None:
         if self._log is not None:
             self._log(line)
-
-
-def embzip_version() -> str:
-    """Return the version of the installed embzip, or `unknown` where only its source is there."""
-    try:
-        return version("embzip")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def write_json(path: Path, record: object) -> None:

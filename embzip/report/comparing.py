@@ -1,31 +1,19 @@
-"""Makes a record of two existing files, and reads and writes the three files of a report."""
+"""Makes the record of two existing files, before and after."""
 
-import json
-import os
-import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from embzip.classifier import Classifier, load_classifier
 from embzip.corpus import Example, read_examples
 from embzip.embz.format import load
-from embzip.embz.inspecting import inspect_embz
-from embzip.errors import InputError, OutputError
 from embzip.evaluation.accuracy import evaluate
 from embzip.evaluation.nearness import OTHER_BASIS, nearness
-from embzip.evaluation.serving import SERVING_THREADS, measure_serving
-from embzip.files import existing_file, write_bytes
-from embzip.report.html import to_html
-from embzip.report.markdown import to_markdown
-from embzip.report.record import Record, check_record, json_ready
+from embzip.evaluation.serving import measure_serving
+from embzip.report.record import Record, check_record, environment, facts_of, json_ready, tested
 
-REPORT_FILES = ("report.json", "report.md", "report.html")
 _SHORT_TEXT = "a short text of some ten words to measure latency with"
 _MEASURED_TEXTS = 100
 
@@ -116,109 +104,6 @@ def compare(
     return check_record(json_ready(record))
 
 
-def facts_of(path: str | Path) -> dict[str, Any]:
-    """Return what a report says of a .embz file: codec, rows, dim, tokenizer, heads, bytes."""
-    found = inspect_embz(path)
-    held = found.bytes
-    parts = {"classifier": held["other_variables"]}
-    parts |= {part: held[part] for part in ("vocabulary", "embedding", "header", "total")}
-    return {**found.own, "bytes": parts}
-
-
-def environment() -> dict[str, Any]:
-    """Return what the numbers of a report depend on beside the data."""
-    try:
-        own = version("embzip")
-    except PackageNotFoundError:  # imported from a folder that was never installed
-        own = "unknown"
-    return {
-        "embzip": own,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "serving_threads": SERVING_THREADS,
-    }
-
-
-def read_record(path: str | Path) -> Record:
-    """Read a report.json, or the one in a folder.
-
-    Raises
-    ------
-    MissingFileError
-        Where there is none.
-    InputError
-        For a file that is no report.
-    """
-    path = Path(path)
-    path = existing_file(path / REPORT_FILES[0] if path.is_dir() else path)
-    try:
-        record = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: expected a report in JSON: {error}") from error
-    return check_record(record, str(path))
-
-
-def write_report(record: Record, directory: str | Path) -> list[Path]:
-    """Write report.json, report.md and report.html into a folder, which is made if needed.
-
-    All three are made before the first is written, and each replaces its older self at once.
-
-    Returns
-    -------
-    The paths, in that order.
-
-    Raises
-    ------
-    MissingPackageError
-        Without jinja2 or matplotlib, which the page needs.
-    OutputError
-        Where the folder cannot be written.
-    """
-    record = check_record(json_ready(record))
-    contents = [render(record) for render in RENDERERS.values()]
-    directory = Path(directory)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{directory}: cannot make this folder: {error.strerror}") from error
-    paths = [directory / name for name in REPORT_FILES]
-    for path, content in zip(paths, contents, strict=True):
-        # A lone surrogate, from a file name that is no UTF-8, becomes the escape that JSON reads.
-        write_bytes(path, content.encode("utf-8", "backslashreplace"))
-    return paths
-
-
-def renderer(path: str | Path) -> Callable[[Record], str]:
-    """Return what makes the text of a report's file, by the end of its name.
-
-    Raises
-    ------
-    OutputError
-        For a name that ends in none of .json, .md and .html.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in RENDERERS:
-        raise OutputError(
-            f"{path}: a report's file ends in {', '.join(RENDERERS)}, received {suffix or 'none'!r}"
-        )
-    return RENDERERS[suffix]
-
-
-def to_json(record: Record) -> str:
-    """Return a record as the text of report.json."""
-    ready = check_record(json_ready(record))
-    return json.dumps(ready, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-RENDERERS: dict[str, Callable[[Record], str]] = {
-    ".json": to_json,
-    ".md": to_markdown,
-    ".html": to_html,
-}
-
-
 def _saved(model: Classifier | str | Path, path: Path) -> str | Path:
     if not isinstance(model, Classifier):
         return model
@@ -264,15 +149,7 @@ def _evaluate(
             continue
         against = None if classifier is baseline else baseline
         evaluation = evaluate(classifier, examples, against=against, seed=seed)
-        found = evaluation.to_json()
-        if evaluation.unseen_rows:
-            candidate["notes"] = [
-                f"{evaluation.unseen_rows:,} of {evaluation.rows:,} test rows carry labels unseen "
-                f"in training, counted as errors: {', '.join(evaluation.unseen_labels)}"
-            ]
-        for key in ("rows", "unseen_labels", "unseen_rows", "against_unseen_labels"):
-            del found[key]  # `rows` of a candidate are those of its table
-        candidate |= found
+        candidate |= tested(evaluation.to_json())
 
 
 def _comparison_notes(classifiers: Sequence[Classifier | None]) -> list[str]:

@@ -25,12 +25,18 @@ Any value but a name may be null or missing: it was not measured. Other keys are
 """
 
 import math
+import os
+import platform
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from embzip.embz.inspecting import inspect_embz
 from embzip.errors import InputError
+from embzip.evaluation.serving import SERVING_THREADS
 
 Record = dict[str, Any]
 
@@ -89,6 +95,51 @@ def json_ready(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
+
+
+def tested(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a candidate's record holds of an evaluation, given as JSON.
+
+    The number of test rows is left out, as `rows` of a candidate are those of its table; labels
+    that training never saw become a note.
+    """
+    kept = {key: value for key, value in evaluation.items() if "unseen" not in key}
+    rows = kept.pop("rows")
+    if evaluation["unseen_rows"]:
+        kept["notes"] = [
+            f"{evaluation['unseen_rows']:,} of {rows:,} test rows carry labels unseen in training, "
+            f"counted as errors: {', '.join(evaluation['unseen_labels'])}"
+        ]
+    return kept
+
+
+def facts_of(path: str | Path) -> dict[str, Any]:
+    """Return what a report says of a .embz file: codec, rows, dim, tokenizer, heads, bytes."""
+    found = inspect_embz(path)
+    held = found.bytes
+    parts = {"classifier": held["other_variables"]}
+    parts |= {part: held[part] for part in ("vocabulary", "embedding", "header", "total")}
+    return {**found.own, "bytes": parts}
+
+
+def environment() -> dict[str, Any]:
+    """Return what the numbers of a report depend on beside the data."""
+    return {
+        "embzip": embzip_version(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "serving_threads": SERVING_THREADS,
+    }
+
+
+def embzip_version() -> str:
+    """Return the version of the installed embzip, or `unknown` where only its source is there."""
+    try:
+        return version("embzip")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def _check(candidate: Any, where: str) -> str:
