@@ -5,17 +5,16 @@ All choices come before the first look at test, which is read once, for all cand
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 from embzip.errors import OutputError
 from embzip.files import atomic_write
 from embzip.pipeline.corpora import corpora_folder
-from embzip.pipeline.plan import CandidateSteps, Plan, make_plan
-from embzip.pipeline.recipe import Recipe, read_recipe
-from embzip.pipeline.steps import Step, Steps
+from embzip.pipeline.plan import make_plan
+from embzip.pipeline.recipe import read_recipe
+from embzip.pipeline.recording import accuracy_of, make_record, model_facts
+from embzip.pipeline.steps import Steps
 from embzip.report.files import read_record, write_report
-from embzip.report.record import Record, environment, facts_of, tested
+from embzip.report.record import Record
 from embzip.types import Progress
 
 _TOLERANCE = 0.01  # of dev accuracy, below the best float32 candidate
@@ -66,20 +65,10 @@ def run(
     steps = Steps(directory, progress=progress, log=log)
     steps.expect(plan.steps())
     # All choices come before the first look at test.
-    dev = [_accuracy(steps, made.dev) for made in plan.candidates]
-    sizes = [_facts(steps, made.model)["bytes"]["total"] for made in plan.candidates]
+    dev = [accuracy_of(steps, made.dev) for made in plan.candidates]
+    sizes = [model_facts(steps, made.model)["bytes"]["total"] for made in plan.candidates]
     best = choose([made.candidate.codec for made in plan.candidates], sizes, dev)
-    record = {
-        "baseline": read.candidates[0].name,
-        "candidates": [
-            {**_candidate(steps, made, plan.candidates[0]), "chosen": index == best}
-            for index, made in enumerate(plan.candidates)
-        ],
-        "controls": _controls(steps, plan),
-        "corpus": _corpus(steps, plan, read),
-        "environment": environment(),
-        "seed": read.seed,
-    }
+    record = make_record(steps, plan, read, chosen=best)
     for made in plan.candidates:
         _publish(steps.folder(made.model) / "model.embz", directory / f"{made.candidate.name}.embz")
     write_report(record, directory)
@@ -137,97 +126,6 @@ def choose(codecs: Sequence[str], sizes: Sequence[int], dev: Sequence[float]) ->
     least = max(plain or dev) - _TOLERANCE - 1e-9
     passing = [index for index, accuracy in enumerate(dev) if accuracy >= least]
     return min(passing, key=lambda index: sizes[index])
-
-
-def _candidate(steps: Steps, made: CandidateSteps, baseline: CandidateSteps) -> dict[str, Any]:
-    candidate = made.candidate
-    facts = _facts(steps, made.model)
-    total = _facts(steps, baseline.model)["bytes"]["total"]
-    epoch, base_epoch = _epoch_seconds(steps, made.trained), _epoch_seconds(steps, baseline.trained)
-    return {
-        "name": candidate.name,
-        "tokenizer": candidate.tokenizer,
-        "codec": candidate.codec,
-        "resolved_codec": _resolved(steps, made),
-        # Folding moves a codec's linear part into the classifier: what is stored is simpler.
-        "stored_codec": facts["codec"],
-        "pack": candidate.pack,
-        "tune": candidate.tune,
-        "trainable": candidate.trainable,
-        "dim": facts["dim"],
-        "bytes": facts["bytes"],
-        "compression_ratio": total / facts["bytes"]["total"],
-        "dev_accuracy": _accuracy(steps, made.dev),
-        **tested(steps.record(made.test, "evaluation.json")),
-        "rows": facts["rows"],
-        "epoch_seconds": epoch,
-        "epoch_ratio": epoch / base_epoch,
-        **steps.record(made.serving, "serving.json"),
-    }
-
-
-def _resolved(steps: Steps, made: CandidateSteps) -> str:
-    """Return the chain that the data made of the candidate's codec, as before folding."""
-    if made.compressed is None:
-        return made.candidate.codec
-    return str(steps.record(made.compressed, "compress.json")["codec"])
-
-
-def _controls(steps: Steps, plan: Plan) -> list[dict[str, Any]]:
-    controls: list[dict[str, Any]] = []
-    base = _epoch_seconds(steps, plan.candidates[0].trained)
-    name = plan.candidates[0].candidate.name
-    if plan.row_sparse is not None:
-        epoch = _epoch_seconds(steps, plan.row_sparse)
-        controls.append(
-            {
-                "name": f"{name}, row-sparse Adam",
-                "epoch_seconds": epoch,
-                "epoch_ratio": epoch / base,
-                "notes": "timed over some steps, not evaluated",
-            }
-        )
-    if plan.random is not None and plan.random_test is not None:
-        epoch = _epoch_seconds(steps, plan.random)
-        controls.append(
-            {
-                "name": f"{name}, random initialization",
-                **tested(steps.record(plan.random_test, "evaluation.json")),
-                "epoch_seconds": epoch,
-                "epoch_ratio": epoch / base,
-                "notes": "trained without pretrained vectors",
-            }
-        )
-    return controls
-
-
-def _corpus(steps: Steps, plan: Plan, recipe: Recipe) -> dict[str, Any]:
-    source = recipe.corpus
-    sizes = steps.record(plan.corpus, "corpus.json")
-    files = {
-        side: path.name
-        for side, path in (("train", source.train), ("dev", source.dev), ("test", source.test))
-        if path is not None
-    }
-    return {
-        **({"name": source.name} if source.name is not None else {"files": files}),
-        **{f"{side}_rows": sizes[side] for side in ("train", "dev", "test")},
-        "labels": len(sizes["labels"]),
-    }
-
-
-def _facts(steps: Steps, model: Step) -> dict[str, Any]:
-    return facts_of(steps.folder(model) / "model.embz")
-
-
-def _accuracy(steps: Steps, evaluated: Step) -> float:
-    return float(steps.record(evaluated, "evaluation.json")["accuracy"])
-
-
-def _epoch_seconds(steps: Steps, trained: Step) -> float:
-    """Return the median epoch, without the first where there are others: it traces the graph."""
-    seconds = steps.record(trained, "train.json")["epoch_seconds"]
-    return float(median(seconds[1:] or seconds))
 
 
 def _publish(model: Path, target: Path) -> None:
