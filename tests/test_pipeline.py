@@ -85,7 +85,7 @@ def step_names(directory: Path) -> list[str]:
 
 
 def made(log: Sequence[str]) -> list[str]:
-    return [line.partition("-")[0] for line in log if ": made in" in line]
+    return [line.partition(", done in ")[0] for line in log if ", done in " in line]
 
 
 # The record
@@ -172,8 +172,8 @@ def test_candidates_share_steps(finished: Path) -> None:
         "tokenizer": 2,
         "vectors": 2,
         "train": 3,
-        "row": 1,
-        "compress": 2,
+        "epoch": 1,
+        "rebuild": 2,
         "tune": 1,
         "dev": 3,
         "test": 4,
@@ -187,7 +187,8 @@ def test_an_unchanged_run_makes_nothing(finished: Path, recipe: Path) -> None:
     again = run(recipe, finished, log=log.append)
     assert made(log) == []
     assert log
-    assert all(line.endswith(": found") for line in log)
+    assert all(line.endswith(", done before") for line in log)
+    assert log[0] == "words: dev, done before"
     assert {path: path.stat().st_mtime_ns for path in (finished / "steps").rglob("*")} == before
     assert json.loads((finished / "report.json").read_text("utf-8")) == again
 
@@ -208,7 +209,8 @@ def test_a_changed_codec_makes_only_what_follows(
         log=log.append,
         progress=lambda done, total: calls.append((done, total)),
     )
-    assert sorted(made(log)) == ["compress", "dev", "serving", "test"]
+    steps = ["dev", "rebuild", "serving", "test"]
+    assert sorted(made(log)) == [f"renamed: {step}" for step in steps]
     assert all(0 <= done <= total for done, total in calls)
     shares = [done / total for done, total in calls]
     assert shares == sorted(shares)
@@ -273,7 +275,16 @@ def test_a_killed_run_resumes(recipe: Path, finished: Path, tmp_path: Path) -> N
     assert not list(directory.glob("steps/.*"))
     for name, changed in survived.items():
         assert (directory / "steps" / name).stat().st_mtime_ns == changed
-        assert not any(line.startswith(f"{name}: made") for line in log)
+    # A step is told under the first candidate that needs it, whoever shares it.
+    first = ["words: train", "words: dev", "words-int8: rebuild", "words-int8: dev"]
+    assert made(log)[:4] == first
+    assert {"corpus, done before", "words: vectors, done before"} <= set(log)
+    assert made(log)[4:8] == ["bpe: tokenizer", "bpe: vectors", "bpe: train", "bpe: rebuild"]
+    assert made(log)[-3:] == [
+        "words, row-sparse Adam: epoch",
+        "words, random initialization: train",
+        "words, random initialization: test",
+    ]
     # What was killed and resumed is what an undisturbed run makes.
     sound = json.loads((finished / "report.json").read_text("utf-8"))
     assert [c["bytes"] for c in record["candidates"]] == [c["bytes"] for c in sound["candidates"]]

@@ -1,14 +1,16 @@
 """What each step makes, from what, into which files.
 
-corpus      train.tsv dev.tsv test.tsv texts.txt corpus.json (made in `corpora`)
-tokenizer   tokenizer            as build_words or build_bpe writes it
-vectors     vectors.embz         float32, with counts
-train       model.embz train.json
-row-sparse  train.json           a control
-compress    model.embz compress.json
-tune        model.embz tune.json
-dev, test   evaluation.json
-serving     serving.json
+    corpus      train.tsv dev.tsv test.tsv texts.txt corpus.json (made in `corpora`)
+    tokenizer   tokenizer            as build_words or build_bpe writes it
+    vectors     vectors.embz         float32, with counts
+    train       model.embz train.json
+    epoch       train.json           of a control: seconds, and no model
+    rebuild     model.embz rebuild.json
+    tune        model.embz tune.json
+    dev, test   evaluation.json
+    serving     serving.json
+
+A step reads the folders of the steps it builds on, and nothing else.
 """
 
 from collections.abc import Sequence
@@ -116,10 +118,10 @@ def row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, see
         epoch = tf.step_seconds(step) * len(examples) / options.batch_size
         write_json(folder / "train.json", {"epoch_seconds": [epoch]})
 
-    return Step("row-sparse", {**asdict(options), "seed": seed}, (corpus, vectors), make)
+    return Step("epoch", {**asdict(options), "seed": seed}, (corpus, vectors), make)
 
 
-def compress_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) -> Step:
+def rebuild_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) -> Step:
     codec = None if candidate.codec == "float32" else candidate.codec
     fold, kernels = candidate.fold, candidate.kernels
     pack = candidate.pack and not candidate.tune  # what is tuned is packed afterwards
@@ -137,10 +139,10 @@ def compress_step(trained: Step, vectors: Step, candidate: Candidate, seed: int)
         small = rebuild(classifier, table, fold=fold, kernels=kernels, seed=seed)
         small.save(folder / "model.embz", pack=pack)
         resolved = "float32" if table is None else table.codec.spec
-        write_json(folder / "compress.json", {"codec": resolved})
+        write_json(folder / "rebuild.json", {"codec": resolved})
 
     parameters = {"codec": codec, "fold": fold, "kernels": kernels, "pack": pack, "seed": seed}
-    return Step("compress", parameters, (trained, vectors), make)
+    return Step("rebuild", parameters, (trained, vectors), make)
 
 
 def tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> Step:

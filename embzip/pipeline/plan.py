@@ -1,18 +1,19 @@
 """From a recipe to its steps; nothing runs here.
 
-    corpus -> tokenizer -> vectors -> train -> compress -> tune -> dev, test, serving
+    corpus -> tokenizer -> vectors -> train -> rebuild -> tune -> dev, test, serving
 
 Candidates that share a tokenizer, vectors or a trained model share those steps, because steps
 with equal keys are one. What each step does stands in `making`, which runs when in `steps`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from embzip.pipeline.candidate import Candidate
 from embzip.pipeline.corpora import corpus_step
 from embzip.pipeline.making import (
-    compress_step,
     evaluate_step,
+    rebuild_step,
     row_sparse_step,
     serving_step,
     tokenizer_step,
@@ -28,12 +29,12 @@ from embzip.pipeline.steps import Step
 class CandidateSteps:
     """The steps of one candidate; `model` is its artefact.
 
-    `compressed` is None where neither table nor kernels are stored in another way than trained.
+    `rebuilt` is None where table and kernels are stored as they were trained.
     """
 
     candidate: Candidate
     trained: Step
-    compressed: Step | None
+    rebuilt: Step | None
     model: Step
     dev: Step
     test: Step
@@ -41,19 +42,33 @@ class CandidateSteps:
 
 
 @dataclass(frozen=True)
+class ControlSteps:
+    """The steps of a control: the baseline made in another way, measured but not offered.
+
+    `test` is None where only the training is timed.
+    """
+
+    name: str
+    note: str
+    trained: Step
+    test: Step | None
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The steps of a recipe; controls are empty where the recipe does without them."""
+    """The steps of a recipe; the first candidate is the baseline."""
 
     corpus: Step
     candidates: tuple[CandidateSteps, ...]
-    row_sparse: Step | None
-    random: Step | None
-    random_test: Step | None
+    controls: tuple[ControlSteps, ...]
 
-    def steps(self) -> list[Step]:
-        """Return all steps that are asked for by themselves."""
-        asked = [s for c in self.candidates for s in (c.trained, c.dev, c.test, c.serving)]
-        return asked + [s for s in (self.row_sparse, self.random, self.random_test) if s]
+    def steps(self) -> Iterator[tuple[str, Step]]:
+        """Yield the steps that are asked for by themselves, each with the name of whose it is."""
+        for made in self.candidates:
+            for step in (made.dev, made.test, made.serving):
+                yield made.candidate.name, step
+        for control in self.controls:
+            yield control.name, control.test or control.trained
 
 
 def make_plan(recipe: Recipe) -> Plan:
@@ -71,16 +86,8 @@ def make_plan(recipe: Recipe) -> Plan:
         steps = _candidate_steps(candidate, corpus, recipe.seed, baseline)
         baseline = baseline or steps.model
         planned.append(steps)
-    if not recipe.controls or baseline is None:
-        return Plan(corpus, tuple(planned), None, None, None)
-    first = recipe.candidates[0]
-    tokenizer = tokenizer_step(corpus, first.tokenizer_options)
-    vectors = vectors_step(corpus, tokenizer, first.vectors_options, recipe.seed)
-    options = first.classifier_options
-    row_sparse = row_sparse_step(corpus, vectors, options, recipe.seed)
-    random = train_step(corpus, vectors, options, True, recipe.seed, random_init=True)
-    random_test = evaluate_step("test", corpus, random, recipe.seed, baseline)
-    return Plan(corpus, tuple(planned), row_sparse, random, random_test)
+    controls = _controls(recipe, planned[0]) if recipe.controls else ()
+    return Plan(corpus, tuple(planned), controls)
 
 
 def _candidate_steps(
@@ -89,17 +96,37 @@ def _candidate_steps(
     tokenizer = tokenizer_step(corpus, candidate.tokenizer_options)
     vectors = vectors_step(corpus, tokenizer, candidate.vectors_options, seed)
     trained = train_step(corpus, vectors, candidate.classifier_options, candidate.trainable, seed)
-    model, compressed = trained, None
+    model, rebuilt = trained, None
     if candidate.codec != "float32" or candidate.kernels != "float32" or candidate.pack:
-        model = compressed = compress_step(trained, vectors, candidate, seed)
+        model = rebuilt = rebuild_step(trained, vectors, candidate, seed)
     if candidate.tune:
         model = tune_step(corpus, model, candidate, seed)
     return CandidateSteps(
         candidate,
         trained,
-        compressed,
+        rebuilt,
         model,
         dev=evaluate_step("dev", corpus, model, seed, None),
         test=evaluate_step("test", corpus, model, seed, baseline),
         serving=serving_step(corpus, model),
+    )
+
+
+def _controls(recipe: Recipe, baseline: CandidateSteps) -> tuple[ControlSteps, ...]:
+    name, options = baseline.candidate.name, baseline.candidate.classifier_options
+    corpus, vectors = baseline.trained.parents
+    random = train_step(corpus, vectors, options, True, recipe.seed, random_init=True)
+    return (
+        ControlSteps(
+            f"{name}, row-sparse Adam",
+            "timed over some steps, not evaluated",
+            row_sparse_step(corpus, vectors, options, recipe.seed),
+            None,
+        ),
+        ControlSteps(
+            f"{name}, random initialization",
+            "trained without pretrained vectors",
+            random,
+            evaluate_step("test", corpus, random, recipe.seed, baseline.model),
+        ),
     )

@@ -63,34 +63,26 @@ def _candidate(steps: Steps, made: CandidateSteps, baseline: CandidateSteps) -> 
 
 def _resolved(steps: Steps, made: CandidateSteps) -> str:
     """Return the chain that the data made of the candidate's codec, as before folding."""
-    if made.compressed is None:
+    if made.rebuilt is None:
         return made.candidate.codec
-    return str(steps.record(made.compressed, "compress.json")["codec"])
+    return str(steps.record(made.rebuilt, "rebuild.json")["codec"])
 
 
 def _controls(steps: Steps, plan: Plan) -> list[dict[str, Any]]:
-    controls: list[dict[str, Any]] = []
     base = _epoch_seconds(steps, plan.candidates[0].trained)
-    name = plan.candidates[0].candidate.name
-    if plan.row_sparse is not None:
-        epoch = _epoch_seconds(steps, plan.row_sparse)
+    controls: list[dict[str, Any]] = []
+    for control in plan.controls:
+        shown: dict[str, Any] = {}
+        if control.test is not None:
+            shown = tested(steps.record(control.test, "evaluation.json"))
+        epoch = _epoch_seconds(steps, control.trained)
         controls.append(
             {
-                "name": f"{name}, row-sparse Adam",
+                **shown,
+                "name": control.name,
                 "epoch_seconds": epoch,
                 "epoch_ratio": epoch / base,
-                "notes": "timed over some steps, not evaluated",
-            }
-        )
-    if plan.random is not None and plan.random_test is not None:
-        epoch = _epoch_seconds(steps, plan.random)
-        controls.append(
-            {
-                "name": f"{name}, random initialization",
-                **tested(steps.record(plan.random_test, "evaluation.json")),
-                "epoch_seconds": epoch,
-                "epoch_ratio": epoch / base,
-                "notes": "trained without pretrained vectors",
+                "notes": [control.note, *shown.get("notes", ())],
             }
         )
     return controls

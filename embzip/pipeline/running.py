@@ -43,7 +43,7 @@ def run(
     progress
         Called with (done, total), in hundredths of steps.
     log
-        Called with one line for each step that was made or found.
+        Called with one line for each step, such as "words: train, done in 12.3 s".
 
     Returns
     -------

@@ -73,7 +73,7 @@ class Steps:
     progress
         Called with (parts done, parts in all) of the expected steps.
     log
-        Called with one line for each step that was made or found.
+        Called with one line for each step, such as "words: train, done in 12.3 s".
 
     Raises
     ------
@@ -92,36 +92,40 @@ class Steps:
         self._progress = progress
         self._log = log
         self._seen: set[str] = set()
-        self._expected = 1
+        self._names: dict[str, str] = {}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{directory}: cannot be made: {error.strerror}") from error
         self._remove_leftovers()
 
-    def expect(self, steps: Iterable[Step]) -> None:
-        """Tell which steps will be asked for, so that progress knows the whole."""
-        keys: set[str] = set()
-        stack = list(steps)
-        while stack:
-            step = stack.pop()
-            if step.key not in keys:
-                keys.add(step.key)
-                stack.extend(step.parents)
-        self._expected = max(1, len(keys))
+    def expect(self, asked: Iterable[tuple[str, Step]]) -> None:
+        """Tell which steps will be asked for: so progress knows the whole, and `log` the names.
+
+        Parameters
+        ----------
+        asked
+            Pairs of a candidate's name and one of its steps. A step that several candidates share
+            is named after the first, one that builds on no other after none.
+        """
+        for owner, step in asked:
+            if step.key not in self._names:
+                self._names[step.key] = f"{owner}: {step.name}" if step.parents else step.name
+                self.expect((owner, parent) for parent in step.parents)
 
     def folder(self, step: Step) -> Path:
         """Return the folder of a step, after making what is missing of it and its parents."""
         target = self._folder / f"{step.name}-{step.key}"
         if step.key in self._seen:
             return target
+        name = self._names.get(step.key, step.name)
         if target.is_dir():
-            self._tell(f"{target.name}: found")
+            self._tell(f"{name}, done before")
         else:
             parents = [self.folder(parent) for parent in step.parents]
             started = time.perf_counter()
             self._make(step, parents, target)
-            self._tell(f"{target.name}: made in {time.perf_counter() - started:.1f} s")
+            self._tell(f"{name}, done in {time.perf_counter() - started:.1f} s")
         self._seen.add(step.key)
         self._report(0, 1)
         return target
@@ -158,7 +162,7 @@ class Steps:
     def _report(self, done: int, total: int) -> None:
         if self._progress is not None:
             part = _PARTS * done // total if total else 0
-            whole = _PARTS * self._expected
+            whole = _PARTS * max(1, len(self._names))
             self._progress(min(_PARTS * len(self._seen) + part, whole), whole)
 
     def _tell(self, line: str) -> None:
