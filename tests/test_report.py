@@ -187,6 +187,17 @@ def test_chosen_candidate_leads_and_nothing_is_chosen_on_test():
     assert "<h1>Compared with words</h1>" in to_html(record)
 
 
+@pytest.mark.parametrize("render", [terminal, to_markdown, to_html])
+def test_the_rule_of_the_choice_stands_beside_the_chosen(render):
+    record = usual_record()
+    shown = " ".join(html.unescape(render(record)).split())
+    rule = "the smallest file whose accuracy on dev is at most 0.01 below that of words"
+    assert f"Chosen: {rule}." in shown
+    for entry in record["candidates"]:
+        entry.pop("chosen", None)
+    assert "Chosen:" not in render(record)
+
+
 def test_report_is_written_and_read_again(tmp_path):
     record = usual_record()
     record["candidates"][0]["snr_db"] = float("inf")
@@ -235,6 +246,7 @@ def spoiled(change):
         (spoiled(lambda r: r["candidates"][1]["bytes"].update(total="x")), r"bytes\.total"),
         (spoiled(lambda r: r["candidates"][1].update(difference_ci95=[1])), "difference_ci95"),
         (spoiled(lambda r: r["candidates"][1].update(accuracy=float("nan"))), "finite"),
+        (spoiled(lambda r: r.update(choice=0.01)), r"choice must be text or null, received 0\.01"),
         (spoiled(lambda r: r["controls"][0].update(rss_mb=True)), "control 'words, row-sparse"),
     ],
 )

@@ -3,6 +3,7 @@
 from statistics import median
 from typing import Any
 
+from embzip.pipeline.choosing import Tried
 from embzip.pipeline.plan import CandidateSteps, Plan
 from embzip.pipeline.recipe import Recipe
 from embzip.pipeline.steps import Step, Steps
@@ -17,6 +18,7 @@ def make_record(steps: Steps, plan: Plan, recipe: Recipe, *, chosen: int) -> Rec
             {**_candidate(steps, made, plan.candidates[0]), "chosen": index == chosen}
             for index, made in enumerate(plan.candidates)
         ],
+        "choice": recipe.choice.rule,
         "controls": _controls(steps, plan),
         "corpus": _corpus(steps, plan, recipe),
         "environment": environment(),
@@ -24,20 +26,16 @@ def make_record(steps: Steps, plan: Plan, recipe: Recipe, *, chosen: int) -> Rec
     }
 
 
-def model_facts(steps: Steps, model: Step) -> dict[str, Any]:
-    """Return what a report says of a step's model."""
-    return facts_of(steps.folder(model) / "model.embz")
-
-
-def accuracy_of(steps: Steps, evaluated: Step) -> float:
-    """Return the accuracy that a step found."""
-    return float(steps.record(evaluated, "evaluation.json")["accuracy"])
+def tried_of(steps: Steps, made: CandidateSteps) -> Tried:
+    """Return what the choice needs to know of a candidate; its test is not run for it."""
+    candidate, nbytes = made.candidate, _facts(steps, made.model)["bytes"]["total"]
+    return Tried(candidate.name, candidate.codec, nbytes, _dev_accuracy(steps, made))
 
 
 def _candidate(steps: Steps, made: CandidateSteps, baseline: CandidateSteps) -> dict[str, Any]:
     candidate = made.candidate
-    facts = model_facts(steps, made.model)
-    total = model_facts(steps, baseline.model)["bytes"]["total"]
+    facts = _facts(steps, made.model)
+    total = _facts(steps, baseline.model)["bytes"]["total"]
     epoch, base_epoch = _epoch_seconds(steps, made.trained), _epoch_seconds(steps, baseline.trained)
     return {
         "name": candidate.name,
@@ -52,7 +50,7 @@ def _candidate(steps: Steps, made: CandidateSteps, baseline: CandidateSteps) -> 
         "dim": facts["dim"],
         "bytes": facts["bytes"],
         "compression_ratio": total / facts["bytes"]["total"],
-        "dev_accuracy": accuracy_of(steps, made.dev),
+        "dev_accuracy": _dev_accuracy(steps, made),
         **tested(steps.record(made.test, "evaluation.json")),
         "rows": facts["rows"],
         "epoch_seconds": epoch,
@@ -107,3 +105,11 @@ def _epoch_seconds(steps: Steps, trained: Step) -> float:
     """Return the median epoch, without the first where there are others: it traces the graph."""
     seconds = steps.record(trained, "train.json")["epoch_seconds"]
     return float(median(seconds[1:] or seconds))
+
+
+def _facts(steps: Steps, model: Step) -> dict[str, Any]:
+    return facts_of(steps.folder(model) / "model.embz")
+
+
+def _dev_accuracy(steps: Steps, made: CandidateSteps) -> float:
+    return float(steps.record(made.dev, "evaluation.json")["accuracy"])

@@ -3,21 +3,20 @@
 All choices come before the first look at test, which is read once, for all candidates.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from embzip.errors import OutputError
 from embzip.files import atomic_write
+from embzip.pipeline.choosing import choose
 from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import read_recipe
-from embzip.pipeline.recording import accuracy_of, make_record, model_facts
+from embzip.pipeline.recording import make_record, tried_of
 from embzip.pipeline.steps import Steps
 from embzip.report.files import read_record, write_report
 from embzip.report.record import Record
 from embzip.types import Progress
-
-_TOLERANCE = 0.01  # of dev accuracy, below the best float32 candidate
 
 
 def run(
@@ -30,9 +29,8 @@ def run(
     """Run a recipe and write its report.
 
     Steps are cached under `output_dir/steps`: a killed run resumes, and an unchanged step never
-    runs again. Beside the report, `output_dir` gets one `.embz` file a candidate. The candidate
-    marked as chosen is the smallest whole artefact whose accuracy on dev is at most 0.01 below
-    that of the float32 candidate that is best there; test has no part in it.
+    runs again. Beside the report, `output_dir` gets one `.embz` file a candidate. One candidate
+    is marked as chosen, by the rule of the recipe's `[choice]`, on dev: test has no part in it.
 
     Parameters
     ----------
@@ -64,11 +62,9 @@ def run(
     directory = Path(output_dir)
     steps = Steps(directory, progress=progress, log=log)
     steps.expect(plan.steps())
-    # All choices come before the first look at test.
-    dev = [accuracy_of(steps, made.dev) for made in plan.candidates]
-    sizes = [model_facts(steps, made.model)["bytes"]["total"] for made in plan.candidates]
-    best = choose([made.candidate.codec for made in plan.candidates], sizes, dev)
-    record = make_record(steps, plan, read, chosen=best)
+    # The choice comes before the first look at test.
+    chosen = choose([tried_of(steps, made) for made in plan.candidates], read.choice)
+    record = make_record(steps, plan, read, chosen=chosen)
     for made in plan.candidates:
         _publish(steps.folder(made.model) / "model.embz", directory / f"{made.candidate.name}.embz")
     write_report(record, directory)
@@ -104,28 +100,6 @@ def report(directory: str | Path) -> Record:
     folder = Path(directory)
     write_report(record, folder if folder.is_dir() else folder.parent)
     return record
-
-
-def choose(codecs: Sequence[str], sizes: Sequence[int], dev: Sequence[float]) -> int:
-    """Return the index of the smallest candidate that loses at most 0.01 on dev.
-
-    The loss is counted from the best float32 candidate, or from the best where there is none.
-
-    Parameters
-    ----------
-    codecs, sizes, dev
-        Of each candidate: its codec, whole size in bytes, and accuracy on dev.
-
-    Examples
-    --------
-    >>> choose(["float32", "int8", "svd:2|int8"], [400, 100, 10], [0.9, 0.893, 0.7])
-    1
-    """
-    plain = [accuracy for codec, accuracy in zip(codecs, dev, strict=True) if codec == "float32"]
-    # Accuracies are ratios of whole numbers: a tolerance met exactly must not fail by rounding.
-    least = max(plain or dev) - _TOLERANCE - 1e-9
-    passing = [index for index, accuracy in enumerate(dev) if accuracy >= least]
-    return min(passing, key=lambda index: sizes[index])
 
 
 def _publish(model: Path, target: Path) -> None:

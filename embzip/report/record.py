@@ -17,6 +17,7 @@
         chosen              true for the one candidate that was chosen on dev
         resolved_codec      the chain that the table made of the codec
         tune, pack, notes
+    choice          the rule by which one of them was chosen, in words
     controls        candidates that are measured but not offered, of the same keys
     corpus, environment     facts by name
     seed, notes
@@ -75,6 +76,9 @@ def check_record(record: Any, where: str = "record") -> Record:
             f"{where}: baseline must be the name of a candidate, one of {names}, "
             f"received {record.get('baseline')!r}"
         )
+    choice = record.get("choice")
+    if not isinstance(choice, str | None):
+        raise InputError(f"{where}: choice must be text or null, received {choice!r:.80}")
     for control in record.get("controls") or ():
         _check(control, f"{where}, control")
     return record
