@@ -28,7 +28,7 @@ from .pipeline import run as run
 from .prediction import Prediction as Prediction
 from .prediction import TextClassifier as TextClassifier
 from .prediction import TextKit as TextKit
-from .report.record import compare as compare
+from .report.comparing import compare as compare
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers.building import build_bpe as build_bpe
 from .tokenizers.building import build_words as build_words

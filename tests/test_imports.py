@@ -34,7 +34,9 @@ def loaded(statement: str) -> set[str]:
     return set(json.loads(child.stderr.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("name", ["embzip", "embzip.tf", "embzip.foreign"])
+@pytest.mark.parametrize(
+    "name", ["embzip", "embzip.tf", "embzip.foreign", "embzip.report", "embzip.pipeline"]
+)
 def test_public_names_are_there_and_no_module_takes_the_place_of_one(name: str) -> None:
     """Python binds a submodule to its package when it is imported, over a name of the package."""
     package = import_module(name)

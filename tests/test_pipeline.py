@@ -16,8 +16,9 @@ import embzip
 from embzip.classifier import load_classifier, load_model
 from embzip.codecs import parse_codec
 from embzip.errors import EmbzipError, InputError, MissingFileError, SpecError
-from embzip.pipeline import choose, report, run
+from embzip.pipeline import report, run
 from embzip.pipeline.candidate import parse_candidate
+from embzip.pipeline.choosing import Choice, Tried, choose
 from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import read_recipe
@@ -84,7 +85,7 @@ def step_names(directory: Path) -> list[str]:
 
 
 def made(log: Sequence[str]) -> list[str]:
-    return [line.partition("-")[0] for line in log if ": made in" in line]
+    return [line.partition(", done in ")[0] for line in log if ", done in " in line]
 
 
 # The record
@@ -119,6 +120,10 @@ def test_the_record_has_what_the_report_promises(finished: Path) -> None:
     low, high = small["difference_ci95"]
     assert low <= small["difference"] <= high
     assert [candidate["chosen"] for candidate in record["candidates"]].count(True) == 1
+    rule = "the smallest file whose accuracy on dev is at most 0.01 below that of the best float32"
+    assert record["choice"] == f"{rule} candidate"
+    for page in ("report.md", "report.html"):
+        assert f"Chosen: {rule}" in (finished / page).read_text("utf-8")
 
 
 def test_the_candidates_are_what_their_recipe_says(finished: Path) -> None:
@@ -171,8 +176,8 @@ def test_candidates_share_steps(finished: Path) -> None:
         "tokenizer": 2,
         "vectors": 2,
         "train": 3,
-        "row": 1,
-        "compress": 2,
+        "epoch": 1,
+        "rebuild": 2,
         "tune": 1,
         "dev": 3,
         "test": 4,
@@ -186,7 +191,8 @@ def test_an_unchanged_run_makes_nothing(finished: Path, recipe: Path) -> None:
     again = run(recipe, finished, log=log.append)
     assert made(log) == []
     assert log
-    assert all(line.endswith(": found") for line in log)
+    assert all(line.endswith(", done before") for line in log)
+    assert log[:2] == ["words: train, done before", "words: dev, done before"]
     assert {path: path.stat().st_mtime_ns for path in (finished / "steps").rglob("*")} == before
     assert json.loads((finished / "report.json").read_text("utf-8")) == again
 
@@ -207,7 +213,8 @@ def test_a_changed_codec_makes_only_what_follows(
         log=log.append,
         progress=lambda done, total: calls.append((done, total)),
     )
-    assert sorted(made(log)) == ["compress", "dev", "serving", "test"]
+    steps = ["dev", "rebuild", "serving", "test"]
+    assert sorted(made(log)) == [f"renamed: {step}" for step in steps]
     assert all(0 <= done <= total for done, total in calls)
     shares = [done / total for done, total in calls]
     assert shares == sorted(shares)
@@ -272,7 +279,16 @@ def test_a_killed_run_resumes(recipe: Path, finished: Path, tmp_path: Path) -> N
     assert not list(directory.glob("steps/.*"))
     for name, changed in survived.items():
         assert (directory / "steps" / name).stat().st_mtime_ns == changed
-        assert not any(line.startswith(f"{name}: made") for line in log)
+    # A step is told under the first candidate that needs it, whoever shares it.
+    first = ["words: train", "words: dev", "words-int8: rebuild", "words-int8: dev"]
+    assert made(log)[:4] == first
+    assert {"corpus, done before", "words: vectors, done before"} <= set(log)
+    assert made(log)[4:8] == ["bpe: tokenizer", "bpe: vectors", "bpe: train", "bpe: rebuild"]
+    assert made(log)[-3:] == [
+        "words, row-sparse Adam: epoch",
+        "words, random initialization: train",
+        "words, random initialization: test",
+    ]
     # What was killed and resumed is what an undisturbed run makes.
     sound = json.loads((finished / "report.json").read_text("utf-8"))
     assert [c["bytes"] for c in record["candidates"]] == [c["bytes"] for c in sound["candidates"]]
@@ -325,12 +341,63 @@ def test_an_output_folder_that_is_a_file_is_refused(recipe: Path, tmp_path: Path
 # Choosing and rendering
 
 
+def tried(codecs: Sequence[str], sizes: Sequence[int], dev: Sequence[float]) -> list[Tried]:
+    names = "abcd"[: len(codecs)]
+    return [Tried(*each) for each in zip(names, codecs, sizes, dev, strict=True)]
+
+
 def test_the_choice_is_the_smallest_within_a_point_of_the_best_float32() -> None:
+    codecs, sizes = ["float32", "float32", "int8", "svd:4|int8"], [400, 200, 100, 20]
+    exactly_a_point = tried(codecs, sizes, [0.90, 0.91, 0.92, 0.90])
+    assert choose(exactly_a_point, Choice()) == 3
+    assert choose(tried(codecs, sizes, [0.90, 0.91, 0.92, 0.89]), Choice()) == 2
+    assert choose(tried(codecs, sizes, [0.90, 0.91, 0.80, 0.80]), Choice()) == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "index"),
+    [
+        (Choice(drop=0.03), 3),
+        (Choice(drop=0.0), 1),
+        (Choice(drop=0.005, against="best of all"), 2),
+        (Choice(drop=0.02, against="a"), 3),
+        (Choice(drop=1.0, against="c"), 3),
+    ],
+)
+def test_a_recipe_sets_how_much_is_lost_against_what(choice: Choice, index: int) -> None:
     codecs = ["float32", "float32", "int8", "svd:4|int8"]
-    assert choose(codecs, [400, 200, 100, 20], [0.90, 0.91, 0.92, 0.90]) == 3  # exactly a point
-    assert choose(codecs, [400, 200, 100, 20], [0.90, 0.91, 0.92, 0.89]) == 2
-    assert choose(codecs, [400, 200, 100, 20], [0.90, 0.91, 0.80, 0.80]) == 1
-    assert choose(["int8", "int8"], [10, 5], [0.9, 0.5]) == 0
+    assert choose(tried(codecs, [400, 200, 220, 20], [0.90, 0.91, 0.92, 0.88]), choice) == index
+
+
+@pytest.mark.parametrize(
+    ("table", "choice", "rule"),
+    [
+        ("", Choice(), "at most 0.01 below that of the best float32 candidate"),
+        ("[choice]\ndrop = 0", Choice(0.0), "at most 0 below that of the best float32 candidate"),
+        (
+            '[choice]\ndrop = 0.005\nagainst = "best of all"',
+            Choice(0.005, "best of all"),
+            "at most 0.005 below that of the best candidate",
+        ),
+        ('[choice]\nagainst = "bpe"', Choice(against="bpe"), "at most 0.01 below that of bpe"),
+    ],
+)
+def test_the_choice_of_a_recipe_and_its_words(
+    recipe: Path, table: str, choice: Choice, rule: str
+) -> None:
+    path = recipe.parent / "choice.toml"
+    path.write_text(RECIPE + table)
+    assert read_recipe(path).choice == choice
+    assert choice.rule == f"the smallest file whose accuracy on dev is {rule}"
+
+
+def test_without_a_float32_candidate_the_best_of_all_is_the_reference(recipe: Path) -> None:
+    path = recipe.parent / "coded.toml"
+    path.write_text(RECIPE.replace('"float32"', '"float16"'))
+    assert read_recipe(path).choice == Choice(against="best of all")
+    path.write_text(path.read_text() + '[choice]\nagainst = "best float32"')
+    with pytest.raises(InputError, match=r"against must be one of 'best of all', 'words', "):
+        read_recipe(path)
 
 
 def test_report_renders_again(finished: Path, tmp_path: Path) -> None:
@@ -366,6 +433,16 @@ def test_report_of_a_folder_without_one(tmp_path: Path) -> None:
         ('name = "bpe"', "", InputError, r"\[\[candidate\]\] 3: the key 'name' is missing"),
         ('name = "bpe"', 'name = "../bpe"', InputError, r"a name is made of letters"),
         ('name = "bpe"', 'name = "words"', InputError, r"'words' is taken by a candidate above"),
+        ("[defaults]", "[choice]\ndrop = 2\n[defaults]", InputError, r"in 0\.\.1, received 2"),
+        ("[defaults]", "[choice]\ndrop = nan\n[defaults]", InputError, r"0\.\.1, received nan"),
+        ("[defaults]", "[choice]\nby = 1\n[defaults]", InputError, r"\[choice\]: unknown key 'by'"),
+        ("[defaults]", '[choice]\ndrop = "1"\n[defaults]', InputError, r"drop must be a number"),
+        (
+            "[defaults]",
+            '[choice]\nagainst = "word"\n[defaults]',
+            InputError,
+            r"\[choice\]: against must be one of 'best float32', 'best of all', 'words', .* 'word'",
+        ),
         ("tune = true", "tuen = true", InputError, r"3 \('bpe'\): unknown key 'tuen': the known"),
         ("tune = true", "tune = 1", InputError, r"tune must be true or false, received 1"),
         ("svd:8|int8", "svd:8|int9", SpecError, r"\('bpe'\), codec: unknown codec stage 'int9'"),

@@ -27,7 +27,7 @@ from embzip.report import (
     write_report,
 )
 from embzip.report.figures import DASH, fraction, megabytes, signed, times
-from embzip.report.labels import Label, place
+from embzip.report.plot import draw, points_of
 from embzip.report.record import facts_of
 from embzip.report.view import make_view
 from embzip.vectors.base import Vectors
@@ -187,6 +187,17 @@ def test_chosen_candidate_leads_and_nothing_is_chosen_on_test():
     assert "<h1>Compared with words</h1>" in to_html(record)
 
 
+@pytest.mark.parametrize("render", [terminal, to_markdown, to_html])
+def test_the_rule_of_the_choice_stands_beside_the_chosen(render):
+    record = usual_record()
+    shown = " ".join(html.unescape(render(record)).split())
+    rule = "the smallest file whose accuracy on dev is at most 0.01 below that of words"
+    assert f"Chosen: {rule}." in shown
+    for entry in record["candidates"]:
+        entry.pop("chosen", None)
+    assert "Chosen:" not in render(record)
+
+
 def test_report_is_written_and_read_again(tmp_path):
     record = usual_record()
     record["candidates"][0]["snr_db"] = float("inf")
@@ -235,6 +246,7 @@ def spoiled(change):
         (spoiled(lambda r: r["candidates"][1]["bytes"].update(total="x")), r"bytes\.total"),
         (spoiled(lambda r: r["candidates"][1].update(difference_ci95=[1])), "difference_ci95"),
         (spoiled(lambda r: r["candidates"][1].update(accuracy=float("nan"))), "finite"),
+        (spoiled(lambda r: r.update(choice=0.01)), r"choice must be text or null, received 0\.01"),
         (spoiled(lambda r: r["controls"][0].update(rss_mb=True)), "control 'words, row-sparse"),
     ],
 )
@@ -347,31 +359,44 @@ def test_case_72_missing_package_is_named_with_a_command(package, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@settings(deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.floats(10, 200), st.floats(0, 320), st.floats(0, 260), st.floats(0, 50)),
-        max_size=8,
-    ),
-    st.booleans(),
-)
-def test_labels_never_overlap(points, all_or_none):
-    labels = [Label(width, 15, x, y, y - bar, y + bar) for width, x, y, bar in points]
-    marks = [(label.x - 6, label.y - 6, label.x + 6, label.y + 6) for label in labels]
-    boxes = place(labels, marks, (0, 0, 320, 260), all_or_none=all_or_none)
-    assert len(boxes) == len(labels)
-    found = [box for box in boxes if box is not None]
-    if all_or_none:
-        assert len(found) in (0, len(labels))
-    for index, a in enumerate(found):
-        assert a[0] >= 0
-        assert a[1] >= 0
-        assert a[2] <= 320
-        assert a[3] <= 260
-        for b in (*found[:index], *marks):
-            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+def labels_of(svg):
+    """What stands beside points; ticks have another colour."""
+    return re.findall(r"<text [^>]*var\(--ink\)[^>]*>([\d, ]+)</text>", svg)
 
 
-def test_many_labels_are_placed_at_once():
-    labels = [Label(5, 5, 10 + i % 300, 10 + i % 240, 0, 0) for i in range(500)]
-    assert len(place(labels, [], (0, 0, 320, 260), all_or_none=False)) == 500
+def test_points_are_numbered_in_the_order_of_the_list():
+    page = to_html(usual_record())
+    names = [entry["name"] for entry in usual_record()["candidates"]]
+    assert re.findall("<li>(.*?)</li>", page[page.index('class="points"') :])[:5] == names
+    narrow, wide = page.split("<svg ")[1:3]
+    assert labels_of(narrow) == labels_of(wide) == ["1", "2", "3", "4", "5"]
+
+
+def test_a_candidate_that_was_not_measured_has_no_point_and_no_number():
+    record = usual_record()
+    record["candidates"][1]["accuracy"] = None
+    points = points_of(make_view(record).lines)
+    names = ["words", "words-svd48", "bpe-10k-svd48", "bpe-4k-svd16"]
+    assert [point.line.name for point in points] == names
+    assert labels_of(draw(points, width=720, height=400, font=14, prefix="a")) == list("1234")
+
+
+def test_numbers_of_points_at_one_place_stand_together():
+    record = usual_record()
+    for entry in record["candidates"]:
+        entry |= {"bytes": {"total": 5_000_000}, "accuracy": 0.8, "difference_ci95": None}
+    svg = draw(points_of(make_view(record).lines), width=328, height=350, font=13, prefix="a")
+    assert sorted(labels_of(svg)) == ["1, 5", "2", "3", "4"]  # a point has four corners
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.tuples(st.floats(0.001, 500), st.floats(0, 1)), min_size=1, max_size=40))
+def test_every_point_has_its_number_once(places):
+    entries = [
+        candidate(f"at-{index}", int(1e6 * size), accuracy=accuracy)
+        for index, (size, accuracy) in enumerate(places)
+    ]
+    view = make_view({"baseline": "at-0", "candidates": entries})
+    svg = draw(points_of(view.lines), width=328, height=350, font=13, prefix="a")
+    found = [number for label in labels_of(svg) for number in label.split(", ")]
+    assert sorted(found, key=int) == [str(number) for number in range(1, 1 + len(places))]

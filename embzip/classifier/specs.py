@@ -143,7 +143,11 @@ def typed(table: Mapping[str, Any], key: str, kind: type, default: Any, where: s
     value = table.get(key, default)
     if value is None:
         raise InputError(f"{where}: the key {key!r} is missing")
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        names = {str: "text", int: "a whole number", bool: "true or false", dict: "a table"}
+    kinds = (int, float) if kind is float else kind
+    if not isinstance(value, kinds) or (kind is not bool and isinstance(value, bool)):
+        names = {
+            **{str: "text", int: "a whole number", float: "a number"},
+            **{bool: "true or false", dict: "a table"},
+        }
         raise InputError(f"{where}: {key} must be {names.get(kind, 'a list')}, received {value!r}")
     return value

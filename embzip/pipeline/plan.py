@@ -1,61 +1,40 @@
-"""From a recipe to its steps: what each one makes, from what, into which files.
+"""From a recipe to its steps; nothing runs here.
 
-    corpus -> tokenizer -> vectors -> train -> compress -> tune -> dev, test, serving
+    corpus -> tokenizer -> vectors -> train -> rebuild -> tune -> dev, test, serving
 
 Candidates that share a tokenizer, vectors or a trained model share those steps, because steps
-with equal keys are one. Which step runs when is the business of `steps`.
-
-    corpus      train.tsv dev.tsv test.tsv texts.txt corpus.json
-    tokenizer   tokenizer            as build_words or build_bpe writes it
-    vectors     vectors.embz         float32, with counts
-    train       model.embz train.json
-    row-sparse  train.json           a control
-    compress    model.embz compress.json
-    tune        model.embz tune.json
-    dev, test   evaluation.json
-    serving     serving.json
+with equal keys are one. What each step does stands in `making`, which runs when in `steps`.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from embzip.classifier import load_classifier
-from embzip.classifier.rebuilding import rebuild
-from embzip.classifier.specs import ClassifierOptions
-from embzip.compression import compress
-from embzip.corpus import read_examples
-from embzip.embz.format import load, save
-from embzip.evaluation.accuracy import evaluate
-from embzip.evaluation.serving import measure_serving
-from embzip.pipeline.candidate import (
-    BpeOptions,
-    Candidate,
-    TokenizerOptions,
-    Word2vecOptions,
-    WordsOptions,
-)
+from embzip.pipeline.candidate import Candidate
 from embzip.pipeline.corpora import corpus_step
+from embzip.pipeline.making import (
+    evaluate_step,
+    rebuild_step,
+    row_sparse_step,
+    serving_step,
+    tokenizer_step,
+    train_step,
+    tune_step,
+    vectors_step,
+)
 from embzip.pipeline.recipe import Recipe
-from embzip.pipeline.steps import Step, write_json
-from embzip.tokenizers import load_tokenizer
-from embzip.tokenizers.building import build_bpe, build_words
-from embzip.types import Progress
-from embzip.vectors.training import train_vectors
-
-_SERVED_TEXTS = 200
+from embzip.pipeline.steps import Step
 
 
 @dataclass(frozen=True)
 class CandidateSteps:
     """The steps of one candidate; `model` is its artefact.
 
-    `compressed` is None where neither table nor kernels are stored in another way than trained.
+    `rebuilt` is None where table and kernels are stored as they were trained.
     """
 
     candidate: Candidate
     trained: Step
-    compressed: Step | None
+    rebuilt: Step | None
     model: Step
     dev: Step
     test: Step
@@ -63,19 +42,33 @@ class CandidateSteps:
 
 
 @dataclass(frozen=True)
+class ControlSteps:
+    """The steps of a control: the baseline made in another way, measured but not offered.
+
+    `test` is None where only the training is timed.
+    """
+
+    name: str
+    note: str
+    trained: Step
+    test: Step | None
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The steps of a recipe; controls are empty where the recipe does without them."""
+    """The steps of a recipe; the first candidate is the baseline."""
 
     corpus: Step
     candidates: tuple[CandidateSteps, ...]
-    row_sparse: Step | None
-    random: Step | None
-    random_test: Step | None
+    controls: tuple[ControlSteps, ...]
 
-    def steps(self) -> list[Step]:
-        """Return all steps that are asked for by themselves."""
-        asked = [s for c in self.candidates for s in (c.trained, c.dev, c.test, c.serving)]
-        return asked + [s for s in (self.row_sparse, self.random, self.random_test) if s]
+    def steps(self) -> Iterator[tuple[str, Step]]:
+        """Yield the steps that are asked for by themselves, each with the name of whose it is."""
+        for made in self.candidates:
+            for step in (made.dev, made.test, made.serving):
+                yield made.candidate.name, step
+        for control in self.controls:
+            yield control.name, control.test or control.trained
 
 
 def make_plan(recipe: Recipe) -> Plan:
@@ -93,188 +86,47 @@ def make_plan(recipe: Recipe) -> Plan:
         steps = _candidate_steps(candidate, corpus, recipe.seed, baseline)
         baseline = baseline or steps.model
         planned.append(steps)
-    if not recipe.controls or baseline is None:
-        return Plan(corpus, tuple(planned), None, None, None)
-    first = recipe.candidates[0]
-    tokenizer = _tokenizer_step(corpus, first.tokenizer_options)
-    vectors = _vectors_step(corpus, tokenizer, first.vectors_options, recipe.seed)
-    options = first.classifier_options
-    row_sparse = _row_sparse_step(corpus, vectors, options, recipe.seed)
-    random = _train_step(corpus, vectors, options, True, recipe.seed, random_init=True)
-    random_test = _evaluate_step("test", corpus, random, recipe.seed, baseline)
-    return Plan(corpus, tuple(planned), row_sparse, random, random_test)
+    controls = _controls(recipe, planned[0]) if recipe.controls else ()
+    return Plan(corpus, tuple(planned), controls)
 
 
 def _candidate_steps(
     candidate: Candidate, corpus: Step, seed: int, baseline: Step | None
 ) -> CandidateSteps:
-    tokenizer = _tokenizer_step(corpus, candidate.tokenizer_options)
-    vectors = _vectors_step(corpus, tokenizer, candidate.vectors_options, seed)
-    trained = _train_step(corpus, vectors, candidate.classifier_options, candidate.trainable, seed)
-    model, compressed = trained, None
+    tokenizer = tokenizer_step(corpus, candidate.tokenizer_options)
+    vectors = vectors_step(corpus, tokenizer, candidate.vectors_options, seed)
+    trained = train_step(corpus, vectors, candidate.classifier_options, candidate.trainable, seed)
+    model, rebuilt = trained, None
     if candidate.codec != "float32" or candidate.kernels != "float32" or candidate.pack:
-        model = compressed = _compress_step(trained, vectors, candidate, seed)
+        model = rebuilt = rebuild_step(trained, vectors, candidate, seed)
     if candidate.tune:
-        model = _tune_step(corpus, model, candidate, seed)
+        model = tune_step(corpus, model, candidate, seed)
     return CandidateSteps(
         candidate,
         trained,
-        compressed,
+        rebuilt,
         model,
-        dev=_evaluate_step("dev", corpus, model, seed, None),
-        test=_evaluate_step("test", corpus, model, seed, baseline),
-        serving=_serving_step(corpus, model),
+        dev=evaluate_step("dev", corpus, model, seed, None),
+        test=evaluate_step("test", corpus, model, seed, baseline),
+        serving=serving_step(corpus, model),
     )
 
 
-def _tokenizer_step(corpus: Step, options: TokenizerOptions) -> Step:
-    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        texts, output = parents[0] / "texts.txt", folder / "tokenizer"
-        if isinstance(options, WordsOptions):
-            build_words(texts, output, **asdict(options), progress=progress)
-        else:
-            build_bpe(texts, output, **asdict(options), progress=progress)
-
-    kind = "bpe" if isinstance(options, BpeOptions) else "words"
-    return Step("tokenizer", {"kind": kind, **asdict(options)}, (corpus,), make)
-
-
-def _vectors_step(corpus: Step, tokenizer: Step, options: Word2vecOptions, seed: int) -> Step:
-    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        read = load_tokenizer(parents[1] / "tokenizer")
-        vectors = train_vectors(
-            parents[0] / "texts.txt", read, **asdict(options), seed=seed, progress=progress
-        )
-        save(compress(vectors, "float32"), folder / "vectors.embz", counts=True)
-
-    parameters = {"kind": "word2vec", **asdict(options), "seed": seed}
-    return Step("vectors", parameters, (corpus, tokenizer), make)
-
-
-def _train_step(
-    corpus: Step,
-    vectors: Step,
-    options: ClassifierOptions,
-    trainable: bool,
-    seed: int,
-    random_init: bool = False,
-) -> Step:
-    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        from embzip import tf  # TensorFlow is not loaded before a model is trained
-
-        result = tf.train(
-            read_examples(parents[0] / "train.tsv"),
-            load(parents[1] / "vectors.embz"),
-            dev=read_examples(parents[0] / "dev.tsv"),
-            **options.arguments(),
-            pruning=tf.PruningShares(options.sparsity) if options.sparsity else None,
-            trainable=trainable,
-            random_init=random_init,
-            seed=seed,
-            progress=progress,
-        )
-        result.classifier.save(folder / "model.embz")
-        record = {
-            "epoch_seconds": list(result.epoch_seconds),
-            "dev_accuracy": list(result.dev_accuracy),
-            "cut_share": result.cut_share,
-            "pruning": None if result.pruning is None else result.pruning.to_json(),
-        }
-        write_json(folder / "train.json", record)
-
-    how = {"trainable": trainable, "random_init": random_init, "seed": seed}
-    parameters = {**asdict(options), **how}
-    return Step("train", parameters, (corpus, vectors), make)
-
-
-def _row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, seed: int) -> Step:
-    """Return the step that times a row-sparse Adam; nothing is kept of what it trains."""
-
-    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        from embzip import tf
-
-        examples = read_examples(parents[0] / "train.tsv")
-        step = tf.step_function(
-            examples,
-            load(parents[1] / "vectors.embz"),
-            **options.step_arguments(),
-            seed=seed,
-            optimizer="adam-rows",
-        )
-        epoch = tf.step_seconds(step) * len(examples) / options.batch_size
-        write_json(folder / "train.json", {"epoch_seconds": [epoch]})
-
-    return Step("row-sparse", {**asdict(options), "seed": seed}, (corpus, vectors), make)
-
-
-def _compress_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) -> Step:
-    codec = None if candidate.codec == "float32" else candidate.codec
-    fold, kernels = candidate.fold, candidate.kernels
-    pack = candidate.pack and not candidate.tune  # what is tuned is packed afterwards
-
-    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        classifier = load_classifier(parents[0] / "model.embz")
-        # The artefact has no counts, but the error of frequent rows should weigh more.
-        counts = load(parents[1] / "vectors.embz").counts
-        counted = replace(classifier.embedding, counts=counts)
-        classifier = replace(classifier, embedding=counted)
-        table = None
-        if codec is not None:
-            # The chain that the data made of the codec is told before folding takes it apart.
-            table = rebuild(classifier, codec=codec, fold=False, seed=seed).embedding
-        small = rebuild(classifier, table, fold=fold, kernels=kernels, seed=seed)
-        small.save(folder / "model.embz", pack=pack)
-        resolved = "float32" if table is None else table.codec.spec
-        write_json(folder / "compress.json", {"codec": resolved})
-
-    parameters = {"codec": codec, "fold": fold, "kernels": kernels, "pack": pack, "seed": seed}
-    return Step("compress", parameters, (trained, vectors), make)
-
-
-def _tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> Step:
-    batch_size = candidate.classifier_options.batch_size
-    params, pack = candidate.tune_params, candidate.pack
-
-    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        from embzip import tf
-
-        result = tf.tune(
-            load_classifier(parents[1] / "model.embz"),
-            read_examples(parents[0] / "train.tsv"),
-            dev=read_examples(parents[0] / "dev.tsv"),
-            batch_size=batch_size,
-            params=params,
-            seed=seed,
-            progress=progress,
-        )
-        result.classifier.save(folder / "model.embz", pack=pack)
-        record = {
-            "tuned": result.tuned,
-            "dev_accuracy_before": result.dev_accuracy_before,
-            "dev_accuracy": result.dev_accuracy,
-        }
-        write_json(folder / "tune.json", record)
-
-    parameters = {"batch_size": batch_size, "params": params, "pack": pack, "seed": seed}
-    return Step("tune", parameters, (corpus, model), make)
-
-
-def _evaluate_step(side: str, corpus: Step, model: Step, seed: int, baseline: Step | None) -> Step:
-    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        against = None if baseline is None else parents[2] / "model.embz"
-        evaluation = evaluate(
-            parents[1] / "model.embz", parents[0] / f"{side}.tsv", against=against, seed=seed
-        )
-        write_json(folder / "evaluation.json", evaluation.to_json())
-
-    parents = (corpus, model) if baseline is None else (corpus, model, baseline)
-    return Step(side, {"seed": seed}, parents, make)
-
-
-def _serving_step(corpus: Step, model: Step) -> Step:
-    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        texts = [example.text for example in read_examples(parents[0] / "dev.tsv")]
-        serving = measure_serving(parents[1] / "model.embz", texts[:_SERVED_TEXTS])
-        write_json(folder / "serving.json", serving.to_json())
-
-    return Step("serving", {"texts": _SERVED_TEXTS}, (corpus, model), make)
+def _controls(recipe: Recipe, baseline: CandidateSteps) -> tuple[ControlSteps, ...]:
+    name, options = baseline.candidate.name, baseline.candidate.classifier_options
+    corpus, vectors = baseline.trained.parents
+    random = train_step(corpus, vectors, options, True, recipe.seed, random_init=True)
+    return (
+        ControlSteps(
+            f"{name}, row-sparse Adam",
+            "timed over some steps, not evaluated",
+            row_sparse_step(corpus, vectors, options, recipe.seed),
+            None,
+        ),
+        ControlSteps(
+            f"{name}, random initialization",
+            "trained without pretrained vectors",
+            random,
+            evaluate_step("test", corpus, random, recipe.seed, baseline.model),
+        ),
+    )

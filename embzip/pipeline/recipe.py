@@ -12,12 +12,16 @@ file, table and key. Whether the corpus is good is found when it is read; nothin
     name = "words"
     tokenizer = "words:min_count=1"
     codec = "float32"
+    [choice]                # the winner is the smallest file whose accuracy on dev is
+    drop = 0.01             # at most so much (of 1) below that of
+    against = "best float32"    # or "best of all", or the name of a candidate
     [report]
     controls = true         # also measure a row-sparse Adam and a random initialization
 """
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,7 @@ from embzip.classifier.specs import refuse_unknown, typed
 from embzip.errors import InputError
 from embzip.files import existing_file
 from embzip.pipeline.candidate import KEYS, Candidate, parse_candidate
+from embzip.pipeline.choosing import BEST, BEST_FLOAT32, Choice
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -49,6 +54,7 @@ class Recipe:
     seed: int
     corpus: CorpusRecipe
     candidates: tuple[Candidate, ...]
+    choice: Choice
     controls: bool
 
 
@@ -70,17 +76,20 @@ def read_recipe(path: str | Path) -> Recipe:
         document = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a recipe in TOML: {error}") from error
-    refuse_unknown(document, ("seed", "corpus", "defaults", "candidate", "report"), f"{path}")
+    tables = ("corpus", "defaults", "candidate", "choice", "report")
+    refuse_unknown(document, ("seed", *tables), f"{path}")
     seed = typed(document, "seed", int, 0, f"{path}")
     if not 0 <= seed < 2**32:
         raise InputError(f"{path}: seed must lie in 0..2**32-1, received {seed}")
     report = typed(document, "report", dict, {}, f"{path}")
     refuse_unknown(report, ("controls",), f"{path}, [report]")
+    candidates = _candidates(document, path)
     return Recipe(
         path=path,
         seed=seed,
         corpus=_corpus(typed(document, "corpus", dict, None, f"{path}"), path),
-        candidates=_candidates(document, path),
+        candidates=candidates,
+        choice=_choice(typed(document, "choice", dict, {}, f"{path}"), candidates, path),
         controls=typed(report, "controls", bool, True, f"{path}, [report]"),
     )
 
@@ -130,3 +139,23 @@ def _candidates(document: dict[str, Any], path: Path) -> tuple[Candidate, ...]:
         refuse_unknown(table, ("name", *KEYS), f"{where} ({name!r})")
         candidates.append(parse_candidate({**defaults, **table}, f"{where} ({name!r})"))
     return tuple(candidates)
+
+
+def _choice(table: dict[str, Any], candidates: Sequence[Candidate], recipe: Path) -> Choice:
+    where = f"{recipe}, [choice]"
+    refuse_unknown(table, ("drop", "against"), where)
+    references = [BEST, *(candidate.name for candidate in candidates)]
+    if any(candidate.codec == "float32" for candidate in candidates):
+        references.insert(0, BEST_FLOAT32)
+    choice = Choice(
+        drop=float(typed(table, "drop", float, Choice.drop, where)),
+        against=typed(table, "against", str, references[0], where),
+    )
+    if not 0 <= choice.drop <= 1:
+        raise InputError(f"{where}: drop must lie in 0..1, received {choice.drop:g}")
+    if choice.against not in references:
+        raise InputError(
+            f"{where}: against must be one of {', '.join(map(repr, references))}, "
+            f"received {choice.against!r}"
+        )
+    return choice

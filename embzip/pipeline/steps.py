@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from embzip.errors import OutputError
 from embzip.files import digest, write_bytes
+from embzip.report.record import embzip_version
 from embzip.types import Progress
 
 # Writes the step's files into a folder; gets the folders of the parents, in their order.
@@ -73,7 +73,7 @@ class Steps:
     progress
         Called with (parts done, parts in all) of the expected steps.
     log
-        Called with one line for each step that was made or found.
+        Called with one line for each step, such as "words: train, done in 12.3 s".
 
     Raises
     ------
@@ -92,36 +92,40 @@ class Steps:
         self._progress = progress
         self._log = log
         self._seen: set[str] = set()
-        self._expected = 1
+        self._names: dict[str, str] = {}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{directory}: cannot be made: {error.strerror}") from error
         self._remove_leftovers()
 
-    def expect(self, steps: Iterable[Step]) -> None:
-        """Tell which steps will be asked for, so that progress knows the whole."""
-        keys: set[str] = set()
-        stack = list(steps)
-        while stack:
-            step = stack.pop()
-            if step.key not in keys:
-                keys.add(step.key)
-                stack.extend(step.parents)
-        self._expected = max(1, len(keys))
+    def expect(self, asked: Iterable[tuple[str, Step]]) -> None:
+        """Tell which steps will be asked for: so progress knows the whole, and `log` the names.
+
+        Parameters
+        ----------
+        asked
+            Pairs of a candidate's name and one of its steps. A step that several candidates share
+            is named after the first, one that builds on no other after none.
+        """
+        for owner, step in asked:
+            if step.key not in self._names:
+                self._names[step.key] = f"{owner}: {step.name}" if step.parents else step.name
+                self.expect((owner, parent) for parent in step.parents)
 
     def folder(self, step: Step) -> Path:
         """Return the folder of a step, after making what is missing of it and its parents."""
         target = self._folder / f"{step.name}-{step.key}"
         if step.key in self._seen:
             return target
+        name = self._names.get(step.key, step.name)
         if target.is_dir():
-            self._tell(f"{target.name}: found")
+            self._tell(f"{name}, done before")
         else:
             parents = [self.folder(parent) for parent in step.parents]
             started = time.perf_counter()
             self._make(step, parents, target)
-            self._tell(f"{target.name}: made in {time.perf_counter() - started:.1f} s")
+            self._tell(f"{name}, done in {time.perf_counter() - started:.1f} s")
         self._seen.add(step.key)
         self._report(0, 1)
         return target
@@ -158,20 +162,12 @@ class Steps:
     def _report(self, done: int, total: int) -> None:
         if self._progress is not None:
             part = _PARTS * done // total if total else 0
-            whole = _PARTS * self._expected
+            whole = _PARTS * max(1, len(self._names))
             self._progress(min(_PARTS * len(self._seen) + part, whole), whole)
 
     def _tell(self, line: str) -> None:
         if self._log is not None:
             self._log(line)
-
-
-def embzip_version() -> str:
-    """Return the version of the installed embzip, or `unknown` where only its source is there."""
-    try:
-        return version("embzip")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def write_json(path: Path, record: object) -> None:

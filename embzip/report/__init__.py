@@ -1,20 +1,9 @@
 """Records -> terminal table, JSON, Markdown, one self-contained HTML page.
 
 A record is the dictionary that stands in report.json; `record.py` says what is in it. Nothing
-here trains or chooses.
+here trains or chooses. The public names stand in `__init__.pyi`.
 """
 
-from embzip.report.html import to_html
-from embzip.report.markdown import to_markdown
-from embzip.report.record import compare, read_record, renderer, write_report
-from embzip.report.terminal import render_terminal
+import lazy_loader
 
-__all__ = [
-    "compare",
-    "read_record",
-    "render_terminal",
-    "renderer",
-    "to_html",
-    "to_markdown",
-    "write_report",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,7 +11,7 @@ from typing import Any
 
 from embzip.errors import MissingPackageError
 from embzip.report.figures import DASH
-from embzip.report.plot import Plot, draw
+from embzip.report.plot import draw, points_of
 from embzip.report.tables import legend, make_tables
 from embzip.report.view import Line, View, make_view
 
@@ -54,6 +54,12 @@ def to_html(record: Mapping[str, Any]) -> str:
         ) from error
     view = make_view(record)
     tables = make_tables(view)
+    points = points_of(view.lines)
+    # Drawn for a telephone and for a desk: text has its own size in both.
+    plots = points and {
+        "narrow": draw(points, width=328, height=350, font=13, prefix="narrow"),
+        "wide": draw(points, width=720, height=400, font=14, prefix="wide"),
+    }
     template = files("embzip.report").joinpath("page.html").read_text("utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -65,7 +71,8 @@ def to_html(record: Mapping[str, Any]) -> str:
         tables=tables,
         legend=legend(tables),
         bars=_bars(view),
-        plots=_plots(view),
+        points=points,
+        plots=plots,
     )
 
 
@@ -122,13 +129,3 @@ def _bars(view: View) -> list[Bar]:
         for line in view.lines
         if totals[line.name]
     ]
-
-
-def _plots(view: View) -> Mapping[str, Plot]:
-    """Draw the plot for a telephone and for a desk: text has its own size in both."""
-    if not any(line.megabytes and line.accuracy is not None for line in view.lines):
-        return {}
-    return {
-        "narrow": draw(view.lines, width=328, height=350, font=13, prefix="narrow"),
-        "wide": draw(view.lines, width=720, height=400, font=14, prefix="wide"),
-    }

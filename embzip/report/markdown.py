@@ -37,7 +37,8 @@ def _summary(view: View) -> list[str]:
         if line.sentence
     ]
     about = f"Compared with **{_escaped(view.baseline)}**:"
-    return [about, "\n".join(sentences)] if sentences else []
+    choice = [_escaped(view.choice)] if view.choice else []
+    return [about, "\n".join(sentences), *choice] if sentences else choice
 
 
 def _table(table: Table) -> str:

@@ -1,23 +1,23 @@
 """Size against accuracy as inline SVG, by matplotlib, its only importer.
 
-Text stays text, so the page's own font, and its colours for light and dark, apply.
+Points are numbered: names would cover each other, and stand in a list beside the plot. Text stays
+text, so the page's own font, and its colours for light and dark, apply.
 """
 
 import re
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from embzip.errors import MissingPackageError
 from embzip.report.figures import fraction
-from embzip.report.labels import Box, Label, place
 from embzip.report.view import Line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Box = tuple[float, float, float, float]
 # Drawn in these colours, which become the page's CSS variables of the same role.
 _ROLES = {
     "#010101": "--ink",
@@ -33,27 +33,28 @@ _TONES = {"better": "better", "worse": "worse", "baseline": "ink"}
 
 
 @dataclass(frozen=True)
-class Plot:
-    """An SVG element, and the names its numbers stand for, where names would have collided."""
+class Point:
+    """A candidate with a size, in MB, and an accuracy."""
 
-    svg: str
-    key: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class _Point:
     line: Line
     size: float
     accuracy: float
 
 
-def draw(lines: Sequence[Line], *, width: int, height: int, font: float, prefix: str) -> Plot:
-    """Draw candidates with a size and an accuracy.
+def points_of(lines: Iterable[Line]) -> list[Point]:
+    """Return the candidates that have a size and an accuracy."""
+    return [
+        Point(line, line.megabytes, line.accuracy)
+        for line in lines
+        if line.megabytes and line.accuracy is not None
+    ]
+
+
+def draw(points: Sequence[Point], *, width: int, height: int, font: float, prefix: str) -> str:
+    """Draw at least one point as an SVG element; points are numbered from 1 in their order.
 
     Parameters
     ----------
-    lines
-        Those without a size or an accuracy are passed over; at least one must have both.
     width, height, font
         In CSS pixels.
     prefix
@@ -66,52 +67,32 @@ def draw(lines: Sequence[Line], *, width: int, height: int, font: float, prefix:
     """
     try:
         import matplotlib as mpl
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingPackageError(
             "the report's plot needs matplotlib: `pip install 'matplotlib>=3.9'`, or "
             "`uv sync --extra report` from a checkout"
         ) from error
-    points = [
-        _Point(line, line.megabytes, line.accuracy)
-        for line in lines
-        if line.megabytes and line.accuracy is not None
-    ]
-    with (
-        mpl.rc_context(
-            {
-                "svg.fonttype": "none",
-                "svg.hashsalt": prefix,
-                "text.parse_math": False,
-                "axes.unicode_minus": False,
-                "font.family": ["DejaVu Sans"],
-                "font.size": font,
-            }
-        ),
-        warnings.catch_warnings(),
+    with mpl.rc_context(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": prefix,
+            "axes.unicode_minus": False,
+            "font.family": ["DejaVu Sans"],
+            "font.size": font,
+        }
     ):
-        # A name in a script the measuring font lacks is drawn by the browser's fonts.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         # Of 72 dots an inch, so that a point is a pixel.
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
-        FigureCanvasAgg(figure)  # measures text; saving as SVG needs no canvas of its own
         axes = figure.add_subplot()
         _frame(axes, points)
         _margins(figure, axes, font)
         _marks(axes, points)
-        labels = [_short(point.line.name, width) for point in points]
-        key: tuple[tuple[str, str], ...] = ()
-        distinct = len(set(labels)) == len(labels)
-        if not distinct or not _label(axes, points, labels, all_or_none=True):
-            numbers = [str(number) for number, _ in enumerate(points, start=1)]
-            _label(axes, points, numbers, all_or_none=False)
-            names = (point.line.name for point in points)
-            key = tuple(zip(numbers, names, strict=True))
-        return Plot(_inline(figure, prefix), key)
+        _numbers(axes, points, font)
+        return _inline(figure, prefix)
 
 
-def _frame(axes: "Axes", points: Sequence[_Point]) -> None:
+def _frame(axes: "Axes", points: Sequence[Point]) -> None:
     sizes = [point.size for point in points]
     lows = [point.line.interval[0] if point.line.interval else point.accuracy for point in points]
     highs = [point.line.interval[1] if point.line.interval else point.accuracy for point in points]
@@ -152,7 +133,7 @@ def _margins(figure: "Figure", axes: "Axes", font: float) -> None:
     )
 
 
-def _marks(axes: "Axes", points: Sequence[_Point]) -> None:
+def _marks(axes: "Axes", points: Sequence[Point]) -> None:
     for point in points:
         colour = _COLOURS[_TONES.get(point.line.tone, "even")]
         if point.line.is_baseline:
@@ -175,56 +156,49 @@ def _marks(axes: "Axes", points: Sequence[_Point]) -> None:
         axes.plot(point.size, point.accuracy, shape, color=colour, markersize=9)
 
 
-def _label(
-    axes: "Axes", points: Sequence[_Point], labels: Sequence[str], *, all_or_none: bool
-) -> bool:
-    """Write a label near each point, where nothing else is; False where one had no place."""
-    texts = [
-        axes.text(
-            0,
-            0,
-            label,
-            transform=None,
-            color=_COLOURS["ink"],
-            verticalalignment="bottom",
-            fontweight="bold" if point.line.chosen else "normal",
-        )
-        for point, label in zip(points, labels, strict=True)
-    ]
-    measured = []
-    for point, text in zip(points, texts, strict=True):
-        extent = text.get_window_extent()
-        x, y, low, high = _pixels(axes, point)
-        measured.append(Label(extent.width, extent.height, x, y, low, high))
+@dataclass(frozen=True)
+class _Label:
+    """Numbers of points, at one of those points, and the box (x0, y0, x1, y1) of their text."""
+
+    numbers: tuple[int, ...]
+    at: tuple[float, float]
+    box: Box
+
+    def meets(self, box: Box) -> bool:
+        a = self.box
+        return a[0] < box[2] and box[0] < a[2] and a[1] < box[3] and box[1] < a[3]
+
+
+def _numbers(axes: "Axes", points: Sequence[Point], font: float) -> None:
+    """Write each point's number beside it; numbers that would collide stand together at one."""
     frame = axes.get_window_extent()
-    edges = (frame.x0, frame.y0, frame.x1, frame.y1)
-    boxes = place(measured, list(_obstacles(axes, points)), edges, all_or_none=all_or_none)
-    for text, box in zip(texts, boxes, strict=True):
-        if box is None:
-            text.remove()
-        else:
-            text.set_position(box[:2])
-    return None not in boxes
+    places = axes.transData.transform([(point.size, point.accuracy) for point in points])
+    marks = [(x - 6, y - 6, x + 6, y + 6) for x, y in places]
+    labels: list[_Label] = []
+
+    def cost(label: _Label) -> tuple[bool, int, int]:
+        outside = label.box[0] < frame.x0 or label.box[2] > frame.x1
+        met = sum(label.meets(other.box) for other in labels)
+        return outside, met, sum(map(label.meets, marks))
+
+    for number, (x, y) in enumerate(places, start=1):
+        label = min(_around((number,), (x, y), font), key=cost)
+        while other := next((each for each in labels if label.meets(each.box)), None):
+            labels.remove(other)
+            joined = tuple(sorted(other.numbers + label.numbers))
+            label = min(_around(joined, other.at, font), key=cost)
+        labels.append(label)
+    for label in labels:
+        text = ", ".join(map(str, label.numbers))
+        axes.text(*label.box[:2], text, transform=None, color=_COLOURS["ink"])
 
 
-def _obstacles(axes: "Axes", points: Sequence[_Point]) -> Iterator[Box]:
-    frame = axes.get_window_extent()
-    for point in points:
-        x, y, low, high = _pixels(axes, point)
-        radius = 11 if point.line.chosen else 7
-        yield x - radius, y - radius, x + radius, y + radius
-        yield x - 4, low, x + 4, high
-        if point.line.is_baseline:  # the dashed line
-            yield frame.x0, y - 2, frame.x1, y + 2
-
-
-def _pixels(axes: "Axes", point: _Point) -> tuple[float, float, float, float]:
-    """Return x, y, and the ends of the bar, which are y where there is none."""
-    ends = point.line.interval or (point.accuracy, point.accuracy)
-    (x, y), (_, low), (_, high) = axes.transData.transform(
-        [(point.size, at) for at in (point.accuracy, *ends)]
-    )
-    return float(x), float(y), float(low), float(high)
+def _around(numbers: tuple[int, ...], at: tuple[float, float], font: float) -> Iterator[_Label]:
+    """Yield the places beside a point: right or left of it, and above or below, in pixels."""
+    width, height = 0.64 * font * len(", ".join(map(str, numbers))), 0.95 * font
+    for low in (at[1] + 3, at[1] - 3 - height):
+        for start in (at[0] + 9, at[0] - 9 - width):
+            yield _Label(numbers, at, (start, low, start + width, low + height))
 
 
 def _sizes(low: float, high: float, *, most: int) -> Iterator[float]:
@@ -235,11 +209,6 @@ def _sizes(low: float, high: float, *, most: int) -> Iterator[float]:
         if len(ticks) <= most:
             break
     yield from ticks
-
-
-def _short(name: str, width: int) -> str:
-    most = 18 + width // 60
-    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _inline(figure: "Figure", prefix: str) -> str:

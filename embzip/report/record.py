@@ -1,119 +1,120 @@
-"""Makes a record of two existing files, and reads and writes the three files of a report."""
+"""What a record is: the keys of report.json, and a check of them. Nothing is formatted here.
 
-import json
+    baseline        the name of the candidate that the others are compared with
+    candidates      a list, baseline first; of each
+        name, tokenizer, codec, rows, dim
+        bytes               vocabulary, embedding, classifier, header, total: whole artefact
+        compression_ratio   the baseline's total / this total
+        accuracy, macro_f1, unknown_rate        fractions, on test
+        difference, difference_ci95, mcnemar_p  against the baseline; null for the baseline
+        epoch_seconds       a training epoch
+        load_seconds, rss_mb, latency_ms        p50 and p99 of one text, in a fresh process
+      and where they are known
+        dev_accuracy, seconds
+        agreement, kl               with the baseline: share of equal labels, nats
+        snr_db, mean_cosine         of the table against the baseline's, in the same basis
+        read_snr_db, read_cosine    of what the layers that read the table compute of each row
+        chosen              true for the one candidate that was chosen on dev
+        resolved_codec      the chain that the table made of the codec
+        tune, pack, notes
+    choice          the rule by which one of them was chosen, in words
+    controls        candidates that are measured but not offered, of the same keys
+    corpus, environment     facts by name
+    seed, notes
+
+Any value but a name may be null or missing: it was not measured. Other keys are kept and ignored.
+"""
+
+import math
 import os
 import platform
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from embzip.classifier import Classifier, load_classifier
-from embzip.corpus import Example, read_examples
-from embzip.embz.format import load
 from embzip.embz.inspecting import inspect_embz
-from embzip.errors import InputError, OutputError
-from embzip.evaluation.accuracy import evaluate
-from embzip.evaluation.nearness import OTHER_BASIS, nearness
-from embzip.evaluation.serving import SERVING_THREADS, measure_serving
-from embzip.files import existing_file, write_bytes
-from embzip.report.html import to_html
-from embzip.report.markdown import to_markdown
-from embzip.report.shape import Record, check_record, json_ready
+from embzip.errors import InputError
+from embzip.evaluation.serving import SERVING_THREADS
 
-REPORT_FILES = ("report.json", "report.md", "report.html")
-_SHORT_TEXT = "a short text of some ten words to measure latency with"
-_MEASURED_TEXTS = 100
+Record = dict[str, Any]
+
+_NUMBERS = (
+    "rows",
+    "dim",
+    "compression_ratio",
+    "accuracy",
+    "macro_f1",
+    "unknown_rate",
+    "difference",
+    "mcnemar_p",
+    "epoch_seconds",
+    "load_seconds",
+    "rss_mb",
+    "dev_accuracy",
+    "agreement",
+    "kl",
+    "snr_db",
+    "mean_cosine",
+    "read_snr_db",
+    "read_cosine",
+    "seconds",
+)
 
 
-def compare(
-    before: Classifier | str | Path,
-    after: Classifier | str | Path,
-    *,
-    test: Sequence[Example] | str | Path | None = None,
-    texts: Sequence[str] | None = None,
-    measure: bool = True,
-    seed: int = 0,
-) -> Record:
-    """Compare two .embz files: sizes, quality on a test set, what serving them costs.
+def check_record(record: Any, where: str = "record") -> Record:
+    """Return `record`, or raise `InputError` naming the candidate and the key that is wrong."""
+    if not isinstance(record, dict) or not isinstance(record.get("candidates"), list):
+        raise InputError(f"{where}: expected a report with a list of candidates")
+    names = [_check(candidate, f"{where}, candidate") for candidate in record["candidates"]]
+    if len(set(names)) != len(names):
+        raise InputError(f"{where}: names of candidates must be distinct, received {names}")
+    if record.get("baseline") not in names:
+        raise InputError(
+            f"{where}: baseline must be the name of a candidate, one of {names}, "
+            f"received {record.get('baseline')!r}"
+        )
+    choice = record.get("choice")
+    if not isinstance(choice, str | None):
+        raise InputError(f"{where}: choice must be text or null, received {choice!r:.80}")
+    for control in record.get("controls") or ():
+        _check(control, f"{where}, control")
+    return record
 
-    Parameters
-    ----------
-    before, after
-        The baseline and the file compared with it; embeddings or classifiers. What only a
-        classifier has, accuracy and latency among it, is null for an embedding. A `Classifier`
-        in memory is measured as the file it would be saved as.
-    test
-        Examples, or the path of a labelled file.
-    texts
-        What latency is measured on; the first texts of the test, or one fixed short text.
-    measure
-        Whether load time, memory and latency are taken, which needs a few seconds a file.
-    seed
-        Of the bootstrap.
 
-    Returns
-    -------
-    The record of a report: `to_markdown`, `to_html` and `write_report` take it.
+def json_ready(value: Any) -> Any:
+    """Return a record with plain numbers and lists; what is not finite becomes null.
 
-    Raises
-    ------
-    MissingFileError, FileFormatError
-        For a file that is not there, or is damaged.
-    InputError
-        For a test set without rows.
+    >>> json_ready({"snr_db": float("inf"), "difference_ci95": (-1.0, 1.0)})
+    {'snr_db': None, 'difference_ci95': [-1.0, 1.0]}
     """
-    if isinstance(before, Classifier) or isinstance(after, Classifier):
-        with tempfile.TemporaryDirectory(prefix="embzip-") as folder:
-            return compare(
-                _saved(before, Path(folder, "before.embz")),
-                _saved(after, Path(folder, "after.embz")),
-                test=test,
-                texts=texts,
-                measure=measure,
-                seed=seed,
-            )
-    paths = Path(before), Path(after)
-    inspected = [facts_of(path) for path in paths]
-    examples = read_examples(test) if isinstance(test, str | Path) else test
-    if texts is None:
-        texts = [example.text for example in (examples or ())[:_MEASURED_TEXTS]] or [_SHORT_TEXT]
-    candidates = [
-        _candidate(name, facts, inspected[0])
-        for name, facts in zip(_names(*paths), inspected, strict=True)
-    ]
-    classifiers = [
-        load_classifier(path) if facts["heads"] else None
-        for path, facts in zip(paths, inspected, strict=True)
-    ]
-    notes = _comparison_notes(classifiers)
-    if examples is not None:
-        _evaluate(candidates, classifiers, examples, seed)
-    near = nearness(
-        *(load(path) if c is None else c for path, c in zip(paths, classifiers, strict=True))
-    )
-    kept = asdict(near)
-    if not kept.pop("comparable"):
-        notes.append(OTHER_BASIS)
-    candidates[1] |= {key: value for key, value in kept.items() if value is not None}
-    if measure:
-        for candidate, path, classifier in zip(candidates, paths, classifiers, strict=True):
-            if classifier is not None:
-                candidate |= measure_serving(path, texts).to_json()
-    named = {"test": str(test)} if isinstance(test, str | Path) else {}
-    record = {
-        "baseline": candidates[0]["name"],
-        "candidates": candidates,
-        "corpus": None if examples is None else {**named, "test_rows": len(examples)},
-        "environment": environment(),
-        "seed": seed,
-        "notes": notes,
-    }
-    return check_record(json_ready(record))
+    if isinstance(value, Mapping):
+        return {str(key): json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(item) for item in value]
+    if isinstance(value, np.generic):
+        return json_ready(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def tested(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a candidate's record holds of an evaluation, given as JSON.
+
+    The number of test rows is left out, as `rows` of a candidate are those of its table; labels
+    that training never saw become a note.
+    """
+    kept = {key: value for key, value in evaluation.items() if "unseen" not in key}
+    rows = kept.pop("rows")
+    if evaluation["unseen_rows"]:
+        kept["notes"] = [
+            f"{evaluation['unseen_rows']:,} of {rows:,} test rows carry labels unseen in training, "
+            f"counted as errors: {', '.join(evaluation['unseen_labels'])}"
+        ]
+    return kept
 
 
 def facts_of(path: str | Path) -> dict[str, Any]:
@@ -127,12 +128,8 @@ def facts_of(path: str | Path) -> dict[str, Any]:
 
 def environment() -> dict[str, Any]:
     """Return what the numbers of a report depend on beside the data."""
-    try:
-        own = version("embzip")
-    except PackageNotFoundError:  # imported from a folder that was never installed
-        own = "unknown"
     return {
-        "embzip": own,
+        "embzip": embzip_version(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "system": f"{platform.system()} {platform.machine()}",
@@ -141,145 +138,44 @@ def environment() -> dict[str, Any]:
     }
 
 
-def read_record(path: str | Path) -> Record:
-    """Read a report.json, or the one in a folder.
-
-    Raises
-    ------
-    MissingFileError
-        Where there is none.
-    InputError
-        For a file that is no report.
-    """
-    path = Path(path)
-    path = existing_file(path / REPORT_FILES[0] if path.is_dir() else path)
+def embzip_version() -> str:
+    """Return the version of the installed embzip, or `unknown` where only its source is there."""
     try:
-        record = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: expected a report in JSON: {error}") from error
-    return check_record(record, str(path))
+        return version("embzip")
+    except PackageNotFoundError:
+        return "unknown"
 
 
-def write_report(record: Record, directory: str | Path) -> list[Path]:
-    """Write report.json, report.md and report.html into a folder, which is made if needed.
-
-    All three are made before the first is written, and each replaces its older self at once.
-
-    Returns
-    -------
-    The paths, in that order.
-
-    Raises
-    ------
-    MissingPackageError
-        Without jinja2 or matplotlib, which the page needs.
-    OutputError
-        Where the folder cannot be written.
-    """
-    record = check_record(json_ready(record))
-    contents = [render(record) for render in RENDERERS.values()]
-    directory = Path(directory)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{directory}: cannot make this folder: {error.strerror}") from error
-    paths = [directory / name for name in REPORT_FILES]
-    for path, content in zip(paths, contents, strict=True):
-        # A lone surrogate, from a file name that is no UTF-8, becomes the escape that JSON reads.
-        write_bytes(path, content.encode("utf-8", "backslashreplace"))
-    return paths
+def _check(candidate: Any, where: str) -> str:
+    if not isinstance(candidate, dict) or not isinstance(candidate.get("name"), str):
+        raise InputError(f"{where}: expected an object with a name, received {candidate!r:.80}")
+    name: str = candidate["name"]
+    where = f"{where} {name!r}"
+    for key in _NUMBERS:
+        _check_number(candidate.get(key), where, key)
+    for key in ("bytes", "latency_ms"):
+        parts = candidate.get(key)
+        if parts is not None and not isinstance(parts, dict):
+            raise InputError(f"{where}: {key} must be an object or null, received {parts!r:.80}")
+        for part, value in (parts or {}).items():
+            _check_number(value, where, f"{key}.{part}")
+    interval = candidate.get("difference_ci95")
+    if interval is not None:
+        if not isinstance(interval, list | tuple) or len(interval) != 2:
+            raise InputError(
+                f"{where}: difference_ci95 must be [low, high] or null, received {interval!r:.80}"
+            )
+        for value in interval:
+            _check_number(value, where, "difference_ci95", null=False)
+    return name
 
 
-def renderer(path: str | Path) -> Callable[[Record], str]:
-    """Return what makes the text of a report's file, by the end of its name.
-
-    Raises
-    ------
-    OutputError
-        For a name that ends in none of .json, .md and .html.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in RENDERERS:
-        raise OutputError(
-            f"{path}: a report's file ends in {', '.join(RENDERERS)}, received {suffix or 'none'!r}"
-        )
-    return RENDERERS[suffix]
-
-
-def to_json(record: Record) -> str:
-    """Return a record as the text of report.json."""
-    ready = check_record(json_ready(record))
-    return json.dumps(ready, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-RENDERERS: dict[str, Callable[[Record], str]] = {
-    ".json": to_json,
-    ".md": to_markdown,
-    ".html": to_html,
-}
-
-
-def _saved(model: Classifier | str | Path, path: Path) -> str | Path:
-    if not isinstance(model, Classifier):
-        return model
-    model.save(path)
-    return path
-
-
-def _names(before: Path, after: Path) -> tuple[str, str]:
-    """Return the shortest names that tell two files apart."""
-    if before.name != after.name:
-        return before.name, after.name
-    if before != after:
-        return str(before), str(after)
-    return f"{before.name} (before)", f"{after.name} (after)"
-
-
-def _candidate(name: str, facts: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "tokenizer": facts["tokenizer"],
-        "codec": facts["codec"],
-        "rows": facts["rows"],
-        "dim": facts["dim"],
-        "bytes": facts["bytes"],
-        "compression_ratio": baseline["bytes"]["total"] / facts["bytes"]["total"],
-        **dict.fromkeys(
-            ("accuracy", "macro_f1", "unknown_rate", "difference", "difference_ci95", "mcnemar_p")
-        ),
-        **dict.fromkeys(("epoch_seconds", "load_seconds", "rss_mb")),
-        "latency_ms": {"p50": None, "p99": None},
-    }
-
-
-def _evaluate(
-    candidates: list[dict[str, Any]],
-    classifiers: Sequence[Classifier | None],
-    examples: Sequence[Example],
-    seed: int,
-) -> None:
-    baseline = classifiers[0]
-    for candidate, classifier in zip(candidates, classifiers, strict=True):
-        if classifier is None:
-            continue
-        against = None if classifier is baseline else baseline
-        evaluation = evaluate(classifier, examples, against=against, seed=seed)
-        found = evaluation.to_json()
-        if evaluation.unseen_rows:
-            candidate["notes"] = [
-                f"{evaluation.unseen_rows:,} of {evaluation.rows:,} test rows carry labels unseen "
-                f"in training, counted as errors: {', '.join(evaluation.unseen_labels)}"
-            ]
-        for key in ("rows", "unseen_labels", "unseen_rows", "against_unseen_labels"):
-            del found[key]  # `rows` of a candidate are those of its table
-        candidate |= found
-
-
-def _comparison_notes(classifiers: Sequence[Classifier | None]) -> list[str]:
-    kinds = ["an embedding" if c is None else "an embedding and a classifier" for c in classifiers]
-    if kinds[0] == kinds[1]:
-        return []
-    return [
-        f"Before holds {kinds[0]}, after {kinds[1]}: "
-        "the compression ratio compares whole files, so unlike things."
-    ]
+def _check_number(value: Any, where: str, key: str, *, null: bool = True) -> None:
+    if value is None and null:
+        return
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float | np.number)
+        or not np.isfinite(value)
+    ):
+        raise InputError(f"{where}: {key} must be a finite number or null, received {value!r:.80}")

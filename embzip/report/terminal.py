@@ -31,6 +31,7 @@ def render_terminal(record: Mapping[str, Any]) -> "Group":
     view = make_view(record)
     return Group(
         *_summary(view),
+        *([Text(view.choice)] if view.choice else []),
         *(part for table in make_tables(view) for part in (Text(), _table(table))),
         *(Text(f"Note: {note}") for note in view.notes),
     )

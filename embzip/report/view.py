@@ -19,7 +19,7 @@ from embzip.report.figures import (
     times,
     whole,
 )
-from embzip.report.shape import check_record
+from embzip.report.record import check_record
 
 PARTS = ("vocabulary", "embedding", "classifier", "header")
 
@@ -58,12 +58,21 @@ class Line:
 
 @dataclass(frozen=True)
 class View:
-    """A whole record, formatted; `notes` are those of the record, then those of its candidates."""
+    """A whole record, formatted.
+
+    Attributes
+    ----------
+    notes
+        Those of the record, then those of its candidates.
+    choice
+        A sentence that says how the chosen candidate was chosen; empty where none was.
+    """
 
     baseline: str
     lines: tuple[Line, ...]
     controls: tuple[Line, ...]
     notes: tuple[str, ...]
+    choice: str
     corpus: tuple[tuple[str, str], ...]
     environment: tuple[tuple[str, str], ...]
 
@@ -78,18 +87,20 @@ class View:
 
 
 def make_view(record: Mapping[str, Any]) -> View:
-    """Format a record, whose keys `embzip.report.shape` lists and checks."""
+    """Format a record, whose keys `embzip.report.record` lists and checks."""
     check_record(record)
     candidates = record["candidates"]
     baseline = next(c for c in candidates if c["name"] == record["baseline"])
     lines = tuple(_line(candidate, baseline) for candidate in candidates)
     controls = tuple(_line(control, baseline) for control in record.get("controls") or ())
+    rule = record.get("choice")
     own = (f"{line.name}: {note}" for line in lines + controls for note in line.notes)
     return View(
         baseline=plain(record["baseline"]),
         lines=lines,
         controls=controls,
         notes=(*_notes(record), *own),
+        choice=f"Chosen: {plain(rule)}." if rule and any(line.chosen for line in lines) else "",
         corpus=_facts(record.get("corpus")),
         environment=(*_facts(record.get("environment")), ("seed", _text(record.get("seed")))),
     )

@@ -1,0 +1,194 @@
+"""What each step makes, from what, into which files.
+
+    corpus      train.tsv dev.tsv test.tsv texts.txt corpus.json (made in `corpora`)
+    tokenizer   tokenizer            as build_words or build_bpe writes it
+    vectors     vectors.embz         float32, with counts
+    train       model.embz train.json
+    epoch       train.json           of a control: seconds, and no model
+    rebuild     model.embz rebuild.json
+    tune        model.embz tune.json
+    dev, test   evaluation.json
+    serving     serving.json
+
+A step reads the folders of the steps it builds on, and nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from embzip.classifier import load_classifier
+from embzip.classifier.rebuilding import rebuild
+from embzip.classifier.specs import ClassifierOptions
+from embzip.compression import compress
+from embzip.corpus import read_examples
+from embzip.embz.format import load, save
+from embzip.evaluation.accuracy import evaluate
+from embzip.evaluation.serving import measure_serving
+from embzip.pipeline.candidate import (
+    BpeOptions,
+    Candidate,
+    TokenizerOptions,
+    Word2vecOptions,
+    WordsOptions,
+)
+from embzip.pipeline.steps import Step, write_json
+from embzip.tokenizers import load_tokenizer
+from embzip.tokenizers.building import build_bpe, build_words
+from embzip.types import Progress
+from embzip.vectors.training import train_vectors
+
+_SERVED_TEXTS = 200
+
+
+def tokenizer_step(corpus: Step, options: TokenizerOptions) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        texts, output = parents[0] / "texts.txt", folder / "tokenizer"
+        if isinstance(options, WordsOptions):
+            build_words(texts, output, **asdict(options), progress=progress)
+        else:
+            build_bpe(texts, output, **asdict(options), progress=progress)
+
+    kind = "bpe" if isinstance(options, BpeOptions) else "words"
+    return Step("tokenizer", {"kind": kind, **asdict(options)}, (corpus,), make)
+
+
+def vectors_step(corpus: Step, tokenizer: Step, options: Word2vecOptions, seed: int) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        read = load_tokenizer(parents[1] / "tokenizer")
+        vectors = train_vectors(
+            parents[0] / "texts.txt", read, **asdict(options), seed=seed, progress=progress
+        )
+        save(compress(vectors, "float32"), folder / "vectors.embz", counts=True)
+
+    parameters = {"kind": "word2vec", **asdict(options), "seed": seed}
+    return Step("vectors", parameters, (corpus, tokenizer), make)
+
+
+def train_step(
+    corpus: Step,
+    vectors: Step,
+    options: ClassifierOptions,
+    trainable: bool,
+    seed: int,
+    random_init: bool = False,
+) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        from embzip import tf  # TensorFlow is not loaded before a model is trained
+
+        result = tf.train(
+            read_examples(parents[0] / "train.tsv"),
+            load(parents[1] / "vectors.embz"),
+            dev=read_examples(parents[0] / "dev.tsv"),
+            **options.arguments(),
+            pruning=tf.PruningShares(options.sparsity) if options.sparsity else None,
+            trainable=trainable,
+            random_init=random_init,
+            seed=seed,
+            progress=progress,
+        )
+        result.classifier.save(folder / "model.embz")
+        record = {
+            "epoch_seconds": list(result.epoch_seconds),
+            "dev_accuracy": list(result.dev_accuracy),
+            "cut_share": result.cut_share,
+            "pruning": None if result.pruning is None else result.pruning.to_json(),
+        }
+        write_json(folder / "train.json", record)
+
+    how = {"trainable": trainable, "random_init": random_init, "seed": seed}
+    parameters = {**asdict(options), **how}
+    return Step("train", parameters, (corpus, vectors), make)
+
+
+def row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, seed: int) -> Step:
+    """Return the step that times a row-sparse Adam; nothing is kept of what it trains."""
+
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        from embzip import tf
+
+        examples = read_examples(parents[0] / "train.tsv")
+        step = tf.step_function(
+            examples,
+            load(parents[1] / "vectors.embz"),
+            **options.step_arguments(),
+            seed=seed,
+            optimizer="adam-rows",
+        )
+        epoch = tf.step_seconds(step) * len(examples) / options.batch_size
+        write_json(folder / "train.json", {"epoch_seconds": [epoch]})
+
+    return Step("epoch", {**asdict(options), "seed": seed}, (corpus, vectors), make)
+
+
+def rebuild_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) -> Step:
+    codec = None if candidate.codec == "float32" else candidate.codec
+    fold, kernels = candidate.fold, candidate.kernels
+    pack = candidate.pack and not candidate.tune  # what is tuned is packed afterwards
+
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        classifier = load_classifier(parents[0] / "model.embz")
+        # The artefact has no counts, but the error of frequent rows should weigh more.
+        counts = load(parents[1] / "vectors.embz").counts
+        counted = replace(classifier.embedding, counts=counts)
+        classifier = replace(classifier, embedding=counted)
+        table = None
+        if codec is not None:
+            # The chain that the data made of the codec is told before folding takes it apart.
+            table = rebuild(classifier, codec=codec, fold=False, seed=seed).embedding
+        small = rebuild(classifier, table, fold=fold, kernels=kernels, seed=seed)
+        small.save(folder / "model.embz", pack=pack)
+        resolved = "float32" if table is None else table.codec.spec
+        write_json(folder / "rebuild.json", {"codec": resolved})
+
+    parameters = {"codec": codec, "fold": fold, "kernels": kernels, "pack": pack, "seed": seed}
+    return Step("rebuild", parameters, (trained, vectors), make)
+
+
+def tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> Step:
+    batch_size = candidate.classifier_options.batch_size
+    params, pack = candidate.tune_params, candidate.pack
+
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        from embzip import tf
+
+        result = tf.tune(
+            load_classifier(parents[1] / "model.embz"),
+            read_examples(parents[0] / "train.tsv"),
+            dev=read_examples(parents[0] / "dev.tsv"),
+            batch_size=batch_size,
+            params=params,
+            seed=seed,
+            progress=progress,
+        )
+        result.classifier.save(folder / "model.embz", pack=pack)
+        record = {
+            "tuned": result.tuned,
+            "dev_accuracy_before": result.dev_accuracy_before,
+            "dev_accuracy": result.dev_accuracy,
+        }
+        write_json(folder / "tune.json", record)
+
+    parameters = {"batch_size": batch_size, "params": params, "pack": pack, "seed": seed}
+    return Step("tune", parameters, (corpus, model), make)
+
+
+def evaluate_step(side: str, corpus: Step, model: Step, seed: int, baseline: Step | None) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        against = None if baseline is None else parents[2] / "model.embz"
+        evaluation = evaluate(
+            parents[1] / "model.embz", parents[0] / f"{side}.tsv", against=against, seed=seed
+        )
+        write_json(folder / "evaluation.json", evaluation.to_json())
+
+    parents = (corpus, model) if baseline is None else (corpus, model, baseline)
+    return Step(side, {"seed": seed}, parents, make)
+
+
+def serving_step(corpus: Step, model: Step) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        texts = [example.text for example in read_examples(parents[0] / "dev.tsv")]
+        serving = measure_serving(parents[1] / "model.embz", texts[:_SERVED_TEXTS])
+        write_json(folder / "serving.json", serving.to_json())
+
+    return Step("serving", {"texts": _SERVED_TEXTS}, (corpus, model), make)

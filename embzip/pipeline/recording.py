@@ -1,0 +1,115 @@
+"""The record of a run, from what its steps left: candidates, controls, corpus."""
+
+from statistics import median
+from typing import Any
+
+from embzip.pipeline.choosing import Tried
+from embzip.pipeline.plan import CandidateSteps, Plan
+from embzip.pipeline.recipe import Recipe
+from embzip.pipeline.steps import Step, Steps
+from embzip.report.record import Record, environment, facts_of, tested
+
+
+def make_record(steps: Steps, plan: Plan, recipe: Recipe, *, chosen: int) -> Record:
+    """Return the record of a run whose candidate of that index was chosen."""
+    return {
+        "baseline": recipe.candidates[0].name,
+        "candidates": [
+            {**_candidate(steps, made, plan.candidates[0]), "chosen": index == chosen}
+            for index, made in enumerate(plan.candidates)
+        ],
+        "choice": recipe.choice.rule,
+        "controls": _controls(steps, plan),
+        "corpus": _corpus(steps, plan, recipe),
+        "environment": environment(),
+        "seed": recipe.seed,
+    }
+
+
+def tried_of(steps: Steps, made: CandidateSteps) -> Tried:
+    """Return what the choice needs to know of a candidate; its test is not run for it."""
+    candidate, nbytes = made.candidate, _facts(steps, made.model)["bytes"]["total"]
+    return Tried(candidate.name, candidate.codec, nbytes, _dev_accuracy(steps, made))
+
+
+def _candidate(steps: Steps, made: CandidateSteps, baseline: CandidateSteps) -> dict[str, Any]:
+    candidate = made.candidate
+    facts = _facts(steps, made.model)
+    total = _facts(steps, baseline.model)["bytes"]["total"]
+    epoch, base_epoch = _epoch_seconds(steps, made.trained), _epoch_seconds(steps, baseline.trained)
+    return {
+        "name": candidate.name,
+        "tokenizer": candidate.tokenizer,
+        "codec": candidate.codec,
+        "resolved_codec": _resolved(steps, made),
+        # Folding moves a codec's linear part into the classifier: what is stored is simpler.
+        "stored_codec": facts["codec"],
+        "pack": candidate.pack,
+        "tune": candidate.tune,
+        "trainable": candidate.trainable,
+        "dim": facts["dim"],
+        "bytes": facts["bytes"],
+        "compression_ratio": total / facts["bytes"]["total"],
+        "dev_accuracy": _dev_accuracy(steps, made),
+        **tested(steps.record(made.test, "evaluation.json")),
+        "rows": facts["rows"],
+        "epoch_seconds": epoch,
+        "epoch_ratio": epoch / base_epoch,
+        **steps.record(made.serving, "serving.json"),
+    }
+
+
+def _resolved(steps: Steps, made: CandidateSteps) -> str:
+    """Return the chain that the data made of the candidate's codec, as before folding."""
+    if made.rebuilt is None:
+        return made.candidate.codec
+    return str(steps.record(made.rebuilt, "rebuild.json")["codec"])
+
+
+def _controls(steps: Steps, plan: Plan) -> list[dict[str, Any]]:
+    base = _epoch_seconds(steps, plan.candidates[0].trained)
+    controls: list[dict[str, Any]] = []
+    for control in plan.controls:
+        shown: dict[str, Any] = {}
+        if control.test is not None:
+            shown = tested(steps.record(control.test, "evaluation.json"))
+        epoch = _epoch_seconds(steps, control.trained)
+        controls.append(
+            {
+                **shown,
+                "name": control.name,
+                "epoch_seconds": epoch,
+                "epoch_ratio": epoch / base,
+                "notes": [control.note, *shown.get("notes", ())],
+            }
+        )
+    return controls
+
+
+def _corpus(steps: Steps, plan: Plan, recipe: Recipe) -> dict[str, Any]:
+    source = recipe.corpus
+    sizes = steps.record(plan.corpus, "corpus.json")
+    files = {
+        side: path.name
+        for side, path in (("train", source.train), ("dev", source.dev), ("test", source.test))
+        if path is not None
+    }
+    return {
+        **({"name": source.name} if source.name is not None else {"files": files}),
+        **{f"{side}_rows": sizes[side] for side in ("train", "dev", "test")},
+        "labels": len(sizes["labels"]),
+    }
+
+
+def _epoch_seconds(steps: Steps, trained: Step) -> float:
+    """Return the median epoch, without the first where there are others: it traces the graph."""
+    seconds = steps.record(trained, "train.json")["epoch_seconds"]
+    return float(median(seconds[1:] or seconds))
+
+
+def _facts(steps: Steps, model: Step) -> dict[str, Any]:
+    return facts_of(steps.folder(model) / "model.embz")
+
+
+def _dev_accuracy(steps: Steps, made: CandidateSteps) -> float:
+    return float(steps.record(made.dev, "evaluation.json")["accuracy"])

@@ -1,0 +1,162 @@
+"""Makes the record of two existing files, before and after."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from embzip.classifier import Classifier, load_classifier
+from embzip.corpus import Example, read_examples
+from embzip.embz.format import load
+from embzip.evaluation.accuracy import evaluate
+from embzip.evaluation.nearness import OTHER_BASIS, nearness
+from embzip.evaluation.serving import measure_serving
+from embzip.report.record import Record, check_record, environment, facts_of, json_ready, tested
+
+_SHORT_TEXT = "a short text of some ten words to measure latency with"
+_MEASURED_TEXTS = 100
+
+
+def compare(
+    before: Classifier | str | Path,
+    after: Classifier | str | Path,
+    *,
+    test: Sequence[Example] | str | Path | None = None,
+    texts: Sequence[str] | None = None,
+    measure: bool = True,
+    seed: int = 0,
+) -> Record:
+    """Compare two .embz files: sizes, quality on a test set, what serving them costs.
+
+    Parameters
+    ----------
+    before, after
+        The baseline and the file compared with it; embeddings or classifiers. What only a
+        classifier has, accuracy and latency among it, is null for an embedding. A `Classifier`
+        in memory is measured as the file it would be saved as.
+    test
+        Examples, or the path of a labelled file.
+    texts
+        What latency is measured on; the first texts of the test, or one fixed short text.
+    measure
+        Whether load time, memory and latency are taken, which needs a few seconds a file.
+    seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    The record of a report: `to_markdown`, `to_html` and `write_report` take it.
+
+    Raises
+    ------
+    MissingFileError, FileFormatError
+        For a file that is not there, or is damaged.
+    InputError
+        For a test set without rows.
+    """
+    if isinstance(before, Classifier) or isinstance(after, Classifier):
+        with tempfile.TemporaryDirectory(prefix="embzip-") as folder:
+            return compare(
+                _saved(before, Path(folder, "before.embz")),
+                _saved(after, Path(folder, "after.embz")),
+                test=test,
+                texts=texts,
+                measure=measure,
+                seed=seed,
+            )
+    paths = Path(before), Path(after)
+    inspected = [facts_of(path) for path in paths]
+    examples = read_examples(test) if isinstance(test, str | Path) else test
+    if texts is None:
+        texts = [example.text for example in (examples or ())[:_MEASURED_TEXTS]] or [_SHORT_TEXT]
+    candidates = [
+        _candidate(name, facts, inspected[0])
+        for name, facts in zip(_names(*paths), inspected, strict=True)
+    ]
+    classifiers = [
+        load_classifier(path) if facts["heads"] else None
+        for path, facts in zip(paths, inspected, strict=True)
+    ]
+    notes = _comparison_notes(classifiers)
+    if examples is not None:
+        _evaluate(candidates, classifiers, examples, seed)
+    near = nearness(
+        *(load(path) if c is None else c for path, c in zip(paths, classifiers, strict=True))
+    )
+    kept = asdict(near)
+    if not kept.pop("comparable"):
+        notes.append(OTHER_BASIS)
+    candidates[1] |= {key: value for key, value in kept.items() if value is not None}
+    if measure:
+        for candidate, path, classifier in zip(candidates, paths, classifiers, strict=True):
+            if classifier is not None:
+                candidate |= measure_serving(path, texts).to_json()
+    named = {"test": str(test)} if isinstance(test, str | Path) else {}
+    record = {
+        "baseline": candidates[0]["name"],
+        "candidates": candidates,
+        "corpus": None if examples is None else {**named, "test_rows": len(examples)},
+        "environment": environment(),
+        "seed": seed,
+        "notes": notes,
+    }
+    return check_record(json_ready(record))
+
+
+def _saved(model: Classifier | str | Path, path: Path) -> str | Path:
+    if not isinstance(model, Classifier):
+        return model
+    model.save(path)
+    return path
+
+
+def _names(before: Path, after: Path) -> tuple[str, str]:
+    """Return the shortest names that tell two files apart."""
+    if before.name != after.name:
+        return before.name, after.name
+    if before != after:
+        return str(before), str(after)
+    return f"{before.name} (before)", f"{after.name} (after)"
+
+
+def _candidate(name: str, facts: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "tokenizer": facts["tokenizer"],
+        "codec": facts["codec"],
+        "rows": facts["rows"],
+        "dim": facts["dim"],
+        "bytes": facts["bytes"],
+        "compression_ratio": baseline["bytes"]["total"] / facts["bytes"]["total"],
+        **dict.fromkeys(
+            ("accuracy", "macro_f1", "unknown_rate", "difference", "difference_ci95", "mcnemar_p")
+        ),
+        **dict.fromkeys(("epoch_seconds", "load_seconds", "rss_mb")),
+        "latency_ms": {"p50": None, "p99": None},
+    }
+
+
+def _evaluate(
+    candidates: list[dict[str, Any]],
+    classifiers: Sequence[Classifier | None],
+    examples: Sequence[Example],
+    seed: int,
+) -> None:
+    baseline = classifiers[0]
+    for candidate, classifier in zip(candidates, classifiers, strict=True):
+        if classifier is None:
+            continue
+        against = None if classifier is baseline else baseline
+        evaluation = evaluate(classifier, examples, against=against, seed=seed)
+        candidate |= tested(evaluation.to_json())
+
+
+def _comparison_notes(classifiers: Sequence[Classifier | None]) -> list[str]:
+    kinds = ["an embedding" if c is None else "an embedding and a classifier" for c in classifiers]
+    if kinds[0] == kinds[1]:
+        return []
+    return [
+        f"Before holds {kinds[0]}, after {kinds[1]}: "
+        "the compression ratio compares whole files, so unlike things."
+    ]
