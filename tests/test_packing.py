@@ -143,13 +143,3 @@ def test_any_array_that_packs_reads_back(drawn: tuple) -> None:
         np.testing.assert_array_equal(np.asarray(read), array)
         ids = rng.integers(0, rows, 7)
         np.testing.assert_array_equal(read.take(ids), array[ids])
-
-
-@pytest.mark.parametrize("mmap", [False, True])
-def test_golden_file_of_version_2(mmap: bool) -> None:
-    """Written once by scripts/make_golden.py: packed files must load for ever."""
-    golden = Path(__file__).parent / "golden"
-    loaded = embzip.load(golden / "version-2.embz", mmap=mmap)
-    found = loaded.codes["values"]
-    assert isinstance(found, PackedArray) == mmap
-    np.testing.assert_array_equal(np.asarray(found), np.load(golden / "version-2.npy"))

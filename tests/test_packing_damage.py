@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 def stored(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     """The record and the stored tensors of a file."""
     with path.open("rb") as file:
-        header = read_header(file, path, 2)
+        header = read_header(file, path)
     raw = path.read_bytes()
     tensors = {
         name: np.frombuffer(
@@ -86,7 +86,7 @@ def test_case_54_every_flipped_byte_in_both_modes(path: Path) -> None:
     whole = bytearray(path.read_bytes())
     params = sum(a.nbytes for n, a in tensors.items() if n.startswith("params"))
     with path.open("rb") as file:
-        header = read_header(file, path, 2)
+        header = read_header(file, path)
     start = header.offsets["codes.values"]
     codes = range(start, start + len(tensors["codes.values"]))
     assert params
@@ -157,13 +157,6 @@ def test_case_57_lengths_beyond_the_tensor(path: Path) -> None:
     assert "end at byte" in message
 
 
-def test_case_58_packed_tensors_of_a_file_that_says_version_1(path: Path) -> None:
-    record, tensors = stored(path)
-    with path.open("wb") as file:
-        write_container(file, record | {"version": 1}, tensors)
-    assert "version" in refused(path)
-
-
 def test_case_59_frequency_tables(path: Path) -> None:
     zero = zlib.compress(bytes(4 + 2 * 8))
     with pytest.raises(FileFormatError, match="sum is zero"):
@@ -178,7 +171,7 @@ def test_case_59_frequency_tables(path: Path) -> None:
 
 def test_mapped_blocks_that_are_damaged_raise_and_others_do_not(path: Path) -> None:
     with path.open("rb") as file:
-        header = read_header(file, path, 2)
+        header = read_header(file, path)
     whole = bytearray(path.read_bytes())
     last = header.offsets["codes.values"] + header.specs["codes.values"].nbytes - 1
     whole[last] ^= 1
@@ -242,13 +235,13 @@ def closed_file(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     table = (rng.normal(size=(3000, 12)) * np.exp(rng.normal(0, 0.4, (3000, 1)))).astype(np.float32)
     embzip.save(embzip.compress(table, "ectcq:2"), tmp_path / "a.embz", pack=True)
-    assert stored(tmp_path / "a.embz")[0]["packed"]["codes.values"]["closed"]
+    assert stored(tmp_path / "a.embz")[0]["packed"]["codes.values"]["levels"] == 8
     return tmp_path / "a.embz"
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"closed": 1}, {"closed": False}, {"levels": 0}, {"classes": ["codes.values", 2]}],
+    [{"levels": None}, {"levels": 0}, {"classes": ["codes.values", 2]}],
 )
 def test_records_of_closed_paths_that_packing_never_writes(tmp_path: Path, changes: dict) -> None:
     assert "codes.values" in refused(crafted(closed_file(tmp_path), **changes))

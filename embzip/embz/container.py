@@ -19,6 +19,7 @@ from embzip.codecs.arrays import ArraySpec
 from embzip.errors import FileFormatError
 from embzip.files import digest
 
+VERSION = 1  # of the format; the only one
 _MAX_HEADER = 100_000_000  # the limit of the safetensors format
 _DTYPES = {
     "F64": "float64",
@@ -78,7 +79,7 @@ def write_container(
         file.write(_bytes_of(plain[name]))
 
 
-def read_header(file: BinaryIO, path: Path, version: int) -> Header:
+def read_header(file: BinaryIO, path: Path) -> Header:
     """Read and check everything in front of the tensors' bytes.
 
     Raises
@@ -93,7 +94,7 @@ def read_header(file: BinaryIO, path: Path, version: int) -> Header:
             f"{path}: no .embz file: the header's length is {length} in a file of {size} bytes"
         )
     head = _parse(file.read(length), path)
-    record = _record(head.pop("__metadata__", None), path, version)
+    record = _record(head.pop("__metadata__", None), path)
     specs: dict[str, ArraySpec] = {}
     offsets: dict[str, int] = {}
     for name, entry in head.items():
@@ -210,18 +211,18 @@ def _parse(text: bytes, path: Path) -> dict[str, Any]:
     return head
 
 
-def _record(metadata: object, path: Path, version: int) -> dict[str, Any]:
+def _record(metadata: object, path: Path) -> dict[str, Any]:
     text = metadata.get("embzip") if isinstance(metadata, dict) and len(metadata) == 1 else None
     if not isinstance(text, str):
         raise FileFormatError(f"{path}: a safetensors file, but not one of embzip's (.embz)")
     record = _parse(text.encode("utf-8", "surrogatepass"), path)
     found = record.get("version")
-    if record.get("format") != "embzip" or not isinstance(found, int) or found < 1:
+    if record.get("format") != "embzip" or type(found) is not int:
         raise FileFormatError(f"{path}: the record in its header is not embzip's")
-    if found > version:
+    if found != VERSION:
         raise FileFormatError(
-            f"{path}: written in version {found} of the .embz format, this embzip reads up to "
-            f"{version}: use an embzip that reads version {found}"
+            f"{path}: a file in version {found} of the .embz format, and this embzip reads version "
+            f"{VERSION} only: make the file anew with this embzip"
         )
     return record
 

@@ -26,6 +26,7 @@ from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.registry import parse_codec
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.container import (
+    VERSION,
     Header,
     read_header,
     read_tensor,
@@ -42,8 +43,6 @@ from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
 from embzip.types import Arrays
 from embzip.vocabulary import Vocabulary, decode_tokens, encode_tokens
-
-VERSION = 2  # of files with packed tensors; others are written as version 1, which all read
 
 
 class Artefact(Protocol):
@@ -134,7 +133,7 @@ def save(
         tensors |= stored
     record = {
         "format": "embzip",
-        "version": VERSION if packed else 1,
+        "version": VERSION,
         "codec": embedding.codec.spec,
         "rows": embedding.rows,
         "dim": embedding.dim,
@@ -170,7 +169,7 @@ def load(path: str | Path, *, mmap: bool = False) -> CompressedEmbedding:
     MissingFileError
         For a file that is not there.
     FileFormatError
-        For a damaged file, or one that a newer embzip wrote.
+        For a damaged file, or one in another version of the format.
     """
     return read(path, mmap=mmap).embedding
 
@@ -179,7 +178,7 @@ def read(path: str | Path, *, mmap: bool = False) -> Loaded:
     """Read everything in a .embz file; the parameters and errors are those of `load`."""
     path = existing_file(path)
     with path.open("rb") as file:
-        header = read_header(file, path, VERSION)
+        header = read_header(file, path)
         try:
             return _read(file, path, header, mmap)
         except EmbzipError as error:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from embzip.embz.container import read_header
-from embzip.embz.format import VERSION, role_of
+from embzip.embz.format import role_of
 from embzip.files import existing_file
 from embzip.inspection import ArtefactRecord, StoredTensor, make_record
 from embzip.packing.record import packed_arrays
@@ -21,7 +21,7 @@ def inspect_embz(path: str | Path) -> ArtefactRecord:
     """
     path = existing_file(path)
     with path.open("rb") as file:
-        header = read_header(file, path, VERSION)
+        header = read_header(file, path)
     packed = packed_arrays(header.record, header.specs)
     tensors = []
     for spec in header.specs.values():

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import FileFormatError, TokenizerError
-from embzip.files import blocks_of, digest
+from embzip.files import blocks_of
 from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
 
@@ -68,7 +68,6 @@ def attach(model: bytes, attachment: Attachment) -> bytes:
         "max_length": attachment.max_length,
         "margin": attachment.margin,
         "model_bytes": len(model),
-        "model_digest": digest(model),
         "model_crc32": zlib.crc32(model),
     }
     labels: Any = attachment.labels
@@ -104,8 +103,8 @@ def read_attachment(path: Path) -> Attachment:
             raise ValueError(f"an unknown format {config['format']!r}")
         if config["version"] != VERSION:
             raise FileFormatError(
-                f"{path}: version {config['version']!r} was written by a newer embzip: "
-                f"this one reads version {VERSION}"
+                f"{path}: a file in version {config['version']!r} of what exports attach, and this "
+                f"embzip reads version {VERSION} only: export the classifier again"
             )
         rows, max_length, margin = (config[key] for key in ("rows", "max_length", "margin"))
         if not all(type(n) is int and 0 < n < 2**31 for n in (rows, max_length, margin)):
@@ -165,11 +164,6 @@ def _members(path: Path) -> dict[str, bytes]:
 def _check_model(path: Path, config: dict[str, Any]) -> None:
     """Raise where the model's bytes are not those that were written."""
     size = config["model_bytes"]
-    if "model_crc32" not in config:  # as earlier versions wrote
-        with path.open("rb") as file:
-            if digest(file.read(size)) != config["model_digest"]:
-                raise ValueError("the model does not match its digest")
-        return
     found = 0
     for block in blocks_of(path, size):
         found = zlib.crc32(block, found)

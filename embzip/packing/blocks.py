@@ -19,6 +19,7 @@ from embzip.codecs.ectcq.dependent import (
     LAG,
     MEMORY,
     activities,
+    closes,
     in_order,
     levels_of,
     magnitudes,
@@ -48,15 +49,17 @@ class Contexts:
         How many classes rows have; 1 for none.
     levels
         Of activity, in bytes of dependent quantization; 0 for other symbols.
-    closed
-        Whether paths of dependent quantization are closed; their states have a context, the last.
     """
 
     columns: int
     period: int
     classes: int = 1
     levels: int = 0
-    closed: bool = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether paths of dependent quantization are closed; the last context is their states'."""
+        return self.levels > 0 and closes(self.columns)
 
     @property
     def count(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec
-from embzip.codecs.ectcq.dependent import CLOSED, activities, in_order, symbols_of, thresholds_of
+from embzip.codecs.ectcq.dependent import activities, in_order, symbols_of, thresholds_of
 from embzip.files import digest
 from embzip.packing.blocks import Coder, Contexts, Thresholds, seen
 from embzip.packing.models import fit_models
@@ -98,12 +98,11 @@ def _candidates(
             continue
         per_item = itemsize * 8 // view.bits if isinstance(view, Pieces) else 1
         dependent = spec.dtype == "uint8" and len(spec.shape) == 2 and view == Pieces(8)
-        ways = {(0, False)}
-        if dependent and columns > 1:
-            ways |= {(_LEVELS, False), (_LEVELS, columns >= CLOSED)}
-        for levels, closed in sorted(ways):
-            for kind in {1} if closed else {1, kinds}:
-                contexts = Contexts(columns, columns, kind, levels, closed)
+        for levels in (0, _LEVELS) if dependent and columns > 1 else (0,):
+            for kind in {1, kinds}:
+                contexts = Contexts(columns, columns, kind, levels)
+                if contexts.closed and kind > 1:
+                    continue
                 if contexts.count * view.alphabet > MOST_COUNTED:
                     contexts = replace(contexts, period=per_item)
                 named = classes.name if classes is not None and kind > 1 else None

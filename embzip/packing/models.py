@@ -91,7 +91,7 @@ def read_models(content: bytes, contexts: int, tables: int, alphabet: int) -> Mo
 
 
 def _index(tables: int) -> np.dtype[Any]:
-    """Return how a context's table is written: older files have at most 256."""
+    """Return how a context names its table: in a byte where there are at most 256."""
     return np.dtype("u1" if tables <= 256 else "<u2")
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from embzip.codecs.arrays import ArraySpec
-from embzip.codecs.ectcq.dependent import CLOSED
 from embzip.errors import FileFormatError
 from embzip.packing.blocks import Contexts
 from embzip.packing.models import MOST_TABLES
@@ -94,7 +93,7 @@ class Packed:
 
     def to_json(self) -> dict[str, Any]:
         """Return what stands in the header."""
-        record = {
+        return {
             "dtype": self.spec.dtype,
             "shape": list(self.spec.shape),
             "axes": self.axes,
@@ -108,7 +107,6 @@ class Packed:
             "lengths": [self.width, self.least],
             "digest": self.digest,
         }
-        return record | ({"closed": True} if self.contexts.closed else {})
 
     @classmethod
     def from_json(cls, name: str, record: object, stored: int) -> "Packed":
@@ -147,17 +145,13 @@ class Packed:
         classes, kinds = record["classes"]
         if (classes is None) != (kinds == 1) or not isinstance(classes, str | None):
             raise ValueError("no such classes")
-        # Files written before there was dependent quantization do not name it.
-        levels = _whole(record.get("levels", 0), MOST_LEVELS)
+        levels = _whole(record["levels"], MOST_LEVELS)
         if levels and (spec.dtype != "uint8" or len(shape) != 2 or view != Pieces(8)):
             raise ValueError("no bytes of dependent quantization")
         period = _whole(record["period"], min(columns, MOST_COUNTED), 1)
-        closed = record.get("closed", False)
-        if not isinstance(closed, bool) or (
-            closed and (not levels or kinds != 1 or columns < CLOSED)
-        ):
-            raise ValueError("no closed paths")
-        contexts = Contexts(columns, period, _whole(kinds, MOST_CLASSES, 1), levels, closed)
+        contexts = Contexts(columns, period, _whole(kinds, MOST_CLASSES, 1), levels)
+        if contexts.closed and kinds != 1:
+            raise ValueError("closed paths know no classes")
         if contexts.count * view.alphabet > MOST_COUNTED:
             raise ValueError("too many contexts")
         width, least = record["lengths"]
@@ -204,8 +198,6 @@ def packed_arrays(record: Mapping[str, Any], sizes: Mapping[str, ArraySpec]) -> 
     entries = record.get("packed", {})
     if not isinstance(entries, dict) or not entries.keys() <= sizes.keys():
         raise FileFormatError(f"the header packs what is not there: {str(entries)[:200]}")
-    if entries and record.get("version", 0) < 2:
-        raise FileFormatError("packed tensors stand in files of version 2, this one says 1")
     found = {}
     for name, entry in entries.items():
         if sizes[name].dtype != "uint8" or len(sizes[name].shape) != 1:

@@ -1,14 +1,13 @@
 """Lists of tokens <-> compact bytes: front coding in one stream, then LZMA.
 
-A file holds one leading byte 02, the CRC-32 of what follows, and an LZMA2 stream. Expanded, a
+The bytes are the CRC-32 of what follows, and an LZMA2 stream. Expanded, a
 token is a number and a text. The number says what it keeps of the token before: 0 nothing, n all
 but the last n - 1 bytes. It is written as bytes below 20 (hexadecimal), 1F for each whole 31 and
 the rest, so that it also ends the text before. The text is the UTF-8 that follows; a control
 character in it is FF and the character + 40.
 
 Numbers counted from the end of the token before, among the letters they belong to, tell LZMA more
-than streams of their own: `scripts/bench_vocabulary.py` has the figures. Files of earlier versions
-hold the streams apart and are read too.
+than streams of their own: `scripts/bench_vocabulary.py` has the figures.
 """
 
 import re
@@ -24,9 +23,6 @@ from embzip.errors import FileFormatError, InputError
 from embzip.vocabulary.lzma2 import compress, decompress
 from embzip.vocabulary.token_list import TokenList
 
-# No stream of the earlier coding begins so: the first chunk of LZMA2 resets the dictionary
-# (01, E0 and above) or ends the stream (00).
-_ONE_STREAM = b"\x02"
 _BASE = 31
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 _BEGINNING = re.compile(rb"[\x00-\x1f]|\Z")
@@ -77,31 +73,29 @@ def encode_tokens(tokens: Sequence[str]) -> bytes:
             f"front coding, received {total:,} bytes ({len(plain):,}): prune it first"
         )
     packed = compress(bytes(plain))
-    return _ONE_STREAM + zlib.crc32(packed).to_bytes(4, "little") + packed
+    return zlib.crc32(packed).to_bytes(4, "little") + packed
 
 
 def decode_tokens(content: bytes, rows: int) -> TokenList:
-    """Return the `rows` tokens that `encode_tokens` made bytes of, in this version or before.
+    """Return the `rows` tokens that `encode_tokens` made bytes of.
 
     Raises
     ------
     FileFormatError
         Where the bytes do not hold exactly that many tokens, or are damaged.
     """
-    if not content.startswith(_ONE_STREAM):
-        return _decode_three_streams(decompress(content, _LIMIT), rows)
-    packed = memoryview(content)[5:]
-    if zlib.crc32(packed).to_bytes(4, "little") != content[1:5]:
+    packed = memoryview(content)[4:]
+    if zlib.crc32(packed).to_bytes(4, "little") != content[:4]:
         raise FileFormatError("the compressed vocabulary does not match its CRC-32: it was changed")
     plain = decompress(packed, _LIMIT)
     # One byte below 1F ends each number: tokens are counted before anything is built.
     found = len(plain.translate(None, _NO_LAST_DIGIT))
     if found != rows:
         raise FileFormatError(f"the vocabulary holds {found} tokens, {rows} were expected")
-    return _decode_one_stream(plain, rows)
+    return _decode(plain, rows)
 
 
-def _decode_one_stream(plain: bytes, rows: int) -> TokenList:
+def _decode(plain: bytes, rows: int) -> TokenList:
     # A number that no byte below 1F ends belongs to no token, nor does text before the first.
     if not _BEGINNING.match(plain) or _ENDLESS.search(plain):
         raise FileFormatError("the vocabulary does not begin or end with a whole token")
@@ -132,24 +126,6 @@ def _columns(plain: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArra
     suffixes = stream[is_text]
     starts = np.cumsum(is_text, dtype=np.int32)[last_digits]
     return suffixes, np.diff(starts, append=np.int32(len(suffixes))), numbers
-
-
-def _decode_three_streams(plain: bytes, rows: int) -> TokenList:
-    """Read the earlier coding: lengths kept, four planes of text lengths, texts."""
-    kept = np.frombuffer(plain, np.uint8, min(rows, len(plain)))
-    planes = np.frombuffer(plain, np.uint8, min(4 * rows, len(plain) - len(kept)), len(kept))
-    if len(planes) != 4 * rows:
-        raise FileFormatError(f"the vocabulary is cut short: {rows} tokens were expected")
-    lengths = np.ascontiguousarray(planes.reshape(4, rows).T).view("<u4").ravel().astype(np.int64)
-    if 5 * rows + int(lengths.sum()) != len(plain):
-        raise FileFormatError("the vocabulary's lengths do not add up to its size")
-    before = np.concatenate([[0], (lengths + kept)[:-1]])[:rows]
-    if (kept > before).any():
-        raise FileFormatError("a token of the vocabulary keeps more than there is before it")
-    unfolding = _Unfolding(rows)
-    numbers = np.where(kept > 0, before - kept + 1, 0)
-    unfolding.add(np.frombuffer(plain, np.uint8, offset=5 * rows), lengths, numbers)
-    return unfolding.tokens()
 
 
 class _Unfolding:

@@ -15,7 +15,7 @@ replaced by u. The search for a path and what it costs are not here.
 A path closes on itself: before the first column stand the last ones. Read in order, as entropy
 coding does, it begins at column 5, so the state it begins in is the low bits of columns 0 to 4.
 They come last, and then their symbols' parities are known: what the state takes is given back.
-In short rows, and in all of older files, paths are open: u is 0 before the first column.
+In rows of fewer than 10 columns paths are open: u is 0 before the first column.
 
 References: Ungerboeck 1982; Fischer and Wang 1992; Schwarz et al. 2019 for zero in both quantizers;
 Ma and Wolf 1986, On tail biting convolutional codes.
@@ -36,6 +36,11 @@ CLOSED = 2 * MEMORY  # columns from which on paths are closed
 SHIFTED = 4  # values up to so many symbols from zero are shifted towards it
 _OCTET = np.arange(256)
 _SIGNED = np.where(_OCTET < 128, _OCTET, _OCTET - 256)
+
+
+def closes(columns: int) -> bool:
+    """Say whether the paths of rows of so many columns are closed."""
+    return columns >= CLOSED
 
 
 def symbols_of(octets: Octets, *, closed: bool = False) -> tuple[Octets, Octets]:

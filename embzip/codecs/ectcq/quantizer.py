@@ -9,8 +9,7 @@ comes near to BITS, not exactly to it.
 A weight of a row's error makes its bits cheaper, by the same factor. The step is never so small
 that a number falls off the table of 256 values: tables with rare huge numbers take less than BITS.
 
-From 10 columns on a row's path closes on itself, and the step stands in the file with a negative
-sign: embzip before closed paths refuses such files instead of misreading them.
+From 10 columns on a row's path closes on itself; see `embzip.codecs.ectcq.dependent`.
 
 References: Fischer and Wang 1992; Sullivan 1996; Schwarz et al. 2019 (dependent quantization).
 """
@@ -26,12 +25,12 @@ from numpy.typing import NDArray
 from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ectcq.dependent import (
-    CLOSED,
     FLIPS,
     LAG,
     MEMORY,
     SHIFTED,
     Octets,
+    closes,
     in_order,
     put_back,
     values_of,
@@ -99,7 +98,7 @@ class Ectcq(Quantizer):
         largest = max(map_rows(lambda _, block: float(np.abs(block).max()), table))
         least = max(largest / _FARTHEST, 1e-37)
         sample, mass = sample_rows(table, _SAMPLED, weights=weights, seed=seed)
-        closed = dim >= CLOSED
+        closed = closes(dim)
         sample = in_order(sample) if closed else sample
         kept = sample.any(axis=1)
         price = float(np.interp(self.bits, _RATED, _PRICED))
@@ -133,8 +132,7 @@ class Ectcq(Quantizer):
             )
         every = np.ones(1) if weights is None else weights
         return {
-            # Its sign says whether paths are closed: embzip before those refuses it.
-            "step": np.array([(-step if closed else step) if kept.any() else 0], np.float32),
+            "step": np.array([step if kept.any() else 0], np.float32),
             "shift": rates.shift,
             # Not stored: what encoding goes by.
             "thresholds": rates.thresholds,
@@ -144,8 +142,8 @@ class Ectcq(Quantizer):
 
     def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:
         step = np.float64(params["step"][0])
-        closed = bool(step < 0)
-        numbers = (block / (abs(step) if step else np.inf)).astype(np.float32)
+        closed = closes(block.shape[1])
+        numbers = (block / (step or np.inf)).astype(np.float32)
         numbers = in_order(numbers) if closed else numbers
         prices = params["prices"][first_row : first_row + len(block)]
         rates = Rates(params["thresholds"], params["bits"], params["shift"], 0.0, 0.0)
@@ -159,7 +157,7 @@ class Ectcq(Quantizer):
         bits = ops.bitwise_and(octets, np.int32(1))
         before = [bits]
         for _ in range(MEMORY):
-            last = ops.multiply(ops.columns(before[-1], dim - 1, dim), params["closed"])
+            last = ops.multiply(ops.columns(before[-1], dim - 1, dim), np.int32(closes(dim)))
             before.append(ops.concatenate([last, ops.columns(before[-1], 0, dim - 1)], axis=1))
         first, second = FLIPS
         flips = ops.add(before[first], before[second])
@@ -172,18 +170,16 @@ class Ectcq(Quantizer):
         values = values_of(np.asarray(params["shift"])).reshape(-1)
         most = np.finfo(np.float32).max
         step = np.asarray(params["step"], np.float64)
-        levels = np.clip(values * np.abs(step), -most, most).astype(np.float32)
-        return {"levels": levels, "closed": (step < 0).astype(np.int32)}
+        return {"levels": np.clip(values * step, -most, most).astype(np.float32)}
 
     def unscaled(self, params: Arrays) -> Unscaled:
         return Unscaled(self, dict(params), None)
 
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
-        dim = codes["values"].shape[1]
-        if (params["step"][0] < 0 and dim < CLOSED) or (np.abs(params["shift"]) >= 1).any():
+        if params["step"][0] < 0 or (np.abs(params["shift"]) >= 1).any():
             raise FileFormatError(
-                f"ectcq: a step is negative from {CLOSED} columns on only and shifts are below 1, "
-                f"found {params['step'][0]}, {dim} and {np.abs(params['shift']).max()}"
+                "ectcq: a step is not negative and shifts are below 1, "
+                f"found {params['step'][0]} and {np.abs(params['shift']).max()}"
             )
 
 
