@@ -10,6 +10,7 @@ import tensorflow as tf
 from embzip.classifier.rebuilding import rebuild
 from embzip.codecs import parse_codec
 from embzip.codecs.ops import numpy_ops
+from embzip.codecs.rounding import symmetric_int8
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.layers import CompressedEmbeddingLayer
@@ -173,11 +174,10 @@ def test_kernels_tuned_for_int8_lie_on_their_grid(trained, rate: float) -> None:
     )
 
 
-def test_rounding_is_that_of_a_plain_definition() -> None:
+def test_rounding_in_a_graph_is_that_of_the_package() -> None:
     kernel = np.random.default_rng(0).normal(size=(3, 7, 5)).astype(np.float32)
     kernel[:, :, 2] = 0
+    levels, scale = symmetric_int8(kernel, axis=(0, 1))
     found = fake_quantized(kernel).numpy()
-    flat = kernel.reshape(-1, 5).astype(np.float64)
-    step = np.maximum(np.abs(flat).max(axis=0), 1e-30) / 127
-    assert np.abs(found.reshape(-1, 5) - flat).max() <= step.max() / 2 * 1.001
-    np.testing.assert_allclose(found.reshape(-1, 5), np.rint(flat / step) * step, atol=1e-6)
+    np.testing.assert_array_equal(np.rint(found / scale), levels)
+    np.testing.assert_allclose(found, levels * scale, atol=1e-6)

@@ -78,12 +78,14 @@ class Int8(Storage):
     dtype = np.int8
 
     def write(self, name: str, kernel: Matrix) -> dict[str, NDArray[Any]]:
+        from embzip.codecs.rounding import scale_of, symmetric_int8  # a .tflite needs no codecs
+
         flat = np.asarray(kernel, np.float32).reshape(-1, kernel.shape[-1])
         largest = np.abs(flat).max(axis=0, initial=0)
         if not np.isfinite(largest).all():
             raise InputError(f"{name} holds numbers that are not finite")
-        scale = _shortened(largest / np.float32(127))
-        levels = np.clip(np.rint(flat / scale), -127, 127).astype(np.int8)
+        scale = _shortened(scale_of(largest))
+        levels, _ = symmetric_int8(flat, axis=0, scale=scale)
         return {name: levels.reshape(kernel.shape), f"{name}.scale": scale}
 
     def read(self, name: str, tensors: Tensors) -> Matrix:
@@ -167,12 +169,10 @@ def rounded(arrays: Mapping[str, Matrix], kernels: str) -> dict[str, Matrix]:
 
 
 def _shortened(scale: Matrix) -> Matrix:
-    """Return scales rounded up to 17 significant bits; 1 for columns that are zero."""
-    raised = scale.astype(np.float32).view(np.uint32) + np.uint32(127)
+    """Return scales rounded up to 17 significant bits."""
+    raised = scale.view(np.uint32) + np.uint32(127)
     short: Matrix = (raised & np.uint32(0xFFFFFF80)).view(np.float32)
-    # Of a tinier scale, products with whole numbers would not be exact.
-    tiny = short < np.finfo(np.float32).tiny
-    return np.where(tiny, np.float32(1), short).astype(np.float32)
+    return short
 
 
 def _finite(name: str, kernel: Matrix) -> Matrix:

@@ -1,4 +1,8 @@
-"""Fake quantization: kernels rounded to int8 in the forward pass, trained as float32."""
+"""Fake quantization: kernels rounded to int8 in the forward pass, trained as float32.
+
+A gradient must pass through the rounding, so TensorFlow does it in its graph; a test holds it to
+the rounding of `embzip.codecs.rounding`.
+"""
 
 from typing import Any
 

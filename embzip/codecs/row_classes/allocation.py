@@ -11,7 +11,6 @@ that rows choose by error and length together.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -241,10 +240,3 @@ class _Classes:
         # Bits stay as they are; means and deviations follow the rows that moved.
         moved = _Classes.of(bins, members)
         return Allocation(of_row, self.bits, moved.mean, np.sqrt(moved.variance))
-
-
-def quantized_mean(mean: Numbers) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return (classes, dim) whole numbers and a step a class."""
-    step = (np.abs(mean).max(axis=1) / 127).astype(np.float32)
-    safe: Any = np.where(step > 0, step, 1).astype(np.float64)[:, None]
-    return np.clip(np.rint(mean / safe), -127, 127).astype(np.int8), step

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps, numpy_ops
-from embzip.codecs.row_classes.allocation import allocate, quantized_mean, row_sizes
+from embzip.codecs.rounding import symmetric_int8
+from embzip.codecs.row_classes.allocation import allocate, row_sizes
 from embzip.codecs.row_classes.bins import Numbers, gather_bins
 from embzip.codecs.row_classes.index import (
     BLOCK,
@@ -105,7 +106,7 @@ class RowClasses(Quantizer):
         losses = self.losses()
         count = partial(count_tails, table, weights, losses, errors)
         found = allocate(bins, losses, count, classes=self.classes, budget=budget)
-        mean, step = quantized_mean(found.mean)
+        mean, step = symmetric_int8(found.mean, axis=1)
         # A column may have bits and no deviation any more, when rows have moved; or one that
         # float32 cannot divide by.
         active = np.where((found.bits > 0) & (found.deviation > _LEAST), found.deviation, 0)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
+from embzip.codecs.rounding import scale_of, symmetric_int8
 from embzip.codecs.spec import Stage
 from embzip.engine import Table, reduce_rows
 from embzip.errors import FileFormatError, SpecError
@@ -65,24 +66,21 @@ class Int8(Quantizer):
         largest = reduce_rows(
             lambda _, block: np.maximum(block.max(axis=0), -block.min(axis=0)), np.maximum, table
         )
-        return {"scale": _scale(largest)}
+        return {"scale": scale_of(largest)}
 
     def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:
         values = np.empty(block.shape, np.int8)
         scale = np.empty(len(block), np.float32)
+        given = params.get("scale", np.ones(1, np.float32))
         step = max(1, _CACHED // max(1, block.shape[1]))
         buffer = np.empty((min(step, len(block)), block.shape[1]), np.float32)
         for first in range(0, len(block), step):
             part, chosen = block[first : first + step], slice(first, first + step)
-            scaled = buffer[: len(part)]
+            scratch, out = buffer[: len(part)], values[chosen]
             if self.scale == "row":
-                np.abs(part, out=scaled)
-                scale[chosen] = _scale(scaled.max(axis=1))
-                np.divide(part, scale[chosen, None], out=scaled)
+                _, scale[chosen] = symmetric_int8(part, axis=1, scratch=scratch, out=out)
             else:
-                np.divide(part, params.get("scale", np.float32(1)), out=scaled)
-                np.clip(scaled, -127, 127, out=scaled)
-            values[chosen] = np.rint(scaled, out=scaled)
+                symmetric_int8(part, axis=0, scale=given, scratch=scratch, out=out)
         return {"values": values, "scale": scale} if self.scale == "row" else {"values": values}
 
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
@@ -101,9 +99,3 @@ class Int8(Quantizer):
         if self.scale != "column":
             return Unscaled(self, dict(params), None)
         return Unscaled(Int8("none"), {}, np.asarray(params["scale"], np.float32))
-
-
-def _scale(largest: Matrix) -> Matrix:
-    """Return largest / 127; rows that are zero, or vanish in float32, get 1 and so decode to 0."""
-    scale = largest / np.float32(127)
-    return np.where(scale < np.finfo(np.float32).tiny, np.float32(1), scale)

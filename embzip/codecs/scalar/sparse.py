@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps
+from embzip.codecs.rounding import LARGEST, symmetric_int8
 from embzip.codecs.scales import (
     SCALE_RANGE,
     check_scale_range,
@@ -72,21 +73,21 @@ class Sparse(Quantizer):
     def fit(
         self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
     ) -> dict[str, NDArray[Any]]:
-        peaks = ((peak, peak) for peak in map_rows(lambda _, block: _peak(block) / 127, table))
-        return {"scale_range": fit_scale_range(peaks, 127)}
+        peaks = ((peak, peak) for peak in map_rows(lambda _, block: _peak(block) / LARGEST, table))
+        return {"scale_range": fit_scale_range(peaks, LARGEST)}
 
     def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:
         # A stable sort: of equal magnitudes the first columns are kept.
         chosen = np.argsort(-np.abs(block), axis=1, kind="stable")[:, : self.kept]
         chosen = np.sort(chosen, axis=1)
         table = scale_table(params["scale_range"])
-        byte = nearest_scale(_peak(block) / 127, table)
-        scale = table[byte][:, None]
-        steps = np.take_along_axis(block, chosen, 1) / np.where(scale > 0, scale, np.float32(1))
-        values = np.where(scale > 0, np.clip(np.rint(steps), -127, 127), 0)
+        byte = nearest_scale(_peak(block) / LARGEST, table)
+        # Byte 0 stands for the scale 0: whatever such a row holds becomes level 0.
+        scale = np.where(byte > 0, table[byte], np.float32(np.inf))
+        values, _ = symmetric_int8(np.take_along_axis(block, chosen, 1), axis=1, scale=scale)
         return {
             "columns": chosen.astype(np.uint8 if block.shape[1] <= 256 else np.uint16),
-            "values": values.astype(np.int8),
+            "values": values,
             "scale": byte,
         }
 
@@ -108,7 +109,7 @@ class Sparse(Quantizer):
         return {"units": np.eye(dim, dtype=np.float32), "scales": scales}
 
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
-        check_scale_range(self.name, params["scale_range"], 127)
+        check_scale_range(self.name, params["scale_range"], LARGEST)
         columns, dim = codes["columns"].astype(np.int32), len(params["units"])
         bad = (np.diff(columns, axis=1) <= 0).any(axis=1) | (columns[:, -1] >= dim)
         if bad.any():

@@ -28,6 +28,7 @@ from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.base import Transform
 from embzip.codecs.chain import metric_root
 from embzip.codecs.ops import ArrayOps, numpy_ops
+from embzip.codecs.rounding import symmetric_int8
 from embzip.codecs.spec import Stage
 from embzip.engine import Table, spans, sum_rows
 from embzip.errors import SpecError
@@ -88,7 +89,7 @@ class Svd(Transform):
 
     @property
     def stage(self) -> Stage:
-        # With a rank, float32 goes without saying, as in the first files.
+        # With a rank float32 is the default, and no default stands in a spec.
         usual = None if self.rank is None else "float32"
         stored = {} if self.components in (None, usual) else {"components": self.components}
         if self.rank is not None:
@@ -157,7 +158,8 @@ class Svd(Transform):
                 {"components": np.ascontiguousarray(components, np.float32)},
                 {"projection": np.ascontiguousarray(projection, np.float32)},
             )
-        stored = _rounded(components)
+        octets, scale = symmetric_int8(components, axis=1)
+        stored = {"octets": octets, "scale": scale}
         kept = self._directions(stored, numpy_ops).astype(np.float64)
         # The combination of what is stored that is nearest to the row, by the metric.
         inverse = np.linalg.pinv(kept) if root is None else root @ np.linalg.pinv(kept @ root)
@@ -180,13 +182,6 @@ class Svd(Transform):
         if self.rank is None:
             raise SpecError(f"{str(self.stage)!r} depends on the table: resolve it first")
         return self.rank
-
-
-def _rounded(components: NDArray[np.floating]) -> dict[str, NDArray[Any]]:
-    """Return components (rank, dim) as whole numbers and a scale a row."""
-    scale = (np.abs(components).max(axis=1) / 127).astype(np.float32)
-    steps = np.rint(components / np.where(scale > 0, scale, 1)[:, None])
-    return {"octets": np.clip(steps, -127, 127).astype(np.int8), "scale": scale}
 
 
 def _eigen(

@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.classifier import Classifier, Kit
+from embzip.codecs.rounding import symmetric_int8
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, UnsupportedModelError
 from embzip.layers.decoding import CompressedEmbeddingLayer
@@ -124,10 +125,7 @@ def check_float16(kernel: NDArray[np.float32]) -> None:
 
 def as_int8(kernel: NDArray[Any], store: Store) -> Source:
     """Store a kernel in a byte a number, and a scale a filter (its last axis); float32 computes."""
-    axes = tuple(range(kernel.ndim - 1))
-    scale = np.abs(kernel).max(axis=axes) / np.float32(127)
-    scale = np.where(scale < np.finfo(np.float32).tiny, np.float32(1), scale).astype(np.float32)
-    levels, scales = store(np.rint(kernel / scale).astype(np.int8)), store(scale)
+    levels, scales = map(store, symmetric_int8(kernel, axis=tuple(range(kernel.ndim - 1))))
     return lambda: tf.cast(levels(), tf.float32) * scales()
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.classifier import Classifier
+from embzip.codecs.rounding import symmetric_int8
 from embzip.errors import InputError
 from embzip.files import digest
 from embzip.litert import litert
@@ -95,11 +96,7 @@ def int8_arithmetic(content: bytes, heads: Heads, ids: Sequence[NDArray[np.int32
 
 def quantized_kernel(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return int8 levels and a scale for each entry of the first axis."""
-    largest = np.abs(kernel).max(axis=tuple(range(1, kernel.ndim)))
-    scale = largest / np.float32(127)
-    scale = np.where(scale < np.finfo(np.float32).tiny, np.float32(1), scale).astype(np.float32)
-    steps = kernel / scale.reshape(-1, *[1] * (kernel.ndim - 1))
-    return np.clip(np.rint(steps), -127, 127).astype(np.int8), scale
+    return symmetric_int8(kernel, axis=tuple(range(1, kernel.ndim)))
 
 
 def observed_ranges(
