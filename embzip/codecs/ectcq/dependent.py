@@ -1,24 +1,34 @@
-"""Dependent quantization: which numbers stand for which values, and what earlier columns tell.
+"""Dependent quantization of rows: two scalar quantizers, and a trellis that says which is used.
 
-A symbol k is a whole number from -128 to 127, its low bit the parity. Of two scalar quantizers,
+A column's number, in steps, is quantized by one of two scalar quantizers of double step:
 
-    even: 2 k        odd: 2 k - sign(k)        (in steps, before small shifts towards zero)
+    even quantizer: value = 2 k        odd quantizer: value = 2 k - sign(k)
 
-each column takes one, by the path through a trellis of 32 states: Ungerboeck's code in the form
-without feedback, h0 = 45, h1 = 10 (octal). With u the path's bits,
+The symbol k is a whole number from -128 to 127. Zero belongs to both quantizers, as in Schwarz et
+al. (2019), and values of small symbols lie a little nearer to zero than that (`values_of`).
 
-    k_j is odd where u_j + u_(j-2) + u_(j-5) is;  the odd quantizer is used where u_(j-3) is 1
+The quantizer of each column follows from a path through a trellis of 32 states, which is one bit u
+a column. It is Ungerboeck's code of parity polynomials h0 = 45 and h1 = 10 (octal) in the form
+without feedback. For column j that is
 
-so both follow from a few bits, without recursion. A byte is k, two's complement, with its low bit
-replaced by u. The search for a path and what it costs are not here.
+    parity of k_j   = u_j xor u_(j-2) xor u_(j-5)        h0 = 100 101
+    odd quantizer   if u_(j-3) is 1                      h1 = 001 000
 
-A path closes on itself: before the first column stand the last ones. Read in order, as entropy
-coding does, it begins at column 5, so the state it begins in is the low bits of columns 0 to 4.
-They come last, and then their symbols' parities are known: what the state takes is given back.
-In rows of fewer than 10 columns paths are open: u is 0 before the first column.
+so the parity of each symbol says how the path goes on, and the last five bits are its state. A
+stored byte is k in two's complement with its lowest bit, the parity, replaced by u_j. So whatever
+decodes a number needs the bytes of at most five columns before, and no recursion.
 
-References: Ungerboeck 1982; Fischer and Wang 1992; Schwarz et al. 2019 for zero in both quantizers;
-Ma and Wolf 1986, On tail biting convolutional codes.
+Paths are closed (tail-biting): before the first column stand the last ones. Entropy coding reads
+columns one after another, and for that it must know the state it begins in. It begins at column 5,
+in the state that the bits of columns 0 to 4 make, and stores this state first. Columns 0 to 4 come
+last. Their bits are known from the state by then, so the parities of their symbols are not coded
+again, and the state costs little. Rows of fewer than 10 columns have open paths: u is 0 before the
+first column, and there is no state to store.
+
+How a path is searched for is in `path_search`, what symbols cost in `rates`.
+
+References: Ungerboeck 1982; Fischer and Wang 1992; Schwarz et al. 2019; Ma and Wolf 1986, On tail
+biting convolutional codes.
 """
 
 from typing import Any
@@ -29,11 +39,11 @@ from numpy.typing import NDArray
 Octets = NDArray[np.uint8]
 Whole = NDArray[np.int32]
 
-LAG = 3  # the bit so many columns before chooses the quantizer
-FLIPS = (2, 5)  # bits so many columns before flip the parity
-MEMORY = 5  # bits of the columns before that count at all
-CLOSED = 2 * MEMORY  # columns from which on paths are closed
-SHIFTED = 4  # values up to so many symbols from zero are shifted towards it
+LAG = 3  # bit u_(j-3) selects the quantizer of column j: h1
+FLIPS = (2, 5)  # bits u_(j-2) and u_(j-5) flip the parity that u_j gives symbol j: h0
+MEMORY = 5  # bits of a state: none before u_(j-5) counts for column j
+CLOSED = 2 * MEMORY  # columns from which on paths are closed: in fewer, most bits are the state's
+SHIFTED = 4  # symbols to both sides of zero whose values are shifted towards it
 _OCTET = np.arange(256)
 _SIGNED = np.where(_OCTET < 128, _OCTET, _OCTET - 256)
 
@@ -44,12 +54,12 @@ def closes(columns: int) -> bool:
 
 
 def symbols_of(octets: Octets, *, closed: bool = False) -> tuple[Octets, Octets]:
-    """Return the symbols (rows, columns), two's complement, and which quantizer each is of.
+    """Return the symbols (rows, columns) in two's complement, and 1 where the quantizer is odd.
 
     Parameters
     ----------
     octets
-        (rows, columns); where paths are closed, columns may be turned around by any number.
+        (rows, columns) stored bytes. Columns of closed paths may begin anywhere on the circle.
     closed
         Whether the last columns stand before the first.
 
@@ -73,7 +83,7 @@ def symbols_of(octets: Octets, *, closed: bool = False) -> tuple[Octets, Octets]
 
 
 def in_order(columns: NDArray[Any]) -> NDArray[Any]:
-    """Return columns (rows, n) of closed paths as they are read, from column 5 around."""
+    """Return columns (rows, n) of closed paths in the order of reading: 5, 6, ..., 0, ..., 4."""
     return np.roll(columns, -MEMORY, axis=1)
 
 
@@ -83,9 +93,14 @@ def put_back(columns: NDArray[Any]) -> NDArray[Any]:
 
 
 def states_of(bits: Octets) -> Octets:
-    """Return the states (rows,) in which closed paths begin, of (rows, n) bits in order.
+    """Return the states (rows,) in which closed paths begin.
 
-    Bit b of a state is the path's bit b + 1 columns before.
+    Bit b of a state is the path's bit b + 1 columns before the first that is read.
+
+    Parameters
+    ----------
+    bits
+        (rows, n) stored bytes in the order of reading; their lowest bits are the path's.
 
     >>> states_of(np.array([[9, 0, 0, 0, 1, 0]], np.uint8))
     array([2], dtype=uint8)
@@ -97,7 +112,7 @@ def states_of(bits: Octets) -> Octets:
 
 
 def magnitudes(symbols: Octets) -> Octets:
-    """Return how far symbols are from zero.
+    """Return the magnitudes of symbols in two's complement.
 
     >>> magnitudes(np.array([0, 1, 255, 128], np.uint8))
     array([  0,   1,   1, 128], dtype=uint8)
@@ -106,9 +121,10 @@ def magnitudes(symbols: Octets) -> Octets:
 
 
 def activities(symbols: Octets) -> Whole:
-    """Return the sum of magnitudes of the columns before each, (rows, columns).
+    """Return for each column the sum of the magnitudes read before it, (rows, columns).
 
-    Long rows show themselves so in their first columns: nothing else need be stored of lengths.
+    This activity is what entropy coding knows of a row's length: long rows have large symbols from
+    their first columns on, so lengths need not be stored.
     """
     far = magnitudes(symbols).astype(np.int32)
     sums: Whole = np.cumsum(far, axis=1, dtype=np.int32) - far
@@ -116,14 +132,14 @@ def activities(symbols: Octets) -> Whole:
 
 
 def thresholds_of(sums: Whole, levels: int) -> NDArray[np.uint16]:
-    """Return (columns, levels - 1) activities that part rows into about equal levels."""
+    """Return (columns, levels - 1) activities that part the rows into levels of equal size."""
     ranks = np.arange(1, levels) * len(sums) // levels
     ordered = np.sort(sums, axis=0)[ranks].T
     return np.minimum(ordered, 65535).astype(np.uint16)
 
 
 def levels_of(sums: Whole, thresholds: NDArray[np.uint16]) -> Octets:
-    """Return the level of each activity: how many thresholds it reaches.
+    """Return the level of each activity, the number of thresholds that it reaches.
 
     >>> levels_of(np.array([[0], [3], [9]], np.int32), np.array([[3, 4]], np.uint16)).tolist()
     [[0], [1], [2]]
@@ -135,12 +151,12 @@ def levels_of(sums: Whole, thresholds: NDArray[np.uint16]) -> Octets:
 
 
 def values_of(shift: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the (2, 256) values of both quantizers by symbol, in steps.
+    """Return the (2, 256) values of the even and the odd quantizer by symbol, in steps.
 
     Parameters
     ----------
     shift
-        (2, 4): how much nearer to zero the first symbols of both are.
+        (2, 4): how much nearer to zero the values of the symbols 1 to 4, and -1 to -4, lie.
     """
     odd = np.stack([np.zeros(256), np.sign(_SIGNED)])
     pulled = np.zeros((2, 256))

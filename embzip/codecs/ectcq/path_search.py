@@ -1,11 +1,16 @@
 """The search for a row's path in dependent quantization, compiled by numba when first used.
 
-It minimizes squared error plus a price times the bits that entropy coding will take. Those depend
-on how large the symbols before are; what is cheapest column by column is a good guess of that, and
-what remains is a plain Viterbi search. (Survivors that carry their own sums take twice the time and
-came out 0.03 to 0.09 dB worse on closed paths.) A closed path needs the state that it begins and
-ends in: the likeliest, by a search on from all states and one back from all, are tried. Nothing
-here knows how bits were counted.
+It minimizes the squared error plus a price times the bits that entropy coding will take, by the
+Viterbi algorithm over the 32 states of `embzip.codecs.ectcq.dependent`. No library searches this
+trellis by error and rate together, and in Python one row would take milliseconds; so the search is
+written here and compiled.
+
+The bits of a symbol depend on the activity, the sum of the magnitudes before it, and so on the
+path itself. The activity of the symbols that are cheapest column by column is taken instead, which
+leaves a plain Viterbi search. (Survivors that carry their own sums take twice the time and came out
+0.03 to 0.09 dB worse on closed paths.) A closed path must end in the state it begins in. A search
+forward from all states and one backward rank the states; the best few are tried. Nothing here knows
+how the bits were counted.
 
 References: Viterbi 1967; Fischer and Wang 1992; Schwarz et al. 2019; Ma and Wolf 1986, On tail
 biting convolutional codes.
@@ -22,13 +27,15 @@ from embzip.codecs.viterbi import compiled
 # Numba keeps compiled code by this file's date: change it too where these constants change.
 STATES = 2**MEMORY
 _HALF = STATES // 2
-# States to begin in that are tried: 400 over the columns, and no fewer than 4. On 50 Gaussian
-# columns all 32 gain 0.01 dB, and 1 loses 0.08; in shorter rows guesses are worse, tries cheaper.
+# How many first states are tried: 400 divided by the columns, but at least 4. On 50 Gaussian
+# columns (8 tries) all 32 would gain 0.01 dB, and 1 would lose 0.08. Shorter rows rank states less
+# surely, and a try takes them less time.
 _TRIES, _LEAST = 400, 4
 _NEVER = np.float32(1e30)  # the cost of a state that no path has reached
 
-# Of the lower states, bit b being u_(j-1-b): the quantizer, and whether the parity is flipped. The
-# states 16 above have the same quantizer and the other parity.
+# Bit b of a state before column j is u_(j-1-b). These are, for states 0 to 15, the quantizer of
+# column j, and whether u_(j-2) and u_(j-5) flip its parity. States 16 to 31 differ from them in
+# u_(j-5) only: they have the same quantizer and the other parity.
 _LOWER = np.arange(_HALF)
 _QUANTIZER = _LOWER >> (LAG - 1) & 1
 _FLIPPED = (_LOWER >> (FLIPS[0] - 1) ^ _LOWER >> (FLIPS[1] - 1)) & 1

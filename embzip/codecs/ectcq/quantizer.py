@@ -1,13 +1,13 @@
 """`ectcq:BITS`: trellis-coded quantization for entropy coding, the packed sibling of `tcq`.
 
-`center|svd|ectcq:2` takes a byte a number in memory, and 2 bits a number on average, all that the
-quantizer stores counted, in a file saved with `pack=True`. One step serves all columns and rows:
-with entropy coding and choices by error and rate together this is what water-filling asks for, and
-columns or rows far below the step cost next to nothing. The step is found on a sample, so a file
-comes near to BITS, not exactly to it.
+`center|svd|ectcq:2` takes a byte a number in memory. In a file saved with `pack=True` it takes 2
+bits a number on average, with all that the quantizer stores. One step serves all columns and rows.
+With entropy coding, and a search that minimizes error and rate together, one step is what reverse
+water-filling asks for: columns or rows far below the step cost next to nothing. The step is found
+on a sample, so a file comes near to BITS, not exactly to it.
 
-A weight of a row's error makes its bits cheaper, by the same factor. The step is never so small
-that a number falls off the table of 256 values: tables with rare huge numbers take less than BITS.
+A row's weight divides the price of its bits. The step is never so small that the largest number
+lies beyond the 256 values, so a table with rare huge numbers takes less than BITS.
 
 From 10 columns on a row's path closes on itself; see `embzip.codecs.ectcq.dependent`.
 
@@ -45,14 +45,15 @@ from embzip.types import Arrays, Matrix
 
 MOST_BITS = 6
 _SAMPLED = 16_000
-_PASSES = 2  # a table of rates is counted by what the table before chose
-# Of a bit, in squared steps, by bits a number: 0.2 to 0.6 were tried on samples of GloVe.
+_PASSES = 2  # rates and symbols follow from each other: each pass counts what the last one chose
+# The price of a bit in squared steps, at 1, 2 and 4 bits a number and interpolated between them:
+# the best of 0.2 to 0.6 on samples of GloVe.
 _RATED, _PRICED = (1.0, 2.0, 4.0), (0.5, 0.42, 0.25)
-_FARTHEST = 250.0  # steps; the largest value is 254
-_SEARCHES = 6
-_CLOSE = 0.003  # of the bits wanted
-_WARNED = 0.9  # of the bits wanted
-_APART = 0.05  # octaves; between nearer steps chance decides which takes more bits
+_FARTHEST = 250.0  # steps that the largest number may lie from zero; the largest value is 254
+_SEARCHES = 6  # steps that are tried
+_CLOSE = 0.003  # a step is good enough when its bits are so near to the wanted ones, as a share
+_WARNED = 0.9  # below this share of the wanted bits, the user is told why
+_APART = 0.05  # octaves; of two steps nearer than that, chance decides which takes more bits
 
 
 @dataclass(frozen=True)
@@ -199,9 +200,10 @@ def _prices(price: float, weights: NDArray[np.float64], mean: float) -> NDArray[
 
 
 def _next(tried: list[tuple[float, float]], wanted: float, numbers: int) -> float:
-    """Return the logarithm of the step to try, by the last two (logarithm, bits) tried.
+    """Return the logarithm of the next step to try: one secant step from the last two tries.
 
-    Twice the step saves at most about a bit a number.
+    `tried` holds (logarithm of the step, bits). A doubled step saves about one bit a number, which
+    is the first guess of the slope and bounds later ones.
     """
     place, bits = tried[-1]
     slope = -1.0 * numbers

@@ -1,7 +1,9 @@
-"""What symbols of dependent quantization will take when entropy coded, by column and activity.
+"""How many bits entropy coding will spend on each symbol of dependent quantization.
 
-Counted on rows that were quantized already. Contexts of like magnitude lend each other their
-counts, so that a few thousand rows will do. No coder is here, and no search.
+They are estimated from counts in rows that were quantized already, for each context: column, level
+of activity, and quantizer. Contexts whose symbols are about equally large lend each other counts,
+so that a few thousand rows are enough. The coder itself is `embzip.packing`; the search that uses
+the estimates is `path_search`.
 
 References: Miller 1955, Note on the bias of information estimates.
 """
@@ -27,15 +29,14 @@ from embzip.codecs.ectcq.dependent import (
 from embzip.types import Matrix
 
 LEVELS = 8
-_LENT = 30.0  # counts that contexts of like magnitude add to a context's own
-_PER_OCTAVE = 4  # how alike their mean magnitudes are
-# Measured on packed files: what a count's share of the frequency tables takes, what a number
-# takes more because contexts share tables, and a block of 256 rows beside its symbols.
-_TABLE_BITS = 1.5
-_MODEL_BITS = 0.007
-_BLOCK_BITS = 64.0
-_BLOCK = 256
-_PIECE = 2048
+_LENT = 30.0  # the weight, in counts, of what like contexts add to a context's own counts
+_PER_OCTAVE = 4  # contexts are alike where their mean magnitudes round to the same quarter octave
+# Measured on packed files.
+_TABLE_BITS = 1.5  # of the frequency tables, for each symbol that occurs in a context
+_MODEL_BITS = 0.007  # that a number takes more because contexts share tables
+_BLOCK_BITS = 64.0  # of a block of rows beside its symbols: length, checksum, the coder's state
+_BLOCK = 256  # rows of a block
+_PIECE = 2048  # rows that are counted at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +50,11 @@ class Rates:
     bits
         (dim, 8, 2, 256) by column, level, quantizer and symbol.
     shift
-        (2, 4) which values lie nearest to the numbers that they stood for, in steps.
+        (2, 4) as `values_of` takes it: the means of the numbers that small symbols stood for.
     a_row
-        Bits a row takes on average.
+        The bits that a row takes on average.
     tables
-        Bits the tables will take.
+        The bits that frequency tables and thresholds take.
     """
 
     thresholds: NDArray[np.uint16]
@@ -100,7 +101,7 @@ class Rates:
         entropy, free = _entropy(counts.reshape(-1, 256))
         bits = -np.log2(shares).astype(np.float32)
         if closed:
-            # The last columns' parities are known from the state, which is read first.
+            # The parities of the last five columns are known from the state, which is read first.
             tail = shares[-MEMORY:].reshape(MEMORY, LEVELS, 2, 128, 2)
             known = np.log2(tail.sum(axis=3, keepdims=True))
             bits[-MEMORY:] += np.broadcast_to(known, tail.shape).reshape(bits[-MEMORY:].shape)

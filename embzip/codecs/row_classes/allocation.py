@@ -1,12 +1,16 @@
-"""Reverse water-filling: which rows form a class, and how many bits each of its columns gets.
+"""Classes of rows, and how many bits each column of a class gets: reverse water-filling.
 
-Bins of rows (`bins`) form classes. A class has one mean, one deviation and one number of bits a
-column, whole bytes a row, and all classes share one slope: the next byte of every class
-would save equally much error. What a column of k bits loses comes as a table, measured or computed
-by whoever quantizes; nothing here knows how.
+A class has, for each column, one mean, one deviation and one number of bits; each of its rows takes
+the same whole number of bytes. The budget of bytes is spent on one slope: the last byte of every
+class saves about equally much error a row.
 
-References: Shannon 1959; Cover and Thomas, chapter 10; Chou, Lookabaugh and Gray 1989 for classes
-that rows choose by error and length together.
+Classes are found by alternating two steps, as entropy-constrained vector quantization does. Given
+the classes, bits go where they save most. Given the bits, each bin of rows moves to the class in
+which error plus slope times bytes is least. `bins` has the moments that this needs, and `losses`
+what k bits lose; how a number is quantized is not known here.
+
+References: Shannon 1959; Cover and Thomas, chapter 10 (reverse water-filling); Chou, Lookabaugh and
+Gray 1989 (entropy-constrained vector quantization).
 """
 
 from collections.abc import Callable
@@ -19,20 +23,22 @@ from embzip.codecs.arrays import AT_ONCE, taken
 from embzip.codecs.row_classes.bins import Bins, Numbers
 from embzip.codecs.row_classes.losses import MOST_BITS, Losses, Tails, convex
 
-_ROUNDS = 12
-_WORTH = 0.95  # of the error of one start, for another to take its place
+_ROUNDS = 12  # alternations from each start, at most
+# The second start must come below this share of the first one's error: where rows differ by chance
+# only, both are as good, and which came out lower would be chance.
+_WORTH = 0.95
 
 
 @dataclass(frozen=True, eq=False)
 class Allocation:
-    """Classes of rows.
+    """The classes of a table's rows.
 
     Attributes
     ----------
     of_row
         (rows,) the class of each row.
     bits, mean, deviation
-        (classes, dim); a class of all-zero rows has no bits and mean 0.
+        (classes, dim) of each class. All-zero rows have a class of no bits and mean 0.
     """
 
     of_row: NDArray[np.uint8]
@@ -63,10 +69,11 @@ def allocate(
     Parameters
     ----------
     losses
-        By which rows choose their class: all that bins are known by are variances.
+        Of Gaussian columns. Rows choose their class by them, as bins know variances only.
     measure
-        Takes the class of each row, and the classes' means and deviations, and returns the losses
-        by which they get their bits; without it, columns lose what Gaussian ones do.
+        Takes the class of each row, and the classes' means and deviations, and returns what the
+        columns of the classes really lose. Bits are then given by that, and deviations stretched.
+        Without it columns count as Gaussian.
     """
     zero = bins.energy == 0
     first = int(zero.any())
@@ -100,7 +107,6 @@ def allocate(
         usable = slice(first, first + count)
         moved = cost[:, usable].argmin(axis=1)
         if starts and (turn == _ROUNDS - 1 or (moved == chosen).all()):
-            # Of what rows alike lose by chance, neither start is better.
             chosen, gain = starts.pop(0), _WORTH
         elif (moved == chosen).all():
             break
@@ -113,24 +119,24 @@ def allocate(
     found = measure(taken(formed.of_bin, bins.of_row), formed.mean, np.sqrt(formed.variance))
     formed, _ = formed.filled(found.losses, budget)
     done = formed.finished(bins, losses, budget)
-    # Rows have moved, and one far number is enough to matter.
+    # `finished` has moved rows, and a single number far out is enough to matter: measured again.
     found = measure(done.of_row, done.mean, done.deviation)
     stretch = np.take_along_axis(found.stretch, done.bits[:, :, None].astype(np.intp), axis=2)
     return replace(done, deviation=done.deviation * stretch[:, :, 0])
 
 
 def _by_rank(rows: Numbers, count: int) -> NDArray[np.intp]:
-    """Return a class for each bin, in rising order, of about equal numbers of rows."""
+    """Return a class for each bin: the order of bins, cut into parts of equally many rows."""
     middle = (np.cumsum(rows) - rows / 2) / rows.sum()
     chosen: NDArray[np.intp] = np.minimum((middle * count).astype(np.intp), count - 1)
     return chosen
 
 
 def _by_octave(bins: Bins, live: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """Return a class for each bin by equal steps of its rows' weight and length, in octaves.
+    """Return a class for each bin: equal steps of the logarithm of a row's weight times energy.
 
-    The few longest rows get a class, however few they are: what they lose in a class of shorter
-    ones may be more than all others lose.
+    So the longest rows get classes of their own, however few they are. In a class of shorter rows
+    they might lose more than all other rows together.
     """
     size = np.log2(np.maximum((bins.energy * bins.weight / bins.rows)[live], 1e-300))
     ranks = np.cumsum(bins.rows[live]) / bins.rows[live].sum()
@@ -142,10 +148,10 @@ def _by_octave(bins: Bins, live: NDArray[np.intp], count: int) -> NDArray[np.int
 
 @dataclass(frozen=True, eq=False)
 class _Classes:
-    members: Numbers  # (bins, classes): how many rows of a bin are in a class
-    rows: Numbers
-    weight: Numbers
-    mean: Numbers
+    members: Numbers  # (bins, classes) how many rows of a bin are in a class
+    rows: Numbers  # (classes,)
+    weight: Numbers  # (classes,) the sum of the rows' weights
+    mean: Numbers  # (classes, dim), as are those below
     variance: Numbers
     bits: NDArray[np.uint8]
 
@@ -168,14 +174,20 @@ class _Classes:
 
     @property
     def of_bin(self) -> NDArray[np.uint8]:
-        """The class in which all rows of a bin are, or most."""
+        """(bins,) the class that holds all rows of a bin, or most of them."""
         made: NDArray[np.uint8] = self.members.argmax(axis=1).astype(np.uint8)
         return made
 
     def filled(self, losses: Numbers, budget: int) -> tuple["_Classes", float]:
-        """Return the classes with bits, and the error that the last byte saved.
+        """Return the classes with bits for a budget of bytes, and the slope of error by bytes.
 
-        The losses are those of each column (classes, dim, 9), or of every column (9,).
+        Within a class the bits that save most come first, and eight make a byte. Over all classes
+        the bytes that save most error for each row come first, until the budget is spent.
+
+        Parameters
+        ----------
+        losses
+            By bits, for each column of each class (classes, dim, 9), or for all alike (9,).
         """
         classes, dim = self.mean.shape
         lowest = convex(losses)
@@ -207,7 +219,11 @@ class _Classes:
         return found * bins.weight[:, None]
 
     def finished(self, bins: Bins, losses: Losses, budget: int) -> Allocation:
-        """Spend what whole bytes left over: some rows move to a class of longer rows."""
+        """Return the allocation, with the rest of the budget spent on moving rows.
+
+        What is left is less than another byte for a whole class. It moves single rows to classes
+        of more bytes, those first that save most error for each byte.
+        """
         of_row = taken(self.of_bin, bins.of_row)
         left = budget - int(self.rows @ self.sizes)
         members = self.members.copy()
@@ -237,6 +253,6 @@ class _Classes:
                 count -= len(rows[:count])
                 if count == 0:
                     break
-        # Bits stay as they are; means and deviations follow the rows that moved.
+        # Bits stay as they are; means and deviations are those of the rows after the moves.
         moved = _Classes.of(bins, members)
         return Allocation(of_row, self.bits, moved.mean, np.sqrt(moved.variance))

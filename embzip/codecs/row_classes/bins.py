@@ -1,7 +1,8 @@
-"""A table in one reading: its rows in bins of like length, and of like weight.
+"""One pass over a table: rows in bins of about equal length and weight, and each bin's moments.
 
-A bin is known by its number of rows, its weight, and the mean and mean square of each column; what
-follows (`embzip.codecs.row_classes.allocation`) needs no more of the table, whatever its size.
+A bin keeps how many rows it has, their weight, and the weighted mean and mean square of each
+column. `embzip.codecs.row_classes.allocation` forms classes out of bins and needs nothing else of
+the table, so its work does not grow with the number of rows.
 """
 
 from dataclasses import dataclass
@@ -16,24 +17,28 @@ from embzip.types import Matrix
 
 Numbers = NDArray[np.float64]
 
-# Of the squared length; with weights, bins of two kinds multiply.
+# Bins an octave of the squared length. With weights each of them splits by octaves of the weight,
+# and coarser ones keep their number small.
 _BINS_AN_OCTAVE = 16
 _WEIGHTED_BINS_AN_OCTAVE = 4
+# A bin's key is one whole number: 4096 * (place of its length) + (octave of its weight).
+_WEIGHT_KEYS = 4096
+_ZERO_LENGTH, _ZERO_WEIGHT = -100_000, -2_000  # below the places of all numbers above zero
 
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Moments of rows of like length and weight.
+    """Moments of the rows of each bin, in float64.
 
     Attributes
     ----------
     of_row
         (rows,) the bin of each row.
     rows, weight, energy
-        (bins,) numbers of rows, sums of weights, and mean squared lengths; bins rise by weight
-        times energy, and all-zero rows are a bin of energy 0.
+        (bins,) how many rows, the sum of their weights, and their mean squared length. Bins are
+        in rising order of a row's weight times energy; all-zero rows are a bin of energy 0.
     mean, square
-        (bins, dim) weighted means of the columns and of their squares.
+        (bins, dim) weighted means of the columns, and of their squares.
     """
 
     of_row: NDArray[np.uint16 | np.uint32]
@@ -45,7 +50,7 @@ class Bins:
 
 
 def gather_bins(table: Table, weights: NDArray[np.float64] | None) -> Bins:
-    """Read a table once, in blocks."""
+    """Return the bins of a table, which is read once, in blocks."""
     rows, dim = table.shape
     of_row: NDArray[np.uint16 | np.uint32] = np.empty(rows, np.uint16)
     sums: list[Numbers] = []
@@ -104,13 +109,12 @@ def _bins_of(
 def _keys(
     energy: Numbers, weights: NDArray[np.float64] | None, first: int
 ) -> tuple[NDArray[np.int32], Numbers]:
-    """Return a whole number for each row's length and weight, and the weights."""
-    low = -100_000
+    """Return the key of each row's bin, and the rows' weights."""
     with np.errstate(divide="ignore"):
         fine = _BINS_AN_OCTAVE if weights is None else _WEIGHTED_BINS_AN_OCTAVE
-        length = np.where(energy > 0, np.floor(fine * np.log2(energy)), low)
+        length = np.where(energy > 0, np.floor(fine * np.log2(energy)), _ZERO_LENGTH)
         if weights is None:
             return length.astype(np.int32), np.ones(len(energy))
         weight = weights[first : first + len(energy)]
-        octave = np.where(weight > 0, np.floor(np.log2(weight)), -2_000)
-    return (length * 4096 + octave).astype(np.int32), weight
+        octave = np.where(weight > 0, np.floor(np.log2(weight)), _ZERO_WEIGHT)
+    return (length * _WEIGHT_KEYS + octave).astype(np.int32), weight

@@ -1,4 +1,7 @@
-"""What numbers lose by their bits: of Gaussian columns, and of real ones."""
+"""Rate-distortion tables: the mean squared error of a number that is stored in 0 to 8 bits.
+
+`Losses` holds those of a quantizer on Gaussian numbers, `Tails` those of the columns of a table.
+"""
 
 from dataclasses import dataclass
 
@@ -12,24 +15,38 @@ MOST_BITS = 8
 
 @dataclass(frozen=True, eq=False)
 class Losses:
-    """Mean squared error of a column, by bits and by how far its variance is from the expected.
+    """A quantizer's mean squared error on Gaussian numbers, also of another variance than expected.
+
+    A quantizer divides numbers by the deviation that it expects of their class. Numbers of a larger
+    variance overload it, and those of a smaller one waste its levels.
 
     Attributes
     ----------
     table
-        (9, 33): row k for k bits, as shares of the expected variance; column j for numbers of
-        2^((j - 16) / 2) times that variance.
+        (9, 33): row k for k bits, as shares of the expected variance. Column j is for numbers whose
+        variance is 2^((j - 16) / 2) times the expected one, so column 16 is the matched case.
     """
 
     table: Numbers
 
     @property
     def matched(self) -> Numbers:
-        """(9,) errors where the variance is the expected one."""
+        """(9,) errors by bits where the variance is the expected one."""
         return self.table[:, self.table.shape[1] // 2]
 
     def of(self, bits: NDArray[np.uint8], expected: Numbers, found: Numbers) -> Numbers:
-        """Return errors (bins, dim) for columns of `expected` (dim,) variance, of `found`."""
+        """Return the errors (bins, dim) of numbers of variance `found`, by columns' `bits`.
+
+        Between the columns of the table the logarithm is interpolated, and what lies beyond the
+        last column is lost whole. A column without bits loses its variance.
+
+        Parameters
+        ----------
+        bits, expected
+            (dim,) of a class: bits a number, and the variance that it divides by.
+        found
+            (bins, dim) variances of the numbers that are stored so.
+        """
         middle = self.table.shape[1] // 2
         safe = np.where(expected > 0, expected, 1)
         place = middle + 2 * np.log2(np.maximum(found / safe, 1e-12))
@@ -44,14 +61,14 @@ class Losses:
 
 @dataclass(frozen=True, eq=False)
 class Tails:
-    """What the columns (classes, dim) of classes really lose, and how to lose no more.
+    """What the columns of each class of rows lose, and the deviations with which they lose least.
 
     Attributes
     ----------
     losses
-        (classes, dim, 9) mean squared errors by bits, as shares of the variance.
+        (classes, dim, 9) mean squared errors by bits, as shares of the column's variance.
     stretch
-        (classes, dim, 9) what the deviation is multiplied with.
+        (classes, dim, 9) the factors, from 1 on, by which deviations are best stretched.
     """
 
     losses: Numbers
@@ -59,9 +76,11 @@ class Tails:
 
 
 def convex(losses: Numbers) -> Numbers:
-    """Return the largest convex curves (..., 9) below losses, by which bits are given one by one.
+    """Return the lower convex hulls of losses (..., 9).
 
-    A first bit may save nothing, where numbers are mostly near zero, and the second much.
+    Water-filling gives bits one after another to whatever saves most, which is right only where
+    every bit saves less than the one before. That need not hold: where most numbers are near zero,
+    the first bit may save nothing and the second one much.
 
     >>> convex(np.array([1.0, 1.0, 0.25, 0.25])).tolist()
     [1.0, 0.625, 0.25, 0.25]

@@ -1,12 +1,16 @@
-"""Quantizers whose rows form classes by length: fewer bytes for short rows, more for long ones.
+"""What `tcq` and `mixed` share: classes of rows, so that long rows get more bytes than short ones.
 
-Codes: `stream`, the rows' bytes one after another; `classes` and `offsets`, by which rows are found
-in it (`embzip.codecs.row_classes.index`). Params: for each class and column the number of bits, the
-deviation (a byte, in sixteenths of an octave below the class's largest) and the mean (a signed
-byte); `scale` holds the largest deviation and the step of the means.
+A row's number in column j of class c is coded as
 
-The budget counts what rows store: stream, classes and offsets together take `bits` a number. How
-numbers of unit variance become bytes is the business of the two quantizers that build on this.
+    (number - mean[c, j]) / deviation[c, j]        in bits[c, j] bits, none where that is 0
+
+and `tcq` and `mixed` say how such a number of unit variance becomes bits. Classes and bits come
+from reverse water-filling, see `embzip.codecs.row_classes.allocation`.
+
+Codes: `stream` holds the rows' bytes one after another; `classes` and `offsets` tell where each row
+begins (`embzip.codecs.row_classes.index`). Params: `bits`, and means and deviations in a byte each
+(`embzip.codecs.row_classes.moments`). The codes take `bits` a number on average; the params come on
+top, and do not grow with the rows.
 """
 
 from abc import abstractmethod
@@ -21,7 +25,6 @@ from numpy.typing import NDArray
 from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer, Unscaled
 from embzip.codecs.ops import ArrayOps, numpy_ops
-from embzip.codecs.rounding import symmetric_int8
 from embzip.codecs.row_classes.allocation import allocate, row_sizes
 from embzip.codecs.row_classes.bins import Numbers, gather_bins
 from embzip.codecs.row_classes.index import (
@@ -33,41 +36,37 @@ from embzip.codecs.row_classes.index import (
     starts_of,
 )
 from embzip.codecs.row_classes.losses import MOST_BITS, Losses
+from embzip.codecs.row_classes.moments import LEAST, SHARES, decoded_moments, moment_params
 from embzip.codecs.row_classes.tails import count_tails, errors_by_magnitude
 from embzip.codecs.spec import Stage
 from embzip.engine import Table
 from embzip.errors import FileFormatError, SpecError
 from embzip.types import Arrays, Matrix
 
-_ROWS = 4096  # encoded at a time
-_TOGETHER = 2048  # decoded at a time
-_FEW = 512  # rows that are decoded sooner all together than class by class
-_STEPS = 16  # of a deviation, an octave
-_LEAST = 2 * float(np.finfo(np.float32).tiny)  # of a deviation
-_FARTHEST = np.float32(1000)  # deviations; no value is nearly as far out, and none overflows
-
-# A byte's deviation, as a share of the largest.
-_DEVIATION = np.concatenate([[0], 2.0 ** (-np.arange(255) / _STEPS)]).astype(np.float32)
+_ROWS = 4096  # rows of a class that are encoded at a time
+_TOGETHER = 2048  # rows of a class that are decoded at a time
+_FEW = 512  # up to so many rows are decoded faster together than class by class
+_FARTHEST = np.float32(1000)  # deviations: far beyond every value, and its square is finite
 
 
 @dataclass(frozen=True)
 class RowClasses(Quantizer):
-    """What both quantizers share.
+    """A quantizer with classes of rows.
 
     Attributes
     ----------
     bits
         Stored bits a number on average, above 0, up to 8; fractions allowed.
     classes
-        Classes of rows, 2 to 16; all-zero rows take one, where there are any.
+        Classes of rows, 2 to 16. All-zero rows take one, where there are any.
     nbytes
-        Bytes of the stream, where they do not follow from `bits`: in a table of chosen rows.
+        Bytes of the stream where they do not follow from `bits`: in a table of selected rows.
     """
 
     bits: float
     classes: int = 8
     nbytes: int | None = None
-    numbers_at_once: ClassVar[int] = 1_600_000  # so many rows that a class has its share
+    numbers_at_once: ClassVar[int] = 1_600_000  # so many rows that each class has enough of them
 
     def layout(self, rows: int, dim: int) -> Layout:
         blocks = -(-rows // BLOCK)
@@ -106,20 +105,10 @@ class RowClasses(Quantizer):
         losses = self.losses()
         count = partial(count_tails, table, weights, losses, errors)
         found = allocate(bins, losses, count, classes=self.classes, budget=budget)
-        mean, step = symmetric_int8(found.mean, axis=1)
-        # A column may have bits and no deviation any more, when rows have moved; or one that
-        # float32 cannot divide by.
-        active = np.where((found.bits > 0) & (found.deviation > _LEAST), found.deviation, 0)
-        largest = np.maximum(active.max(axis=1), _LEAST).astype(np.float32)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            below = np.rint(-_STEPS * np.log2(active / largest[:, None]))
-        deviation = np.where(active > 0, 1 + np.minimum(below, 254), 0).astype(np.uint8)
         return {
             "bits": found.bits,
-            "deviation": deviation,
-            "mean": mean,
-            "scale": np.stack([largest, step], axis=1).astype(np.float32),
-            # Not stored: what `store` writes.
+            **moment_params(found),
+            # Not in the layout, so not stored as params: `store` writes the codes by them.
             "of_row": found.of_row,
             "planes": class_planes(found.of_row, classes.shape),
             "starts": starts_of(found.of_row, row_sizes(found.bits), offsets.dtype),
@@ -132,9 +121,9 @@ class RowClasses(Quantizer):
         lengths = sizes[of_row]
         starts = np.cumsum(lengths) - lengths
         stream = np.empty(int(lengths.sum()), np.uint8)
-        deviation, mean = _tables(params, numpy_ops)
-        # As shares of the class's largest, so that none overflows.
-        variance = _DEVIATION[params["deviation"]] ** 2
+        deviation, mean = decoded_moments(params, numpy_ops)
+        # As shares of the class's largest variance, so that none overflows.
+        variance = SHARES[params["deviation"]] ** 2
         for index in np.unique(of_row):
             columns = np.flatnonzero(bits[index])
             if not len(columns):
@@ -143,7 +132,7 @@ class RowClasses(Quantizer):
             members = np.flatnonzero(of_row == index)
             divisor = deviation[index, columns]
             inverse = np.divide(
-                np.float32(1), divisor, out=np.zeros_like(divisor), where=divisor > _LEAST
+                np.float32(1), divisor, out=np.zeros_like(divisor), where=divisor > LEAST
             )
             for first in range(0, len(members), _ROWS):
                 chosen = members[first : first + _ROWS]
@@ -176,7 +165,7 @@ class RowClasses(Quantizer):
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         start, of_row = locate(codes, params, ops)
         numbers = self.decode_numbers(codes["stream"], start, of_row, params["bits"], ops)
-        deviation, mean = _tables(params, ops)
+        deviation, mean = decoded_moments(params, ops)
         scaled = ops.multiply(numbers, ops.take(deviation, of_row))
         return ops.add(scaled, ops.take(mean, of_row))
 
@@ -184,7 +173,7 @@ class RowClasses(Quantizer):
         if len(ids) <= _FEW:
             return super().decode_rows(codes, params, ids)
         bits = params["bits"]
-        deviation, mean = _tables(params, numpy_ops)
+        deviation, mean = decoded_moments(params, numpy_ops)
         decoded = np.empty((len(ids), bits.shape[1]), np.float32)
         for index, rows, starts in by_class(codes, row_sizes(bits), ids, _TOGETHER):
             active = bits[index] > 0
@@ -193,7 +182,7 @@ class RowClasses(Quantizer):
                 continue
             numbers = self.decode_class(codes["stream"], starts, bits[index, active])
             if not active.all():
-                # Any number will do where there are no bits: its deviation is 0.
+                # A column without bits repeats another's number, and its deviation 0 removes it.
                 numbers = numbers.take(np.maximum(np.cumsum(active) - 1, 0), axis=1)
             numbers *= deviation[index]
             numbers += mean[index]
@@ -250,25 +239,33 @@ class RowClasses(Quantizer):
 
     @abstractmethod
     def losses(self) -> Losses:
-        """Return what numbers of 0 to 8 bits lose."""
+        """Return what Gaussian numbers of 0 to 8 bits lose by this quantizer."""
 
     @abstractmethod
     def encode_numbers(
         self, numbers: Matrix, bits: Sequence[int], variance: Matrix
     ) -> NDArray[np.uint8]:
-        """Return the bytes (rows, b) of numbers (rows, n) of n times 1 to 8 bits.
+        """Return the bytes (rows, b) of numbers (rows, n) of unit variance, of n times 1 to 8 bits.
 
-        They are scaled to unit variance; `variance` says what it was, up to a factor.
+        `variance` (n,) is what was divided out, up to a common factor: what an error counts.
         """
 
     @abstractmethod
     def decode_numbers(self, stream: Any, start: Any, of_row: Any, bits: Any, ops: ArrayOps) -> Any:
-        """Return numbers (k, dim) of rows that begin at `start` (k, 1); finite where bits are 0."""
+        """Return the numbers of unit variance (k, dim) of rows; any finite ones without bits.
+
+        Parameters
+        ----------
+        start, of_row
+            (k, 1) the first byte and (k,) the class of each row.
+        bits
+            (classes, dim).
+        """
 
     def decode_class(
         self, stream: NDArray[np.uint8], start: NDArray[np.int64], bits: NDArray[np.uint8]
     ) -> Matrix:
-        """Return numbers (k, n) of rows (k,) of one class, of columns (n,) that all have bits."""
+        """Return the numbers (k, n) of rows of one class, in the n columns that have bits."""
         of_row = np.zeros(1, np.int32)
         numbers: Matrix = self.decode_numbers(stream, start[:, None], of_row, bits[None], numpy_ops)
         return numbers
@@ -276,7 +273,7 @@ class RowClasses(Quantizer):
 
 @cache
 def _errors_by_magnitude(quantizer: RowClasses) -> Numbers:
-    """Return what numbers lose by how far they lie out; of quantizers that differ in no more."""
+    """Return `errors_by_magnitude` of a quantizer; the same for all bits and classes."""
 
     def quantized(numbers: Matrix, bits: int) -> Matrix:
         rows, dim = numbers.shape
@@ -297,13 +294,5 @@ def written(quantizer: RowClasses, **others: int) -> Stage:
 
 
 def _margin(dim: int) -> int:
-    """Bytes after the last row that decoding may touch."""
+    """Return how many bytes behind the last row decoding may read, though it uses none of them."""
     return dim // 8 + 2
-
-
-def _tables(params: Mapping[str, Any], ops: ArrayOps) -> tuple[Any, Any]:
-    """Return deviations and means (classes, dim)."""
-    below = ops.take(_DEVIATION, ops.cast(params["deviation"], "int32"))
-    deviation = ops.multiply(below, ops.columns(params["scale"], 0, 1))
-    mean = ops.multiply(ops.cast(params["mean"], "float32"), ops.columns(params["scale"], 1, 2))
-    return deviation, mean

@@ -1,10 +1,13 @@
-"""How far a column's numbers lie from their mean, and what that costs by bits and by deviation.
+"""What the columns of classes lose where they are not Gaussian, and by which deviation to divide.
 
-The losses that bits are shared by (`allocation`) are those of Gaussian numbers. Real
-columns have heavier tails: numbers beyond a quantizer's outermost value lose the whole distance to
-it, so that with many bits a few of them cost more than all others. Here the columns of a class of
-rows are counted by magnitude, and what k bits lose at every magnitude says by which deviation to
-divide a column, and what is lost then.
+Bits are shared (`allocation`) by what Gaussian numbers lose, but real columns have heavier tails. A
+number beyond the outermost value of a quantizer loses its whole distance to that value; with many
+bits, a few such numbers cost more than all others. Dividing by a larger deviation ("stretching")
+brings them back inside, and makes every step larger.
+
+So the numbers of each class and column are counted by magnitude, in deviations. The error of k bits
+at each magnitude was measured once for the quantizer. Counts times errors give the loss for every k
+and every stretch, and the stretch that loses least is taken.
 """
 
 from collections.abc import Callable
@@ -18,21 +21,31 @@ from embzip.codecs.row_classes.losses import MOST_BITS, Losses, Tails
 from embzip.engine import Table
 from embzip.types import Matrix
 
-# Magnitudes, in deviations, in sixteenths of an octave; the first bin holds all that is nearer.
+# Magnitudes, in deviations, are counted in bins of a sixteenth of an octave, from 1/8 to 512. The
+# first bin also holds all that is nearer to zero, the last one all that is farther out.
 _AN_OCTAVE = 16
-_LOW = -3
-_HIGH = 9
+_LOW, _HIGH = -3, 9
 _BINS = (_HIGH - _LOW) * _AN_OCTAVE
-# What a deviation is tried times, in the same steps.
-_FEWEST, _MOST = 0, 6 * _AN_OCTAVE
-_STRETCHES = np.arange(_FEWEST, _MOST + 1)
-# What is measured: rows, numbers a row, the share that is planted, bins an octave of those, and
-# the octaves from which Gaussian numbers are few, and at which all are far beyond every value.
-_MEASURED, _LONG, _PLANTED, _COARSE, _USUAL, _OVERLOADED = 2000, 64, 0.01, 4, 1, 4
-_CHANCE = 5.0  # deviations of a squared length
-_ROWS = 65_536  # of a table are counted, in runs
-_RUN = 256
-_FEW = 16  # counted rows of a class that has more say little of them
+# Stretches that are tried, in the same steps: from 1 to 64 times the deviation.
+_STRETCHES = np.arange(6 * _AN_OCTAVE + 1)
+
+# What the error by magnitude is measured on: so many rows of so many numbers.
+_MEASURED_ROWS, _MEASURED_COLUMNS = 2000, 64
+# The share of numbers that are replaced by far ones: few, so that a trellis finds usual neighbours.
+_PLANTED = 0.01
+# Planted numbers are counted in coarser bins than usual ones, as they are few.
+_PLANTED_AN_OCTAVE = 4
+# From 2 deviations on Gaussian numbers are too few to measure by, and planted ones are used.
+_PLANTED_FROM = 1  # octaves
+# At 16 deviations all quantizers are overloaded: farther out, the error is the distance to a value.
+_OVERLOADED = 4  # octaves
+
+# Rows of Gaussian numbers are longer than expected by chance; so many standard deviations of their
+# squared length are taken for chance.
+_CHANCE = 5.0
+_ROWS = 65_536  # of a table are counted, evenly spread
+_RUN = 256  # rows that are read together
+_FEW = 16  # a class of which fewer rows were counted is not known well enough
 
 
 def errors_by_magnitude(quantize: Callable[[Matrix, int], Matrix]) -> Numbers:
@@ -45,34 +58,37 @@ def errors_by_magnitude(quantize: Callable[[Matrix, int], Matrix]) -> Numbers:
 
     Notes
     -----
-    Measured, on Gaussian rows and, for magnitudes that these hardly hold, on rows in which a few
-    numbers are anything up to 16. A trellis ties a number's error to its neighbours', so that no
-    formula of one number will do, and many far numbers in a row would cost the near ones too.
+    It is measured: on rows of Gaussian numbers, and for magnitudes that these hardly hold on rows
+    into which a few numbers of 2 to 16 deviations are planted. There is no formula, since a trellis
+    ties a number's error to those of its neighbours; and with many far numbers in one row, the near
+    ones would lose too.
     """
     rng = np.random.default_rng(0)
-    gaussian = rng.normal(size=(_MEASURED, _LONG))
-    anything = np.copysign(2.0 ** rng.uniform(_USUAL, _OVERLOADED, gaussian.shape), gaussian)
+    gaussian = rng.normal(size=(_MEASURED_ROWS, _MEASURED_COLUMNS))
+    anything = np.copysign(2.0 ** rng.uniform(_PLANTED_FROM, _OVERLOADED, gaussian.shape), gaussian)
     planted = np.where(rng.random(gaussian.shape) < _PLANTED, anything, gaussian)
     octave = _LOW + (np.arange(_BINS) + 0.5) / _AN_OCTAVE
-    coarse = _LOW + (np.arange((_OVERLOADED - _LOW) * _COARSE) + 0.5) / _COARSE
+    coarse = (
+        _LOW + (np.arange((_OVERLOADED - _LOW) * _PLANTED_AN_OCTAVE) + 0.5) / _PLANTED_AN_OCTAVE
+    )
     made = np.empty((MOST_BITS + 1, _BINS))
     made[0] = 4.0**octave
     for bits in range(1, MOST_BITS + 1):
         usual, _ = _mean_errors(gaussian, bits, quantize, _AN_OCTAVE)
-        rare, count = _mean_errors(planted, bits, quantize, _COARSE)
+        rare, count = _mean_errors(planted, bits, quantize, _PLANTED_AN_OCTAVE)
         rare = np.log2(np.maximum(rare, 1e-12))
         made[bits] = 2.0 ** np.interp(octave, coarse[count > 0], rare[count > 0])
-        # Beyond what was measured, the distance to a value that is as far out as any.
+        # Beyond what was measured, the error is the squared distance to the outermost value.
         reach = 2.0 ** coarse[-1] - 2.0 ** (rare[-1] / 2)
         made[bits] = np.where(octave < coarse[-1], made[bits], np.square(2.0**octave - reach))
-        made[bits, octave < _USUAL] = usual[octave[: len(usual)] < _USUAL]
+        made[bits, octave < _PLANTED_FROM] = usual[octave[: len(usual)] < _PLANTED_FROM]
     return made
 
 
 def _mean_errors(
     rows: Numbers, bits: int, quantize: Callable[[Matrix, int], Matrix], an_octave: int
 ) -> tuple[Numbers, Numbers]:
-    """Return the mean error at magnitudes up to 16, and how many numbers had it."""
+    """Return the mean squared error by magnitude, up to 16, and the numbers counted in each bin."""
     numbers = rows.astype(np.float32)
     place = np.log2(np.maximum(np.abs(numbers), 2.0**_LOW)) - _LOW
     bins = (place * an_octave).astype(np.intp).ravel()
@@ -91,19 +107,21 @@ def count_tails(
     mean: Numbers,
     deviation: Numbers,
 ) -> Tails:
-    """Count a table's rows, or many of them, by class, column and magnitude.
+    """Return what the columns of each class lose, from counts of a sample of the rows.
 
-    Of a class of which hardly any row, or none that counts, is among those, columns lose what
-    Gaussian ones do: a few rows far out may be a class, and most of all that is lost.
+    A class of which too few rows are in the sample counts as Gaussian, without a stretch. Such a
+    class may be a few rows far out, which make most of the error: better not to guess.
 
     Parameters
     ----------
+    losses
+        Of Gaussian columns.
     errors
-        Of `errors_by_magnitude`.
+        What `errors_by_magnitude` returned for the quantizer.
     of_row
         (rows,) the class of each row.
     mean, deviation
-        (classes, dim).
+        (classes, dim) of the classes' columns.
     """
     classes, dim = mean.shape
     numbers, rows = np.zeros((classes, dim * _BINS)), np.zeros((classes, _BINS))
@@ -139,9 +157,9 @@ def count_tails(
 
 
 def _row_magnitudes(square: Numbers) -> Numbers:
-    """Return the deviations (rows,) of rows whose squares (rows, dim) are in variances.
+    """Return the root mean square of each row, whose squares (rows, dim) are in variances.
 
-    It is 1 where chance alone makes rows of Gaussian numbers as long.
+    It is 1 for rows that are no longer than chance makes rows of Gaussian numbers.
     """
     mean = square.mean(axis=1)
     usual = 1 + _CHANCE * np.sqrt(2 / square.shape[1])
@@ -149,7 +167,7 @@ def _row_magnitudes(square: Numbers) -> Numbers:
 
 
 def _counted(far: Numbers, mass: Numbers) -> Numbers:
-    """Return the mass (dim * bins,) of magnitudes (rows, dim)."""
+    """Return the histogram (dim * bins,) of magnitudes (rows, dim), weighted by the rows' mass."""
     dim = far.shape[1]
     place = np.log2(np.clip(far, 2.0**_LOW, 2.0 ** (_HIGH - 1e-6)))
     bins = ((place - _LOW) * _AN_OCTAVE).astype(np.intp) + np.arange(dim) * _BINS
@@ -158,7 +176,7 @@ def _counted(far: Numbers, mass: Numbers) -> Numbers:
 
 
 def _lost(counts: Numbers, tried: Numbers) -> Numbers:
-    """Return the losses (dim, 9, stretches) of columns counted by magnitude."""
+    """Return the losses (dim, 9, stretches) of columns: their shares times the errors."""
     shares = counts.reshape(-1, _BINS)
     total = shares.sum(axis=1, keepdims=True)
     shares = shares / np.where(total > 0, total, 1)
@@ -166,14 +184,14 @@ def _lost(counts: Numbers, tried: Numbers) -> Numbers:
 
 
 def _errors_of_rows(losses: Losses) -> Numbers:
-    """Return the error (9, bins) of rows whose numbers all have the deviation a bin begins at."""
+    """Return the error (9, bins) of Gaussian rows whose deviation is where the bin begins."""
     octave = _LOW + np.arange(_BINS) / _AN_OCTAVE
     kinds = np.arange(MOST_BITS + 1, dtype=np.uint8)
     return losses.of(kinds[None], np.ones((1, 1)), 4.0 ** octave[:, None]).T
 
 
 def _by_stretch(errors: Numbers) -> Numbers:
-    """Return errors (9, stretches, bins) of magnitudes when the deviation is stretched."""
+    """Return errors (9, stretches, bins): a stretch shifts magnitudes down, and scales errors."""
     made = np.empty((len(errors), len(_STRETCHES), _BINS))
     for place, steps in enumerate(_STRETCHES.tolist()):
         source = np.clip(np.arange(_BINS) - steps, 0, _BINS - 1)
@@ -182,10 +200,10 @@ def _by_stretch(errors: Numbers) -> Numbers:
 
 
 def _coupling(tried: tuple[Numbers, Numbers]) -> Numbers:
-    """Return how much more than their numbers say (9, stretches, 1) Gaussian rows lose.
+    """Return the factors (9, stretches, 1) by which Gaussian rows lose more than `errors` say.
 
-    Errors by magnitude were measured among numbers of unit variance. Where all are wider, a
-    trellis cannot give every number a window that has a value near it.
+    Errors by magnitude were measured among neighbours of unit variance. Where all numbers of a row
+    are wider, the trellis cannot give each of them a window with a value near it.
     """
     octave = _LOW + (np.arange(_BINS) + 0.5) / _AN_OCTAVE
     density = 2.0**octave * np.exp(-(4.0**octave) / 2)

@@ -159,7 +159,7 @@ class Svd(Transform):
                 {"projection": np.ascontiguousarray(projection, np.float32)},
             )
         octets, scale = symmetric_int8(components, axis=1)
-        stored = {"octets": octets, "scale": scale}
+        stored: dict[str, NDArray[Any]] = {"octets": octets, "scale": scale}
         kept = self._directions(stored, numpy_ops).astype(np.float64)
         # The combination of what is stored that is nearest to the row, by the metric.
         inverse = np.linalg.pinv(kept) if root is None else root @ np.linalg.pinv(kept @ root)

@@ -125,7 +125,8 @@ def check_float16(kernel: NDArray[np.float32]) -> None:
 
 def as_int8(kernel: NDArray[Any], store: Store) -> Source:
     """Store a kernel in a byte a number, and a scale a filter (its last axis); float32 computes."""
-    levels, scales = map(store, symmetric_int8(kernel, axis=tuple(range(kernel.ndim - 1))))
+    octets, scale = symmetric_int8(kernel, axis=tuple(range(kernel.ndim - 1)))
+    levels, scales = store(octets), store(scale)
     return lambda: tf.cast(levels(), tf.float32) * scales()
 
 
