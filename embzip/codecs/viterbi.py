@@ -1,8 +1,10 @@
-"""Viterbi searches compiled by numba, for `tcq` and `ectcq`; loaded only where one encodes.
+"""The Viterbi search of `tcq`, compiled by numba; loaded only where one encodes.
 
-One row after another, so that all of its costs stay in the processor's first cache. Nothing here
-knows what a value means. Sums keep their order (no fastmath): any search by the same float32
-operations, compiled or not, finds the same bytes.
+Libraries with a Viterbi algorithm decode hidden Markov models or channel codes: they know neither
+free bits nor paths that close on themselves. So it is written here in compiled code, one row after
+another, so that all costs of a row stay in the processor's first cache.
+Sums keep their order (no fastmath): any search by the same float32 operations, compiled or not,
+finds the same bytes. Nothing here knows what a value means.
 
 References: Viterbi 1967; Forney 1973.
 """

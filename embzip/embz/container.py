@@ -1,7 +1,9 @@
-"""The container under .embz: safetensors, read with suspicion and written with digests.
+"""The container under .embz: a safetensors file with a digest of every tensor and of the header.
 
-Every length is compared with the file's size before anything is allocated. What the tensors mean
-is the business of `embzip.embz.format`.
+It is read and written here and not by the safetensors library, which knows no digests, takes paths
+instead of open files (a file is written under another name and then renamed), and orders tensors
+in its own way. Every length is compared with the file's size before anything is allocated. Tests
+compare both. What tensors mean is said in `embzip.embz.format`, the bytes in this folder's README.
 """
 
 import json

@@ -1,10 +1,13 @@
 """Lists of tokens <-> compact bytes: front coding in one stream, then LZMA.
 
-The bytes are the CRC-32 of what follows, and an LZMA2 stream. Expanded, a
-token is a number and a text. The number says what it keeps of the token before: 0 nothing, n all
-but the last n - 1 bytes. It is written as bytes below 20 (hexadecimal), 1F for each whole 31 and
-the rest, so that it also ends the text before. The text is the UTF-8 that follows; a control
-character in it is FF and the character + 40.
+The bytes are the CRC-32 of what follows, and an LZMA2 stream. Expanded, a token is a number and a
+text. The number says what it keeps of the token before: 0 nothing, n all but the last n - 1 bytes.
+It is written as bytes below 20 (hexadecimal), 1F for each whole 31 and the rest, so that it also
+ends the text before. The text is the UTF-8 that follows; a control character in it is FF and the
+character + 40.
+
+LZMA is Python's own. Front coding is written here: libraries that have it (tries and other static
+dictionaries) sort tokens into a structure for look-up, where a file needs any order in few bytes.
 
 Numbers counted from the end of the token before, among the letters they belong to, tell LZMA more
 than streams of their own: `scripts/bench_vocabulary.py` has the figures.
