@@ -190,8 +190,8 @@ def test_packed_rows_are_reached_by_their_blocks(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded[[1999, 1990]], small[[1999, 1990]])
     values = loaded.codes["values"]
     assert isinstance(values, PackedArray)
-    assert values.packed.contexts.levels == 8
-    assert not values.packed.contexts.closed
+    assert values.packed.contexts.before is not None
+    assert not values.packed.contexts.states
     assert values.blocks_decoded == 2
 
 
@@ -202,7 +202,7 @@ def test_packed_closed_paths_are_read_from_their_states(tmp_path: Path) -> None:
     loaded = embzip.load(tmp_path / "a.embz", mmap=True)
     values = loaded.codes["values"]
     assert isinstance(values, PackedArray)
-    assert values.packed.contexts.closed
+    assert values.packed.contexts.states
     np.testing.assert_array_equal(loaded[[2999, 5]], small[[2999, 5]])
     np.testing.assert_array_equal(np.asarray(values), small.codes["values"])
 

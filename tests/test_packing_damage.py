@@ -126,8 +126,8 @@ def test_case_54_every_flipped_byte_in_both_modes(path: Path) -> None:
         {"classes": ["codes.values", 3]},
         {"classes": ["none", 3]},
         {"classes": None},
-        {"levels": 17},
-        {"levels": -1},
+        {"dependent": True},
+        {"dependent": 1},
         {"differences": True},
         {"tables": 0},
         {"tables": 10**9},
@@ -235,13 +235,13 @@ def closed_file(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     table = (rng.normal(size=(3000, 12)) * np.exp(rng.normal(0, 0.4, (3000, 1)))).astype(np.float32)
     embzip.save(embzip.compress(table, "ectcq:2"), tmp_path / "a.embz", pack=True)
-    assert stored(tmp_path / "a.embz")[0]["packed"]["codes.values"]["levels"] == 8
+    assert stored(tmp_path / "a.embz")[0]["packed"]["codes.values"]["dependent"]
     return tmp_path / "a.embz"
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"levels": None}, {"levels": 0}, {"classes": ["codes.values", 2]}],
+    [{"dependent": 1}, {"dependent": False}, {"classes": ["codes.values", 2]}],
 )
 def test_records_of_closed_paths_that_packing_never_writes(tmp_path: Path, changes: dict) -> None:
     assert "codes.values" in refused(crafted(closed_file(tmp_path), **changes))

@@ -28,7 +28,7 @@ A codec is a chain: transforms (matrix -> matrix), then one quantizer (matrix ->
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +102,55 @@ class Transform(ABC):
     @abstractmethod
     def decode(self, block: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:
         """Undo `encode`, approximately."""
+
+
+class RowContexts(Protocol):
+    """What a quantizer tells entropy coding of bytes (rows, columns) that depend on others.
+
+    They are coded as symbols, a column after another. A symbol's context is one of `count`, and
+    follows from the symbols before it and from what was learned of all rows.
+    """
+
+    @property
+    def count(self) -> int:
+        """Contexts in each column."""
+
+    @property
+    def thresholds(self) -> int:
+        """Numbers that are learned for each column."""
+
+    @property
+    def tail(self) -> int:
+        """Columns at the end whose symbols' lowest bits follow from a state; 0 without states."""
+
+    def learned(self, codes: NDArray[np.uint8]) -> NDArray[np.uint16]:
+        """Return (columns, thresholds) numbers, which a file stores, from a sample of rows."""
+
+    def seen(
+        self, codes: NDArray[np.uint8], learned: NDArray[np.uint16]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8] | None]:
+        """Return the symbols and their contexts (rows, columns), and the states (rows,) if any."""
+
+    def reader(
+        self, rows: int, states: NDArray[np.uint8] | None, learned: NDArray[np.uint16]
+    ) -> "RowReader":
+        """Return what undoes `seen`, a column after another."""
+
+
+class RowReader(Protocol):
+    """Rows whose symbols are being read."""
+
+    def contexts(self) -> NDArray[np.uint8]:
+        """Return the contexts (rows,) of the next column."""
+
+    def lowest_bits(self) -> NDArray[np.uint8] | None:
+        """Return the lowest bits of the next column's symbols where they are known."""
+
+    def read(self, symbols: NDArray[np.uint8]) -> None:
+        """Take the symbols (rows,) of the next column."""
+
+    def codes(self) -> NDArray[np.uint8]:
+        """Return the bytes, once all columns were read."""
 
 
 class Quantizer(ABC):
@@ -189,6 +238,10 @@ class Quantizer(ABC):
     def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
         """Return what decoding to `dim` columns looks up, under names the params do not have."""
         return {}
+
+    def contexts(self, code: ArraySpec) -> RowContexts | None:
+        """Return how entropy coding is to see one of the codes; None for bytes by column."""
+        return None
 
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         """Raise FileFormatError for values that encoding never makes, as in a crafted file.

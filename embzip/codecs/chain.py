@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, Transform
+from embzip.codecs.base import Quantizer, RowContexts, Transform
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.spec import format_stages
 from embzip.engine import Table, map_rows, spans
@@ -121,6 +121,11 @@ class Codec:
         last = {f"{len(self.transforms)}.{name}": array for name, array in fitted.items()}
         params |= {name: array for name, array in last.items() if name in named}
         return Fitted(self, layout, table, fitted, params)
+
+    def contexts(self, rows: int, dim: int) -> dict[str, RowContexts]:
+        """Return what the quantizer tells entropy coding of its codes, by their names."""
+        told = {code.name: self.quantizer.contexts(code) for code in self.layout(rows, dim).codes}
+        return {name: contexts for name, contexts in told.items() if contexts is not None}
 
     def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
         """Return the quantizer's tables for a table of `dim` columns, named as params are."""

@@ -34,10 +34,10 @@ from embzip.embz.container import (
     whole_number,
     write_container,
 )
+from embzip.embz.packed import packing_of, told_by
 from embzip.errors import EmbzipError, FileFormatError, InputTypeError
 from embzip.files import atomic_write, digest, existing_file
 from embzip.inspection import Role
-from embzip.packing.record import packed_arrays
 from embzip.packing.tensors import pack_tensors, unpack_tensors
 from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
@@ -129,7 +129,12 @@ def save(
     if pack:
         codes = {f"codes.{name}" for name in embedding.codes}
         coded = {n: a for n, a in tensors.items() if n not in ("tokenizer", "vocabulary")}
-        stored, packed = pack_tensors(coded, rows=embedding.rows, codes=codes)
+        stored, packed = pack_tensors(
+            coded,
+            rows=embedding.rows,
+            codes=codes,
+            before=told_by(embedding.codec, *embedding.shape),
+        )
         tensors |= stored
     record = {
         "format": "embzip",
@@ -199,7 +204,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
     codec = parse_codec(text_of(record, "codec"))
     layout = codec.layout(rows, dim)
     heads = whole_number(record, "heads", least=0)
-    packed = packed_arrays(record, header.specs)
+    packed = packing_of(header)
     specs = {**header.specs, **{name: entry.spec for name, entry in packed.items()}}
     expected = {f"codes.{spec.name}": spec for spec in layout.codes}
     expected |= {f"params.{spec.name}": spec for spec in layout.params}

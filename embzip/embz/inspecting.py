@@ -4,9 +4,9 @@ from pathlib import Path
 
 from embzip.embz.container import read_header
 from embzip.embz.format import role_of
+from embzip.embz.packed import packing_of
 from embzip.files import existing_file
 from embzip.inspection import ArtefactRecord, StoredTensor, make_record
-from embzip.packing.record import packed_arrays
 
 _OWN = ("codec", "rows", "dim", "tokenizer", "normalization", "heads")
 
@@ -22,7 +22,7 @@ def inspect_embz(path: str | Path) -> ArtefactRecord:
     path = existing_file(path)
     with path.open("rb") as file:
         header = read_header(file, path)
-    packed = packed_arrays(header.record, header.specs)
+    packed = packing_of(header)
     tensors = []
     for spec in header.specs.values():
         plain = packed[spec.name].spec if spec.name in packed else spec

@@ -183,10 +183,10 @@ def read_packed(
     except FileFormatError as error:
         raise FileFormatError(f"{where}: {error}") from error
     begin = packed.models + packed.thresholds
-    thresholds = None
-    if packed.contexts.levels:
+    learned = None
+    if packed.contexts.before is not None:
         found = np.frombuffer(head[packed.models : begin], "<u2").astype(np.uint16)
-        thresholds = found.reshape(packed.contexts.columns, packed.contexts.levels - 1)
+        learned = found.reshape(packed.contexts.columns, packed.contexts.before.thresholds)
     at = begin + packed.blocks * packed.width
     lengths = np.frombuffer(head[begin:at], f"<u{packed.width}").astype(np.int64)
     starts = packed.head + np.concatenate([[0], np.cumsum(lengths + packed.least)])
@@ -194,6 +194,6 @@ def read_packed(
         raise FileFormatError(
             f"{where}: its blocks end at byte {starts[-1]}, the tensor at {len(content)}"
         )
-    coder = Coder(packed.contexts, models, thresholds)
+    coder = Coder(packed.contexts, models, learned)
     checks = np.frombuffer(head[at:], "<u2")
     return PackedArray(packed, coder, starts, checks, content, kinds, where)

@@ -1,9 +1,8 @@
 """One block: symbols and the tables of their contexts, to bytes and back.
 
-Symbols of one table are coded together. Those of `embzip.codecs.ectcq.dependent` have contexts by
-what stands in the columns before, so columns are coded one after another; where paths are closed,
-the states they begin in come first, and the columns that make those states last, by then of known
-parity.
+Symbols of one table are coded together. Where a quantizer says that contexts follow from symbols
+before (`embzip.codecs.base.RowContexts`), columns are coded one after another, and the rows' states
+first.
 
 References: Duda et al. 2015 (asymmetric numeral systems), as `constriction` implements it.
 """
@@ -14,30 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.ectcq.dependent import (
-    FLIPS,
-    LAG,
-    MEMORY,
-    activities,
-    closes,
-    in_order,
-    levels_of,
-    magnitudes,
-    put_back,
-    states_of,
-    symbols_of,
-)
+from embzip.codecs.base import RowContexts
 from embzip.errors import FileFormatError
 from embzip.packing.models import Models
 from embzip.packing.views import Symbols
 
-Thresholds = NDArray[np.uint16]
+Learned = NDArray[np.uint16]
 _COUNTED = 2**18
 
 
 @dataclass(frozen=True)
 class Contexts:
-    """The contexts of symbols: class of the row, activity and quantizer, column.
+    """The contexts of symbols: class of the row, what stands before in the row, column.
 
     Attributes
     ----------
@@ -47,35 +34,44 @@ class Contexts:
         Columns that far apart have the same contexts.
     classes
         How many classes rows have; 1 for none.
-    levels
-        Of activity, in bytes of dependent quantization; 0 for other symbols.
+    before
+        How contexts follow from the symbols before, where they do.
     """
 
     columns: int
     period: int
     classes: int = 1
-    levels: int = 0
+    before: RowContexts | None = None
 
     @property
-    def closed(self) -> bool:
-        """Whether paths of dependent quantization are closed; the last context is their states'."""
-        return self.levels > 0 and closes(self.columns)
+    def states(self) -> bool:
+        """Whether rows have states; the last context is theirs."""
+        return self.before is not None and self.before.tail > 0
 
     @property
     def count(self) -> int:
         """How many contexts there are."""
-        return self.classes * max(1, 2 * self.levels) * self.period + self.closed
+        own = 1 if self.before is None else self.before.count
+        return self.classes * own * self.period + self.states
 
     @property
     def tail(self) -> NDArray[np.int64]:
-        """The contexts of symbols of known parity; none where they have others too."""
-        if not self.closed or self.period < self.columns:
+        """The contexts of symbols with known lowest bits; none where they have others too."""
+        if self.before is None or self.period < self.columns:
             return np.zeros(0, np.int64)
-        last = np.arange(self.columns - MEMORY, self.columns, dtype=np.int64)
-        return (last[:, None] + self.period * np.arange(2 * self.levels)).ravel()
+        last = np.arange(self.columns - self.before.tail, self.columns, dtype=np.int64)
+        return (last[:, None] + self.period * np.arange(self.before.count)).ravel()
+
+    def seen(
+        self, symbols: Symbols, learned: Learned | None
+    ) -> tuple[Symbols, Symbols | None, Symbols | None]:
+        """Return what is coded, what it says of contexts, and the states, if any."""
+        if self.before is None or learned is None:
+            return symbols, None, None
+        return self.before.seen(symbols, learned)
 
     def of(self, rows: int, kinds: Symbols | None, earlier: Symbols | None) -> NDArray[np.int64]:
-        """Return the contexts (rows, columns); `earlier` is twice the level, plus the quantizer."""
+        """Return the contexts (rows, columns), by classes and by what stands before."""
         contexts = np.arange(self.columns, dtype=np.int64) % self.period
         found = np.broadcast_to(contexts, (rows, self.columns))
         if earlier is not None:
@@ -89,15 +85,13 @@ class Contexts:
 class Coder:
     """Encodes and decodes blocks by models; holds what constriction makes of them."""
 
-    def __init__(
-        self, contexts: Contexts, models: Models, thresholds: Thresholds | None = None
-    ) -> None:
+    def __init__(self, contexts: Contexts, models: Models, learned: Learned | None = None) -> None:
         import constriction  # type: ignore[import-untyped]  # it carries no types
 
         self._coder = constriction.stream.stack.AnsCoder
         self._categorical = constriction.stream.model.Categorical
         self.contexts = contexts
-        self._thresholds = thresholds
+        self._learned = learned
         self._tables = models.of_context.astype(np.intp)
         self._frequencies = models.frequencies
         # Made when they are used: tables, then those of even and of odd symbols alone.
@@ -107,14 +101,14 @@ class Coder:
         """Return the bytes of the symbols (rows, columns) of a block."""
         coder = self._coder()
         contexts = self.contexts
-        coded, earlier, states = seen(symbols, self._thresholds, contexts.closed)
+        coded, earlier, states = contexts.seen(symbols, self._learned)
         tables = self._tables[contexts.of(len(symbols), kinds, earlier)]
-        if earlier is None:
+        if contexts.before is None:
             self._push(coder, coded.ravel(), tables.ravel())
         else:
             for column in range(symbols.shape[1] - 1, -1, -1):
                 here = tables[:, column]
-                if contexts.closed and column >= contexts.columns - MEMORY:
+                if column >= contexts.columns - contexts.before.tail:
                     here = self._of_parity(here, coded[:, column] & 1)
                 self._push(coder, coded[:, column], here)
         if states is not None:
@@ -135,13 +129,11 @@ class Coder:
             raise FileFormatError("a block ends in zeros")
         coder = self._coder(words)
         contexts = self.contexts
-        symbols = np.empty((rows, contexts.columns), np.uint8)
-        if self._thresholds is None:
-            tables = self._tables_of(rows, kinds)
-            self._pop(coder, symbols.reshape(-1), tables.ravel())
+        if contexts.before is None or self._learned is None:
+            symbols = np.empty((rows, contexts.columns), np.uint8)
+            self._pop(coder, symbols.reshape(-1), self._tables_of(rows, kinds).ravel())
         else:
-            self._columns(coder, symbols, self._thresholds, kinds)
-            symbols = put_back(symbols) if contexts.closed else symbols
+            symbols = self._columns(coder, rows, contexts.before, self._learned, kinds)
         if not coder.is_empty():
             raise FileFormatError("a block holds more than its rows")
         return symbols
@@ -159,32 +151,20 @@ class Coder:
         return np.asarray(wide[kinds], np.uint16)
 
     def _columns(
-        self, coder: Any, octets: Symbols, thresholds: Thresholds, kinds: Symbols | None
-    ) -> None:
-        rows, columns = octets.shape
+        self, coder: Any, rows: int, before: RowContexts, learned: Learned, kinds: Symbols | None
+    ) -> Symbols:
         first = self.contexts.of(rows, kinds, None)
-        bits = np.zeros((rows, columns + MEMORY), np.uint8)
-        if self.contexts.closed:
-            states = np.empty(rows, np.uint8)
+        states = np.empty(rows, np.uint8) if self.contexts.states else None
+        if states is not None:
             self._pop(coder, states, self._tables[[-1] * rows])
-            for back in range(MEMORY):
-                bits[:, MEMORY - 1 - back] = states >> np.uint8(back) & 1
-            bits[:, columns:] = bits[:, :MEMORY]
-        sums = np.zeros((rows, 1), np.int32)
+        reader = before.reader(rows, states, learned)
         symbols = np.empty(rows, np.uint8)
-        for column in range(columns):
-            here = column + MEMORY
-            earlier = 2 * levels_of(sums, thresholds[column : column + 1])[:, 0]
-            earlier += bits[:, here - LAG]
-            contexts = first[:, column] + self.contexts.period * earlier.astype(np.int64)
-            tables = self._tables[contexts]
-            flips = bits[:, here - FLIPS[0]] ^ bits[:, here - FLIPS[1]]
-            if self.contexts.closed and here >= columns:
-                tables = self._of_parity(tables, bits[:, here] ^ flips)
-            self._pop(coder, symbols, tables)
-            sums[:, 0] += magnitudes(symbols)
-            octets[:, column] = symbols ^ flips
-            bits[:, here] = octets[:, column] & 1
+        for column in range(self.contexts.columns):
+            contexts = first[:, column] + self.contexts.period * reader.contexts().astype(np.int64)
+            tables, known = self._tables[contexts], reader.lowest_bits()
+            self._pop(coder, symbols, tables if known is None else self._of_parity(tables, known))
+            reader.read(symbols)
+        return reader.codes()
 
     def _of_parity(self, tables: NDArray[np.intp], parities: NDArray[Any]) -> NDArray[np.intp]:
         return tables + len(self._frequencies) * (1 + parities.astype(np.intp))
@@ -213,18 +193,6 @@ class Coder:
         for index, table in enumerate(used):
             first, last = starts[index], starts[index + 1]
             out[order[first:last]] = coder.decode(self._model(table), last - first)
-
-
-def seen(
-    symbols: Symbols, thresholds: Thresholds | None, closed: bool
-) -> tuple[Symbols, Symbols | None, Symbols | None]:
-    """Return what is coded, what columns before say of it, and the states of closed paths."""
-    if thresholds is None:
-        return symbols, None, None
-    octets = in_order(symbols) if closed else symbols
-    coded, odd = symbols_of(octets, closed=closed)
-    earlier = 2 * levels_of(activities(coded), thresholds) + odd
-    return coded, earlier, states_of(octets) if closed else None
 
 
 def _runs(tables: NDArray[Any]) -> tuple[NDArray[np.intp], list[int], list[int]]:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec
-from embzip.codecs.ectcq.dependent import activities, in_order, symbols_of, thresholds_of
+from embzip.codecs.base import RowContexts
 from embzip.files import digest
-from embzip.packing.blocks import Coder, Contexts, Thresholds, seen
+from embzip.packing.blocks import Coder, Contexts, Learned
 from embzip.packing.models import fit_models
 from embzip.packing.record import (
     MOST_COUNTED,
@@ -26,7 +26,6 @@ from embzip.packing.views import Pieces, Symbols, views_of
 _SAMPLED = 48  # blocks by which the way of packing is chosen
 _PER_BLOCK = 4  # bytes: a length, a checksum, and what rounding wastes
 _RECORD = 400  # bytes of the header that a packed array takes
-_LEVELS = 8  # of activity: twice as many gain a tenth of a dB at most, and cost tables
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,11 @@ class Classes:
 
 
 def pack_array(
-    array: NDArray[Any], *, axes: int = 1, classes: Classes | None = None
+    array: NDArray[Any],
+    *,
+    axes: int = 1,
+    classes: Classes | None = None,
+    before: RowContexts | None = None,
 ) -> tuple[Packed, NDArray[np.uint8]] | None:
     """Return how an array is packed and its bytes, or None where that does not pay.
 
@@ -50,6 +53,8 @@ def pack_array(
         Leading axes that count as rows.
     classes
         Classes of the array's rows.
+    before
+        How its bytes depend on others of the same row, where its quantizer says so.
 
     Examples
     --------
@@ -66,7 +71,7 @@ def pack_array(
     plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     spec = ArraySpec("", array.dtype.name, array.shape)
     found: tuple[float, Packed] | None = None
-    for packed in _candidates(spec, axes, plain, classes):
+    for packed in _candidates(spec, axes, plain, classes, before):
         source = _Source(plain, packed, classes)
         blocks = _sampled(packed)
         share = len(blocks) / packed.blocks
@@ -86,7 +91,11 @@ def pack_array(
 
 
 def _candidates(
-    spec: ArraySpec, axes: int, plain: NDArray[Any], classes: Classes | None
+    spec: ArraySpec,
+    axes: int,
+    plain: NDArray[Any],
+    classes: Classes | None,
+    before: RowContexts | None,
 ) -> Iterator[Packed]:
     itemsize = plain.dtype.itemsize
     kinds = 1 if classes is None else int(classes.of_row.max(initial=0)) + 1
@@ -97,11 +106,10 @@ def _candidates(
         if min(ROWS, rows_of(spec.shape, axes)) * columns > MOST_SYMBOLS:
             continue
         per_item = itemsize * 8 // view.bits if isinstance(view, Pieces) else 1
-        dependent = spec.dtype == "uint8" and len(spec.shape) == 2 and view == Pieces(8)
-        for levels in (0, _LEVELS) if dependent and columns > 1 else (0,):
+        for way in {before, None} if view == Pieces(8) else {None}:
             for kind in {1, kinds}:
-                contexts = Contexts(columns, columns, kind, levels)
-                if contexts.closed and kind > 1:
+                contexts = Contexts(columns, columns, kind, way)
+                if contexts.states and kind > 1:
                     continue
                 if contexts.count * view.alphabet > MOST_COUNTED:
                     contexts = replace(contexts, period=per_item)
@@ -126,13 +134,10 @@ class _Source:
         self._rows = plain.reshape(packed.rows, *packed.entry)
         self._packed = packed
         self._kinds = None if packed.classes is None or classes is None else classes.of_row
-        self.thresholds: Thresholds | None = None
-        if packed.contexts.levels:
+        self.learned: Learned | None = None
+        if packed.contexts.before is not None:
             sampled = np.concatenate([self.block(index)[0] for index in _sampled(packed)])
-            closed = packed.contexts.closed
-            octets = in_order(sampled) if closed else sampled
-            sums = activities(symbols_of(octets, closed=closed)[0])
-            self.thresholds = thresholds_of(sums, packed.contexts.levels)
+            self.learned = packed.contexts.before.learned(sampled)
 
     def block(self, index: int) -> tuple[Symbols, Symbols | None]:
         part = slice(index * ROWS, (index + 1) * ROWS)
@@ -145,7 +150,7 @@ class _Source:
         counts = np.zeros(contexts.count * alphabet, np.int64)
         for index in blocks:
             symbols, kinds = self.block(index)
-            coded, earlier, states = seen(symbols, self.thresholds, contexts.closed)
+            coded, earlier, states = contexts.seen(symbols, self.learned)
             places = contexts.of(len(symbols), kinds, earlier) * alphabet + coded
             counts += np.bincount(places.ravel(), minlength=len(counts))
             if states is not None:
@@ -155,7 +160,7 @@ class _Source:
 
 def _packed_bytes(packed: Packed, source: _Source) -> tuple[Packed, NDArray[np.uint8]]:
     models = fit_models(source.count(range(packed.blocks)))
-    coder = Coder(packed.contexts, models, source.thresholds)
+    coder = Coder(packed.contexts, models, source.learned)
     blocks = [coder.encode(*source.block(index)) for index in range(packed.blocks)]
     lengths = np.array([len(block) for block in blocks], np.int64)
     least = int(lengths.min())
@@ -163,7 +168,7 @@ def _packed_bytes(packed: Packed, source: _Source) -> tuple[Packed, NDArray[np.u
     width = 1 if spread < 2**8 else 2 if spread < 2**16 else 4
     checks = np.array([binascii.crc_hqx(block, 0) for block in blocks], "<u2")
     written = models.to_bytes()
-    given = b"" if source.thresholds is None else source.thresholds.astype("<u2").tobytes()
+    given = b"" if source.learned is None else source.learned.astype("<u2").tobytes()
     head = written + given + (lengths - least).astype(f"<u{width}").tobytes() + checks.tobytes()
     made = replace(
         packed,

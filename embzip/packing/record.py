@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from embzip.codecs.arrays import ArraySpec
+from embzip.codecs.base import RowContexts
 from embzip.errors import FileFormatError
 from embzip.packing.blocks import Contexts
 from embzip.packing.models import MOST_TABLES
@@ -14,7 +15,6 @@ from embzip.packing.views import VIEWS, Pieces, View, fits
 
 ROWS = 256  # of a block
 MOST_CLASSES = 16
-MOST_LEVELS = 16
 MOST_COUNTED = 2**22  # contexts times symbols of an alphabet
 MOST_SYMBOLS = 2**23  # of a block: decoding one takes some ten bytes a symbol
 _EXPANSION = 4096  # bytes in memory for one on the disk, at most
@@ -28,9 +28,9 @@ _DTYPES = {
 class Packed:
     """One packed array.
 
-    Its bytes are: the frequency tables, compressed; thresholds of activity where contexts depend on
-    it, in 2 bytes; the length of every block above the least, in 1, 2 or 4 bytes; a CRC-16 of every
-    block; the blocks.
+    Its bytes are: the frequency tables, compressed; what was learned of rows where contexts depend
+    on symbols before, in 2 bytes a number; the length of every block above the least, in 1, 2 or 4
+    bytes; a CRC-16 of every block; the blocks.
 
     Attributes
     ----------
@@ -88,29 +88,34 @@ class Packed:
 
     @property
     def thresholds(self) -> int:
-        """Bytes of the thresholds of activity."""
-        return 2 * self.contexts.columns * max(0, self.contexts.levels - 1)
+        """Bytes of what was learned of rows whose symbols depend on those before."""
+        before = self.contexts.before
+        return 0 if before is None else 2 * self.contexts.columns * before.thresholds
 
     def to_json(self) -> dict[str, Any]:
         """Return what stands in the header."""
-        return {
+        record = {
             "dtype": self.spec.dtype,
             "shape": list(self.spec.shape),
             "axes": self.axes,
             "view": self.view.name,
             "period": self.contexts.period,
             "classes": [self.classes, self.contexts.classes],
-            "levels": self.contexts.levels,
             "differences": self.differences,
             "tables": self.tables,
             "models": self.models,
             "lengths": [self.width, self.least],
             "digest": self.digest,
         }
+        return record if self.contexts.before is None else record | {"dependent": True}
 
     @classmethod
-    def from_json(cls, name: str, record: object, stored: int) -> "Packed":
+    def from_json(
+        cls, name: str, record: object, stored: int, before: RowContexts | None = None
+    ) -> "Packed":
         """Read an entry of the header for an array that takes `stored` bytes.
+
+        `before` is what its quantizer says of bytes that depend on others of a row.
 
         Raises
         ------
@@ -118,7 +123,7 @@ class Packed:
             For one that `to_json` does not write, or that does not suit so many bytes.
         """
         try:
-            made = cls._parsed(name, record)
+            made = cls._parsed(name, record, before)
             valid = made.head <= stored and made.spec.nbytes <= _EXPANSION * stored
         except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError):
             valid = False
@@ -130,7 +135,7 @@ class Packed:
         return made
 
     @classmethod
-    def _parsed(cls, name: str, record: Any) -> "Packed":
+    def _parsed(cls, name: str, record: Any, before: RowContexts | None) -> "Packed":
         shape = tuple(_whole(length, 2**48) for length in record["shape"])
         if record["dtype"] not in _DTYPES or not 1 <= len(shape) <= 8:
             raise ValueError("no array")
@@ -145,13 +150,16 @@ class Packed:
         classes, kinds = record["classes"]
         if (classes is None) != (kinds == 1) or not isinstance(classes, str | None):
             raise ValueError("no such classes")
-        levels = _whole(record["levels"], MOST_LEVELS)
-        if levels and (spec.dtype != "uint8" or len(shape) != 2 or view != Pieces(8)):
-            raise ValueError("no bytes of dependent quantization")
+        if "dependent" not in record:
+            before = None
+        elif record["dependent"] is not True or before is None or spec.dtype != "uint8":
+            raise ValueError("no codes that depend on those before")
+        if before is not None and (len(shape) != 2 or view != Pieces(8)):
+            raise ValueError("no bytes that depend on those before")
         period = _whole(record["period"], min(columns, MOST_COUNTED), 1)
-        contexts = Contexts(columns, period, _whole(kinds, MOST_CLASSES, 1), levels)
-        if contexts.closed and kinds != 1:
-            raise ValueError("closed paths know no classes")
+        contexts = Contexts(columns, period, _whole(kinds, MOST_CLASSES, 1), before)
+        if contexts.states and kinds != 1:
+            raise ValueError("rows with states have no classes")
         if contexts.count * view.alphabet > MOST_COUNTED:
             raise ValueError("too many contexts")
         width, least = record["lengths"]
@@ -187,8 +195,14 @@ def small_enough(spec: ArraySpec, stored: int) -> bool:
     return spec.nbytes <= _EXPANSION * stored
 
 
-def packed_arrays(record: Mapping[str, Any], sizes: Mapping[str, ArraySpec]) -> dict[str, Packed]:
+def packed_arrays(
+    record: Mapping[str, Any],
+    sizes: Mapping[str, ArraySpec],
+    before: Mapping[str, RowContexts],
+) -> dict[str, Packed]:
     """Return the packed arrays of a file: its header's record, and what stands in it.
+
+    `before` is what the quantizer says of its codes, by the names of tensors.
 
     Raises
     ------
@@ -202,7 +216,7 @@ def packed_arrays(record: Mapping[str, Any], sizes: Mapping[str, ArraySpec]) -> 
     for name, entry in entries.items():
         if sizes[name].dtype != "uint8" or len(sizes[name].shape) != 1:
             raise FileFormatError(f"tensor {name!r} is packed, so it must be bytes")
-        found[name] = Packed.from_json(name, entry, sizes[name].nbytes)
+        found[name] = Packed.from_json(name, entry, sizes[name].nbytes, before.get(name))
     for name, packed in found.items():
         if packed.classes is None:
             continue

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.codecs.base import RowContexts
 from embzip.packing.arrays import read_packed
 from embzip.packing.choosing import Classes, pack_array
 from embzip.packing.record import MOST_CLASSES, Packed
@@ -13,7 +14,7 @@ from embzip.types import Arrays
 
 
 def pack_tensors(
-    tensors: Arrays, *, rows: int, codes: Collection[str]
+    tensors: Arrays, *, rows: int, codes: Collection[str], before: Mapping[str, RowContexts]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Return tensors of which some are packed, and what the header says of those.
 
@@ -23,6 +24,8 @@ def pack_tensors(
         Of the table.
     codes
         Names of tensors whose first axis must stay one: rows are taken of them.
+    before
+        What the quantizer says of tensors whose bytes depend on others of a row.
     """
     classes = next(
         (
@@ -43,6 +46,7 @@ def pack_tensors(
             array,
             axes=1 if name in codes else max(1, array.ndim - 1),
             classes=classes if of_rows and name in codes else None,
+            before=before.get(name),
         )
         if found is not None:
             packed, stored[name] = found

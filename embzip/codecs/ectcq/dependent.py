@@ -43,6 +43,7 @@ LAG = 3  # bit u_(j-3) selects the quantizer of column j: h1
 FLIPS = (2, 5)  # bits u_(j-2) and u_(j-5) flip the parity that u_j gives symbol j: h0
 MEMORY = 5  # bits of a state: none before u_(j-5) counts for column j
 CLOSED = 2 * MEMORY  # columns from which on paths are closed: in fewer, most bits are the state's
+LEVELS = 8  # of activity: twice as many gain a tenth of a dB at most, and cost frequency tables
 SHIFTED = 4  # symbols to both sides of zero whose values are shifted towards it
 _OCTET = np.arange(256)
 _SIGNED = np.where(_OCTET < 128, _OCTET, _OCTET - 256)

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, Unscaled
+from embzip.codecs.base import Quantizer, RowContexts, Unscaled
+from embzip.codecs.ectcq.contexts import DependentContexts
 from embzip.codecs.ectcq.dependent import (
     FLIPS,
     LAG,
@@ -175,6 +176,9 @@ class Ectcq(Quantizer):
 
     def unscaled(self, params: Arrays) -> Unscaled:
         return Unscaled(self, dict(params), None)
+
+    def contexts(self, code: ArraySpec) -> RowContexts:
+        return DependentContexts(code.shape[1])
 
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         if params["step"][0] < 0 or (np.abs(params["shift"]) >= 1).any():

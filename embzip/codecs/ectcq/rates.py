@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.ectcq.dependent import (
+    LEVELS,
     MEMORY,
     SHIFTED,
     Octets,
@@ -28,7 +29,6 @@ from embzip.codecs.ectcq.dependent import (
 )
 from embzip.types import Matrix
 
-LEVELS = 8
 _LENT = 30.0  # the weight, in counts, of what like contexts add to a context's own counts
 _PER_OCTAVE = 4  # contexts are alike where their mean magnitudes round to the same quarter octave
 # Measured on packed files.

@@ -6,9 +6,9 @@ A row of n numbers, each stored in k >= 1 bits, one of them coded and k-1 free:
     value_j  = table[window_j, 2^(k-1) - 1 + free_j]
 
 so decoding has no recursion. The tables hold values for unit Gaussian numbers; they were trained by
-`scripts/train_trellis.py` and ship with the package. No library quantizes by a trellis of many rates
-whose paths close on themselves, so the tables and the search (`embzip.codecs.viterbi`) are our own.
-Nothing here knows classes of rows or bytes.
+`scripts/train_trellis.py` and ship with the package. No library quantizes by a trellis of many
+rates whose paths close on themselves, so the tables and the search (`embzip.codecs.viterbi`) are
+our own. Nothing here knows classes of rows or bytes.
 
 References: Marcellin and Fischer 1990; Ungerboeck 1982; Fischer, Wang 1992.
 """

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, Unscaled, Wrapper, no_options
+from embzip.codecs.base import Quantizer, RowContexts, Unscaled, Wrapper, no_options
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.scales import (
     SCALE_RANGE,
@@ -93,6 +93,9 @@ class Normalize(Wrapper):
 
     def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
         return {**self.inner.tables(params, dim), "norms": scale_table(params["norm_range"])}
+
+    def contexts(self, code: ArraySpec) -> RowContexts | None:
+        return None if code.name == "norm" else self.inner.contexts(code)
 
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         check_scale_range(self.name, params["norm_range"], _LARGEST_UNIT)
