@@ -1,7 +1,7 @@
-"""Values of codes and params that encoding never makes: found before they decode to nonsense.
+"""Checks for values of codes and params that encoding never makes, before they are decoded.
 
-A file may be forged with right digests, and a mapped one is read without looking at them. All at
-once is checked in blocks of rows, so that a mapped table of any size is; knows no file.
+Digests do not replace them: a forged file has right digests, and a mapped file is read without
+comparing any. Whole tables are checked in blocks of rows, so that a table of any size can be.
 """
 
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def check_values(codec: Codec, codes: Arrays, params: Arrays, rows: int, dim: in
 
 
 def by_row(codec: Codec) -> bool:
-    """Say whether rows are taken of single arrays, not found in the codec's own way."""
+    """Say whether each code has an entry for every row; else the codec finds rows its own way."""
     return type(codec.quantizer).take is Quantizer.take
 
 
@@ -76,7 +76,7 @@ def check_rows(codec: Codec, codes: Arrays, params: Arrays, ids: NDArray[Any]) -
             else:
                 rows = codec.decode_rows(codes, params, ids)
     except IndexError as error:
-        raise FileFormatError("codes point outside of what they index") from error
+        raise FileFormatError("a code points beyond the entries of its table") from error
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         raise FileFormatError(f"row {ids[int(finite.argmin())]} holds numbers that are not finite")
@@ -100,7 +100,7 @@ def check_finite(name: str, array: NDArray[Any]) -> None:
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Begin errors of a file with where they are, unless they do, or it is empty."""
+    """Put `where` before the message of a FileFormatError that does not begin with it already."""
     try:
         yield
     except FileFormatError as error:

@@ -1,6 +1,6 @@
 """`compress`: a table and a codec's spec in, a `CompressedEmbedding` out, in blocks of rows.
 
-What can be compressed, and what may weigh its error, is checked here; arithmetic is the codecs'.
+Tables, weights and metrics are checked here; the arithmetic is in `embzip.codecs`.
 """
 
 from dataclasses import dataclass
@@ -47,22 +47,23 @@ def compress(
         A codec, such as 'svd:64|int8'.
     weights
         (rows,) non-negative importance of each row's error, 'sqrt-counts' for the square root of
-        the table's token counts (a token that never ran by weighs as one that did once), or
+        the table's token counts (a token that was never seen weighs as one that was once), or
         'equal'. None is 'sqrt-counts' where the table has counts, else 'equal'.
     metric
         (dim, dim) symmetric and positive definite: the error of a row is measured by it. It acts
         through `svd` and `opq`, which turn and scale the columns by it, and through the choice
-        `auto` makes; chains without them store what they would without a metric.
+        that `auto` makes. Chains without them store the same with it and without.
     progress
         Called with (rows done, rows).
 
     Raises
     ------
     SpecError
-        For a spec that is none, or does not fit the table.
+        For a spec that cannot be read, or does not fit the table.
     InputError
-        For numbers that are not finite, and for bad weights; names the row. For a metric that is
-        none, and for tables so near to the largest float32 that decoding would pass it.
+        For numbers that are not finite, and for weights that are not finite or negative; names the
+        row. For a metric that is not symmetric and positive definite. For numbers so near to the
+        largest float32 that decoding would go beyond it.
     InputTypeError
         For arguments of other types.
 
@@ -140,7 +141,9 @@ def _checked_weights(
         weights = np.sqrt(np.maximum(counts, 1))
     checked = _real("weights", weights)
     if checked.shape != (rows,):
-        raise MismatchError(f"weights must be one number a row ({rows}), received {checked.shape}")
+        raise MismatchError(
+            f"weights must be one number for each of {rows} rows, received shape {checked.shape}"
+        )
     bad = np.flatnonzero(~(np.isfinite(checked) & (checked >= 0)))
     if len(bad):
         raise InputError(
@@ -166,7 +169,7 @@ def _checked_metric(metric: ArrayLike, dim: int) -> Matrix:
     largest = np.abs(checked).max()
     unit = checked / largest if largest else checked
     if np.abs(unit - unit.T).max() > _ASYMMETRIC:
-        raise InputError("the metric must be symmetric: (metric + metric.T) / 2 is")
+        raise InputError("the metric must be symmetric: pass (metric + metric.T) / 2")
     unit = (unit + unit.T) / 2
     values = np.linalg.eigvalsh(unit)
     if not values[0] > _LEAST_EIGENVALUE * values[-1]:

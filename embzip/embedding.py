@@ -1,6 +1,6 @@
 """A compressed table: rows are decoded when they are asked for, and only those.
 
-How it lies on the disk is the business of `embzip.embz.format`, the arithmetic that of the codecs.
+How it is stored is in `embzip.embz.format`; the arithmetic is in `embzip.codecs`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ class CompressedEmbedding:
     tokenizer
         What the rows were trained with, or None in a foreign table.
     counts
-        How often each row's token ran by, where it is known; not decoded from anything.
+        How often each row's token was seen, where that is known.
     mapped
         The file that codes are read from when their rows are asked for, and so checked only then;
         empty where they were read and checked at once.
@@ -134,7 +134,7 @@ class CompressedEmbedding:
         IdRangeError
             For an id outside 0..rows-1; negative ids do not count from the end.
         InputTypeError
-            For ids that are no integers.
+            For ids that are not integers.
         FileFormatError
             In a mapped file, for rows that encoding never makes.
         """

@@ -34,5 +34,5 @@ def test_weights_are_counts_of_rows() -> None:
 
 
 def test_removing_everything_is_refused() -> None:
-    with pytest.raises(SpecError, match="leaves nothing"):
+    with pytest.raises(SpecError, match="removes all"):
         compress(np.ones((5, 3)), "topdim:3|int8")

@@ -124,7 +124,7 @@ def test_it_reads_the_golden_classifier() -> None:
 
 
 def assert_read(path: Path) -> None:
-    model = Classifier.load(path)
+    model = embzip.load_model(path)
     assert isinstance(model, Classifier)
     record, tensors = read(path)
     table = model.embedding

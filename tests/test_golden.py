@@ -45,7 +45,7 @@ def test_packed_golden_files_decode_to_what_they_did(spec: str, mmap: bool) -> N
 
 @pytest.mark.parametrize("mmap", [False, True])
 def test_the_golden_classifier_answers_as_it_did(mmap: bool) -> None:
-    model = embzip.Classifier.load(CLASSIFIER, mmap=mmap)
+    model = embzip.load_model(CLASSIFIER, mmap=mmap)
     expected = np.load(CLASSIFIER.with_suffix(".npy"))
     np.testing.assert_allclose(model.probabilities(TEXTS), expected, rtol=1e-5)
     assert model.labels == ("animals", "people")

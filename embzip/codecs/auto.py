@@ -78,7 +78,7 @@ class Auto(Quantizer):
         """Return the bytes a table of `rows` rows may take."""
         found = _BUDGET.fullmatch(self.budget)
         if found is None:
-            raise SpecError(f"'auto:{self.budget}' is no budget, write auto:500KB or auto:25B/row")
+            raise SpecError(f"'auto' cannot read {self.budget!r}: write auto:500KB or auto:25B/row")
         number, unit, each = found.groups()
         return int(float(number) * _UNITS[unit] * (rows if each else 1))
 

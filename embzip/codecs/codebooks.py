@@ -98,7 +98,7 @@ def power_of_two(*arrays: NDArray[Any]) -> float:
 
 def scaled(rows: NDArray[np.floating[Any]], divisor: float) -> Matrix:
     """Return contiguous float32 rows / divisor."""
-    # In float64: the inverse of a divisor below the normal numbers is no float32.
+    # In float64: the inverse of a divisor below the normal numbers is beyond float32.
     return np.ascontiguousarray(rows / np.float64(divisor), np.float32)
 
 

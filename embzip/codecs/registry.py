@@ -69,12 +69,12 @@ def stage_class(name: str) -> StageClass:
     plugins = entry_points(group="embzip.codecs", name=name)
     if len(plugins) > 1:
         owners = ", ".join(sorted(str(plugin.value) for plugin in plugins))
-        raise SpecError(f"the codec stage {name!r} is claimed by several plug-ins: {owners}")
+        raise SpecError(f"several plug-ins offer {name!r}: {owners}: uninstall all but one")
     for plugin in plugins:
         loaded = plugin.load()
         if isinstance(loaded, type) and issubclass(loaded, Transform | Quantizer):
             return loaded
-        raise SpecError(f"the plug-in {plugin.value} is no Transform and no Quantizer")
+        raise SpecError(f"the plug-in {plugin.value} must be a Transform or a Quantizer")
     known_names = ", ".join(sorted(known.name for known in BUILTIN))
     raise SpecError(f"unknown codec stage {name!r}: the known ones are {known_names}")
 
@@ -90,7 +90,7 @@ def parse_codec(spec: str | Codec) -> Codec:
     Raises
     ------
     SpecError
-        For an unknown stage, wrong arguments, or an order that is no chain.
+        For an unknown stage, wrong arguments, or stages in an order that makes no chain.
 
     Examples
     --------

@@ -93,7 +93,8 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(size - 8, _MAX_HEADER):
         raise FileFormatError(
-            f"{path}: no .embz file: the header's length is {length} in a file of {size} bytes"
+            f"{path}: not a .embz file, or one that was cut short: its first 8 bytes announce a "
+            f"header of {length} bytes, and the file has {size}"
         )
     head = _parse(file.read(length), path)
     record = _record(head.pop("__metadata__", None), path)
@@ -117,7 +118,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     digests = record.pop("digests", None)
     stated = record.pop("header_digest", None)
     if not isinstance(digests, dict) or digests.keys() != specs.keys():
-        raise FileFormatError(f"{path}: the header has no digest of every tensor")
+        raise FileFormatError(f"{path}: the header must have a digest of every tensor")
     if stated != _header_digest({**record, "digests": digests}, head):
         raise FileFormatError(f"{path}: the header does not match its digest: it was changed")
     return Header(
@@ -162,7 +163,7 @@ def read_tensor(
 
 
 def whole_number(record: Mapping[str, Any], key: str, *, least: int = 1) -> int:
-    """Return a whole number of the record; raises FileFormatError where it is none."""
+    """Return a whole number of the record; raises FileFormatError for anything else."""
     value = record.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**48:
         raise FileFormatError(f"the header's {key!r} must be a whole number, found {value!r}")
@@ -170,7 +171,7 @@ def whole_number(record: Mapping[str, Any], key: str, *, least: int = 1) -> int:
 
 
 def text_of(record: Mapping[str, Any], key: str) -> str:
-    """Return a string of the record; raises FileFormatError where it is none."""
+    """Return a string of the record; raises FileFormatError for anything else."""
     value = record.get(key)
     if not isinstance(value, str):
         raise FileFormatError(f"the header's {key!r} must be a string, found {json.dumps(value)}")
@@ -207,20 +208,22 @@ def _parse(text: bytes, path: Path) -> dict[str, Any]:
     try:
         head = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path}: no .embz file: its header is no JSON ({error})") from error
+        raise FileFormatError(
+            f"{path}: not a .embz file: its header is not JSON ({error})"
+        ) from error
     if not isinstance(head, dict):
-        raise FileFormatError(f"{path}: no .embz file: its header is no JSON object")
+        raise FileFormatError(f"{path}: not a .embz file: its header is not a JSON object")
     return head
 
 
 def _record(metadata: object, path: Path) -> dict[str, Any]:
     text = metadata.get("embzip") if isinstance(metadata, dict) and len(metadata) == 1 else None
     if not isinstance(text, str):
-        raise FileFormatError(f"{path}: a safetensors file, but not one of embzip's (.embz)")
+        raise FileFormatError(f"{path}: a safetensors file, but not a .embz file: no record")
     record = _parse(text.encode("utf-8", "surrogatepass"), path)
     found = record.get("version")
     if record.get("format") != "embzip" or type(found) is not int:
-        raise FileFormatError(f"{path}: the record in its header is not embzip's")
+        raise FileFormatError(f"{path}: not a .embz file: its record is of another format")
     if found != VERSION:
         raise FileFormatError(
             f"{path}: a file in version {found} of the .embz format, and this embzip reads version "
@@ -243,7 +246,8 @@ def _entry(name: str, entry: object, path: Path) -> tuple[ArraySpec, int]:
             if offsets[1] - offsets[0] == size:
                 return ArraySpec(name, _DTYPES[dtype], tuple(shape)), offsets[0]
     raise FileFormatError(
-        f"{path}: tensor {name!r}: its dtype, shape and offsets do not fit: {str(entry)[:200]}"
+        f"{path}: tensor {name!r}: its dtype, shape and offsets do not fit each other: "
+        f"{str(entry)[:200]}"
     )
 
 

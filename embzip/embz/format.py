@@ -211,7 +211,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
     found = {n: s for n, s in specs.items() if role_of(n) == "embedding"}
     if found.keys() != expected.keys():
         raise FileFormatError(
-            f"the codec {codec.spec!r} stores {sorted(expected)}, found {sorted(found)}"
+            f"the codec {codec.spec!r} stores the tensors {sorted(expected)}, found {sorted(found)}"
         )
     for name, spec in expected.items():
         if (found[name].dtype, found[name].shape) != (spec.dtype, spec.shape):
@@ -291,5 +291,5 @@ def _head(arrays: Arrays, index: int) -> dict[str, NDArray[Any]]:
     prefix = f"heads.{index}."
     head = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
     if "config" not in head:
-        raise FileFormatError(f"head {index} has no configuration")
+        raise FileFormatError(f"the classifier {index} lacks its tensor 'heads.{index}.config'")
     return head

@@ -127,7 +127,7 @@ class PackedArray:
         rows = min(ROWS, packed.rows - index * ROWS)
         try:
             if binascii.crc_hqx(content, 0) != int(self._checks[index]):
-                raise FileFormatError("it does not match its checksum: it was changed")
+                raise FileFormatError("it does not match its checksum: the file was changed")
             symbols = self._coder.decode(content, rows, self._block_kinds(index))
         except FileFormatError as error:
             raise FileFormatError(
@@ -144,7 +144,10 @@ class PackedArray:
         else:
             kinds = np.asarray(self._kinds[index * ROWS : (index + 1) * ROWS])
         if int(kinds.max(initial=0)) >= self.packed.contexts.classes:
-            raise FileFormatError(f"a row is of class {kinds.max()}, which has no tables")
+            raise FileFormatError(
+                f"a row is of class {kinds.max()}, and there are {self.packed.contexts.classes} "
+                "classes"
+            )
         return kinds
 
 
@@ -175,7 +178,9 @@ def read_packed(
     where += f"tensor {packed.spec.name!r}"
     head = content[: packed.head].tobytes()
     if digest(head) != packed.digest:
-        raise FileFormatError(f"{where}: the tables of its packing were changed")
+        raise FileFormatError(
+            f"{where}: its frequency tables and lengths do not match their digest: it was changed"
+        )
     try:
         models: Models = read_models(
             head[: packed.models], packed.contexts.count, packed.tables, packed.view.alphabet

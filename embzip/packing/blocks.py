@@ -126,7 +126,7 @@ class Coder:
         """
         words = np.frombuffer(content + bytes(-len(content) % 4), "<u4").astype(np.uint32)
         if len(words) and not words[-1]:
-            raise FileFormatError("a block ends in zeros")
+            raise FileFormatError("its bytes must not end in zeros")
         coder = self._coder(words)
         contexts = self.contexts
         if contexts.before is None or self._learned is None:
@@ -135,7 +135,7 @@ class Coder:
         else:
             symbols = self._columns(coder, rows, contexts.before, self._learned, kinds)
         if not coder.is_empty():
-            raise FileFormatError("a block holds more than its rows")
+            raise FileFormatError("its bytes hold more than the symbols of its rows")
         return symbols
 
     def _tables_of(self, rows: int, kinds: Symbols | None) -> NDArray[np.uint16]:
@@ -177,7 +177,7 @@ class Coder:
             if half:
                 row[2 - half :: 2] = 0
             if not row.any():
-                raise FileFormatError("a frequency table lacks all symbols of a parity")
+                raise FileFormatError("a frequency table must have symbols of each parity")
             self._models[table] = self._categorical(row, perfect=False)
         return self._models[table]
 

@@ -106,7 +106,7 @@ def _candidates(
         if min(ROWS, rows_of(spec.shape, axes)) * columns > MOST_SYMBOLS:
             continue
         per_item = itemsize * 8 // view.bits if isinstance(view, Pieces) else 1
-        for way in {before, None} if view == Pieces(8) else {None}:
+        for way in (None, before) if before is not None and view == Pieces(8) else (None,):
             for kind in {1, kinds}:
                 contexts = Contexts(columns, columns, kind, way)
                 if contexts.states and kind > 1:

@@ -77,16 +77,18 @@ def read_models(content: bytes, contexts: int, tables: int, alphabet: int) -> Mo
     try:
         raw = reader.decompress(content, size + 1)
     except zlib.error as error:
-        raise FileFormatError(f"its frequency tables are damaged ({error})") from error
+        raise FileFormatError(f"its frequency tables are damaged: {error}") from error
     if len(raw) != size or not reader.eof or reader.unused_data:
         raise FileFormatError(f"its frequency tables take {size} bytes, found {len(raw)}")
     of_context = np.frombuffer(raw, index, contexts).astype(np.uint16)
     if int(of_context.max(initial=0)) >= tables:
-        raise FileFormatError(f"it has {tables} frequency tables, and names {of_context.max()}")
+        raise FileFormatError(
+            f"it has {tables} frequency tables, and a context names {of_context.max()}"
+        )
     steps = np.frombuffer(raw, np.uint8, offset=named).reshape(tables, alphabet)
     made = Models(of_context, np.cumsum(steps, axis=1, dtype=np.uint8))
     if not made.tables.any(axis=1).all():
-        raise FileFormatError("a frequency table has no symbol: its sum is zero")
+        raise FileFormatError("a frequency table must have a symbol, and its sum is zero")
     return made
 
 

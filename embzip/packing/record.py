@@ -138,18 +138,18 @@ class Packed:
     def _parsed(cls, name: str, record: Any, before: RowContexts | None) -> "Packed":
         shape = tuple(_whole(length, 2**48) for length in record["shape"])
         if record["dtype"] not in _DTYPES or not 1 <= len(shape) <= 8:
-            raise ValueError("no array")
+            raise ValueError("not an array")
         spec = ArraySpec(name, record["dtype"], shape)
         axes = _whole(record["axes"], len(shape), 1)
         view = VIEWS[record["view"]]
         if not fits(view, spec.dtype, shape):
-            raise ValueError("no such view")
+            raise ValueError("not a view of such an array")
         columns = view.columns(shape[axes:], np.dtype(spec.dtype).itemsize)
         if min(ROWS, rows_of(shape, axes)) * columns > MOST_SYMBOLS:
             raise ValueError("too many symbols in a block")
         classes, kinds = record["classes"]
         if (classes is None) != (kinds == 1) or not isinstance(classes, str | None):
-            raise ValueError("no such classes")
+            raise ValueError("classes without a name, or a name without classes")
         if "dependent" not in record:
             before = None
         elif record["dependent"] is not True or before is None or spec.dtype != "uint8":
@@ -164,9 +164,9 @@ class Packed:
             raise ValueError("too many contexts")
         width, least = record["lengths"]
         if width not in (1, 2, 4) or not isinstance(record["differences"], bool):
-            raise ValueError("no such lengths")
+            raise ValueError("lengths in a width that is not written")
         if record["differences"] and (len(shape) != 1 or spec.dtype[0] not in "iu"):
-            raise ValueError("no differences")
+            raise ValueError("differences of what is not a row of whole numbers")
         return cls(
             spec,
             axes,
@@ -211,11 +211,17 @@ def packed_arrays(
     """
     entries = record.get("packed", {})
     if not isinstance(entries, dict) or not entries.keys() <= sizes.keys():
-        raise FileFormatError(f"the header packs what is not there: {str(entries)[:200]}")
+        raise FileFormatError(
+            "the header says of tensors that are not there how they are packed: "
+            f"{str(entries)[:200]}"
+        )
     found = {}
     for name, entry in entries.items():
         if sizes[name].dtype != "uint8" or len(sizes[name].shape) != 1:
-            raise FileFormatError(f"tensor {name!r} is packed, so it must be bytes")
+            raise FileFormatError(
+                f"tensor {name!r} is packed, so it must be one row of bytes, found "
+                f"{sizes[name].dtype} {sizes[name].shape}"
+            )
         found[name] = Packed.from_json(name, entry, sizes[name].nbytes, before.get(name))
     for name, packed in found.items():
         if packed.classes is None:
@@ -227,7 +233,10 @@ def packed_arrays(
             or (spec.dtype, spec.shape) != ("uint8", (packed.rows,))
             or (kinds is not None and (kinds.classes is not None or kinds.differences))
         ):
-            raise FileFormatError(f"tensor {name!r}: {packed.classes!r} are no classes of its rows")
+            raise FileFormatError(
+                f"tensor {name!r} needs the classes of its rows, and {packed.classes!r} does not "
+                "hold them"
+            )
     return found
 
 

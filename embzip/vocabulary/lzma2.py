@@ -20,7 +20,7 @@ def decompress(content: bytes | memoryview, limit: int = 1 << 30) -> bytes:
     Raises
     ------
     FileFormatError
-        For bytes that are no complete LZMA stream, or that expand beyond the limit.
+        For an LZMA stream that is damaged or cut short, or that expands beyond the limit.
     """
     # No larger than what comes out: once 8 MB were returned, the C library keeps as much of what
     # is freed after, and a process that serves a small model would stay that much larger.

@@ -35,7 +35,7 @@ class TokenIndex:
     Raises
     ------
     InputTypeError
-        For a token that is no str.
+        For a token that is not a str.
     InputError
         For an empty token or a duplicate; names the row.
 

@@ -50,7 +50,7 @@ class TokenList:
         Raises
         ------
         InputTypeError
-            For a token that is no str; names the row.
+            For a token that is not a str; names the row.
         """
         if isinstance(tokens, TokenList):
             return tokens

@@ -32,7 +32,7 @@ class Vocabulary:
     Raises
     ------
     InputTypeError
-        For a token that is no str, or one str in place of the list.
+        For a token that is not a str, or for one str in place of the list.
     InputError
         For an empty token, a duplicate, or a special id outside the list.
 

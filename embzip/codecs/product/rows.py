@@ -101,9 +101,9 @@ class Rows(Quantizer):
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         check_scale_range(self.name, params["scale_range"])
         if int(codes["direction"].max()) >= self.directions:
-            raise FileFormatError(f"{self.stage}: a code outside 0..{self.directions - 1}")
+            raise FileFormatError(f"{self.stage}: codes must lie in 0..{self.directions - 1}")
         if not (np.abs(params["directions"]) <= _ROUNDING).all():
-            raise FileFormatError(f"{self.stage}: a direction is longer than 1")
+            raise FileFormatError(f"{self.stage}: numbers of directions must be at most 1")
 
     def unscaled(self, params: Arrays) -> Unscaled:
         return Unscaled(self, dict(params), None)

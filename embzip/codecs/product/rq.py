@@ -120,7 +120,7 @@ class Rq(Quantizer):
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         reach = float(np.abs(params["codebooks"]).max(axis=(1, 2)).astype(np.float64).sum())
         if not reach <= _LARGEST:
-            raise FileFormatError(f"{self.stage}: sums of entries are not finite")
+            raise FileFormatError(f"{self.stage}: sums of entries must be finite numbers")
 
     def unscaled(self, params: Arrays) -> Unscaled:
         return Unscaled(self, dict(params), None)

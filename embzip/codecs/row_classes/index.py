@@ -135,6 +135,6 @@ def checked_length(name: str, codes: Arrays, sizes: NDArray[np.int64], rows: int
         lengths = sizes[of_row[: rows - first * BLOCK]]
         ends = length + np.cumsum(lengths)
         if not np.array_equal(codes["offsets"][first : first + step], (ends - lengths)[::BLOCK]):
-            raise FileFormatError(f"{name}: the offsets do not follow from the classes")
+            raise FileFormatError(f"{name}: the offsets must follow from the classes")
         length = int(ends[-1])
     return length

@@ -223,7 +223,7 @@ class RowClasses(Quantizer):
         if (scale < 0).any():
             raise FileFormatError(f"{self.name}: a scale must not be negative, found {scale.min()}")
         if params["deviation"][bits == 0].any():
-            raise FileFormatError(f"{self.name}: a column without bits has a deviation")
+            raise FileFormatError(f"{self.name}: a column without bits must have no deviation")
         length = checked_length(self.name, codes, row_sizes(bits), rows)
         if length + _margin(bits.shape[1]) > len(codes["stream"]):
             raise FileFormatError(

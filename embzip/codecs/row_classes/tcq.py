@@ -56,7 +56,7 @@ class Tcq(RowClasses):
         made = cls(**options(stage, "svd|tcq:2", {"states": (1, 2**16), **OPTIONS}))
         if made.states not in _STATES:
             known = ", ".join(map(str, _STATES))
-            raise SpecError(f"'tcq' has trellises of {known} states, received {made.states}")
+            raise SpecError(f"'tcq' takes states={known}, received {made.states}")
         return made
 
     @property

@@ -117,7 +117,7 @@ class _PackedInt(Quantizer):
         if self.scale == "row":
             check_scale_range(self.name, params["scale_range"], self._largest)
         elif highest_code(codes, self.bits) > 2 * self._largest:
-            raise FileFormatError(f"{self.name}: a code outside 0..{int(2 * self._largest)}")
+            raise FileFormatError(f"{self.name}: codes must lie in 0..{int(2 * self._largest)}")
         if self.scale == "column":
             scale = params["scale"]
             limit = np.finfo(np.float32).max / self._largest

@@ -92,7 +92,7 @@ class Kmeans(Quantizer):
 
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         if highest_code(codes, self._bits) >= self.centroids:
-            raise FileFormatError(f"{self.stage}: a code outside 0..{self.centroids - 1}")
+            raise FileFormatError(f"{self.stage}: codes must lie in 0..{self.centroids - 1}")
 
     def unscaled(self, params: Arrays) -> Unscaled:
         return Unscaled(self, dict(params), None)

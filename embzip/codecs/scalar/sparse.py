@@ -60,7 +60,7 @@ class Sparse(Quantizer):
 
     def layout(self, rows: int, dim: int) -> Layout:
         if self.kept > dim:
-            raise SpecError(f"'{self.stage}' keeps at most all columns, and the table has {dim}")
+            raise SpecError(f"'{self.stage}' keeps more numbers than the table's {dim} columns")
         if dim > _MOST_COLUMNS:
             raise SpecError(
                 f"'{self.stage}' takes tables of at most {_MOST_COLUMNS} columns, "

@@ -50,7 +50,7 @@ class Normalize(Wrapper):
         if isinstance(inner, Normalize):
             raise SpecError("'normalize' stands twice")
         if type(inner).take is not Quantizer.take:
-            raise SpecError(f"{inner.name!r} keeps its rows its own way: leave 'normalize' out")
+            raise SpecError(f"{inner.name!r} minds the rows' lengths: leave 'normalize' out")
         return cls(inner)
 
     @property

@@ -54,7 +54,9 @@ class Topdim(Transform):
 
     def layout(self, rows: int, dim: int) -> tuple[ArraySpec, ...]:
         if self.directions >= dim:
-            raise SpecError(f"'{self.stage}' leaves nothing of the table's {dim} columns")
+            raise SpecError(
+                f"'{self.stage}' removes all of the table's {dim} columns: choose fewer directions"
+            )
         return ()
 
     def fit(
