@@ -16,7 +16,7 @@ from embzip.cli import main
 from embzip.errors import EmbzipError, InputError, MissingFileError
 from embzip.foreign.formats.checkpoints import read_meta
 from embzip.foreign.graph.freezing import freeze
-from embzip.foreign.graph.held import filled
+from embzip.foreign.graph.lazy_constants import with_constants
 from embzip.foreign.inspecting import inspect
 from embzip.foreign.slimming import slim
 from tests.models import tiny_classifier
@@ -164,10 +164,10 @@ def test_a_frozen_graph_above_two_gigabytes_is_refused_before_a_value_is_read(
     def read(key: str) -> Any:
         raise AssertionError(key)
 
-    graph, held = freeze(meta.graph_def, lambda key: (2**20, 2**10), read, ["probs"])
-    assert set(held) == {"words", "conv", "dense"}
+    graph, lazy = freeze(meta.graph_def, lambda key: (2**20, 2**10), read, ["probs"])
+    assert set(lazy) == {"words", "conv", "dense"}
     with pytest.raises(InputError, match=r"2 GB.*12,884,9\d\d,\d+ bytes.*--to checkpoint"):
-        filled(graph, held)
+        with_constants(graph, lazy)
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])

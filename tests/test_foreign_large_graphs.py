@@ -13,7 +13,7 @@ from embzip.cli import main
 from embzip.errors import InputError
 from embzip.foreign.formats import bundle_writing
 from embzip.foreign.formats.bundles import Bundle
-from embzip.foreign.graph import held
+from embzip.foreign.graph import lazy_constants
 from embzip.foreign.graph.flat_graphs import flat_graph
 from embzip.foreign.inspecting import inspect
 from embzip.foreign.rebuilding import rebuild_file
@@ -29,8 +29,8 @@ SOURCES = ["ref", "res", "ref_saved", "res_saved", "saved", "model.keras", "mode
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The 1,200 bytes of a table stand for more than 2 GB."""
-    monkeypatch.setattr(held, "LARGE", 200)
-    monkeypatch.setattr(held, "_LIMIT", 1000)
+    monkeypatch.setattr(lazy_constants, "LARGE", 200)
+    monkeypatch.setattr(lazy_constants, "_LIMIT", 1000)
     monkeypatch.setattr(bundle_writing, "SHARD", 200)
 
 
@@ -45,13 +45,13 @@ def test_case_68_a_frozen_graph_above_2_gb_is_refused_before_a_value_is_read(
     folder: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_limits: None
 ) -> None:
     read: list[str] = []
-    values = held.Held.values
+    values = lazy_constants.LazyConstant.values
 
-    def noted(self: held.Held) -> Any:
+    def noted(self: lazy_constants.LazyConstant) -> Any:
         read.extend(["large"] if self.large else [])
         return values(self)
 
-    monkeypatch.setattr(held.Held, "values", noted)
+    monkeypatch.setattr(lazy_constants.LazyConstant, "values", noted)
     with pytest.raises(InputError, match=r"2 GB.*--to savedmodel or --to checkpoint"):
         slim(folder / name, tmp_path / "out.pb", to="frozen")
     assert read == []
@@ -72,7 +72,7 @@ def test_a_savedmodel_takes_more_than_a_message_holds(
     else:
         plain = tmp_path / "plain"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(held, "LARGE", 2**20)
+            patch.setattr(lazy_constants, "LARGE", 2**20)
             slim(folder / name, plain, to="savedmodel")
         np.testing.assert_array_equal(served(tmp_path / "slim"), served(plain))
 
@@ -82,9 +82,9 @@ def test_it_is_rebuilt_on_codes(
     folder: Path, name: str, tmp_path: Path, small_limits: None
 ) -> None:
     flat = flat_graph(folder / name)
-    assert flat.held
+    assert flat.lazy
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(held, "_LIMIT", 2**31)
+        patch.setattr(lazy_constants, "_LIMIT", 2**31)
         rebuild_file(folder / name, tmp_path / "small.pb", codec="svd:4|int8")
     rebuild_file(folder / name, tmp_path / "small", codec="svd:4|int8")
     graph = tf.compat.v1.GraphDef.FromString((tmp_path / "small.pb").read_bytes())
@@ -128,7 +128,9 @@ def test_a_checkpoint_is_written_a_few_tensors_at_a_time(
 
 
 def test_a_weight_that_is_not_what_the_graph_says(folder: Path) -> None:
-    wrong = held.Held(tf.float32.as_datatype_enum, (3, 2), lambda: np.ones((2, 3), np.float32))
+    wrong = lazy_constants.LazyConstant(
+        tf.float32.as_datatype_enum, (3, 2), lambda: np.ones((2, 3), np.float32)
+    )
     with pytest.raises(InputError, match=r"float32 \(3, 2\).*\(2, 3\)"):
         wrong.values()
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier.encoder import Encoder, Weights, linear
-from embzip.types import Matrix
+from embzip.classifier.encoder import Encoder, linear
+from embzip.types import Arrays, Matrix
 
 if TYPE_CHECKING:  # a .tflite answers without the codecs
     from embzip.embedding import CompressedEmbedding
@@ -22,10 +22,10 @@ class Head:
     """What stands on the rows of a table: an encoder, the dense layer, softmax."""
 
     config: Encoder
-    arrays: Weights
+    arrays: Arrays
 
     @cached_property
-    def _prepared(self) -> Weights:
+    def _prepared(self) -> Arrays:
         return self.config.prepare(self.arrays)
 
     def probabilities(self, rows: Matrix, shown: Matrix) -> Matrix:

@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from embzip.classifier.blocks import BlockEncoder, dense_shapes
-from embzip.classifier.encoder import Weights, linear
+from embzip.classifier.encoder import linear
 from embzip.errors import InputError
-from embzip.types import Matrix
+from embzip.types import Arrays, Matrix
 
 HIDDEN_SCORE = -1e9  # of padding, before the softmax; finite, so that nothing becomes NaN
 
@@ -66,7 +66,7 @@ class AttentionConfig(BlockEncoder):
             shapes |= dense_shapes(f"{block}.{layer}", self.width, self.width)
         return shapes
 
-    def mix(self, tokens: Matrix, shown: Matrix, arrays: Weights, block: str) -> Matrix:
+    def mix(self, tokens: Matrix, shown: Matrix, arrays: Arrays, block: str) -> Matrix:
         texts, length, width = tokens.shape
         query, key, value = (
             linear(tokens, arrays, f"{block}.{layer}")

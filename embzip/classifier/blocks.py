@@ -13,9 +13,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from embzip.classifier.encoder import Encoder, Weights, linear, pooled
+from embzip.classifier.encoder import Encoder, linear, pooled
 from embzip.errors import InputError
-from embzip.types import Matrix
+from embzip.types import Arrays, Matrix
 
 EPSILON = 1e-5  # added to the variance in layer normalization
 MOST_LAYERS = 64  # "small" encoders; it also bounds what a crafted file makes of one number
@@ -51,7 +51,7 @@ class BlockEncoder(Encoder):
         """Return the arrays of a block's mixing; `block` is what their names begin with."""
 
     @abstractmethod
-    def mix(self, tokens: Matrix, shown: Matrix, arrays: Weights, block: str) -> Matrix:
+    def mix(self, tokens: Matrix, shown: Matrix, arrays: Arrays, block: str) -> Matrix:
         """Return what each token takes from the others, (texts, length, width)."""
 
     @property
@@ -76,7 +76,7 @@ class BlockEncoder(Encoder):
         """Return what the names of each block's arrays begin with."""
         return [f"block.{index}" for index in range(self.layers)]
 
-    def encode(self, columns: Matrix, shown: Matrix, arrays: Weights) -> Matrix:
+    def encode(self, columns: Matrix, shown: Matrix, arrays: Arrays) -> Matrix:
         mask = shown[..., None]
         length = columns.shape[1]
         tokens = (
@@ -109,7 +109,7 @@ def positions(length: int, width: int) -> Matrix:
     return table
 
 
-def _normalized(tokens: Matrix, arrays: Weights, layer: str) -> Matrix:
+def _normalized(tokens: Matrix, arrays: Arrays, layer: str) -> Matrix:
     centred = tokens - tokens.mean(axis=-1, keepdims=True)
     variance = np.square(centred).mean(axis=-1, keepdims=True)
     scaled = centred / np.sqrt(variance + np.float32(EPSILON))

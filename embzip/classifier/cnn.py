@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from embzip.classifier.encoder import Encoder, Weights
+from embzip.classifier.encoder import Encoder
 from embzip.errors import InputError
-from embzip.types import Matrix
+from embzip.types import Arrays, Matrix
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,12 @@ class CnnConfig(Encoder):
             shapes[f"conv.{index}.bias"] = (self.filters,)
         return shapes
 
-    def prepare(self, arrays: Weights) -> Weights:
+    def prepare(self, arrays: Arrays) -> Arrays:
         # All kernels' taps side by side, (columns, taps * filters): one product serves all.
         taps = [tap for layer in self.readers for tap in arrays[f"{layer}.kernel"]]
         return {**arrays, "taps": np.concatenate(taps, axis=1)}
 
-    def encode(self, columns: Matrix, shown: Matrix, arrays: Weights) -> Matrix:
+    def encode(self, columns: Matrix, shown: Matrix, arrays: Arrays) -> Matrix:
         texts, length, _ = columns.shape
         filters = self.filters
         products = (columns.reshape(texts * length, -1) @ arrays["taps"]).reshape(texts, length, -1)

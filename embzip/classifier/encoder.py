@@ -20,9 +20,8 @@ from typing import Any, ClassVar, Self, get_origin
 import numpy as np
 
 from embzip.errors import InputError
-from embzip.types import Matrix
+from embzip.types import Arrays, Matrix
 
-Weights = Mapping[str, Matrix]
 _OWN = ("columns", "max_length", "indicator")  # known to the table, not to who shapes an encoder
 
 
@@ -68,12 +67,12 @@ class Encoder(ABC):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the name and shape of every array, the dense layer's left out."""
 
-    def prepare(self, arrays: Weights) -> Weights:
+    def prepare(self, arrays: Arrays) -> Arrays:
         """Return the arrays as `encode` reads them; done once a model."""
         return arrays
 
     @abstractmethod
-    def encode(self, columns: Matrix, shown: Matrix, arrays: Weights) -> Matrix:
+    def encode(self, columns: Matrix, shown: Matrix, arrays: Arrays) -> Matrix:
         """Return (texts, features).
 
         Parameters
@@ -161,7 +160,7 @@ class Encoder(ABC):
             raise InputError(f"dropout must lie in [0, 1), received {self.dropout}")
 
 
-def linear(columns: Matrix, arrays: Weights, layer: str) -> Matrix:
+def linear(columns: Matrix, arrays: Arrays, layer: str) -> Matrix:
     """Return a dense layer's output: (..., columns) -> (..., kernel's width).
 
     A factorized layer has a second kernel, which is multiplied first.

@@ -7,8 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from embzip.classifier.blocks import BlockEncoder
-from embzip.classifier.encoder import Weights
-from embzip.types import Matrix
+from embzip.types import Arrays, Matrix
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class FnetConfig(BlockEncoder):
     def mixing_shapes(self, block: str) -> dict[str, tuple[int, ...]]:
         return {}
 
-    def mix(self, tokens: Matrix, shown: Matrix, arrays: Weights, block: str) -> Matrix:
+    def mix(self, tokens: Matrix, shown: Matrix, arrays: Arrays, block: str) -> Matrix:
         length = tokens.shape[1]
         cosine, sine = fourier(self.max_length)
         column_cosine, column_sine = fourier(self.width)

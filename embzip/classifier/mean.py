@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from embzip.classifier.encoder import Encoder, Weights, pooled
-from embzip.types import Matrix
+from embzip.classifier.encoder import Encoder, pooled
+from embzip.types import Arrays, Matrix
 
 
 @dataclass(frozen=True)
@@ -44,5 +44,5 @@ class MeanConfig(Encoder):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {}
 
-    def encode(self, columns: Matrix, shown: Matrix, arrays: Weights) -> Matrix:
+    def encode(self, columns: Matrix, shown: Matrix, arrays: Arrays) -> Matrix:
         return pooled(columns, shown)

@@ -110,7 +110,7 @@ class _Copier:
             folding.embedding, mask_zero=old.mask_zero, name=old.name, dtype=old.compute_dtype
         )
         self._old = old
-        self._changed = folding.weights
+        self._changed = folding.variables
         self._copies: dict[int, Any] = {id(old): new}
 
     def copy(self, layer: Any) -> Any:

@@ -119,7 +119,7 @@ def _synthetic(
 
 def _traced(path: Path, inputs: int, rng: np.random.Generator) -> tuple[float, list[OperatorTime]]:
     v1 = tf.compat.v1
-    flat = flat_graph(path).optimized().filled()
+    flat = flat_graph(path).optimized().with_constants()
     graph = flat.graph
     signature = flat.signatures.get("serving_default") or next(iter(flat.signatures.values()))
     nodes = Flow(graph.node)

@@ -13,7 +13,7 @@ from embzip.errors import InputError
 from embzip.foreign.formats.keras_models import load_keras, write_keras
 from embzip.foreign.formats.kinds import kind_of
 from embzip.foreign.graph.flat_graphs import flat_graph
-from embzip.foreign.graph.rebuilding import chosen_table, grafted, table_of
+from embzip.foreign.graph.rebuilding import chosen_table, table_of, with_compressed_table
 from embzip.foreign.graph.writing import write_frozen, write_saved_model
 from embzip.foreign.inspecting import inspect
 from embzip.foreign.keras_rebuilding import rebuild_model, table_for
@@ -79,7 +79,7 @@ def rebuild_file(
         flat = flat_graph(own, outputs).optimized()
         name = chosen_table(flat, layer)
         table = embedding or _compressed(table_of(flat, name), codec, seed)
-        small = grafted(flat, name, table)
+        small = with_compressed_table(flat, name, table)
         format = "frozen" if target.suffix == ".pb" else "savedmodel"
         (write_frozen if format == "frozen" else write_saved_model)(small, target)
     return Rebuilt(

@@ -24,12 +24,12 @@ class Folding:
 
     Attributes
     ----------
-    weights
+    variables
         By `id` of the layer, as `set_weights` takes them.
     """
 
     embedding: CompressedEmbedding
-    weights: Mapping[int, list[NDArray[np.float32]]]
+    variables: Mapping[int, list[NDArray[np.float32]]]
 
 
 def folded(model: Any, layer: Any, embedding: CompressedEmbedding) -> Folding:
@@ -45,7 +45,7 @@ def folded(model: Any, layer: Any, embedding: CompressedEmbedding) -> Folding:
     if split is None:
         return Folding(embedding, {})
     plain, matrix, offset = split
-    weights = {}
+    variables = {}
     for reader in _readers(model, layer):
         kernel, *bias = (np.asarray(w, np.float64) for w in reader.get_weights())
         if offset.any():
@@ -58,8 +58,8 @@ def folded(model: Any, layer: Any, embedding: CompressedEmbedding) -> Folding:
                 )
             taps = tuple(range(kernel.ndim - 2))
             bias = [bias[0] + (offset @ kernel).sum(axis=taps)]
-        weights[id(reader)] = [np.asarray(each, np.float32) for each in (matrix @ kernel, *bias)]
-    return Folding(plain, weights)
+        variables[id(reader)] = [np.asarray(each, np.float32) for each in (matrix @ kernel, *bias)]
+    return Folding(plain, variables)
 
 
 def _readers(model: Any, layer: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from keras import layers, ops
 
 from embzip.classifier import Classifier, Encoder, Kit, head_shapes
 from embzip.layers.decoding import CompressedEmbeddingLayer
-from embzip.tf.encoders import Weights, features_of
+from embzip.tf.encoders import LayerFactory, features_of
 from embzip.types import Matrix
 
 
@@ -47,7 +47,9 @@ def build_model(
     """
     ids = keras.Input((None,), dtype="int32", name="ids")
     columns, shown = embedding(ids), shown_of(ids, embedding)
-    return keras.Model(ids, answer(config, classes, columns, shown, Weights(seed, ranks=ranks)))
+    return keras.Model(
+        ids, answer(config, classes, columns, shown, LayerFactory(seed, ranks=ranks))
+    )
 
 
 def from_classifier(classifier: Classifier, *, tunable: bool = False, seed: int = 0) -> Any:
@@ -83,7 +85,7 @@ def from_classifier(classifier: Classifier, *, tunable: bool = False, seed: int 
     model = build_model(
         classifier.config, len(classifier.labels), layer, seed=seed, ranks=classifier.ranks
     )
-    assign(model, classifier, Weights(seed))
+    assign(model, classifier, LayerFactory(seed))
     return model
 
 
@@ -101,20 +103,20 @@ def from_kit(kit: Kit) -> Any:
     layer = CompressedEmbeddingLayer(kit.embedding, name="embedding")
     ids = keras.Input((None,), dtype="int32", name="ids")
     columns, shown = layer(ids), shown_of(ids, layer)
-    drawn = [
-        Weights(0, f"head_{index}_", classifier.ranks)
+    factories = [
+        LayerFactory(0, f"head_{index}_", classifier.ranks)
         for index, classifier in enumerate(kit.classifiers.values())
     ]
     answers = {}
-    for weights, (name, classifier) in zip(drawn, kit.classifiers.items(), strict=True):
+    for factory, (name, classifier) in zip(factories, kit.classifiers.items(), strict=True):
         config = classifier.config
         read = slice(None, config.max_length)
         answers[name] = answer(
-            config, len(classifier.labels), columns[:, read], shown[:, read], weights
+            config, len(classifier.labels), columns[:, read], shown[:, read], factory
         )
     model = keras.Model(ids, answers)
-    for weights, classifier in zip(drawn, kit.classifiers.values(), strict=True):
-        assign(model, classifier, weights)
+    for factory, classifier in zip(factories, kit.classifiers.values(), strict=True):
+        assign(model, classifier, factory)
     return model
 
 
@@ -124,7 +126,7 @@ def arrays_of(
     """Return the weights of `build_model`'s model under the names of `Classifier.arrays`."""
     arrays: dict[str, Matrix] = {}
     for name in head_shapes(config, classes, ranks):
-        layer_name, index = Weights(0).place(name)
+        layer_name, index = LayerFactory(0).place(name)
         arrays[name] = model.get_layer(layer_name).weights[index].value.numpy()
     return arrays
 
@@ -134,18 +136,18 @@ def shown_of(ids: Any, embedding: Any) -> Any:
     return ops.expand_dims(ops.cast(ops.not_equal(ids, embedding.pad_id), "float32"), -1)
 
 
-def answer(config: Encoder, classes: int, columns: Any, shown: Any, weights: Weights) -> Any:
+def answer(config: Encoder, classes: int, columns: Any, shown: Any, factory: LayerFactory) -> Any:
     """Return the probabilities of one classifier."""
     if config.indicator:
         columns = ops.concatenate([columns, shown], axis=-1)
-    features = features_of(config, columns, shown, weights)
-    dropped = layers.Dropout(config.dropout, seed=weights.seed())(features)
-    logits = weights.dense(dropped, "dense", classes)
-    return layers.Softmax(name=weights.name("softmax"))(logits)
+    features = features_of(config, columns, shown, factory)
+    dropped = layers.Dropout(config.dropout, seed=factory.seed())(features)
+    logits = factory.dense(dropped, "dense", classes)
+    return layers.Softmax(name=factory.name("softmax"))(logits)
 
 
-def assign(model: Any, classifier: Classifier, weights: Weights) -> None:
+def assign(model: Any, classifier: Classifier, factory: LayerFactory) -> None:
     """Give a model's layers the arrays of a classifier."""
     for name, array in classifier.arrays.items():
-        layer_name, index = weights.place(name)
+        layer_name, index = factory.place(name)
         model.get_layer(layer_name).weights[index].assign(array)

@@ -1,6 +1,6 @@
 """The encoders of `embzip.classifier` in Keras: one function a kind, (columns, shown) -> features.
 
-Only operations that LiteRT has. `Weights` draws what training starts from.
+Only operations that LiteRT has. `LayerFactory` draws what training starts from.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ from embzip.classifier.blocks import EPSILON, BlockEncoder
 from embzip.tf.mixing import FourierMixing, Positions, SelfAttention
 
 
-class Weights:
+class LayerFactory:
     """Makes layers by the names of the arrays they hold, with newly drawn kernels.
 
     Parameters
@@ -37,7 +37,7 @@ class Weights:
     def place(self, array: str) -> tuple[str, int]:
         """Return the Keras layer that holds an array of a classifier, and the weight's index.
 
-        >>> Weights(0).place("block.0.norm_mix.beta")
+        >>> LayerFactory(0).place("block.0.norm_mix.beta")
         ('block_0_norm_mix', 1)
         """
         layer, _, weight = array.rpartition(".")
@@ -75,7 +75,7 @@ class Weights:
         return keras.initializers.GlorotUniform(seed=self.seed())
 
 
-def features_of(config: Encoder, columns: Any, shown: Any, weights: Weights) -> Any:
+def features_of(config: Encoder, columns: Any, shown: Any, factory: LayerFactory) -> Any:
     """Return the features (batch, features) of columns (batch, time, columns).
 
     Parameters
@@ -83,51 +83,55 @@ def features_of(config: Encoder, columns: Any, shown: Any, weights: Weights) -> 
     shown
         (batch, time, 1): 1 for tokens, 0 for padding.
     """
-    return _BUILDERS[config.kind](config, columns, shown, weights)
+    return _BUILDERS[config.kind](config, columns, shown, factory)
 
 
-def _cnn(config: CnnConfig, columns: Any, shown: Any, weights: Weights) -> Any:
+def _cnn(config: CnnConfig, columns: Any, shown: Any, factory: LayerFactory) -> Any:
     features = []
     for index, window in enumerate(config.windows):
-        found = weights.convolution(columns, f"conv.{index}", config.filters, window)
+        found = factory.convolution(columns, f"conv.{index}", config.filters, window)
         # ReLU is monotone, so it may follow the maximum, where there is far less of it to do.
         features.append(layers.ReLU()(layers.GlobalMaxPooling1D()(found)))
     return ops.concatenate(features, axis=-1) if len(features) > 1 else features[0]
 
 
-def _mean(config: MeanConfig, columns: Any, shown: Any, weights: Weights) -> Any:
+def _mean(config: MeanConfig, columns: Any, shown: Any, factory: LayerFactory) -> Any:
     return _pooled(columns, shown)
 
 
-def _attention(config: AttentionConfig, columns: Any, shown: Any, weights: Weights) -> Any:
+def _attention(config: AttentionConfig, columns: Any, shown: Any, factory: LayerFactory) -> Any:
     def mix(tokens: Any, block: str) -> Any:
         query, key, value = (
-            weights.dense(tokens, f"{block}.{layer}", config.width)
+            factory.dense(tokens, f"{block}.{layer}", config.width)
             for layer in ("query", "key", "value")
         )
         attended = SelfAttention(config.heads)([query, key, value, shown])
-        return weights.dense(attended, f"{block}.merge", config.width)
+        return factory.dense(attended, f"{block}.merge", config.width)
 
-    return _blocks(config, columns, shown, weights, mix)
+    return _blocks(config, columns, shown, factory, mix)
 
 
-def _fnet(config: FnetConfig, columns: Any, shown: Any, weights: Weights) -> Any:
+def _fnet(config: FnetConfig, columns: Any, shown: Any, factory: LayerFactory) -> Any:
     def mix(tokens: Any, block: str) -> Any:
         return FourierMixing(config.max_length)(tokens)
 
-    return _blocks(config, columns, shown, weights, mix)
+    return _blocks(config, columns, shown, factory, mix)
 
 
 def _blocks(
-    config: BlockEncoder, columns: Any, shown: Any, weights: Weights, mix: Callable[[Any, str], Any]
+    config: BlockEncoder,
+    columns: Any,
+    shown: Any,
+    factory: LayerFactory,
+    mix: Callable[[Any, str], Any],
 ) -> Any:
-    tokens = Positions(config.max_length)(weights.dense(columns, "project", config.width))
+    tokens = Positions(config.max_length)(factory.dense(columns, "project", config.width))
     tokens = ops.multiply(tokens, shown)
     for block in config.blocks():
-        tokens = weights.normalization(ops.add(tokens, mix(tokens, block)), f"{block}.norm_mix")
-        wide = layers.ReLU()(weights.dense(tokens, f"{block}.widen", config.hidden))
-        narrow = weights.dense(wide, f"{block}.narrow", config.width)
-        tokens = weights.normalization(ops.add(tokens, narrow), f"{block}.norm_forward")
+        tokens = factory.normalization(ops.add(tokens, mix(tokens, block)), f"{block}.norm_mix")
+        wide = layers.ReLU()(factory.dense(tokens, f"{block}.widen", config.hidden))
+        narrow = factory.dense(wide, f"{block}.narrow", config.width)
+        tokens = factory.normalization(ops.add(tokens, narrow), f"{block}.norm_forward")
         tokens = ops.multiply(tokens, shown)
     return _pooled(tokens, shown)
 
@@ -136,7 +140,7 @@ def _pooled(columns: Any, shown: Any) -> Any:
     return ops.divide(ops.sum(columns, axis=1), ops.maximum(ops.sum(shown, axis=1), 1.0))
 
 
-_BUILDERS: dict[str, Callable[[Any, Any, Any, Weights], Any]] = {
+_BUILDERS: dict[str, Callable[[Any, Any, Any, LayerFactory], Any]] = {
     CnnConfig.kind: _cnn,
     MeanConfig.kind: _mean,
     AttentionConfig.kind: _attention,

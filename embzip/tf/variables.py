@@ -25,7 +25,7 @@ from embzip.foreign.matching import assigned
 from embzip.foreign.variables import finite, other_names, stored_arrays
 from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.tf.classifiers import arrays_of, from_classifier
-from embzip.tf.encoders import Weights
+from embzip.tf.encoders import LayerFactory
 from embzip.vectors.base import Vectors
 
 _LAYER = "embedding"  # as `from_classifier` calls it
@@ -97,7 +97,7 @@ def with_variables(
 
 
 def _target(array: str) -> str:
-    layer, _ = Weights(0).place(array)
+    layer, _ = LayerFactory(0).place(array)
     return f"{layer}/{array.rpartition('.')[2]}"
 
 

@@ -24,8 +24,8 @@ from embzip.foreign.formats.tensor_protos import dtype_name, fits, shape_of
 from embzip.foreign.formats.variable_keys import checkpoint_keys
 from embzip.foreign.graph.freezing import chosen_outputs, freeze
 from embzip.foreign.graph.grappler import inlined, optimized, pruned_to
-from embzip.foreign.graph.held import Held, filled
 from embzip.foreign.graph.keras_graphs import traced_model
+from embzip.foreign.graph.lazy_constants import LazyConstant, with_constants
 
 _DEFAULT = "serving_default"
 _HARMLESS = frozenset(
@@ -48,13 +48,13 @@ class FlatGraph:
 
     Attributes
     ----------
-    held
+    lazy
         The values of large weights, by the placeholders that stand for them.
     """
 
     graph: Any
     signatures: Mapping[str, Signature]
-    held: Mapping[str, Held] = field(default_factory=dict)
+    lazy: Mapping[str, LazyConstant] = field(default_factory=dict)
 
     @property
     def outputs(self) -> list[str]:
@@ -66,9 +66,9 @@ class FlatGraph:
         """Return it with fewer nodes; large weights are left alone."""
         return replace(self, graph=optimized(self.graph, self.outputs))
 
-    def filled(self) -> "FlatGraph":
+    def with_constants(self) -> "FlatGraph":
         """Return it with every weight as a constant; refused above 2 GB."""
-        return replace(self, graph=filled(self.graph, self.held), held={})
+        return replace(self, graph=with_constants(self.graph, self.lazy), lazy={})
 
 
 def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
@@ -100,7 +100,7 @@ def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
 
 
 def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
-    held: Mapping[str, Held] = {}
+    lazy: Mapping[str, LazyConstant] = {}
     if kind == "frozen":
         graph = read_graph(own)
         check_constants(graph, own, own.stat().st_size)
@@ -124,7 +124,7 @@ def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
         graph = meta.graph_def
         check_constants(graph, own, Path(f"{prefix}.meta").stat().st_size)
         chosen = chosen_outputs(Flow(graph.node), outputs)
-        flat, held = freeze(
+        flat, lazy = freeze(
             inlined(graph, chosen), bundle.shape, bundle.tensor, chosen, checkpoint_keys(graph)
         )
     else:
@@ -133,10 +133,10 @@ def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
     inputs = {
         node.name: f"{node.name}:0"
         for node in flat.node
-        if node.op in ("Placeholder", "PlaceholderV2") and node.name not in held
+        if node.op in ("Placeholder", "PlaceholderV2") and node.name not in lazy
     }
     named = {name: f"{name}:0" for name in chosen}
-    return FlatGraph(flat, {_DEFAULT: Signature(inputs, named)}, held)
+    return FlatGraph(flat, {_DEFAULT: Signature(inputs, named)}, lazy)
 
 
 def _check_sound(graph: Any, path: Path) -> None:
@@ -226,15 +226,15 @@ def _of_saved_model(folder: Path, wanted: Sequence[str]) -> FlatGraph:
         )
     ends = FlatGraph(graph, signatures).outputs
     flat = inlined(graph, ends)
-    large: Mapping[str, Held] = {}
+    large: Mapping[str, LazyConstant] = {}
     if (folder / "variables" / "variables.index").is_file():
         bundle = Bundle(folder / "variables" / "variables")
         flat, large = freeze(flat, bundle.shape, bundle.tensor, ends, checkpoint_keys(graph))
     check_effects(flat, folder)
-    held = {node.name for node in flat.node}
+    present = {node.name for node in flat.node}
     used = {
         name: Signature(
-            {key: t for key, t in each.inputs.items() if node_name(t) in held}, each.outputs
+            {key: t for key, t in each.inputs.items() if node_name(t) in present}, each.outputs
         )
         for name, each in sorted(signatures.items())
     }
@@ -244,7 +244,7 @@ def _of_saved_model(folder: Path, wanted: Sequence[str]) -> FlatGraph:
 def _of_keras(path: Path, wanted: Sequence[str]) -> FlatGraph:
     traced = traced_model(path, wanted)
     signature = Signature(traced.inputs, traced.outputs)
-    flat = FlatGraph(traced.graph, {_DEFAULT: signature}, traced.held)
+    flat = FlatGraph(traced.graph, {_DEFAULT: signature}, traced.lazy)
     graph = inlined(flat.graph, flat.outputs)
     check_effects(graph, path)
     return replace(flat, graph=graph)

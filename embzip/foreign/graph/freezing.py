@@ -21,7 +21,7 @@ from embzip.foreign.formats.graphs import (
     node_name,
 )
 from embzip.foreign.formats.variable_keys import checkpoint_keys
-from embzip.foreign.graph.held import Held, constant, stand_in
+from embzip.foreign.graph.lazy_constants import LazyConstant, write_constant, write_placeholder
 
 _RESOURCE_READS = frozenset({"ReadVariableOp", "ResourceGather", *VARIABLES})
 
@@ -54,7 +54,7 @@ def freeze(
     read: Callable[[str], Any],
     outputs: Sequence[str],
     keys: Mapping[str, str] | None = None,
-) -> tuple[Any, dict[str, Held]]:
+) -> tuple[Any, dict[str, LazyConstant]]:
     """Return a `GraphDef` that computes `outputs`, and the large weights it stands on.
 
     Small variables become constants, large ones placeholders of the same name.
@@ -78,13 +78,13 @@ def freeze(
     flow = Flow(graph.node)
     keys = checkpoint_keys(graph) if keys is None else keys
     needed = flow.behind(outputs)
-    held = [name for name in flow.nodes if name in needed and flow.nodes[name].op in VARIABLES]
-    weights = {
-        name: Held(_type(flow.nodes[name]), shape(keys[name]), partial(read, keys[name]))
-        for name in held
+    variables = [name for name in flow.nodes if name in needed and flow.nodes[name].op in VARIABLES]
+    constants = {
+        name: LazyConstant(_type(flow.nodes[name]), shape(keys[name]), partial(read, keys[name]))
+        for name in variables
     }
-    large = {name: weight for name, weight in weights.items() if weight.large}
-    handles = {name for name in held if flow.nodes[name].op == "VarHandleOp"}
+    large = {name: constant for name, constant in constants.items() if constant.large}
+    handles = {name for name in variables if flow.nodes[name].op == "VarHandleOp"}
     types = {name: flow.nodes[name].attr["dtype"] for name in handles}
     frozen = graph_pb2.GraphDef(versions=graph.versions)
     for node in graph.node:
@@ -92,9 +92,9 @@ def freeze(
             continue
         handle = _handle(flow, node.input[0]) if node.input else ""
         if node.name in large:
-            stand_in(frozen.node.add(), node.name, large[node.name])
-        elif node.name in weights:
-            constant(frozen.node.add(), node.name, weights[node.name].values())
+            write_placeholder(frozen.node.add(), node.name, large[node.name])
+        elif node.name in constants:
+            write_constant(frozen.node.add(), node.name, constants[node.name].values())
         elif handle in handles and node.op == "Identity":
             passed = frozen.node.add(name=node.name, op="Identity", input=node.input)
             passed.attr["T"].CopyFrom(types[handle])
@@ -136,7 +136,7 @@ def _read_of_constant(frozen: Any, node: Any) -> None:
         if node.attr["batch_dims"].i:
             raise InputError(f"the node {node.name!r} gathers in batches, and cannot be frozen")
         axis = f"{node.name}/axis_of_rows"
-        constant(frozen.node.add(), axis, np.int32(0))
+        write_constant(frozen.node.add(), axis, np.int32(0))
         made = node_def_pb2.NodeDef(
             name=node.name, op="GatherV2", input=[*node.input[:2], axis, *node.input[2:]]
         )

@@ -37,15 +37,15 @@ def optimized(graph: Any, outputs: Sequence[str]) -> Any:
 
     Folding is left out where its results take more bytes than what they replace.
     """
-    held, small = _without_large(pruned_to(graph, outputs))
+    large, small = _without_large(pruned_to(graph, outputs))
     tidy = _run(small, outputs, _TIDY)
     normed = optimize_for_inference_lib.fold_batch_norms(small)
     normed.library.CopyFrom(small.library)  # which it leaves behind
     folded = _run(normed, outputs, (*_TIDY, "constfold", *_TIDY))
     best = folded if folded.ByteSize() <= tidy.ByteSize() else tidy
     for node in best.node:
-        if node.name in held:
-            node.CopyFrom(held[node.name])
+        if node.name in large:
+            node.CopyFrom(large[node.name])
     return pruned_to(best, outputs)
 
 
@@ -70,18 +70,18 @@ def pruned_to(graph: Any, outputs: Sequence[str]) -> Any:
 
 
 def _without_large(graph: Any) -> tuple[Mapping[str, Any], Any]:
-    held = {}
+    large = {}
     for node in graph.node:
         tensor = node.attr["value"].tensor if node.op == "Const" else None
         if tensor is None or tensor.ByteSize() < _LARGE:
             continue
-        held[node.name] = node_def_pb2.NodeDef()
-        held[node.name].CopyFrom(node)
-        stand_in = node_def_pb2.NodeDef(name=node.name, op="Placeholder")
-        stand_in.attr["dtype"].type = tensor.dtype
-        stand_in.attr["shape"].CopyFrom(attr_value_pb2.AttrValue(shape=tensor.tensor_shape))
-        node.CopyFrom(stand_in)
-    return held, graph
+        large[node.name] = node_def_pb2.NodeDef()
+        large[node.name].CopyFrom(node)
+        placeholder = node_def_pb2.NodeDef(name=node.name, op="Placeholder")
+        placeholder.attr["dtype"].type = tensor.dtype
+        placeholder.attr["shape"].CopyFrom(attr_value_pb2.AttrValue(shape=tensor.tensor_shape))
+        node.CopyFrom(placeholder)
+    return large, graph
 
 
 def _run(graph: Any, outputs: Sequence[str], optimizers: Sequence[str]) -> Any:

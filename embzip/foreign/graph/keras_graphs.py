@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from embzip.errors import InputError, UnsupportedModelError
 from embzip.foreign.formats.keras_models import load_keras
-from embzip.foreign.graph.held import Held
+from embzip.foreign.graph.lazy_constants import LazyConstant
 from embzip.layers.finding import check_model, is_functional
 
-_WEIGHT = "weights_of_keras"  # begins the names of placeholders
+_PREFIX = "weights_of_keras"  # begins the names of placeholders
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class TracedModel:
     graph: Any
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
-    held: Mapping[str, Held]
+    lazy: Mapping[str, LazyConstant]
 
 
 def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
@@ -59,15 +59,17 @@ def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
         raise InputError(
             f"{path}: the model has no output {missing[0]!r}; outputs: {', '.join(names)}"
         )
-    weights = [*model.trainable_variables, *model.non_trainable_variables]
-    stored = {f"{_WEIGHT}/{number}": _held(weight) for number, weight in enumerate(weights)}
-    held = {name: weight for name, weight in stored.items() if weight.large}
-    small = {name: weight.values() for name, weight in stored.items() if not weight.large}
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    stored = {
+        f"{_PREFIX}/{number}": _lazy_constant(variable) for number, variable in enumerate(variables)
+    }
+    lazy = {name: constant for name, constant in stored.items() if constant.large}
+    small = {name: constant.values() for name, constant in stored.items() if not constant.large}
 
     def value(name: str) -> Any:
         if name in small:
             return tf.constant(small[name])
-        return tf.compat.v1.placeholder(held[name].dtype, held[name].shape, name)
+        return tf.compat.v1.placeholder(lazy[name].dtype, lazy[name].shape, name)
 
     def serve(*inputs: Any) -> dict[str, Any]:
         values = [value(name) for name in stored]
@@ -92,16 +94,16 @@ def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
         function.graph.as_graph_def(),
         {name: tensor.name for name, tensor in fed},
         {name: tensor.name for name, tensor in function.structured_outputs.items()},
-        held,
+        lazy,
     )
 
 
-def _held(weight: Any) -> Held:
+def _lazy_constant(variable: Any) -> LazyConstant:
     def read() -> Any:
-        return tf.convert_to_tensor(weight.value)
+        return tf.convert_to_tensor(variable.value)
 
-    dtype = tf.dtypes.as_dtype(weight.dtype)
-    return Held(dtype.as_datatype_enum, tuple(weight.shape), read)
+    dtype = tf.dtypes.as_dtype(variable.dtype)
+    return LazyConstant(dtype.as_datatype_enum, tuple(variable.shape), read)
 
 
 def _input_names(model: Any) -> list[str]:

@@ -21,7 +21,7 @@ _LIMIT = 2**31 - 2**20  # protobuf writes no message of 2 GB
 
 
 @dataclass(frozen=True)
-class Held:
+class LazyConstant:
     """A weight that is not in the graph.
 
     Attributes
@@ -68,15 +68,15 @@ class Held:
         return array
 
 
-def stand_in(node: Any, name: str, held: Held) -> None:
+def write_placeholder(node: Any, name: str, constant: LazyConstant) -> None:
     """Make a node the placeholder of a weight."""
     node.Clear()
     node.name, node.op = name, "Placeholder"
-    node.attr["dtype"].type = held.dtype
-    node.attr["shape"].shape.CopyFrom(tf.TensorShape(held.shape).as_proto())
+    node.attr["dtype"].type = constant.dtype
+    node.attr["shape"].shape.CopyFrom(tf.TensorShape(constant.shape).as_proto())
 
 
-def constant(node: Any, name: str, value: Any) -> None:
+def write_constant(node: Any, name: str, value: Any) -> None:
     """Make a node a constant."""
     proto = tf.make_tensor_proto(value)
     node.Clear()
@@ -85,7 +85,7 @@ def constant(node: Any, name: str, value: Any) -> None:
     node.attr["value"].tensor.CopyFrom(proto)
 
 
-def filled(graph: Any, held: Mapping[str, Held]) -> Any:
+def with_constants(graph: Any, lazy: Mapping[str, LazyConstant]) -> Any:
     """Return the graph with constants for the weights that it stands on.
 
     Raises
@@ -93,8 +93,8 @@ def filled(graph: Any, held: Mapping[str, Held]) -> Any:
     InputError
         Above 2 GB, before a value is read.
     """
-    inside = {node.name for node in graph.node} & held.keys()
-    size = graph.ByteSize() + sum(held[name].nbytes for name in inside)
+    inside = {node.name for node in graph.node} & lazy.keys()
+    size = graph.ByteSize() + sum(lazy[name].nbytes for name in inside)
     if size > _LIMIT:
         raise InputError(
             f"a frozen graph stays under 2 GB, and this one would have {size:,} bytes: write it "
@@ -104,7 +104,7 @@ def filled(graph: Any, held: Mapping[str, Held]) -> Any:
     full = graph_pb2.GraphDef(versions=graph.versions, library=graph.library)
     for node in graph.node:
         if node.name in inside:
-            constant(full.node.add(), node.name, held[node.name].values())
+            write_constant(full.node.add(), node.name, lazy[node.name].values())
         else:
             full.node.add().CopyFrom(node)
     return full

@@ -55,8 +55,8 @@ def chosen_table(flat: FlatGraph, name: str | None) -> str:
 
 def _stored(flat: FlatGraph, flow: Flow, name: str) -> tuple[str, tuple[int, ...]]:
     """Return type and shape of a weight, ("", ()) of a node that is none."""
-    if name in flat.held:
-        return dtype_name(flat.held[name].dtype), flat.held[name].shape
+    if name in flat.lazy:
+        return dtype_name(flat.lazy[name].dtype), flat.lazy[name].shape
     if name not in flow.nodes or flow.nodes[name].op != "Const":
         return "", ()
     tensor = flow.nodes[name].attr["value"].tensor
@@ -65,13 +65,13 @@ def _stored(flat: FlatGraph, flow: Flow, name: str) -> tuple[str, tuple[int, ...
 
 def table_of(flat: FlatGraph, name: str) -> NDArray[np.float32]:
     """Return the values of a table."""
-    if name in flat.held:
-        return flat.held[name].values()
+    if name in flat.lazy:
+        return flat.lazy[name].values()
     tensor = Flow(flat.graph.node).nodes[name].attr["value"].tensor
     return array_of(tensor, f"the table {name!r}")
 
 
-def grafted(flat: FlatGraph, name: str, embedding: CompressedEmbedding) -> FlatGraph:
+def with_compressed_table(flat: FlatGraph, name: str, embedding: CompressedEmbedding) -> FlatGraph:
     """Return the graph with a compressed table in place of a float32 one.
 
     Parameters
@@ -124,8 +124,8 @@ def grafted(flat: FlatGraph, name: str, embedding: CompressedEmbedding) -> FlatG
         kept.attr.pop("_class", None)
         kept.ClearField("input")
         kept.input.extend(ref for ref in node.input if ref[0] != "^" or ref[1:] not in gone)
-    held = {other: weight for other, weight in flat.held.items() if other not in gone}
-    return replace(flat, graph=made, held=held)
+    lazy = {other: constant for other, constant in flat.lazy.items() if other not in gone}
+    return replace(flat, graph=made, lazy=lazy)
 
 
 def _readers(flow: Flow, table: str) -> tuple[set[str], list[str]]:

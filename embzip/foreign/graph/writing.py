@@ -13,12 +13,12 @@ from embzip.foreign.formats.tensor_protos import array_of
 from embzip.foreign.graph.flat_graphs import FlatGraph, Signature
 from embzip.foreign.graph.grappler import pruned_to
 
-_WEIGHT = 256  # bytes: smaller constants stay in the graph
+_SMALL = 256  # bytes: smaller constants stay in the graph
 
 
 def write_frozen(flat: FlatGraph, target: Path) -> None:
     """Write the graph, whose weights are constants; placeholders get the names users know."""
-    flat = flat.filled()
+    flat = flat.with_constants()
     _rename(flat)
     write_bytes(target, flat.graph.SerializeToString(deterministic=True))
 
@@ -37,10 +37,10 @@ def write_saved_model(flat: FlatGraph, target: Path) -> None:
     graph = graph_pb2.GraphDef(versions=flat.graph.versions, library=flat.graph.library)
     for node in flat.graph.node:
         tensor = node.attr["value"].tensor if node.op == "Const" else None
-        if node.name in flat.held:
-            variables[node.name] = tf.Variable(flat.held[node.name].tensor(), trainable=False)
+        if node.name in flat.lazy:
+            variables[node.name] = tf.Variable(flat.lazy[node.name].tensor(), trainable=False)
             module.weights.append(variables[node.name])
-        elif tensor is not None and tensor.ByteSize() >= _WEIGHT and tensor.dtype != tf.string:
+        elif tensor is not None and tensor.ByteSize() >= _SMALL and tensor.dtype != tf.string:
             # On one device whatever the type: whole numbers would look for another.
             value = array_of(tensor, f"the constant {node.name!r}")
             variables[node.name] = tf.Variable(value, trainable=False)
@@ -107,7 +107,9 @@ def _function(graph: Any, signature: Signature, variables: dict[str, Any]) -> An
 
     def serve(**inputs: Any) -> dict[str, Any]:
         fed = {tensor: inputs[name] for name, tensor in signature.inputs.items()}
-        fed |= {f"{n}:0": tf.convert_to_tensor(held) for n, held in variables.items() if n in read}
+        fed |= {
+            f"{n}:0": tf.convert_to_tensor(value) for n, value in variables.items() if n in read
+        }
         found = tf.graph_util.import_graph_def(
             bare, input_map=fed, return_elements=list(signature.outputs.values()), name=""
         )
@@ -119,7 +121,7 @@ def _function(graph: Any, signature: Signature, variables: dict[str, Any]) -> An
 def predicted(flat: FlatGraph, signature: Signature, inputs: dict[str, Any]) -> dict[str, Any]:
     """Return the outputs of one signature, by a session of TensorFlow."""
     with tf.Graph().as_default() as scope, tf.compat.v1.Session(graph=scope) as session:
-        tf.graph_util.import_graph_def(flat.filled().graph, name="")
+        tf.graph_util.import_graph_def(flat.with_constants().graph, name="")
         fed = {signature.inputs[name]: np.asarray(value) for name, value in inputs.items()}
         found: dict[str, Any] = session.run(dict(signature.outputs), fed)
         return found

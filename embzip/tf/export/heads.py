@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from embzip.classifier import Classifier, CnnConfig
 from embzip.tf.classifiers import answer, assign
-from embzip.tf.encoders import Weights
+from embzip.tf.encoders import LayerFactory
 from embzip.types import Arrays
 
 Source = Callable[[], Any]  # called inside the graph, gives a tensor
@@ -99,12 +99,12 @@ def _cnn(arrays: Arrays, config: CnnConfig, form: Form, store: Store) -> Head:
 def _keras(classifier: Classifier, form: Form, store: Store) -> Head:
     dim = classifier.embedding.dim
     columns, shown = keras.Input((None, dim)), keras.Input((None, 1))
-    weights = Weights(0, ranks=classifier.ranks)
+    factory = LayerFactory(0, ranks=classifier.ranks)
     labels = len(classifier.labels)
     model = keras.Model(
-        [columns, shown], answer(classifier.config, labels, columns, shown, weights)
+        [columns, shown], answer(classifier.config, labels, columns, shown, factory)
     )
-    assign(model, classifier, weights)
+    assign(model, classifier, factory)
 
     def hold(variable: Any) -> Source:
         array = variable.value.numpy()
