@@ -1,8 +1,8 @@
-"""Texts and labelled examples from disk: streamed, checked UTF-8.
+"""Reads texts and labelled examples from disk: streamed, with UTF-8 checked.
 
-A text is one line. Lines end at LF or CR LF and nowhere else: NEL, U+2028 and NUL are characters
-of the text like any other. A byte-order mark at the start of a file is dropped. Files ending in
-.gz or .xz are decompressed on the way. Tokenizing is not done here.
+Each line is one text. Lines end at LF or CR LF and nowhere else: NEL, U+2028 and NUL are ordinary
+characters of the text. A byte-order mark at the start of a file is dropped. Files ending in .gz or
+.xz are decompressed while they are read. Nothing is tokenized here.
 """
 
 import gzip
@@ -22,7 +22,7 @@ from embzip.files import existing_file
 Errors = Literal["strict", "replace"]
 Paths = str | Path | Sequence[str | Path]
 
-# A file looks labelled where its first lines have one tab each, and few words before it.
+# A file looks labelled if each of its first lines has one tab, and few distinct words before it.
 _LOOKED_AT, _FEWEST = 1000, 20
 _LINES_A_LABEL = 4
 
@@ -36,7 +36,7 @@ class Example:
 
 
 def paths_of(paths: Paths) -> list[str | Path]:
-    """Return one path or several as a list.
+    """Return one path, or several, as a list.
 
     >>> paths_of("a.txt")
     ['a.txt']
@@ -45,29 +45,30 @@ def paths_of(paths: Paths) -> list[str | Path]:
 
 
 def read_texts(paths: Paths, *, labelled: bool = False, errors: Errors = "strict") -> Iterator[str]:
-    """Yield the texts of files, one a line, without their line ends.
+    """Yield the texts of files, one per line, without line ends.
 
     Parameters
     ----------
     paths
         One file or several; `-` is standard input.
     labelled
-        Whether lines are `label<TAB>text`, of which the text is wanted; empty ones stay.
+        Whether lines are `label<TAB>text`; only the text is yielded. Empty lines are kept.
     errors
-        `strict` refuses invalid UTF-8; `replace` puts U+FFFD in its place, and warns at the end
-        of the file how often it did.
+        `strict` refuses invalid UTF-8; `replace` replaces it by U+FFFD, and warns at the end of
+        the file how often.
 
     Warns
     -----
     UserWarning
-        At the end of a file that looks labelled, and was not said to be.
+        At the end of a file that looks labelled although `labelled` is false.
 
     Raises
     ------
     MissingFileError
-        For a file that is not there, or a directory.
+        If a file does not exist or is a directory.
     InputError
-        For invalid UTF-8, UTF-16 or a labelled line without a tab; names file, line and offset.
+        For invalid UTF-8, UTF-16, or a labelled line without a tab. The message names file, line
+        and offset.
     """
     for path in paths_of(paths):
         begins: Counter[str] = Counter()
@@ -78,21 +79,21 @@ def read_texts(paths: Paths, *, labelled: bool = False, errors: Errors = "strict
         if "" not in begins and begins.total() >= max(_FEWEST, _LINES_A_LABEL * len(begins)):
             warnings.warn(
                 f"{path}: lines begin with one of {len(begins)} words and a tab, such as "
-                f"{next(iter(begins))[:40]!r}, and were read as part of the text: if these are "
-                "labels, cut them off, or pass --labelled where the command takes it",
+                f"{next(iter(begins))[:40]!r}; they were read as part of the text. If they are "
+                "labels, remove them, or pass --labelled if the command has that option",
                 stacklevel=2,
             )
 
 
 def read_examples(paths: Paths, *, errors: Errors = "strict") -> list[Example]:
-    """Read labelled examples, `label<TAB>text` a line; empty lines are passed over.
+    """Read labelled examples, one `label<TAB>text` per line; empty lines are skipped.
 
     Raises
     ------
     MissingFileError
-        For a file that is not there, or a directory.
+        If a file does not exist or is a directory.
     InputError
-        For a line without a tab, an empty label, invalid UTF-8, or no example at all.
+        For a line without a tab, an empty label, invalid UTF-8, or files without any example.
 
     Examples
     --------
@@ -109,7 +110,9 @@ def read_examples(paths: Paths, *, errors: Errors = "strict") -> list[Example]:
         if line.strip()
     ]
     if not examples:
-        raise InputError(f"{corpus_name(paths)}: expected labelled lines, found none")
+        raise InputError(
+            f"{corpus_name(paths)}: expected lines label<TAB>text, found only empty lines or none"
+        )
     return examples
 
 
@@ -118,10 +121,10 @@ def split_examples(
 ) -> tuple[list[Example], list[Example]]:
     """Split examples into (rest, held out) by a fixed hash of each text.
 
-    The same text always falls on the same side, whatever stands around it, so copies of a text
-    never stand on both.
+    A text always falls on the same side, whatever the other examples are. So copies of a text are
+    never on both sides.
     """
-    from hashlib import sha256  # OpenSSL comes along: serving does without
+    from hashlib import sha256  # imported here: it loads OpenSSL, which serving does not need
 
     bound = int(fraction * 2**32)
     kept: list[Example] = []
@@ -133,17 +136,17 @@ def split_examples(
 
 
 def check_training_labels(examples: Iterable[Example], where: str) -> tuple[str, ...]:
-    """Return the sorted labels of training data, refusing data no classifier can learn from.
+    """Return the sorted labels of training data, or raise if there are fewer than two.
 
     Raises
     ------
     InputError
-        Where there is only one label.
+        If there are fewer than two labels.
     """
     labels = tuple(sorted({example.label for example in examples}))
     if len(labels) < 2:
         raise InputError(
-            f"{where}: expected at least two labels to tell apart, found "
+            f"{where}: training needs at least two different labels, found "
             + (f"only {labels[0]!r}" if labels else "none")
         )
     return labels
@@ -161,7 +164,7 @@ def _split_label(path: str | Path, number: int, line: str) -> Example:
 
 
 def corpus_name(paths: Paths) -> str:
-    """Return how a corpus is named in messages.
+    """Return the name of a corpus in messages.
 
     >>> corpus_name(["a.txt", "b.txt"])
     'a.txt, b.txt'
@@ -209,14 +212,16 @@ def _lines(path: str | Path, errors: Errors) -> Iterator[tuple[int, str]]:
                             "pass --errors replace"
                         ) from error
                     text = line.decode("utf-8", "replace")
-                    # U+FFFD may also stand in the text itself; ignoring errors leaves only those.
+                    # The text itself may contain U+FFFD; ignoring errors leaves only those.
                     replaced += text.count("\ufffd")
                     replaced -= line.decode("utf-8", "ignore").count("\ufffd")
                     first = first or place
                 offset += len(raw)
                 yield number, text.removesuffix("\n").removesuffix("\r")
         except (lzma.LZMAError, EOFError, gzip.BadGzipFile) as error:
-            raise InputError(f"{path}: cannot be decompressed: {error}") from error
+            raise InputError(
+                f"{path}: cannot be decompressed ({error}): obtain the file again"
+            ) from error
     if replaced:
         warnings.warn(
             f"{path}: {replaced} invalid UTF-8 sequences were replaced by U+FFFD, the first in "
@@ -226,7 +231,8 @@ def _lines(path: str | Path, errors: Errors) -> Iterator[tuple[int, str]]:
 
 
 def _refuse_utf16(path: str | Path, head: bytes) -> None:
-    # Without a mark, UTF-16 shows as NUL in every other byte of Latin text; NUL alone is allowed.
+    # UTF-16 without a byte-order mark has NUL in every other byte of Latin text. A NUL elsewhere
+    # is allowed.
     even, odd = head[0:200:2], head[1:200:2]
     shares = sorted(side.count(0) / max(1, len(side)) for side in (even, odd))
     alternating = len(head) >= 8 and shares[0] < 0.1 and shares[1] > 0.7

@@ -1,14 +1,14 @@
-"""Every exception embzip raises on purpose.
+"""The exceptions that embzip raises on purpose.
 
-The command line catches `EmbzipError` and nothing else. Each subclass is also the built-in
-exception it resembles, so library users may catch either.
+The command line catches `EmbzipError` and nothing else. Each subclass also derives from the
+built-in exception it resembles, so users of the library may catch either.
 
-A message states the rule, what was received and where, and what to do.
+A message states the rule, what was found and where, and what to do.
 """
 
 
 class EmbzipError(Exception):
-    """The one family of errors embzip raises on purpose."""
+    """The base class of all errors that embzip raises on purpose."""
 
 
 class InputError(EmbzipError, ValueError):
@@ -20,19 +20,19 @@ class SpecError(EmbzipError, ValueError):
 
 
 class TokenizerError(EmbzipError, ValueError):
-    """A tokenizer that cannot be trained, or a tokenizer file that is not valid."""
+    """A tokenizer that cannot be trained, or a tokenizer file that is invalid."""
 
 
 class FileFormatError(EmbzipError, ValueError):
-    """A .embz file that is damaged, or was written by a newer embzip."""
+    """A file of embzip (.embz, .tflite) that is damaged or was written by a newer embzip."""
 
 
 class MismatchError(EmbzipError, ValueError):
-    """Two parts that do not belong together: a table and a vocabulary, a model and a table."""
+    """Parts that do not belong together, such as a table and a vocabulary of another size."""
 
 
 class UnsupportedModelError(EmbzipError, ValueError):
-    """A Keras model that cannot be rewritten safely."""
+    """A model that cannot be rebuilt or exported safely."""
 
 
 class InputTypeError(EmbzipError, TypeError):
@@ -50,12 +50,12 @@ class UnknownTokenError(EmbzipError, KeyError):
 
 
 class MissingFileError(EmbzipError, FileNotFoundError):
-    """An input that does not exist, or is a directory."""
+    """An input file that does not exist, cannot be read, or is a directory."""
 
 
 class OutputError(EmbzipError, OSError):
-    """An output that cannot be written; what stood there before is untouched."""
+    """An output that cannot be written; an existing file is left unchanged."""
 
 
 class MissingPackageError(EmbzipError, ImportError):
-    """An optional package that is not installed; the message holds a command that installs it."""
+    """An optional package that is not installed; the message gives the command to install it."""

@@ -1,6 +1,6 @@
-"""How bytes reach the disk: checked reads, atomic replacement, digests, default output names.
+"""Reads and writes files safely: checked paths, atomic replacement, digests, output names.
 
-Knows nothing of any format.
+Knows nothing about any file format.
 """
 
 import os
@@ -16,14 +16,14 @@ from embzip.errors import MissingFileError, OutputError
 
 
 def existing_file(path: str | Path) -> Path:
-    """Return `path`, or raise `MissingFileError` where it is no readable file."""
+    """Return `path`, or raise `MissingFileError` if it is not a readable file."""
     path = Path(path)
     if path.is_dir():
         raise MissingFileError(f"{path}: expected a file, found a directory")
     if not path.exists():
         raise MissingFileError(f"{path}: no such file")
     if not os.access(path, os.R_OK):
-        raise MissingFileError(f"{path}: no permission to read it")
+        raise MissingFileError(f"{path}: you have no permission to read this file")
     return path
 
 
@@ -35,26 +35,26 @@ def output_path(
     force: bool = False,
     marker: str | None = None,
 ) -> Path:
-    """Return where a result goes.
+    """Return the path of a command's result.
 
     Parameters
     ----------
     source
         The (first) input; `-`, standard input, counts as a file named `stdin`.
     suffix
-        What replaces the input's own suffix, such as `.bpe.model`.
+        Replaces the suffix of the input, such as `.bpe.model`.
     output
-        An explicit choice, which may replace an existing file.
+        The path the user chose; an existing file is then replaced.
     force
         Whether a derived name may replace an existing file.
     marker
-        Where the result is a folder: a file that stands in every such folder. Only a folder with
-        it may be replaced.
+        If the result is a folder: the name of a file that every such folder contains. Only a
+        folder that contains it is replaced.
 
     Raises
     ------
     OutputError
-        Where the derived name exists and `force` is false, or the folder does not exist.
+        If the derived name exists and `force` is false, or if the parent folder does not exist.
 
     Examples
     --------
@@ -68,29 +68,29 @@ def output_path(
         path = Path(name.removesuffix(Path(name).suffix) + suffix)
         if path.exists() and not force:
             raise OutputError(
-                f"{path} exists already: name the output with -o, or replace it with --force"
+                f"{path} already exists: choose another name with -o, or replace it with --force"
             )
     if marker is not None:
         _check_replaceable(path, marker)
     elif path.is_dir():
         raise OutputError(f"{path}: expected the name of a file to write, found a directory")
     if not path.parent.is_dir():
-        raise OutputError(f"{path}: its folder {path.parent} does not exist: create it first")
+        raise OutputError(f"{path}: the folder {path.parent} does not exist: create it first")
     return path
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a binary file that replaces `path` only when the block ends without an error.
+    """Open a binary file that replaces `path` only if the block ends without an error.
 
-    The bytes go to a temporary name in the same folder, are flushed to the disk and renamed.
-    A symbolic link keeps pointing to its target, which is replaced; an existing file keeps its
-    mode; a new one gets the mode the umask gives.
+    The bytes are written to a temporary file in the same folder, flushed to the disk and renamed.
+    If `path` is a symbolic link, its target is replaced. An existing file keeps its mode; a new
+    one gets the default mode under the umask.
 
     Raises
     ------
     OutputError
-        Where the folder or the disk refuses; the old file is untouched.
+        If the folder is not writable or the disk is full; an existing file is left unchanged.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -118,20 +118,21 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def atomic_folder(path: str | Path, *, marker: str) -> Iterator[Path]:
-    """Give a new folder that replaces `path` only when the block ends without an error.
+    """Yield a new folder that replaces `path` only if the block ends without an error.
 
-    For the moment between two renames there is no folder at `path`: systems replace files in one
-    step, but not folders.
+    Operating systems replace a file in one step, but not a folder: between the two renames there
+    is briefly no folder at `path`.
 
     Parameters
     ----------
     marker
-        A file that stands in every folder of this kind: only a folder with it is replaced.
+        The name of a file that every folder of this kind contains. Only a folder that contains it
+        is replaced.
 
     Raises
     ------
     OutputError
-        Where `path` is anything else than such a folder, or its folder cannot be written.
+        If `path` exists and is not such a folder, or if its parent folder is not writable.
     """
     path = Path(path)
     _check_replaceable(path, marker)
@@ -155,24 +156,24 @@ def atomic_folder(path: str | Path, *, marker: str) -> Iterator[Path]:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Replace the file `path` by `content`, atomically."""
+    """Write `content` to the file `path`, atomically."""
     with atomic_write(path) as file:
         file.write(content)
 
 
 def digest(content: bytes | memoryview) -> str:
-    """Return the BLAKE2b digest of `content`, 16 bytes as 32 hexadecimal digits.
+    """Return the BLAKE2b digest of `content`: 16 bytes as 32 hexadecimal digits.
 
     >>> digest(b"embzip")
     '5723aeaa3b493a63a2859626c07f0fb8'
     """
-    import hashlib  # OpenSSL comes along, 3.6 MB that a served model does without
+    import hashlib  # imported here: it loads OpenSSL, 3.6 MB that serving does not need
 
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def blocks_of(path: str | Path, size: int) -> Iterator[bytes]:
-    """Yield a file's first `size` bytes, or all of a shorter one, a megabyte at a time."""
+    """Yield the first `size` bytes of a file, or all if it is shorter, a megabyte at a time."""
     with Path(path).open("rb") as file:
         while size > 0 and (block := file.read(min(size, 1 << 20))):
             yield block
@@ -184,7 +185,8 @@ def _check_replaceable(path: Path, marker: str) -> None:
         return
     if path.exists() or path.is_symlink():
         raise OutputError(
-            f"{path}: exists already and is no folder with a {marker}: remove it, or name another"
+            f"{path} already exists and is not a folder that contains {marker}: remove it, or "
+            "choose another name"
         )
 
 

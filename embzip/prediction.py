@@ -1,6 +1,6 @@
-"""What every classifier answers with, and what can be asked of it, whatever computes the answer.
+"""The interface of every classifier, whatever computes its answers.
 
-`embzip.classifier` computes in NumPy, `embzip.litert` in LiteRT; nothing is computed here.
+`embzip.classifier` implements it in NumPy, `embzip.litert` in LiteRT. Nothing is computed here.
 """
 
 from abc import ABC, abstractmethod
@@ -22,14 +22,14 @@ class Prediction:
 class TextClassifier(ABC):
     """Texts -> labels with probabilities.
 
-    One may be shared by threads, pickled, and used after a fork: the answers are the same.
+    A classifier may be shared by threads, pickled, and used after a fork; its answers are the same.
 
     Attributes
     ----------
     labels
         The classes in the order of the output columns.
     max_length
-        Tokens of a text that are read.
+        How many tokens of a text are read.
     """
 
     labels: tuple[str, ...]
@@ -37,12 +37,12 @@ class TextClassifier(ABC):
     @property
     @abstractmethod
     def tokenizer(self) -> Tokenizer:
-        """What texts are turned into ids with."""
+        """The tokenizer that turns texts into ids."""
 
     @property
     @abstractmethod
     def max_length(self) -> int:
-        """Tokens of a text that are read."""
+        """How many tokens of a text are read."""
 
     @abstractmethod
     def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
@@ -59,14 +59,14 @@ class TextClassifier(ABC):
         return [ids[: self.max_length] for ids in self.tokenizer.encode(texts)]
 
     def predict(self, texts: Iterable[str]) -> list[Prediction]:
-        """Return the most probable label of each text; equal ones go to the first label.
+        """Return the most probable label of each text; of equally probable labels, the first.
 
-        An empty text is padding only, and gets the prediction the biases give.
+        An empty text is all padding; its prediction follows from the biases alone.
 
         Raises
         ------
         InputTypeError
-            For a single string, or anything but strings.
+            For a single string, or for items that are not strings.
         """
         return _predictions(self.labels, self.probabilities(texts))
 
@@ -76,7 +76,7 @@ class TextClassifier(ABC):
 
 
 class TextKit(ABC):
-    """Several classifiers that share a tokenizer and a table: texts -> a label of each.
+    """Several classifiers that share a tokenizer and a table: texts -> one label per classifier.
 
     As safe to share, pickle and fork as a `TextClassifier`.
     """
@@ -101,12 +101,12 @@ class TextKit(ABC):
         """
 
     def predict(self, texts: Iterable[str]) -> list[dict[str, Prediction]]:
-        """Return the most probable label of each text by each classifier's name.
+        """Return, for each text, the most probable label of each classifier, by its name.
 
         Raises
         ------
         InputTypeError
-            For a single string, or anything but strings.
+            For a single string, or for items that are not strings.
         """
         answers = self.probabilities(texts)
         found = [_predictions(self.labels[name], rows) for name, rows in answers.items()]

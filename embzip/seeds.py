@@ -1,4 +1,4 @@
-"""The one rule about seeds: what NumPy, gensim and TensorFlow all take."""
+"""Checks seeds: the range that NumPy, gensim and TensorFlow all accept."""
 
 from embzip.errors import SpecError
 
@@ -6,7 +6,7 @@ _LARGEST = 2**32 - 1
 
 
 def check_seed(seed: int) -> None:
-    """Raise `SpecError` for a seed that some library under embzip would refuse.
+    """Raise `SpecError` for a seed that one of these libraries would refuse.
 
     >>> check_seed(0)
     """

@@ -209,7 +209,7 @@ def test_an_existing_file_is_replaced_only_when_asked(
 ) -> None:
     (folder / "corpus.words.tsv").write_text("precious")
     message = error_of(["build-words", "corpus.txt"], capfd)
-    assert message.startswith("corpus.words.tsv exists already")
+    assert message.startswith("corpus.words.tsv already exists")
     assert (folder / "corpus.words.tsv").read_text() == "precious"
     assert run_main(["build-words", "corpus.txt", "--min-count", 1, "--force"]) == 0
     assert (folder / "corpus.words.tsv").read_text() != "precious"

@@ -122,8 +122,8 @@ def test_case_10_crlf_reads_as_lf(tmp_path: Path) -> None:
         (b"a\tone\nno tab here\n", "line 2: expected label<TAB>text, found no tab in 'no tab"),
         (b"a\tone\n\ttext\n", "line 2: expected label<TAB>text, found an empty label"),
         (b" \ttext\n", "line 1: expected label<TAB>text, found an empty label"),
-        (b"\n \n", "expected labelled lines, found none"),
-        (b"", "expected labelled lines, found none"),
+        (b"\n \n", "expected lines label<TAB>text, found only empty lines or none"),
+        (b"", "expected lines label<TAB>text, found only empty lines or none"),
     ],
 )
 def test_case_21_labelled_rows(tmp_path: Path, content: bytes, message: str) -> None:
@@ -132,7 +132,7 @@ def test_case_21_labelled_rows(tmp_path: Path, content: bytes, message: str) -> 
 
 
 def test_case_21_one_class_only() -> None:
-    with pytest.raises(InputError, match="at least two labels to tell apart, found only 'a'"):
+    with pytest.raises(InputError, match="at least two different labels, found only 'a'"):
         check_training_labels([Example("x", "a"), Example("y", "a")], "train.tsv")
     with pytest.raises(EmbzipError, match="found none"):
         check_training_labels([], "train.tsv")

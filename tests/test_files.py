@@ -53,11 +53,11 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert sorted(p.name for p in path.iterdir()) == ["mark", "third"]
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
     (path / "mark").unlink()
-    with pytest.raises(OutputError, match="is no folder with a mark"):
+    with pytest.raises(OutputError, match="is not a folder that contains mark"):
         write("fourth")
     assert [p.name for p in path.iterdir()] == ["third"]
     assert output_path("x", ".y", tmp_path / "new", marker="mark") == tmp_path / "new"
-    with pytest.raises(OutputError, match="is no folder with a mark"):
+    with pytest.raises(OutputError, match="is not a folder that contains mark"):
         output_path("x", ".y", path, marker="mark")
 
 
@@ -118,7 +118,7 @@ def test_an_output_is_named_after_its_input(
     assert output_path("/data/corpus", ".bpe.model") == Path("corpus.bpe.model")
     assert output_path("-", ".words.tsv") == Path("stdin.words.tsv")
     Path("corpus.bpe.model").touch()
-    with pytest.raises(OutputError, match="exists already: name the output with -o"):
+    with pytest.raises(OutputError, match="already exists: choose another name with -o"):
         output_path("corpus.txt", ".bpe.model")
     assert output_path("corpus.txt", ".bpe.model", force=True) == Path("corpus.bpe.model")
     assert output_path("x", ".y", "corpus.bpe.model") == Path("corpus.bpe.model")

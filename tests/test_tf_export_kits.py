@@ -225,6 +225,6 @@ def test_the_command_line(alike: Kit, tmp_path: Path, monkeypatch: pytest.Monkey
     assert Path("kit.savedmodel/saved_model.pb").stat().st_ino != before
     Path("mine").mkdir()
     Path("mine/letter").write_text("dear")
-    with pytest.raises(EmbzipError, match=r"mine: exists already.*saved_model\.pb"):
+    with pytest.raises(EmbzipError, match=r"mine already exists.*saved_model\.pb"):
         run("export", "kit.embz", "--to", "savedmodel", "-o", "mine")
     assert Path("mine/letter").read_text() == "dear"

@@ -204,7 +204,7 @@ def test_a_random_table_has_the_spread_of_the_given_one() -> None:
 
 
 def test_case_21_one_class_only() -> None:
-    with pytest.raises(InputError, match="at least two labels to tell apart, found only 'a'"):
+    with pytest.raises(InputError, match="at least two different labels, found only 'a'"):
         tf.train([Example("w00", "a"), Example("w01", "a")], vectors())
 
 

@@ -76,14 +76,17 @@ def test_every_edited_byte_is_refused_or_another_valid_model() -> None:
 
 @pytest.mark.parametrize("record", [b"[]", b"{", b"[" * 100_000, b"\xff"])
 def test_a_record_that_is_none(record: bytes) -> None:
-    with pytest.raises(FileFormatError, match="the record of the BPE model is no"):
+    with pytest.raises(
+        FileFormatError,
+        match=r"the record of the BPE model (is not|must be a) ",
+    ):
         unpack(pack(MODEL, None) + record)
 
 
 def test_case_35_a_huge_header_is_refused_before_allocation() -> None:
     for n, m in ((2**31 - 1, 0), (0, 2**31 - 1), (-1, 0), (0, -1)):
         header = np.array([n, m, 1, 0, 2, 3], "<i4").tobytes()
-        with pytest.raises(FileFormatError, match="cannot hold"):
+        with pytest.raises(FileFormatError, match=r"declares .* are too few"):
             unpack(header + bytes(100))
     with pytest.raises(TokenizerError):
         unpack(np.array([0, 0, 1, 0, 2, 3], "<i4").tobytes())

@@ -123,7 +123,7 @@ def test_ascii_needs_no_normal_form(text: str, lowercase: bool) -> None:
         ({"min_count": 0}, "min_count must be at least 1, received 0"),
         ({"max_vocab": 0}, "max_vocab must be at least 1, received 0"),
         ({"max_vocab": -5}, "received -5"),
-        ({"min_count": 99}, "no word stands 99 times or more: lower min_count"),
+        ({"min_count": 99}, "no word occurs 99 times or more: lower min_count"),
         ({"unicode": "UTF-8"}, "the options: expected a normalization"),
     ],
 )
@@ -261,7 +261,7 @@ def test_words_must_be_sorted_and_counts_must_fit() -> None:
     for words in (["b", "a"], ["a", "a"]):
         with pytest.raises(TokenizerError, match=r"id 3: .* pass sorted\(set\(words\)\)"):
             WordTokenizer(words, Normalization())
-    with pytest.raises(TokenizerError, match=r"expected 3 counts, one an id"):
+    with pytest.raises(TokenizerError, match=r"expected 3 counts, one per id"):
         WordTokenizer(["a"], Normalization(), [1])
     with pytest.raises(InputError, match="must not be empty"):
         WordTokenizer([""], Normalization())
@@ -273,7 +273,7 @@ def test_bytes_of_another_size_are_refused() -> None:
             tokenizer_from_bytes("words", TINY.to_bytes(), rows, Normalization())
     with pytest.raises(TokenizerError, match="at least 2 rows"):
         tokenizer_from_bytes("words", TINY.to_bytes(), 1, Normalization())
-    with pytest.raises(TokenizerError, match="received 'char'"):
+    with pytest.raises(TokenizerError, match="found 'char'"):
         tokenizer_from_bytes("char", b"", 1, Normalization())
 
 
@@ -296,9 +296,9 @@ def test_case_32_every_prefix_of_a_words_file_is_refused(tmp_path: Path) -> None
         ("cat\t4", "\t4", "line 6"),
         ("cat\t4", "zoo\t4", "code point order"),
         ("cat\t4", "café\t4", "code point order"),
-        ("<PAD>\t0", "PAD\t0", "expected the rows <PAD> and <UNK>"),
-        ("the\t5\n", "", "announces 6 rows, found 5"),
-        ("the\t5\n", "the\t5\nzoo\t1\n", "announces 6 rows, found 7"),
+        ("<PAD>\t0", "PAD\t0", "the first two rows must be <PAD> and <UNK>"),
+        ("the\t5\n", "", "declares 6 rows, found 5"),
+        ("the\t5\n", "the\t5\nzoo\t1\n", "declares 6 rows, found 7"),
         ('"NFC"', '"ABC"', "line 1: expected a normalization"),
         ('"lowercase": true', '"lowercase": 1', "line 1: expected a normalization"),
         ('"version": 1', '"version": 2', "newer embzip"),

@@ -1,7 +1,7 @@
-"""Tokenizers: what they are (base), whole words (words), byte-pair pieces (bpe), and their making.
+"""Tokenizers: the interface (base), whole words (words), byte pairs (bpe), and building them.
 
-See each module; this one only finds the right one for a file. The making, `building`, is imported
-by whoever makes one: serving a model does without.
+This module only finds the right reader for a file. `building` is not imported here, because
+serving a model does not need it.
 """
 
 from pathlib import Path
@@ -29,14 +29,14 @@ __all__ = [
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
-    """Read a tokenizer file, of whole words or of byte-pair pieces, whichever it is.
+    """Read a tokenizer file of either kind: whole words or byte pairs.
 
     Raises
     ------
     MissingFileError
-        Where there is no such file.
+        If the file does not exist.
     TokenizerError
-        For a file that is neither, or is damaged.
+        For a file that is of neither kind, or is damaged.
     """
     content = existing_file(path).read_bytes()
     if content.startswith(b"{"):
@@ -52,20 +52,20 @@ def tokenizer_from_bytes(
     Parameters
     ----------
     kind
-        `words`, `words+aliases` or `bpe`, as `Tokenizer.kind` said.
+        `words`, `words+aliases` or `bpe`: the tokenizer's `kind`.
     content
         The bytes.
     rows
-        The size of the vocabulary, with special ids.
+        The size of the vocabulary, special ids included.
     normalization
-        As `Tokenizer.normalization` said.
+        The tokenizer's `normalization`.
 
     Raises
     ------
     FileFormatError
         For damaged bytes.
     TokenizerError
-        For an unknown kind, or a tokenizer of another size.
+        For an unknown kind, or a vocabulary of another size.
     """
     if kind == "words":
         return WordTokenizer.from_bytes(content, rows, normalization)
@@ -75,9 +75,11 @@ def tokenizer_from_bytes(
         tokenizer = BpeTokenizer.from_bytes(content, normalization)
         if len(tokenizer.vocabulary) != rows:
             raise TokenizerError(
-                f"expected a BPE model of {rows} pieces, found {len(tokenizer.vocabulary)}"
+                f"expected a BPE model of {rows} pieces, as many as the table has rows, found "
+                f"{len(tokenizer.vocabulary)}"
             )
         return tokenizer
     raise TokenizerError(
-        f"a tokenizer is of kind 'words', 'words+aliases' or 'bpe', received {kind!r}"
+        f"a tokenizer's kind must be 'words', 'words+aliases' or 'bpe', found {kind!r}: was the "
+        "file written by a newer embzip?"
     )

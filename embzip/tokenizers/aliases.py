@@ -1,6 +1,6 @@
-"""Whole words, some of which share the id of another: what pruning with remapping leaves.
+"""A word tokenizer in which some words share the id of another, as pruning with `remap` makes it.
 
-The words themselves are the business of `words.py`.
+Splitting texts into words is done in `words.py`.
 """
 
 import struct
@@ -17,19 +17,19 @@ _HEADER = struct.Struct("<II")  # words and aliases together; bytes of their nam
 
 
 class AliasedWords:
-    """Text -> ids of whole words, where a word without a row of its own may have another's.
+    """Text -> ids of whole words; a word without a row of its own may use the row of another.
 
     Parameters
     ----------
     words
-        The tokenizer of the words with a row.
+        The tokenizer of the words that have rows of their own.
     aliases
-        The id of each further word, never a special one.
+        Further words, and the id of the row that each uses; never a special id.
 
     Raises
     ------
     TokenizerError
-        For an alias that is a word with a row, or an id that is not one of those rows.
+        For an alias that has a row of its own, or an id that belongs to no word.
 
     Examples
     --------
@@ -45,7 +45,9 @@ class AliasedWords:
         first = len(words.vocabulary.special_ids)
         for word, index in aliases.items():
             if word in words.vocabulary:
-                raise TokenizerError(f"the alias {word!r} has a row of its own")
+                raise TokenizerError(
+                    f"the alias {word!r} is also a word with a row of its own: remove one of them"
+                )
             if not first <= index < len(words.vocabulary):
                 raise TokenizerError(
                     f"the alias {word!r} must have an id in {first}..{len(words.vocabulary) - 1}, "
@@ -56,21 +58,21 @@ class AliasedWords:
 
     @property
     def normalization(self) -> Normalization:
-        """What happens to a text first."""
+        """How a text is normalized before it is tokenized."""
         return self.words.normalization
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The tokens with a row, in id order; aliases are not in it."""
+        """The tokens with rows of their own, in id order; without the aliases."""
         return self.words.vocabulary
 
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
-        """Return the ids of each text; an empty text has none.
+        """Return the ids of each text; none for an empty text.
 
         Raises
         ------
         InputTypeError
-            For anything but an iterable of str.
+            If `texts` is not an iterable of str.
         """
         get, alias = self.vocabulary.get, self.aliases.get
         apply = self.normalization.apply
@@ -83,43 +85,50 @@ class AliasedWords:
         ]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the words of ids, as `WordTokenizer.decode` does."""
+        """Return the words of the given ids, as `WordTokenizer.decode` does."""
         return self.words.decode(ids)
 
     def to_bytes(self) -> bytes:
-        """Return all words in one list, and the id of each that is an alias, as compact bytes."""
+        """Return all words, aliases included, and the ids of the aliases as compact bytes."""
         own = list(self.vocabulary)[len(self.vocabulary.special_ids) :]
         names = sorted([*own, *self.aliases])
         packed = WordTokenizer(names, self.normalization).to_bytes()
         ids = np.array([self.aliases.get(name, 0) for name in names], "<u4")
-        # Byte planes: the upper ones are nearly all zero.
+        # Stored as byte planes, because the upper bytes of ids are nearly all zero.
         planes = ids.view(np.uint8).reshape(-1, 4).T
         return _HEADER.pack(len(names), len(packed)) + packed + compress(planes.tobytes())
 
     @staticmethod
     def from_bytes(content: bytes, rows: int, normalization: Normalization) -> "AliasedWords":
-        """Undo `to_bytes`; `rows` is the size of the vocabulary with its two special ids.
+        """Undo `to_bytes`; `rows` is the size of the vocabulary, two special ids included.
 
         Raises
         ------
         FileFormatError
             For bytes that are cut short or damaged.
         TokenizerError
-            For words out of order, or ids that no row has.
+            For words out of order, or ids outside the vocabulary.
         """
         if len(content) < _HEADER.size:
-            raise FileFormatError(f"the words with aliases are cut short: {len(content)} bytes")
+            raise FileFormatError(
+                f"words with aliases take at least {_HEADER.size} bytes, found {len(content)}: "
+                "the file is cut short"
+            )
         count, length = _HEADER.unpack_from(content)
         end = _HEADER.size + length
         every = WordTokenizer.from_bytes(content[_HEADER.size : end], count + 2, normalization)
         planes = np.frombuffer(decompress(content[end:], 4 * count + 1), np.uint8)
         if len(planes) != 4 * count:
-            raise FileFormatError(f"expected {count} ids of 4 bytes, found {len(planes)} bytes")
+            raise FileFormatError(
+                f"expected {count} ids of aliases, 4 bytes each, found {len(planes)} bytes: the "
+                "file is damaged"
+            )
         ids = np.ascontiguousarray(planes.reshape(4, count).T).view("<u4").reshape(-1).tolist()
         pairs = list(zip(list(every.vocabulary)[2:], ids, strict=True))
         words = WordTokenizer([name for name, index in pairs if not index], normalization)
         if len(words.vocabulary) != rows:
             raise FileFormatError(
-                f"expected {rows - 2} words with a row, found {len(words.vocabulary) - 2}"
+                f"expected {rows - 2} words with rows of their own, found "
+                f"{len(words.vocabulary) - 2}: the file is damaged"
             )
         return AliasedWords(words, {name: index for name, index in pairs if index})

@@ -1,7 +1,7 @@
-"""What every tokenizer is: a normalization, a vocabulary, and text -> ids.
+"""The interface of every tokenizer: a normalization, a vocabulary, and text -> ids.
 
-A tokenizer is what a model was trained with, so it travels inside the model's file; it is never
-trained again to recover its ids.
+A model works only with the tokenizer it was trained with. So the tokenizer is stored in the model's
+file, and never trained again to recover its ids.
 """
 
 import json
@@ -24,14 +24,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Normalization:
-    """What happens to a text before it is tokenized.
+    """How a text is normalized before it is tokenized.
 
     Attributes
     ----------
     lowercase
-        Whether `str.lower` is applied, after the unicode form.
+        Whether `str.lower` is applied, after Unicode normalization.
     unicode
-        The unicode normal form, or `none`.
+        The Unicode normalization form, or `none`.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class Normalization:
 
     def apply(self, text: str) -> str:
         """Return the normalized text; lone surrogates become U+FFFD."""
-        if text.isascii():  # which is in every normal form
+        if text.isascii():  # ASCII is in every normalization form
             return text.lower() if self.lowercase else text
         if _SURROGATE.search(text):
             text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -52,22 +52,22 @@ class Normalization:
             text = unicodedata.normalize(self.unicode, text)
         if self.lowercase:
             text = text.lower()
-            if self.unicode != "none":  # lower-casing can leave the normal form
+            if self.unicode != "none":  # the lower-cased text may no longer be normalized
                 text = unicodedata.normalize(self.unicode, text)
         return text
 
     def to_json(self) -> dict[str, object]:
-        """Return the record that stands in tokenizer files."""
+        """Return the record that tokenizer files contain."""
         return asdict(self)
 
     @staticmethod
     def from_json(record: object, where: str) -> "Normalization":
-        """Read a record, naming `where` it stood if it is not valid.
+        """Read a record; `where` names its place in messages.
 
         Raises
         ------
         TokenizerError
-            For anything but a lowercase flag and a known unicode form.
+            Unless the record has a lowercase flag and a known Unicode form.
         """
         if (
             isinstance(record, dict)
@@ -82,15 +82,15 @@ class Normalization:
 
 
 class Tokenizer(Protocol):
-    """Text -> ids. Implementations hold no open resources and may be pickled."""
+    """Text -> ids. Implementations may be pickled."""
 
     @property
     def kind(self) -> str:
-        """`words` or `bpe`: how the file's tokenizer bytes are to be read."""
+        """The format of `to_bytes`: `words`, `words+aliases` or `bpe`."""
 
     @property
     def normalization(self) -> Normalization:
-        """What happens to a text first."""
+        """How a text is normalized before it is tokenized."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -100,7 +100,7 @@ class Tokenizer(Protocol):
         """Return the ids of each text; unknown tokens become `vocabulary.unk_id`."""
 
     def to_bytes(self) -> bytes:
-        """Return the compact bytes that stand in a .embz file."""
+        """Return the tokenizer as compact bytes, for a .embz file."""
 
 
 def check_texts(texts: Iterable[str]) -> Sequence[str]:
@@ -109,7 +109,7 @@ def check_texts(texts: Iterable[str]) -> Sequence[str]:
     Raises
     ------
     InputTypeError
-        For a single string, or anything in it that is not a string; names the type.
+        For a single string, or an item that is not a string. The message names its type.
     """
     if isinstance(texts, str | bytes):
         raise InputTypeError(
@@ -133,7 +133,7 @@ def check_ids(ids: Iterable[int], rows: int) -> list[int]:
     IdRangeError
         For an id outside 0..rows-1.
     InputTypeError
-        For anything that is no iterable of integers.
+        If `ids` is not an iterable of integers.
 
     Examples
     --------
@@ -157,10 +157,10 @@ def check_ids(ids: Iterable[int], rows: int) -> list[int]:
 
 
 def reported(texts: Iterable[str], corpus: Paths, progress: Progress | None) -> Iterator[str]:
-    """Yield texts, reporting every megabyte how many bytes of the corpus were read.
+    """Yield texts, reporting after each megabyte how many bytes of the corpus were read.
 
-    The total is that of the files; where it is not known (standard input, compressed files), it
-    grows with what was read.
+    The total is the size of the files. If that is unknown (standard input, compressed files), the
+    total grows with the bytes read.
     """
     if progress is None:
         yield from texts

@@ -1,8 +1,8 @@
 """The byte-pair tokenizer: text -> ids of pieces, by a YouTokenToMe (YTTM) model.
 
-Encodes with youtokentome where it is installed, else with the exact conversion to Hugging Face
-tokenizers: the ids are the same. The model's format is the business of `yttm_model.py`, training
-that of `bpe_training.py`.
+Encodes with youtokentome if it is installed, otherwise with an exact conversion to Hugging Face
+tokenizers; the ids are the same. The model's format is read in `yttm_model.py`, models are trained
+in `bpe_training.py`.
 """
 
 import os
@@ -26,16 +26,16 @@ _Encoder = Callable[[Sequence[str]], list[list[int]]]
 
 
 class BpeTokenizer:
-    """Text -> ids of byte-pair pieces: 0 is padding, 1 unknown, 2 and 3 begin and end.
+    """Text -> ids of byte-pair pieces; 0 is padding, 1 unknown, 2 and 3 begin and end a text.
 
     Parameters
     ----------
     model
         The checked model.
     normalization
-        What happens to a text first.
+        How a text is normalized before it is tokenized.
     content
-        The model file that `model` was read from, which is what is stored.
+        The bytes of the model file that `model` was read from; they are stored unchanged.
 
     Examples
     --------
@@ -62,47 +62,47 @@ class BpeTokenizer:
         self._encoder: _Encoder | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The encoder is an open resource of C++; a copy makes its own.
+        # The encoder is a C++ object that cannot be pickled; a copy makes its own.
         return (BpeTokenizer, (self.model, self._normalization, self.content))
 
     @property
     def normalization(self) -> Normalization:
-        """What happens to a text first."""
+        """How a text is normalized before it is tokenized."""
         return self._normalization
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The pieces in id order, U+2581 at the start of a word."""
+        """The pieces in id order; U+2581 marks the start of a word."""
         return self._vocabulary
 
     @property
     def reproducible(self) -> bool | None:
-        """Whether training again would give the same ids; None where the file does not say."""
+        """Whether training again would give the same ids; None if the file does not say."""
         record = read_record(self.content, "the model") or {}
         found = record.get("reproducible")
         return found if isinstance(found, bool) else None
 
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
-        """Return the ids of each text, without begin and end; an empty text has none.
+        """Return the ids of each text, without begin and end ids; none for an empty text.
 
         Raises
         ------
         InputTypeError
-            For anything but an iterable of str.
+            If `texts` is not an iterable of str.
         """
         if self._encoder is None:
             self._encoder = _youtokentome_encoder(self.content) or _tokenizers_encoder(self.model)
         return self._encoder([self._normalization.apply(text) for text in check_texts(texts)])
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of ids; special ids show as `<PAD>`, `<UNK>`, `<BOS>`, `<EOS>`.
+        """Return the text of the ids; special ids become `<PAD>`, `<UNK>`, `<BOS>`, `<EOS>`.
 
         Raises
         ------
         IdRangeError
             For an id outside the vocabulary.
         InputTypeError
-            For an id that is no integer.
+            If an id is not an integer.
         """
         pieces = [self._vocabulary.token(i) for i in check_ids(ids, len(self._vocabulary))]
         return "".join(pieces).replace(SPACE_MARK, " ").removeprefix(" ")
@@ -120,7 +120,7 @@ class BpeTokenizer:
         FileFormatError
             For bytes that are cut short or damaged.
         TokenizerError
-            For a model that is not valid.
+            For an invalid model.
         """
         model, fields = unpack(decompress(content))
         plain = model.to_bytes()
@@ -129,28 +129,28 @@ class BpeTokenizer:
         return BpeTokenizer(model, normalization, plain)
 
     def save(self, path: str | Path) -> None:
-        """Write the model file, which the bare youtokentome package loads too.
+        """Write the model file, which the youtokentome package can load as well.
 
         Raises
         ------
         OutputError
-            Where the file cannot be written; an old one is untouched.
+            If the file cannot be written; an existing file is left unchanged.
         """
         write_bytes(path, self.content)
 
     @staticmethod
     def load(path: str | Path) -> "BpeTokenizer":
-        """Read a model file of embzip or of youtokentome.
+        """Read a model file written by embzip or by youtokentome.
 
-        A file of youtokentome has no normalization on record: texts are then encoded as they are,
-        and a warning says so.
+        A file written by youtokentome records no normalization: texts are then encoded as they
+        are, and a warning says so.
 
         Raises
         ------
         MissingFileError
-            Where there is no such file.
+            If the file does not exist.
         TokenizerError
-            For a file that is no valid model.
+            For an invalid model file.
         """
         return parse_bpe(existing_file(path).read_bytes(), str(path))
 
@@ -161,8 +161,8 @@ def parse_bpe(content: bytes, where: str) -> BpeTokenizer:
     record = read_record(content, where)
     if record is None:
         warnings.warn(
-            f"{where}: no normalization stands after the model, as embzip writes it: texts will "
-            "be encoded as they are, without lower-casing",
+            f"{where}: the file records no normalization, so embzip did not write it: texts are "
+            "encoded as they are, without lower-casing",
             stacklevel=3,
         )
         return BpeTokenizer(model, Normalization(lowercase=False, unicode="none"), content)
@@ -170,12 +170,12 @@ def parse_bpe(content: bytes, where: str) -> BpeTokenizer:
 
 
 def _youtokentome_encoder(content: bytes) -> _Encoder | None:
-    """Return the encoder of youtokentome, or None where it is not installed."""
+    """Return the encoder of youtokentome, or None if it is not installed."""
     try:
         import youtokentome
     except ImportError:
         return None
-    # It reads files only, and at once.
+    # youtokentome reads models from files only; the file is not needed afterwards.
     with tempfile.TemporaryDirectory(prefix="embzip-bpe-") as folder:
         path = Path(folder, "model")
         path.write_bytes(content)
@@ -192,7 +192,7 @@ def _tokenizers_encoder(model: YttmModel) -> _Encoder:
     tokenizer = model.to_tokenizers()
 
     def encode(texts: Sequence[str]) -> list[list[int]]:
-        # One by one: a batch would start threads, which do not survive a fork.
+        # Texts are encoded one by one: a batch would start threads, which do not survive a fork.
         return [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
 
     return encode

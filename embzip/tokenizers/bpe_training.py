@@ -1,8 +1,8 @@
-"""Trains a BPE model: checked text in a file -> the bytes of a YTTM model.
+"""Trains a BPE model: normalized texts -> a YTTM model.
 
-YouTokenToMe aborts the whole process on bad input and cannot be interrupted, so training runs in
-a child process, which imports nothing but the trainer. The text it gets was read, checked and
-normalized here. Where the result goes, and encoding, is the business of `bpe.py`.
+YouTokenToMe aborts the whole process on bad input and cannot be interrupted. So training runs in
+a child process, which imports nothing but the trainer, on text that was checked here. The model is
+written to its final file in `building.py`, and used in `bpe.py`.
 """
 
 import json
@@ -37,24 +37,24 @@ SPECIAL_IDS = 4
 MAX_THREADS = 256
 # Measured: 35 to 50 times the text, less for large corpora.
 MEMORY_PER_BYTE = 50
-# Lines are broken into shorter ones at white space, which changes nothing for the trainer and
-# lets a text of one line be sampled; a word that is longer is cut, which bounds pieces.
+# Long lines are broken at white space. The result of training is the same, and a text of one line
+# can be sampled. A longer word is cut, which bounds the length of pieces.
 _LINE = 10_000
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training made.
+    """The result of training.
 
     Attributes
     ----------
     model
         Its pieces and merges.
     reproducible
-        Whether the trainer gives the same model for the same text every time: False where two
-        trainings of a small probe differed.
+        Whether the trainer gives the same model for the same text every time: False if two
+        trainings on a small sample differed.
     sampled
-        The share of the lines that was used; 1.0 unless the text would not fit the memory.
+        The share of the lines that was used; 1.0 unless the text would not fit into memory.
     """
 
     model: YttmModel
@@ -63,15 +63,16 @@ class Trained:
 
 
 def check_options(vocab: int, coverage: float, threads: int | None, engine: str) -> None:
-    """Raise `TokenizerError` for an option out of range, `MissingPackageError` for the engine."""
+    """Raise `TokenizerError` for an option out of range, `MissingPackageError` for no engine."""
     if not SPECIAL_IDS < vocab <= MAX_PIECES:
         raise TokenizerError(
-            f"vocab must lie in {SPECIAL_IDS + 1}..{MAX_PIECES}, received {vocab}: 30000 is usual"
+            f"vocab must lie in {SPECIAL_IDS + 1}..{MAX_PIECES}, received {vocab}: a usual value "
+            "is 30000"
         )
     if not 0 < coverage <= 1:
         raise TokenizerError(
-            f"coverage, the share of characters kept, must be above 0 and at most 1, "
-            f"received {coverage}"
+            "coverage, the share of the text's characters that the alphabet keeps, must be above 0 "
+            f"and at most 1, received {coverage}"
         )
     if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise TokenizerError(f"threads must lie in 1..{MAX_THREADS}, received {threads}")
@@ -87,7 +88,7 @@ def check_options(vocab: int, coverage: float, threads: int | None, engine: str)
 
 
 def available_memory() -> int:
-    """Return how many bytes this process may still use, as far as the system tells."""
+    """Return how many bytes of memory this process may still use, if the system tells."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
@@ -120,21 +121,21 @@ def train(
     texts
         Normalized, without lone surrogates; streamed into a temporary file.
     where
-        What the corpus is called in errors.
+        The name of the corpus in messages.
     vocab, coverage, threads, engine
-        As `build_bpe` has them, checked already.
+        As in `build_bpe`, already checked.
     memory
-        How many bytes training may use; None asks the system. A text that needs more is sampled
-        by line, with a fixed seed.
+        How many bytes training may use; None asks the system. If the text needs more, a sample of
+        its lines is used, drawn with a fixed seed.
 
     Raises
     ------
     InputError
         For a corpus without text.
     TokenizerError
-        For a vocabulary below the alphabet, or a trainer that failed.
+        For a vocabulary smaller than the alphabet, or if training fails.
     OutputError
-        Where the temporary files, or the model, do not fit the disk.
+        If the temporary files, or the model, do not fit on the disk.
     """
     with tempfile.TemporaryDirectory(prefix="embzip-bpe-") as folder:
         text_path = Path(folder, "text.txt")
@@ -149,21 +150,21 @@ def train(
                 size, characters = _write(text_path, _sampled(whole, share))
                 whole.unlink()
         except EmbzipError:
-            raise  # about the corpus, though some of them are OSErrors too
+            raise  # it is about the corpus, and may be an OSError too
         except OSError as error:
             raise OutputError(
                 f"{folder}: the temporary text for training cannot be written "
-                f"({error.strerror}): make room, or point TMPDIR at another disk"
+                f"({error.strerror}): free some space, or set TMPDIR to a folder on another disk"
             ) from error
         alphabet = covered_alphabet(characters, coverage)
         if not alphabet:
-            raise InputError(f"{where}: expected text, found nothing but white space")
+            raise InputError(f"{where}: expected text, found only white space")
         least = SPECIAL_IDS + 1 + len(alphabet)
         if vocab < least:
             raise TokenizerError(
-                f"{where}: vocab must be at least {least} to hold its {len(alphabet)} distinct "
+                f"{where}: vocab must be at least {least}, for {len(alphabet)} distinct "
                 f"characters, the word mark and {SPECIAL_IDS} special ids, received {vocab}: "
-                "raise --vocab, or leave rare characters out with --coverage 0.9995"
+                "raise --vocab, or leave out rare characters with --coverage 0.9995"
             )
         count = min(8, os.cpu_count() or 1) if threads is None else threads
         reproducible = _run_child(engine, text_path, model_path, vocab, coverage, count, alphabet)
@@ -173,16 +174,16 @@ def train(
             raise OutputError(
                 f"training left no valid model ({error}): is the disk of {folder} full?"
             ) from error
-    # YTTM writes its alphabet in the order of a hash table.
+    # YTTM writes its alphabet in hash table order, which varies.
     ordered = tuple(sorted(model.codepoints, key=lambda row: row[1]))
     return Trained(replace(model, codepoints=ordered), reproducible, share)
 
 
 def covered_alphabet(characters: Counter[str], coverage: float) -> list[str]:
-    """Return the characters YTTM keeps, the most frequent first.
+    """Return the characters that YTTM keeps, the most frequent first.
 
-    It drops the rarest as long as what remains is more than `coverage` of the whole text, of which
-    white space is a part, though it is never in the alphabet.
+    YTTM drops the rarest characters as long as the others make up more than `coverage` of the
+    text. White space counts as text, but is never in the alphabet.
 
     >>> covered_alphabet(Counter("aaaa bbb c"), 0.8)
     ['a', 'b']
@@ -199,7 +200,7 @@ def covered_alphabet(characters: Counter[str], coverage: float) -> list[str]:
 
 
 def _write(path: Path, texts: Iterable[str]) -> tuple[int, Counter[str]]:
-    """Write texts a line each, and return the bytes and characters written."""
+    """Write one text per line, and return the bytes and the characters written."""
     counts = np.zeros(sys.maxunicode + 1, np.int64)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for block in _blocks(texts):
@@ -211,7 +212,7 @@ def _write(path: Path, texts: Iterable[str]) -> tuple[int, Counter[str]]:
 
 
 def _blocks(texts: Iterable[str]) -> Iterator[str]:
-    """Yield a megabyte of lines at a time."""
+    """Yield the lines in blocks of about a megabyte."""
     lines: list[str] = []
     size = 0
     for text in texts:
@@ -225,7 +226,7 @@ def _blocks(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _short_lines(text: str) -> Iterator[str]:
-    """Break a text at white space so that no line is long; a word too long is cut."""
+    """Break a text at white space so that no line is too long; cut a word that is."""
     start = 0
     while len(text) - start > _LINE:
         end = start + _LINE
@@ -237,7 +238,7 @@ def _short_lines(text: str) -> Iterator[str]:
 
 
 def _sampled(path: Path, share: float) -> Iterator[str]:
-    chance = random.Random(0)  # noqa: S311 (a sample, no secret)
+    chance = random.Random(0)  # noqa: S311 (draws a sample, not a secret)
     with path.open(encoding="utf-8", newline="\n") as lines:
         for line in lines:
             if chance.random() < share:
@@ -264,7 +265,7 @@ def _run_child(
         "separators": SEPARATORS,
     }
     source = Path(__file__).with_name(f"train_{engine}.py").read_text()
-    # -c and not a path: a script's own folder would come first on the import path.
+    # Passed by -c, not as a path: a script's own folder would come first on the import path.
     finished = subprocess.run(  # noqa: S603 (our own source; the text goes in a file)
         [sys.executable, "-c", source],
         input=json.dumps(request),
@@ -277,7 +278,7 @@ def _run_child(
         name = signal.Signals(-finished.returncode).name
         raise TokenizerError(
             f"the child process that trained with {engine} was ended by {name}"
-            + (": is the memory too small for the corpus?" if name == "SIGKILL" else "")
+            + (": is there too little memory for the corpus?" if name == "SIGKILL" else "")
         )
     if finished.returncode:
         last = finished.stderr.strip().splitlines()[-1:] or ["no message"]

@@ -1,7 +1,6 @@
-"""Corpus -> tokenizer: counts words, or trains byte-pair pieces, and writes the file.
+"""Builds tokenizers from a corpus: counts words, or trains byte pairs, and writes the file.
 
-What the tokenizers do is the business of `words.py` and `bpe.py`; how a BPE model is trained, of
-`bpe_training.py`.
+The tokenizers themselves are in `words.py` and `bpe.py`, BPE training is in `bpe_training.py`.
 """
 
 import re
@@ -34,36 +33,36 @@ def build_words(
     errors: Errors = "strict",
     progress: Progress | None = None,
 ) -> WordTokenizer:
-    """Count the words of a corpus and keep the most frequent.
+    """Count the words of a corpus and keep the most frequent ones.
 
-    The corpus is streamed; memory grows with the number of distinct words only.
+    The corpus is streamed; memory grows only with the number of distinct words.
 
     Parameters
     ----------
     corpus
-        One text file or several, a text a line; `-` is standard input.
+        One text file or several, one text per line; `-` is standard input.
     output
         Where to write the tokenizer; None writes nothing.
     min_count
-        Words that stand less often are unknown.
+        Words that occur less often become unknown.
     max_vocab
-        At most so many words, not counting the padding and unknown ids. Words of equal count
-        are kept in code point order.
+        The largest number of words, without the padding and unknown ids. Of equally frequent
+        words, the first in code point order are kept.
     lowercase, unicode
-        The normalization, which travels with the tokenizer.
+        The normalization, which is stored with the tokenizer.
     labelled
         Whether lines are `label<TAB>text`.
     errors
         `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
     progress
-        Called with (bytes read, bytes in all).
+        Called with (bytes read, total bytes).
 
     Raises
     ------
     InputError
-        For a corpus that cannot be read, or holds no word.
+        For a corpus that cannot be read, or contains no word.
     TokenizerError
-        For options out of range, or where no word is frequent enough.
+        For options out of range, or if no word is frequent enough.
 
     Examples
     --------
@@ -83,18 +82,18 @@ def build_words(
     )
 
     def words_of(texts: list[str]) -> Counter[str]:
-        # Lazily: a corpus may be one line, whose words would not fit as a list.
+        # A corpus may be a single line, whose words would not fit into memory as a list.
         found = (WORD.finditer(normalization.apply(text)) for text in texts)
         return Counter(map(re.Match.group, chain.from_iterable(found)))
 
     texts = read_texts(corpus, labelled=labelled, errors=errors)
     counts = count_texts(words_of, reported(texts, corpus, progress))
     if not counts:
-        raise InputError(f"{corpus_name(corpus)}: expected text, found no word in it")
+        raise InputError(f"{corpus_name(corpus)}: expected text, found no words")
     words = most_frequent(counts, min_count=min_count, max_tokens=max_vocab)
     if not words:
         raise TokenizerError(
-            f"{corpus_name(corpus)}: no word stands {min_count} times or more: lower min_count"
+            f"{corpus_name(corpus)}: no word occurs {min_count} times or more: lower min_count"
         )
     words.sort()
     kept = [counts[word] for word in words]
@@ -124,29 +123,29 @@ def build_bpe(
     Parameters
     ----------
     corpus
-        One text file or several, a text a line; `-` is standard input.
+        One text file or several, one text per line; `-` is standard input.
     output
         Where to write the model; None writes nothing.
     vocab
-        The number of pieces, with the alphabet and 4 special ids; at most 2**24. A warning says
-        so where the corpus has too few.
+        The number of pieces, including the alphabet and 4 special ids; at most 2**24. If the
+        corpus yields fewer, a warning says so.
     coverage
         The share of the corpus' characters that the alphabet covers; the rarest become unknown.
     threads
-        For training, 1 to 256 (youtokentome uses 8 at most); None takes one a core.
+        Threads for training, 1 to 256 (youtokentome uses at most 8); None uses one per core.
     lowercase, unicode
-        The normalization, which travels with the model.
+        The normalization, which is stored with the model.
     engine
-        `youtokentome`, or `tokenizers` where that cannot be built; the file's format is the same.
+        `youtokentome`, or `tokenizers` if that cannot be installed; the file format is the same.
     labelled
         Whether lines are `label<TAB>text`.
     errors
         `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
     memory
-        How many bytes training may use; None takes what is free. Training takes about 50 bytes
-        for a byte of text; of a larger corpus a sample of the lines is taken, with a warning.
+        How many bytes training may use; None uses what is free. Training takes about 50 bytes
+        per byte of text. If the corpus is too large, a sample of its lines is used, with a warning.
     progress
-        Called with (bytes read, bytes in all) while the text is prepared.
+        Called with (bytes read, total bytes) while the text is prepared.
 
     Returns
     -------
@@ -157,13 +156,13 @@ def build_bpe(
     Raises
     ------
     InputError
-        For a corpus that cannot be read, or holds no text.
+        For a corpus that cannot be read, or contains no text.
     TokenizerError
-        For options out of range, a vocabulary below the alphabet, or a failed training.
+        For options out of range, a vocabulary smaller than the alphabet, or if training fails.
     MissingPackageError
-        Where the engine is not installed.
+        If the engine is not installed.
     OutputError
-        Where a file cannot be written; an old one is untouched.
+        If a file cannot be written; an existing file is left unchanged.
 
     Examples
     --------
@@ -191,15 +190,15 @@ def build_bpe(
     )
     if trained.sampled < 1:
         warnings.warn(
-            f"{where}: training on all of it would exceed the memory: {trained.sampled:.1%} of "
-            "its lines, chosen at random with a fixed seed, were used",
+            f"{where}: training on all of the corpus would exceed the memory: {trained.sampled:.1%}"
+            " of its lines, drawn at random with a fixed seed, were used",
             stacklevel=2,
         )
     rows = len(trained.model.pieces())
     if rows < vocab:
         warnings.warn(
-            f"{where}: {vocab} pieces were asked for, but the corpus has only {rows} to offer: "
-            f"the vocabulary has {rows}",
+            f"{where}: {vocab} pieces were asked for, but the corpus yields only {rows}: the "
+            f"vocabulary has {rows}",
             stacklevel=2,
         )
     record = {

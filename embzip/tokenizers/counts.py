@@ -1,4 +1,4 @@
-"""Counts of tokens from a file: a words file, or plain `token<TAB>count` lines."""
+"""Reads counts of tokens from a file: a words file, or plain `token<TAB>count` lines."""
 
 import re
 from pathlib import Path
@@ -12,20 +12,20 @@ _COUNT = re.compile("[0-9]{1,18}")  # 18 digits fit 64 bits
 
 
 def read_counts(path: str | Path) -> dict[str, int]:
-    """Read how often tokens stood in a corpus.
+    """Read how often tokens occur in a corpus.
 
     Parameters
     ----------
     path
-        `token<TAB>count` lines in UTF-8, in any order, or what `build_words` wrote.
+        `token<TAB>count` lines in UTF-8, in any order, or a file that `build_words` wrote.
 
     Raises
     ------
     MissingFileError
-        Where there is no such file.
+        If the file does not exist.
     InputError
-        For a line that is anything else, a token that stands twice, no line at all, or a words
-        file without counts; names the line.
+        For any other line, a token that occurs twice, an empty file, or a words file without
+        counts. The message names the line.
 
     Examples
     --------
@@ -46,8 +46,8 @@ def read_counts(path: str | Path) -> dict[str, int]:
             )
         if token in counts:
             raise InputError(
-                f"{path}, line {number}: the token {token!r} stands in an earlier line already; "
-                "tokens must be distinct"
+                f"{path}, line {number}: tokens must be distinct, and {token!r} is also in an "
+                "earlier line: remove one of them"
             )
         counts[token] = int(digits)
     if not counts:
@@ -58,7 +58,9 @@ def read_counts(path: str | Path) -> dict[str, int]:
 def _of_words_file(path: str | Path) -> dict[str, int]:
     tokenizer = parse_words(existing_file(path).read_bytes(), str(path))
     if tokenizer.counts is None:
-        raise InputError(f"{path}: this words file holds no counts: build it from the corpus again")
+        raise InputError(
+            f"{path}: this words file contains no counts: build it again from the corpus"
+        )
     first = len(tokenizer.vocabulary.special_ids)
     return dict(
         zip(list(tokenizer.vocabulary)[first:], tokenizer.counts[first:].tolist(), strict=True)

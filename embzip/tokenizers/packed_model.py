@@ -1,8 +1,8 @@
-"""A YTTM model as compact bytes: columns of small integers, ready for a general compressor.
+"""Packs a YTTM model into columns of small integers, for a general-purpose compressor.
 
-Text lines compress to 4.2 bytes a merge, columns to 2.5: the left parts of all merges stand
-together, then the right parts, each as four planes of bytes, of which the upper ones are nearly
-all zero. The order of lines, the ids and the record are kept, so the file comes back exactly.
+The model's text compresses to 4.2 bytes per merge, the columns to 2.5: first the left parts of all
+merges, then the right parts, each split into four byte planes, of which the upper ones are nearly
+all zero. The order of lines, the ids and the record are kept, so the file is restored exactly.
 """
 
 import json
@@ -20,7 +20,7 @@ _HEADER_FIELDS = 6
 
 
 def pack(model: YttmModel, fields: Mapping[str, object] | None) -> bytes:
-    """Return a model and the fields of its record (None: it has none) as bytes.
+    """Return a model and the fields of its record (None if it has no record) as bytes.
 
     >>> model = YttmModel.parse(b"3 1\\n9601 4\\n97 5\\n98 6\\n4 5 7\\n1 0 2 3\\n", "tiny")
     >>> unpack(pack(model, {"lowercase": True})) == (model, {"lowercase": True})
@@ -41,19 +41,22 @@ def unpack(content: bytes) -> tuple[YttmModel, dict[str, object] | None]:
     Raises
     ------
     FileFormatError
-        For bytes of the wrong length, or whose record is no JSON.
+        For bytes of the wrong length, or a record that is not JSON.
     TokenizerError
         For a model that breaks a rule.
     """
     start = _HEADER_FIELDS * _HEADER.itemsize
     if len(content) < start:
-        raise FileFormatError(f"the BPE model has {len(content)} bytes, at least {start} expected")
+        raise FileFormatError(
+            f"a packed BPE model has at least {start} bytes, found {len(content)}: the file is cut "
+            "short"
+        )
     n, m, unk, pad, bos, eos = np.frombuffer(content, _HEADER, _HEADER_FIELDS).tolist()
     end = start + 4 * (2 * n + 3 * m)
     if n < 0 or m < 0 or end > len(content):
         raise FileFormatError(
-            f"the BPE model announces {n} characters and {m} merges, which its {len(content)} "
-            "bytes cannot hold"
+            f"the packed BPE model declares {n} characters and {m} merges, for which its "
+            f"{len(content)} bytes are too few: the file is damaged"
         )
     columns: list[NDArray[np.int64]] = []
     for rows in (n, n, m, m, m):
@@ -74,14 +77,16 @@ def unpack(content: bytes) -> tuple[YttmModel, dict[str, object] | None]:
     try:
         fields = json.loads(content[end:])
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"the record of the BPE model is no JSON: {error}") from error
+        raise FileFormatError(f"the record of the BPE model is not valid JSON: {error}") from error
     if not isinstance(fields, dict):
-        raise FileFormatError(f"the record of the BPE model is no object: {content[end:][:60]!r}")
+        raise FileFormatError(
+            f"the record of the BPE model must be a JSON object, found {content[end:][:60]!r}"
+        )
     return model, fields
 
 
 def _steps(ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return what each id is more than the one before plus one: zeros, as training numbers them."""
+    """Return each id minus its predecessor minus 1: all zeros if ids are numbered in order."""
     return (np.diff(ids, prepend=-1) - 1) % (1 << 32)
 
 

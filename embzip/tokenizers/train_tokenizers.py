@@ -1,6 +1,6 @@
 """The child process that trains with Hugging Face tokenizers and writes a YTTM model file.
 
-A JSON request on stdin, a model file out. Imports nothing of embzip.
+It reads a JSON request from standard input. It imports nothing from embzip.
 """
 
 import json
@@ -21,7 +21,7 @@ def main() -> None:
             pre_tokenizers.Metaspace(space, prepend_scheme="always", split=False),
         ]
     )
-    # Special tokens are left out: as strings they would be confused with pieces of the text.
+    # Special tokens are left out: as strings they could be confused with pieces of the text.
     trainer = trainers.BpeTrainer(
         vocab_size=request["vocab"] - 4,
         min_frequency=1,
@@ -34,7 +34,7 @@ def main() -> None:
     ids = {char: 4 + place for place, char in enumerate(alphabet)}
     merges = []
     for left, right in json.loads(tokenizer.to_str())["model"]["merges"]:
-        # The trainer may make a piece in two ways; YTTM has one merge for each.
+        # The trainer may have two merges that make the same piece; YTTM allows one per piece.
         if left + right not in ids:
             ids[left + right] = 4 + len(ids)
             merges.append((ids[left], ids[right], ids[left + right]))

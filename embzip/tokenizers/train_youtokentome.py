@@ -1,6 +1,7 @@
-"""The child process that trains with YouTokenToMe: a JSON request on stdin, a model file out.
+"""The child process that trains with YouTokenToMe and writes a model file.
 
-Imports nothing of embzip. Prints `reproducible` where small trainings came out the same twice.
+It reads a JSON request from standard input. It prints `reproducible` if two trainings on a small
+sample gave the same model. It imports nothing from embzip.
 """
 
 import json
@@ -25,10 +26,10 @@ def main() -> None:
         bos_id=2,
         eos_id=3,
     )
-    # YTTM is reproducible only if built with -DDETERMINISTIC_QUEUE, which it does not tell. Other
-    # builds swap the ids of pairs of equal count, of which a small text has many.
+    # YTTM is reproducible only if built with -DDETERMINISTIC_QUEUE, and does not tell whether it
+    # is. Other builds swap the ids of equally frequent pairs, of which a small text has many.
     probe = request["model"] + ".probe"
-    chance = random.Random(0)  # noqa: S311 (no secret)
+    chance = random.Random(0)  # noqa: S311 (not a secret)
     with open(probe, "w", encoding="ascii") as file:
         for _ in range(1000):
             letters = chance.choices("eeetttaaooiinnsshrdlu", k=chance.randint(1, 8))

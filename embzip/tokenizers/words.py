@@ -1,7 +1,7 @@
-"""The word-level tokenizer: whole words and single punctuation marks, one id each.
+"""The word tokenizer: whole words and single punctuation marks, one id each.
 
-A word is a match of `\\w+|[^\\w\\s]` in the normalized text. What stands in no vocabulary gets the
-unknown id; nothing is split further (that is `bpe.py`).
+A word is a match of `\\w+|[^\\w\\s]` in the normalized text. Words outside the vocabulary get the
+unknown id. Words are not split into pieces; `bpe.py` does that.
 """
 
 import json
@@ -28,15 +28,15 @@ WORD = re.compile(r"\w+|[^\w\s]")
 _FORMAT, _VERSION = "embzip-words", 1
 
 
-# By Zipf's law a few thousand pieces are most of any text.
+# By Zipf's law, a few thousand pieces make up most of any text.
 _MET, _LONGEST = 16_384, 64
 
 
 class _MetPieces(dict[str, tuple[int, ...]]):
-    """The ids of what stands between white space: of the first pieces met in texts.
+    """A cache of the ids of pieces: of the strings between white space, as they are first met.
 
-    No word reaches over white space, so a text's words are those of its pieces. A piece with an
-    unknown word is looked up each time: texts of strangers fill nothing.
+    No word contains white space, so the words of a text are those of its pieces. A piece with an
+    unknown word is not cached, so that untrusted texts cannot fill the cache.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -48,7 +48,7 @@ class _MetPieces(dict[str, tuple[int, ...]]):
 
     def __missing__(self, piece: str) -> tuple[int, ...]:
         get = self._vocabulary.get
-        # No word has id 0, which is padding's.
+        # No word has id 0: that is padding.
         found = tuple([get(word) or UNK for word in WORD.findall(piece)])
         if UNK not in found and len(self) < _MET and len(piece) <= _LONGEST:
             self[piece] = found
@@ -56,7 +56,7 @@ class _MetPieces(dict[str, tuple[int, ...]]):
 
 
 class WordTokenizer:
-    """Text -> ids of whole words: 0 is padding, 1 unknown, then the words in code point order.
+    """Text -> ids of whole words; 0 is padding, 1 unknown, then the words in code point order.
 
     Parameters
     ----------
@@ -65,13 +65,13 @@ class WordTokenizer:
     normalization
         What happens to a text first; the words must be in that form to be found.
     counts
-        How often each id stood in the corpus, `len(words) + 2` numbers: padding (0), unknown,
-        then the words. None where unknown.
+        How often each id occurs in the corpus, `len(words) + 2` numbers: padding (0), unknown,
+        then the words. None if that is not known.
 
     Raises
     ------
     TokenizerError
-        For words out of order or twice, or counts that do not match.
+        For words that are not distinct and in order, or another number of counts.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class WordTokenizer:
             )
         self._normalization = normalization
         every = _SPECIAL + packed
-        del words, packed  # which may be the last to hold them: their memory is used again
+        del words, packed  # frees their memory before the counts are read
         self._vocabulary = Vocabulary(every, pad_id=PAD, unk_id=UNK)
         self._met = _MetPieces(self._vocabulary)
         self.counts: NDArray[np.int64] | None = None
@@ -107,13 +107,13 @@ class WordTokenizer:
             self.counts = np.asarray(counts, np.int64)
             if self.counts.shape != (len(self._vocabulary),):
                 raise TokenizerError(
-                    f"expected {len(self._vocabulary)} counts, one an id, received an array of "
+                    f"expected {len(self._vocabulary)} counts, one per id, received an array of "
                     f"shape {self.counts.shape}"
                 )
 
     @property
     def normalization(self) -> Normalization:
-        """What happens to a text first."""
+        """How a text is normalized before it is tokenized."""
         return self._normalization
 
     @property
@@ -122,12 +122,12 @@ class WordTokenizer:
         return self._vocabulary
 
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
-        """Return the ids of each text; an empty text has none.
+        """Return the ids of each text; none for an empty text.
 
         Raises
         ------
         InputTypeError
-            For anything but an iterable of str.
+            If `texts` is not an iterable of str.
         """
         met, apply = self._met.__getitem__, self._normalization.apply
         return [
@@ -135,44 +135,46 @@ class WordTokenizer:
         ]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the words of ids, a space between; special ids show as `<PAD>`, `<UNK>`.
+        """Return the words of the ids, joined by spaces; special ids become `<PAD>`, `<UNK>`.
 
         Raises
         ------
         IdRangeError
             For an id outside the vocabulary.
         InputTypeError
-            For an id that is no integer.
+            If an id is not an integer.
         """
         checked = check_ids(ids, len(self._vocabulary))
         return " ".join(self._vocabulary.token(index) for index in checked)
 
     def to_bytes(self) -> bytes:
-        """Return the words as compact bytes, without counts and normalization."""
+        """Return the words as compact bytes, without their counts and the normalization."""
         return encode_tokens(list(self._vocabulary)[len(_SPECIAL) :])
 
     @staticmethod
     def from_bytes(content: bytes, rows: int, normalization: Normalization) -> "WordTokenizer":
-        """Undo `to_bytes`; `rows` is the size of the vocabulary with its two special ids.
+        """Undo `to_bytes`; `rows` is the size of the vocabulary, two special ids included.
 
         Raises
         ------
         FileFormatError
-            Where the bytes do not hold `rows - 2` words.
+            If the bytes do not hold `rows - 2` words.
         TokenizerError
             For words out of order.
         """
         if rows < len(_SPECIAL):
-            raise TokenizerError(f"a word vocabulary has at least 2 rows, received {rows}")
+            raise TokenizerError(
+                f"a word vocabulary has at least 2 rows, padding and unknown, received {rows}"
+            )
         return WordTokenizer(decode_tokens(content, rows - len(_SPECIAL)), normalization)
 
     def save(self, path: str | Path) -> None:
-        """Write UTF-8 text: one JSON line, then `token<TAB>count` for each id from 0.
+        """Write UTF-8 text: one JSON line, then one `token<TAB>count` line per id from 0.
 
         Raises
         ------
         OutputError
-            Where the file cannot be written; an old one is untouched.
+            If the file cannot be written; an existing file is left unchanged.
         """
         rows = len(self._vocabulary)
         counts = [0] * rows if self.counts is None else self.counts.tolist()
@@ -195,20 +197,20 @@ class WordTokenizer:
         Raises
         ------
         MissingFileError
-            Where there is no such file.
+            If the file does not exist.
         TokenizerError
-            For a file that is not one, or is damaged; names the line.
+            For another file, or a damaged one. The message names the line.
         """
         return parse_words(existing_file(path).read_bytes(), str(path))
 
 
 def parse_words(content: bytes, where: str) -> WordTokenizer:
-    """Return the tokenizer in the bytes of a `.words.tsv` file; `where` names it in errors.
+    """Return the tokenizer in the bytes of a `.words.tsv` file; `where` names it in messages.
 
     Raises
     ------
     TokenizerError
-        For anything else; names the line.
+        For other bytes, or damaged ones. The message names the line.
     """
     try:
         text = content.decode("utf-8")
@@ -221,14 +223,14 @@ def parse_words(content: bytes, where: str) -> WordTokenizer:
     record = _words_record(lines[0], where)
     if lines.pop() != "" or len(lines) - 1 != record.get("rows"):
         raise TokenizerError(
-            f"{where}: line 1 announces {record.get('rows')} rows, found {len(lines) - 1} whole "
+            f"{where}: line 1 declares {record.get('rows')} rows, found {len(lines) - 1} complete "
             "ones: the file is cut short or was edited; build it again with `embzip build-words`"
         )
     tokens: list[str] = []
     counts: list[int] = []
     for number, line in enumerate(lines[1:], start=2):
         token, tab, digits = line.partition("\t")
-        # A count has at most 18 digits, so that it fits 64 bits.
+        # A count has at most 18 digits, so it fits into 64 bits.
         if not (token and tab and re.fullmatch("[0-9]{1,18}", digits)):
             raise TokenizerError(
                 f"{where}, line {number}: expected token<TAB>count, found {line[:80]!r}"
@@ -237,7 +239,7 @@ def parse_words(content: bytes, where: str) -> WordTokenizer:
         counts.append(int(digits))
     if tokens[: len(_SPECIAL)] != list(_SPECIAL):
         raise TokenizerError(
-            f"{where}, line 2: expected the rows <PAD> and <UNK>, found {tokens[:2]}"
+            f"{where}, line 2: the first two rows must be <PAD> and <UNK>, found {tokens[:2]}"
         )
     normalization = Normalization.from_json(record, f"{where}, line 1")
     counted = counts if record.get("counted", True) else None
@@ -258,7 +260,7 @@ def _words_record(line: str, where: str) -> dict[str, object]:
         )
     if record.get("version") != _VERSION:
         raise TokenizerError(
-            f"{where}, line 1: version {record.get('version')!r} of the words file was written by "
-            "a newer embzip: this one reads version 1"
+            f"{where}, line 1: this embzip reads version {_VERSION} of words files, found version "
+            f"{record.get('version')!r}: install a newer embzip"
         )
     return record

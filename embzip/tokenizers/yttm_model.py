@@ -1,11 +1,11 @@
 """Reads, checks, writes and converts the model file of YouTokenToMe (YTTM).
 
 The file is ASCII text: a line `n m`; n lines `codepoint id`; m lines `left right new`, the merges
-in priority order; a line `unk pad bos eos`. YTTM reads nothing after that, so embzip puts one more
-line there, a JSON record with the normalization and a digest of everything else in the file.
+in priority order; a line `unk pad bos eos`. YTTM reads nothing after that, so embzip adds one more
+line, a JSON record with the normalization and a digest of everything else in the file.
 
 YTTM itself checks nothing: a broken file crashes it, or yields the id -1, which would read the
-last row of a table. So a file is parsed here before YTTM sees it. Nothing is trained here, and
+last row of a table. So every file is parsed here before YTTM sees it. Nothing is trained here, and
 youtokentome is not imported.
 
 References
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import tokenizers
 
 SPACE_MARK = "\u2581"
-# What separates words for YTTM: the white space of C's isspace, and the mark itself.
+# The characters that separate words for YTTM: the white space of C's isspace, and the mark itself.
 SEPARATORS = "\t\n\x0b\x0c\r " + SPACE_MARK
 MAX_PIECES = 1 << 24
-# Each merge may double a piece: forty lines could ask for a terabyte of text.
+# Each merge may double the length of a piece: forty lines could make a terabyte of text.
 MAX_CHARACTERS = 1 << 24
 _MAX_BYTES = 1 << 29
 _FORMAT, _VERSION = "embzip-bpe", 1
@@ -44,11 +44,11 @@ class YttmModel:
     Attributes
     ----------
     codepoints
-        (code point, id) of every character of the alphabet.
+        (code point, id) of each character of the alphabet.
     merges
-        (left id, right id, new id), the most important first.
+        (left id, right id, new id), in priority order.
     unk_id, pad_id, bos_id, eos_id
-        The special ids; pad_id is always 0, bos_id and eos_id may be -1 (absent).
+        The special ids; pad_id is always 0, bos_id and eos_id are -1 if absent.
 
     Examples
     --------
@@ -72,23 +72,24 @@ class YttmModel:
 
     @staticmethod
     def parse(content: bytes, where: str) -> "YttmModel":
-        """Return the model in the bytes of a file; `where` names it in errors.
+        """Return the model in the bytes of a file; `where` names it in messages.
 
         Raises
         ------
         TokenizerError
-            For anything but a whole and consistent model; names the line.
+            For an incomplete or inconsistent model. The message names the line.
         """
         if len(content) > _MAX_BYTES:
-            raise TokenizerError(f"{where}: {len(content)} bytes, more than any model may have")
+            raise TokenizerError(
+                f"{where}: a model has at most {_MAX_BYTES:,} bytes, found {len(content):,}"
+            )
         end = content.find(b"\n")
         n, m = _integers(content[: end if 0 <= end < 100 else 100], 2, where, 1)
         lines = content.count(b"\n")
         if n < 1 or m < 0 or n + m + 2 > lines:
             raise TokenizerError(
-                f"{where}, line 1: announces {n} characters and {m} merges, which takes "
-                f"{n + m + 2} lines, found {lines} whole ones: the file is cut short, or no YTTM "
-                "model"
+                f"{where}, line 1: {n} characters and {m} merges take {n + m + 2} lines, found "
+                f"{lines} complete ones: the file is cut short, or is not a YTTM model"
             )
         rows = content.split(b"\n", n + m + 2)
         read_record(content, where)
@@ -110,7 +111,7 @@ class YttmModel:
             raise TokenizerError(f"{where}: {error}") from error
 
     def to_bytes(self) -> bytes:
-        """Return the model as a file without a record; `parse` undoes it."""
+        """Return the bytes of the model's file, without a record; `parse` undoes it."""
         rows: list[tuple[int, ...]] = [(len(self.codepoints), len(self.merges))]
         rows += self.codepoints
         rows += self.merges
@@ -118,11 +119,11 @@ class YttmModel:
         return "".join(" ".join(map(str, row)) + "\n" for row in rows).encode()
 
     def pieces(self) -> list[str]:
-        """Return the text of each id: U+2581 starts a word, special ids show as `<PAD>` etc."""
+        """Return the text of each id; U+2581 starts a word, special ids are `<PAD>` etc."""
         return list(self._pieces)
 
     def special_ids(self) -> tuple[int, ...]:
-        """Return the special ids that are present, in rising order."""
+        """Return the special ids that are present, in ascending order."""
         named = (self.unk_id, self.pad_id, self.bos_id, self.eos_id)
         return tuple(sorted(index for index in named if index >= 0))
 
@@ -132,7 +133,7 @@ class YttmModel:
 
         names = list(self._pieces)
         for index in self.special_ids():
-            # No piece holds a space, so no text and no merge can make one of these.
+            # No piece contains a space, so no text and no merge can make one of these names.
             names[index] = f" {names[index]}"
         model = models.BPE(
             vocab={name: index for index, name in enumerate(names)},
@@ -152,7 +153,7 @@ class YttmModel:
 
 
 def with_record(model: bytes, fields: Mapping[str, object]) -> bytes:
-    """Return a model file with the JSON line that holds `fields` and a digest of all the rest."""
+    """Return a model file with a JSON line of `fields` and a digest of all the rest."""
     record = {"format": _FORMAT, "version": _VERSION, **fields}
     record["digest"] = digest(model + _canonical(record))
     return model + _canonical(record) + b"\n"
@@ -164,7 +165,7 @@ def read_record(content: bytes, where: str) -> dict[str, object] | None:
     Raises
     ------
     TokenizerError
-        Where something else stands there, or the digest does not match.
+        If the model is followed by anything else, or the digest does not match.
     """
     n, m = _integers(content[: content.find(b"\n")], 2, where, 1)
     rest = content.split(b"\n", n + m + 2)[-1]
@@ -177,21 +178,22 @@ def read_record(content: bytes, where: str) -> dict[str, object] | None:
         record = None
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
         raise TokenizerError(
-            f"{where}, line {line}: expected the end of the file, or one JSON line by embzip, "
-            f"found {rest[:60]!r}"
+            f"{where}, line {line}: expected the end of the file or one JSON line written by "
+            f"embzip, found {rest[:60]!r}"
         )
     if record.get("version") != _VERSION:
         raise TokenizerError(
-            f"{where}, line {line}: version {record.get('version')!r} was written by a newer "
-            "embzip: this one reads version 1"
+            f"{where}, line {line}: this embzip reads version {_VERSION} of BPE models, found "
+            f"version {record.get('version')!r}: install a newer embzip"
         )
     found = record.pop("digest", None)
     model = content[: len(content) - len(rest)]
     expected = digest(model + _canonical(record))
     if found != expected or rest != _canonical({**record, "digest": found}) + b"\n":
         raise TokenizerError(
-            f"{where}: the digest in line {line} is {found!r}, that of the file {expected!r}: the "
-            "file was edited or damaged; take a good copy, never train again for a trained model"
+            f"{where}: the digest in line {line} is {found!r}, but that of the file is "
+            f"{expected!r}: the file was edited or damaged; restore it from a copy (training again "
+            "may give other ids, which a trained model cannot use)"
         )
     return record
 
@@ -204,24 +206,24 @@ def _integers(row: bytes, count: int, where: str, line: int) -> list[int]:
     fields = row.decode("latin-1").split(" ")
     if len(fields) != count or not all(map(_INTEGER.fullmatch, fields)):
         raise TokenizerError(
-            f"{where}, line {line}: expected {count} integers, found {row[:60]!r}: not a "
-            "YTTM model, or damaged"
+            f"{where}, line {line}: expected {count} integers, found {row[:60]!r}: this is not a "
+            "YTTM model, or it is damaged"
         )
     return [int(text) for text in fields]
 
 
 def _check(model: YttmModel, where: str) -> list[str]:
-    """Return the piece of each id, or raise for the first broken rule."""
+    """Return the piece of each id, or raise for the first rule that is broken."""
     specials = (model.unk_id, model.pad_id, model.bos_id, model.eos_id)
     named = model.special_ids()
     rows = len(model.codepoints) + len(model.merges) + len(named)
     special_line = f"line {len(model.codepoints) + len(model.merges) + 2}"
     if rows > MAX_PIECES:
-        raise TokenizerError(f"{where}: {rows} pieces, more than {MAX_PIECES}")
+        raise TokenizerError(f"{where}: a model has at most {MAX_PIECES} pieces, found {rows}")
     if model.pad_id != 0 or model.unk_id < 0:
         raise TokenizerError(
-            f"{special_line}: expected `unk pad bos eos` with pad 0 and unk above it, found "
-            f"{specials}: with another padding id YTTM loses the word mark"
+            f"{special_line}: `unk pad bos eos` must have pad 0 and unk above 0, found "
+            f"{specials}: with another padding id, YTTM loses the word mark"
         )
     if len(set(named)) != len(named) or named[-1] >= rows:
         raise TokenizerError(
@@ -238,42 +240,46 @@ def _check(model: YttmModel, where: str) -> list[str]:
         nonlocal characters
         if not 0 <= index < rows or pieces[index]:
             raise TokenizerError(
-                f"line {line}: the id {index} is outside 0..{rows - 1}, or already taken"
+                f"line {line}: the id {index} is outside 0..{rows - 1} or already taken"
             )
         if piece in seen:
             raise TokenizerError(
-                f"line {line}: the piece {piece[:40]!r} has the id {seen[piece]} already"
+                f"line {line}: the piece {piece[:40]!r} already has the id {seen[piece]}"
             )
         characters += len(piece)
         if characters > MAX_CHARACTERS:
             raise TokenizerError(
-                f"line {line}: the pieces together exceed {MAX_CHARACTERS} characters"
+                f"line {line}: all pieces together may have at most {MAX_CHARACTERS} characters"
             )
         pieces[index] = piece
         seen[piece] = index
 
     for line, (codepoint, index) in enumerate(model.codepoints, start=2):
         if not 0 <= codepoint <= 0x10FFFF or 0xD800 <= codepoint <= 0xDFFF:
-            raise TokenizerError(f"line {line}: {codepoint} is no Unicode code point of a text")
+            raise TokenizerError(f"line {line}: {codepoint} is not the code point of a character")
         piece = chr(codepoint)
         if piece in SEPARATORS and piece != SPACE_MARK:
-            raise TokenizerError(f"line {line}: code point {codepoint} is white space")
+            raise TokenizerError(
+                f"line {line}: a character must not be white space, found code point {codepoint}"
+            )
         put(index, piece, line)
     if SPACE_MARK not in seen:
-        raise TokenizerError("the alphabet has no U+2581 (9601), the mark of a word's start")
+        raise TokenizerError("the alphabet lacks U+2581 (9601), which marks the start of a word")
     special = set(named)
     pairs: set[tuple[int, int]] = set()
     for line, (left, right, new) in enumerate(model.merges, start=len(model.codepoints) + 2):
         for part in (left, right):
             if not 0 <= part < rows or part in special or not pieces[part]:
                 raise TokenizerError(
-                    f"line {line}: the merge ({left}, {right}) uses the id {part}, which no line "
-                    "before it makes"
+                    f"line {line}: the merge ({left}, {right}) uses the id {part}, which no "
+                    "earlier line defines"
                 )
         if (left, right) in pairs:
-            raise TokenizerError(f"line {line}: the merge ({left}, {right}) stands twice")
+            raise TokenizerError(f"line {line}: the merge ({left}, {right}) occurs twice")
         pairs.add((left, right))
         if len(pieces[left]) + len(pieces[right]) > MAX_CHARACTERS:
-            raise TokenizerError(f"line {line}: a piece of more than {MAX_CHARACTERS} characters")
+            raise TokenizerError(
+                f"line {line}: a piece may have at most {MAX_CHARACTERS} characters"
+            )
         put(new, pieces[left] + pieces[right], line)
     return pieces
