@@ -134,7 +134,7 @@ def test_damaged_aliases_are_refused() -> None:
     for end in range(len(content)):
         with pytest.raises(EmbzipError):
             AliasedWords.from_bytes(content[:end], 4, words.normalization)
-    with pytest.raises(FileFormatError, match="expected 3 words with a row, found 2"):
+    with pytest.raises(FileFormatError, match="expected 3 words with rows of their own, found 2"):
         AliasedWords.from_bytes(content, 5, words.normalization)
     for aliases in ({"ant": 2}, {"bee": 1}, {"bee": 4}):
         with pytest.raises(TokenizerError, match="alias"):
@@ -186,9 +186,9 @@ def test_what_is_refused() -> None:
     for text in ([6], [-1]):
         with pytest.raises(MismatchError, match="text 0"):
             prune(table, max_vocab=1, cover=[text])
-    with pytest.raises(InputError, match="only a table with a word tokenizer"):
+    with pytest.raises(InputError, match="needs a table with a word tokenizer"):
         prune(Vectors(Vocabulary(["a", "b"]), np.eye(2)), max_vocab=1, remap=True)
-    with pytest.raises(InputError, match="no text holds a token"):
+    with pytest.raises(InputError, match="expected texts with tokens that the classifier knows"):
         sensitivity(tiny_classifier(), [[], [1]])
 
 
@@ -238,7 +238,7 @@ def test_the_command_by(by: str, folder: Path) -> None:
         ("model.embz --max-vocab 2 --by sensitivity --texts unknown.txt", 1, "unknown.txt: expe"),
         ("table.embz --max-vocab 2 --by sensitivity --texts texts.txt", 1, "no classifier"),
         ("glove.txt --max-vocab 1 --by coverage --texts texts.txt", 1, "glove.txt: a foreign"),
-        ("glove.txt --max-vocab 1 --remap", 1, "only a table with a word tokenizer"),
+        ("glove.txt --max-vocab 1 --remap", 1, "needs a table with a word tokenizer"),
         (
             "model.embz --max-vocab 2 --by coverage --labelled --texts texts.txt", 1,
             "texts.txt, line 1: expected label<TAB>text",

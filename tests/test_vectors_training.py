@@ -235,7 +235,7 @@ def test_case_01_to_07_corpora_that_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="directory"):
         train_vectors(tmp_path, tokenizer)
     for lines in ([], ["  ", ""]):
-        with pytest.raises(InputError, match=r"corpus\.txt: .*no token in it"):
+        with pytest.raises(InputError, match=r"corpus\.txt: .*found no tokens"):
             train_vectors(corpus_of(tmp_path, lines), tokenizer)
     with pytest.raises(InputError, match="2 tokens, all unknown"):
         train_vectors(corpus_of(tmp_path, ["a dog"]), tokenizer)

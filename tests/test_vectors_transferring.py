@@ -152,9 +152,11 @@ def test_real_words_are_explained_better_the_more_pieces_there_are(tmp_path: Pat
 
 def test_what_is_refused() -> None:
     some = table({"a": [1.0], "b": [2.0]})
-    with pytest.raises(InputError, match=r"none of the 1 words, of which the first is 'слово'"):
+    with pytest.raises(InputError, match=r"none of the 1 words, the first of which is 'слово'"):
         transfer(table({"слово": [1.0]}), PIECES)
-    with pytest.raises(InputError, match="no word has a count above 0"):
+    with pytest.raises(
+        InputError, match="no word that the tokenizer can encode has a count above 0"
+    ):
         transfer(some, PIECES, counts={"other": 5})
     with pytest.raises(InputError, match="a table of bpe pieces"):
         transfer(Vectors(PIECES.vocabulary, np.eye(12), None, PIECES), PIECES)
@@ -170,7 +172,7 @@ def test_counts_of_a_words_file(tmp_path: Path) -> None:
     WordTokenizer(["a", "b"], Normalization(), [0, 7, 3, 4]).save(tmp_path / "w.tsv")
     assert read_counts(tmp_path / "w.tsv") == {"a": 3, "b": 4}
     WordTokenizer(["a", "b"], Normalization()).save(tmp_path / "none.tsv")
-    with pytest.raises(InputError, match="holds no counts"):
+    with pytest.raises(InputError, match="contains no counts"):
         read_counts(tmp_path / "none.tsv")
     (tmp_path / "w.tsv").write_text('{"format": "other"}\n')
     with pytest.raises(TokenizerError, match="line 1"):
@@ -188,7 +190,10 @@ def test_counts_of_a_words_file(tmp_path: Path) -> None:
         ("a\t3\nb\t4.5\n", "line 2"),
         ("a\t3\nb\t1234567890123456789\n", "line 2"),
         ("a\t3\nb\t4\t5\n", "line 2"),
-        ("a\t3\nb\t4\na\t5\n", "line 3: the token 'a' stands in an earlier line"),
+        (
+            "a\t3\nb\t4\na\t5\n",
+            "line 3: tokens must be distinct, and 'a' is also in",
+        ),
     ],
 )
 def test_a_malformed_counts_file_names_the_line(content: str, says: str, tmp_path: Path) -> None:
@@ -245,5 +250,5 @@ def test_the_command(
     assert "counts.tsv, line 2: expected token<TAB>count" in capfd.readouterr().err
     assert run("transfer", "pieces.embz", "--tokenizer", "corpus.bpe.model") == 1
     assert run("transfer", "glove.transferred.embz", *command[2:], "-o", "x.embz") == 1
-    assert "a table of bpe pieces holds no words" in capfd.readouterr().err
+    assert "needs a table of words, received one of bpe pieces" in capfd.readouterr().err
     assert not Path("x.embz").exists()

@@ -1,1 +1,1 @@
-"""Float32 rows with a vocabulary: read, written, trained by gensim, pruned, transferred."""
+"""Float32 vectors with a vocabulary: reads, writes, trains, prunes and transfers them."""

@@ -1,6 +1,7 @@
-"""Vectors: float32 rows with a vocabulary; checked, read and written.
+"""Vectors: float32 rows with a vocabulary; checks, reads and writes them.
 
-The table of a foreign model keeps its row order and count. .embz files are `embzip.embz`'s matter.
+A foreign table keeps the number and order of its rows. Files of type .embz are read and written in
+`embzip.embz`, not here.
 """
 
 from dataclasses import dataclass
@@ -21,29 +22,29 @@ from embzip.vocabulary import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
-    """A table of vectors and what its rows stand for.
+    """A table of vectors with the token of each row.
 
     Attributes
     ----------
     vocabulary
-        The token of each row; its special rows, if any, are named by it.
+        The token of each row; it also says which rows are special.
     matrix
-        float32, (rows, dim). float16, float64 and other byte orders are rounded to float32; a
-        C-ordered float32 array is used as it is, not copied, and may be mapped from a file.
+        float32, (rows, dim). Other float types and byte orders are converted to float32; a
+        C-ordered float32 array is used without a copy, and may be memory-mapped.
     counts
-        How often each row's token stood in the corpus, (rows,); None where that is not known.
+        How often each row's token occurs in the corpus, (rows,); None if that is not known.
     tokenizer
-        What turns texts into rows; None in foreign tables.
+        The tokenizer whose ids are the rows; None for foreign tables.
 
     Raises
     ------
     InputTypeError
-        For a matrix that is not of floats, or a vocabulary that is none.
+        For a matrix that does not hold floats, or a vocabulary that is not a `Vocabulary`.
     InputError
-        For a shape that is not (rows, dim), a number that is not finite in float32 (names the
-        row), or negative counts.
+        For a shape other than (rows, dim), a number that is not finite in float32 (the message
+        names its row), or negative counts.
     MismatchError
-        Where the parts differ in the number of rows.
+        If vocabulary, matrix, counts and tokenizer differ in the number of rows.
 
     Examples
     --------
@@ -68,8 +69,9 @@ class Vectors:
             object.__setattr__(self, "counts", checked_counts(self.counts, self.vocabulary))
         if self.tokenizer is not None and self.tokenizer.vocabulary != self.vocabulary:
             raise MismatchError(
-                f"the tokenizer's vocabulary ({len(self.tokenizer.vocabulary)} tokens) is not the "
-                f"table's ({len(self.vocabulary)}): pass the tokenizer the vectors were made with"
+                "the tokenizer and the table must have the same vocabulary, found "
+                f"{len(self.tokenizer.vocabulary)} and {len(self.vocabulary)} tokens: pass the "
+                "tokenizer that the vectors were trained with"
             )
 
     @property
@@ -83,7 +85,7 @@ class Vectors:
         return int(self.matrix.shape[1])
 
     def ordinary_ids(self) -> NDArray[np.int64]:
-        """Return the ids of the rows that are not special, rising."""
+        """Return the ids of the rows that are not special, in ascending order."""
         mask = np.ones(self.rows, bool)
         mask[list(self.vocabulary.special_ids)] = False
         return np.flatnonzero(mask)
@@ -116,7 +118,7 @@ def vectors_of(table: Table) -> Vectors:
     if isinstance(table, Vectors):
         return table
     if table.vocabulary is None:
-        raise InputError("this table holds no tokens, and vectors need one a row")
+        raise InputError("vectors need a token for each row, and this table has no vocabulary")
     return Vectors(table.vocabulary, table.decode(), table.counts, table.tokenizer)
 
 
@@ -125,27 +127,28 @@ def read_vectors(
 ) -> Vectors:
     """Read word2vec text or binary, GloVe, fastText .vec, or .npy.
 
-    Row order and count are kept. A .npy file of float32 in C order is mapped, not read: while it
-    is in use, replace it by renaming only.
+    The number and order of rows are kept. A .npy file of float32 in C order is memory-mapped:
+    while it is in use, replace it only by renaming another file.
 
     Parameters
     ----------
     path
-        The file; its kind is told by its content.
+        The file; its format is recognized by its content.
     words
-        The tokens of a .npy file, UTF-8, one a line.
+        A file with the tokens of a .npy file: UTF-8, one per line.
     format
-        Overrides what the content suggests, where that is not clear.
+        The format, if the content does not make it clear.
 
     Raises
     ------
     MissingFileError
-        For a file that is not there, or a directory.
+        If a file does not exist or is a directory.
     InputError
-        For a pickle (which is never loaded), a file that is cut short or too long, a duplicate or
-        empty token or one with a space in it, a number that is not finite; names the row.
+        For a pickle (which is never loaded), a file that is cut short or too long, a token that
+        is empty, occurs twice or contains white space, or a number that is not finite. The message
+        names the row.
     MismatchError
-        Where a .npy file and its words differ in number.
+        If a .npy file has another number of rows than its words file has tokens.
 
     Examples
     --------
@@ -166,20 +169,23 @@ def read_vectors(
 def write_vectors(vectors: Table, path: str | Path, *, binary: bool = False) -> None:
     """Write the rows that are not special as word2vec text or binary.
 
-    Padding and unknown tokens have no text, and these formats cannot mark a row as special;
-    `with_special_rows` makes such rows again. Text holds 9 digits, which read back exactly.
+    These formats cannot mark a row as special, so the rows for padding and unknown tokens are left
+    out; `with_special_rows` adds them again. Text files have 9 digits per number, which restore
+    every float32 exactly.
 
     Raises
     ------
     InputError
-        For a token with ASCII white space in it, or where every row is special.
+        For a token that contains ASCII white space, or if every row is special.
     OutputError
-        Where the file cannot be written; what stood there before is untouched.
+        If the file cannot be written; an existing file is left unchanged.
     """
     vectors = vectors_of(vectors)
     ids = vectors.ordinary_ids()
     if not len(ids):
-        raise InputError(f"{path}: every row is special, so there is no vector to write")
+        raise InputError(
+            f"{path}: special rows are not written, and every row of this table is special"
+        )
     write_rows(
         path,
         [vectors.vocabulary.token(i) for i in ids.tolist()],
@@ -189,10 +195,10 @@ def write_vectors(vectors: Table, path: str | Path, *, binary: bool = False) -> 
 
 
 def with_special_rows(vectors: Vectors) -> Vectors:
-    """Return vectors with a padding row and an unknown row, adding what is missing in front.
+    """Return vectors with a padding row and an unknown row; missing ones are added at the front.
 
-    The padding row is zero, the unknown row the mean of the rows that are not special. Vectors
-    that have both are returned as they are.
+    The new padding row is zero, the new unknown row is the mean of the rows that are not special.
+    Vectors that have both are returned unchanged.
 
     Examples
     --------

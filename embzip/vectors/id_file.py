@@ -1,4 +1,4 @@
-"""A corpus as lines of token ids, laid out for gensim's fast path. Trains nothing."""
+"""Writes a corpus as lines of token ids, laid out for gensim's fast path. Trains nothing."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -11,19 +11,19 @@ from embzip.engine import map_texts
 from embzip.errors import InputTypeError
 from embzip.tokenizers.base import Tokenizer, check_ids
 
-GROUP = 10_001  # tokens; gensim ends a batch of lines where it has read more than 10,000
-_MOST = 9_999  # tokens of text in a group; from the 10,000th on gensim leaves out what follows
-_FILLER = b"-"  # no id, so it is counted and not trained
+GROUP = 10_001  # tokens; gensim ends a batch of lines once it has read more than 10,000
+_MOST = 9_999  # tokens of text in a group; gensim skips what follows the 10,000th
+_FILLER = b"-"  # not an id, so it is counted but not trained
 
 
 class IdFile:
-    """Lines of ids, laid out so that gensim's fast path trains each exactly once in an epoch.
+    """Lines of ids, laid out so that gensim's fast path trains each exactly once per epoch.
 
-    That path reads lines until it has more than 10,000 tokens, and trains the first 10,000: of
-    two lines of 10,000 it drops one. And each thread begins at its share of the bytes, wherever
-    in a line, even in a number, that is. So lines are put in groups of equally many tokens and
-    bytes, filled up with a token that is no id and with blanks: a group is a batch, and the groups
-    are a multiple of the threads.
+    The fast path reads lines until it has more than 10,000 tokens, and trains only the first
+    10,000: of two lines of 10,000 tokens it drops one. Each thread starts at its share of the
+    bytes, which may be in the middle of a line, or even of a number. So lines are put into groups
+    of equal size in tokens and in bytes, padded with blanks and a token that is not an id. Each
+    group is then one batch, and the number of groups is a multiple of the number of threads.
     """
 
     def __init__(self, file: IO[bytes], rows: int) -> None:
@@ -34,7 +34,7 @@ class IdFile:
         self.lines = self.groups = 0
 
     def add(self, ids: list[int]) -> None:
-        """Write the ids of a text, in several lines where they are too many for a group."""
+        """Write the ids of a text, in several lines if they do not fit into one group."""
         for start in range(0, len(ids), _MOST):
             piece = ids[start : start + _MOST]
             if self._tokens + len(piece) > _MOST:
@@ -43,7 +43,7 @@ class IdFile:
             self._tokens += len(piece)
 
     def finish(self, most_threads: int) -> int:
-        """Fill the file up; return how many threads may read it, at least 1."""
+        """Pad the file, and return how many threads may read it, at least 1."""
         if self._tokens:
             self._end_group()
         threads = max(min(most_threads, self.groups), 1)
@@ -63,14 +63,14 @@ class IdFile:
 
 
 def write_ids(texts: Iterator[str], tokenizer: Tokenizer, file: IdFile) -> NDArray[np.int64]:
-    """Tokenize texts into a file; return how often each id stands there."""
+    """Tokenize texts into a file, and return how often each id occurs."""
     rows = len(tokenizer.vocabulary)
     counts = np.zeros(rows, np.int64)
     for encoded in map_texts(tokenizer.encode, texts):
         for ids in encoded:
             if not isinstance(ids, list):
                 raise InputTypeError(
-                    "a tokenizer's encode must give a list of int for each text, received "
+                    "a tokenizer's encode must return a list of int for each text, received "
                     f"{type(ids).__name__}"
                 )
         together = list(chain.from_iterable(encoded))
@@ -78,7 +78,7 @@ def write_ids(texts: Iterator[str], tokenizer: Tokenizer, file: IdFile) -> NDArr
             continue
         found = np.asarray(together)
         if found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= rows:
-            check_ids(together, rows)  # which names the place
+            check_ids(together, rows)  # raises, and names the position
         counts += np.bincount(found, minlength=rows)
         for ids in encoded:
             file.add(ids)

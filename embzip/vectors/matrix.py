@@ -1,6 +1,6 @@
-"""What a table of vectors is made of: finite float32 numbers, (rows, dim).
+"""Checks the numbers of a table: finite float32, (rows, dim), and one count per row.
 
-Knows the tokens of rows only to name them in messages.
+The vocabulary is used only to name tokens in messages.
 """
 
 import numpy as np
@@ -11,20 +11,20 @@ from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.types import Matrix
 from embzip.vocabulary import Vocabulary
 
-_ROWS = 1 << 16  # rows looked at together, so that a mapped table needs little memory
+_ROWS = 1 << 16  # rows checked at a time, so that a mapped table needs little memory
 
 
 def checked_matrix(matrix: ArrayLike, vocabulary: Vocabulary) -> Matrix:
-    """Return a table as C-ordered float32, copied only where it is not that already.
+    """Return a table as C-ordered float32, copied only if it is not already.
 
     Raises
     ------
     InputTypeError
         For anything but floats.
     InputError
-        For a shape that is not (rows, dim), or numbers that are not finite float32.
+        For a shape other than (rows, dim), or numbers that are not finite in float32.
     MismatchError
-        Where the vocabulary has another number of rows.
+        If the vocabulary has another number of rows.
 
     Examples
     --------
@@ -34,20 +34,20 @@ def checked_matrix(matrix: ArrayLike, vocabulary: Vocabulary) -> Matrix:
     given = np.asarray(matrix)
     if given.dtype.kind != "f":
         raise InputTypeError(
-            f"the matrix must hold floats, received {given.dtype}: convert it, for instance by "
+            f"the matrix must hold floats, received {given.dtype}: convert it, for example with "
             "matrix.astype('float32')"
         )
     if given.ndim != 2 or 0 in given.shape:
         raise InputError(
-            "the matrix must have 2 dimensions (rows, dim), at least 1 of each, received shape "
-            f"{given.shape}"
+            "the matrix must have shape (rows, dim), with at least one row and one column, "
+            f"received shape {given.shape}"
         )
     if len(given) != len(vocabulary):
         raise MismatchError(
-            f"the matrix has {len(given)} rows and the vocabulary {len(vocabulary)} tokens: they "
-            "must be equal, a token a row"
+            "the vocabulary must have one token per row of the matrix, received "
+            f"{len(vocabulary)} tokens and {len(given)} rows"
         )
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused below
+    with np.errstate(over="ignore"):  # numbers too large become infinite, and are refused below
         converted: Matrix = np.ascontiguousarray(given, np.float32)
     for part in spans(len(converted), _ROWS):
         start, finite = part.start, np.isfinite(converted[part])
@@ -67,22 +67,23 @@ def checked_counts(counts: ArrayLike, vocabulary: Vocabulary) -> NDArray[np.int6
     Raises
     ------
     InputError
-        For counts that are no whole numbers, or are negative.
+        For counts that are not whole numbers, or are negative.
     MismatchError
-        Where the vocabulary has another number of rows.
+        If the vocabulary has another number of rows.
     """
     given = np.asarray(counts)
     if given.shape != (len(vocabulary),):
         raise MismatchError(
-            f"expected {len(vocabulary)} counts, one a row, received shape {given.shape}"
+            f"expected {len(vocabulary)} counts, one per row, received shape {given.shape}"
         )
     if given.dtype.kind not in "iu" or (given < 0).any():
-        raise InputError(f"counts must be whole numbers of at least 0, received {given.dtype}")
+        found = given.min() if given.dtype.kind in "iu" else given.dtype
+        raise InputError(f"counts must be whole numbers of at least 0, received {found}")
     return given.astype(np.int64, copy=False)
 
 
 def mean_row(matrix: Matrix, ids: NDArray[np.int64]) -> Matrix:
-    """Return the mean of some rows, (dim,), summed in float64; zeros where there are none."""
+    """Return the mean of some rows, (dim,), summed in float64; zeros if `ids` is empty."""
     total = np.zeros(matrix.shape[1])
     for part in spans(len(ids), _ROWS):
         total += matrix[ids[part]].sum(axis=0, dtype=np.float64)

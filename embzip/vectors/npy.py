@@ -1,7 +1,7 @@
-"""Numbers from a .npy file, mapped; their tokens from a text file beside it.
+"""Reads vectors from a .npy file, memory-mapped, and their tokens from a text file beside it.
 
-The header is parsed by its exact pattern and held against the size of the file before anything is
-mapped; arrays of Python objects, which are pickles, are refused unread.
+The header must match an exact pattern and the size of the file before anything is mapped. Arrays of
+Python objects, which are pickles, are refused without loading them.
 """
 
 import re
@@ -24,14 +24,14 @@ _HEADER = re.compile(
 def read_npy(
     path: Path, file: IO[bytes], words: str | Path
 ) -> tuple[list[str], NDArray[np.floating]]:
-    """Return the tokens and the numbers, (rows, dim), mapped, in the dtype of the file.
+    """Return the tokens and the memory-mapped matrix, (rows, dim), in the dtype of the file.
 
     Raises
     ------
     InputError
-        For anything but a complete array of 2 dimensions of floats.
+        Unless the file is a complete array of floats in 2 dimensions.
     MismatchError
-        Where the tokens differ from it in number.
+        If there are not as many tokens as rows.
     """
     file.seek(len(MAGIC))
     wide = file.read(2)[:1] != b"\1"  # version 1 has a header length of 2 bytes, later ones of 4
@@ -40,7 +40,7 @@ def read_npy(
     header = _HEADER.fullmatch(text)
     if b"'|O'" in text:
         raise InputError(
-            f"{path}: this .npy file holds Python objects, a pickle, which runs code of its author "
+            f"{path}: this .npy file contains Python objects, as a pickle, which can run any code "
             "when it is loaded: save plain numbers with np.save(path, matrix.astype('float32'))"
         )
     if header is None:
@@ -57,19 +57,19 @@ def read_npy(
     expected = offset + rows * dim * dtype.itemsize
     if size < expected:
         raise InputError(
-            f"{path}: the file is cut short: {rows} rows of {dim} numbers were expected, and it "
-            f"ends in row {(size - offset) // (dim * dtype.itemsize)}: obtain it again"
+            f"{path}: expected {rows} rows of {dim} numbers, but the file is cut short: it ends in "
+            f"row {(size - offset) // (dim * dtype.itemsize)}: obtain it again"
         )
     if size > expected:
         raise InputError(
-            f"{path}: {size - expected:,} bytes follow the last of {rows} rows: the header is "
-            "wrong, or the file holds several arrays"
+            f"{path}: expected {rows} rows, found {size - expected:,} more bytes: the header is "
+            "wrong, or the file contains several arrays; save one array with np.save"
         )
     tokens = list(read_texts(words))
     if len(tokens) != rows:
         raise MismatchError(
-            f"{path} has {rows} rows and {words} {len(tokens)} tokens: they must be equal, a "
-            "token a line in the order of the rows"
+            f"{words} must have one token per row, one per line in the order of the rows: found "
+            f"{len(tokens)} tokens, and {rows} rows in {path}"
         )
     order: Literal["F", "C"] = "F" if header[2] == b"True" else "C"
     return tokens, np.memmap(path, dtype, "r", offset, (rows, dim), order)

@@ -1,7 +1,7 @@
-"""Fewer rows: the tokens worth keeping, by a score a row, and what becomes of the others.
+"""Prunes a table: keeps the tokens with the best scores, and maps or drops the others.
 
-Scores are functions of their own: `by_count` and `by_norm` here, `embzip.sensitivity` for what a
-classifier makes of a token. The pruned vocabulary can also be trained anew:
+`by_count` and `by_norm` compute scores here, `embzip.sensitivity` computes how much a classifier
+depends on each token. Nothing is trained here; to train vectors for a smaller vocabulary, use
 `build_words(max_vocab=N)`, then `train_vectors`.
 """
 
@@ -19,24 +19,24 @@ from embzip.vectors.base import Table, Vectors, vectors_of
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float64]
-_BLOCK = 1 << 10  # pruned rows compared with all kept ones at once
+_BLOCK = 1 << 10  # dropped rows compared with all kept rows at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Pruned:
-    """What `prune` kept.
+    """The result of `prune`.
 
     Attributes
     ----------
     vectors
-        The smaller table; its surviving rows stand in their old order.
+        The smaller table; the kept rows are in their old order.
     rows_before, rows_after
-        Rows, special ones included.
+        The number of rows, special ones included.
     coverage
-        The share of the corpus' running tokens with a row of their own, 0 to 1; tokens unknown
-        before count as not covered. None where the table has no counts.
+        The share of the tokens of the corpus, each occurrence counted, that have a row of their
+        own, 0 to 1; tokens that were unknown before are not covered. None without counts.
     remapped
-        Dropped tokens that read the row of another.
+        The number of dropped tokens that read the row of another token.
     """
 
     vectors: Vectors
@@ -60,41 +60,41 @@ def prune(
     Parameters
     ----------
     max_vocab
-        How many rows to keep beside the special ones, by falling score; of equal scores the
-        earlier row. Where the table has fewer, all are kept.
+        How many rows to keep besides the special ones: those with the highest scores; of equal
+        scores, the earlier row. If the table has fewer, all are kept.
     min_count
-        The least count of a token that is kept. With `max_vocab` too, both must hold.
+        The smallest count of a token that is kept. If `max_vocab` is given too, both apply.
     scores
-        (rows,), the larger the better; by default the counts. Of a foreign table without counts
-        the first rows are kept: word2vec, GloVe and fastText files stand by falling frequency.
+        (rows,), larger is better; by default the counts. Of a foreign table without counts, the
+        first rows are kept: word2vec, GloVe and fastText files are sorted by falling frequency.
     cover
-        Texts in the table's ids. First the best token of each text is kept, so that no text with
-        a known token loses all of them while `max_vocab` suffices; then the best of the others.
+        Texts as ids of the table. The best token of each text is kept first, so that no text
+        loses all of its known tokens as long as `max_vocab` allows; then the best of the others.
     remap
-        Whether a dropped token reads the kept row of the largest cosine to its own, instead of
-        becoming unknown. For a table with a word tokenizer, which then holds the dropped tokens.
+        Whether a dropped token reads the kept row with the largest cosine similarity to its own,
+        instead of becoming unknown. Needs a word tokenizer, which then keeps the dropped tokens.
 
     Returns
     -------
     Pruned
-        Rows keep their order. Texts' dropped tokens become unknown, and their counts those of the
-        unknown row, whose vector stays as it was; or, with `remap`, those of the kept row. A word
-        tokenizer is pruned with its table.
+        Rows keep their order. Dropped tokens become unknown and their counts are added to those of
+        the unknown row, whose vector does not change; with `remap`, they are added to those of the
+        row that the token now reads. A word tokenizer is pruned with its table.
 
     Raises
     ------
     SpecError
-        Where no bound is given, or one is below 1.
+        If neither `max_vocab` nor `min_count` is given, or one is below 1.
     InputError
-        Where counts are needed and missing, for a BPE table, whose pieces make up one another,
-        for scores that are not finite, or where nothing would be left.
+        If counts are needed and missing, for a BPE table (its pieces are built from one another),
+        for scores that are not finite, or if no row would be kept.
     MismatchError
-        For scores or texts of another table.
+        For scores or texts that belong to another table.
 
     References
     ----------
     Joulin, Grave, Bojanowski, Douze, Jégou, Mikolov: FastText.zip. 2016, arXiv:1612.03651, for
-    keeping a feature of every text.
+    keeping at least one feature of every text.
 
     Examples
     --------
@@ -110,7 +110,9 @@ def prune(
         if bound is not None and (not isinstance(bound, int) or bound < 1):
             raise SpecError(f"{name} must be a whole number of at least 1, received {bound!r}")
     if max_vocab is None and min_count is None:
-        raise SpecError("prune needs a bound: pass max_vocab (--max-vocab) or min_count")
+        raise SpecError(
+            "prune needs a limit: pass max_vocab (--max-vocab) or min_count (--min-count)"
+        )
     vectors = vectors_of(vectors)
     counts = vectors.counts
     _check_prunable(vectors, remap)
@@ -123,7 +125,9 @@ def prune(
     kept = _covering(ranked, ids, cover or (), vectors.rows)[:max_vocab]
     kept.sort()
     if not len(kept):
-        raise InputError(f"no token stands {min_count or 1} times in the corpus: lower min_count")
+        raise InputError(
+            f"no token occurs {min_count or 1} times or more in the corpus: lower min_count"
+        )
     survivors = np.union1d(kept, np.asarray(vectors.vocabulary.special_ids, np.int64))
     unk_id = vectors.vocabulary.unk_id
     reads = np.full(vectors.rows, -1 if unk_id is None else unk_id)  # the old row a token reads now
@@ -145,12 +149,12 @@ def prune(
 
 
 def by_count(vectors: Vectors) -> Scores:
-    """Score rows by their counts; those of a foreign table without counts by their place.
+    """Score rows by their counts, or rows of a foreign table without counts by their order.
 
     Raises
     ------
     InputError
-        For a table of our own, in code point order, without counts.
+        For a table with a tokenizer and without counts: its rows are in code point order.
     """
     if vectors.counts is not None:
         return vectors.counts.astype(np.float64)
@@ -160,7 +164,7 @@ def by_count(vectors: Vectors) -> Scores:
 
 
 def by_norm(vectors: Vectors) -> Scores:
-    """Score rows by their length, which training makes small for what carries little.
+    """Score rows by their Euclidean norm; training gives uninformative tokens small norms.
 
     >>> from embzip.vocabulary import Vocabulary
     >>> by_norm(Vectors(Vocabulary(["sea", "ship"]), np.array([[3.0, 4], [1, 0]]))).tolist()
@@ -171,8 +175,8 @@ def by_norm(vectors: Vectors) -> Scores:
 
 
 _NO_COUNTS = (
-    "this table has no counts of its tokens, by which to choose: train the vectors again "
-    "(`embzip train-vectors`), choose by another score (--by), or, of a foreign table, keep the "
+    "choosing tokens by count needs counts, and this table has none: train the vectors again "
+    "(`embzip train-vectors`), choose another score (--by), or, for a foreign table, keep the "
     "first rows (--max-vocab)"
 )
 
@@ -181,14 +185,15 @@ def _check_prunable(vectors: Vectors, remap: bool) -> None:
     tokenizer = vectors.tokenizer
     if tokenizer is not None and not isinstance(tokenizer, WordTokenizer | AliasedWords):
         raise InputError(
-            f"a table of {tokenizer.kind} pieces cannot be pruned, because its pieces make up one "
-            "another: build a smaller tokenizer (`embzip build-bpe --vocab N`) and train vectors "
-            "for it (`embzip train-vectors`)"
+            f"a table of {tokenizer.kind} pieces cannot be pruned, because its pieces are built "
+            "from one another: build a smaller tokenizer (`embzip build-bpe --vocab N`) and train "
+            "vectors for it (`embzip train-vectors`)"
         )
     if remap and tokenizer is None:
         raise InputError(
-            "only a table with a word tokenizer can map dropped tokens to kept rows, and this is a "
-            "foreign one: leave remap (--remap) out, or train the vectors (`embzip train-vectors`)"
+            "mapping dropped tokens to kept rows needs a table with a word tokenizer, and this "
+            "foreign table has none: leave out remap (--remap), or train the vectors "
+            "(`embzip train-vectors`)"
         )
 
 
@@ -196,18 +201,19 @@ def _checked_scores(scores: ArrayLike, vectors: Vectors) -> Scores:
     checked = np.asarray(scores, np.float64)
     if checked.shape != (vectors.rows,):
         raise MismatchError(
-            f"expected {vectors.rows} scores, one a row, received shape {checked.shape}"
+            f"expected {vectors.rows} scores, one per row, received shape {checked.shape}"
         )
     if not np.isfinite(checked).all():
-        raise InputError("scores must be finite")
+        row = int(np.flatnonzero(~np.isfinite(checked))[0])
+        raise InputError(f"scores must be finite, received {checked[row]} for row {row}")
     return checked
 
 
 def _covering(scores: Scores, ids: Ids, texts: Sequence[Sequence[int]], rows: int) -> Ids:
-    """Return ids: first the best of each text, then the others, each by falling score.
+    """Return ids: first the best of each text, then the others, each in order of falling score.
 
-    Going through all tokens by falling score and keeping those of a text that has none yet, as
-    the paper does, keeps the best token of each text and no other.
+    The paper goes through all tokens by falling score and keeps those that occur in a text without
+    a kept token. That keeps the best token of each text, and no other.
     """
     ordered = ids[np.argsort(-scores[ids], kind="stable")]
     rank = np.full(rows, rows)
@@ -215,7 +221,10 @@ def _covering(scores: Scores, ids: Ids, texts: Sequence[Sequence[int]], rows: in
     first = np.zeros(rows, bool)
     for number, text in enumerate(texts):
         if len(text) and not 0 <= min(text) <= max(text) < rows:
-            raise MismatchError(f"text {number}: its ids must lie in 0..{rows - 1}, as the table's")
+            bad = min(text) if min(text) < 0 else max(text)
+            raise MismatchError(
+                f"text {number}: ids of this table lie in 0..{rows - 1}, received {bad}"
+            )
         best = min((int(rank[token]) for token in text), default=rows)
         if best < rows:
             first[ordered[best]] = True
@@ -223,7 +232,7 @@ def _covering(scores: Scores, ids: Ids, texts: Sequence[Sequence[int]], rows: in
 
 
 def _nearest(vectors: Vectors, gone: Ids, kept: Ids) -> Ids:
-    """Return the kept id of the largest cosine to each dropped row."""
+    """Return, for each dropped row, the kept id with the largest cosine similarity."""
 
     def directions(ids: Ids) -> NDArray[np.float32]:
         rows = vectors.matrix[ids]
@@ -252,7 +261,7 @@ def _tokenizer(
     aliases = dict(old.aliases) if isinstance(old, AliasedWords) else {}
     if remap:
         aliases |= {vectors.vocabulary.token(i): i for i in vectors.ordinary_ids().tolist()}
-    # An alias follows the row it read; where that became unknown, so does the alias.
+    # An alias follows the row it read; if that row became unknown, so does the alias.
     moved = {word: new_id[int(reads[index])] for word, index in aliases.items()}
     aliases = {
         word: index

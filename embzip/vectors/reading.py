@@ -1,12 +1,13 @@
-"""Tokens and float32 rows from the files others write: word2vec, GloVe, fastText, .npy.
+"""Reads tokens and float32 rows from foreign files: word2vec, GloVe, fastText, .npy.
 
-A text file is a `rows dim` header, which GloVe leaves out, then a line `token number number ...` a
-row. A binary word2vec file is that header, then for each row the token, a space, and `dim`
-little-endian float32. A .npy file holds the numbers only; its tokens stand in a file of words.
+A text file has a `rows dim` header, which GloVe leaves out, then one line
+`token number number ...` per row. A binary word2vec file has the same header, then for each row the
+token, a space, and `dim` little-endian float32. A .npy file contains only numbers; its tokens are
+in a separate words file.
 
-Every file is taken for damaged or hostile: nothing is unpickled, sizes a header promises are held
-against the size of the file, and no row is ever skipped. Numbers that are not finite, duplicates
-and the roles of rows are `base`'s matter. Rows count from 0 in messages, lines from 1.
+Every file is treated as damaged or hostile: nothing is unpickled, the sizes that a header declares
+are compared with the size of the file, and no row is ever skipped. Numbers that are not finite and
+duplicate tokens are checked in `base`. Messages count rows from 0 and lines from 1.
 """
 
 import re
@@ -25,52 +26,55 @@ from embzip.vectors.npy import MAGIC, read_npy
 Format = Literal["auto", "text", "binary", "npy"]
 
 _BLOCK = 1 << 22  # bytes parsed at a time
-_LONGEST_WORD = 10_000  # bytes; a longer one means that the file is no such file
+_LONGEST_WORD = 10_000  # bytes; a longer token means that the file is of another format
 _HEADER = re.compile(rb"[ \t]*(-?\d{1,40})[ \t]+(-?\d{1,40})[ \t]*\r?\n")
-_NUMERIC = b"0123456789+-.eEnaifNAIFTYty \t\r\n"  # all that a row's numbers are written with
+_NUMERIC = b"0123456789+-.eEnaifNAIFTYty \t\r\n"  # all characters of a row's numbers
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.I)
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]|c[\w.]+\n[\w.]+\n")
 _BOM = b"\xef\xbb\xbf"
 _EXPORT = (
-    "where you trust the file, export it: `from gensim.models import KeyedVectors; "
-    "KeyedVectors.load('vectors.kv').save_word2vec_format('vectors.bin', binary=True)` (of a "
-    "whole model, its `.wv`), and read that"
+    "if you trust the file, export it: `from gensim.models import KeyedVectors; "
+    "KeyedVectors.load('vectors.kv').save_word2vec_format('vectors.bin', binary=True)` (for a "
+    "whole model, use its `.wv`), and read the exported file"
 )
 
 
 class _Source(NamedTuple):
-    """An open file and what its first bytes say."""
+    """An open file and what its header declares."""
 
     path: Path
     file: IO[bytes]
     size: int  # bytes
     start: int  # bytes before the first row
-    rows: int | None  # None where no header promises any
+    rows: int | None  # None without a header
     dim: int
 
 
 def read_rows(
     path: str | Path, *, words: str | Path | None = None, format: Format = "auto"
 ) -> tuple[list[str], NDArray[np.floating]]:
-    """Return the tokens of a vector file and its numbers, (rows, dim).
+    """Return the tokens of a vector file and its matrix, (rows, dim).
 
-    Text and binary files give float32; a .npy file is mapped and keeps its dtype.
+    Text and binary files give float32; a .npy file is memory-mapped and keeps its dtype.
 
     Raises
     ------
     MissingFileError
-        For a file that is not there, or a directory.
+        If a file does not exist or is a directory.
     InputError
-        For anything but a complete, valid file; names the row.
+        For an incomplete or invalid file. The message names the row.
     MismatchError
-        Where a .npy file and its words differ in number.
+        If a .npy file has another number of rows than its words file has tokens.
     """
     if format not in get_args(Format):
         raise SpecError(f"format must be one of {', '.join(get_args(Format))}, received {format!r}")
     path = existing_file(path)
     if not path.is_file():
-        raise InputError(f"{path}: expected a regular file, whose size is known: store it first")
+        raise InputError(
+            f"{path}: expected a regular file, found a pipe or device: save its content to a file "
+            "first"
+        )
     with path.open("rb") as file:
         head = file.read(1 << 16)
         looks = _looks_like(path, head)
@@ -81,10 +85,11 @@ def read_rows(
             )
         if (words is not None) != (looks == "npy"):
             raise InputError(
-                f"{path}: a .npy file holds no tokens: pass --words FILE (words=), a token a line"
+                f"{path}: a .npy file contains no tokens: pass --words FILE (words=), with one "
+                "token per line"
                 if words is None
-                else f"{path}: --words (words=) belongs to a .npy file; {looks or 'text'} vectors "
-                "hold their tokens: leave it out"
+                else f"{path}: --words (words=) is for .npy files only; {looks or 'text'} vectors "
+                "contain their tokens: leave it out"
             )
         if words is not None:
             return read_npy(path, file, words)
@@ -108,18 +113,21 @@ def read_rows(
 
 
 def _looks_like(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | None:
-    """Tell what a file is by its first bytes; None is: not sure, text or binary."""
+    """Return the format that a file's first bytes suggest; None for text or binary."""
     if not head.strip():
         raise InputError(f"{path}: expected vectors, found " + ("blanks" if head else "no bytes"))
     if _PICKLE.match(head):
         raise InputError(
-            f"{path}: this is a Python pickle (.kv, .model), which runs code of its author when "
-            f"it is loaded, so it is never read here: {_EXPORT}"
+            f"{path}: this is a Python pickle (.kv, .model), which can run any code when it is "
+            f"loaded, so embzip never reads it: {_EXPORT}"
         )
     if head.startswith((b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"BZh")):
-        raise InputError(f"{path}: expected vectors, found a compressed file: unpack it first")
+        raise InputError(f"{path}: expected vectors, found a compressed file: decompress it first")
     if head[8:10] == b'{"' and head[6:8] == b"\0\0":
-        raise InputError(f"{path}: this is a .embz or safetensors file: read it by embzip.load")
+        raise InputError(
+            f"{path}: expected foreign vectors, found a .embz or safetensors file: read it with "
+            "embzip.load"
+        )
     if head.startswith(MAGIC):
         return "npy"
     header = _HEADER.match(head, len(_BOM) if head.startswith(_BOM) else 0)
@@ -135,8 +143,8 @@ def _looks_like(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | N
 def _cut_short(source: _Source, row: int) -> InputError:
     least = (source.rows or 0) * source.dim
     return InputError(
-        f"{source.path}: the file is cut short: its header promises {source.rows} rows of "
-        f"{source.dim} numbers ({least:,} numbers in a file of {source.size:,} bytes), and it "
+        f"{source.path}: the file is cut short: its header declares {source.rows} rows of "
+        f"{source.dim} numbers ({least:,} numbers in a file of {source.size:,} bytes), but it "
         f"ends in row {row}: obtain it again"
     )
 
@@ -144,7 +152,7 @@ def _cut_short(source: _Source, row: int) -> InputError:
 def _decode(source: _Source, row: int, word: bytes) -> str:
     if len(word.split()) != 1 or word.split()[0] != word:
         raise InputError(
-            f"{source.path}, row {row}: expected a token without white space in it, found "
+            f"{source.path}, row {row}: expected a token without white space, found "
             + (repr(word[:80].decode("utf-8", "replace")) if word else "an empty one")
             + ": rename it, or remove the row"
         )
@@ -161,13 +169,13 @@ def _read_binary(source: _Source) -> tuple[list[str], Matrix]:
     path, file, size, start, rows, dim = source
     if rows is None:
         raise InputError(
-            f"{path}, line 1: binary vectors begin with a header `rows dim`, and this file does "
-            "not: where it is text pass --format text (format='text')"
+            f"{path}, line 1: binary vectors begin with a header `rows dim`, but this file does "
+            "not: if it is text, pass --format text (format='text')"
         )
     width = 4 * dim
     file.seek(start)
     tokens: list[str] = []
-    # A row takes a byte of token and a space at least: what the file can hold bounds the memory.
+    # A row takes at least a byte of token and a space, so the size of the file bounds the memory.
     matrix = np.empty((min(rows, (size - start) // (width + 2)), dim), np.float32)
     buffer, at = b"", 0
     for row in range(rows):
@@ -179,20 +187,21 @@ def _read_binary(source: _Source) -> tuple[list[str], Matrix]:
             space = buffer.find(b" ")
         if space - at > _LONGEST_WORD or (space < 0 and len(buffer) - at > _LONGEST_WORD):
             raise InputError(
-                f"{path}, row {row}: no token of binary vectors ends within {_LONGEST_WORD:,} "
-                "bytes: where the file is text pass --format text (format='text')"
+                f"{path}, row {row}: a token of binary vectors must end within {_LONGEST_WORD:,} "
+                "bytes, and this one does not: if the file is text, pass --format text "
+                "(format='text')"
             )
         if space < 0 or len(buffer) < space + 1 + width or row >= len(matrix):
             raise _cut_short(source, row)
-        # The C program ends each row in a line feed, gensim does not.
+        # The C program ends each row with a line feed, gensim does not.
         tokens.append(_decode(source, row, buffer[at:space].removeprefix(b"\n")))
         matrix[row] = np.frombuffer(buffer, "<f4", dim, space + 1)
         at = space + 1 + width
     trailing = len(buffer) - at + size - file.tell()
     if trailing > 1 or buffer[at:] + file.read(1) not in (b"", b"\n"):
         raise InputError(
-            f"{path}: the header promises {rows} rows of {dim} numbers, and {trailing:,} bytes "
-            "follow the last: the header or a token with a space in it is wrong"
+            f"{path}: the header declares {rows} rows of {dim} numbers, but {trailing:,} bytes "
+            "follow the last row: correct the header, or a token that contains a space"
         )
     return tokens, matrix
 
@@ -204,14 +213,14 @@ def _read_text(source: _Source) -> tuple[list[str], Matrix]:
         rows = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(_BLOCK), b"")) + 1
     file.seek(start)
     tokens: list[str] = []
-    # A row takes 2 bytes, and 2 a number, at least: what the file can hold bounds the memory.
+    # A row takes at least 2 bytes plus 2 per number, so the size of the file bounds the memory.
     capacity = (size - start) // (2 * dim + 2) if dim > 0 else 0
     matrix = np.empty((min(rows, capacity), max(dim, 0)), np.float32)
     while lines := file.readlines(_BLOCK):
         first = len(tokens)
         pairs = [line.partition(b" ") for line in lines]
         numbers = [rest for _, _, rest in pairs]
-        # loadtxt would pass over blank rows; a row without a token is shorter than any may be.
+        # loadtxt would skip blank rows; a row without a token is shorter than any valid one.
         blank = any(not word.strip() or not rest.strip() for word, _, rest in pairs)
         if blank or dim < 1 or not lines[-1].endswith(b"\n") or first + len(lines) > rows:
             _explain(source, first, lines)
@@ -229,13 +238,13 @@ def _read_text(source: _Source) -> tuple[list[str], Matrix]:
 
 
 def _explain(source: _Source, first: int, lines: Sequence[bytes]) -> NoReturn:
-    """Find the row that is wrong, which costs time, and raise what is wrong with it."""
+    """Find the first invalid row, which takes time, and raise an error that says what is wrong."""
     dim = source.dim
     for row, line in enumerate(lines, start=first):
         where = f"{source.path}, row {row} (line {row + 1 + (source.rows is not None)})"
         if source.rows is not None and row >= source.rows:
             raise InputError(
-                f"{where}: the header promises {source.rows} rows, found more: correct the header"
+                f"{where}: the header declares {source.rows} rows, found more: correct the header"
             )
         word, _, rest = line.partition(b" ")
         fields = rest.split()
@@ -245,26 +254,26 @@ def _explain(source: _Source, first: int, lines: Sequence[bytes]) -> NoReturn:
         elif len(fields) > dim:
             found = (
                 f"{len(fields)} fields after {word[:40].decode('utf-8', 'replace')!r}: a token "
-                "must hold no space"
+                "must not contain a space"
             )
         elif wrong is not None:
-            found = f"{wrong[:40].decode('utf-8', 'replace')!r} in place of a number"
+            found = f"{wrong[:40].decode('utf-8', 'replace')!r} instead of a number"
         elif len(fields) < max(dim, 1):
             found = f"{len(fields)} numbers"
         elif not line.endswith(b"\n"):
-            found = "no line end after them"
+            found = "no line end"
         else:
             continue
         raise InputError(
             f"{where}: expected a token, a space and {max(dim, 1)} numbers, found {found}"
             + ("" if line.endswith(b"\n") else _unfinished(source, row))
         )
-    raise InputError(f"{source.path}, row {first} or after it: a number cannot be read")
+    raise InputError(f"{source.path}, row {first} or later: a number cannot be read")
 
 
 def _unfinished(source: _Source, row: int) -> str:
     of = "" if source.rows is None else f" of {source.rows}"
     return (
-        f". The file ends in row {row}{of}: it is cut short, so obtain it again; or, where it is "
-        "complete, end its last line"
+        f". The file ends in row {row}{of}: it is cut short, so obtain it again; or, if it is "
+        "complete, add a line end"
     )

@@ -1,4 +1,4 @@
-"""Trains word2vec vectors on a corpus, in a tokenizer's ids.
+"""Trains word2vec vectors on a corpus, one for each id of a tokenizer.
 
 The corpus is tokenized once, as a stream, into a temporary file, which gensim's fast path reads in
 every epoch. Foreign vectors are read by `reading`, never by gensim, whose own format is a pickle.
@@ -43,45 +43,45 @@ def train_vectors(
     errors: Errors = "strict",
     progress: Progress | None = None,
 ) -> Vectors:
-    """Train word2vec with negative sampling; a row for each id of the tokenizer.
+    """Train word2vec with negative sampling; one row for each id of the tokenizer.
 
-    A text of 10,000 tokens or more is trained in several pieces, whole. Every token counts,
-    however rare: the tokenizer has chosen already.
+    A text of 10,000 tokens or more is split into several parts, all of which are trained. Rare
+    tokens are not dropped: the tokenizer has already chosen the vocabulary.
 
     Parameters
     ----------
     corpus
-        One text file or several, a text a line; `-` is standard input.
+        One text file or several, one text per line; `-` is standard input.
     tokenizer
-        A tokenizer, or the file of one.
+        A tokenizer, or the path of a tokenizer file.
     dim
         Columns of the table.
     epochs
         Passes over the corpus.
     window
-        Tokens on each side that are a token's context, at most.
+        The largest number of context tokens on each side of a token.
     sg
-        Skip-gram; otherwise continuous bag of words (CBOW), which is faster.
+        Whether to train skip-gram; otherwise continuous bag of words (CBOW), which is faster.
     workers
-        Threads; all cores that may be used by default.
+        Threads; by default one for each available core.
     seed
         From 0 to 2**32 - 1.
     deterministic
-        Trains in one thread, so that equal input gives equal bytes on one machine. Several
-        threads write to the table without locks: their results differ from run to run.
+        Whether to train in one thread, so that equal input gives equal bytes on one machine.
+        Several threads write to the table without locks: results differ from run to run.
     labelled
         Whether lines are `label<TAB>text`.
     errors
         `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
     progress
-        Called with (epochs done, epochs); first with 0, when the corpus is tokenized.
+        Called with (epochs done, epochs); first with 0, once the corpus is tokenized.
 
     Returns
     -------
     Vectors
-        With the tokenizer and the counts of its ids in this corpus. The unknown id is trained
-        like a token where it stands in the corpus; otherwise its row is the mean of the trained
-        rows. A token that never stands in this corpus gets the row of the unknown id: nothing
+        With the tokenizer and the counts of its ids in this corpus. If the unknown id occurs in
+        the corpus, it is trained like a token; otherwise its row is the mean of the trained rows.
+        A token that does not occur in the corpus gets the row of the unknown id, since nothing
         else is known about it. The rows of other special ids, such as padding, are zero.
 
     Raises
@@ -89,7 +89,7 @@ def train_vectors(
     SpecError
         For an option out of range.
     InputError
-        For a corpus that cannot be read, or holds no token the tokenizer knows.
+        For a corpus that cannot be read, or contains no token that the tokenizer knows.
     MissingPackageError
         Without gensim.
 
@@ -115,7 +115,8 @@ def train_vectors(
         _check_whole("workers", workers, 1, 1024)
     if deterministic and workers not in (None, 1):
         raise SpecError(
-            f"deterministic training takes one thread, received workers={workers}: leave one out"
+            f"deterministic training uses one thread, received workers={workers}: leave out one "
+            "of the two options"
         )
     _gensim()
     chosen: Tokenizer = (
@@ -135,15 +136,15 @@ def train_vectors(
             if error.errno is None or error.filename is not None:
                 raise
             raise OutputError(
-                f"{tokenized}: writing the tokenized corpus failed ({error.strerror}): make room, "
-                "or name another folder in the environment variable TMPDIR"
+                f"{tokenized}: writing the tokenized corpus failed ({error.strerror}): free some "
+                "space, or set TMPDIR to a folder on another disk"
             ) from error
         unk_id = chosen.vocabulary.unk_id
         if counts.sum() == (0 if unk_id is None else counts[unk_id]):
             raise InputError(
                 f"{corpus_name(corpus)}: expected text with tokens that the tokenizer knows, found "
-                + (f"{counts.sum()} tokens, all unknown" if counts.any() else "no token in it")
-                + ": is it the corpus the tokenizer is for?"
+                + (f"{counts.sum()} tokens, all unknown" if counts.any() else "no tokens")
+                + ": does the tokenizer belong to this corpus?"
             )
         options = {
             "vector_size": dim, "epochs": epochs, "window": window, "sg": int(sg), "seed": seed,
@@ -155,14 +156,14 @@ def train_vectors(
 
 
 def to_gensim(vectors: Table) -> "KeyedVectors":
-    """Return the rows that are not special as gensim's KeyedVectors, with counts where known.
+    """Return the rows that are not special as gensim's KeyedVectors, with counts if known.
 
     Raises
     ------
     MissingPackageError
         Without gensim.
     InputError
-        Where every row is special.
+        If every row is special.
 
     Examples
     --------
@@ -175,7 +176,9 @@ def to_gensim(vectors: Table) -> "KeyedVectors":
     vectors = vectors_of(vectors)
     ids = vectors.ordinary_ids()
     if not len(ids):
-        raise InputError("every row is special, so there is no vector for gensim")
+        raise InputError(
+            "special rows are not passed to gensim, and every row of this table is special"
+        )
     keyed = gensim.models.KeyedVectors(vector_size=vectors.dim)
     tokens = [vectors.vocabulary.token(i) for i in ids.tolist()]
     keyed.add_vectors(tokens, vectors.matrix[ids])
@@ -208,7 +211,7 @@ def _check_whole(name: str, value: int, least: int, most: int) -> None:
 
 
 def _hash_token(token: str) -> int:
-    """Hash alike in every process, which the built-in hash does not."""
+    """Return a hash that is the same in every process, unlike the built-in one."""
     return zlib.crc32(token.encode())
 
 
@@ -233,14 +236,14 @@ def _train(
                 progress(self.done, epochs)
 
     model = Word2Vec(min_count=1, hashfxn=_hash_token, **options)
-    # By falling count, equal counts by id: the order decides the start values.
+    # By falling count, then by id: the order decides the initial values.
     order = np.argsort(-counts, kind="stable")
     frequencies = {str(index): int(counts[index]) for index in order.tolist() if counts[index]}
     model.build_vocab_from_freq(frequencies, corpus_count=ids.lines)
     model.train(
         corpus_file=str(tokenized),
         total_examples=ids.lines,
-        # Threads go on until they have read more than their share: 1 less ends each at its last.
+        # A thread stops once it has read more than its share; 1 less ends it at its last line.
         total_words=ids.groups * GROUP - 1,
         epochs=epochs,
         callbacks=[Reporter()],
@@ -249,7 +252,7 @@ def _train(
 
 
 def _all_rows(trained: Any, counts: NDArray[np.int64], vocabulary: Vocabulary) -> Matrix:
-    """Return the rows in id order, those of ids that were not trained included."""
+    """Return the rows in id order, including those of ids that were not trained."""
     seen = np.flatnonzero(counts)
     matrix = np.zeros((len(vocabulary), trained.vector_size), np.float32)
     matrix[seen] = trained.vectors[[trained.key_to_index[str(index)] for index in seen.tolist()]]

@@ -1,7 +1,6 @@
-"""Subword rows from word rows, without the corpus: a weighted sparse least-squares problem.
+"""Computes subword rows from word rows, without a corpus: a weighted sparse least-squares problem.
 
-A classifier reads a word as its pieces, so the pieces' mean is to stand where the word's row
-stood. Training pieces on a corpus is the business of `training`.
+A classifier reads a word as the mean of its pieces, so that mean should be close to the word's row.
 """
 
 import itertools
@@ -25,31 +24,31 @@ if TYPE_CHECKING:
 
 Weighting = Literal["counts", "file order", "uniform"]
 Floats = NDArray[np.float64]
-_ROWS = 1 << 14  # words looked at together, and
-_COLUMNS = 64  # columns solved together: both bound the memory
+_ROWS = 1 << 14  # words processed at a time; bounds the memory
+_COLUMNS = 64  # columns solved at a time; bounds the memory
 _ITERATIONS = 500  # of conjugate gradients; 15 to 40 are usual
 
 
 @dataclass(frozen=True, eq=False)
 class Transferred:
-    """What `transfer` made.
+    """The result of `transfer`.
 
     Attributes
     ----------
     vectors
-        A row for each id of the tokenizer, with the tokenizer; with counts where words had some.
+        One row for each id of the tokenizer; with counts if the words have counts.
     explained_energy
         1 - (weighted squared residual) / (weighted squared rows) of the words that were used.
     deciles
-        The same, unweighted, for each tenth of those words, the heaviest tenth first; fewer than
-        ten words have as many parts as words.
+        The same, unweighted, for each tenth of those words, those with the largest weights first;
+        for fewer than ten words, one value per word.
     weighting
-        What words were weighed by: their counts, the order of the file, or all alike.
+        How words were weighted: by their counts, by their order in the file, or equally.
     words, skipped
-        Words used; words passed over, because the tokenizer does not know one of their
-        characters, or because their count is 0.
+        The number of words used, and of words skipped because the tokenizer does not know one of
+        their characters or because their count is 0.
     unused
-        Pieces, special ones aside, that are part of no word.
+        The number of pieces, without special ones, that are part of no word.
     """
 
     vectors: Vectors
@@ -69,7 +68,7 @@ def transfer(
     ridge: float = 0.1,
     progress: Progress | None = None,
 ) -> Transferred:
-    """Make the rows of pieces from the rows of words.
+    """Compute rows for pieces from the rows of words.
 
     Minimizes sum_w weight_w |mean of P over the pieces of w - row_w|^2 over the rows P.
 
@@ -78,35 +77,35 @@ def transfer(
     vectors
         A table of words.
     tokenizer
-        What cuts words into pieces, such as `load_tokenizer("bpe.model")`.
+        The tokenizer that splits words into pieces, such as `load_tokenizer("bpe.model")`.
     counts
-        How often words stand in the text to come; by default the table's own. A word without a
-        count weighs nothing. Where nothing is known, words weigh by their place, by Zipf's law:
-        files stand by falling frequency. Words in code point order weigh alike.
+        How often words occur in text; by default the table's own counts. A word without a count
+        has weight 0. Without any counts, words are weighted by rank, by Zipf's law, since files
+        are sorted by falling frequency; words in code point order are weighted equally.
     ridge
-        How strongly a row is drawn to the mean of the words, in words of average weight.
+        How strongly each row is drawn to the mean of the words, in words of average weight.
     progress
         Called with (columns solved, columns).
 
     Returns
     -------
     Transferred
-        A piece that is part of no word gets the mean of the parts it was merged from, or, where
-        those are part of no word either, the mean of the words. The unknown row is that of the
-        word table, or the mean of the words; other special rows are zero.
+        A piece that is part of no word gets the mean of the parts it was merged from, or, if those
+        are part of no word either, the mean of the words. The unknown row is that of the word
+        table, or the mean of the words if it has none; other special rows are zero.
 
     Raises
     ------
     InputError
-        For a table of pieces, words of which the tokenizer can encode none, or counts that know
-        none of the words.
+        For a table of pieces, or if the tokenizer can encode none of the words, or if none of the
+        words has a count.
     SpecError
         For a ridge that is not above 0.
 
     References
     ----------
     Zhao, Mudgal, Liang: Generalizing Word Embeddings using Bag of Subwords. EMNLP 2018, which
-    fits subword rows to word rows likewise, by gradient descent and with every substring a part.
+    also fits subword rows to word rows, but by gradient descent and for every substring.
 
     Examples
     --------
@@ -124,8 +123,8 @@ def transfer(
     table = vectors_of(vectors)
     if isinstance(table.tokenizer, BpeTokenizer):
         raise InputError(
-            f"a table of {table.tokenizer.kind} pieces holds no words to transfer from: pass the "
-            "table of a words tokenizer, or foreign word vectors"
+            f"transfer needs a table of words, received one of {table.tokenizer.kind} pieces: pass "
+            "a table with a word tokenizer, or foreign word vectors"
         )
     words = _words(table, tokenizer, counts)
     rows = _solve(words, ridge, progress)
@@ -153,7 +152,7 @@ def transfer(
 
 @dataclass(frozen=True, eq=False)
 class _Words:
-    """The words of the problem, an equation each."""
+    """The words of the problem, one equation each."""
 
     matrix: Matrix  # the whole table, (rows, dim); may be mapped from a file
     ids: NDArray[np.int64]  # the words' rows in it
@@ -163,14 +162,14 @@ class _Words:
     piece_counts: NDArray[np.int64] | None
 
     def blocks(self) -> Iterator[tuple[slice, Floats]]:
-        """Yield the words' rows some at a time: the table is never copied whole."""
+        """Yield the words' rows in blocks, so that the table is never copied as a whole."""
         for first in range(0, len(self.ids), _ROWS):
             chosen = slice(first, first + _ROWS)
             yield chosen, self.matrix[self.ids[chosen]].astype(np.float64)
 
 
 def _words(table: Vectors, tokenizer: Tokenizer, given: Mapping[str, int] | None) -> _Words:
-    from scipy import sparse  # here, for `import embzip` stays light
+    from scipy import sparse  # imported here, so that `import embzip` stays fast
 
     ids = table.ordinary_ids()
     tokens = [table.vocabulary.token(i) for i in ids.tolist()]
@@ -186,14 +185,14 @@ def _words(table: Vectors, tokenizer: Tokenizer, given: Mapping[str, int] | None
     known = [bool(pieces) and vocabulary.unk_id not in pieces for pieces in encoded]
     if not any(known):
         raise InputError(
-            f"the tokenizer can encode none of the {len(tokens)} words, of which the first is "
+            f"the tokenizer can encode none of the {len(tokens)} words, the first of which is "
             f"{tokens[0]!r}: is it a tokenizer for their language?"
         )
     kept = np.flatnonzero(np.array(known) & (weights > 0))
     if not len(kept):
         raise InputError(
-            f"no word has a count above 0, neither {tokens[0]!r} nor any other that the tokenizer "
-            "can encode: are these the counts of another corpus?"
+            f"no word that the tokenizer can encode has a count above 0, the first being "
+            f"{tokens[0]!r}: are these the counts of another corpus?"
         )
     encoded = [encoded[place] for place in kept.tolist()]
     lengths = np.array([len(pieces) for pieces in encoded])
@@ -211,7 +210,7 @@ def _words(table: Vectors, tokenizer: Tokenizer, given: Mapping[str, int] | None
 
 
 def _as_in_text(token: str, pieces: list[int], mark: int | None) -> list[int]:
-    """Drop the word mark that punctuation gets when it stands alone: texts join it to a word."""
+    """Drop the word mark that punctuation gets on its own; in texts it is attached to a word."""
     if len(pieces) > 1 and pieces[0] == mark and not any(map(str.isalnum, token)):
         return pieces[1:]
     return pieces
@@ -228,9 +227,9 @@ def _weights(tokens: list[str], counts: NDArray[np.int64] | None) -> tuple[Float
 def _solve(words: _Words, ridge: float, progress: Progress | None) -> Floats:
     """Return the rows of all pieces, (pieces, dim), from the normal equations.
 
-    Conjugate gradients need the sparse matrix and a few blocks of columns only; a factorization
-    fills in, by how much depends on the words. All columns of a block are one system, whose
-    matrix is block diagonal.
+    Conjugate gradients need only the sparse matrix and a few blocks of columns. A factorization
+    would fill in zeros, how many depends on the words. All columns of a block are solved as one
+    system, whose matrix is block diagonal.
     """
     from scipy import sparse
     from scipy.sparse.linalg import LinearOperator, cg
@@ -259,7 +258,7 @@ def _solve(words: _Words, ridge: float, progress: Progress | None) -> Floats:
             flattened: Floats = (flat.reshape(shape) / diagonal).reshape(-1)
             return flattened
 
-        # Where it has not converged, `explained_energy` is measured all the same, and says so.
+        # If it has not converged, `explained_energy` shows it, because it is measured afterwards.
         found, _ = cg(
             LinearOperator(size, matvec=product, dtype=np.float64),
             block.reshape(-1),
@@ -270,7 +269,7 @@ def _solve(words: _Words, ridge: float, progress: Progress | None) -> Floats:
         rows[:, first : first + _COLUMNS] = found.reshape(block.shape)
         if progress is not None:
             progress(min(first + _COLUMNS, dim), dim)
-    rows += mean  # pieces of no word stand there
+    rows += mean  # pieces that are part of no word get the mean
     return rows
 
 
@@ -292,9 +291,9 @@ def _explained(words: _Words, rows: Floats) -> tuple[float, tuple[float, ...]]:
 
 
 def _merge_unused(rows: Floats, used: NDArray[np.bool_], tokenizer: BpeTokenizer) -> None:
-    """Give each piece of no word the mean of the known parts it was merged from, in place."""
+    """Set each piece that is part of no word to the mean of the known parts it was merged from."""
     parts: dict[int, list[int]] = {index: [index] for index in np.flatnonzero(used).tolist()}
-    for left, right, new in tokenizer.model.merges:  # a part stands before the whole
+    for left, right, new in tokenizer.model.merges:  # parts come before what is merged from them
         if not used[new]:
             parts[new] = parts.get(left, []) + parts.get(right, [])
             if parts[new]:
