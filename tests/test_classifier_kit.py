@@ -215,7 +215,7 @@ def test_two_label_sets_over_one_frozen_table(tmp_path: Path) -> None:
 def test_different_tables_are_refused_with_the_way_out() -> None:
     one = tiny_classifier("int8")
     for other in (tiny_classifier("int8", seed=1), tiny_classifier("float16")):
-        with pytest.raises(MismatchError, match=r"read different tables.*rebuild.*--frozen"):
+        with pytest.raises(MismatchError, match=r"must share one table.*rebuild.*--frozen"):
             Kit.of({"a": one, "b": other})
     cased = WordTokenizer(WORDS, Normalization(lowercase=False))
     with pytest.raises(MismatchError, match="their tokenizers differ"):
@@ -224,7 +224,7 @@ def test_different_tables_are_refused_with_the_way_out() -> None:
 
 def test_names_of_a_kit() -> None:
     one = tiny_classifier()
-    with pytest.raises(InputError, match="two classifiers of a kit are called 'a'"):
+    with pytest.raises(InputError, match="need different names, and two are called 'a'"):
         Kit.of([("a", one), ("a", one)])
     for name in ("", "a\nb", "a\tb"):
         with pytest.raises(InputError, match="printable"):
@@ -246,17 +246,19 @@ def test_a_crafted_kit(names: tuple, tmp_path: Path) -> None:
             return [one.tensors({} if name is None else {"name": name}) for name in names]
 
     save(Crafted(), tmp_path / "crafted.embz")
-    with pytest.raises(FileFormatError, match=r"crafted\.embz: the classifier does not fit"):
+    with pytest.raises(
+        FileFormatError, match=r"crafted\.embz: the classifier in this file is damaged"
+    ):
         load_model(tmp_path / "crafted.embz")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["kit", "one.embz", "other.embz", "-o", "kit.embz"], "read different tables"),
+        (["kit", "one.embz", "other.embz", "-o", "kit.embz"], "must share one table"),
         (["kit", "one.embz", "missing.embz", "-o", "kit.embz"], "missing.embz"),
-        (["kit", "one.embz", "table.embz", "-o", "kit.embz"], "holds an embedding but no"),
-        (["kit", "one.embz", "one.embz", "-o", "kit.embz"], "two classifiers of a kit"),
+        (["kit", "one.embz", "table.embz", "-o", "kit.embz"], "found only an embedding"),
+        (["kit", "one.embz", "one.embz", "-o", "kit.embz"], "need different names, and two"),
         (["kit", "old.embz", "one.embz", "-o", "kit.embz"], "is a kit already"),
         (["evaluate", "old.embz", "test.tsv"], "a kit of the classifiers a, b: name one"),
         (["evaluate", "one.embz", "test.tsv", "--head", "a"], "without a name"),

@@ -1,4 +1,4 @@
-"""What a classifier is: a configuration and named arrays -> probabilities, in NumPy."""
+"""Classifiers in NumPy: a configuration and named arrays -> probabilities. Trains nothing."""
 
 from embzip.classifier.attention import AttentionConfig
 from embzip.classifier.cnn import CnnConfig

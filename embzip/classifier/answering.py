@@ -1,4 +1,4 @@
-"""From tokenized texts to the answers of one or several heads: padding, one look-up, softmax."""
+"""Computes the probabilities of tokenized texts: padding, one look-up for all heads, softmax."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from embzip.classifier.encoder import Encoder, linear
 from embzip.types import Arrays, Matrix
 
-if TYPE_CHECKING:  # a .tflite answers without the codecs
+if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding
 
-_CELLS = 4096  # padded tokens computed at once: bounds memory, and fits the caches
+_CELLS = 4096  # padded tokens per batch: bounds the memory, and fits into the caches
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """What stands on the rows of a table: an encoder, the dense layer, softmax."""
+    """The part of a classifier above the table: an encoder, the dense layer, softmax."""
 
     config: Encoder
     arrays: Arrays
@@ -29,7 +29,7 @@ class Head:
         return self.config.prepare(self.arrays)
 
     def probabilities(self, rows: Matrix, shown: Matrix) -> Matrix:
-        """Return (texts, classes) of decoded rows (texts, length, dim), which are not changed."""
+        """Return (texts, classes) for decoded rows (texts, length, dim), which are not modified."""
         limit = self.config.max_length
         columns, shown = rows[:, :limit], shown[:, :limit]
         if self.config.indicator:
@@ -44,7 +44,7 @@ class Head:
 def probabilities_of(
     embedding: "CompressedEmbedding", heads: Sequence[Head], ids: Sequence[Sequence[int]]
 ) -> list[Matrix]:
-    """Return what each head says of tokenized texts; rows are looked up once for all heads."""
+    """Return the (texts, classes) of each head; rows are looked up once for all heads."""
     answers = [np.empty((len(ids), len(head.arrays["dense.bias"])), np.float32) for head in heads]
     for batch, padded in _batches(ids, [head.config for head in heads], embedding.pad_id or 0):
         rows = embedding[padded]
@@ -57,10 +57,10 @@ def probabilities_of(
 def _batches(
     ids: Sequence[Sequence[int]], configs: Sequence[Encoder], pad_id: int
 ) -> Iterator[tuple[list[int], NDArray[np.int32]]]:
-    """Yield (indices of texts, their ids padded) of all texts, the longest first.
+    """Yield (indices of texts, their padded ids) in batches, the longest texts first.
 
-    Each is padded to at most its length and the encoders' `padding`: beyond that, padding changes
-    nothing.
+    A batch is padded to the length of its longest text plus the encoders' `padding`, at most to
+    `max_length`: more padding would change nothing.
     """
     order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
     while order:

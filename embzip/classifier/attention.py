@@ -1,4 +1,4 @@
-"""A small self-attention encoder with a chosen number of heads."""
+"""A small self-attention encoder with several heads."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,32 +10,32 @@ from embzip.classifier.encoder import linear
 from embzip.errors import InputError
 from embzip.types import Arrays, Matrix
 
-HIDDEN_SCORE = -1e9  # of padding, before the softmax; finite, so that nothing becomes NaN
+HIDDEN_SCORE = -1e9  # the score of padding before the softmax; finite, to avoid NaN
 
 
 @dataclass(frozen=True)
 class AttentionConfig(BlockEncoder):
     """Scaled dot-product self-attention in several heads; padding is never attended to.
 
-    An empty text has features of zero, and so the prediction of the dense layer's bias.
+    The features of an empty text are zero, so its prediction is that of the dense layer's bias.
 
     Attributes
     ----------
     columns, max_length, dropout, indicator
-        As in every `Encoder`; max_length at most 4096.
+        As in every `Encoder`; max_length is at most 4096.
     width
-        Numbers a token inside the blocks; a multiple of `heads`.
+        The width of a token's vector inside the blocks; a multiple of `heads`.
     heads
-        Attention heads a block.
+        The number of attention heads per block.
     layers
-        Blocks.
+        The number of blocks.
     hidden
         Width of each block's feed-forward layer.
 
     Notes
     -----
-    Arrays of a block's mixing: `block.<i>.{query,key,value,merge}`, each a dense layer (width,
-    width); the others stand in `BlockEncoder`.
+    The arrays of a block's mixing are `block.<i>.{query,key,value,merge}`, each a dense layer
+    (width, width); for the others, see `BlockEncoder`.
 
     References
     ----------

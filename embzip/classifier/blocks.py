@@ -1,11 +1,11 @@
-"""What encoders with mixing blocks share; how tokens mix is the part of each.
+"""The base of encoders with mixing blocks; each subclass defines how tokens are mixed.
 
-A linear projection of the table's columns (so that a residual adds projected rows, and decoding
-folds into the projection), sinusoidal positions, then blocks of
+A linear projection of the table's columns (so that residuals add projected rows, and linear
+decoding folds into the projection), sinusoidal positions, then blocks of
 
     x = norm(x + mix(x)); x = norm(x + narrow(ReLU(widen(x))))
 
-and the mean over tokens. Places of padding are zero before and after each block.
+and the mean over tokens. Positions of padding are zero before and after each block.
 """
 
 from abc import abstractmethod
@@ -18,7 +18,7 @@ from embzip.errors import InputError
 from embzip.types import Arrays, Matrix
 
 EPSILON = 1e-5  # added to the variance in layer normalization
-MOST_LAYERS = 64  # "small" encoders; it also bounds what a crafted file makes of one number
+MOST_LAYERS = 64  # bounds what a crafted file can demand with one number
 
 
 class BlockEncoder(Encoder):
@@ -26,7 +26,7 @@ class BlockEncoder(Encoder):
 
     Notes
     -----
-    Arrays: `project.{kernel,bias}` (columns, width); of each block `block.<i>.widen` (width,
+    Arrays: `project.{kernel,bias}` (columns, width); for each block `block.<i>.widen` (width,
     hidden), `block.<i>.narrow` (hidden, width), `block.<i>.norm_mix.{gamma,beta}` and
     `block.<i>.norm_forward.{gamma,beta}` (width,); and those of the mixing.
 
@@ -35,24 +35,24 @@ class BlockEncoder(Encoder):
     Vaswani et al. 2017, Attention Is All You Need, for the block and the positions.
     """
 
-    longest = 4096  # cost, and the matrices of FNet, grow by the square of it
+    longest = 4096  # the cost, and the matrices of FNet, grow with its square
     width: int
     layers: int
     hidden: int
 
     def _check_blocks(self, **counts: int) -> None:
-        """Raise `InputError` for a shape out of range; `counts` are those of the mixing."""
+        """Raise `InputError` for a size out of range; `counts` are sizes of the mixing."""
         self._check(width=self.width, layers=self.layers, hidden=self.hidden, **counts)
         if self.layers > MOST_LAYERS:
             raise InputError(f"layers must be at most {MOST_LAYERS}, received {self.layers}")
 
     @abstractmethod
     def mixing_shapes(self, block: str) -> dict[str, tuple[int, ...]]:
-        """Return the arrays of a block's mixing; `block` is what their names begin with."""
+        """Return the names and shapes of a block's mixing arrays; names begin with `block`."""
 
     @abstractmethod
     def mix(self, tokens: Matrix, shown: Matrix, arrays: Arrays, block: str) -> Matrix:
-        """Return what each token takes from the others, (texts, length, width)."""
+        """Return what each token receives from the others, (texts, length, width)."""
 
     @property
     def features(self) -> int:
@@ -73,7 +73,7 @@ class BlockEncoder(Encoder):
         return shapes
 
     def blocks(self) -> list[str]:
-        """Return what the names of each block's arrays begin with."""
+        """Return the prefix of the names of each block's arrays."""
         return [f"block.{index}" for index in range(self.layers)]
 
     def encode(self, columns: Matrix, shown: Matrix, arrays: Arrays) -> Matrix:
@@ -93,13 +93,13 @@ class BlockEncoder(Encoder):
 
 
 def dense_shapes(layer: str, rows: int, columns: int) -> dict[str, tuple[int, ...]]:
-    """Return the arrays of a dense layer."""
+    """Return the names and shapes of the arrays of a dense layer."""
     return {f"{layer}.kernel": (rows, columns), f"{layer}.bias": (columns,)}
 
 
 @lru_cache(maxsize=8)
 def positions(length: int, width: int) -> Matrix:
-    """Return sinusoidal positions, (length, width): computed, so no file stores them."""
+    """Return sinusoidal positions, (length, width); they are computed, and not stored in files."""
     waves = np.arange((width + 1) // 2)
     angles = np.arange(length)[:, None] / 10000.0 ** (2 * waves / width)
     table = np.empty((length, 2 * len(waves)), np.float32)

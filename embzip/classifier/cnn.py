@@ -18,15 +18,15 @@ class CnnConfig(Encoder):
     Attributes
     ----------
     filters
-        Filters of each convolution.
+        The number of filters of each convolution.
     windows
-        Width in tokens of each convolution.
+        The width of each convolution, in tokens.
     dropout
-        Share of features dropped in training.
+        The share of features dropped in training.
     max_length
-        Tokens of a text that are read; at least the widest window.
+        How many tokens of a text are read; at least the widest window.
     columns
-        Columns that enter the convolutions: the table's dim, and one more with `indicator`.
+        The number of input columns: the table's dim, plus one with `indicator`.
     indicator
         Whether a column that is 1 for tokens and 0 for padding is appended; folding a mean needs
         it.
@@ -51,7 +51,9 @@ class CnnConfig(Encoder):
 
     def __post_init__(self) -> None:
         if not self.windows or min(self.windows) < 1:
-            raise InputError(f"windows must be whole numbers from 1, received {self.windows}")
+            raise InputError(
+                f"windows must be whole numbers of at least 1, received {self.windows}"
+            )
         if self.max_length < max(self.windows):
             raise InputError(
                 f"max_length must be at least the widest window ({max(self.windows)}), "
@@ -65,7 +67,7 @@ class CnnConfig(Encoder):
 
     @property
     def padding(self) -> int:
-        # One window of nothing but padding is seen then, and more look the same.
+        # One window then contains only padding; further ones look the same.
         return max(self.windows)
 
     @property
@@ -84,7 +86,7 @@ class CnnConfig(Encoder):
         return shapes
 
     def prepare(self, arrays: Arrays) -> Arrays:
-        # All kernels' taps side by side, (columns, taps * filters): one product serves all.
+        # The taps of all kernels side by side, (columns, taps * filters), need only one product.
         taps = [tap for layer in self.readers for tap in arrays[f"{layer}.kernel"]]
         return {**arrays, "taps": np.concatenate(taps, axis=1)}
 

@@ -1,15 +1,15 @@
-"""The contract of encoders: what turns the rows of a text into one vector of features.
+"""The contract of encoders, which turn the rows of a text into one vector of features.
 
-A classifier looks the rows of its tokens up, appends the indicator column where there is one,
-encodes, and puts one dense layer and a softmax behind.
+A classifier looks up the rows of its tokens, appends the indicator column if there is one, encodes
+them, and applies one dense layer and a softmax.
 
-1. An encoder is a frozen dataclass of its shape; learned state is named float32 arrays.
-2. The name of an array is `<layer>.<weight>`. Keras calls the layer the same, with `_` for `.`.
-3. Whatever reads the table's columns is linear in them, and has them on the last axis but one:
-   `readers` names these layers. So linear decoding folds into their kernels, and the sum of
-   W W^T over them is the metric of the table's error.
-4. Padded length changes nothing from `padding` tokens of padding on, and a text without tokens
-   gets finite features.
+1. An encoder is a frozen dataclass of its sizes; learned state is in named float32 arrays.
+2. An array is named `<layer>.<variable>`. The Keras layer has the same name, with `_` for `.`.
+3. The layers that read the table's columns are linear in them, and their kernels have the columns
+   on the second-last axis; `readers` names these layers. So linear decoding folds into their
+   kernels, and the sum of W W^T over them is the metric of the table's error.
+4. After `padding` padding tokens, more padding changes nothing. A text without tokens has finite
+   features.
 """
 
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ import numpy as np
 from embzip.errors import InputError
 from embzip.types import Arrays, Matrix
 
-_OWN = ("columns", "max_length", "indicator")  # known to the table, not to who shapes an encoder
+_OWN = ("columns", "max_length", "indicator")  # follow from table and texts, not from options
 
 
 class Encoder(ABC):
@@ -31,11 +31,11 @@ class Encoder(ABC):
     Attributes
     ----------
     columns
-        Columns that enter: the table's dim, and one more with `indicator`.
+        The number of input columns: the table's dim, plus one with `indicator`.
     max_length
-        Tokens of a text that are read.
+        How many tokens of a text are read.
     dropout
-        Share of features dropped in training.
+        The share of features dropped in training.
     indicator
         Whether a column that is 1 for tokens and 0 for padding is appended; folding a mean needs
         it.
@@ -51,11 +51,11 @@ class Encoder(ABC):
     @property
     @abstractmethod
     def features(self) -> int:
-        """Columns that come out."""
+        """The number of output columns."""
 
     @property
     def padding(self) -> int:
-        """Tokens of padding, at least 1, beyond which more of them change nothing."""
+        """The number of padding tokens, at least 1, after which more change nothing."""
         return 1
 
     @property
@@ -65,15 +65,15 @@ class Encoder(ABC):
 
     @abstractmethod
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the name and shape of every array, the dense layer's left out."""
+        """Return the name and shape of every array, without those of the dense layer."""
 
     def prepare(self, arrays: Arrays) -> Arrays:
-        """Return the arrays as `encode` reads them; done once a model."""
+        """Return the arrays in the form that `encode` reads; called once per model."""
         return arrays
 
     @abstractmethod
     def encode(self, columns: Matrix, shown: Matrix, arrays: Arrays) -> Matrix:
-        """Return (texts, features).
+        """Return the features of texts, (texts, features).
 
         Parameters
         ----------
@@ -84,33 +84,33 @@ class Encoder(ABC):
         """
 
     def reading(self, columns: int, *, indicator: bool) -> Self:
-        """Return the same shape over a table of another width."""
+        """Return the same encoder for a table of another width."""
         return replace(self, columns=columns, indicator=indicator)  # type: ignore[type-var]
 
     def to_record(self) -> dict[str, Any]:
-        """Return what a file holds of the shape: its kind and every field."""
+        """Return the record that a file stores: the encoder's kind and every field."""
         return {"kind": self.kind, **asdict(self)}  # type: ignore[call-overload]
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
-        """Return what shapes this encoder, the table's own part left out, and its defaults."""
+        """Return the options of this encoder, without those the table decides, and defaults."""
         own = fields(cls)  # type: ignore[arg-type]  # every encoder is a dataclass
         return {field.name: field.default for field in own if field.name not in _OWN}
 
     @classmethod
     def of(cls, columns: int, max_length: int, shape: Mapping[str, Any]) -> Self:
-        """Return the encoder of a table.
+        """Return the encoder for a table.
 
         Raises
         ------
         InputError
-            For an option it does not have, or that is out of range.
+            For an option that does not exist or is out of range.
         """
         options = cls.defaults()
         unknown = sorted(set(shape) - set(options))
         if unknown:
             raise InputError(
-                f"the encoder {cls.kind!r} has no option {unknown[0]!r}: it has "
+                f"the encoder {cls.kind!r} has no option {unknown[0]!r}: its options are "
                 f"{', '.join(options)}"
             )
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in shape.items()}
@@ -118,17 +118,17 @@ class Encoder(ABC):
 
     @classmethod
     def least_length(cls, shape: Mapping[str, Any]) -> int:
-        """Return the least `max_length` that options allow."""
+        """Return the smallest `max_length` that the options allow."""
         return 1
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Return the encoder of a file's record.
+        """Return the encoder that a file's record describes.
 
         Raises
         ------
         ValueError
-            For missing or unknown keys, values of another type or out of range.
+            For missing or unknown keys, and values of the wrong type or out of range.
         """
         known = {field.name: field.type for field in fields(cls)}  # type: ignore[arg-type]
         if record.keys() != known.keys():
@@ -142,12 +142,12 @@ class Encoder(ABC):
             else:
                 right = type(value) is kind or (kind is float and type(value) is int)
             if not right:
-                raise ValueError(f"{name} cannot be {value!r}")
+                raise ValueError(f"{name} has the wrong type, found {value!r}")
             values[name] = value
         return cls(**values)
 
     def _check(self, **counts: int) -> None:
-        """Raise `InputError` where what every encoder has, or one of `counts`, is out of range."""
+        """Raise `InputError` if an option of every encoder, or one of `counts`, is out of range."""
         for name, number in {"columns": self.columns, **counts}.items():
             if number < 1:
                 raise InputError(f"{name} must be at least 1, received {number}")
@@ -161,11 +161,11 @@ class Encoder(ABC):
 
 
 def linear(columns: Matrix, arrays: Arrays, layer: str) -> Matrix:
-    """Return a dense layer's output: (..., columns) -> (..., kernel's width).
+    """Return the output of a dense layer: (..., columns) -> (..., units).
 
-    A factorized layer has a second kernel, which is multiplied first.
+    A factorized layer has a second kernel, by which the input is multiplied first.
     """
-    flat = columns.reshape(-1, columns.shape[-1])  # one large product is faster than one a text
+    flat = columns.reshape(-1, columns.shape[-1])  # one large product is faster than one per text
     if f"{layer}.reduce.kernel" in arrays:
         flat = flat @ arrays[f"{layer}.reduce.kernel"]
     flat = flat @ arrays[f"{layer}.kernel"] + arrays[f"{layer}.bias"]
@@ -174,9 +174,9 @@ def linear(columns: Matrix, arrays: Arrays, layer: str) -> Matrix:
 
 
 def pooled(columns: Matrix, shown: Matrix) -> Matrix:
-    """Return the mean over the tokens of each text, zeros for a text without any.
+    """Return the mean over the tokens of each text; zeros for a text without tokens.
 
-    `columns` must be zero where `shown` is.
+    `columns` must be zero where `shown` is zero.
     """
     tokens = np.maximum(shown.sum(axis=1, keepdims=True), 1)
     mean: Matrix = columns.sum(axis=1) / tokens

@@ -1,6 +1,6 @@
-"""The dense kernels of a classifier as products of two smaller ones, by singular values.
+"""Factorizes the dense kernels of a classifier into two smaller ones, by singular values.
 
-Convolutions are left whole; fine-tuning afterwards is `embzip.tf.tune`.
+Convolutions are not factorized. `embzip.tf.tune` fine-tunes the result.
 """
 
 from dataclasses import replace
@@ -14,22 +14,22 @@ from embzip.errors import InputError
 def factorize(
     classifier: Classifier, *, rank: int | None = None, energy: float | None = None
 ) -> Classifier:
-    """Return the classifier with each dense kernel that it makes smaller factorized.
+    """Return the classifier with its dense kernels factorized, where that makes them smaller.
 
-    A kernel (rows, columns) of rank r takes r * (rows + columns) numbers; where that is not fewer
-    than it has, it stays whole, and so does one that is factorized already.
+    A kernel (rows, columns) of rank r takes r * (rows + columns) numbers. A kernel that has no more
+    numbers than that is kept, and so is one that is already factorized.
 
     Parameters
     ----------
     rank
-        Of every kernel.
+        The rank of every kernel.
     energy
-        Or: the share of each kernel's squared singular values to keep; it chooses each rank.
+        Instead of `rank`: the share of each kernel's squared singular values to keep.
 
     Raises
     ------
     InputError
-        Unless exactly one of `rank` and `energy` is given, in range; and where no kernel becomes
+        Unless exactly one of `rank` and `energy` is given and in range, or if no kernel becomes
         smaller.
 
     Examples
@@ -46,15 +46,16 @@ def factorize(
     {'dense': 1}
     """
     if (rank is None) == (energy is None):
-        raise InputError("factorize takes exactly one of rank and energy")
+        received = "neither" if rank is None else "both"
+        raise InputError(f"factorize takes exactly one of rank and energy, received {received}")
     if rank is not None and rank < 1:
         raise InputError(f"rank must be at least 1, received {rank}")
     if energy is not None and not 0 < energy < 1:
         raise InputError(f"energy must lie in (0, 1), received {energy}")
     arrays, ranks = dict(classifier.arrays), dict(classifier.ranks)
     for name, kernel in classifier.arrays.items():
-        layer, _, weight = name.rpartition(".")
-        if weight != "kernel" or kernel.ndim != 2 or layer.removesuffix(".reduce") in ranks:
+        layer, _, variable = name.rpartition(".")
+        if variable != "kernel" or kernel.ndim != 2 or layer.removesuffix(".reduce") in ranks:
             continue
         left, values, right = np.linalg.svd(kernel.astype(np.float64), full_matrices=False)
         kept = rank or 1
@@ -63,11 +64,11 @@ def factorize(
             kept = int(np.searchsorted(shares, energy)) + 1
         if kept * sum(kernel.shape) >= kernel.size:
             continue
-        root = np.sqrt(values[:kept])  # half of each value on either side: alike to fine-tune
+        root = np.sqrt(values[:kept])  # split evenly, so that both factors fine-tune alike
         arrays[f"{layer}.reduce.kernel"] = np.asarray(left[:, :kept] * root, np.float32)
         arrays[name] = np.asarray(root[:, None] * right[:kept], np.float32)
         ranks[layer] = kept
     if ranks == classifier.ranks:
         asked = f"energy {energy}" if energy is not None else f"rank {rank or 1}"
-        raise InputError(f"no dense kernel becomes smaller at {asked}: ask for less, or rank 2")
+        raise InputError(f"no dense kernel becomes smaller with {asked}: choose less, or rank 2")
     return replace(classifier, arrays=arrays, ranks=ranks, digests={})

@@ -1,4 +1,4 @@
-"""FNet: a Fourier transform over tokens and columns in place of attention."""
+"""FNet: a Fourier transform over tokens and columns instead of attention."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,29 +12,29 @@ from embzip.types import Arrays, Matrix
 
 @dataclass(frozen=True)
 class FnetConfig(BlockEncoder):
-    """Mixing by the real part of a discrete Fourier transform, which has no weights.
+    """Mixing by the real part of a discrete Fourier transform, which has no learned parameters.
 
-    The transform runs over `max_length` places, whatever the padded length: places of padding are
-    zero going in and are set to zero coming out, so the first rows and columns of its matrix are
-    enough for a short text, and padding changes nothing. It is scaled to be unitary, so that it
-    and the residual weigh alike. An empty text has features of zero, and so the prediction of the
-    dense layer's bias.
+    The transform always covers `max_length` positions. Positions of padding are zero before it and
+    set to zero after it, so for a short text the first rows and columns of its matrix suffice, and
+    padding changes nothing. It is scaled to be unitary, so that it has the same magnitude as the
+    residual. The features of an empty text are zero, so its prediction is that of the dense
+    layer's bias.
 
     Attributes
     ----------
     columns, max_length, dropout, indicator
-        As in every `Encoder`; max_length at most 4096.
+        As in every `Encoder`; max_length is at most 4096.
     width
-        Numbers a token inside the blocks.
+        The width of a token's vector inside the blocks.
     layers
-        Blocks.
+        The number of blocks.
     hidden
         Width of each block's feed-forward layer.
 
     Notes
     -----
-    Departs from the paper, which keeps all frequencies of the padded sequence, does not scale,
-    learns its positions and uses GELU.
+    This differs from the paper, which keeps all frequencies of the padded sequence, does not scale
+    the transform, learns positions, and uses GELU.
 
     References
     ----------

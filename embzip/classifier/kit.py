@@ -14,20 +14,20 @@ from embzip.errors import InputError, MismatchError
 from embzip.prediction import TextKit
 from embzip.types import Matrix
 
-if TYPE_CHECKING:  # a .tflite answers without the codecs
+if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding
 
 
 @dataclass(frozen=True, eq=False)
 class Kit(TextKit):
-    """Several classifiers over one embedding: a text is tokenized and looked up once for all.
+    """Several classifiers over one embedding: each text is tokenized and looked up only once.
 
     Attributes
     ----------
     embedding
-        The table that all read.
+        The table that all classifiers read.
     classifiers
-        By name, in the order of the file; each keeps its labels and its encoder.
+        The classifiers by name, in the order of the file; each has its own labels and encoder.
 
     Examples
     --------
@@ -55,10 +55,11 @@ class Kit(TextKit):
             raise InputError("a kit holds at least one classifier, received none")
         for name, classifier in self.classifiers.items():
             if not name or not name.isprintable():
-                raise InputError(f"a classifier's name is printable text, received {name!r}")
+                raise InputError(f"a classifier's name must be printable text, received {name!r}")
             if classifier.embedding is not self.embedding:
                 raise MismatchError(
-                    f"the classifier {name!r} has a table of its own: make kits with Kit.of"
+                    f"all classifiers of a kit must share its table, and {name!r} has another: "
+                    "make kits with Kit.of"
                 )
 
     def __repr__(self) -> str:
@@ -68,30 +69,32 @@ class Kit(TextKit):
 
     @classmethod
     def of(cls, classifiers: Mapping[str, Classifier] | Iterable[tuple[str, Classifier]]) -> "Kit":
-        """Put classifiers over one table, which must be the same in all, byte for byte.
+        """Make a kit of classifiers whose tables are equal, byte for byte.
 
-        Of an iterable, one classifier with a table of its own is held at a time.
+        With an iterable, at most one classifier with its own copy of the table is in memory.
 
         Raises
         ------
         MismatchError
-            For tables or tokenizers that differ; says how to get to one table.
+            For tables or tokenizers that differ.
         InputError
-            For no classifier, or a name given twice.
+            If there is no classifier, or if a name is given twice.
         """
         pairs = classifiers.items() if isinstance(classifiers, Mapping) else classifiers
         shared: dict[str, Classifier] = {}
         for name, classifier in pairs:
             if name in shared:
-                raise InputError(f"two classifiers of a kit are called {name!r}: name them apart")
+                raise InputError(
+                    f"the classifiers of a kit need different names, and two are called {name!r}"
+                )
             for first, other in list(shared.items())[:1]:
                 apart = difference(other.embedding, classifier.embedding)
                 if apart is not None:
                     raise MismatchError(
-                        f"the classifiers {first!r} and {name!r} read different tables: {apart}. "
-                        "A kit shares one: put each on it with `embzip rebuild MODEL.embz "
-                        "--embedding TABLE.embz`, or train each on it with `embzip train ... "
-                        "--vectors TABLE.embz --frozen`"
+                        "all classifiers of a kit must share one table, and those of "
+                        f"{first!r} and {name!r} differ: {apart}. Rebuild each on one table with "
+                        "`embzip rebuild MODEL.embz --embedding TABLE.embz`, or train each on it "
+                        "with `embzip train ... --vectors TABLE.embz --frozen`"
                     )
                 classifier = replace(classifier, embedding=other.embedding, digests={})
             shared[name] = classifier
@@ -117,7 +120,7 @@ class Kit(TextKit):
         )
 
     def verify(self) -> None:
-        """Compare what was mapped with the digests of its file; see `Classifier.verify`."""
+        """Compare the mapped arrays with the digests in the file; see `Classifier.verify`."""
         for classifier in self.classifiers.values():
             classifier.verify()
 
@@ -128,12 +131,12 @@ class Kit(TextKit):
         save(self, path, counts=counts, pack=pack)
 
     def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
-        """Return what a file holds of each classifier beside the embedding."""
+        """Return the tensors that a file stores for each classifier besides the embedding."""
         return [each.tensors({"name": name}) for name, each in self.classifiers.items()]
 
 
 def difference(one: "CompressedEmbedding", other: "CompressedEmbedding") -> str | None:
-    """Return what tells two tables apart, or None for equal ones; counts do not matter."""
+    """Return how two tables differ, or None if they are equal; counts are not compared."""
     if one is other:
         return None
     if (one.codec.spec, one.shape) != (other.codec.spec, other.shape):

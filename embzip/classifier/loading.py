@@ -1,4 +1,4 @@
-"""Classifiers and kits read from files: our own, and exported .tflite files."""
+"""Reads classifiers and kits from files: .embz and exported .tflite."""
 
 import json
 from collections.abc import Mapping
@@ -17,30 +17,30 @@ from embzip.files import digest, existing_file
 from embzip.litert import LiteRtKit, is_tflite, load_litert
 from embzip.prediction import TextClassifier, TextKit
 
-if TYPE_CHECKING:  # a .tflite answers without the codecs
+if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding
 
 _NAME_ONE = "name one of them (--head)"
 
 
 def load_model(path: str | Path, *, mmap: bool = False) -> TextClassifier | TextKit:
-    """Read a classifier, or a kit of several, from a .embz file or an exported .tflite.
+    """Read a classifier or a kit from a .embz file or an exported .tflite.
 
-    Which it is, the file says. A .tflite is run by LiteRT, and answers in the same way.
-    `load_classifier` reads exactly one, with its arrays.
+    The content of the file decides which. A .tflite is run by LiteRT, and has the same methods for
+    predicting. `load_classifier` reads exactly one classifier, with its arrays.
 
     Parameters
     ----------
     mmap
-        Map the table and the heads, so that processes share them; see `embzip.load` for what
-        that gives up until `verify` is called.
+        Whether to memory-map the table and the heads, so that processes share them. Digests are
+        then not checked until `verify` is called; see `embzip.load`.
 
     Raises
     ------
     MissingFileError
-        For a file that is not there.
+        If the file does not exist.
     FileFormatError
-        For a damaged file, or one that holds only an embedding.
+        For a damaged file, or one that contains only an embedding.
     """
     if is_tflite(existing_file(path)):
         return load_litert(path)
@@ -48,18 +48,19 @@ def load_model(path: str | Path, *, mmap: bool = False) -> TextClassifier | Text
 
 
 def read(path: str | Path, *, mmap: bool = False) -> Classifier | Kit:
-    """Read a classifier or a kit from a .embz file, and only from one."""
+    """Read a classifier or a kit from a .embz file; a .tflite is refused."""
     if is_tflite(existing_file(path)):
         raise FileFormatError(
-            f"{path}: a .tflite answers, but its table and kernels are not read from it: "
-            "pass the .embz file that it was exported from"
+            f"{path}: expected a .embz file, found a .tflite, whose table and kernels cannot be "
+            "read: pass the .embz file that it was exported from"
         )
     from embzip.embz.format import read as read_file
 
     loaded = read_file(path, mmap=mmap)
     if not loaded.heads:
         raise FileFormatError(
-            f"{path}: holds an embedding but no classifier: train one with `embzip train`"
+            f"{path}: expected a classifier, found only an embedding: train a classifier with "
+            "`embzip train`"
         )
     named: dict[str, Classifier] = {}
     try:
@@ -68,13 +69,13 @@ def read(path: str | Path, *, mmap: bool = False) -> Classifier | Kit:
             if name is None and len(loaded.heads) == 1:
                 return classifier
             if name is None or name in named:
-                raise ValueError(
-                    f"the classifiers of a kit need names of their own, found {name!r}"
-                )
+                raise ValueError(f"the classifiers of a kit need different names, found {name!r}")
             named[name] = classifier
         return Kit(loaded.embedding, named)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FileFormatError(f"{path}: the classifier does not fit: {error}") from error
+        raise FileFormatError(
+            f"{path}: the classifier in this file is damaged ({error}): obtain the file again"
+        ) from error
 
 
 def load_classifier(path: str | Path, *, head: str | None = None, mmap: bool = False) -> Classifier:
@@ -83,12 +84,12 @@ def load_classifier(path: str | Path, *, head: str | None = None, mmap: bool = F
     Parameters
     ----------
     head
-        Its name, where the file is a kit.
+        Its name, if the file is a kit.
 
     Raises
     ------
     MismatchError
-        For a kit without `head`, or a name that is not there; lists what is.
+        For a kit without `head`, or an unknown name. The message lists the known ones.
     MissingFileError, FileFormatError
         As in `load_model`.
     """
@@ -97,7 +98,9 @@ def load_classifier(path: str | Path, *, head: str | None = None, mmap: bool = F
     if isinstance(loaded, Classifier):
         if head is None:
             return loaded
-        raise MismatchError(f"{path}: holds one classifier without a name, not {head!r}")
+        raise MismatchError(
+            f"{path}: no classifier is named {head!r}; the file contains one without a name"
+        )
     if head is None or head not in names:
         asked = _NAME_ONE if head is None else f"none is called {head!r}"
         raise MismatchError(f"{path}: a kit of the classifiers {', '.join(names)}: {asked}")
@@ -105,7 +108,7 @@ def load_classifier(path: str | Path, *, head: str | None = None, mmap: bool = F
 
 
 def load_one(path: str | Path, *, head: str | None = None) -> TextClassifier:
-    """Read what answers for one classifier: as `load_classifier`, or an exported .tflite."""
+    """Read one classifier, as `load_classifier` does, or from an exported .tflite."""
     if not is_tflite(existing_file(path)):
         return load_classifier(path, head=head)
     loaded = load_litert(path, head)
@@ -139,8 +142,8 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
 def _read(
     embedding: "CompressedEmbedding", index: int, tensors: Mapping[str, NDArray[Any]]
 ) -> tuple[str | None, Classifier]:
-    """Return the name and classifier of the tensors of a head."""
-    # A mapped array stays mapped; as a plain one it is faster to compute with.
+    """Return the name of a head and the classifier that its tensors describe."""
+    # The array stays memory-mapped; a plain view of it is faster to compute with.
     stored = {name: np.asarray(array) for name, array in tensors.items()}
     record = json.loads(stored.pop("config").tobytes())
     arrays, kernels = from_tensors(stored)
@@ -155,7 +158,7 @@ def _read(
         if tensor.startswith(prefix)
     }
     for tensor in [n for n in digests if n in stored and arrays.get(n) is not stored[n]]:
-        # What is decoded here cannot be verified later.
+        # A kernel that is decoded here cannot be verified later, so its digest is checked now.
         if digest(np.ascontiguousarray(stored[tensor]).tobytes()) != digests.pop(tensor):
             raise ValueError(f"tensor {prefix}{tensor} does not match its digest")
     return name, Classifier(embedding, labels, config, arrays, ranks, kernels, digests)

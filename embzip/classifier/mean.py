@@ -1,4 +1,4 @@
-"""Mean pooling: the mean of a text's rows, as fastText takes it. Knows nothing of their order."""
+"""Mean pooling: the mean of a text's rows, as in fastText. Ignores the order of tokens."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,9 +9,9 @@ from embzip.types import Arrays, Matrix
 
 @dataclass(frozen=True)
 class MeanConfig(Encoder):
-    """Mean pooling: no arrays of its own, the dense layer reads the mean.
+    """Mean pooling: it has no arrays, and the dense layer reads the mean.
 
-    An empty text has the mean zero, and so the prediction of the dense layer's bias.
+    The mean of an empty text is zero, so its prediction is that of the dense layer's bias.
 
     Attributes
     ----------

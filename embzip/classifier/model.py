@@ -1,7 +1,7 @@
-"""A classifier: an embedding, an encoder with its arrays, a dense layer, softmax; in NumPy.
+"""A classifier in NumPy: an embedding, an encoder with its arrays, a dense layer, softmax.
 
-This is the definition that Keras and every export are tested against. Training is done in
-`embzip.tf`, regenerating the embedding in `embzip.classifier.rebuilding`.
+This is the definition against which the Keras model and every export are tested. Classifiers are
+trained in `embzip.tf`, and rebuilt on other tables in `embzip.classifier.rebuilding`.
 """
 
 import json
@@ -24,7 +24,7 @@ from embzip.prediction import TextClassifier
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix
 
-if TYPE_CHECKING:  # a .tflite answers without the codecs
+if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding
 
 
@@ -41,13 +41,14 @@ class Classifier(TextClassifier):
     config
         The encoder: the shape of the network.
     arrays
-        The encoder's own, `dense.kernel` (features, classes) and `dense.bias` (classes,); float32.
+        Those of the encoder, `dense.kernel` (features, classes) and `dense.bias` (classes,);
+        float32.
     ranks
-        The factorized layers: `<layer>.reduce.kernel` (rows, rank) stands before a
-        `<layer>.kernel` of (rank, columns); see `embzip.classifier.factorizing`.
+        The ranks of factorized layers, which have a `<layer>.reduce.kernel` (rows, rank) besides
+        a `<layer>.kernel` (rank, columns); see `embzip.classifier.factorizing`.
     kernels
-        How a file stores the kernels: `float32`, `float16`, or `int8` with a scale an output
-        column. `arrays` are rounded to it at once, and stay float32.
+        How a file stores the kernels: `float32`, `float16`, or `int8` with one scale per output
+        column. `arrays` are rounded accordingly at once, and stay float32.
 
     Examples
     --------
@@ -78,16 +79,19 @@ class Classifier(TextClassifier):
 
     def __post_init__(self) -> None:
         if self.embedding.pad_id is None or self.embedding.unk_id is None:
-            raise MismatchError("a classifier's table needs a padding row and an unknown row")
+            raise MismatchError(
+                "a classifier's table needs a padding row and an unknown row, and this one lacks "
+                "one: add them with with_special_rows before compressing"
+            )
         columns = self.embedding.dim + self.config.indicator
         if columns != self.config.columns:
             raise MismatchError(
-                f"the classifier reads {self.config.columns} columns, the table has {columns}"
+                f"the classifier reads {self.config.columns} columns, but the table has {columns}"
             )
         expected = head_shapes(self.config, len(self.labels), self.ranks)
         found = {name: array.shape for name, array in self.arrays.items()}
         if found != expected:
-            raise MismatchError(f"a classifier of this shape holds {expected}, found {found}")
+            raise MismatchError(f"a classifier of this shape needs {expected}, found {found}")
         if storage(self.kernels).name != "float32":
             object.__setattr__(self, "arrays", rounded(self.arrays, self.kernels))
 
@@ -105,16 +109,16 @@ class Classifier(TextClassifier):
         save(self, path, counts=counts, pack=pack)
 
     def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
-        """Return what a file holds of this classifier beside its embedding."""
+        """Return the tensors that a file stores for this classifier besides its embedding."""
         return [self.tensors({})]
 
     def verify(self) -> None:
-        """Compare what was mapped with the digests of its file.
+        """Compare the mapped arrays with the digests in the file.
 
         Raises
         ------
         FileFormatError
-            Naming the first tensor that differs.
+            If a tensor differs; the message names the first one.
         """
         self.embedding.verify()
         for name, array in self.arrays.items():
@@ -122,20 +126,22 @@ class Classifier(TextClassifier):
             where = f"{self.embedding.mapped}: " if self.embedding.mapped else ""
             if name in self.digests and digest(content) != self.digests[name]:
                 raise FileFormatError(
-                    f"{where}tensor {name!r} of a classifier does not match its digest"
+                    f"{where}tensor {name!r} of a classifier does not match its digest: the file "
+                    "is damaged"
                 )
             if not np.isfinite(array).all():
                 raise FileFormatError(
-                    f"{where}tensor {name!r} of a classifier holds numbers that are not finite"
+                    f"{where}tensor {name!r} of a classifier contains numbers that are not finite: "
+                    "the file is damaged"
                 )
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """What texts are turned into ids with."""
+        """The tokenizer that turns texts into ids."""
         if self.embedding.tokenizer is None:
             raise InputError(
-                "this table has no tokenizer, so it cannot encode text: "
-                "look tokens up with table.vocabulary"
+                "this classifier's table has no tokenizer, so it cannot encode text: pass token "
+                "ids to probabilities_of_ids"
             )
         return self.embedding.tokenizer
 
@@ -150,11 +156,11 @@ class Classifier(TextClassifier):
 
     @cached_property
     def head(self) -> Head:
-        """The part that stands on the rows of the table."""
+        """The part of the classifier above the table."""
         return Head(self.config, self.arrays)
 
     def tensors(self, extra: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-        """Return the arrays and the configuration, with more keys in its record."""
+        """Return the arrays and the configuration; `extra` is added to its record."""
         record = {"labels": self.labels, **self.config.to_record(), **extra}
         if self.ranks:
             record["ranks"] = dict(self.ranks)
@@ -171,7 +177,10 @@ def head_shapes(
     for layer, rank in (ranks or {}).items():
         whole = shapes.get(f"{layer}.kernel", ())
         if len(whole) != 2 or type(rank) is not int or not 1 <= rank <= min(whole):
-            raise MismatchError(f"the layer {layer!r} cannot be factorized to rank {rank!r}")
+            raise MismatchError(
+                f"a rank must lie in 1..the smaller side of a dense kernel, found {rank!r} for the "
+                f"layer {layer!r} of shape {whole}"
+            )
         shapes[f"{layer}.reduce.kernel"] = (whole[0], rank)
         shapes[f"{layer}.kernel"] = (rank, whole[1])
     return shapes

@@ -1,11 +1,11 @@
-"""A classifier without variables, from a TOML file: for variables that stand in another file.
+"""Reads a classifier without variables from a TOML file; its variables are in another file.
 
 tokenizer = "corpus.bpe.model"             # relative to this file; id i reads row i
 labels = ["business", "sport"]             # in the order of the output columns
 classifier = "cnn:128,windows=1-1-2-3"     # as in a recipe
 max_length = 50
 dim = 300
-[variables]                                # optional: what names and shapes leave open
+[variables]                                # optional: where names and shapes are ambiguous
 "conv_0/kernel" = "first/kernel"
 """
 
@@ -30,7 +30,7 @@ _MOST_COLUMNS = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """A classifier whose numbers are all zero, and what its variables are called elsewhere."""
+    """A classifier whose numbers are all zero, and the names of its variables in another file."""
 
     classifier: Classifier
     names: dict[str, str]
@@ -42,27 +42,29 @@ def read_outline(path: str | Path) -> Outline:
     Raises
     ------
     MissingFileError
-        For an outline, or a tokenizer, that is not there.
+        If the outline or its tokenizer does not exist.
     InputError
-        For anything that is not valid TOML, a missing or unknown key, or a wrong value.
+        For invalid TOML, a missing or unknown key, or a wrong value.
     SpecError, TokenizerError
-        For a classifier that does not parse, and a file that is no tokenizer.
+        For a classifier spec that does not parse, or an invalid tokenizer file.
     """
     path = existing_file(path)
     where = str(path)
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a classifier in TOML: {error}") from error
+        raise InputError(
+            f"{path}: expected the outline of a classifier in TOML: {error}"
+        ) from error
     refuse_unknown(table, _KEYS, where)
     labels = typed(table, "labels", list, None, where)
     if len(set(map(str, labels))) < max(2, len(labels)) or not all(
         isinstance(label, str) and label for label in labels
     ):
-        raise InputError(f"{path}: labels must be two texts or more, no two alike, found {labels}")
+        raise InputError(f"{path}: labels must be two or more different texts, found {labels}")
     names = typed(table, "variables", dict, {}, where)
     if not all(isinstance(name, str) for name in names.values()):
-        raise InputError(f"{path}, [variables]: every value must be the name of an array in a file")
+        raise InputError(f"{path}, [variables]: every value must be the name of a variable")
     dim = typed(table, "dim", int, None, where)
     if not 1 <= dim <= _MOST_COLUMNS:
         raise InputError(f"{path}: dim must lie in 1..{_MOST_COLUMNS}, received {dim}")

@@ -1,9 +1,9 @@
-"""A classifier whose embedding is regenerated from a compressed table, without a framework.
+"""Rebuilds a classifier on a compressed table, without a framework.
 
-Codes stay codes: rows are decoded on look-up. Linear decoding (SVD components, column scales, a
-mean) is folded into the kernels that read the table (convolutions, a projection, the dense layer
-behind a mean), so that a rank-64 table also computes 64-wide convolutions. Fine-tuning afterwards
-is `embzip.tf.tune`.
+The table stays compressed in memory: rows are decoded when they are looked up. Linear decoding (SVD
+components, column scales, a mean) is folded into the kernels that read the table (convolutions, a
+projection, the dense layer after a mean). So with a rank-64 table, convolutions are also 64 wide.
+Nothing is trained here; `embzip.tf.tune` fine-tunes the result.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from embzip.tokenizers import AliasedWords, WordTokenizer
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix
 
-_RIDGE = 0.05  # share of the mean variance added to the metric: no direction is free
+_RIDGE = 0.05  # share of the mean variance added to the metric, so that every direction counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,28 +80,28 @@ def rebuild(
     classifier
         The model, usually with a float32 table.
     embedding
-        A compressed table to read instead. Rows are matched by token; its vocabulary must be the
-        model's or a part of it, and missing tokens become the unknown one. A foreign table
-        without an unknown row uses the codes of the row nearest to the model's own for it.
+        A compressed table to use instead of the model's own. Rows are matched by token. Its
+        vocabulary must be that of the model or a part of it; missing tokens become unknown. For a
+        foreign table without an unknown row, the row nearest to the model's unknown row is used.
     codec
-        Or: the codec to compress the model's own table with. The error is weighted by the square
-        root of the token counts, where the table has them, and by the metric of the kernels that
-        read it (`reading_metric`).
+        Instead of `embedding`: the codec that compresses the model's own table. The error is
+        weighted by the square root of the token counts, if the table has counts, and by the metric
+        of the kernels that read it (`reading_metric`).
     fold
-        Whether linear decoding moves into the kernels that read the table. Probabilities stay the
-        same within 1e-5.
+        Whether linear decoding is folded into the kernels that read the table. Probabilities stay
+        the same within 1e-5.
     kernels
         How a file stores the kernels of convolutions and dense layers: `float32`, `float16` or
-        `int8`; None is as before. Given alone, it leaves the table as it is.
+        `int8`; None keeps the current form. Given alone, the table is not changed.
 
     Raises
     ------
     InputError
-        Unless exactly one of `embedding` and `codec` is given, or `kernels` alone.
+        Unless exactly one of `embedding` and `codec`, or only `kernels`, is given.
     SpecError
-        For unknown `kernels`.
+        For an unknown value of `kernels`.
     MismatchError
-        For a table of another tokenizer, other tokens or another width.
+        For a table with another tokenizer, other tokens or another width.
 
     Examples
     --------
@@ -133,10 +133,10 @@ def rebuild_kit(
     kernels: str | None = None,
     seed: int = 0,
 ) -> Kit:
-    """Return a kit whose classifiers read one compressed table; as `rebuild` for one.
+    """Return a kit whose classifiers read one compressed table; otherwise like `rebuild`.
 
-    The metric is the sum of the classifiers' own, each divided by its trace, so that none counts
-    more for its larger kernels.
+    The metric is the sum of the classifiers' metrics, each divided by its trace, so that
+    classifiers with larger kernels do not count more.
     """
 
     def metric() -> Matrix:
@@ -153,7 +153,7 @@ def rebuild_kit(
 def _on(
     classifier: Classifier, table: CompressedEmbedding | None, fold: bool, kernels: str | None
 ) -> Classifier:
-    """Return a classifier on another table, where there is one, with kernels stored anew."""
+    """Return a classifier on another table, if one is given, with kernels in another form."""
     rebuilt = replace(classifier, kernels="float32")  # rounded at the end, once
     if table is not None:
         rebuilt = _folded(rebuilt, table) if fold else replace(rebuilt, embedding=table)
@@ -167,19 +167,20 @@ def _table(
     metric: Callable[[], Matrix],
     seed: int,
 ) -> CompressedEmbedding:
-    """Return the table to rebuild on: the given one, matched, or the old one compressed."""
+    """Return the table to rebuild on: the given one, matched by token, or the old, compressed."""
     if new is not None and codec is None:
         return _matched(old, new)
     if new is not None or codec is None:
-        raise InputError("rebuild takes exactly one of embedding and codec")
+        received = "neither" if new is None else "both"
+        raise InputError(f"rebuild takes exactly one of embedding and codec, received {received}")
     return compress(old, codec, metric=metric(), seed=seed)
 
 
 def reading_metric(classifier: Classifier) -> Matrix:
-    """Return how much each direction of the table matters to the kernels that read it.
+    """Return how much each direction of the table matters to the kernels that read it, (dim, dim).
 
-    The sum of W W^T over those layers and all their taps, (dim, dim), plus a ridge of 5 % of its
-    mean variance.
+    It is the sum of W W^T over those layers and all their taps, plus a ridge of 5 % of its mean
+    variance.
     """
     dim = classifier.embedding.dim
     metric = np.zeros((dim, dim))
@@ -223,9 +224,9 @@ def _folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
 def linear_part(
     table: CompressedEmbedding,
 ) -> tuple[CompressedEmbedding, NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return (q, matrix, offset) with table == q @ matrix + offset; None where q is the table.
+    """Return (q, matrix, offset) with table == q @ matrix + offset; None if q is the table itself.
 
-    q keeps the vocabulary, and so a padding row that reads as zeros.
+    q has the same vocabulary, so its padding row reads as zeros.
     """
     transforms = table.codec.transforms
     unscaled = table.codec.quantizer.unscaled(params_of(table.params, len(transforms)))
@@ -234,7 +235,7 @@ def linear_part(
     columns = table.dim
     for transform in transforms:
         columns = transform.out_dim(columns)
-    # Decoding is q @ matrix + offset; it is built from the quantizer's side outwards.
+    # Decoding is q @ matrix + offset; both are accumulated from the quantizer outwards.
     matrix = np.eye(columns, dtype=np.float64)
     if unscaled.column_scale is not None:
         matrix *= unscaled.column_scale[:, None]
@@ -256,13 +257,16 @@ def linear_part(
 
 
 def _matched(old: CompressedEmbedding, new: CompressedEmbedding) -> CompressedEmbedding:
-    """Return `new` with its rows under a tokenizer the classifier can use."""
+    """Return `new` with a tokenizer that the classifier can use."""
     tokenizer = old.tokenizer
     if tokenizer is None or new.vocabulary is None or old.vocabulary is None:
-        raise MismatchError("rows are matched by token, and one of the tables has no tokens")
+        raise MismatchError(
+            "rows are matched by token, and one of the tables has no vocabulary or tokenizer: "
+            "compress the classifier's own table instead (codec=)"
+        )
     if new.dim != old.dim:
         raise MismatchError(
-            f"the classifier reads {old.dim} columns, the table has {new.dim}: "
+            f"the classifier reads {old.dim} columns, but the table has {new.dim}: "
             "compress this classifier's own table, or train on the new one (`embzip train`)"
         )
     if new.tokenizer is not None and (_family(new.tokenizer), new.tokenizer.normalization) != (
@@ -281,15 +285,15 @@ def _matched(old: CompressedEmbedding, new: CompressedEmbedding) -> CompressedEm
     if foreign or _family(tokenizer) != "words":
         unknown = f" ({len(foreign)} tokens such as {foreign[0]!r} are unknown)" if foreign else ""
         raise MismatchError(
-            f"the table is not of the classifier's {tokenizer.kind} vocabulary{unknown}: "
+            f"the table's tokens must be in the classifier's {tokenizer.kind} vocabulary{unknown}: "
             "train a classifier on the new table (`embzip train`)"
         )
     if isinstance(new.tokenizer, AliasedWords):
-        return new  # dropped words read the rows that it says
+        return new  # its aliases say which rows the dropped words read
     words = sorted(tokens)
     smaller = WordTokenizer(words, tokenizer.normalization)
-    # Padding is masked, so a table without that row may lend any; one without an unknown row
-    # lends the row nearest to the classifier's own.
+    # Padding is masked, so without a padding row any row will do. Without an unknown row, the row
+    # nearest to the classifier's unknown row is used.
     pad = 0 if new.pad_id is None else new.pad_id
     unk = new.unk_id
     if unk is None:
@@ -299,7 +303,7 @@ def _matched(old: CompressedEmbedding, new: CompressedEmbedding) -> CompressedEm
 
 
 def _family(tokenizer: Tokenizer) -> str:
-    return tokenizer.kind.partition("+")[0]  # aliases read the rows of words
+    return tokenizer.kind.partition("+")[0]  # aliases use the rows of words
 
 
 def _name(tokenizer: Tokenizer) -> str:

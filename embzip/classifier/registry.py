@@ -1,4 +1,4 @@
-"""Which encoders exist: one tuple."""
+"""The list of encoders, and how to find one by name."""
 
 from embzip.classifier.attention import AttentionConfig
 from embzip.classifier.cnn import CnnConfig

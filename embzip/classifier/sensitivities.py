@@ -1,6 +1,6 @@
-"""How much a classifier's answers change where a token becomes unknown: a score a row to prune by.
+"""Measures how much a classifier's answers change if a token becomes unknown: scores for pruning.
 
-Needs the model's forward pass only, no gradient and no labels.
+It needs only the model's forward pass, no gradients and no labels.
 """
 
 from collections.abc import Sequence
@@ -11,34 +11,35 @@ from numpy.typing import NDArray
 from embzip.classifier import Classifier
 from embzip.errors import InputError
 
-_BATCH = 1 << 14  # erased texts predicted together: bounds the memory
+_BATCH = 1 << 14  # texts with an erased token predicted at a time: bounds the memory
 _TINY = 1e-6
 
 
 def sensitivity(
     classifier: Classifier, texts: Sequence[Sequence[int]], *, sample: int = 8
 ) -> NDArray[np.float64]:
-    """Score each row by what erasing its token changes, summed over texts.
+    """Score each row by how much erasing its token changes predictions, summed over texts.
 
-    The change of one text is the Kullback-Leibler divergence, in nats, of the probabilities with
-    the token unknown from those of the whole text, each probability raised by 1e-6.
+    The change of one text is the Kullback-Leibler divergence, in nats, between the probabilities
+    of the whole text and those with the token unknown, after adding 1e-6 to each probability.
 
     Parameters
     ----------
     texts
-        Ids, as `classifier.encode` returns them.
+        Texts as ids, as `classifier.encode` returns them.
     sample
-        A token that stands in more texts than this is erased in the first of them only, and its
-        mean change counts for all: the time grows with the vocabulary, not with the corpus.
+        A token that occurs in more texts than this is erased only in the first of them, and their
+        mean change counts for all its texts. So the time grows with the vocabulary, not with the
+        corpus.
 
     Returns
     -------
-    (rows,) float64; special rows and tokens that stand in no text score 0.
+    (rows,) float64; special rows and tokens that occur in no text score 0.
 
     Raises
     ------
     InputError
-        Where no text holds a token with a row of its own.
+        If no text contains a token with a row of its own.
 
     References
     ----------
@@ -77,5 +78,8 @@ def sensitivity(
     if pending:
         flush()
     if not erased.any():
-        raise InputError("no text holds a token that the classifier knows: are they its texts?")
+        raise InputError(
+            "expected texts with tokens that the classifier knows, found none: do they belong to "
+            "this classifier?"
+        )
     return np.maximum(change, 0) * found / np.maximum(erased, 1)

@@ -1,6 +1,6 @@
-"""Checked options, from specs such as 'cnn:128,windows=1-1-2-3,epochs=10' and from tables of TOML.
+"""Parses options from specs such as 'cnn:128,windows=1-1-2-3,epochs=10' and from TOML tables.
 
-What the options mean is the business of the functions they are passed to. Nothing runs here.
+Only names and types are checked; the functions that take the options check their meaning.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,15 +11,15 @@ from embzip.classifier.registry import BUILTIN, encoder_class
 from embzip.codecs.spec import Stage, one_stage
 from embzip.errors import InputError, SpecError
 
-# Counts of which zero makes no sense are at least 1; these may be 0.
+# These counts may be 0; all others must be at least 1.
 _MAY_BE_ZERO = frozenset({"max_length"})
 
 
 @dataclass(frozen=True)
 class ClassifierOptions:
-    """`cnn:128,windows=1-1-2-3,epochs=10`: an encoder with its options, and its training.
+    """An encoder with its options and those of its training: `cnn:128,windows=1-1-2-3,epochs=10`.
 
-    `max_length` 0 stands for the 99th percentile of the training lengths, `sparsity` 0 for no
+    `max_length` 0 means the 99th percentile of the training texts' lengths, `sparsity` 0 means no
     pruning.
     """
 
@@ -32,18 +32,18 @@ class ClassifierOptions:
     sparsity: float = 0.0
 
     def arguments(self) -> dict[str, Any]:
-        """Return what `embzip.tf.train` takes of it."""
+        """Return the arguments for `embzip.tf.train`."""
         training = {"epochs": self.epochs, "patience": self.patience}
         return {**self.step_arguments(), **training}
 
     def step_arguments(self) -> dict[str, Any]:
-        """Return what `embzip.tf.step_function` takes of it."""
+        """Return the arguments for `embzip.tf.step_function`."""
         sizes = {"batch_size": self.batch_size, "max_length": self.max_length or None}
         return {"encoder": self.encoder, **self.shape, **sizes}
 
 
 def parse_classifier(spec: str, where: str) -> ClassifierOptions:
-    """Return an encoder and its training: the encoder's options and the training's in one spec."""
+    """Return the options of an encoder and of its training, from one spec."""
     stage = stage_of(spec, [encoder.kind for encoder in BUILTIN], where)
     encoder = encoder_class(stage.name)
     shape = encoder.defaults()
@@ -62,7 +62,7 @@ def parse_classifier(spec: str, where: str) -> ClassifierOptions:
 
 
 def stage_of(spec: str, names: Iterable[str], where: str) -> Stage:
-    """Return the only stage of a spec, whose name is one of some."""
+    """Return the only stage of a spec; its name must be one of `names`."""
     try:
         stage = one_stage(spec)
     except SpecError as error:
@@ -75,15 +75,17 @@ def stage_of(spec: str, names: Iterable[str], where: str) -> Stage:
 
 
 def values_of(stage: Stage, defaults: Mapping[str, object], where: str) -> dict[str, Any]:
-    """Return the given arguments of a stage, each of its default's type."""
+    """Return the arguments of a stage, each as the type of its default."""
     given = _given(stage, list(defaults), where)
     return {key: _value(key, text, defaults[key], where) for key, text in given.items()}
 
 
 def _given(stage: Stage, keys: list[str], where: str) -> dict[str, str]:
-    """Return the arguments of a stage by key, checked for keys that do not exist."""
+    """Return the arguments of a stage by key; raise for unknown keys."""
     if len(stage.arguments) > 1:
-        raise SpecError(f"{where}: expected one plain argument at most, received '{stage}'")
+        raise SpecError(
+            f"{where}: expected at most one argument without a name, received '{stage}'"
+        )
     given = dict(zip(keys, stage.arguments, strict=False))
     for key, text in stage.options.items():
         if key not in keys:
@@ -92,13 +94,13 @@ def _given(stage: Stage, keys: list[str], where: str) -> dict[str, str]:
                 f"{', '.join(keys)}"
             )
         if key in given:
-            raise SpecError(f"{where}: {key} stands twice in '{stage}'")
+            raise SpecError(f"{where}: {key} occurs twice in '{stage}': remove one of them")
         given[key] = text
     return given
 
 
 def _value(key: str, text: str, default: object, where: str) -> object:
-    """Return an option's text as a value of its default's type."""
+    """Return the text of an option as a value of its default's type."""
     try:
         if isinstance(default, bool):
             return {"true": True, "false": False}[text]
@@ -130,7 +132,7 @@ def _count(key: str, text: str) -> int:
 
 
 def refuse_unknown(table: Mapping[str, object], keys: Iterable[str], where: str) -> None:
-    """Raise `InputError` for a key that is not among `keys`, listing those."""
+    """Raise `InputError` for a key that is not in `keys`; the message lists them."""
     unknown = sorted(set(table) - set(keys))
     if unknown:
         raise InputError(
@@ -139,10 +141,10 @@ def refuse_unknown(table: Mapping[str, object], keys: Iterable[str], where: str)
 
 
 def typed(table: Mapping[str, Any], key: str, kind: type, default: Any, where: str) -> Any:
-    """Return a key's value, checked for its type; a default of None makes the key required."""
+    """Return the value of a key, after checking its type; a key without a default is required."""
     value = table.get(key, default)
     if value is None:
-        raise InputError(f"{where}: the key {key!r} is missing")
+        raise InputError(f"{where}: the key {key!r} is missing: add it")
     kinds = (int, float) if kind is float else kind
     if not isinstance(value, kinds) or (kind is not bool and isinstance(value, bool)):
         names = {

@@ -1,8 +1,8 @@
-"""How a file stores the kernels of a classifier: float32, float16, or int8 with scales.
+"""Stores the kernels of a classifier in a file: as float32, float16, or int8 with scales.
 
-Memory and computing are float32 always; what is rounded is rounded before, so that a classifier
-predicts the same before it is saved and after it is loaded. Everything but kernels (biases,
-normalization) stays float32.
+In memory, kernels are always float32. They are rounded when the classifier is made, so that it
+predicts the same before it is saved and after it is loaded. All other arrays (biases,
+normalization) are stored as float32.
 """
 
 from abc import ABC, abstractmethod
@@ -19,9 +19,9 @@ Tensors = Mapping[str, NDArray[Any]]
 
 
 class Storage(ABC):
-    """A way to store a kernel (..., output columns).
+    """A form in which files store a kernel (..., output columns).
 
-    `read(write(kernel))` is exact for a kernel that has been through it once.
+    `read(write(kernel))` is exact for a kernel that was rounded to this form before.
     """
 
     name: ClassVar[str]
@@ -29,15 +29,15 @@ class Storage(ABC):
 
     @abstractmethod
     def write(self, name: str, kernel: Matrix) -> dict[str, NDArray[Any]]:
-        """Return the tensors of a file, the first under the kernel's own name."""
+        """Return the tensors to store; the first has the kernel's own name."""
 
     @abstractmethod
     def read(self, name: str, tensors: Tensors) -> Matrix:
-        """Return the float32 kernel; raises ValueError for tensors that `write` never makes."""
+        """Return the float32 kernel; raise `ValueError` for tensors that `write` never makes."""
 
 
 class Float32(Storage):
-    """Four bytes a number, as trained."""
+    """Four bytes per number, not rounded."""
 
     name = "float32"
     dtype = np.float32
@@ -50,7 +50,7 @@ class Float32(Storage):
 
 
 class Float16(Storage):
-    """Two bytes a number."""
+    """Two bytes per number."""
 
     name = "float16"
     dtype = np.float16
@@ -58,8 +58,8 @@ class Float16(Storage):
     def write(self, name: str, kernel: Matrix) -> dict[str, NDArray[Any]]:
         if not np.abs(kernel).max(initial=0) <= np.finfo(np.float16).max:
             raise InputError(
-                f"{name} holds a number beyond 65504, which float16 cannot: store kernels as "
-                "float32 or int8"
+                f"float16 holds numbers up to 65504, and {name} contains a larger one: store "
+                "kernels as float32 or int8"
             )
         return {name: kernel.astype(np.float16)}
 
@@ -68,10 +68,10 @@ class Float16(Storage):
 
 
 class Int8(Storage):
-    """A byte a number in -127..127, and `<name>.scale`, float32, one an output column.
+    """One byte per number in -127..127, and `<name>.scale`, one float32 per output column.
 
-    A scale has 17 significant bits: its products with whole numbers to 127 are exact in float32,
-    so that rounding a rounded kernel changes nothing.
+    A scale has 17 significant bits, so its products with whole numbers up to 127 are exact in
+    float32, and rounding a rounded kernel changes nothing.
     """
 
     name = "int8"
@@ -83,7 +83,7 @@ class Int8(Storage):
         flat = np.asarray(kernel, np.float32).reshape(-1, kernel.shape[-1])
         largest = np.abs(flat).max(axis=0, initial=0)
         if not np.isfinite(largest).all():
-            raise InputError(f"{name} holds numbers that are not finite")
+            raise InputError(f"a kernel must be finite, and {name} contains infinity or NaN")
         scale = _shortened(scale_of(largest))
         levels, _ = symmetric_int8(flat, axis=0, scale=scale)
         return {name: levels.reshape(kernel.shape), f"{name}.scale": scale}
@@ -91,11 +91,11 @@ class Int8(Storage):
     def read(self, name: str, tensors: Tensors) -> Matrix:
         scale, levels = tensors.get(f"{name}.scale"), tensors[name]
         if scale is None or scale.dtype != np.float32 or scale.shape != levels.shape[-1:]:
-            raise ValueError(f"{name} is int8 and has no float32 scale for each output column")
+            raise ValueError(f"{name} is int8 and needs one float32 scale per output column")
         if not (scale > 0).all():
             column = int(np.flatnonzero(~(scale > 0))[0])
             raise ValueError(f"{name}: scale {column} must be above 0, found {scale[column]}")
-        with np.errstate(over="ignore"):  # the largest scales are found to be too large below
+        with np.errstate(over="ignore"):  # overflow is detected below
             return _finite(name, levels.astype(np.float32) * scale)
 
 
@@ -103,12 +103,12 @@ BUILTIN: tuple[Storage, ...] = (Float32(), Float16(), Int8())
 
 
 def storage(name: str) -> Storage:
-    """Return a way to store kernels by its name.
+    """Return the form of storing kernels that has a name.
 
     Raises
     ------
     SpecError
-        For an unknown name, listing the known ones.
+        For an unknown name. The message lists the known ones.
 
     Examples
     --------
@@ -123,12 +123,12 @@ def storage(name: str) -> Storage:
 
 
 def is_kernel(name: str) -> bool:
-    """Return whether an array is stored in the chosen way: kernels are, nothing else."""
+    """Return whether an array is a kernel, and so stored in the chosen form."""
     return name.endswith(".kernel")
 
 
 def to_tensors(arrays: Tensors, kernels: str) -> dict[str, NDArray[Any]]:
-    """Return what a file holds of the arrays of a classifier."""
+    """Return the tensors that a file stores for the arrays of a classifier."""
     way = storage(kernels)
     tensors: dict[str, NDArray[Any]] = {}
     for name, array in arrays.items():
@@ -137,7 +137,7 @@ def to_tensors(arrays: Tensors, kernels: str) -> dict[str, NDArray[Any]]:
 
 
 def from_tensors(tensors: Tensors) -> tuple[dict[str, Matrix], str]:
-    """Return the arrays of a classifier, and how a file stores its kernels: their types tell.
+    """Return the arrays of a classifier, and the form of its kernels, which their dtypes tell.
 
     Raises
     ------

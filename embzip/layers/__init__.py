@@ -1,7 +1,7 @@
-"""Keras: the layer that decodes a table, folding, finding a model's embeddings.
+"""Keras layers: the layer that decodes a table, folding, finding a model's embeddings.
 
-Importing this loads TensorFlow and registers `CompressedEmbeddingLayer`, so that saved models
-with one open.
+Importing this loads TensorFlow and registers `CompressedEmbeddingLayer`, so that saved models that
+contain one can be opened.
 """
 
 from embzip.errors import MissingPackageError

@@ -1,6 +1,6 @@
-"""Embedding layers for Keras: a compressed table, decoded a row at a time, and a trainable one.
+"""Embedding layers for Keras: one that decodes a compressed table, and a trainable float32 one.
 
-The arithmetic of decoding is the codecs' own, run by `keras_ops`; nothing is decoded here.
+The arithmetic of decoding is that of the codecs, run with the operations of `keras_ops`.
 """
 
 from typing import Any, Self
@@ -16,20 +16,20 @@ from embzip.codecs.ops import ArrayOps
 from embzip.embedding import CompressedEmbedding
 from embzip.types import Matrix
 
-# 2^n for shifts: LiteRT and ONNX have no shifts of signed numbers, and no bitwise AND.
+# Powers of 2 replace shifts: LiteRT and ONNX have no shift of signed numbers and no bitwise AND.
 _POWERS = 2 ** np.arange(31, dtype=np.int32)
 
 
 class _KerasOps:
-    """Operations of TensorFlow that every export converts: few, and of plain kinds.
+    """The few plain TensorFlow operations that every export can convert.
 
-    keras.ops would do, but its `take` adds a comparison for negative ids, its `take_along_axis`
-    and `add` become operations that LiteRT does not have.
+    keras.ops does not suffice: its `take` adds a comparison for negative ids, and its
+    `take_along_axis` and `add` become operations that LiteRT does not have.
     """
 
     def take(self, array: Any, ids: Any) -> Any:
         array = tf.convert_to_tensor(array)
-        if array.dtype == tf.float16:  # LiteRT gathers none, but whole numbers as wide
+        if array.dtype == tf.float16:  # LiteRT cannot gather float16, but int16 of the same width
             return tf.bitcast(tf.gather(tf.bitcast(array, tf.int16), ids), tf.float16)
         return tf.gather(array, ids)
 
@@ -71,7 +71,7 @@ keras_ops: ArrayOps = _KerasOps()
 
 
 class _Lookup(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no types
-    """What both layers share: ids of any shape -> (*shape, dim), padding rows zero."""
+    """The base of both layers: ids of any shape -> (*shape, dim); padding becomes zeros."""
 
     def __init__(self, dim: int, pad_id: int | None, mask_zero: bool, **options: Any) -> None:
         super().__init__(**options)
@@ -109,26 +109,26 @@ class _Lookup(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no typ
 
 
 class CompressedEmbeddingLayer(_Lookup):
-    """An embedding layer that holds codes and params, and decodes the rows it looks up.
+    """An embedding layer with a compressed table, which decodes the rows it looks up.
 
-    Its weights have the codec's own dtypes (int8 codes stay int8). Codes are never trainable,
-    params only where asked for. A `.keras` file with this layer reloads after `import embzip.tf`.
+    Its variables have the dtypes of the codec (int8 codes stay int8). Codes are never trainable,
+    params only with `tunable`. A `.keras` file with this layer opens after `import embzip.tf`.
 
     Parameters
     ----------
     embedding
-        The table. Where it has a padding row, that row reads as zeros.
+        The table. If it has a padding row, that row reads as zeros.
     mask_zero
         As in `keras.layers.Embedding`: whether id 0 is masked for the layers that follow.
     tunable
-        Whether training may move what rows share: centroids, codebooks, components, means.
+        Whether training may change the params: centroids, codebooks, components, means.
     options
-        Of any Keras layer: name, dtype (of the output).
+        The options of every Keras layer, such as `name` and `dtype` (of the output).
 
     Notes
     -----
-    Input: integers of any shape, in 0..rows-1; -1 reads the last row or fails, as in Keras.
-    Output: that shape + (dim,).
+    Input: integers of any shape, in 0..rows-1; as in Keras, -1 reads the last row or fails.
+    Output: the same shape + (dim,).
 
     Examples
     --------
@@ -159,7 +159,7 @@ class CompressedEmbeddingLayer(_Lookup):
             s.name: self._held(s, embedding.params[s.name], trainable=s.name in moved)
             for s in layout.params
         }
-        # Tables are weights too: a reloaded layer gets those of the params it was saved with.
+        # Derived tables are variables too, so that a reloaded layer gets those it was saved with.
         for name, array in embedding.tables.items():
             spec = ArraySpec(name, array.dtype.name, array.shape)
             self._params[name] = self._held(spec, array)
@@ -170,14 +170,14 @@ class CompressedEmbeddingLayer(_Lookup):
         return self.codec.decode(taken, self._params, keras_ops)
 
     def build(self, input_shape: Any = None) -> None:
-        """Do nothing: the weights stand since construction."""
+        """Do nothing: the variables are made in the constructor."""
 
     def codes(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return the stored codes."""
         return {name: held.value.numpy() for name, held in self._codes.items()}
 
     def params(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return the stored params as training has left them."""
+        """Return the stored params, as training has left them."""
         stored = self.codec.layout(self.rows, self.dim).params
         return {spec.name: self._params[spec.name].value.numpy() for spec in stored}
 
@@ -194,7 +194,7 @@ class CompressedEmbeddingLayer(_Lookup):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Make the layer with zeros for codes and params; its weights are loaded after."""
+        """Return the layer with zero codes and params; Keras loads its variables afterwards."""
         options = dict(config)
         codec = parse_codec(options.pop("codec"))
         rows, dim, pad_id = (options.pop(name) for name in ("rows", "dim", "pad_id"))
@@ -208,7 +208,7 @@ class CompressedEmbeddingLayer(_Lookup):
     def _held(
         self, spec: ArraySpec, array: np.ndarray[Any, Any], *, trainable: bool = False
     ) -> Any:
-        # trainable stands on each weight: on the layer it would break reloading.
+        # `trainable` is set for each variable: set on the layer, it would break reloading.
         name = spec.name.replace(".", "_")
         held = self.add_weight(
             shape=spec.shape,
@@ -218,20 +218,20 @@ class CompressedEmbeddingLayer(_Lookup):
             autocast=False,
             name=name,
         )
-        # tf.train.Checkpoint follows attributes, and sees no weight in a dictionary of Keras.
+        # tf.train.Checkpoint follows attributes; it does not see variables in a dictionary.
         setattr(self, f"held_{name}", held)
         return held
 
 
 class TrainableEmbedding(_Lookup):
-    """An embedding layer of ordinary float32 rows, which training moves; for training only.
+    """An embedding layer of trainable float32 rows; used only for training.
 
     Parameters
     ----------
     matrix
-        (rows, dim), where training begins.
+        The initial rows, (rows, dim).
     pad_id
-        The row that reads as zeros, and so gets no gradient.
+        The row that reads as zeros, and so receives no gradient.
     """
 
     def __init__(self, matrix: Matrix, *, pad_id: int | None, **options: Any) -> None:
@@ -244,11 +244,11 @@ class TrainableEmbedding(_Lookup):
         self.built = True
 
     def rows_of(self, ids: Any) -> Any:
-        # keras.ops.take would read the whole variable, and copy it when rows are then written.
+        # keras.ops.take would read the whole variable, and copy it when rows are written later.
         return tf.gather(self.table.value, ids)
 
     def build(self, input_shape: Any = None) -> None:
-        """Do nothing: the weight stands since construction."""
+        """Do nothing: the variable is made in the constructor."""
 
 
 keras.saving.register_keras_serializable(package="embzip")(CompressedEmbeddingLayer)

@@ -1,6 +1,6 @@
-"""Whether a user's Keras model can be rewritten: where its embeddings are, and who reads them.
+"""Checks whether a Keras model can be rebuilt: finds its embeddings, and what reads them.
 
-Only looks; `embzip.foreign.keras_rebuilding` acts.
+Nothing is changed here; `embzip.foreign.keras_rebuilding` rebuilds the model.
 """
 
 import inspect
@@ -15,41 +15,42 @@ from embzip.errors import UnsupportedModelError
 
 
 def is_sequential(layer: Any) -> bool:
-    """Return whether a layer is a `keras.Sequential`, and no subclass of it."""
+    """Return whether a layer is a `keras.Sequential`, but not of a subclass."""
     return type(layer) is keras.Sequential
 
 
 def is_functional(layer: Any) -> bool:
-    """Return whether a layer is a functional model, and no subclass of it."""
+    """Return whether a layer is a functional model, but not of a subclass."""
     return type(layer) is Functional
 
 
 def check_model(model: Any) -> None:
-    """Refuse what is not a plain functional or sequential Keras 3 model with known inputs.
+    """Check that a model is a plain functional or sequential Keras 3 model with known inputs.
 
     Raises
     ------
     UnsupportedModelError
-        Naming the type.
+        For any other model. The message names its type.
     """
     kind = type(model).__name__
     if not isinstance(model, keras.Model):
         raise UnsupportedModelError(
-            f"expected a Keras 3 model object, received {kind}: load files of your own with "
+            f"expected a Keras 3 model object, received {kind}: load a file with "
             "keras.models.load_model first"
         )
     for part in (model, *(layer for _, layer in walk(model) if isinstance(layer, keras.Model))):
         if is_sequential(part):
             if not part.built or getattr(part, "_functional", None) is None:
                 raise UnsupportedModelError(
-                    f"the sequential model {part.name!r} does not know its input: begin it with "
-                    "keras.Input, or call it on one batch first"
+                    f"a sequential model must know its input, and {part.name!r} does not: add "
+                    "keras.Input as its first layer, or call it on one batch first"
                 )
         elif not is_functional(part) and (part is model or _hidden_embeddings(part)):
             raise UnsupportedModelError(
-                f"the model {part.name!r} is of the subclass {type(part).__name__}, whose code "
-                "cannot be rewritten: rebuild needs plain functional or sequential models. Where "
-                "it was built from inputs and outputs, pass keras.Model(model.input, model.output)"
+                "rebuild needs plain functional or sequential models, because it cannot change the "
+                f"code of a subclass, and {part.name!r} is of the subclass {type(part).__name__}: "
+                "if it was built from inputs and outputs, pass keras.Model(model.input, "
+                "model.output)"
             )
 
 
@@ -64,12 +65,13 @@ def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def chosen_embedding(model: Any, layer_name: str | None) -> Any:
-    """Return the `Embedding` layer of a name, or path, or the only one there is.
+    """Return the `Embedding` layer with a name or path, or the only one.
 
     Raises
     ------
     UnsupportedModelError
-        Where it is not exactly one, or not exactly an Embedding; lists what there is.
+        Unless exactly one layer matches, and it is a `keras.layers.Embedding` itself, not of a
+        subclass. The message lists the Embedding layers.
     """
     layers = [(path, layer) for path, layer in walk(model) if isinstance(layer, keras.Layer)]
     embeddings = [(path, layer) for path, layer in layers if _is_embedding(layer)]
@@ -78,7 +80,8 @@ def chosen_embedding(model: Any, layer_name: str | None) -> Any:
         candidates = embeddings
         if not embeddings:
             raise UnsupportedModelError(
-                f"the model {model.name!r} has no Embedding layer of its own{_hint(layers)}"
+                f"rebuild needs an Embedding layer, and the model {model.name!r} has none"
+                f"{_hint(layers)}"
             )
     else:
         candidates = [(path, layer) for path, layer in layers if path == layer_name] or [
@@ -92,39 +95,40 @@ def chosen_embedding(model: Any, layer_name: str | None) -> Any:
     if len({id(layer) for _, layer in candidates}) > 1:
         paths = ", ".join(repr(path) for path, _ in candidates)
         raise UnsupportedModelError(
-            f"several layers of the model {model.name!r} are meant ({paths}): name one of them "
-            "by this path"
+            f"expected one layer, and several layers of the model {model.name!r} match ({paths}): "
+            "pass one of these paths"
         )
     path, layer = candidates[0]
     kind = type(layer)
     if not isinstance(layer, keras.layers.Embedding):
         raise UnsupportedModelError(
-            f"the layer {path!r} is no Embedding but a {kind.__name__}; Embedding layers: {found}"
+            f"expected an Embedding layer, and {path!r} is a {kind.__name__}; the Embedding layers "
+            f"are: {found}"
         )
     if kind is not keras.layers.Embedding:
         raise UnsupportedModelError(
-            f"the layer {path!r} is of {kind.__name__}, a subclass of Embedding that may compute "
-            "something else: only keras.layers.Embedding itself is replaced"
+            f"only keras.layers.Embedding itself can be replaced, and {path!r} is a "
+            f"{kind.__name__}, a subclass that may compute something else"
         )
     return layer
 
 
 def check_not_tied(model: Any, embedding: Any) -> None:
-    """Refuse a model that reads the table of `embedding` elsewhere too.
+    """Check that only `embedding` reads its table.
 
     Raises
     ------
     UnsupportedModelError
-        Naming the layer or operation that reads it.
+        If another layer or operation reads it too. The message names it.
     """
-    table = {id(weight) for weight in embedding.weights}
+    table = {id(variable) for variable in embedding.weights}
     shape = sorted((embedding.input_dim, embedding.output_dim))
     for path, operation in walk(model):
         if operation is embedding or is_functional(operation) or is_sequential(operation):
             continue
-        held = operation.weights if isinstance(operation, keras.Layer) else []
+        variables = operation.weights if isinstance(operation, keras.Layer) else []
         if (
-            any(id(weight) in table for weight in held)
+            any(id(variable) in table for variable in variables)
             or _lambda_reads(operation, {id(embedding), *table})
             or any(
                 id(value) in table or sorted(n for n in value.shape if n != 1) == shape
@@ -133,8 +137,8 @@ def check_not_tied(model: Any, embedding: Any) -> None:
         ):
             raise UnsupportedModelError(
                 f"the table of {embedding.name!r} is tied: {path!r} "
-                f"({type(operation).__name__}) reads it too, or a copy of it, and would keep it "
-                "at full size: give that part weights of its own first"
+                f"({type(operation).__name__}) also reads it, or a copy of it, and would keep it "
+                "at full size: give that layer its own variable first"
             )
 
 
@@ -154,14 +158,14 @@ def _hint(layers: list[tuple[str, Any]]) -> str:
         hidden = _hidden_embeddings(layer)
         if hidden:
             return (
-                f". An Embedding {hidden[0]!r} stands inside the layer {path!r} "
-                f"({type(layer).__name__}), which cannot be rewritten"
+                f". The Embedding {hidden[0]!r} is inside the layer {path!r} "
+                f"({type(layer).__name__}), which cannot be rebuilt"
             )
     return ""
 
 
 def _constants(operation: Any) -> Iterator[Any]:
-    """Yield arrays and variables, not symbolic tensors, that an operation was called with."""
+    """Yield the arrays and variables, not symbolic tensors, that an operation was called with."""
     for node in operation._inbound_nodes:
         for value in tree.flatten((node.arguments.args, node.arguments.kwargs)):
             if not isinstance(value, keras.KerasTensor) and hasattr(value, "shape"):

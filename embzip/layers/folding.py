@@ -1,6 +1,6 @@
-"""Linear decoding moved from a compressed table into the Keras layers that read it.
+"""Folds the linear decoding of a compressed table into the Keras layers that read it.
 
-Only computes weights; `embzip.foreign.keras_rebuilding` puts them into a copy of the model.
+Only the new variables are computed here; `embzip.foreign.keras_rebuilding` copies the model.
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,15 @@ _PASSING = (keras.layers.Dropout, keras.layers.SpatialDropout1D, keras.layers.Id
 
 @dataclass(frozen=True)
 class Folding:
-    """The table that is left, and the weights of the layers that took its linear part over.
+    """The result of folding.
 
     Attributes
     ----------
+    embedding
+        The table without its linear part.
     variables
-        By `id` of the layer, as `set_weights` takes them.
+        The new variables of the layers that read it, by `id` of the layer, as `set_weights` takes
+        them.
     """
 
     embedding: CompressedEmbedding
@@ -33,13 +36,13 @@ class Folding:
 
 
 def folded(model: Any, layer: Any, embedding: CompressedEmbedding) -> Folding:
-    """Return what folding makes of a table and of its readers.
+    """Fold the linear part of a table into the layers that read it.
 
     Raises
     ------
     UnsupportedModelError
-        Naming a reader that is no plain Conv1D or Dense layer, is shared with other inputs, or
-        cannot take an offset.
+        If a layer that reads the table is not a plain Conv1D or Dense layer, also reads other
+        inputs, or cannot take the offset. The message names the layer.
     """
     split = linear_part(embedding)
     if split is None:
@@ -54,7 +57,7 @@ def folded(model: Any, layer: Any, embedding: CompressedEmbedding) -> Folding:
                 raise _refused(
                     reader,
                     "has no bias" if not bias else "sees padding",
-                    "which cannot take the mean that the codec removed: choose a codec without it",
+                    "so it cannot absorb the mean that the codec removes: choose another codec",
                 )
             taps = tuple(range(kernel.ndim - 2))
             bias = [bias[0] + (offset @ kernel).sum(axis=taps)]
@@ -65,7 +68,7 @@ def folded(model: Any, layer: Any, embedding: CompressedEmbedding) -> Folding:
 def _readers(model: Any, layer: Any) -> list[Any]:
     inner = model._functional if isinstance(model, keras.Sequential) else model
     if not any(each is layer for each in model.layers):
-        raise _refused(layer, "stands in a nested model", "and folding is for the outer one only")
+        raise _refused(layer, "is in a nested model", "and only the outer model can be folded")
     ends = {id(tensor) for tensor in keras.tree.flatten(inner.outputs)}
     own = {id(operation) for operation in inner.operations}
     found: list[Any] = []
@@ -73,7 +76,7 @@ def _readers(model: Any, layer: Any) -> list[Any]:
     while waiting:
         source = waiting.pop()
         if any(id(t) in ends for node in source._inbound_nodes for t in node.output_tensors):
-            raise _refused(source, "is an output of the model", "which must stay as wide as it is")
+            raise _refused(source, "is an output of the model", "whose width must not change")
         for node in source._outbound_nodes:
             reader = node.operation
             if id(reader) not in own or id(reader) in linear:
@@ -93,7 +96,7 @@ def _readers(model: Any, layer: Any) -> list[Any]:
         for node in reader._inbound_nodes:
             sources = [t._keras_history.operation for t in node.input_tensors]
             if any(id(source) not in linear for source in sources):
-                raise _refused(reader, "reads other inputs too", "with the same weights")
+                raise _refused(reader, "also reads other inputs", "with the same variables")
     return found
 
 
@@ -110,5 +113,6 @@ def _is_plain(layer: Any) -> bool:
 
 def _refused(layer: Any, why: str, rest: str) -> UnsupportedModelError:
     return UnsupportedModelError(
-        f"cannot fold: {layer.name!r} {why}, {rest}; without --fold the table decodes its rows"
+        f"cannot fold: {layer.name!r} {why}, {rest}. Leave out --fold (fold=False): rows are then "
+        "decoded in full"
     )

@@ -1,4 +1,4 @@
-"""Exported .tflite classifiers, without TensorFlow: the attached files, and what runs the model."""
+"""Runs exported .tflite classifiers without TensorFlow, with the files attached to them."""
 
 from embzip.litert.classifiers import LiteRtClassifier, LiteRtKit, is_tflite, load_litert
 from embzip.litert.runtime import LiteRtModel, litert

@@ -1,4 +1,4 @@
-"""Exported classifiers and kits: texts -> labels, by LiteRT and the attached tokenizer."""
+"""Exported classifiers and kits: texts -> labels, with LiteRT and the attached tokenizer."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,15 +16,15 @@ from embzip.types import Matrix
 class LiteRtClassifier(TextClassifier):
     """A classifier that `embzip export` wrote, run by LiteRT.
 
-    The file is mapped, so that processes share it; it must stay where it is: a pickle holds its
-    path.
+    The file is memory-mapped, so that processes share it. It must not be moved: a pickle stores
+    only its path.
 
     Parameters
     ----------
     model
-        The file; `load_litert` opens it.
+        The opened file; `load_litert` opens it.
     output
-        Which of its outputs answers.
+        The index of the model's output to use.
     """
 
     def __init__(self, model: LiteRtModel, output: int = 0) -> None:
@@ -38,7 +38,7 @@ class LiteRtClassifier(TextClassifier):
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """What texts are turned into ids with."""
+        """The tokenizer that turns texts into ids."""
         return self.model.attachment.tokenizer
 
     @property
@@ -56,7 +56,7 @@ class LiteRtClassifier(TextClassifier):
 
 
 class LiteRtKit(TextKit):
-    """A kit that `embzip export` wrote, run by LiteRT: one look-up, one output a classifier."""
+    """A kit that `embzip export` wrote, run by LiteRT: one look-up, one output per classifier."""
 
     def __init__(self, model: LiteRtModel) -> None:
         self.model = model
@@ -71,7 +71,7 @@ class LiteRtKit(TextKit):
         return dict(zip(attachment.heads, attachment.labels, strict=True))
 
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
-        """Return the ids of each text, cut to what the longest-reading classifier reads."""
+        """Return the ids of each text, cut to the largest `max_length` of the classifiers."""
         limit = self.model.attachment.max_length
         return [ids[:limit] for ids in self.model.attachment.tokenizer.encode(texts)]
 
@@ -87,23 +87,23 @@ class LiteRtKit(TextKit):
 
 
 def load_litert(path: str | Path, head: str | None = None) -> LiteRtClassifier | LiteRtKit:
-    """Read an exported .tflite.
+    """Open an exported .tflite file.
 
     Parameters
     ----------
     head
-        The name of one classifier of a kit.
+        The name of one classifier of a kit; None for the kit, or the only classifier.
 
     Raises
     ------
     MissingFileError
-        For a file that is not there.
+        If the file does not exist.
     FileFormatError
         For a file that is cut short or damaged, or that another tool wrote.
     MissingPackageError
-        Where ai-edge-litert is not installed.
+        If ai-edge-litert is not installed.
     MismatchError
-        For a name that is not there; lists what is.
+        If the file has no classifier of that name. The message lists those it has.
     """
     path = existing_file(path).resolve()
     model = LiteRtModel(path, read_attachment(path))
@@ -111,12 +111,12 @@ def load_litert(path: str | Path, head: str | None = None) -> LiteRtClassifier |
     if head is None:
         return LiteRtKit(model) if names else LiteRtClassifier(model)
     if head not in names:
-        held = f"the classifiers {', '.join(names)}" if names else "one classifier without a name"
-        raise MismatchError(f"{path}: holds {held}, not {head!r}")
+        found = f"the classifiers {', '.join(names)}" if names else "one classifier without a name"
+        raise MismatchError(f"{path}: no classifier is named {head!r}; the file contains {found}")
     return LiteRtClassifier(model, names.index(head))
 
 
 def is_tflite(path: Path) -> bool:
-    """Return whether a file begins as a .tflite does."""
+    """Return whether a file begins like a .tflite."""
     with path.open("rb") as file:
         return file.read(8)[4:] == b"TFL3"

@@ -1,8 +1,9 @@
 """Runs an exported .tflite on token ids; needs ai-edge-litert, not TensorFlow.
 
-A text is padded to the next of a few lengths, and each length has an interpreter of its own: to
-resize one takes as long as to run it. Texts are run one by one: on the processors tried, a batch
-takes as long as its texts do alone. Interpreters belong to one thread of one process.
+A text is padded to the next of a few lengths, and each length has its own interpreter, because
+resizing one takes as long as running it. Texts are run one by one: on the processors that were
+tried, a batch takes as long as its texts one by one. Interpreters belong to one thread of one
+process.
 """
 
 import os
@@ -17,21 +18,21 @@ from embzip.errors import FileFormatError, IdRangeError, MissingPackageError
 from embzip.litert.attachment import Attachment
 from embzip.types import Matrix
 
-_STEP = 8  # lengths are multiples of this
-_LENGTHS = 32  # or of more, so that a thread has no more interpreters than these
+_STEP = 8  # lengths are multiples of this, or of more:
+_LENGTHS = 32  # a thread has at most so many interpreters
 
 
 class LiteRtModel:
     """An exported model: token ids -> the probabilities of each output.
 
-    The file is mapped, so that processes share it; it must stay where it is.
+    The file is memory-mapped, so that processes share it. It must not be moved.
 
     Parameters
     ----------
     path
         The .tflite file.
     attachment
-        What it carries.
+        The files attached to it.
     """
 
     def __init__(self, path: Path, attachment: Attachment) -> None:
@@ -43,11 +44,11 @@ class LiteRtModel:
         vocabulary = attachment.tokenizer.vocabulary
         self._rows, self._pad_id = len(vocabulary), vocabulary.pad_id or 0
         self._columns = [len(head) for head in attachment.labels]
-        runner = self._own.of_length(attachment.max_length)  # what does not run says so now
+        runner = self._own.of_length(attachment.max_length)  # a model that cannot run fails here
         if runner.columns != self._columns:
             raise FileFormatError(
-                f"{path}: the model's outputs have {runner.columns} columns, which are not as many "
-                "as the labels attached: export the classifier again"
+                f"{path}: each output must have one column per label, found {runner.columns} "
+                f"columns and {self._columns} labels: export the classifier again"
             )
 
     def answers(self, ids: Sequence[Sequence[int]]) -> list[Matrix]:
@@ -67,7 +68,7 @@ class LiteRtModel:
         return self.answers_to(ids)
 
     def answers_to(self, encoded: Sequence[Sequence[int]]) -> list[Matrix]:
-        """Return what `answers` does, for ids of the attached tokenizer, which are not checked."""
+        """Return what `answers` does, without checking ids, which the attached tokenizer made."""
         found = [np.empty((len(encoded), columns), np.float32) for columns in self._columns]
         limit = self.attachment.max_length
         for index, ids in enumerate(encoded):
@@ -77,21 +78,21 @@ class LiteRtModel:
         return found
 
     def _length(self, tokens: int) -> int:
-        """Return what a text is padded to."""
+        """Return the length to which a text is padded."""
         needed = tokens + self.attachment.margin
         return min(-(-needed // self._step) * self._step, self.attachment.max_length)
 
 
 class _Interpreters(threading.local):
-    """The interpreters of one thread, made when they are needed, and made anew after a fork."""
+    """The interpreters of one thread, made when needed, and made again after a fork."""
 
-    def __init__(self, path: Path) -> None:  # runs once in every thread
+    def __init__(self, path: Path) -> None:  # called once in every thread
         self.path = path
         self.process = os.getpid()
         self.made: dict[int, _Interpreter] = {}
 
     def of_length(self, length: int) -> "_Interpreter":
-        """Return the interpreter of texts padded to a length."""
+        """Return the interpreter for texts padded to a length."""
         if self.process != os.getpid():
             self.process, self.made = os.getpid(), {}
         if length not in self.made:
@@ -100,12 +101,12 @@ class _Interpreters(threading.local):
 
 
 def litert() -> Any:
-    """Return the module of LiteRT's interpreter.
+    """Import LiteRT, and return the module of its interpreter.
 
     Raises
     ------
     MissingPackageError
-        Where ai-edge-litert is not installed.
+        If ai-edge-litert is not installed.
     """
     try:
         from ai_edge_litert import interpreter  # type: ignore[import-untyped]
@@ -133,23 +134,25 @@ class _Interpreter:
             self.ids = np.zeros((1, length), np.int32)
             self.row = self.ids[0]
             self._allocate(length)
-            # Tensors whose shapes only running shows are allocated by the first run, which may move
-            # all memory; XNNPACK then reads where it was, and answers wrong from the second run on
-            # (LiteRT 2.3, about 1 in 40 interpreters of a kit). Once allocated anew, with the
-            # memory that is needed, nothing moves.
+            # Tensors whose shapes are known only at run time are allocated by the first run, which
+            # may move all memory. XNNPACK then reads the old addresses, and results are wrong from
+            # the second run on (LiteRT 2.3, about 1 in 40 interpreters of a kit). So the model is
+            # run once and its tensors are allocated again: the memory then suffices and stays.
             self.interpreter.set_tensor(self.input, self.ids)
             self.interpreter.invoke()
             self.interpreter.resize_tensor_input(self.input, (1, length + 1))
             self._allocate(length)
         except (ValueError, RuntimeError) as error:
-            raise FileFormatError(f"{path}: LiteRT cannot run this model: {error}") from error
+            raise FileFormatError(
+                f"{path}: LiteRT cannot run this model ({error}): export it again"
+            ) from error
 
     def _allocate(self, length: int) -> None:
         self.interpreter.resize_tensor_input(self.input, (1, length))
         self.interpreter.allocate_tensors()
 
     def run(self, ids: Sequence[int], pad_id: int, answers: Sequence[Matrix]) -> None:
-        """Write the (classes,) probabilities of one text, of each output, into `answers`."""
+        """Write one text's probabilities, (classes,) for each output, into `answers`."""
         count = len(ids)
         self.row[:count] = ids
         self.row[count:] = pad_id
