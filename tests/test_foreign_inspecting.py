@@ -233,7 +233,7 @@ def test_case_70_a_flipped_bit_of_a_checkpoint_is_refused(folder: Path, tmp_path
         flipped = bytearray(content)
         flipped[place] ^= 4
         data.write_bytes(bytes(flipped))
-        with pytest.raises(EmbzipError, match="damaged or cut off"):
+        with pytest.raises(EmbzipError, match="damaged or cut short"):
             inspect(tmp_path / "ref")
 
 

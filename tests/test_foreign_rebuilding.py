@@ -164,7 +164,7 @@ def test_case_74_models_without_one_embedding_are_refused_and_shared_ones_are_no
     words, tags = (keras.layers.Embedding(50, 6, name=name) for name in ("words", "tags"))
     out = tmp_path / "out.keras"
     none = functional(tmp_path / "none.keras", lambda ids: keras.layers.Dense(3)(ids))
-    with pytest.raises(UnsupportedModelError, match="no Embedding"):
+    with pytest.raises(UnsupportedModelError, match=r"needs an Embedding layer, and .* has none"):
         rebuild_file(none, out, codec="int8")
     two = functional(
         tmp_path / "two.keras",
@@ -205,16 +205,16 @@ def test_graphs_whose_table_is_not_only_gathered_are_refused(tmp_path: Path) -> 
     tied = graph_file(
         tmp_path / "tied.pb", lambda table, ids: tf.gather(table, ids) @ tf.transpose(table)
     )
-    with pytest.raises(UnsupportedModelError, match="is read by"):
+    with pytest.raises(UnsupportedModelError, match="reads it too"):
         rebuild_file(tied, out, codec="int8")
     two = graph_file(
         tmp_path / "two.pb",
         lambda table, ids: tf.gather(table, ids) + tf.gather(np.ones((50, 6), "f4"), ids),
     )
-    with pytest.raises(UnsupportedModelError, match="several: name one with --layer"):
+    with pytest.raises(UnsupportedModelError, match="several: choose one with --layer"):
         rebuild_file(two, out, codec="int8")
     columns = graph_file(tmp_path / "columns.pb", lambda table, ids: tf.gather(table, ids, axis=1))
-    with pytest.raises(UnsupportedModelError, match="no gather of rows"):
+    with pytest.raises(UnsupportedModelError, match="only gathers of rows may read"):
         rebuild_file(columns, out, codec="int8")
     assert not out.exists()
 
@@ -318,7 +318,7 @@ def test_case_69_an_h5_file_whose_attributes_never_end_is_refused(
         lambda: slim(path, tmp_path / "out.pb", to="frozen"),
         lambda: rebuild_file(path, tmp_path / "out.keras", codec="int8"),
     ):
-        with pytest.raises(InputError, match=r"attributes are not read|damaged"):
+        with pytest.raises(InputError, match=r"attributes could not be read|damaged"):
             call()
     assert list(tmp_path.iterdir()) == [path]
 
@@ -344,7 +344,7 @@ def test_case_70_nothing_is_written_of_a_damaged_checkpoint(folder: Path, tmp_pa
     for place in range(0, len(content), 211):
         content[place] ^= 16
         data.write_bytes(content)
-        with pytest.raises(InputError, match="damaged or cut off"):
+        with pytest.raises(InputError, match="damaged or cut short"):
             rebuild_file(tmp_path / "ref", tmp_path / "out.pb", codec="int8")
         content[place] ^= 16
     assert [path.name for path in tmp_path.iterdir()] == ["ref"]

@@ -180,8 +180,8 @@ def test_what_is_not_clear_is_refused_and_changes_nothing(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("names", "kind", "said"),
     [
-        ({"third/kernel": "layers/dense/vars/0"}, InputError, "the model has no weight 'third"),
-        ({"first/kernel": "nowhere"}, InputError, "has no weight 'nowhere': it has layers/dense"),
+        ({"third/kernel": "layers/dense/vars/0"}, InputError, "the model has no variable 'third"),
+        ({"first/kernel": "nowhere"}, InputError, "has no variable 'nowhere': it has layers/dense"),
         ({"wide/kernel": "layers/dense/vars/0"}, MismatchError, r"has the shape \(3, 3\)"),
         ({}, MismatchError, "'wide/kernel' of shape .* candidates are none"),
     ],
@@ -219,9 +219,9 @@ def test_files_without_weights_and_hostile_ones_are_refused(folder: Path, tmp_pa
     bomb.tensor_shape.dim[0].size = 2**40
     path = tmp_path / "frozen.pb"
     for tensor, said in (
-        (bomb, "bytes: refused"),
-        (tf.make_tensor_proto(np.int32(3)), "holds no weights"),
-        (tf.make_tensor_proto(np.array([1, np.nan], np.float32)), "not finite"),
+        (bomb, "bytes: it is damaged or hostile"),
+        (tf.make_tensor_proto(np.int32(3)), "expected floating-point variables"),
+        (tf.make_tensor_proto(np.array([1, np.nan], np.float32)), "must be finite"),
     ):
         path.write_bytes(graph_of(tensor))
         with pytest.raises(InputError, match=said):

@@ -1,6 +1,6 @@
-"""Other people's files and models: inspected, slimmed, rebuilt, profiled, read for variables.
+"""Inspects, slims, rebuilds and profiles other people's files and models, and reads variables.
 
-The names stand in `__init__.pyi`. Only `formats.kinds` does without TensorFlow.
+The public names are in `__init__.pyi`. Everything but `formats.kinds` needs TensorFlow.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""What is in a file of TensorFlow or Keras, read as data: nothing of a file runs."""
+"""Inspects files of TensorFlow and Keras. They are read as data: no code in a file runs."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _READERS = {
 
 
 def inspect(path: str | Path) -> ArtefactRecord:
-    """Return where the bytes of a TensorFlow or Keras file are.
+    """Return what takes up the bytes of a TensorFlow or Keras file.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def inspect(path: str | Path) -> ArtefactRecord:
     Raises
     ------
     InputError
-        For a file that is damaged or hostile, or of no known format.
+        For a file that is damaged, hostile, or of an unknown format.
     MissingFileError
-        Where it, or a part of it, is missing.
+        If the file, or one that belongs to it, does not exist.
     """
     kind, own = kind_of(path)
     return _READERS[kind](own)

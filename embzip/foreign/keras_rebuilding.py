@@ -1,8 +1,8 @@
-"""A user's own Keras model with one embedding regenerated from a compressed table.
+"""Rebuilds a Keras model in memory on a compressed table.
 
-For plain functional and sequential models, nested ones included. The graph is built anew and all
-other state copied; the model that was given is not changed, and nothing is trained. Whether a
-model can be rewritten safely is decided in `embzip.layers.finding`.
+This works for plain functional and sequential models, nested ones included. The layers are copied
+with their state; the given model is not changed, and nothing is trained. `embzip.layers.finding`
+checks whether a model can be rebuilt safely.
 """
 
 import tempfile
@@ -37,31 +37,31 @@ def rebuild_model(
     ----------
     model
         A functional or sequential `keras.Model` object, compiled or not. Embeddings may be
-        shared, masked, and stand in nested models.
+        shared, masked, and inside nested models.
     layer_name
-        Of the `keras.layers.Embedding` to replace; `tower/words` for the layer `words` of the
-        nested model `tower`. None where there is exactly one.
+        The name of the `keras.layers.Embedding` to replace; `tower/words` for the layer `words`
+        in the nested model `tower`. None if the model has only one.
     embedding
-        The compressed table, as many rows and columns as the layer's. Where it has a padding
+        The compressed table, with as many rows and columns as the layer. If it has a padding
         row, that row reads as zeros; tables compressed from a bare array have none.
     fold
-        Whether linear decoding (components, column scales, a mean) moves into the Conv1D and
-        Dense layers that read the table, which then compute on fewer columns.
+        Whether linear decoding (components, column scales, a mean) is folded into the Conv1D and
+        Dense layers that read the table, which then have fewer input columns.
 
     Returns
     -------
     keras.Model
-        Not compiled, so that its saved file holds no optimizer state. Weights are copies.
+        Not compiled, so that its saved file contains no optimizer state. Variables are copies.
 
     Raises
     ------
     UnsupportedModelError
-        For subclassed models, tables that are used elsewhere too, subclasses of Embedding, and
-        where the layer is not there or not the only one; names what it found. With `fold`, where
-        a layer that is not linear reads the table; names it. A custom layer that reads the table
-        through a plain Python closure cannot be detected.
+        For subclassed models, tables that are also used elsewhere, subclasses of Embedding, and
+        if the layer does not exist or is not the only one. With `fold`, also if a layer that is
+        not linear reads the table. A custom layer that reads the table through a plain Python
+        closure cannot be detected.
     MismatchError
-        Where layer and table differ in rows or columns.
+        If layer and table differ in rows or columns.
 
     Examples
     --------
@@ -77,9 +77,9 @@ def rebuild_model(
     old = chosen_embedding(model, layer_name)
     if (old.input_dim, old.output_dim) != embedding.shape:
         raise MismatchError(
-            f"the layer {old.name!r} is a {old.input_dim} x {old.output_dim} table, the embedding "
-            f"has {embedding.rows} rows of {embedding.dim}: compress the layer's own table, "
-            f"model.get_layer({old.name!r}).get_weights()[0]"
+            f"the table of the layer {old.name!r} is {old.input_dim} x {old.output_dim}, but the "
+            f"embedding has {embedding.rows} rows of {embedding.dim}: compress the layer's own "
+            f"table, model.get_layer({old.name!r}).get_weights()[0]"
         )
     check_not_tied(model, old)
     folding = folded(model, old, embedding) if fold else Folding(embedding, {})
@@ -103,7 +103,7 @@ def table_for(
 
 
 class _Copier:
-    """Copies each layer once, so that what was shared stays shared."""
+    """Copies each layer once, so that shared layers stay shared."""
 
     def __init__(self, old: Any, folding: Folding) -> None:
         new = CompressedEmbeddingLayer(
@@ -114,7 +114,7 @@ class _Copier:
         self._copies: dict[int, Any] = {id(old): new}
 
     def copy(self, layer: Any) -> Any:
-        """Return the copy of a layer, an operation or a nested model, with its weights."""
+        """Return the copy of a layer, an operation or a nested model, with its variables."""
         if id(layer) not in self._copies:
             if is_sequential(layer):
                 made = self._sequential(layer)
@@ -135,19 +135,19 @@ class _Copier:
         return made
 
     def _functional(self, model: Any) -> Any:
-        # Cloned as it is, a compiled model would get an optimizer again, and fail where its loss
-        # is the user's own function. A bare one over the same layers is not compiled.
+        # A clone of a compiled model would have an optimizer too, and cloning would fail if its
+        # loss is a function of the user. A new model over the same layers is not compiled.
         bare = keras.Model(model.input, model.output, name=model.name)
         made = keras.models.clone_model(bare, clone_function=self.copy)
         self._fill(model)
         return made
 
     def _fill(self, model: Any) -> None:
-        """Copy the state of a model's layers, which exist once the model was built."""
+        """Copy the state of a model's layers, whose variables exist once the model is built."""
         for layer in model.layers:
             if layer is self._old or is_sequential(layer) or is_functional(layer):
                 continue
-            new = self._copies.get(id(layer))  # none for inputs: they are made anew
+            new = self._copies.get(id(layer))  # inputs are made again, not copied
             if new is not None:
                 if id(layer) in self._changed:
                     new.set_weights(self._changed[id(layer)])
@@ -157,7 +157,7 @@ class _Copier:
 
 def _unbuilt_copy(layer: Any) -> Any:
     if type(layer) is keras.layers.Lambda:
-        # A Lambda refuses to be made from its configuration, being code.
+        # Keras does not make a Lambda from its configuration, because it contains code.
         return keras.layers.Lambda(
             layer.function,
             output_shape=layer._output_shape,
@@ -173,7 +173,7 @@ def _unbuilt_copy(layer: Any) -> Any:
 
 
 def _copy_state(old: Any, new: Any) -> None:
-    """Copy what a saved file would hold: weights, adapted vocabularies, finalized statistics."""
+    """Copy what a saved file would contain: variables, adapted vocabularies, and statistics."""
     parts = list(zip(old._flatten_layers(), new._flatten_layers(), strict=False))
     try:
         for source, target in parts:
@@ -192,8 +192,8 @@ def _copy_state(old: Any, new: Any) -> None:
 
 
 def _not_copied(layer: Any, error: BaseException | None) -> UnsupportedModelError:
-    why = str(error).strip().partition("\n")[0] if error is not None else "its weights differ"
+    why = str(error).strip().partition("\n")[0] if error is not None else "its variables differ"
     return UnsupportedModelError(
-        f"the layer {layer.name!r} of type {type(layer).__name__} cannot be made again from its "
+        f"the layer {layer.name!r} of type {type(layer).__name__} cannot be copied from its "
         f"configuration ({why}): give it get_config() and from_config() that restore it"
     )

@@ -1,6 +1,6 @@
-"""Which array of a file is which weight of a model: by names, then by shapes.
+"""Matches the arrays of a file with the variables of a model: by name, then by shape.
 
-Only where there is one answer: what is not clear is refused, with what there is.
+Ambiguous matches are refused, and the message lists the candidates.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,26 +21,41 @@ def assigned(
     where: str,
     others: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the name of the array that each weight takes; `load_variables` says by what rules.
+    """Return the name of each variable's array; `load_variables` describes the rules.
 
     Parameters
     ----------
+    targets
+        The shape of each variable of the model, by name.
+    arrays
+        The arrays of the file, by name.
+    names
+        The pairs the user chose: {variable: array}.
+    where
+        The name of the file in messages.
     others
-        A second name of an array, where it has one.
+        Second names of arrays that have one.
+
+    Raises
+    ------
+    InputError
+        For `names` that the model or the file does not have.
+    MismatchError
+        For a variable that no array fits, or several arrays fit.
     """
     sources = {name: array.shape for name, array in arrays.items()}
     for target, source in names.items():
         for name, known, owner in ((target, targets, "the model"), (source, sources, where)):
             if name not in known:
                 listed = ", ".join(sorted(known)[:_LISTED])
-                raise InputError(f"{owner} has no weight {name!r}: it has {listed}")
+                raise InputError(f"{owner} has no variable {name!r}: it has {listed}")
     chosen = dict(names)
     for target, shape in targets.items():
         named = chosen.get(target) or next((s for s in sources if clean(s) == target), None)
         if named is not None and _bare(sources[named]) != _bare(shape):
             raise MismatchError(
-                f"{where}: the weight {named!r} has the shape {sources[named]}, the model's "
-                f"{target!r} has {shape}"
+                f"{where}: the variable {named!r} has the shape {sources[named]}, but {target!r} "
+                f"of the model has {shape}"
             )
     for agree in _AGREEMENTS:
         moved = True
@@ -64,20 +79,21 @@ def assigned(
         if target not in chosen:
             alike = [t for t in targets if t not in chosen and _bare(targets[t]) == _bare(shape)]
             raise MismatchError(
-                f"{where}: which array is the model's {', '.join(map(repr, alike[:_LISTED]))} of "
-                f"shape {shape} is not clear: candidates are {fits[target][:_LISTED] or 'none'}; "
-                "say it by names={weight: array}"
+                f"{where}: it is not clear which array belongs to "
+                f"{', '.join(map(repr, alike[:_LISTED]))} of the model, of shape {shape}: "
+                f"candidates are {fits[target][:_LISTED] or 'none'}; pass "
+                "names={variable: array}"
             )
     return {target: chosen[target] for target in targets}
 
 
 def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape without leading axes of 1: convolutions are stored with and without them."""
+    """Return a shape without leading axes of 1, which some files store for convolutions."""
     return _bare(shape[1:]) if len(shape) > 1 and shape[0] == 1 else shape
 
 
 def clean(name: str) -> str:
-    """Return a stored name without what TensorFlow puts behind it."""
+    """Return a stored name without the suffix that TensorFlow adds."""
     return name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").removesuffix(":0")
 
 
@@ -86,7 +102,7 @@ def _ends_alike(target: str, source: str) -> bool:
     return target.endswith(f"/{source}") or source.endswith(f"/{target}")
 
 
-# From the strictest to the shape alone.
+# From the strictest rule to the shape alone.
 _AGREEMENTS: tuple[Callable[[str, str], bool], ...] = (
     lambda target, source: target == clean(source),
     _ends_alike,

@@ -1,8 +1,8 @@
-"""The time each operator of a file takes on synthetic inputs. This runs the graph of the file.
+"""Measures the time of each operator of a file on synthetic inputs. This runs the file's graph.
 
-A SavedModel or frozen graph runs in one thread of a TensorFlow session, whose own trace times every
-node. LiteRT's Python package has no profiler: there a model cut off behind each operator is timed,
-and an operator takes what its model takes longer than the one before it.
+A SavedModel or frozen graph runs in one thread of a TensorFlow session, whose trace times every
+node. LiteRT's Python package has no profiler: there the model is cut after each operator and timed,
+and an operator's time is the difference from the model that is cut one operator earlier.
 """
 
 import math
@@ -24,8 +24,8 @@ from embzip.foreign.graph.flat_graphs import flat_graph
 from embzip.foreign.graph.writing import input_specs
 from embzip.foreign.tflite_timing import time_operators
 
-_TOKENS = 50  # where a length is free; a batch is 1
-_MOST_NUMBERS = 2**24  # of one input: a damaged file may ask for any
+_TOKENS = 50  # replaces a free length; a free batch size becomes 1
+_MOST_NUMBERS = 2**24  # limit for one input, because a damaged file may demand any size
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class OperatorTime:
 
 @dataclass(frozen=True)
 class Profile:
-    """Operators, slowest first.
+    """The times of the operators, slowest first.
 
     Attributes
     ----------
     method
-        How they were timed.
+        How they were measured.
     inputs
-        How many synthetic inputs ran; one more ran before them, untimed.
+        How many synthetic inputs were timed; one more ran before them as a warm-up.
     total_ms
-        The median of a whole run, which tracing makes longer.
+        The median time of a whole run, including the overhead of tracing.
     """
 
     method: str
@@ -57,7 +57,7 @@ class Profile:
     operators: tuple[OperatorTime, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain numbers, strings, lists and dicts."""
+        """Return the profile as plain numbers, strings, lists and dicts."""
         return asdict(self) | {"operators": [asdict(each) for each in self.operators]}
 
 
@@ -67,21 +67,21 @@ def profile(path: str | Path, inputs: int, *, seed: int = 0) -> Profile:
     Parameters
     ----------
     inputs
-        How many; random ids below the rows of the smallest table, normal numbers elsewhere. A
-        free batch is 1, other free lengths are 50.
+        How many inputs to time. Integers are random ids below the rows of the smallest table,
+        floats are normally distributed. A free batch size becomes 1, other free lengths 50.
 
     Raises
     ------
     InputError
-        For a file of another kind, and for inputs that cannot be made up, such as text.
+        For a file of another kind, and for inputs that cannot be generated, such as text.
     """
     if inputs < 1:
-        raise InputError(f"profiling takes 1 input or more, received {inputs}")
+        raise InputError(f"inputs must be at least 1, received {inputs}")
     kind, own = kind_of(path)
     rng = np.random.default_rng(seed)
     if kind == "tflite":
         timed = time_operators(own, inputs, partial(_synthetic, rng))
-        method = "LiteRT, 1 thread, built-in kernels; differences of models cut off behind each"
+        method = "LiteRT, 1 thread, built-in kernels; differences of models cut after each"
         operators = [OperatorTime(*each) for each in timed.operators]
         total = timed.total_ms
     elif kind in ("savedmodel", "frozen"):
@@ -89,7 +89,8 @@ def profile(path: str | Path, inputs: int, *, seed: int = 0) -> Profile:
         total, operators = _traced(own, inputs, rng)
     else:
         raise InputError(
-            f"{own}: a {kind} file has no graph to time: export a SavedModel or .tflite of it"
+            f"{own}: profiling needs a graph, and a {kind} file has none: export it as a "
+            "SavedModel or .tflite first"
         )
     ordered = sorted(operators, key=lambda each: (-each.ms, each.name))
     return Profile(method, inputs, total, tuple(ordered))
@@ -98,13 +99,13 @@ def profile(path: str | Path, inputs: int, *, seed: int = 0) -> Profile:
 def _synthetic(
     rng: np.random.Generator, name: str, shape: tuple[int, ...], dtype: Any, rows: int
 ) -> Any:
-    """Return one input; -1 stands for a length that is free."""
+    """Return one synthetic input; -1 in `shape` is a free length."""
     filled = tuple(n if n >= 0 else 1 if axis == 0 else _TOKENS for axis, n in enumerate(shape))
     kind = np.dtype(dtype).kind
     if math.prod(filled) > _MOST_NUMBERS:
         raise InputError(
-            f"the input {name!r} is of shape {shape}, above {_MOST_NUMBERS:,} numbers: nothing "
-            "is made up for it"
+            f"inputs of at most {_MOST_NUMBERS:,} numbers can be generated, and the input {name!r} "
+            f"has shape {shape}"
         )
     if kind in "iu":
         return rng.integers(0, min(rows, np.iinfo(dtype).max), filled).astype(dtype)
@@ -113,7 +114,8 @@ def _synthetic(
     if kind == "b":
         return np.ones(filled, dtype)
     raise InputError(
-        f"the input {name!r} is of type {np.dtype(dtype).name}, for which nothing can be made up"
+        "inputs of integers, floats or booleans can be generated, and the input "
+        f"{name!r} is of type {np.dtype(dtype).name}"
     )
 
 

@@ -1,6 +1,6 @@
-"""A file of Keras or TensorFlow with one embedding table replaced by codes.
+"""Rebuilds a file of Keras or TensorFlow on a compressed table.
 
-Files of embzip itself are rebuilt by `embzip.classifier.rebuilding`, without TensorFlow.
+Files of embzip are rebuilt by `embzip.classifier.rebuilding`, without TensorFlow.
 """
 
 from collections.abc import Sequence
@@ -33,19 +33,20 @@ def rebuild_file(
     fold: bool = False,
     seed: int = 0,
 ) -> Rebuilt:
-    """Write a file that reads a compressed table.
+    """Write a copy of a file with one embedding table replaced by a compressed one.
 
     Parameters
     ----------
     path
         A .keras or .h5 file; a SavedModel, a frozen graph, or a TF1 checkpoint with its .meta.
     target
-        A .keras file for the first two. Of the others: a frozen graph where its name ends in
-        .pb, else a new SavedModel folder.
+        For .keras and .h5 files, a .keras file. For the others, a frozen graph if the name ends
+        in .pb, otherwise a new SavedModel folder.
     embedding, codec
-        The table to read instead, row by row; or what to compress the model's own with.
+        The compressed table, with the same rows in the same order; or the codec that compresses
+        the model's own table.
     layer
-        The name of the Embedding layer, or of the table's node; None for the only one.
+        The name of the Embedding layer, or of the table's node; None if there is only one.
     outputs
         As in `slim`.
     fold
@@ -56,25 +57,28 @@ def rebuild_file(
     InputError
         For a damaged or hostile file, and a checkpoint without .meta.
     UnsupportedModelError
-        Where the table is not there, not the only one, or read by something else too.
+        If the table does not exist, is not the only one, or is also read by other operators.
     MismatchError
         For a table of another shape.
     """
     kind, own = kind_of(path)
     target = Path(target)
     if (embedding is None) == (codec is None):
-        raise InputError("rebuild takes exactly one of embedding and codec")
+        received = "neither" if codec is None else "both"
+        raise InputError(f"rebuild takes exactly one of embedding and codec, received {received}")
     if kind == "tflite":
         raise InputError(
-            f"{own}: a .tflite file is not rebuilt: rebuild the model it was made of, then "
-            "convert that (`embzip export --to litert` for a .embz)"
+            f"{own}: a .tflite file cannot be rebuilt: rebuild the model that it was converted "
+            "from, then convert that (`embzip export --to litert` for a .embz)"
         )
-    before = inspect(own).total  # which reads all of it: nothing is made of a damaged file
+    before = inspect(own).total  # reads the whole file, so that a damaged one is refused
     if kind in ("keras", "h5"):
         name, table = _keras(own, target, embedding, codec, layer, fold, seed)
         format = "keras"
     elif fold:
-        raise InputError(f"{own}: --fold is for .keras, .h5 and .embz files, not for graphs")
+        raise InputError(
+            f"{own}: --fold is for .keras, .h5 and .embz files, not for graphs: leave it out"
+        )
     else:
         flat = flat_graph(own, outputs).optimized()
         name = chosen_table(flat, layer)
@@ -102,7 +106,9 @@ def _keras(
     seed: int,
 ) -> tuple[str, CompressedEmbedding]:
     if target.suffix != ".keras":
-        raise InputError(f"{target}: what is rebuilt of a Keras file is a .keras file: name it so")
+        raise InputError(
+            f"{target}: a rebuilt Keras file must have a name that ends in .keras: rename it"
+        )
     model = load_keras(path)
     table = table_for(model, layer, embedding, codec, seed)
     write_keras(rebuild_model(model, layer, table, fold=fold), target)

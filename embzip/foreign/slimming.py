@@ -1,7 +1,7 @@
-"""The same artefact without what only training needs; weights are copied, bit for bit.
+"""Slims an artefact: removes what only training needs, and copies variables bit for bit.
 
-Graphs are made flat (`flat_graphs`), pruned, folded and written anew. Nothing in a file runs; only
-to turn a Keras file into something else is a model made, of checked classes.
+Graphs are flattened (`flat_graphs`), pruned, folded and written again. No code in a file runs; a
+Keras model is made, from checked classes, only to convert a Keras file into another format.
 """
 
 import json
@@ -38,7 +38,7 @@ from embzip.inspection import bytes_on_disk
 
 @dataclass(frozen=True)
 class SlimResult:
-    """What was written, and what was not."""
+    """What was written, and what was left out."""
 
     format: str
     bytes_before: int
@@ -56,16 +56,16 @@ def slim(
     path
         A checkpoint of TF1 or TF2, a SavedModel, a frozen graph, a .keras or an .h5 file.
     target
-        The file to write; for a checkpoint its prefix, for a SavedModel a folder that is new.
+        The file to write; for a checkpoint its prefix, for a SavedModel a new folder.
     to
-        `checkpoint`, `frozen`, `savedmodel`, `keras` or `h5`; None for what it is.
+        `checkpoint`, `frozen`, `savedmodel`, `keras` or `h5`; None keeps the format.
     outputs
-        Of a graph: what it ends in, nodes or names of signature outputs.
+        The outputs of a graph that are kept: nodes, or names of signature outputs.
 
     Raises
     ------
     InputError
-        For a damaged file, a format that is not slimmed, or a graph without clear outputs.
+        For a damaged file, a format that cannot be slimmed, or a graph with ambiguous outputs.
     """
     kind, own = kind_of(path)
     to = kind if to is None else to
@@ -73,11 +73,17 @@ def slim(
     if (kind, to) not in _GRAPHS | _WEIGHTS.keys():
         possible = sorted(end for start, end in _GRAPHS | _WEIGHTS.keys() if start == kind)
         raise InputError(
-            f"{own}: a {kind} file is not slimmed to {to}: "
-            + (f"it can be {' or '.join(possible)}" if possible else "it is for inference already")
+            f"{own}: a {kind} file cannot be slimmed to {to}: "
+            + (
+                f"choose {' or '.join(possible)}"
+                if possible
+                else "it already contains only what inference needs"
+            )
         )
     if outputs and (kind, to) not in _GRAPHS:
-        raise InputError(f"{own}: outputs cut a graph down, and {to} files have none")
+        raise InputError(
+            f"{own}: outputs choose a part of a graph, and {to} files have no graph: leave them out"
+        )
     record = inspect(own)
     unread = {t.name for t in record.tensors if t.role == "optimizer"}
     if (kind, to) in _GRAPHS:
@@ -92,7 +98,7 @@ def slim(
 def _checkpoint(path: Path, target: Path, dropped: set[str]) -> None:
     source = find_prefix(path)
     if source is None:
-        raise InputError(f"{path}: no checkpoint here")
+        raise InputError(f"{path}: expected a checkpoint, found none")
     bundle = Bundle(source)
     graph = bundle.object_graph()
     content = b"" if graph is None else _without(graph, dropped)
@@ -102,12 +108,12 @@ def _checkpoint(path: Path, target: Path, dropped: set[str]) -> None:
 
     names = [name for name in bundle.names() if name not in dropped]
     if not set(names) - {OBJECT_GRAPH}:
-        raise InputError(f"{path}: holds nothing but what training needs, so nothing is left")
+        raise InputError(f"{path}: contains only what training needs, so nothing would be left")
     write_bundle(target, names, value, bundle)
 
 
 def _without(graph: Any, dropped: set[str]) -> bytes:
-    """Return an object graph whose nodes name no tensor that was left out."""
+    """Return an object graph without references to the tensors that were left out."""
     for node in graph.nodes:
         kept = [a for a in node.attributes if a.checkpoint_key not in dropped]
         if len(kept) != len(node.attributes):
@@ -120,7 +126,7 @@ def _without(graph: Any, dropped: set[str]) -> bytes:
 
 def _variables(path: Path, target: Path, dropped: set[str]) -> None:
     if not (path / "variables" / "variables.index").is_file():
-        raise InputError(f"{path}: has no variables, so there is nothing for a checkpoint")
+        raise InputError(f"{path}: a checkpoint needs variables, and this SavedModel has none")
     _checkpoint(path / "variables" / "variables", target, dropped)
 
 
@@ -130,7 +136,7 @@ def _keras_of_h5(path: Path, target: Path, dropped: set[str]) -> None:
 
 
 def _h5(path: Path, target: Path, dropped: set[str]) -> None:
-    del dropped  # they stand in a group of their own
+    del dropped  # optimizer variables are in a group of their own
     check_attributes(path)
     with open_hdf5(path, str(path)) as source, atomic_write(target) as file:
         copy_hdf5(source, file, "optimizer_weights", str(path))
@@ -157,7 +163,9 @@ def _keras(path: Path, target: Path, dropped: set[str]) -> None:
 
 
 def _member(name: str) -> zipfile.ZipInfo:
-    return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # same input, same bytes
+    return zipfile.ZipInfo(
+        name, (1980, 1, 1, 0, 0, 0)
+    )  # a fixed date, so that equal input gives equal bytes
 
 
 _Writer = Callable[[Path, Path, set[str]], None]

@@ -1,6 +1,7 @@
-"""A .tflite timed operator by operator, as models cut off behind each.
+"""Times a .tflite operator by operator, by running the model cut after each operator.
 
-Without delegates, which would merge operators: sums are above what the whole model takes in use.
+Delegates are off, because they would merge operators. So the sum of the times is larger than the
+time of the whole model in use.
 """
 
 import struct
@@ -23,14 +24,14 @@ Synthetic = Callable[[str, tuple[int, ...], Any, int], Any]
 
 @dataclass(frozen=True)
 class Timed:
-    """(name, kind, ms) of each operator, and a whole run."""
+    """The (name, kind, ms) of each operator, and the ms of a whole run."""
 
     total_ms: float
     operators: tuple[tuple[str, str, float], ...]
 
 
 def time_operators(path: Path, inputs: int, synthetic: Synthetic) -> Timed:
-    """Return the median times of operators, over inputs that `synthetic` makes.
+    """Return the median times of the operators, over inputs that `synthetic` makes.
 
     Raises
     ------
@@ -43,7 +44,9 @@ def time_operators(path: Path, inputs: int, synthetic: Synthetic) -> Timed:
         if isinstance(error, InputError):
             raise
         why = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: LiteRT cannot run this model ({why}): it is damaged") from error
+        raise InputError(
+            f"{path}: LiteRT cannot run this model ({why}): the file is damaged"
+        ) from error
 
 
 def _timed(path: Path, inputs: int, synthetic: Synthetic) -> Timed:
@@ -52,7 +55,10 @@ def _timed(path: Path, inputs: int, synthetic: Synthetic) -> Timed:
     graph = model.subgraphs[0]
     operators = list(graph.operators)
     if len(operators) > _MOST_OPERATORS:
-        raise InputError(f"{path}: has {len(operators):,} operators, above {_MOST_OPERATORS:,}")
+        raise InputError(
+            f"{path}: models of at most {_MOST_OPERATORS:,} operators can be profiled, this one "
+            f"has {len(operators):,}"
+        )
     rows = min((t.shape[0] for t in record.tensors if t.role == "embedding"), default=2)
     model.signatureDefs = None
     cut = []
@@ -106,6 +112,6 @@ def _feed(interpreter: Any, made: dict[str, Any], rows: int, synthetic: Syntheti
             made[each["name"]] = synthetic(each["name"], shape, each["dtype"], rows)
         if tuple(each["shape"]) != made[each["name"]].shape:
             interpreter.resize_tensor_input(each["index"], made[each["name"]].shape)
-    interpreter.allocate_tensors()  # nothing is done where it is up to date
+    interpreter.allocate_tensors()  # does nothing if they are allocated already
     for each in interpreter.get_input_details():
         interpreter.set_tensor(each["index"], made[each["name"]])

@@ -1,7 +1,7 @@
-"""Weights out of TensorFlow's files, and into a model that was built in code: training goes on.
+"""Reads variables from files of TensorFlow and Keras, and loads them into a model built in code.
 
-A file is read as data, no graph or layer of it runs. Optimizer state is left out: a new optimizer
-begins with moments of its own.
+A file is read as data: no graph or layer of it runs. Optimizer state is left out; a new optimizer
+starts from its initial state.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +29,7 @@ _WEIGHTS = ("embedding", "other_variables")
 
 
 def variables_of(path: str | Path) -> Variables:
-    """Return the weights of a TensorFlow or Keras file, by the names they have there.
+    """Return the variables of a TensorFlow or Keras file, by their names in the file.
 
     Parameters
     ----------
@@ -39,15 +39,15 @@ def variables_of(path: str | Path) -> Variables:
 
     Returns
     -------
-    Arrays of floating numbers. Optimizer state, counters and texts are left out. In a frozen
-    graph every floating constant with an axis is taken for a weight.
+    Floating-point arrays. Optimizer state, counters and strings are left out. In a frozen graph,
+    every floating-point constant that is not a scalar counts as a variable.
 
     Raises
     ------
     InputError
-        For a damaged file, one of another format, and one without weights.
+        For a damaged file, a file of another format, or a file without variables.
     MissingFileError
-        Where it, or a part of it, is missing.
+        If the file, or one that belongs to it, does not exist.
 
     Examples
     --------
@@ -62,31 +62,35 @@ def variables_of(path: str | Path) -> Variables:
 
 
 def stored_arrays(path: str | Path) -> Variables:
-    """Return what `variables_of` does, whole numbers and what is not finite included."""
+    """Return what `variables_of` does, including integers and numbers that are not finite."""
     kind, own = kind_of(path)
     if kind not in _READERS:
         raise InputError(
-            f"{own}: the weights of a {kind} file are not read: use the checkpoint, SavedModel, "
+            f"{own}: variables of a {kind} file cannot be read: pass the checkpoint, SavedModel, "
             "frozen graph or Keras file that it was made from"
         )
     return dict(_READERS[kind](own))
 
 
 def finite(arrays: Variables, where: str) -> Variables:
-    """Return the floating arrays, of which there must be one, and all numbers finite."""
+    """Return the floating-point arrays; raise if there are none, or a number is not finite."""
     found = {name: array for name, array in arrays.items() if array.dtype.kind in "fV"}
     if not found:
-        raise InputError(f"{where}: holds no weights: nothing but counters, texts or whole numbers")
+        raise InputError(
+            f"{where}: expected floating-point variables, found only counters, strings or integers"
+        )
     for name, array in found.items():
         if not np.isfinite(array.astype(np.float32)).all():
-            raise InputError(f"{where}: the weight {name!r} holds numbers that are not finite")
+            raise InputError(
+                f"{where}: variables must be finite, and {name!r} contains infinity or NaN"
+            )
     return found
 
 
 def other_names(path: str | Path) -> dict[str, str]:
-    """Return what the weights of a TF2 checkpoint were called by the program that saved them.
+    """Return the names that the variables of a TF2 checkpoint had in the program that saved them.
 
-    Keras' functional models store a weight as `_operations/3/_kernel`, and note `conv/kernel`.
+    Keras' functional models store a variable as `_operations/3/_kernel`, and record `conv/kernel`.
     """
     kind, own = kind_of(path)
     prefix = find_prefix(own) if kind == "checkpoint" else own / "variables" / "variables"
@@ -100,12 +104,13 @@ def other_names(path: str | Path) -> dict[str, str]:
 def load_variables(
     model: Any, path: str | Path, names: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Give the weights of a file to a Keras model that was built in code.
+    """Load the variables of a file into a Keras model that was built in code.
 
-    A weight takes the array of its name: the same path, or one that ends in the other
-    (`tower/conv/kernel` and `conv/kernel`), or the name of its layer; and of its shape, but for
-    leading axes of 1. What is left goes by shape, where only one assignment is possible. A file
-    may hold more than the model takes. The model is changed only when all weights are found.
+    A variable takes the array with its name: the same path, or one path that ends with the other
+    (`tower/conv/kernel` and `conv/kernel`), or the name of its layer. The shapes must be equal,
+    except for leading axes of 1. The others are matched by shape, if only one match is possible.
+    A file may contain more arrays than the model has variables. The model is changed only if all
+    of its variables are found.
 
     Parameters
     ----------
@@ -114,20 +119,20 @@ def load_variables(
     path
         As in `variables_of`.
     names
-        Where names do not agree: {path of the model's weight: name in the file}; paths are Keras',
-        such as `conv/kernel`, without the name of the model.
+        For names that differ: {path of the variable in the model: name in the file}. Paths are
+        those of Keras, such as `conv/kernel`, without the name of the model.
 
     Returns
     -------
     dict of str to str
-        What each weight of the model, by its path, was called in the file.
+        The name in the file of each variable of the model, by its path.
 
     Raises
     ------
     InputError
-        As in `variables_of`; and for `names` that the model or the file does not have.
+        As in `variables_of`, and for `names` that the model or the file does not have.
     MismatchError
-        For a weight that no array fits, or that several fit; lists them with their shapes.
+        For a variable that no array fits, or several arrays fit. The message lists them.
 
     Examples
     --------
@@ -140,22 +145,25 @@ def load_variables(
     'model/_functional/_operations/1/bias'
     """
     stored = variables_of(path)
-    # Some models put their own name before the paths of their weights.
-    targets = {weight.path.removeprefix(f"{model.name}/"): weight for weight in model.weights}
+    # Some models prefix the paths of their variables with their own name.
+    targets = {variable.path.removeprefix(f"{model.name}/"): variable for variable in model.weights}
     if len(targets) != len(model.weights):
-        raise MismatchError("several weights of the model have one path: name its layers apart")
-    shapes = {name: tuple(weight.shape) for name, weight in targets.items()}
+        raise MismatchError(
+            "the variables of the model must have different paths, and several have the same: give "
+            "its layers different names"
+        )
+    shapes = {name: tuple(variable.shape) for name, variable in targets.items()}
     chosen = assigned(shapes, stored, names or {}, str(path), other_names(path))
     for target, source in chosen.items():
-        weight = targets[target]
-        weight.assign(stored[source].reshape(tuple(weight.shape)).astype(weight.dtype))
+        variable = targets[target]
+        variable.assign(stored[source].reshape(tuple(variable.shape)).astype(variable.dtype))
     return chosen
 
 
 def _checkpoint(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
     prefix = find_prefix(path)
     if prefix is None:
-        raise InputError(f"{path}: no checkpoint here")
+        raise InputError(f"{path}: expected a checkpoint, found none")
     yield from _variables(Bundle(prefix), read_meta(prefix))
 
 
@@ -188,7 +196,7 @@ def _saved_model(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def _constants(nodes: Any, path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield the constants that are weights; one of equal numbers may be stored as one of them."""
+    """Yield the constants that are variables; equal numbers may be stored as a single one."""
     flow = Flow(nodes)
     tables = {table for _, table in flow.gathered()}
     for node in nodes:

@@ -1,1 +1,1 @@
-"""Formats of TensorFlow and Keras, read as data: one file a format, and what they share."""
+"""Readers of TensorFlow and Keras formats, one module per format. No code in a file runs."""

@@ -1,4 +1,4 @@
-"""A checkpoint written a few tensors at a time, so that memory holds no more than the largest."""
+"""Writes a checkpoint a few tensors at a time, so that memory holds little more than one."""
 
 import re
 import tempfile
@@ -11,26 +11,26 @@ import tensorflow as tf
 from embzip.errors import OutputError
 from embzip.foreign.formats.bundles import Bundle
 
-SHARD = 2**29  # bytes that are held together; a larger tensor is alone
+SHARD = 2**29  # bytes written at a time; a larger tensor is written alone
 _FILES = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
 
 
 def write_bundle(
     target: Path, names: Sequence[str], value: Callable[[str], Any], source: Bundle
 ) -> None:
-    """Write .index and .data files under a prefix, replacing those of an older checkpoint.
+    """Write the .index and .data files of a prefix, replacing those of an older checkpoint.
 
     Parameters
     ----------
     names
-        Keys of `source`, which says how large each is.
+        Keys of the tensors; `source` has their sizes.
     value
-        Gives a tensor; called once for each.
+        Returns the tensor of a key; called once for each.
 
     Raises
     ------
     OutputError
-        Where writing fails.
+        If writing fails.
     """
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
         try:
@@ -51,7 +51,7 @@ def write_bundle(
                 )
             made = _files(Path(whole))
             old = [end for end in _files(target) if end not in made]
-            for end in made:  # the index last: without it, a prefix is no checkpoint
+            for end in made:  # the index last: without it, TensorFlow sees no checkpoint
                 Path(f"{whole}{end}").replace(f"{target}{end}")
             for end in old:
                 Path(f"{target}{end}").unlink()
@@ -73,7 +73,7 @@ def _groups(names: Sequence[str], source: Bundle) -> Iterator[list[str]]:
 
 
 def _files(prefix: Path) -> list[str]:
-    """Return the ends of a checkpoint's file names, the index last."""
+    """Return the suffixes of a checkpoint's file names, the index last."""
     ends = [
         path.name.removeprefix(prefix.name)
         for path in prefix.parent.iterdir()

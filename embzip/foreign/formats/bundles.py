@@ -1,6 +1,7 @@
-"""Checkpoint files (.index and .data-*) as a table of tensors, each checked against its CRC.
+"""Reads checkpoint files (.index and .data-*) as tensors, each checked against its CRC.
 
-What the tensors are for is decided elsewhere; `read_objects` gives the tree of a TF2 checkpoint.
+The roles of tensors are decided elsewhere; `read_objects` reads the object tree of a TF2
+checkpoint.
 """
 
 import math
@@ -21,7 +22,7 @@ from embzip.errors import InputError, MissingFileError
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _OPTIMIZER_EDGE = re.compile(r"^_?optimizer")
 _SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
-# What TensorFlow's reader raises for damaged files: a short one is an IndexError.
+# The errors of TensorFlow's reader for damaged files; a short one is an IndexError.
 _DAMAGED = (tf.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
 
 
@@ -42,7 +43,7 @@ class Trackable:
     key: str
     paths: list[str] = field(default_factory=list)
     full_name: str = ""
-    trained: bool = False  # only an optimizer holds it
+    trained: bool = False  # only an optimizer refers to it
 
 
 class Bundle:
@@ -51,16 +52,16 @@ class Bundle:
     Raises
     ------
     MissingFileError
-        Where .index or a .data file is missing.
+        If the .index file or a .data file is missing.
     InputError
-        Where one is damaged, or shorter than its index says.
+        If a file is damaged, or shorter than the index declares.
     """
 
     def __init__(self, prefix: Path) -> None:
         self.prefix = prefix
         index = Path(f"{prefix}.index")
         if not index.is_file():
-            raise MissingFileError(f"{index}: no such file, and a checkpoint needs its index")
+            raise MissingFileError(f"{index}: a checkpoint needs its index, and it does not exist")
         shards = [
             path
             for path in sorted(prefix.parent.iterdir())
@@ -74,12 +75,14 @@ class Bundle:
             )
         self.files = [*shards, index]
         try:
-            # `load_checkpoint` would take a pattern for a prefix; only an exact one is meant.
+            # `load_checkpoint` would also accept a pattern; only an exact prefix is meant.
             self._reader = tf.train.load_checkpoint(str(prefix))
             shapes = self._reader.get_variable_to_shape_map()
             dtypes = self._reader.get_variable_to_dtype_map()
         except _DAMAGED as error:
-            raise InputError(f"{index}: no readable checkpoint index ({_first(error)})") from error
+            raise InputError(
+                f"{index}: the checkpoint index cannot be read ({_first(error)}): it is damaged"
+            ) from error
         held = sum(path.stat().st_size for path in shards)
         self._dtypes = {name: dtype.name for name, dtype in dtypes.items()}
         self._shapes = {name: tuple(map(int, shape)) for name, shape in shapes.items()}
@@ -90,14 +93,17 @@ class Bundle:
         )
         if claimed > held:
             raise InputError(
-                f"{prefix}: the index names {claimed:,} bytes of tensors, the .data files hold "
-                f"{held:,}: a file is cut off or belongs to another checkpoint"
+                f"{prefix}: the index declares {claimed:,} bytes of tensors, but the .data files "
+                f"have {held:,}: a file is cut short, or belongs to another checkpoint"
             )
         if any(
             self._dtypes[name] == "string" and math.prod(shape) > held
             for name, shape in self._shapes.items()
         ):
-            raise InputError(f"{prefix}: a text tensor of the index is longer than the .data files")
+            raise InputError(
+                f"{prefix}: the index declares a string tensor longer than the .data files: it is "
+                "damaged"
+            )
 
     def __contains__(self, name: str) -> bool:
         return name in self._shapes
@@ -109,16 +115,19 @@ class Bundle:
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of one tensor."""
         if name not in self:
-            raise InputError(f"{self.prefix}: has no tensor {name!r}, which the graph reads")
+            raise InputError(
+                f"{self.prefix}: the graph reads the tensor {name!r}, which is not in the "
+                "checkpoint: the two do not belong together"
+            )
         return self._shapes[name]
 
     def nbytes(self, name: str) -> int:
-        """Return the bytes of one tensor as the index has it; 0 for text."""
+        """Return the size of one tensor in bytes, according to the index; 0 for strings."""
         size = 0 if self._dtypes[name] == "string" else tf.dtypes.as_dtype(self._dtypes[name]).size
         return int(size) * math.prod(self._shapes[name])
 
     def read(self, name: str) -> Any:
-        """Return one tensor as an array, or the bytes of a text; checked as in `tensor`."""
+        """Return one tensor as an array, or the bytes of a string; checked as in `tensor`."""
         if self._dtypes[name] != "string":
             return np.asarray(self.tensor(name))
         try:
@@ -127,9 +136,9 @@ class Bundle:
             raise self._unreadable(name, error) from error
 
     def tensor(self, name: str) -> Any:
-        """Return one tensor, checked against its checksum, where TensorFlow read it to.
+        """Return one tensor, checked against its checksum, as TensorFlow reads it.
 
-        An array made a tensor again is held three times for a moment.
+        Converting an array back to a tensor would need three copies in memory for a moment.
         """
         try:
             (tensor,) = tf.raw_ops.RestoreV2(
@@ -145,11 +154,11 @@ class Bundle:
     def _unreadable(self, name: str, error: BaseException) -> InputError:
         return InputError(
             f"{self.prefix}: the tensor {name!r} cannot be read ({_first(error)}): a .data file "
-            "is damaged or cut off"
+            "is damaged or cut short"
         )
 
     def entries(self) -> Iterator[Entry]:
-        """Yield every tensor, having read it once to check it."""
+        """Yield every tensor, after reading it to check it."""
         for name in self.names():
             value = self.read(name)
             text = self._dtypes[name] == "string"
@@ -170,10 +179,10 @@ class Bundle:
 
 
 def read_objects(graph: Any) -> dict[str, Trackable]:
-    """Return, by checkpoint key, the objects of a TF2 checkpoint and how they are reached.
+    """Return, by checkpoint key, the objects of a TF2 checkpoint and the paths that lead to them.
 
-    A weight is saved under the shortest path, which may lead through the optimizer that trains
-    it; what nothing but an optimizer reaches is optimizer state.
+    A variable is saved under its shortest path, which may lead through the optimizer that trains
+    it. What only an optimizer refers to is optimizer state.
     """
     free = _reached(graph, through_optimizers=False)
     found: dict[str, Trackable] = {}
@@ -190,7 +199,7 @@ def read_objects(graph: Any) -> dict[str, Trackable]:
 
 
 def _reached(graph: Any, *, through_optimizers: bool) -> dict[int, list[str]]:
-    """Return the paths that lead to each node, one an incoming edge."""
+    """Return the paths that lead to each node, one per incoming edge."""
     count = len(graph.nodes)
     paths: dict[int, list[str]] = {0: [""]}
     waiting = deque([0] if count else [])
@@ -200,7 +209,10 @@ def _reached(graph: Any, *, through_optimizers: bool) -> dict[int, list[str]]:
         children = [(child.node_id, child.local_name) for child in graph.nodes[number].children]
         for target, name in children + (slot if through_optimizers else []):
             if not 0 <= target < count:
-                raise InputError(f"an object graph of {count} nodes names node {target}")
+                raise InputError(
+                    f"the object graph has {count} nodes, but refers to node {target}: it is "
+                    "damaged"
+                )
             if not through_optimizers and _OPTIMIZER_EDGE.match(name):
                 continue
             known = target in paths
@@ -212,7 +224,7 @@ def _reached(graph: Any, *, through_optimizers: bool) -> dict[int, list[str]]:
 
 
 def _text_bytes(value: Any) -> int:
-    # A length as varint for each element, a checksum of the lengths, then the bytes.
+    # Stored as the varint length of each element, a checksum of the lengths, then the bytes.
     texts = [value] if isinstance(value, bytes) else np.asarray(value).ravel().tolist()
     return 4 + sum(len(text) + max(1, -(-len(text).bit_length() // 7)) for text in texts)
 

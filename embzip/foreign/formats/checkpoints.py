@@ -1,7 +1,7 @@
-"""Checkpoints of TF1 and TF2, as a folder, a prefix or any one of their files.
+"""Inspects checkpoints of TF1 and TF2, given as a folder, a prefix or any one of their files.
 
-The .meta of a TF1 checkpoint is parsed: it tells the embedding and the optimizer's slots exactly,
-and often holds the initial table once more as a constant.
+The .meta of a TF1 checkpoint is parsed: it identifies the embedding and the optimizer's slots
+exactly, and often contains a copy of the initial table as a constant.
 """
 
 import re
@@ -31,16 +31,18 @@ _Shapes = Mapping[str, tuple[int, ...]]
 
 
 def read_meta(prefix: Path) -> Any:
-    """Return the `MetaGraphDef` of a TF1 checkpoint, or None where it has no .meta file."""
+    """Return the `MetaGraphDef` of a TF1 checkpoint, or None if it has no .meta file."""
     path = Path(f"{prefix}.meta")
     return parse_message(meta_graph_pb2.MetaGraphDef(), path) if path.is_file() else None
 
 
 def inspect_checkpoint(path: Path) -> ArtefactRecord:
-    """Return where the bytes of a checkpoint are."""
+    """Return what takes up the bytes of a checkpoint."""
     prefix = find_prefix(path)
     if prefix is None:
-        raise MissingFileError(f"{path}: no checkpoint here: expected PREFIX.index and .data files")
+        raise MissingFileError(
+            f"{path}: expected a checkpoint, PREFIX.index and .data files, found none"
+        )
     bundle = Bundle(prefix)
     meta = read_meta(prefix)
     files = list(bundle.files)
@@ -81,7 +83,7 @@ def _by_graph(entries: list[Entry], flow: Flow, shapes: _Shapes) -> list[StoredT
     for entry in entries:
         role = role_of_name(entry.name, entry.dtype, shapes)
         if role == "optimizer" and entry.name in read:
-            role = "other_variables"  # whatever its name: an output is made of it
+            role = "other_variables"  # whatever its name: an output depends on it
         if entry.name in only_training:
             role = "optimizer"
         elif entry.name in tables and len(entry.shape) == 2:
@@ -118,5 +120,5 @@ def _tensor(entry: Entry, role: Role) -> StoredTensor:
 
 
 def with_roles(tensors: list[StoredTensor], tables: set[str]) -> list[StoredTensor]:
-    """Return tensors, those named in `tables` as embeddings."""
+    """Return the tensors, with the role of those in `tables` set to embedding."""
     return [replace(t, role="embedding") if t.name in tables else t for t in tensors]

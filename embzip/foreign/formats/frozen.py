@@ -1,4 +1,4 @@
-"""Frozen graphs: one GraphDef, .pb or .pbtxt, whose weights are constants."""
+"""Inspects frozen graphs: one GraphDef, .pb or .pbtxt, whose variables are constants."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,15 +15,15 @@ from embzip.foreign.formats.names import with_embedding
 from embzip.foreign.formats.tensor_protos import dtype_name, shape_of
 from embzip.inspection import ArtefactRecord, Role, make_record, scaled
 
-_WORDS = 16  # texts; a shorter list is a setting of the graph
+_WORDS = 16  # strings; a shorter list is a setting of the graph
 _FLOATS = frozenset({"float32", "float16", "bfloat16", "float64", "int8", "uint8"})
 
 
 def inspect_frozen(path: Path) -> ArtefactRecord:
-    """Return where the bytes of a frozen graph are.
+    """Return what takes up the bytes of a frozen graph.
 
-    A constant that a Gather reads is the embedding; floating and 8-bit constants with an axis are
-    weights, and what remains are constants of the graph.
+    A constant that a Gather reads is the embedding. Other floating-point and 8-bit constants that
+    are not scalars were variables. The rest are constants of the graph.
     """
     graph = read_graph(path)
     flow = Flow(graph.node)
@@ -40,12 +40,12 @@ def inspect_frozen(path: Path) -> ArtefactRecord:
         scaled(with_embedding(found), size, graph.ByteSize()),
         count_nodes(graph.node, lambda node: node.name in used),
     )
-    # A graph in text is slimmed to a binary one.
+    # Slimming writes a text graph as a binary one.
     return replace(record, slimmed=sum(tensor.nbytes for tensor in found if tensor.needed))
 
 
 def role_of_constant(node: Any, tables: set[str]) -> Role:
-    """Return what a constant is for, given the names of those that are gathered."""
+    """Return the role of a constant; `tables` are the names of those that are gathered."""
     tensor = node.attr["value"].tensor
     dtype, shape = dtype_name(tensor.dtype), shape_of(tensor.tensor_shape)
     if node.name in tables and len(shape) == 2:

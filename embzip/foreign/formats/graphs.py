@@ -1,6 +1,6 @@
-"""GraphDefs as data: which nodes feed which, which tables are gathered, what inference needs.
+"""Analyzes GraphDefs: which nodes feed which, which tables are gathered, what inference needs.
 
-A graph is parsed and walked here, never imported into TensorFlow, and none of its nodes runs.
+A graph is parsed here, but never imported into TensorFlow, and none of its nodes runs.
 """
 
 import re
@@ -31,22 +31,22 @@ _TRAINING = re.compile(
     r"^Scatter|^IsVariableInitialized$|^VarIsInitialized|^ResourceScatter|^InitializeTable|^Assert$"
 )
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
-_LIMIT = 2**31  # protobuf reads no message of 2 GB
+_LIMIT = 2**31  # protobuf cannot read a message of 2 GB
 
 
 def parse_message(message: Any, path: Path) -> Any:
-    """Fill a protobuf message from a binary file, or a text one where the name ends in `txt`.
+    """Fill a protobuf message from a binary file, or from text if the name ends in `txt`.
 
     Raises
     ------
     InputError
-        For a file that is no such message, is cut off, or is 2 GB or more.
+        For a file that is not such a message, is cut short, or has 2 GB or more.
     """
     size = existing_file(path).stat().st_size
     if size >= _LIMIT:
-        raise InputError(f"{path}: a protobuf file stays under 2 GB, this one has {size:,} bytes")
+        raise InputError(f"{path}: a protobuf file is below 2 GB, this one has {size:,} bytes")
     if size == 0:
-        raise InputError(f"{path}: the file is empty")
+        raise InputError(f"{path}: expected a protobuf file, found an empty one")
     kind = message.DESCRIPTOR.name
     try:
         if path.suffix == ".pbtxt":
@@ -55,8 +55,8 @@ def parse_message(message: Any, path: Path) -> Any:
             message.ParseFromString(path.read_bytes())
     except (DecodeError, text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(
-            f"{path}: no readable {kind} ({' '.join(str(error).split())}): the file is damaged, "
-            "cut off, or of another kind"
+            f"{path}: expected a {kind}, and it cannot be read ({' '.join(str(error).split())}): "
+            "the file is damaged, cut short, or of another kind"
         ) from error
     return message
 
@@ -65,12 +65,12 @@ def read_graph(path: Path) -> Any:
     """Return the `GraphDef` of a frozen .pb or .pbtxt file."""
     graph = parse_message(graph_pb2.GraphDef(), path)
     if not graph.node:
-        raise InputError(f"{path}: expected a frozen graph, found a message without any node")
+        raise InputError(f"{path}: expected a frozen graph, found a message without nodes")
     return graph
 
 
 def node_name(reference: str) -> str:
-    """Return the node an input means.
+    """Return the name of the node that an input refers to.
 
     >>> node_name("^gradients/x"), node_name("split:1")
     ('gradients/x', 'split')
@@ -93,19 +93,19 @@ class Flow:
         return [node_name(ref) for ref in self.nodes[name].input] if name in self.nodes else []
 
     def consumers(self, name: str) -> list[str]:
-        """Return the names of the nodes a node feeds."""
+        """Return the names of the nodes that a node feeds."""
         return self._consumers.get(name, [])
 
     def behind(self, names: Iterable[str]) -> set[str]:
-        """Return `names` and all that feeds them."""
+        """Return `names` and all nodes that feed them."""
         return _closure(names, self.inputs)
 
     def ahead(self, names: Iterable[str]) -> set[str]:
-        """Return `names` and all they feed."""
+        """Return `names` and all nodes that they feed."""
         return _closure(names, self.consumers)
 
     def source(self, reference: str) -> str:
-        """Return the node a value comes from, through reads and identities."""
+        """Return the node that a value comes from, through reads and identities."""
         name = node_name(reference)
         seen = set()
         while name in self.nodes and self.nodes[name].op in _READS and name not in seen:
@@ -116,14 +116,14 @@ class Flow:
         return name
 
     def gathered(self) -> Iterator[tuple[str, str]]:
-        """Yield (gather node, node its table comes from); gradients have none of their own."""
+        """Yield (gather node, node of its table), without the gathers of gradients."""
         for node in self.nodes.values():
             if node.op in GATHERS and len(node.input) >= 2:
                 yield node.name, self.source(node.input[0])
 
 
 def slots(flow: Flow) -> set[str]:
-    """Return the variables that only updates read: all that an optimizer takes but the first."""
+    """Return the variables that only updates read: all inputs of an optimizer but the first."""
     found: set[str] = set()
     for node in flow.nodes.values():
         if re.match(r"(Resource)?(Sparse)?Apply", node.op):
@@ -140,10 +140,11 @@ def slots(flow: Flow) -> set[str]:
 
 
 def inference_outputs(flow: Flow) -> list[str]:
-    """Return what a graph without signatures computes for a user.
+    """Return the nodes that are probably the outputs of a graph without signatures.
 
-    Nodes that nothing else reads, once training, saving, summaries, the loss and all that depends
-    on labels (placeholders that reach the loss but not the logits) are left out.
+    These are the nodes that no other node reads, after leaving out training, saving, summaries, the
+    loss, and everything that depends on labels (placeholders that reach the loss but not the
+    logits).
     """
     losses = [node for node in flow.nodes.values() if node.op in _LOSSES]
     labels: set[str] = set()
@@ -188,7 +189,7 @@ def count_nodes(nodes: Iterable[Any], used: Callable[[Any], bool]) -> NodeCounts
 def constants(
     nodes: Iterable[Any], role: Callable[[Any], tuple[Role, bool]], prefix: str = ""
 ) -> Iterator[StoredTensor]:
-    """Yield the constants of a graph, with the bytes each takes in the serialized message."""
+    """Yield the constants of a graph, each with its size in the serialized message."""
     for node in nodes:
         if node.op != "Const" or "value" not in node.attr:
             continue
@@ -210,7 +211,7 @@ def functions_of(library: Any) -> dict[str, Any]:
 
 
 def called(nodes: Iterable[Any], functions: Mapping[str, Any]) -> set[str]:
-    """Return the functions that nodes call, directly or not."""
+    """Return the functions that nodes call, directly or indirectly."""
     found: set[str] = set()
     waiting = list(nodes)
     while waiting:
@@ -223,7 +224,7 @@ def called(nodes: Iterable[Any], functions: Mapping[str, Any]) -> set[str]:
 
 
 def rename_functions(graph: Any) -> None:
-    """Name each function by its content too: TensorFlow keeps one of a name in a process."""
+    """Add a digest of its content to each function's name: a process has one function per name."""
     names = {}
     for function in graph.library.function:
         content = function.SerializeToString(deterministic=True)

@@ -1,6 +1,6 @@
-"""Keras' .h5 files as arrays: names, shapes and stored bytes, checked before anything is read.
+"""Reads Keras' .h5 files as arrays, after checking names, shapes and stored sizes.
 
-The configuration in a file is text here; no layer is made from it.
+The model configuration in a file is only text here; no layer is made from it.
 """
 
 import io
@@ -18,7 +18,7 @@ from embzip.foreign.formats.names import role_of_name, with_embedding
 from embzip.inspection import ArtefactRecord, Role, StoredTensor, make_record
 
 EXPANSION = 100  # how many times a part may grow when it is decompressed
-FREE = 64 * 2**20  # bytes that may come out of a compressed part of any size
+FREE = 64 * 2**20  # bytes that a compressed part may always decompress to
 
 
 def open_hdf5(source: Path | BinaryIO, where: str) -> Any:
@@ -27,32 +27,33 @@ def open_hdf5(source: Path | BinaryIO, where: str) -> Any:
     Raises
     ------
     InputError
-        Where it is damaged or no HDF5 file.
+        If it is damaged or not an HDF5 file.
     """
     try:
         return h5py.File(source, "r")
     except OSError as error:
         raise InputError(
-            f"{where}: no readable HDF5 file ({str(error)[:120]}): it is damaged or cut off"
+            f"{where}: expected an HDF5 file, and it cannot be read ({str(error)[:120]}): it is "
+            "damaged or cut short"
         ) from error
 
 
 def datasets(file: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """Yield (path, dataset) of all arrays stored in the file itself.
+    """Yield (path, dataset) of all arrays that are stored in the file itself.
 
     Raises
     ------
     InputError
-        For links to other files, virtual data, and arrays much larger than what is stored.
+        For links to other files, virtual data, and arrays much larger than their stored bytes.
     """
     size = int(file.id.get_filesize())
     total = 0
     for name, dataset in _walk(file, where, ""):
-        total += _claimed(dataset)  # several may share what is stored, or be FREE each
+        total += _claimed(dataset)  # arrays may share stored bytes, or have FREE bytes each
         if total > max(FREE, EXPANSION * size):
             raise InputError(
-                f"{where}: its arrays say they are {total:,} bytes and more, and the file has "
-                f"{size:,}: refused"
+                f"{where}: the arrays declare {total:,} bytes or more, but the file has only "
+                f"{size:,}: it is damaged or hostile"
             )
         yield name, dataset
 
@@ -62,11 +63,11 @@ def _walk(file: Any, where: str, path: str) -> Iterator[tuple[str, Any]]:
         for name in file:
             full = f"{path}/{name}".lstrip("/")
             if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-                raise InputError(f"{where}: {full} is a link, and links are not followed")
+                raise InputError(f"{where}: links are not followed, and {full} is a link")
             item = file[name]
             if isinstance(item, h5py.Group):
                 if full.count("/") > 100:
-                    raise InputError(f"{where}: groups are nested over 100 deep")
+                    raise InputError(f"{where}: groups are nested more than 100 levels deep")
                 yield from _walk(item, where, full)
             elif isinstance(item, h5py.Dataset):
                 _check(item, full, where)
@@ -78,7 +79,7 @@ def _walk(file: Any, where: str, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def weight_tensors(file: Any, where: str) -> list[StoredTensor]:
-    """Return the tensors of an open weights file with their roles."""
+    """Return the tensors of an open HDF5 file with their roles."""
     found = []
     every = list(datasets(file, where))
     shapes = {name: tuple(dataset.shape) for name, dataset in every}
@@ -102,16 +103,17 @@ def weight_tensors(file: Any, where: str) -> list[StoredTensor]:
 
 
 def inspect_h5(path: Path) -> ArtefactRecord:
-    """Return where the bytes of an .h5 file are."""
+    """Return what takes up the bytes of an .h5 file."""
     existing_file(path)
     with open_hdf5(path, str(path)) as file:
         return make_record(path, "h5", [path], weight_tensors(file, str(path)))
 
 
 def copy_hdf5(source: Any, file: BinaryIO, left_out: str, where: str) -> None:
-    """Copy a whole HDF5 file but one group of its root, and the settings of training.
+    """Copy an HDF5 file without one group of its root and without the training configuration.
 
-    Array by array: the library's own copy of a group never ends on some damaged files.
+    Arrays are copied one by one: the library's own copy of a group never returns for some damaged
+    files.
     """
     every = list(datasets(source, where))
     try:
@@ -160,30 +162,30 @@ def config_of(file: Any, where: str) -> Any:
     Raises
     ------
     InputError
-        Where there is none: the file holds weights alone.
+        If there is none, because the file contains only variables.
     """
     text = file.attrs.get("model_config")
     if text is None:
         raise InputError(
-            f"{where}: holds weights without a model configuration: save the whole model, "
-            "model.save('model.keras'); or say which classifier of embzip it is, "
+            f"{where}: expected a model configuration, found only variables: save the whole model "
+            "with model.save('model.keras'), or name the classifier of embzip it belongs to, "
             "`embzip rebuild ... --model CLASSIFIER.embz`"
         )
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: its model_config is no JSON ({error})") from error
+        raise InputError(f"{where}: its model_config is not valid JSON ({error})") from error
 
 
 def _check(dataset: Any, name: str, where: str) -> None:
     if dataset.external is not None or dataset.is_virtual:
-        raise InputError(f"{where}: {name} keeps its values outside of this file")
+        raise InputError(f"{where}: values must be in this file, and those of {name} are not")
     stored = dataset.id.get_storage_size()
     claimed = _claimed(dataset)
     if claimed > max(FREE if stored else 4096, EXPANSION * stored):
         raise InputError(
-            f"{where}: {name} says it is {dataset.shape} of {dataset.dtype}, {claimed:,} bytes, "
-            f"and {stored:,} are stored: refused"
+            f"{where}: {name} declares {dataset.shape} of {dataset.dtype}, {claimed:,} bytes, but "
+            f"only {stored:,} are stored: the file is damaged or hostile"
         )
 
 

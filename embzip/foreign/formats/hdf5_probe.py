@@ -1,6 +1,7 @@
-"""Reads every attribute of an HDF5 file in a process of its own, before it is read here.
+"""Reads every attribute of an HDF5 file in a child process, before the file is read here.
 
-On some damaged files the HDF5 library never returns from an attribute, and cannot be interrupted.
+For some damaged files the HDF5 library never returns from reading an attribute, and cannot be
+interrupted.
 """
 
 import subprocess
@@ -23,17 +24,17 @@ with h5py.File(sys.argv[1], "r") as file:
 
 
 def check_attributes(path: Path, where: str | None = None) -> None:
-    """Refuse a file whose attributes cannot be read, or not in half a minute.
+    """Check that the attributes of a file can be read, within half a minute.
 
     Parameters
     ----------
     where
-        What messages call the file; by default its path.
+        The name of the file in messages; by default its path.
 
     Raises
     ------
     InputError
-        Saying which of the two.
+        If they cannot be read, or not in time.
     """
     where = str(path) if where is None else where
     command = [sys.executable, "-I", "-c", _CODE, str(path)]
@@ -43,7 +44,8 @@ def check_attributes(path: Path, where: str | None = None) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise InputError(
-            f"{where}: its attributes are not read in {_SECONDS:.0f} s: the HDF5 file is damaged"
+            f"{where}: its attributes could not be read within {_SECONDS:.0f} s: the HDF5 file is "
+            "damaged"
         ) from error
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:160]

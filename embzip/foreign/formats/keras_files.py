@@ -1,6 +1,6 @@
-""".keras files: a zip whose members and sizes are checked before one is opened.
+"""Reads .keras files: zip archives whose members and sizes are checked before any is opened.
 
-Nothing is deserialized; `config.json` stays text.
+Nothing is deserialized; `config.json` is only parsed as JSON.
 """
 
 import json
@@ -29,19 +29,20 @@ from embzip.inspection import (
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _CONFIG_LIMIT = 64 * 2**20
-# What zipfile raises for damaged archives: not only its own error.
+# For damaged archives zipfile raises more than its own error.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError)
 _ODD = (NotImplementedError, RuntimeError, ValueError, OverflowError)
 
 
 @contextmanager
 def open_keras(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a .keras file whose member list and sizes are sound.
+    """Open a .keras file, after checking its members and their sizes.
 
     Raises
     ------
     InputError
-        For what is no zip, holds other members than Keras writes, or would grow beyond reason.
+        For a file that is not a zip archive, has other members than Keras writes, or would be
+        unreasonably large when unpacked.
     """
     existing_file(path)
     try:
@@ -52,7 +53,8 @@ def open_keras(path: Path) -> Iterator[zipfile.ZipFile]:
         if isinstance(error, EmbzipError):
             raise
         raise InputError(
-            f"{path}: no readable .keras file ({error}): it is damaged, cut off or encrypted"
+            f"{path}: expected a .keras file, and it cannot be read ({error}): it is damaged, cut "
+            "short or encrypted"
         ) from error
 
 
@@ -60,18 +62,20 @@ def open_keras(path: Path) -> Iterator[zipfile.ZipFile]:
 def variables_file(
     archive: zipfile.ZipFile, where: str, *, attributes: bool = False
 ) -> Iterator[Any]:
-    """Open the weights of a checked .keras file as h5py does.
+    """Open the variables of a checked .keras file with h5py.
 
     Parameters
     ----------
     attributes
-        Whether attributes will be read, of this or by Keras: they are checked then.
+        Whether attributes will be read, here or by Keras; they are then checked first.
     """
     named = f"{where}, {WEIGHTS}"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "weights.h5")
         with archive.open(WEIGHTS) as member, path.open("wb") as copy:
-            shutil.copyfileobj(member, copy, 2**20)  # to its end, where the zip's checksum is
+            shutil.copyfileobj(
+                member, copy, 2**20
+            )  # to the end, where zipfile compares the checksum
         if attributes:
             check_attributes(path, named)
         with open_hdf5(path, named) as file:
@@ -83,11 +87,11 @@ def keras_config(archive: zipfile.ZipFile, where: str) -> Any:
     try:
         return json.loads(archive.read(CONFIG))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: {CONFIG} is no JSON ({error})") from error
+        raise InputError(f"{where}: {CONFIG} is not valid JSON ({error})") from error
 
 
 def inspect_keras(path: Path) -> ArtefactRecord:
-    """Return where the bytes of a .keras file are."""
+    """Return what takes up the bytes of a .keras file."""
     with open_keras(path) as archive:
         member = archive.getinfo(WEIGHTS)
         with variables_file(archive, str(path)) as file:
@@ -108,14 +112,15 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     strange = [n for n in names if n not in (CONFIG, METADATA, WEIGHTS) and not _asset(n)]
     if missing or strange or len(names) != len(set(names)):
         raise InputError(
-            f"{path}: a .keras file holds {METADATA}, {CONFIG}, {WEIGHTS} and assets, each once; "
-            f"missing: {sorted(missing) or 'none'}, unexpected: {strange[:3] or 'none'}"
+            f"{path}: a .keras file contains {METADATA}, {CONFIG}, {WEIGHTS} and assets, each "
+            f"once; missing: {sorted(missing) or 'none'}, unexpected: {strange[:3] or 'none'}"
         )
     grown = sum(member.file_size for member in members)
     limit = max(FREE, EXPANSION * path.stat().st_size)
     if grown > limit or archive.getinfo(CONFIG).file_size > _CONFIG_LIMIT:
         raise InputError(
-            f"{path}: would unpack to {grown:,} bytes, from {path.stat().st_size:,}: refused"
+            f"{path}: {path.stat().st_size:,} bytes would unpack to {grown:,}, more than is "
+            "plausible: the file is damaged or hostile"
         )
 
 

@@ -1,7 +1,8 @@
-"""A .keras or .h5 file as a model, once members, classes and shapes are checked; and back.
+"""Loads a .keras or .h5 file as a model, after checking members, classes and shapes; writes one.
 
-A configuration can name any class and any size. Here it is read first: only Keras' own and
-registered classes are made, without allocating a weight, and every shape must be in the file.
+A configuration can name any class and any size. So it is checked first: only classes that belong
+to Keras or are registered are made, variables are not allocated, and the shape of every variable
+must be in the file.
 """
 
 import shutil
@@ -29,7 +30,7 @@ _MODULES = frozenset(
 )
 _OPERATIONS = "keras.src.ops."
 _CODE = frozenset({"Lambda", "__lambda__", "function", "TFSMLayer", "TorchModuleWrapper"})
-_SMALL = 4096  # numbers: a weight below is not worth a check, Keras does that itself
+_SMALL = 4096  # numbers; smaller variables are checked only by Keras
 _UNINITIALIZED = "uninitialized_variables"
 
 
@@ -39,9 +40,9 @@ def load_keras(path: str | Path) -> Any:
     Raises
     ------
     InputError
-        For a damaged or hostile file: wrong members, sizes beyond what is stored.
+        For a damaged or hostile file: wrong members, or sizes larger than what is stored.
     UnsupportedModelError
-        For Lambda layers and classes that are neither Keras' own nor registered.
+        For Lambda layers and classes that neither belong to Keras nor are registered.
     """
     path = existing_file(path)
     legacy = path.suffix != ".keras"
@@ -56,7 +57,7 @@ def load_keras(path: str | Path) -> Any:
             with variables_file(archive, str(path), attributes=True) as file:
                 stored = _stored(file, str(path), "optimizer")
     if not isinstance(config, dict):
-        raise InputError(f"{path}: its model configuration is no object")
+        raise InputError(f"{path}: the model configuration must be a JSON object")
     config.pop("compile_config", None)
     check_classes(config, str(path))
     try:
@@ -70,7 +71,7 @@ def load_keras(path: str | Path) -> Any:
 
 
 def write_keras(model: Any, target: str | Path) -> None:
-    """Write a .keras file, whatever the name of the target."""
+    """Write a .keras file; the target may have any name."""
     with tempfile.TemporaryDirectory() as folder, atomic_write(target) as file:
         path = Path(folder, "model.keras")
         model.save(path)
@@ -79,12 +80,13 @@ def write_keras(model: Any, target: str | Path) -> None:
 
 
 def check_classes(config: Any, where: str) -> None:
-    """Refuse code, and classes that are neither Keras' own nor registered.
+    """Check that a configuration contains no code and no unknown classes.
 
     Raises
     ------
     UnsupportedModelError
-        Naming the class, and the layer where there is one.
+        For code, and for classes that neither belong to Keras nor are registered. The message
+        names the class and its layer.
     """
     for part in _objects(config):
         kind, module = part.get("class_name"), part.get("module")
@@ -94,15 +96,15 @@ def check_classes(config: Any, where: str) -> None:
         named = f"{module + '.' if isinstance(module, str) else ''}{kind}"
         if kind in _CODE:
             raise UnsupportedModelError(
-                f"{where}: {layer or 'a part'!r} is {named}, which runs code of the file: "
-                "replace it by layers of Keras, or rebuild the model in memory with "
+                f"{where}: {layer or 'a part'!r} is a {named}, which would run code from the file: "
+                "replace it by Keras layers, or rebuild the model in memory with "
                 "embzip.foreign.rebuild_model"
             )
         known = module is None or module in _MODULES or str(module).startswith(_OPERATIONS)
         if not known and registered is None:
             raise UnsupportedModelError(
-                f"{where}: {layer or 'a part'!r} is of the class {named}, which is not Keras' own: "
-                "register it with keras.saving.register_keras_serializable and call "
+                f"{where}: {layer or 'a part'!r} is of the class {named}, which does not belong to "
+                "Keras: register it with keras.saving.register_keras_serializable, and call "
                 "embzip.foreign.rebuild_model on the model in memory"
             )
 
@@ -128,7 +130,7 @@ def _stored(file: Any, where: str, left_out: str) -> Counter[tuple[int, ...]]:
 
 
 def _outline(config: dict[str, Any], *, legacy: bool) -> list[tuple[str, tuple[int, ...]]]:
-    """Return the name and shape of every weight of a configuration; none is allocated."""
+    """Return the name and shape of every variable of a configuration, without allocating any."""
     with _unallocated():
         if legacy:
             with saving_options.keras_option_scope(use_legacy_config=True):
@@ -140,7 +142,7 @@ def _outline(config: dict[str, Any], *, legacy: bool) -> list[tuple[str, tuple[i
 
 @contextmanager
 def _unallocated() -> Iterator[None]:
-    """Make variables that have a shape only, and forget them after."""
+    """Make variables have only a shape inside the block, and discard them afterwards."""
     before = global_state.get_global_attribute(_UNINITIALIZED, [], set_to_default=True)
     global_state.set_global_attribute(_UNINITIALIZED, [])
     try:
@@ -161,6 +163,6 @@ def _check_shapes(
             size *= length
         if size > _SMALL and left[shape] < 0:
             raise InputError(
-                f"{path}: the configuration gives {name!r} the shape {shape}, and no stored array "
-                "that is left has it: configuration and weights do not belong together"
+                f"{path}: the configuration gives {name!r} the shape {shape}, and no remaining "
+                "stored array has it: configuration and variables do not belong together"
             )

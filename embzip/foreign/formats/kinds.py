@@ -1,4 +1,4 @@
-"""Which kind of file a path is, by the names of files and folders, without TensorFlow."""
+"""Recognizes the kind of a file by the names of files and folders, without TensorFlow."""
 
 import glob
 import re
@@ -18,14 +18,14 @@ _SUFFIXES = {
 
 
 def kind_of(path: str | Path) -> tuple[str, Path]:
-    """Return the format of an artefact and its own path: the folder of a `saved_model.pb`.
+    """Return the format of an artefact and its path, which for `saved_model.pb` is the folder.
 
     Raises
     ------
     MissingFileError
-        Where nothing is there.
+        If the path does not exist.
     InputError
-        Where it is none of the formats.
+        If the format is unknown.
     """
     path = Path(path)
     if path.name in ("saved_model.pb", "saved_model.pbtxt") and path.is_file():
@@ -39,19 +39,18 @@ def kind_of(path: str | Path) -> tuple[str, Path]:
     if not path.exists():
         raise MissingFileError(f"{path}: no such file, folder or checkpoint prefix")
     raise InputError(
-        f"{path}: none of the files that are known: a checkpoint folder or prefix, a SavedModel "
-        "folder, .pb, .pbtxt, .h5, .keras or .tflite; a .embz file is inspected and rebuilt, not "
-        "slimmed"
+        f"{path}: expected a checkpoint folder or prefix, a SavedModel folder, or a .pb, .pbtxt, "
+        ".h5, .keras or .tflite file (a .embz file can be inspected and rebuilt, but not slimmed)"
     )
 
 
 def find_prefix(path: Path) -> Path | None:
-    """Return the checkpoint prefix a folder, a prefix or one of its files means, or None.
+    """Return the checkpoint prefix that a folder, a prefix or one of its files names, or None.
 
     Raises
     ------
     InputError
-        For a folder with several checkpoints and no state file that names the newest.
+        For a folder with several checkpoints and no `checkpoint` file that names the latest.
     """
     if path.is_dir():
         prefixes = sorted({p.with_suffix("") for p in path.glob("*.index")})
@@ -62,8 +61,8 @@ def find_prefix(path: Path) -> Path | None:
                 return latest
         if len(prefixes) > 1:
             raise InputError(
-                f"{path}: holds several checkpoints ({', '.join(p.name for p in prefixes)}) and "
-                "no file `checkpoint` that names one: give the prefix of the one you mean"
+                f"{path}: contains several checkpoints ({', '.join(p.name for p in prefixes)}) and "
+                "no file `checkpoint` that names one: pass the prefix of one of them"
             )
         return prefixes[0] if prefixes else None
     if _PARTS.search(path.name):
@@ -81,7 +80,7 @@ def saved_model_file(folder: Path) -> Path | None:
 
 
 def _latest(state: Path) -> str:
-    # In most folders there is no such file, and TensorFlow takes seconds.
+    # Imported here, because most folders have no such file and TensorFlow takes seconds to import.
     from google.protobuf import text_format  # type: ignore[import-untyped]
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from tensorflow.python.training.checkpoint_state_pb2 import CheckpointState
@@ -90,6 +89,8 @@ def _latest(state: Path) -> str:
     try:
         text_format.Parse(state.read_bytes().decode("utf-8"), message)
     except (text_format.ParseError, UnicodeDecodeError, DecodeError) as error:
-        raise InputError(f"{state}: no readable checkpoint state ({error})") from error
-    # Only a name: folders move, and a path in a file of someone else is not to be followed.
+        raise InputError(
+            f"{state}: the checkpoint state cannot be read ({error}): pass a checkpoint prefix"
+        ) from error
+    # Only the name is used: folders are moved, and paths in foreign files must not be followed.
     return Path(message.model_checkpoint_path).name

@@ -1,6 +1,6 @@
-"""What a tensor is for, as far as its name and shape tell.
+"""Guesses the role of a tensor from its name and shape.
 
-Where a file has a graph or an object graph, that is asked first.
+If a file has a graph or an object graph, that is used first.
 """
 
 import re
@@ -23,14 +23,14 @@ _OPTIMIZER = re.compile(
 )
 _NO_TABLE = re.compile(r"(^|/)(kernel|bias|gamma|beta|moving_\w+|recurrent_kernel)(:0|/|$)")
 _EMBED = re.compile(r"embed", re.IGNORECASE)
-_ROWS_PER_COLUMN = 8  # what has a table's shape, where no name says embedding
+_ROWS_PER_COLUMN = 8  # least ratio of a table's shape, if no name contains "embedding"
 
 
 def role_of_name(name: str, dtype: str, shapes: Mapping[str, tuple[int, ...]]) -> Role:
-    """Return the role a variable's name shows; tables are found by `with_embedding`.
+    """Return the role that a variable's name suggests; `with_embedding` finds tables.
 
-    A name that ends like a slot is one only beside the variable it belongs to, of the same shape:
-    a weight may be called `linear` or `v`.
+    A name that ends like that of a slot is a slot only if the file also has its variable, of the
+    same shape: a variable may be named `linear` or `v`.
 
     >>> shapes = {"w": (3, 2), "w/Adam_1": (3, 2), "wide/linear": (3, 1)}
     >>> [role_of_name(name, "float32", shapes) for name in shapes]
@@ -46,7 +46,7 @@ def role_of_name(name: str, dtype: str, shapes: Mapping[str, tuple[int, ...]]) -
 
 
 def with_embedding(tensors: Iterable[StoredTensor]) -> list[StoredTensor]:
-    """Return tensors, the embedding marked by name and shape where none is marked yet."""
+    """Return the tensors; if none is an embedding yet, mark one by its name and shape."""
     tensors = list(tensors)
     if any(tensor.role == "embedding" for tensor in tensors):
         return tensors

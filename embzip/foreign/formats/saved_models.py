@@ -1,4 +1,4 @@
-"""SavedModel folders: the graph is parsed, the variables read as a checkpoint.
+"""Inspects SavedModel folders: parses the graph, and reads the variables as a checkpoint.
 
 Nothing is loaded into TensorFlow, and no node runs.
 """
@@ -30,7 +30,7 @@ from embzip.inspection import ArtefactRecord, Role, StoredTensor, make_record
 
 
 def read_meta_graph(folder: Path) -> Any:
-    """Return the `MetaGraphDef` for serving, or the only one there is.
+    """Return the `MetaGraphDef` for serving, or the only one.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def read_meta_graph(folder: Path) -> Any:
     """
     path = saved_model_file(folder)
     if path is None:
-        raise MissingFileError(f"{folder}: no saved_model.pb here")
+        raise MissingFileError(f"{folder}: expected a saved_model.pb in this folder, found none")
     model = parse_message(saved_model_pb2.SavedModel(), path)
     graphs = list(model.meta_graphs)
     if len(graphs) > 1:
@@ -52,7 +52,7 @@ def read_meta_graph(folder: Path) -> Any:
 
 
 def inspect_saved_model(folder: Path) -> ArtefactRecord:
-    """Return where the bytes of a SavedModel are."""
+    """Return what takes up the bytes of a SavedModel."""
     meta = read_meta_graph(folder)
     graph = meta.graph_def
     flow = Flow(graph.node)
@@ -98,7 +98,7 @@ def inspect_saved_model(folder: Path) -> ArtefactRecord:
 
 
 def _copied(weights: list[StoredTensor], bundle: Bundle) -> set[str]:
-    """Return the names of tables that are stored a second time, as Keras' export does."""
+    """Return the names of tables that are stored twice, as in Keras' exports."""
     kinds = {(w.dtype, w.shape): w.name for w in weights if w.role == "embedding"}
     return {
         weight.name
@@ -115,7 +115,7 @@ def _inner_constants(name: str, nodes: Any, used: bool) -> list[StoredTensor]:
 
 
 def _role(node: Any, tables: set[str], used: bool) -> tuple[Role, bool]:
-    # What no signature reaches are initial values and the names of saved tensors.
+    # Constants that no signature reaches are initial values and names of saved tensors.
     return (role_of_constant(node, tables) if used else "graph_constants"), used
 
 

@@ -1,4 +1,4 @@
-"""TensorFlow's type, shape and tensor messages: in plain words, and as arrays once they fit."""
+"""Converts TensorFlow's type, shape and tensor messages to names, tuples and checked arrays."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from embzip.errors import InputError
 
 
 def dtype_name(number: int) -> str:
-    """Return the name of a `DataType` number; `invalid` where TensorFlow knows none.
+    """Return the name of a `DataType` number; `invalid` if TensorFlow does not know it.
 
     >>> dtype_name(1), dtype_name(7)
     ('float32', 'string')
@@ -22,14 +22,14 @@ def dtype_name(number: int) -> str:
 
 
 def shape_of(proto: Any) -> tuple[int, ...]:
-    """Return a `TensorShapeProto` as a tuple; -1 where a size is not known."""
+    """Return a `TensorShapeProto` as a tuple; -1 for an unknown size."""
     return tuple(int(dim.size) for dim in proto.dim)
 
 
 def fits(proto: Any) -> bool:
-    """Return whether a `TensorProto` holds as many values as its type and shape say.
+    """Return whether a `TensorProto` has as many values as its type and shape require.
 
-    Fewer do where they are listed one by one: the last stands for all that follow.
+    A list of values may be shorter: the last one is then repeated.
     """
     count = math.prod(shape_of(proto.tensor_shape))
     dtype = tf.dtypes.as_dtype(proto.dtype)
@@ -45,7 +45,7 @@ def array_of(proto: Any, where: str) -> NDArray[Any]:
     Raises
     ------
     InputError
-        Where they do not fit its type and shape; begins with `where`.
+        If they do not fit its type and shape. The message begins with `where`.
     """
     try:
         array: NDArray[Any] = tf.make_ndarray(proto)

@@ -1,4 +1,4 @@
-""".tflite files, read as the flatbuffer they are; no interpreter is made."""
+"""Inspects .tflite files by reading their flatbuffer; no interpreter is made."""
 
 import struct
 import zipfile
@@ -25,7 +25,7 @@ _DAMAGED = (struct.error, IndexError, ValueError, TypeError, OverflowError, Unic
 _BAD_ZIP = (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError, OSError)
 _QUANTIZATION = frozenset({"QUANTIZE", "DEQUANTIZE", "FAKE_QUANT"})
 _TABLE_READS = frozenset({"GATHER", "EMBEDDING_LOOKUP", "GATHER_ND"})
-_WEIGHT = 16  # numbers: below are axes and shapes
+_WEIGHT = 16  # numbers; smaller constants are axes and shapes
 
 
 def _names(kind: type) -> dict[int, str]:
@@ -43,17 +43,17 @@ class _Counts:
 
 
 def inspect_tflite(path: Path) -> ArtefactRecord:
-    """Return where the bytes of a .tflite file are.
+    """Return what takes up the bytes of a .tflite file.
 
     Raises
     ------
     InputError
-        Where it is no LiteRT model, or cut off.
+        If it is not a LiteRT model, or is damaged or cut short.
     """
     size = existing_file(path).stat().st_size
     content: Any = np.memmap(path, np.uint8, "r") if size else b""
     if size < 8 or bytes(content[4:8]) != b"TFL3":
-        raise InputError(f"{path}: no LiteRT model: it does not begin with the mark TFL3")
+        raise InputError(f"{path}: a LiteRT model has TFL3 in bytes 4 to 7, and this file does not")
     try:
         model = schema.Model.GetRootAs(content, 0)
         counts = _Counts(defaultdict(int), [], set())
@@ -61,16 +61,16 @@ def inspect_tflite(path: Path) -> ArtefactRecord:
             _read_subgraph(model, model.Subgraphs(index), index, content, counts)
     except _DAMAGED as error:
         raise InputError(
-            f"{path}: the LiteRT model is damaged or cut off ({str(error)[:120]})"
+            f"{path}: the LiteRT model is damaged or cut short ({str(error)[:120]})"
         ) from error
     if not counts.nodes["total"]:
-        raise InputError(f"{path}: the LiteRT model has no operators: it is damaged or cut off")
+        raise InputError(f"{path}: the LiteRT model has no operators: it is damaged or cut short")
     tensors = [*with_embedding(counts.tensors), *_associated(path)]
     return make_record(path, "tflite", [path], tensors, NodeCounts(**counts.nodes))
 
 
 def _associated(path: Path) -> list[StoredTensor]:
-    """Return the files attached behind the model; what describes them stays in the header."""
+    """Return the files attached after the model; the zip directory counts as header."""
     if not zipfile.is_zipfile(path):
         return []
     try:
@@ -102,7 +102,9 @@ def _read_subgraph(model: Any, graph: Any, number: int, content: Any, counts: _C
         counts.nodes["quantization"] += name in _QUANTIZATION
     counts.nodes["unused"] += sum(not (outputs & read) for outputs in written)
     shapes = {index: _shape(graph.Tensors(index)) for index in tables}
-    rows = {shape[0] for shape in shapes.values() if len(shape) == 2}  # a scale a row is read too
+    rows = {
+        shape[0] for shape in shapes.values() if len(shape) == 2
+    }  # scales per row are read as well
     for index in range(_length(graph.TensorsLength(), size)):
         tensor = graph.Tensors(index)
         counts.nodes["variable"] += bool(tensor.IsVariable())
@@ -131,15 +133,15 @@ def _shape(tensor: Any) -> tuple[int, ...]:
 
 
 def _stored(model: Any, index: int, size: int) -> int:
-    """Return the bytes a buffer holds, inside the flatbuffer or behind it."""
+    """Return the size of a buffer in bytes, inside the flatbuffer or after it."""
     buffer = model.Buffers(index)
     if buffer.Offset() > 1:
         if buffer.Offset() + buffer.Size() > size:
-            raise ValueError(f"buffer {index} ends behind the file")
+            raise ValueError(f"buffer {index} ends after the end of the file")
         return int(buffer.Size())
     length = int(buffer.DataLength())
     if length:
-        buffer.Data(length - 1)  # raises where the last byte is not there
+        buffer.Data(length - 1)  # raises if the last byte does not exist
     return _length(length, size)
 
 

@@ -1,6 +1,6 @@
-"""Which variable node of a graph is restored from which checkpoint key.
+"""Finds the checkpoint key from which each variable node of a graph is restored.
 
-Read from the graph's own restore nodes, in the main graph or in a function it calls.
+The keys are read from the graph's restore nodes, in the main graph or in functions it calls.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from embzip.foreign.formats.graphs import VARIABLES, Flow, functions_of, node_na
 def checkpoint_keys(graph: Any) -> dict[str, str]:
     """Return, by the name of a variable node, the key of its tensor in the checkpoint.
 
-    A variable that nothing restores is looked for under its own name.
+    For a variable that no node restores, the key is its own name.
     """
     flow = Flow(graph.node)
     keys = {
@@ -37,7 +37,7 @@ def checkpoint_keys(graph: Any) -> dict[str, str]:
 
 
 def arguments(function: Any, call: Any) -> dict[str, str]:
-    """Return what a call node passes for each argument of a function."""
+    """Return the input that a call node passes for each argument of a function."""
     names = [argument.name for argument in function.signature.input_arg]
     return dict(zip(names, (ref for ref in call.input if not ref.startswith("^")), strict=False))
 
@@ -49,7 +49,7 @@ def gathered_tables(graph: Any) -> set[str]:
     found = {table for _, table in flow.gathered()}
     waiting: list[tuple[Any, Mapping[str, str]]] = [(flow, {})]
     seen = 0
-    while waiting and seen < 10_000:  # calls, each with its own arguments; a bound on recursion
+    while waiting and seen < 10_000:  # calls, each with its own arguments; bounds recursion
         seen += 1
         inner, passed = waiting.pop()
         if passed:

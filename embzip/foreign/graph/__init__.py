@@ -1,1 +1,1 @@
-"""Graphs made flat, frozen, optimized, rebuilt and written."""
+"""Flattens, freezes, optimizes, rebuilds and writes graphs."""

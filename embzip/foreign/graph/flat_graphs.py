@@ -1,7 +1,7 @@
-"""A SavedModel, frozen graph, Keras file or TF1 checkpoint with its .meta as one graph.
+"""Reads a SavedModel, frozen graph, Keras file or TF1 checkpoint with its .meta as one flat graph.
 
-Functions are inlined and variables replaced by their values, as messages: no session is made, and
-what a file would do beyond computing (read files, call Python) is refused.
+Functions are inlined and variables frozen, by editing protobuf messages: no session is made.
+Graphs that do more than compute (read files, call Python) are refused.
 """
 
 import math
@@ -36,7 +36,7 @@ _HARMLESS = frozenset(
 
 @dataclass(frozen=True)
 class Signature:
-    """Names a user knows -> tensors of the graph, such as `ids` -> `ids:0`."""
+    """Public names of inputs and outputs -> tensors of the graph, such as `ids` -> `ids:0`."""
 
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
@@ -44,12 +44,12 @@ class Signature:
 
 @dataclass(frozen=True)
 class FlatGraph:
-    """A `GraphDef` without variables, and what is asked of it.
+    """A `GraphDef` without variables, and its signatures.
 
     Attributes
     ----------
     lazy
-        The values of large weights, by the placeholders that stand for them.
+        The large constants, by the names of the placeholders that replace them in the graph.
     """
 
     graph: Any
@@ -58,35 +58,35 @@ class FlatGraph:
 
     @property
     def outputs(self) -> list[str]:
-        """Return the nodes all signatures end in."""
+        """The output nodes of all signatures."""
         found = {node_name(t) for s in self.signatures.values() for t in s.outputs.values()}
         return sorted(found)
 
     def optimized(self) -> "FlatGraph":
-        """Return it with fewer nodes; large weights are left alone."""
+        """Return the graph with fewer nodes; large constants are not folded."""
         return replace(self, graph=optimized(self.graph, self.outputs))
 
     def with_constants(self) -> "FlatGraph":
-        """Return it with every weight as a constant; refused above 2 GB."""
+        """Return the graph with all constants in it; raise `InputError` above 2 GB."""
         return replace(self, graph=with_constants(self.graph, self.lazy), lazy={})
 
 
 def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
-    """Return what a file computes as one graph.
+    """Return the computation of a file as one graph.
 
     Parameters
     ----------
     path
         A SavedModel folder, .pb, .pbtxt, .keras, .h5, or a TF1 checkpoint with its .meta.
     outputs
-        Nodes a frozen graph or checkpoint ends in; by default the only ones that can be meant.
-        Of a SavedModel or Keras file, the names of outputs; by default all.
+        The output nodes of a frozen graph or checkpoint; by default the only candidate. For a
+        SavedModel or Keras file, the names of outputs; by default all.
 
     Raises
     ------
     InputError
-        For a file without a graph, constants that grow beyond reason, operators with effects,
-        and outputs that are not there.
+        For a file without a graph, constants much larger than the file, operators with side
+        effects, and unknown outputs.
     """
     kind, own = kind_of(path)
     if kind == "savedmodel":
@@ -106,8 +106,8 @@ def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
         check_constants(graph, own, own.stat().st_size)
         if any(node.op in ("VariableV2", "VarHandleOp", "Variable") for node in graph.node):
             raise InputError(
-                f"{own}: the graph has variables, so their values are in a checkpoint: give that, "
-                "with this graph as its .meta"
+                f"{own}: a frozen graph has no variables, and this graph has some, whose values "
+                "are in a checkpoint: pass that, with this graph as its .meta"
             )
         chosen = chosen_outputs(Flow(graph.node), outputs)
         flat = inlined(graph, chosen)
@@ -116,9 +116,9 @@ def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
         meta = None if prefix is None else read_meta(prefix)
         if prefix is None or meta is None:
             raise InputError(
-                f"{own}: has no .meta file, so there is no graph: give a SavedModel, a frozen "
-                "graph or a .keras file of the model; or say which classifier of embzip it is, "
-                "`embzip rebuild ... --model CLASSIFIER.embz`"
+                f"{own}: this checkpoint has no .meta file, so it has no graph: pass a SavedModel, "
+                "a frozen graph or a .keras file of the model, or name the classifier of embzip "
+                "it belongs to, `embzip rebuild ... --model CLASSIFIER.embz`"
             )
         bundle = Bundle(prefix)
         graph = meta.graph_def
@@ -140,22 +140,24 @@ def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
 
 
 def _check_sound(graph: Any, path: Path) -> None:
-    """Let TensorFlow read the graph, which runs nothing: types, shapes and settings must fit."""
+    """Check types, shapes and attributes by importing the graph into TensorFlow; nothing runs."""
     try:
         with tf.Graph().as_default():
             tf.graph_util.import_graph_def(graph, name="")
     except (tf.errors.OpError, ValueError, TypeError, KeyError) as error:
         why = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: TensorFlow cannot read its graph ({why}): damaged") from error
+        raise InputError(
+            f"{path}: TensorFlow cannot import the graph ({why}): the file is damaged"
+        ) from error
 
 
 def check_constants(graph: Any, path: Path, size: int) -> None:
-    """Refuse constants much larger than what is stored of them, or of other values than they say.
+    """Check that constants are not much larger than the file, and have as many values as declared.
 
     Raises
     ------
     InputError
-        Naming the constant.
+        For a constant that breaks this rule. The message names it.
     """
     limit = max(FREE, EXPANSION * size)
     total = 0
@@ -167,28 +169,30 @@ def check_constants(graph: Any, path: Path, size: int) -> None:
         try:
             width = tf.dtypes.as_dtype(tensor.dtype).size or 1
         except TypeError as error:
-            raise InputError(f"{path}: the constant {node.name!r} has no known type") from error
+            raise InputError(
+                f"{path}: the constant {node.name!r} has an unknown type: the file is damaged"
+            ) from error
         shape = shape_of(tensor.tensor_shape)
         total += max(width * math.prod(shape), 0)
         if min(shape, default=0) < 0 or total > limit:
             raise InputError(
-                f"{path}: the constant {node.name!r} says it is {shape}, and the file has "
-                f"{size:,} bytes: refused"
+                f"{path}: the constant {node.name!r} declares the shape {shape}, but the file has "
+                f"only {size:,} bytes: it is damaged or hostile"
             )
         if not fits(tensor):
             raise InputError(
-                f"{path}: the constant {node.name!r} says it is {dtype_name(tensor.dtype)} "
-                f"{shape}, and holds another number of values: the file is damaged"
+                f"{path}: the constant {node.name!r} declares {dtype_name(tensor.dtype)} {shape}, "
+                "but has another number of values: the file is damaged"
             )
 
 
 def check_effects(graph: Any, path: Path) -> None:
-    """Refuse graphs that do more than compute: files, Python, queues, look-up tables of text.
+    """Check that a graph only computes: no files, Python, queues or look-up tables of strings.
 
     Raises
     ------
     InputError
-        Naming the node.
+        For a node with side effects. The message names it.
     """
     for node in [*graph.node, *(n for f in graph.library.function for n in f.node_def)]:
         known = op_def_registry.get(node.op)
@@ -197,8 +201,8 @@ def check_effects(graph: Any, path: Path) -> None:
         if known is None or known.is_stateful or node.op in ("ReadFile", "WriteFile"):
             why = "TensorFlow does not know" if known is None else "does more than compute"
             raise InputError(
-                f"{path}: the node {node.name!r} is a {node.op}, which {why}: cut the graph before "
-                "it, by naming a later input or an earlier output"
+                f"{path}: the node {node.name!r} is a {node.op}, which {why}: cut the graph there, "
+                "by choosing a later input or an earlier output"
             )
 
 

@@ -1,6 +1,6 @@
-"""GraphDefs without variables, cut down to what outputs need.
+"""Freezes GraphDefs: replaces variables by constants, and keeps only what the outputs need.
 
-Graphs are edited as messages: no session is made, and no node of a file runs.
+Graphs are edited as protobuf messages: no session is made, and no node of a file runs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,12 +27,12 @@ _RESOURCE_READS = frozenset({"ReadVariableOp", "ResourceGather", *VARIABLES})
 
 
 def chosen_outputs(flow: Flow, names: Sequence[str]) -> list[str]:
-    """Return the nodes a frozen graph ends in: the named ones, or the only candidate.
+    """Return the output nodes of a graph: the named ones, or the only candidate.
 
     Raises
     ------
     InputError
-        For a name that is no node, and where there is not exactly one candidate.
+        For an unknown name, or, without names, unless there is exactly one candidate.
     """
     candidates = inference_outputs(flow)
     known = ", ".join(candidates[:20]) or "none"
@@ -43,7 +43,7 @@ def chosen_outputs(flow: Flow, names: Sequence[str]) -> list[str]:
         return [node_name(name) for name in names]
     if len(candidates) != 1:
         raise InputError(
-            f"which node is the output is not clear (candidates: {known}): name it with --output"
+            f"expected one node that can be the output, found these: {known}; choose with --output"
         )
     return candidates
 
@@ -55,25 +55,25 @@ def freeze(
     outputs: Sequence[str],
     keys: Mapping[str, str] | None = None,
 ) -> tuple[Any, dict[str, LazyConstant]]:
-    """Return a `GraphDef` that computes `outputs`, and the large weights it stands on.
+    """Return a `GraphDef` that computes `outputs`, and its large constants.
 
-    Small variables become constants, large ones placeholders of the same name.
+    Small variables become constants, large ones become placeholders with the same name.
 
     Parameters
     ----------
     graph
-        With `VariableV2` or `VarHandleOp` nodes.
+        A graph with `VariableV2` or `VarHandleOp` nodes.
     shape, read
-        The shape and the value of a checkpoint key.
+        Functions that return the shape and the value of a checkpoint key.
     outputs
         Names of nodes.
     keys
-        Variable node -> checkpoint key, where the graph itself has lost its restore nodes.
+        Variable node -> checkpoint key, for a graph that has lost its restore nodes.
 
     Raises
     ------
     InputError
-        For operations on variables other than reading them.
+        For operations that do more with a variable than read it.
     """
     flow = Flow(graph.node)
     keys = checkpoint_keys(graph) if keys is None else keys
@@ -103,7 +103,7 @@ def freeze(
         else:
             kept = frozen.node.add()
             kept.CopyFrom(node)
-            kept.attr.pop("_class", None)  # a place beside a node that may be gone
+            kept.attr.pop("_class", None)  # it may name a node that was removed
     functions = functions_of(graph.library)
     for name in sorted(called(frozen.node, functions)):
         frozen.library.function.add().CopyFrom(functions[name])
@@ -111,7 +111,7 @@ def freeze(
 
 
 def _handle(flow: Flow, reference: str) -> str:
-    """Return the node a resource comes from, through identities; any other node is itself."""
+    """Return the node that a resource comes from, through identities; otherwise the node itself."""
     name = node_name(reference)
     for _ in range(len(flow.nodes)):
         node = flow.nodes.get(name)
@@ -122,11 +122,11 @@ def _handle(flow: Flow, reference: str) -> str:
 
 
 def _read_of_constant(frozen: Any, node: Any) -> None:
-    """Add what a read of a resource is once that is a constant."""
+    """Add the node that replaces the read of a resource once the resource is a constant."""
     if node.op not in _RESOURCE_READS:
         raise InputError(
-            f"the node {node.name!r} ({node.op}) does more with a variable than read it, and "
-            "cannot be frozen"
+            f"only reads of variables can be frozen, and the node {node.name!r} ({node.op}) does "
+            "more: choose outputs that do not depend on it"
         )
     dtype = attr_value_pb2.AttrValue(type=node.attr["dtype"].type)
     if node.op == "ReadVariableOp":
@@ -134,7 +134,10 @@ def _read_of_constant(frozen: Any, node: Any) -> None:
         made.attr["T"].CopyFrom(dtype)
     else:
         if node.attr["batch_dims"].i:
-            raise InputError(f"the node {node.name!r} gathers in batches, and cannot be frozen")
+            raise InputError(
+                f"gathers with batch dimensions cannot be frozen, and {node.name!r} has some: "
+                "choose outputs that do not depend on it"
+            )
         axis = f"{node.name}/axis_of_rows"
         write_constant(frozen.node.add(), axis, np.int32(0))
         made = node_def_pb2.NodeDef(

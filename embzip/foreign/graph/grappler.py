@@ -1,6 +1,6 @@
-"""TensorFlow's own graph optimizer, on graphs as messages: functions inlined, constants folded.
+"""Runs TensorFlow's graph optimizer, Grappler: inlines functions, folds constants.
 
-Large constants are taken out before and put back after, so that none is copied or folded.
+Large constants are removed before and put back afterwards, so that they are not copied or folded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,26 +21,28 @@ _TIDY = ("pruning", "dependency", "common_subgraph_elimination")
 
 
 def inlined(graph: Any, outputs: Sequence[str]) -> Any:
-    """Return a graph that computes `outputs` without calling functions, where that can be."""
+    """Return a graph that computes `outputs`, with function calls inlined where possible."""
     pruned = pruned_to(graph, outputs)
     if not pruned.library.function:
         return pruned
     for node in [*pruned.node, *(n for f in pruned.library.function for n in f.node_def)]:
-        node.attr.pop("_lower_using_switch_merge", None)  # loops stay functions: frames get mixed
+        node.attr.pop(
+            "_lower_using_switch_merge", None
+        )  # loops stay functions: lowered frames would be mixed up
     for function in pruned.library.function:
-        function.attr.pop("api_implements", None)  # else one kernel is swapped for another
+        function.attr.pop("api_implements", None)  # otherwise Grappler swaps implementations
     return _run(pruned, outputs, _INLINE)
 
 
 def optimized(graph: Any, outputs: Sequence[str]) -> Any:
-    """Return a frozen graph with fewer nodes: batch norms and constants folded, twins merged.
+    """Return a frozen graph with fewer nodes: batch norms and constants folded, duplicates merged.
 
-    Folding is left out where its results take more bytes than what they replace.
+    Constants are not folded if the result would take more bytes.
     """
     large, small = _without_large(pruned_to(graph, outputs))
     tidy = _run(small, outputs, _TIDY)
     normed = optimize_for_inference_lib.fold_batch_norms(small)
-    normed.library.CopyFrom(small.library)  # which it leaves behind
+    normed.library.CopyFrom(small.library)  # fold_batch_norms drops the functions
     folded = _run(normed, outputs, (*_TIDY, "constfold", *_TIDY))
     best = folded if folded.ByteSize() <= tidy.ByteSize() else tidy
     for node in best.node:
@@ -50,7 +52,7 @@ def optimized(graph: Any, outputs: Sequence[str]) -> Any:
 
 
 def pruned_to(graph: Any, outputs: Sequence[str]) -> Any:
-    """Return the nodes, and the functions, that `outputs` need; placements are left out."""
+    """Return the nodes and functions that `outputs` need, without device placements."""
     flow = Flow(graph.node)
     needed = flow.behind(node_name(name) for name in outputs)
     pruned = graph_pb2.GraphDef(versions=graph.versions)
@@ -59,7 +61,7 @@ def pruned_to(graph: Any, outputs: Sequence[str]) -> Any:
             kept = pruned.node.add()
             kept.CopyFrom(node)
             kept.device = ""
-            kept.attr.pop("_class", None)  # it may name a node that is gone
+            kept.attr.pop("_class", None)  # it may name a node that was removed
     functions = functions_of(graph.library)
     for name in sorted(called(pruned.node, functions)):
         pruned.library.function.add().CopyFrom(functions[name])
@@ -97,5 +99,5 @@ def _run(graph: Any, outputs: Sequence[str], optimizers: Sequence[str]) -> Any:
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise InputError(
             f"TensorFlow cannot optimize this graph ({' '.join(str(error).split())[:200]}): it is "
-            "damaged, or holds operators TensorFlow does not know"
+            "damaged, or contains operators that TensorFlow does not know"
         ) from error

@@ -1,6 +1,6 @@
-"""The graph that a Keras file computes: its model is made, once it is checked, and traced.
+"""Traces the model of a Keras file to a graph, after checking the file.
 
-Weights enter as constants, large ones as placeholders, so that the graph owns no variables.
+Variables become constants, large ones become placeholders, so that the graph has no variables.
 """
 
 import re
@@ -17,12 +17,12 @@ from embzip.foreign.formats.keras_models import load_keras
 from embzip.foreign.graph.lazy_constants import LazyConstant
 from embzip.layers.finding import check_model, is_functional
 
-_PREFIX = "weights_of_keras"  # begins the names of placeholders
+_PREFIX = "weights_of_keras"  # of the names of placeholders
 
 
 @dataclass(frozen=True)
 class TracedModel:
-    """A graph, what users call its ends -> its tensors, and the weights it stands on."""
+    """A graph, the tensors of its inputs and outputs by their public names, and large constants."""
 
     graph: Any
     inputs: Mapping[str, str]
@@ -33,21 +33,21 @@ class TracedModel:
 def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
     """Return the graph of a .keras or .h5 file.
 
-    Inputs are called as in the model, outputs as the layers that give them, or as in the
-    dictionary that the model returns.
+    Inputs have the names they have in the model. Outputs have the names of their layers, or the
+    keys of the dictionary that the model returns.
 
     Parameters
     ----------
     wanted
-        The outputs to compute; by default all.
+        The names of the outputs to compute; by default all.
 
     Raises
     ------
     InputError
-        For a damaged or hostile file, and outputs that are not there.
+        For a damaged or hostile file, and unknown outputs.
     UnsupportedModelError
-        For models that are not plain functional or sequential ones, and layers with state that is
-        no weight, such as vocabularies.
+        For models that are not plain functional or sequential ones, and for layers with state
+        other than variables, such as vocabularies.
     """
     model = load_keras(path)
     check_model(model)
@@ -86,8 +86,8 @@ def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
     function = tf.function(serve, autograph=False).get_concrete_function(*specs)
     if function.captured_inputs:
         raise UnsupportedModelError(
-            f"{path}: a layer holds state that is no weight, such as a vocabulary, and no graph of "
-            "constants can hold it: cut the model behind that layer"
+            f"{path}: a graph of constants can contain only variables, and a layer has other "
+            "state, such as a vocabulary: cut the model after that layer"
         )
     fed = zip(named, function.inputs, strict=True)
     return TracedModel(
@@ -114,7 +114,7 @@ def _input_names(model: Any) -> list[str]:
 def _output_names(model: Any) -> list[str]:
     structure = model.output if is_functional(model) else model.outputs[0]
     if isinstance(structure, dict):
-        names = sorted(map(str, structure))  # in which order a dictionary is flattened
+        names = sorted(map(str, structure))  # the order in which Keras flattens a dictionary
     else:
         names = [tensor._keras_history.operation.name for tensor in keras.tree.flatten(structure)]
     if len(names) != len(model.outputs) or len(set(names)) != len(names):
@@ -123,6 +123,6 @@ def _output_names(model: Any) -> list[str]:
 
 
 def _node(name: str) -> str:
-    """Return a name that TensorFlow lets a node have."""
+    """Return a valid node name for TensorFlow."""
     clean = re.sub(r"[^A-Za-z0-9_.\\/-]", "_", name)
     return clean if re.match(r"[A-Za-z0-9.]", clean) else f"input{clean}"

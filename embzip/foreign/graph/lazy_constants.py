@@ -1,6 +1,7 @@
-"""Large weights kept beside a graph, which as one message ends at 2 GB: a placeholder for each.
+"""Large constants that are kept outside a graph, because a protobuf message is limited to 2 GB.
 
-They are read when something is written of them, one after the other.
+In the graph, a placeholder replaces each. Their values are read only when they are needed, one
+after the other.
 """
 
 import math
@@ -17,19 +18,21 @@ from embzip.errors import InputError
 from embzip.foreign.formats.tensor_protos import dtype_name
 
 LARGE = 2**20  # bytes
-_LIMIT = 2**31 - 2**20  # protobuf writes no message of 2 GB
+_LIMIT = 2**31 - 2**20  # bytes; protobuf cannot write a message of 2 GB
 
 
 @dataclass(frozen=True)
 class LazyConstant:
-    """A weight that is not in the graph.
+    """A constant whose values are read when they are needed.
 
     Attributes
     ----------
     dtype
-        The number of TensorFlow's `DataType`.
+        The number of its TensorFlow `DataType`.
+    shape
+        The shape of the values.
     read
-        Gives the values, as an array or a tensor; called anew each time.
+        Returns the values as an array or a tensor; called each time they are needed.
     """
 
     dtype: int
@@ -38,12 +41,12 @@ class LazyConstant:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the values, which are not read for it."""
+        """The size of the values in bytes; computed without reading them."""
         return int(tf.dtypes.as_dtype(self.dtype).size) * math.prod(self.shape)
 
     @property
     def large(self) -> bool:
-        """Whether it is to stay out of the graph."""
+        """Whether it is large enough to be kept outside the graph."""
         return self.nbytes >= LARGE
 
     def values(self) -> NDArray[Any]:
@@ -51,25 +54,25 @@ class LazyConstant:
         return np.asarray(self.tensor())
 
     def tensor(self) -> Any:
-        """Return the values as they are read.
+        """Return the values as `read` returns them.
 
         Raises
         ------
         InputError
-            Where the file holds others than its graph says.
+            If the type or shape in the file differs from that in the graph.
         """
         array = self.read()
         found = (tf.dtypes.as_dtype(array.dtype).as_datatype_enum, tuple(array.shape))
         if found != (self.dtype, self.shape):
             raise InputError(
-                f"the graph reads a weight of {dtype_name(self.dtype)} {self.shape}, the file "
-                f"holds {array.dtype.name} {tuple(array.shape)}: they do not belong together"
+                f"the graph reads a variable of {dtype_name(self.dtype)} {self.shape}, but the "
+                f"file has {array.dtype.name} {tuple(array.shape)}: they do not belong together"
             )
         return array
 
 
 def write_placeholder(node: Any, name: str, constant: LazyConstant) -> None:
-    """Make a node the placeholder of a weight."""
+    """Turn a node into the placeholder of a constant."""
     node.Clear()
     node.name, node.op = name, "Placeholder"
     node.attr["dtype"].type = constant.dtype
@@ -77,7 +80,7 @@ def write_placeholder(node: Any, name: str, constant: LazyConstant) -> None:
 
 
 def write_constant(node: Any, name: str, value: Any) -> None:
-    """Make a node a constant."""
+    """Turn a node into a constant."""
     proto = tf.make_tensor_proto(value)
     node.Clear()
     node.name, node.op = name, "Const"
@@ -86,18 +89,18 @@ def write_constant(node: Any, name: str, value: Any) -> None:
 
 
 def with_constants(graph: Any, lazy: Mapping[str, LazyConstant]) -> Any:
-    """Return the graph with constants for the weights that it stands on.
+    """Return the graph with its placeholders replaced by their constants.
 
     Raises
     ------
     InputError
-        Above 2 GB, before a value is read.
+        If the graph would exceed 2 GB; no values are read then.
     """
     inside = {node.name for node in graph.node} & lazy.keys()
     size = graph.ByteSize() + sum(lazy[name].nbytes for name in inside)
     if size > _LIMIT:
         raise InputError(
-            f"a frozen graph stays under 2 GB, and this one would have {size:,} bytes: write it "
+            f"a frozen graph is limited to 2 GB, and this one would have {size:,} bytes: choose "
             "--to savedmodel or --to checkpoint, or compress its table first (`embzip rebuild "
             "--codec 'svd:64|int8'`)"
         )

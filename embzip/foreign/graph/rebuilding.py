@@ -1,7 +1,7 @@
-"""A table of a flat graph replaced by codes, and its gathers by look-up and decoding.
+"""Rebuilds a flat graph on a compressed table: replaces gathers by look-up and decoding.
 
-The decoding nodes are the codec's own arithmetic, written by TensorFlow once and then spliced in;
-all else of the graph stays as it is.
+The decoding nodes are traced by TensorFlow from the codec's arithmetic, and inserted for each
+gather. All other nodes of the graph are kept unchanged.
 """
 
 from dataclasses import replace
@@ -21,12 +21,12 @@ from embzip.layers.decoding import keras_ops
 
 
 def chosen_table(flat: FlatGraph, name: str | None) -> str:
-    """Return the node of the only float32 table that is gathered, or of the one that is named.
+    """Return the node of the named float32 table, or of the only one that is gathered.
 
     Raises
     ------
     UnsupportedModelError
-        Where it is not exactly one; lists what there is.
+        If there is no such table, or, without a name, more than one. The message lists them.
     """
     flow = Flow(flat.graph.node)
     tables: dict[str, tuple[tuple[int, ...], list[str]]] = {}
@@ -44,17 +44,17 @@ def chosen_table(flat: FlatGraph, name: str | None) -> str:
         return next(iter(tables))
     if name is not None:
         raise UnsupportedModelError(
-            f"the graph gathers from no float32 table named {name!r}; its tables: "
+            f"the graph has no float32 table {name!r} that a Gather reads; its tables: "
             f"{listed or 'none'}"
         )
     raise UnsupportedModelError(
         "expected one float32 table that a Gather reads, found "
-        + (f"several: name one with --layer: {listed}" if tables else "none")
+        + (f"several: choose one with --layer: {listed}" if tables else "none")
     )
 
 
 def _stored(flat: FlatGraph, flow: Flow, name: str) -> tuple[str, tuple[int, ...]]:
-    """Return type and shape of a weight, ("", ()) of a node that is none."""
+    """Return the type and shape of a constant; ("", ()) for any other node."""
     if name in flat.lazy:
         return dtype_name(flat.lazy[name].dtype), flat.lazy[name].shape
     if name not in flow.nodes or flow.nodes[name].op != "Const":
@@ -72,29 +72,29 @@ def table_of(flat: FlatGraph, name: str) -> NDArray[np.float32]:
 
 
 def with_compressed_table(flat: FlatGraph, name: str, embedding: CompressedEmbedding) -> FlatGraph:
-    """Return the graph with a compressed table in place of a float32 one.
+    """Return the graph with a compressed table instead of a float32 one.
 
     Parameters
     ----------
     name
-        Of the table's node, as `chosen_table` gives it.
+        The name of the table's node, from `chosen_table`.
     embedding
-        As many rows and columns. Its padding row, where it has one, reads as zeros.
+        A table with as many rows and columns. Its padding row, if it has one, reads as zeros.
 
     Raises
     ------
     MismatchError
-        Where the shapes differ.
+        If the shapes differ.
     UnsupportedModelError
-        Where something else than a plain gather reads the table.
+        If any other operator than a plain gather reads the table.
     """
     graph = flat.graph
     flow = Flow(graph.node)
     _, shape = _stored(flat, flow, name)
     if shape != embedding.shape:
         raise MismatchError(
-            f"the table {name!r} is {shape[0]} x {shape[1]}, the embedding has {embedding.rows} "
-            f"rows of {embedding.dim}: they must be equal, row by row"
+            f"the table {name!r} is {shape[0]} x {shape[1]}, but the embedding has "
+            f"{embedding.rows} rows of {embedding.dim}: both must have the same rows and columns"
         )
     gone, gathers = _readers(flow, name)
     prefix = f"{name}/compressed"
@@ -129,7 +129,7 @@ def with_compressed_table(flat: FlatGraph, name: str, embedding: CompressedEmbed
 
 
 def _readers(flow: Flow, table: str) -> tuple[set[str], list[str]]:
-    """Return the nodes that only pass a table on, itself included, and its gathers."""
+    """Return the table's node and those that only forward it, and the gathers that read it."""
     passing, gathers, waiting = {table}, [], [table]
     while waiting:
         name = waiting.pop()
@@ -147,9 +147,9 @@ def _readers(flow: Flow, table: str) -> tuple[set[str], list[str]]:
                     gathers.append(consumer)
             else:
                 raise UnsupportedModelError(
-                    f"the table {table!r} is read by {consumer!r} ({node.op}) too, which is no "
-                    "gather of rows, and would need it at full size: give that part weights of "
-                    "its own first"
+                    f"only gathers of rows may read the table {table!r}, and {consumer!r} "
+                    f"({node.op}) reads it too, and needs it at full size: give that operator its "
+                    "own variable first"
                 )
     return passing, sorted(gathers)
 
@@ -167,7 +167,7 @@ def _takes_rows(flow: Flow, node: Any) -> bool:
 
 
 def _decoder(embedding: CompressedEmbedding, prefix: str, types: list[int]) -> Any:
-    """Return a graph with a placeholder `ids_N` and its rows `rows_N` for each gather."""
+    """Return a graph with, for each gather, a placeholder `ids_N` and its decoded rows `rows_N`."""
     codec = embedding.codec
     with tf.Graph().as_default() as graph, tf.name_scope(f"{prefix}/"):
         codes = {name: tf.constant(array, name=name) for name, array in embedding.codes.items()}

@@ -1,4 +1,4 @@
-"""A flat graph written as a SavedModel, each weight stored once, or as a frozen .pb."""
+"""Writes a flat graph as a SavedModel, which stores each variable once, or as a frozen .pb."""
 
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,19 @@ _SMALL = 256  # bytes: smaller constants stay in the graph
 
 
 def write_frozen(flat: FlatGraph, target: Path) -> None:
-    """Write the graph, whose weights are constants; placeholders get the names users know."""
+    """Write the graph with its constants; inputs and outputs get their names in the signature."""
     flat = flat.with_constants()
     _rename(flat)
     write_bytes(target, flat.graph.SerializeToString(deterministic=True))
 
 
 def write_saved_model(flat: FlatGraph, target: Path) -> None:
-    """Write a folder: weights as variables, with the same signatures.
+    """Write a folder with the same signatures and with the constants as variables.
 
     Raises
     ------
     OutputError
-        Where something is there that is no SavedModel.
+        If the path exists and is not a SavedModel.
     """
     module = tf.Module()
     module.weights = []
@@ -41,14 +41,14 @@ def write_saved_model(flat: FlatGraph, target: Path) -> None:
             variables[node.name] = tf.Variable(flat.lazy[node.name].tensor(), trainable=False)
             module.weights.append(variables[node.name])
         elif tensor is not None and tensor.ByteSize() >= _SMALL and tensor.dtype != tf.string:
-            # On one device whatever the type: whole numbers would look for another.
+            # As variables, all types stay on one device; integer constants may be placed elsewhere.
             value = array_of(tensor, f"the constant {node.name!r}")
             variables[node.name] = tf.Variable(value, trainable=False)
             module.weights.append(variables[node.name])
         else:
             graph.node.add().CopyFrom(node)
     rename_functions(graph)
-    for node in graph.node:  # a constant has no effect to wait for
+    for node in graph.node:  # a constant has no side effect to wait for
         kept = [ref for ref in node.input if ref[0] != "^" or ref[1:] not in variables]
         node.ClearField("input")
         node.input.extend(kept)
@@ -61,7 +61,7 @@ def write_saved_model(flat: FlatGraph, target: Path) -> None:
 
 
 def input_specs(graph: Any, signature: Signature) -> dict[str, Any]:
-    """Return the `TensorSpec` of every input, by the user's name."""
+    """Return the `TensorSpec` of every input, by its name in the signature."""
     nodes = Flow(graph.node).nodes
     specs = {}
     for name, tensor in signature.inputs.items():
@@ -72,7 +72,7 @@ def input_specs(graph: Any, signature: Signature) -> dict[str, Any]:
 
 
 def _rename(flat: FlatGraph) -> None:
-    """Name the nodes of a lone signature as it names them, `ids` for `serving_default_ids`."""
+    """Rename the nodes of a single signature to its names: `ids` for `serving_default_ids`."""
     if len(flat.signatures) != 1:
         return
     (signature,) = flat.signatures.values()
@@ -119,7 +119,7 @@ def _function(graph: Any, signature: Signature, variables: dict[str, Any]) -> An
 
 
 def predicted(flat: FlatGraph, signature: Signature, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Return the outputs of one signature, by a session of TensorFlow."""
+    """Return the outputs of one signature, computed in a TensorFlow session."""
     with tf.Graph().as_default() as scope, tf.compat.v1.Session(graph=scope) as session:
         tf.graph_util.import_graph_def(flat.with_constants().graph, name="")
         fed = {signature.inputs[name]: np.asarray(value) for name, value in inputs.items()}
