@@ -171,7 +171,7 @@ def test_any_names_and_equal_weights(alike: Kit, tmp_path: Path, options: dict) 
 def test_a_graph_refuses_names_it_cannot_have(alike: Kit, tmp_path: Path) -> None:
     one = alike.classifiers["my mood"]
     for kit, name in ((alike, "настроение"), (Kit.of({"ids": one}), "ids")):
-        with pytest.raises(InputError, match=f"can be called '{name}'.*--name"):
+        with pytest.raises(InputError, match=f"and '{name}' is not a valid one.*--name"):
             export(kit, tmp_path / "model", to="frozen")
     assert list(tmp_path.iterdir()) == []
 

@@ -221,5 +221,5 @@ def test_training_keeps_an_epoch_of_the_final_sparsity() -> None:
         assert np.mean(arrays[name] == 0) == 0.5, name
     assert np.mean(result.classifier.embedding.decode() == 0) >= 0.5
     assert result.dev_accuracy[-1] == 1
-    with pytest.raises(InputError, match="pruning ends at step 11, training after 8 steps"):
+    with pytest.raises(InputError, match="pruning ends at step 11, and it has only 8 steps"):
         train(EXAMPLES, table(), dev=EXAMPLES, pruning=pruning, **{**options, "epochs": 2})

@@ -249,7 +249,7 @@ def test_case_28_texts_without_tokens() -> None:
         ({"windows": (0, 1)}, "windows"),
         ({"filters": 0}, "filters"),
         ({"dropout": 1.0}, "dropout"),
-        ({"dev": []}, "dev holds no examples"),
+        ({"dev": []}, "dev must contain examples"),
     ],
 )
 def test_options_out_of_range(options: dict[str, Any], rule: str) -> None:

@@ -91,7 +91,7 @@ def test_weights_files_of_keras_are_matched_by_keras(tmp_path: Path) -> None:
     trained = twin(1)
     from_classifier(trained).save_weights(tmp_path / "model.weights.h5")
     same(with_variables(twin(2), tmp_path / "model.weights.h5"), trained)
-    with pytest.raises(MismatchError, match="no weights of a classifier like"):
+    with pytest.raises(MismatchError, match="do not fit the given classifier"):
         with_variables(tiny_classifier(seed=2), tmp_path / "model.weights.h5")
 
 
@@ -190,16 +190,16 @@ def test_codes_that_no_encoder_makes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ("labels = ['one']", "labels must be two texts or more"),
-        ("labels = ['one', 'one']", "no two alike"),
+        ("labels = ['one']", "labels must be two or more different texts"),
+        ("labels = ['one', 'one']", "two or more different texts"),
         ("dim = 0", r"dim must lie in 1\.\."),
         ("dim = 'wide'", "dim must be a whole number"),
         ("filters = 3", "unknown key 'filters'"),
         ("max_length = 1", "max_length must be at least"),
         ("classifier = 'rnn:3'", "unknown name 'rnn'"),
         ("tokenizer = 'nowhere'", "no such file"),
-        ("variables = {a = 1}", "must be the name of an array"),
-        ("dim = [", "expected a classifier in TOML"),
+        ("variables = {a = 1}", "must be the name of a variable"),
+        ("dim = [", "expected the outline of a classifier in TOML"),
     ],
 )
 def test_an_outline_that_is_wrong_says_where(changed: str, said: str, tmp_path: Path) -> None:

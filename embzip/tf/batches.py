@@ -1,6 +1,6 @@
-"""Labelled texts as padded ids in the smallest sufficient integer types, and batches of them.
+"""Stores labelled texts as padded ids in the smallest sufficient integer types; makes batches.
 
-No framework is needed here; it stands beside its only user, `embzip.tf.training`.
+This needs no TensorFlow, and is here because `embzip.tf.training` is its only user.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,11 +28,11 @@ class Batches:
     ids
         (texts, max_length), in the smallest unsigned type that holds the table's rows.
     lengths
-        Tokens of each text, at most max_length.
+        The number of tokens of each text, at most max_length.
     labels
-        (texts,) indices of the labels; the number of labels stands for an unknown one.
+        (texts,) indices of the labels; an unknown label has the number of labels as its index.
     padding
-        Tokens of padding that every text keeps, where `max_length` leaves room.
+        The number of padding tokens that every text keeps, as far as `max_length` allows.
     """
 
     ids: Ids
@@ -44,7 +44,7 @@ class Batches:
         return len(self.ids)
 
     def cut(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return int32 (ids, labels) of some texts, without padding that changes nothing."""
+        """Return int32 (ids, labels) of some texts, without unnecessary padding."""
         width = int(self.lengths[chosen].max()) + self.padding
         return self.ids[chosen, :width].astype(np.int32), self.labels[chosen].astype(np.int32)
 
@@ -69,7 +69,10 @@ def smallest_type(largest: int) -> np.dtype[Any]:
 def encode(table: Vectors | CompressedEmbedding, examples: Sequence[Example]) -> list[list[int]]:
     """Return the ids of each example's text."""
     if table.tokenizer is None:
-        raise MismatchError("this table has no tokenizer, so it cannot read the examples")
+        raise MismatchError(
+            "encoding the examples needs a tokenizer, and this table has none: use a table that "
+            "was trained with one (`embzip train-vectors`)"
+        )
     return table.tokenizer.encode([example.text for example in examples])
 
 
@@ -80,7 +83,7 @@ def batches_of(
     config: Encoder,
     encoded: Sequence[Sequence[int]] | None = None,
 ) -> Batches:
-    """Encode texts, unless that is done already, and pad them, cut to `config.max_length`."""
+    """Encode texts, unless `encoded` is given, cut them to `config.max_length`, and pad them."""
     if encoded is None:
         encoded = encode(table, examples)
     pad_id = 0 if table.vocabulary is None else table.vocabulary.pad_id
@@ -98,19 +101,22 @@ def batches_of(
 def training_and_dev(
     examples: Sequence[Example], dev: Sequence[Example] | None
 ) -> tuple[list[Example], list[Example]]:
-    """Return (training, dev); without `dev`, a tenth by a fixed hash of the texts is held out.
+    """Return (training, dev); without `dev`, a tenth is held out by a fixed hash of the texts.
 
-    Labels that only the held-out tenth has go back to training. Where nothing is left to hold
-    out, the training examples themselves serve as dev.
+    Held-out examples whose label does not occur in the rest go back to training. If none are left,
+    the training examples themselves are also the dev examples.
 
     Raises
     ------
     InputError
-        For a dev set that is given but empty.
+        If `dev` is empty.
     """
     if dev is not None:
         if not dev:
-            raise InputError("dev holds no examples: pass None to hold out a tenth of training")
+            raise InputError(
+                "dev must contain examples, received none: pass None to hold out a tenth of the "
+                "training examples"
+            )
         return list(examples), list(dev)
     kept, held_out = split_examples(examples)
     seen = {example.label for example in kept}
@@ -120,5 +126,5 @@ def training_and_dev(
 
 
 def default_max_length(lengths: Sequence[int], *, least: int, most: int) -> int:
-    """Return the 99th percentile of the lengths in tokens, between two bounds."""
+    """Return the 99th percentile of the lengths in tokens, limited to least..most."""
     return min(most, max(least, int(np.percentile(lengths, 99, method="higher"))))

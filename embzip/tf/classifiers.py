@@ -1,7 +1,7 @@
-"""The classifiers of `embzip.classifier` as Keras models, built from their configuration.
+"""Builds the classifiers of `embzip.classifier` as Keras models, from their configuration.
 
-The definition is the NumPy one; these are tested against it. How they are trained stands in
-`embzip.tf.training`, how each encoder is built in `embzip.tf.encoders`.
+The NumPy version is the definition, against which these models are tested. Encoders are built in
+`embzip.tf.encoders`; models are trained in `embzip.tf.training`.
 """
 
 from collections.abc import Mapping
@@ -24,26 +24,26 @@ def build_model(
     seed: int = 0,
     ranks: Mapping[str, int] | None = None,
 ) -> Any:
-    """Return the Keras model of a classifier with newly drawn weights.
+    """Return the Keras model of a classifier, randomly initialized.
 
     Parameters
     ----------
     config
-        The shape of the network.
+        The encoder.
     classes
-        Output columns.
+        The number of output columns.
     embedding
-        A layer: (batch, time) ids -> (batch, time, dim), padding rows zero; with a `pad_id`.
+        A layer with a `pad_id`: (batch, time) ids -> (batch, time, dim); padding becomes zeros.
     seed
-        Of the weights and the dropout.
+        The seed of the initialization and the dropout.
     ranks
-        Of the factorized layers, as in `Classifier`.
+        The ranks of factorized layers, as in `Classifier`.
 
     Returns
     -------
     keras.Model
-        int32 ids (batch, time) -> probabilities (batch, classes); `time` at least the encoder's
-        `padding`, at most `max_length`. Its layer `dense` gives the logits.
+        int32 ids (batch, time) -> probabilities (batch, classes); `time` is at least the
+        encoder's `padding` and at most `max_length`. Its layer `dense` computes the logits.
     """
     ids = keras.Input((None,), dtype="int32", name="ids")
     columns, shown = embedding(ids), shown_of(ids, embedding)
@@ -53,19 +53,19 @@ def build_model(
 
 
 def from_classifier(classifier: Classifier, *, tunable: bool = False, seed: int = 0) -> Any:
-    """Return a classifier as a Keras model; its embedding layer holds the codes.
+    """Return a classifier as a Keras model; its embedding layer contains the codes.
 
     Parameters
     ----------
     tunable
-        Whether training may move the params of the table's codec.
+        Whether training may change the params of the table's codec.
 
     Returns
     -------
     keras.Model
         int32 ids (batch, time), padded with the table's `pad_id` -> probabilities; equal to
-        `Classifier.probabilities_of_ids` within 1e-5 where each text has at least as much padding
-        as the encoder's `padding` says, or is `max_length` long.
+        `Classifier.probabilities_of_ids` within 1e-5, if each text is followed by at least the
+        encoder's `padding`, or is `max_length` long.
 
     Examples
     --------
@@ -90,15 +90,15 @@ def from_classifier(classifier: Classifier, *, tunable: bool = False, seed: int 
 
 
 def from_kit(kit: Kit) -> Any:
-    """Return a kit as one Keras model: one look-up, and one output a classifier.
+    """Return a kit as one Keras model: one look-up, and one output per classifier.
 
     Returns
     -------
     keras.Model
         int32 ids (batch, time), padded with the table's `pad_id` -> a dictionary of the
-        probabilities by the classifiers' names; equal to `Kit.probabilities` within 1e-5 where
-        each text has at least as much padding as the encoders' `padding` says, or is as long as
-        the largest `max_length`. Layers of classifier i are called `head_<i>_...`.
+        probabilities by the classifiers' names; equal to `Kit.probabilities` within 1e-5, if each
+        text is followed by at least the encoders' `padding`, or is as long as the largest
+        `max_length`. The layers of classifier i are named `head_<i>_...`.
     """
     layer = CompressedEmbeddingLayer(kit.embedding, name="embedding")
     ids = keras.Input((None,), dtype="int32", name="ids")
@@ -123,7 +123,7 @@ def from_kit(kit: Kit) -> Any:
 def arrays_of(
     model: Any, config: Encoder, classes: int, ranks: Mapping[str, int] | None = None
 ) -> dict[str, Matrix]:
-    """Return the weights of `build_model`'s model under the names of `Classifier.arrays`."""
+    """Return the variables of a model of `build_model` by the names of `Classifier.arrays`."""
     arrays: dict[str, Matrix] = {}
     for name in head_shapes(config, classes, ranks):
         layer_name, index = LayerFactory(0).place(name)
@@ -137,7 +137,7 @@ def shown_of(ids: Any, embedding: Any) -> Any:
 
 
 def answer(config: Encoder, classes: int, columns: Any, shown: Any, factory: LayerFactory) -> Any:
-    """Return the probabilities of one classifier."""
+    """Return the probabilities of one classifier, (batch, classes)."""
     if config.indicator:
         columns = ops.concatenate([columns, shown], axis=-1)
     features = features_of(config, columns, shown, factory)
@@ -147,7 +147,7 @@ def answer(config: Encoder, classes: int, columns: Any, shown: Any, factory: Lay
 
 
 def assign(model: Any, classifier: Classifier, factory: LayerFactory) -> None:
-    """Give a model's layers the arrays of a classifier."""
+    """Set the variables of a model to the arrays of a classifier."""
     for name, array in classifier.arrays.items():
         layer_name, index = factory.place(name)
         model.get_layer(layer_name).weights[index].assign(array)

@@ -1,6 +1,6 @@
-"""The encoders of `embzip.classifier` in Keras: one function a kind, (columns, shown) -> features.
+"""Builds the encoders of `embzip.classifier` in Keras: one function per kind.
 
-Only operations that LiteRT has. `LayerFactory` draws what training starts from.
+Only operations that LiteRT supports are used. `LayerFactory` makes the layers.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,14 +15,16 @@ from embzip.tf.mixing import FourierMixing, Positions, SelfAttention
 
 
 class LayerFactory:
-    """Makes layers by the names of the arrays they hold, with newly drawn kernels.
+    """Makes randomly initialized layers, named after the arrays of the classifier.
 
     Parameters
     ----------
+    seed
+        The seed of the initialization.
     prefix
-        What the layers' names begin with, where several classifiers are one model.
+        The prefix of the layers' names, if one model contains several classifiers.
     ranks
-        Of the factorized dense layers.
+        The ranks of factorized dense layers.
     """
 
     def __init__(self, seed: int, prefix: str = "", ranks: Mapping[str, int] | None = None) -> None:
@@ -31,24 +33,24 @@ class LayerFactory:
         self._ranks = ranks or {}
 
     def name(self, layer: str) -> str:
-        """Return the Keras layer's name."""
+        """Return the name of a layer in Keras."""
         return self._prefix + layer.replace(".", "_")
 
     def place(self, array: str) -> tuple[str, int]:
-        """Return the Keras layer that holds an array of a classifier, and the weight's index.
+        """Return the Keras layer of a classifier's array, and the index of its variable there.
 
         >>> LayerFactory(0).place("block.0.norm_mix.beta")
         ('block_0_norm_mix', 1)
         """
-        layer, _, weight = array.rpartition(".")
-        return self.name(layer), {"kernel": 0, "gamma": 0, "bias": 1, "beta": 1}[weight]
+        layer, _, variable = array.rpartition(".")
+        return self.name(layer), {"kernel": 0, "gamma": 0, "bias": 1, "beta": 1}[variable]
 
     def seed(self) -> int:
-        """Return a seed that nothing else has."""
+        """Return a seed that was not returned before."""
         return next(self._seeds)
 
     def dense(self, columns: Any, layer: str, units: int) -> Any:
-        """Return what `embzip.classifier.encoder.linear` does."""
+        """Return the output of a dense layer, as in `embzip.classifier.encoder.linear`."""
         if layer in self._ranks:
             reduce = layers.Dense(
                 self._ranks[layer],
@@ -90,7 +92,7 @@ def _cnn(config: CnnConfig, columns: Any, shown: Any, factory: LayerFactory) -> 
     features = []
     for index, window in enumerate(config.windows):
         found = factory.convolution(columns, f"conv.{index}", config.filters, window)
-        # ReLU is monotone, so it may follow the maximum, where there is far less of it to do.
+        # ReLU is monotone, so it may follow the maximum, after which there are far fewer numbers.
         features.append(layers.ReLU()(layers.GlobalMaxPooling1D()(found)))
     return ops.concatenate(features, axis=-1) if len(features) > 1 else features[0]
 

@@ -1,6 +1,6 @@
-"""Keras layers without weights that the encoders with mixing blocks are made of.
+"""Keras layers without variables, for the encoders with mixing blocks.
 
-Constants come from the NumPy definition. `time` may be unknown when a model is built.
+Their constants come from the NumPy definition. `time` may be unknown when a model is built.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from embzip.classifier.fnet import fourier
 
 
 class Positions(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no types
-    """Adds sinusoidal positions to (batch, time, width), time at most `max_length`."""
+    """Adds sinusoidal positions to (batch, time, width); time is at most `max_length`."""
 
     def __init__(self, max_length: int, **options: Any) -> None:
         super().__init__(**options)
@@ -62,9 +62,9 @@ class SelfAttention(keras.layers.Layer):  # type: ignore[misc]
 
 
 class FourierMixing(keras.layers.Layer):  # type: ignore[misc]
-    """The real part of the Fourier transform of (batch, time, width) over both, as in FNet.
+    """The real part of the Fourier transform of (batch, time, width) over time and width.
 
-    Four products with constant matrices: exact, and every runtime has them.
+    It is computed as four products with constant matrices: exact, and available in every runtime.
     """
 
     def __init__(self, max_length: int, **options: Any) -> None:

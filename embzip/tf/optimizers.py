@@ -1,7 +1,7 @@
-"""Adam that touches only the rows of a table a batch has read: the fair control for training time.
+"""An Adam that updates only the rows of a table that a batch has read.
 
-Keras' own Adam updates the moments of every row at every step, which is what makes a large
-trainable table slow.
+Keras' own Adam updates the moments of every row at every step, which makes a large trainable table
+slow. Training times of compressed tables are therefore compared with this optimizer as well.
 """
 
 from typing import Any
@@ -13,9 +13,9 @@ import tensorflow as tf
 class RowSparseAdam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras carries no types
     """Adam with row-sparse updates of embedding tables; no library ships one for Keras 3.
 
-    Where a gradient covers some rows only, the moments and the weights of those rows are updated
-    and all others left alone: unlike in dense Adam, moments do not decay while a row is not read,
-    and a row does not drift on after it was read. Everything else is Keras' Adam.
+    If a gradient covers only some rows, only these rows and their moments are updated. Unlike in
+    dense Adam, moments do not decay while a row is not read, and a row does not keep moving after
+    it was read. For all other gradients it is Keras' Adam.
 
     References
     ----------

@@ -1,8 +1,8 @@
-"""Gradual magnitude pruning while a Keras model trains, and what it leaves.
+"""Gradual magnitude pruning while a Keras model trains, and a report of the result.
 
-A callback sets the smallest weights to zero and keeps them there; no layer is wrapped, so nothing
-has to be unwrapped. What a sparse model weighs is the size of its weights in a zip. When, and how
-many, is a schedule's business (`embzip.tf.schedules`).
+A callback sets the smallest numbers to zero and keeps them there; layers are not wrapped. The size
+of a sparse model is measured as that of its variables in a zip archive. Schedules
+(`embzip.tf.schedules`) decide when to prune, and how much.
 """
 
 import io
@@ -31,7 +31,7 @@ _PRUNED = (
 
 @dataclass(frozen=True)
 class WeightSparsity:
-    """Zeros among the numbers of one weight."""
+    """The number of zeros in one variable."""
 
     layer: str
     weight: str
@@ -46,15 +46,15 @@ class WeightSparsity:
 
 @dataclass(frozen=True)
 class PruningReport:
-    """What pruning left.
+    """The result of pruning.
 
     Attributes
     ----------
     layers
-        Zeros of every kernel and table that training moves.
+        The zeros of every trainable kernel and table.
     zipped_before, zipped_after
-        Bytes of the weights in a zip, before the first step and of the model that was kept; see
-        `zipped_nbytes`.
+        The size of the variables in a zip archive in bytes, before the first step and for the
+        model that was kept; see `zipped_nbytes`.
     """
 
     layers: tuple[WeightSparsity, ...]
@@ -63,7 +63,7 @@ class PruningReport:
 
     @property
     def nonzeros(self) -> int:
-        """Numbers of these layers that are not zero."""
+        """How many numbers of these layers are not zero."""
         return sum(found.numbers - found.zeros for found in self.layers)
 
     def to_json(self) -> dict[str, Any]:
@@ -80,16 +80,16 @@ class PruningReport:
 class GradualPruning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries no types
     """Prune a model while it trains: `model.fit(..., callbacks=[GradualPruning(schedule)])`.
 
-    At the steps of the schedule the weights smallest in magnitude are chosen, layer by layer; they
-    are set to zero after every step, so that no optimizer moves them away again.
+    At the steps of the schedule, the numbers with the smallest magnitude of each layer are chosen.
+    They are set to zero after every step, so that the optimizer does not change them again.
 
     Parameters
     ----------
     schedule
-        When, and how many.
+        When to prune, and how much.
     prunes
-        Which layers; by default every dense, convolution and embedding layer whose weights train.
-        Only kernels and tables are pruned, never biases.
+        Decides which layers to prune; by default every trainable dense, convolution and embedding
+        layer. Only kernels and tables are pruned, never biases.
 
     References
     ----------
@@ -117,28 +117,31 @@ class GradualPruning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras c
         self._masks: list[tuple[Any, Any]] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Find the weights to prune."""
+        """Find the kernels and tables to prune."""
         self._step = 0
-        self._masks = [(weight, None) for _, weight in _pruned(self.model, self._prunes)]
+        self._masks = [(variable, None) for _, variable in _pruned(self.model, self._prunes)]
         if not self._masks:
-            raise InputError("the model has no dense, convolution or embedding layer to prune")
+            raise InputError(
+                "pruning needs a trainable dense, convolution or embedding layer, and the model "
+                "has none"
+            )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Choose the weights anew where the schedule says so; keep the chosen ones at zero."""
+        """Choose the numbers again if the schedule says so, and set the chosen ones to zero."""
         step, self._step = self._step, self._step + 1
         if self.schedule.prunes_at(step):
             share = self.schedule.sparsity(step)
-            self._masks = [(weight, _mask(weight, share)) for weight, _ in self._masks]
-        for weight, mask in self._masks:
+            self._masks = [(variable, _mask(variable, share)) for variable, _ in self._masks]
+        for variable, mask in self._masks:
             if mask is not None:
-                weight.assign(ops.multiply(weight.value, mask))
+                variable.assign(ops.multiply(variable.value, mask))
 
     def check_steps(self, steps: int) -> None:
-        """Refuse a training run that ends before the schedule does."""
+        """Raise `InputError` if training ends before the schedule does."""
         if steps <= self.schedule.end:
             raise InputError(
-                f"pruning ends at step {self.schedule.end}, training after {steps} steps: "
-                "lower the schedule's end, or train for more epochs"
+                f"training must go on after pruning ends at step {self.schedule.end}, and it has "
+                f"only {steps} steps: lower the schedule's end, or train for more epochs"
             )
 
     @property
@@ -148,32 +151,32 @@ class GradualPruning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras c
 
 
 def sparsity(model: Any) -> list[WeightSparsity]:
-    """Return the zeros of every kernel and table that pruning is for."""
+    """Return the zeros of every kernel and table that pruning applies to."""
     found = []
-    for layer, weight in _pruned(model, None):
-        values = weight.value.numpy()
+    for layer, variable in _pruned(model, None):
+        values = variable.value.numpy()
         zeros = int(values.size - np.count_nonzero(values))
-        found.append(WeightSparsity(layer.name, weight.name, values.size, zeros))
+        found.append(WeightSparsity(layer.name, variable.name, values.size, zeros))
     return found
 
 
 def zipped_nbytes(model: Any) -> int:
-    """Return the bytes of a model's weights, without an optimizer, in a zip.
+    """Return the size of a model's variables in a zip archive, in bytes, without the optimizer.
 
-    A file of zeros and other float32 numbers is as large as one without zeros; what sparsity
-    saves shows only after lossless compression.
+    A float32 zero takes as many bytes as any other number, so sparsity saves bytes only after
+    lossless compression.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for weight in model.weights:
-            archive.writestr(weight.path, weight.value.numpy().tobytes())
+        for variable in model.weights:
+            archive.writestr(variable.path, variable.value.numpy().tobytes())
     return len(buffer.getvalue())
 
 
 def strip(model: Any) -> Any:
-    """Return the model for inference: the same layers, which both share, and no optimizer.
+    """Return a model with the same layers, which both models share, and without an optimizer.
 
-    A `.keras` file keeps the moments of the optimizer, twice the weights, whatever it is told.
+    Otherwise a `.keras` file always contains the moments of the optimizer, two per number.
 
     Raises
     ------
@@ -189,14 +192,17 @@ def strip(model: Any) -> Any:
     False
     """
     if not getattr(model, "inputs", None):
-        raise InputError("a subclassed model cannot be stripped: make a functional one of it")
-    if is_functional(model):  # its names for inputs and outputs are kept
+        raise InputError(
+            "strip needs a graph of layers, which a subclassed model does not have: build a "
+            "functional model instead"
+        )
+    if is_functional(model):  # keeps the names of its inputs and outputs
         return keras.Model(model.input, model.output, name=model.name)
     return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
 
 
 def _pruned(model: Any, prunes: Callable[[Any], bool] | None) -> list[tuple[Any, Any]]:
-    """Return (layer, its kernel or table) of the layers to prune, nested models' too."""
+    """Return (layer, its kernel or table) of the layers to prune, also in nested models."""
     found = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -208,11 +214,11 @@ def _pruned(model: Any, prunes: Callable[[Any], bool] | None) -> list[tuple[Any,
     return found
 
 
-def _mask(weight: Any, share: float) -> Any:
-    """Return 0 for the share of numbers smallest in magnitude, 1 for the others."""
-    magnitudes = np.abs(weight.value.numpy()).reshape(-1)
+def _mask(variable: Any, share: float) -> Any:
+    """Return 0 for the `share` of numbers with the smallest magnitude, 1 for the others."""
+    magnitudes = np.abs(variable.value.numpy()).reshape(-1)
     count = round(share * magnitudes.size)
     mask = np.ones(magnitudes.size, np.float32)
     if count:
         mask[np.argpartition(magnitudes, count - 1)[:count]] = 0
-    return ops.convert_to_tensor(mask.reshape(weight.shape))
+    return ops.convert_to_tensor(mask.reshape(variable.shape))

@@ -1,7 +1,7 @@
-"""Fake quantization: kernels rounded to int8 in the forward pass, trained as float32.
+"""Fake quantization: kernels are rounded to int8 in the forward pass, and trained as float32.
 
-A gradient must pass through the rounding, so TensorFlow does it in its graph; a test holds it to
-the rounding of `embzip.codecs.rounding`.
+Gradients must pass through the rounding, so it is done in the TensorFlow graph; a test compares it with
+`embzip.codecs.rounding`.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 def fake_quantized(kernel: Any) -> Any:
-    """Return a kernel as int8 with a scale an output column makes it; gradients pass through.
+    """Return a kernel rounded to int8 with one scale per output column; gradients pass through.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def fake_quantized(kernel: Any) -> Any:
     [[127.0, 2.0], [3.0, -2.0]]
     """
     flat = tf.reshape(kernel, (-1, tf.shape(kernel)[-1]))
-    # A column of zeros would have an empty range.
+    # A column of zeros would have a scale of 0.
     largest = tf.maximum(tf.reduce_max(tf.abs(tf.stop_gradient(flat)), axis=0), 1e-30)
     rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
         flat, -largest, largest, num_bits=8, narrow_range=True

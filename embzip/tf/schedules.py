@@ -1,4 +1,4 @@
-"""How sparse a model is to be at each training step; the zeros themselves are made elsewhere."""
+"""Schedules of sparsity during training. `embzip.tf.pruning` applies them."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from embzip.errors import InputError
 
 @dataclass(frozen=True)
 class PolynomialSchedule:
-    """How sparse the weights are after each step.
+    """The sparsity after each training step.
 
-    From `begin` on the sparsity rises from `initial` to `final`, which it reaches at `end`:
+    From step `begin` to step `end`, the sparsity rises from `initial` to `final`:
     final + (initial - final) * (1 - (step - begin) / (end - begin)) ** exponent.
 
     Attributes
@@ -19,7 +19,7 @@ class PolynomialSchedule:
     begin, end
         Training steps (batches), counted from 0.
     frequency
-        Steps between two prunings.
+        Steps between two times of pruning.
 
     References
     ----------
@@ -42,7 +42,7 @@ class PolynomialSchedule:
     def __post_init__(self) -> None:
         if not 0 <= self.initial <= self.final < 1:
             raise InputError(
-                "sparsity must rise within [0, 1): "
+                "sparsity must satisfy 0 <= initial <= final < 1, "
                 f"received initial {self.initial}, final {self.final}"
             )
         if not 0 <= self.begin < self.end:
@@ -56,7 +56,7 @@ class PolynomialSchedule:
             )
 
     def prunes_at(self, step: int) -> bool:
-        """Return whether weights are chosen anew at a step; always at the last one."""
+        """Return whether to prune more at a step; always true at the last one."""
         within = self.begin <= step <= self.end
         return within and ((step - self.begin) % self.frequency == 0 or step == self.end)
 
@@ -68,17 +68,17 @@ class PolynomialSchedule:
 
 @dataclass(frozen=True)
 class PruningShares:
-    """A `PolynomialSchedule` whose beginning and end are shares of the steps of a run.
+    """A `PolynomialSchedule` that begins and ends at shares of the steps of a training run.
 
     Attributes
     ----------
     final
-        Share of zeros in the end, in [0, 1).
+        The final share of zeros, in [0, 1).
     begin, end
-        Shares of all training steps, 0 <= begin < end <= 1. After the end the weights that are
-        left recover: leave some epochs for it.
+        Shares of all training steps, 0 <= begin < end <= 1. After the end, the numbers that are
+        left adapt: leave some epochs for that.
     frequency
-        Steps between two prunings.
+        Steps between two times of pruning.
 
     Examples
     --------
@@ -94,13 +94,13 @@ class PruningShares:
     def __post_init__(self) -> None:
         if not 0 <= self.begin < self.end <= 1:
             raise InputError(
-                "pruning begins and ends at shares of the steps, 0 <= begin < end <= 1: "
+                "pruning begins and ends at shares of the steps, 0 <= begin < end <= 1, "
                 f"received {self.begin} and {self.end}"
             )
-        PolynomialSchedule(self.final, end=1, frequency=self.frequency)  # the same ranges
+        PolynomialSchedule(self.final, end=1, frequency=self.frequency)  # checks these
 
     def over(self, steps: int) -> PolynomialSchedule:
-        """Return the schedule of a run of so many steps."""
+        """Return the schedule for a run of `steps` steps."""
         if steps < 2:
             raise InputError(f"pruning needs at least 2 training steps, received {steps}")
         end = min(max(1, int(self.end * steps)), steps - 1)

@@ -1,4 +1,4 @@
-"""The table a training run starts from: with special rows, a tokenizer, and the right dtype."""
+"""Prepares the table of a training run: special rows, a tokenizer, and the right dtype."""
 
 from dataclasses import replace
 
@@ -16,16 +16,19 @@ from embzip.vectors.matrix import mean_row
 def table_of(
     vectors: Vectors | CompressedEmbedding, trainable: bool, random_seed: int | None
 ) -> Vectors | CompressedEmbedding:
-    """Return `Vectors` to be trained, or codes to be kept; with special rows and a tokenizer."""
+    """Return trainable `Vectors`, or a frozen table; with special rows and a tokenizer."""
     if isinstance(vectors, CompressedEmbedding):
         if vectors.vocabulary is None:
-            raise MismatchError("training needs to know the table's tokens, and it has none")
+            raise MismatchError(
+                "training needs a table with a vocabulary, and this one has none: compress "
+                "Vectors, not a bare array"
+            )
         if not trainable and random_seed is None:
             if None in (vectors.pad_id, vectors.unk_id) or vectors.tokenizer is None:
                 raise MismatchError(
                     "a frozen compressed table needs a padding row, an unknown row and a "
-                    "tokenizer: train on the float32 vectors it was made from, or with "
-                    "trainable=True (--trainable)"
+                    "tokenizer, and this one lacks some: train on the float32 vectors it was made "
+                    "from, or with trainable=True (--trainable)"
                 )
             return vectors
         vectors = Vectors(vectors.vocabulary, vectors.decode(), vectors.counts, vectors.tokenizer)
@@ -36,10 +39,10 @@ def table_of(
 
 
 def with_tokenizer(table: Vectors) -> Vectors:
-    """Return vectors with padding, an unknown row and a tokenizer, adding what is missing.
+    """Return vectors with a padding row, an unknown row and a tokenizer; missing ones are added.
 
-    A foreign table gets a word tokenizer over its own tokens, lower-casing where no token has an
-    upper-case letter; its rows are put into that tokenizer's order.
+    A foreign table gets a word tokenizer with its own tokens, which lower-cases texts if no token
+    has an upper-case letter. Its rows are sorted into the order of that tokenizer.
     """
     if table.tokenizer is not None:
         return with_special_rows(table)
@@ -59,7 +62,7 @@ def with_tokenizer(table: Vectors) -> Vectors:
 
 
 def redrawn(table: Vectors, seed: int) -> Vectors:
-    """Return vectors of the same spread, drawn from a normal distribution: the random baseline."""
+    """Return random rows with the table's standard deviation, as a baseline for training."""
     ids = table.ordinary_ids()
     rng = np.random.default_rng(seed)
     matrix = rng.standard_normal(table.matrix.shape, np.float32)

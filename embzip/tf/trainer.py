@@ -1,6 +1,6 @@
-"""The training loop: steps, epochs, early stopping on dev. Knows nothing of texts and tables.
+"""The training loop: steps, epochs, early stopping on dev. It does not read texts or tables.
 
-A step is a plain tf.function: on CPUs it was as fast as any (XLA is slower for the convolutions).
+A step is a plain tf.function. On CPUs, no alternative was faster; XLA is slower for convolutions.
 """
 
 import math
@@ -23,12 +23,12 @@ from embzip.tf.quantization import fake_quantized
 from embzip.types import Progress
 
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "adam-rows": RowSparseAdam}
-_EVALUATED = 256  # texts evaluated at once
+_EVALUATED = 256  # texts evaluated at a time
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of epochs did; `best_epoch` is None where none was better than `to_beat`."""
+    """The result of a training run; `best_epoch` is None if no epoch was better than `to_beat`."""
 
     epoch_seconds: list[float]
     dev_accuracy: list[float]
@@ -38,30 +38,30 @@ class Run:
 class Trainer:
     """Trains a model of `embzip.tf.classifiers` with an optimizer.
 
-    The model's trainable weights are the ones that change; the loss is the cross-entropy of its
-    `dense` layer.
+    The trainable variables of the model are trained; the loss is the cross-entropy of its `dense`
+    layer.
 
     Parameters
     ----------
     quantize
-        Weights that the model sees as int8 makes them, while training moves the float32 ones.
+        Variables that are rounded to int8 in the forward pass, and trained as float32.
     """
 
     def __init__(self, model: Any, optimizer: Any, *, quantize: Sequence[Any] = ()) -> None:
         inner = keras.Model(model.input, model.get_layer("dense").output)
-        weights = model.trainable_variables
-        variables = [weight.value for weight in weights]
-        optimizer.build(weights)
-        chosen = {id(weight) for weight in quantize}
+        variables = model.trainable_variables
+        values = [variable.value for variable in variables]
+        optimizer.build(variables)
+        chosen = {id(variable) for variable in quantize}
 
         def logits(ids: Any, training: bool) -> Any:
             if not chosen:
                 return inner(ids, training=training)
             seen = [
-                fake_quantized(weight.value) if id(weight) in chosen else weight.value
-                for weight in weights
+                fake_quantized(variable.value) if id(variable) in chosen else variable.value
+                for variable in variables
             ]
-            others = [weight.value for weight in inner.non_trainable_variables]
+            others = [variable.value for variable in inner.non_trainable_variables]
             found, _ = inner.stateless_call(seen, others, ids, training=training)
             return found
 
@@ -71,27 +71,27 @@ class Trainer:
                     labels, logits(ids, training=True)
                 )
                 loss = tf.reduce_mean(losses)
-            optimizer.apply(tape.gradient(loss, variables), weights)
+            optimizer.apply(tape.gradient(loss, values), variables)
 
         def predict(ids: Any) -> Any:
             return tf.argmax(logits(ids, training=False), axis=-1, output_type=tf.int32)
 
-        # Batches differ in width: one signature keeps them from being traced anew.
+        # Batches differ in width; with a fixed signature, they are not traced again.
         ids = tf.TensorSpec((None, None), tf.int32)
         labels = tf.TensorSpec((None,), tf.int32)
         self._model = model
-        self._weights = weights
+        self._variables = variables
         self._step = tf.function(step, input_signature=[ids, labels], autograph=False)
         self._predict = tf.function(predict, input_signature=[ids], autograph=False)
 
     def step(self, ids: NDArray[np.int32], labels: NDArray[np.int32]) -> float:
-        """Train on one batch; return the seconds it took."""
+        """Train on one batch, and return the seconds it took."""
         start = time.perf_counter()
         self._step(tf.constant(ids), tf.constant(labels))
         return time.perf_counter() - start
 
     def accuracy(self, batches: Batches) -> float:
-        """Return the share of texts whose most probable label is theirs."""
+        """Return the share of texts whose most probable label is correct."""
         right = 0
         order = np.argsort(batches.lengths, kind="stable")
         for first in range(0, len(order), _EVALUATED):
@@ -112,17 +112,17 @@ class Trainer:
         progress: Progress | None,
         pruning: GradualPruning | None = None,
     ) -> Run:
-        """Train, and leave the model with the weights of its best epoch.
+        """Train, and set the model to the variables of its best epoch.
 
         Parameters
         ----------
         patience
-            Epochs without a better dev accuracy after which training ends.
+            Training ends after this many epochs without a better dev accuracy.
         to_beat
-            The dev accuracy an epoch must exceed; where none does, the weights that are left are
-            the last epoch's.
+            The dev accuracy that an epoch must exceed; if none does, the model keeps the variables
+            of the last epoch.
         pruning
-            Only an epoch that ends with its final sparsity can be the best.
+            The pruning; only epochs that end with its final sparsity can be the best.
         """
         rng = np.random.default_rng(seed)
         steps = -(-len(batches) // batch_size)
@@ -134,7 +134,7 @@ class Trainer:
         seconds: list[float] = []
         accuracies: list[float] = []
         best_epoch: int | None = None
-        best_weights: list[NDArray[np.float32]] = []
+        best_values: list[NDArray[np.float32]] = []
         for epoch in range(epochs):
             start = time.perf_counter()
             for done, (ids, labels) in enumerate(batches.shuffled(batch_size, rng), start=1):
@@ -150,24 +150,24 @@ class Trainer:
                 continue
             if accuracies[-1] > to_beat:
                 to_beat, best_epoch = accuracies[-1], epoch
-                best_weights = [weight.value.numpy() for weight in self._weights]
+                best_values = [variable.value.numpy() for variable in self._variables]
             elif epoch - (first_epoch - 1 if best_epoch is None else best_epoch) >= patience:
                 break
         if best_epoch is not None and best_epoch != len(accuracies) - 1:
-            for weight, value in zip(self._weights, best_weights, strict=True):
-                weight.assign(value)
+            for variable, value in zip(self._variables, best_values, strict=True):
+                variable.assign(value)
         return Run(seconds, accuracies, best_epoch)
 
 
 def check_options(
     epochs: int, batch_size: int, learning_rate: float, optimizer: str, seed: int
 ) -> None:
-    """Refuse options of a run that are out of range.
+    """Check the options of a run.
 
     Raises
     ------
     InputError
-        Naming the option.
+        For an option out of range. The message names it.
     SpecError
         For a seed out of range.
     """

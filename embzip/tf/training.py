@@ -1,6 +1,6 @@
-"""Training a classifier over a table, and timing its steps.
+"""Trains a classifier on a table, and times training steps.
 
-The loop itself is `embzip.tf.trainer`. Keras' global random state is left alone: everything random
+The loop itself is in `embzip.tf.trainer`. Keras' global random state is not used: everything random
 is drawn from `seed`.
 """
 
@@ -30,20 +30,20 @@ Optimizer = Literal["adam", "adam-rows"]
 
 @dataclass(frozen=True, eq=False)
 class TrainResult:
-    """What `train` made.
+    """The result of `train`.
 
     Attributes
     ----------
     classifier
         The model of the best epoch.
     epoch_seconds
-        Training time of each epoch, without the evaluation on dev.
+        The training time of each epoch in seconds, without the evaluation on dev.
     dev_accuracy
-        Accuracy on dev after each epoch, a fraction; the first epoch of the largest one is kept.
+        The accuracy on dev after each epoch, 0 to 1. Of equally good epochs, the first is kept.
     cut_share
-        Share of the training texts that are longer than `max_length`.
+        The share of the training texts that are longer than `max_length`.
     pruning
-        Where the model was pruned: the zeros, and the zipped bytes.
+        The zeros and the zipped bytes, if the model was pruned; otherwise None.
     """
 
     classifier: Classifier
@@ -77,32 +77,32 @@ def train(
     Parameters
     ----------
     examples
-        At least two labels.
+        The training examples, with at least two labels.
     vectors
-        The table. Without special rows it gets a zero padding row and a mean unknown row in
-        front; without a tokenizer, one over its own words.
+        The table. If it has no special rows, a zero padding row and a mean unknown row are added
+        at the front; if it has no tokenizer, it gets one with its own words.
     dev
-        Chooses the epoch; labels that training does not know count as errors. None holds out a
-        tenth of the examples, by a fixed hash of the texts.
+        The examples that decide which epoch is kept; labels that do not occur in training count
+        as errors. None holds out a tenth of the examples, by a fixed hash of the texts.
     trainable
         Whether the table is trained too, as float32. Otherwise it keeps its codes.
     max_length
-        Tokens of a text that are read. None is the 99th percentile of the training lengths, at
-        least the widest window, and within what the encoder can read.
+        How many tokens of a text are read. None is the 99th percentile of the training lengths,
+        at least the widest window, and at most what the encoder can read.
     encoder
-        Its kind: `cnn`, the shallow CNN (Kim 2014), `mean`, `attention` or `fnet`.
+        The kind of encoder: `cnn`, the shallow CNN (Kim 2014), `mean`, `attention` or `fnet`.
     patience
-        Epochs without a better dev accuracy after which training ends.
+        Training ends after this many epochs without a better dev accuracy.
     optimizer
-        `adam` is Keras' Adam, which updates the whole table at each step; `adam-rows` only the
-        rows a batch has read.
+        `adam` is Keras' Adam, which updates the whole table at each step; `adam-rows` updates only
+        the rows that a batch has read.
     random_init
-        Whether the rows are drawn anew, with the table's own spread: a baseline.
+        Whether to start from random rows with the table's standard deviation, as a baseline.
     pruning
-        Makes kernels and a trainable table sparse on the way; only epochs after the end of its
-        schedule can be the best.
+        Makes kernels and a trainable table sparse during training; only epochs after the end of
+        its schedule can be the best.
     progress
-        Called with (batches done, batches of all epochs); early stopping ends it early.
+        Called with (batches done, batches of all epochs); with early stopping, it ends before.
     shape
         Options of the encoder, such as `filters=64`: the fields of its configuration
         (`embzip.CnnConfig`, `MeanConfig`, `AttentionConfig`, `FnetConfig`).
@@ -110,7 +110,7 @@ def train(
     Raises
     ------
     InputError
-        For fewer than two labels, an empty dev, or options out of range.
+        For fewer than two labels, an empty `dev`, or options out of range.
     SpecError
         For an unknown encoder.
     MismatchError
@@ -175,10 +175,10 @@ def step_function(
     optimizer: Optimizer = "adam",
     **shape: Any,
 ) -> Callable[[], float]:
-    """Return a function that does one training step, as `train` does, and returns its seconds.
+    """Return a function that performs one training step of `train`, and returns its seconds.
 
-    The epoch times of two tables are compared fairly by steps of the one and the other in turn.
-    Each call takes the next random batch. The first traces the step: leave it out.
+    To compare the training times of two tables fairly, alternate steps of both. Each call uses the
+    next random batch. The first call traces the step, so do not count it.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def step_function(
 
 
 def step_seconds(step: Callable[[], float], *, steps: int = 20, warm_up: int = 3) -> float:
-    """Return the median seconds of some steps of a `step_function`, after a warm-up.
+    """Return the median seconds of `steps` calls of a `step_function`, after a warm-up.
 
     >>> step_seconds(iter([9.0, 0.1, 0.3, 0.2]).__next__, steps=3, warm_up=1)
     0.2
@@ -230,7 +230,7 @@ def step_seconds(step: Callable[[], float], *, steps: int = 20, warm_up: int = 3
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """Everything a training run is made of."""
+    """Everything that a training run needs."""
 
     table: Vectors | CompressedEmbedding
     labels: tuple[str, ...]
@@ -256,7 +256,7 @@ class _Task:
         optimizer: Optimizer,
         random_init: bool = False,
     ) -> "_Task":
-        encoder.of(1, encoder.longest, shape)  # refused before the table is touched
+        encoder.of(1, encoder.longest, shape)  # refuses wrong options before the table is read
         table = table_of(vectors, trainable, seed if random_init else None)
         encoded = encode(table, examples)
         if max_length is None:
@@ -282,7 +282,7 @@ class _Task:
         )
 
     def classifier(self) -> Classifier:
-        """Return what the model has become."""
+        """Return the trained model as a classifier."""
         table = self.table
         if isinstance(table, Vectors):
             trained = self.model.get_layer("embedding").table.value.numpy()

@@ -1,4 +1,4 @@
-"""Fine-tuning a classifier over a compressed table: the codes stay, the rest may move."""
+"""Fine-tunes a classifier on a compressed table; the codes are never changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,18 +17,18 @@ from embzip.types import Progress
 
 @dataclass(frozen=True, eq=False)
 class TuneResult:
-    """What `tune` made.
+    """The result of `tune`.
 
     Attributes
     ----------
     classifier
-        The tuned model, or the untuned one where tuning did not raise the accuracy on dev.
+        The tuned model, or the original one if tuning did not raise the accuracy on dev.
     tuned
-        Which of the two it is.
+        Whether it is the tuned one.
     dev_accuracy_before
-        Accuracy of the untuned model on dev, a fraction.
+        The accuracy of the original model on dev, 0 to 1.
     dev_accuracy
-        Accuracy on dev after each epoch.
+        The accuracy on dev after each epoch.
     """
 
     classifier: Classifier
@@ -50,32 +50,32 @@ def tune(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> TuneResult:
-    """Fine-tune all of a classifier but its table, whose codes stay as they are.
+    """Fine-tune a classifier without changing the codes of its table.
 
-    Tuning may hurt, so the accuracy on dev decides between the epochs and the untuned model.
+    Tuning may do harm, so the accuracy on dev decides between the epochs and the original model.
 
     Parameters
     ----------
     classifier
         Usually one that `embzip.rebuild` made, folded or not.
     examples
-        Labels the classifier knows.
+        Examples with labels of the classifier.
     dev
         As in `train`; the same examples give the same default.
     params
-        Whether what rows share moves too: centroids, codebooks, components, means. With
-        `kmeans:K` this is weight sharing with trained centroids (Han et al. 2016).
+        Whether the params of the codec are trained too: centroids, codebooks, components, means.
+        With `kmeans:K` this is weight sharing with trained centroids (Han et al. 2016).
     quantize
-        Whether the kernels are trained for int8 with a scale an output column: the model sees
-        them rounded, and what is returned is rounded, ready for `--kernels int8`. Dev then
-        compares with the untuned model rounded the same way. A classifier whose file stores int8
-        kernels is always tuned so.
+        Whether the kernels are trained for int8 with one scale per output column: they are rounded
+        in the forward pass and in the result, as `--kernels int8` stores them. The original model
+        is then rounded too before both are compared on dev. A classifier whose file stores int8
+        kernels is always tuned this way.
 
     Raises
     ------
     InputError
-        For no examples, a label the classifier does not know, an empty dev, or options out of
-        range.
+        If there are no examples, for a label that the classifier does not know, an empty `dev`, or
+        options out of range.
 
     Examples
     --------
@@ -97,12 +97,13 @@ def tune(
     if unknown:
         raise InputError(
             f"the classifier does not know the label {unknown[0]!r}; it knows "
-            f"{', '.join(map(repr, classifier.labels[:20]))}: train a new one (`embzip train`)"
+            f"{', '.join(map(repr, classifier.labels[:20]))}: train a new classifier (`embzip "
+            "train`)"
         )
     quantize = quantize or classifier.kernels == "int8"
     kept, held_out = training_and_dev(examples, dev)
     model = from_classifier(classifier, tunable=params, seed=seed)
-    kernels = [weight for weight in model.trainable_variables if weight.name == "kernel"]
+    kernels = [variable for variable in model.trainable_variables if variable.name == "kernel"]
     chosen = kernels if quantize else []
     trainer = Trainer(model, keras.optimizers.Adam(learning_rate), quantize=chosen)
     labels, table, config = classifier.labels, classifier.embedding, classifier.config
@@ -124,9 +125,9 @@ def tune(
     if run.best_epoch is None:
         model = from_classifier(classifier, seed=seed)
     if quantize:
-        for weight in model.trainable_variables:
-            if weight.name == "kernel":
-                weight.assign(fake_quantized(weight.value))
+        for variable in model.trainable_variables:
+            if variable.name == "kernel":
+                variable.assign(fake_quantized(variable.value))
     tuned = replace(classifier, arrays=arrays_of(model, config, len(labels), classifier.ranks))
     if params and run.best_epoch is not None:
         moved = replace(table, params=model.get_layer("embedding").params(), digests={})

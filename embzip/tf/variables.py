@@ -1,7 +1,7 @@
-"""A classifier of embzip with the weights of another file: a checkpoint that has no graph.
+"""Loads variables of another file, such as a checkpoint without a graph, into a classifier.
 
-The classifier says what the network is, how texts become ids, and which labels there are; the file
-gives the numbers. It is read as data, nothing of it runs.
+The classifier defines the network, the tokenizer and the labels; the file provides the numbers. It
+is read as data: no code in it runs.
 """
 
 import warnings
@@ -28,7 +28,7 @@ from embzip.tf.classifiers import arrays_of, from_classifier
 from embzip.tf.encoders import LayerFactory
 from embzip.vectors.base import Vectors
 
-_LAYER = "embedding"  # as `from_classifier` calls it
+_LAYER = "embedding"  # its name in `from_classifier`
 _TABLE = f"{_LAYER}/table"
 _SHOWN = 8  # shapes in a message
 
@@ -36,29 +36,29 @@ _SHOWN = 8  # shapes in a message
 def with_variables(
     classifier: Classifier, path: str | Path, names: Mapping[str, str] | None = None
 ) -> Classifier:
-    """Return a classifier of the same configuration, tokenizer and labels with a file's weights.
+    """Return a classifier with the same configuration, tokenizer and labels, and a file's numbers.
 
     Parameters
     ----------
     classifier
-        Of which everything but its numbers is kept. Row i of the file's table belongs to id i of
-        its tokenizer.
+        The classifier; everything but its numbers is kept. Row i of the file's table must belong
+        to id i of its tokenizer.
     path
-        A checkpoint, of `from_classifier`'s model or of any program that computes the same; also
-        a frozen graph, SavedModel, `.weights.h5`, `.h5` or `.keras` file. Its table is float32, or
-        holds the codes of a table like the classifier's own.
+        A checkpoint of the model of `from_classifier`, or of any program that computes the same;
+        or a frozen graph, SavedModel, `.weights.h5`, `.h5` or `.keras` file. Its table is float32,
+        or contains codes like those of the classifier's own table.
     names
-        Where names do not agree: {weight: name in the file}. Weights are called as in
-        `from_classifier`'s model, `conv_0/kernel`, the table `embedding/table`; where nothing is
-        said, they are found as by `load_variables`.
+        For names that differ: {variable: name in the file}. Variables have the names of the model
+        of `from_classifier`, such as `conv_0/kernel`, and `embedding/table` for the table. The
+        others are matched as in `load_variables`.
 
     Raises
     ------
     InputError
-        For a damaged file, and for names that the classifier or the file does not have.
+        For a damaged file, and for `names` that the classifier or the file does not have.
     MismatchError
-        For a table of another size than the vocabulary, and weights that no array fits, or that
-        several fit; lists them with their shapes.
+        If the table does not fit the vocabulary, or for a variable that no array fits, or several
+        arrays fit. The message lists them.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def with_variables(
     >>> table = embzip.Vectors(embzip.Vocabulary(["goal", "vote"]), np.eye(2))
     >>> examples = [embzip.Example("goal", "sport"), embzip.Example("vote", "politics")]
     >>> classifier = embzip.tf.train(examples, table, epochs=1).classifier
-    >>> model = embzip.tf.from_classifier(classifier)  # trained further, say
+    >>> model = embzip.tf.from_classifier(classifier)  # for example, trained further
     >>> prefix = tf.train.Checkpoint(model=model).write(f"{tempfile.mkdtemp()}/model")
     >>> same = with_variables(classifier, prefix)
     >>> same.predict(["goal"]) == classifier.predict(["goal"])
@@ -102,24 +102,25 @@ def _target(array: str) -> str:
 
 
 def _is_weights_file(path: Path) -> bool:
-    """Return whether an .h5 file is of Keras' `save_weights`; all of it is checked."""
+    """Return whether Keras' `save_weights` wrote an .h5 file; checks the whole file."""
     check_attributes(path)
     with open_hdf5(path, str(path)) as file:
-        names = [name for name, _ in datasets(file, str(path))]  # to the last, before Keras reads
+        names = [name for name, _ in datasets(file, str(path))]  # checks all before Keras reads any
     return any(name.startswith("layers/") for name in names)
 
 
 def _structurally(classifier: Classifier, path: Path) -> Classifier:
-    """Let Keras match the layers of its own weights file: they have no names there."""
+    """Let Keras load its own variables file, in which layers have no names."""
     model = from_classifier(classifier)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # that layers keep what they were drawn as
+            warnings.simplefilter("error", UserWarning)  # raised if layers are not loaded
             model.load_weights(path)
     except (ValueError, KeyError, OSError, UserWarning) as error:
         why = " ".join(str(error).split())[:200]
         raise MismatchError(
-            f"{path}: these are no weights of a classifier like the one that is given ({why})"
+            f"{path}: the variables in this file do not fit the given classifier ({why}): pass the "
+            "classifier that has the same layers"
         ) from error
     layer: CompressedEmbeddingLayer = model.get_layer(_LAYER)
     arrays = arrays_of(model, classifier.config, len(classifier.labels), classifier.ranks)
@@ -136,7 +137,7 @@ def _structurally(classifier: Classifier, path: Path) -> Classifier:
 def _codes(
     embedding: CompressedEmbedding, stored: Mapping[str, Any], others: Mapping[str, str]
 ) -> dict[str, NDArray[Any]]:
-    """Return codes and params, where the file holds those of a table like the classifier's."""
+    """Return codes and params, if the file has those of a table like the classifier's."""
     layout = embedding.codec.layout(embedding.rows, embedding.dim)
     found = {}
     for spec in (*layout.codes, *layout.params):
@@ -158,14 +159,14 @@ def _check_table(embedding: CompressedEmbedding, stored: Mapping[str, Any], wher
     if embedding.shape not in shapes:
         largest = sorted(set(shapes), key=lambda shape: -shape[0])[:_SHOWN]
         raise MismatchError(
-            f"{where}: the classifier's vocabulary has {embedding.rows:,} rows of {embedding.dim} "
+            f"{where}: the classifier's table has {embedding.rows:,} rows of {embedding.dim} "
             f"numbers, and no array of the file has that shape (the largest: {largest or 'none'}): "
-            "give the classifier whose tokenizer the table was trained with"
+            "pass the classifier whose tokenizer the table was trained with"
         )
 
 
 def _filled(embedding: CompressedEmbedding, table: Any, where: str) -> CompressedEmbedding:
-    """Return the embedding with other numbers: a float32 table, or codes and params."""
+    """Return the embedding with the numbers of `table`: a float32 matrix, or codes and params."""
     if isinstance(table, Mapping):
         codec, rows = embedding.codec, embedding.rows
         layout = codec.layout(rows, embedding.dim)
@@ -179,8 +180,8 @@ def _filled(embedding: CompressedEmbedding, table: Any, where: str) -> Compresse
         return replace(embedding, codes=codes, params=params, digests={})
     vocabulary = embedding.vocabulary
     if vocabulary is None:
-        raise InputError("the classifier's table has no vocabulary")
+        raise InputError("the classifier's table must have a vocabulary, and it has none")
     matrix = np.array(table, np.float32)
-    matrix[embedding.pad_id] = 0  # it reads as zeros in any case
+    matrix[embedding.pad_id] = 0  # the padding row reads as zeros anyway
     vectors = Vectors(vocabulary, matrix, embedding.counts, embedding.tokenizer)
     return compress(vectors, "float32")

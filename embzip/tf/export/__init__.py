@@ -1,6 +1,6 @@
-"""Classifiers as files that other runtimes load: one module a target.
+"""Exports classifiers as files that other runtimes load: one module per target.
 
-`export` is what users call; nothing is converted here.
+`export` is the public function; nothing is converted here.
 """
 
 from embzip.tf.export.targets import TARGETS, export

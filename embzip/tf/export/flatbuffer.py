@@ -1,6 +1,6 @@
-"""A .tflite's flatbuffer as objects: tensors, constants and operators, found, added and written.
+"""Edits the flatbuffer of a .tflite: finds, adds and writes tensors, constants and operators.
 
-Knows nothing of classifiers; `embzip.tf.export.kernels` decides what changes.
+It does not know classifiers; `embzip.tf.export.kernels` decides what to change.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Model:
     def __init__(self, content: bytes) -> None:
         self._model = schema.ModelT.InitFromPackedBuf(content, 0)
         (self._graph,) = self._model.subgraphs
-        for operator in self._graph.operators:  # as parsed they are views of the content
+        for operator in self._graph.operators:  # parsed arrays are views of the content
             operator.inputs = np.array(operator.inputs, np.int32)
             operator.outputs = np.array(operator.outputs, np.int32)
 
@@ -53,7 +53,7 @@ class Model:
                 yield operator
 
     def tensor(self, index: int) -> Tensor:
-        """Return a tensor's record."""
+        """Return the record of a tensor."""
         return self._graph.tensors[index]
 
     def constant(self, index: int) -> NDArray[np.float32] | None:
@@ -68,7 +68,7 @@ class Model:
     def add_constant(
         self, name: bytes, array: NDArray[Any], scale: NDArray[np.float32] | None = None
     ) -> int:
-        """Add a constant, with a scale for each entry of its first axis; return its index."""
+        """Add a constant, with a scale per entry of its first axis, and return its index."""
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
         self._model.buffers.append(buffer)
@@ -79,17 +79,17 @@ class Model:
         return index
 
     def add_tensor(self, name: bytes, dtype: str, shape: list[int], signature: Any = None) -> int:
-        """Add a tensor without content; return its index."""
+        """Add a tensor without content, and return its index."""
         tensor = schema.TensorT()
         tensor.name, tensor.type, tensor.shape = name, _TYPES[dtype], shape
         tensor.shapeSignature = signature
-        tensor.buffer = 0  # by convention the empty one
+        tensor.buffer = 0  # by convention the empty buffer
         tensor.hasRank = True
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
 
     def quantize(self, index: int, scale: Any, zero_point: Any) -> None:
-        """Say what a tensor's whole numbers stand for: scale * (q - zero_point)."""
+        """Set the quantization of a tensor: its integers q mean scale * (q - zero_point)."""
         record = schema.QuantizationParametersT()
         record.scale = np.asarray(scale, np.float32)
         record.zeroPoint = np.asarray(zero_point, np.int64)
@@ -97,14 +97,14 @@ class Model:
         self.tensor(index).quantization = record
 
     def empty(self, index: int) -> None:
-        """Make a constant an ordinary tensor, which an operator writes; its bytes go."""
+        """Turn a constant into a tensor that an operator writes, and drop its bytes."""
         buffer = self.tensor(index).buffer
         self.tensor(index).buffer = 0
         if all(tensor.buffer != buffer for tensor in self._graph.tensors):
             self._model.buffers[buffer].data = None
 
     def convert(self, code: str, version: int, source: int, result: int) -> Operator:
-        """Return a new QUANTIZE or DEQUANTIZE operator, in no place yet."""
+        """Return a new QUANTIZE or DEQUANTIZE operator that is not inserted yet."""
         operator = schema.OperatorT()
         operator.inputs = np.array([source], np.int32)
         operator.outputs = np.array([result], np.int32)
@@ -112,7 +112,7 @@ class Model:
         return operator
 
     def code(self, builtin: int, version: int) -> int:
-        """Return the index of an operator's code, which is added where it is new."""
+        """Return the index of an operator's code, adding the code if it is new."""
         codes = self._model.operatorCodes
         for index, known in enumerate(codes):
             if (known.builtinCode, known.version) == (builtin, version):
@@ -124,16 +124,16 @@ class Model:
         return len(codes) - 1
 
     def set_version(self, operator: Operator, versions: tuple[int, int]) -> None:
-        """Say which version of a convolution, or of a dense layer, an operator needs."""
+        """Set the version of an operator: `versions` are for a convolution and a dense layer."""
         builtin = self._model.operatorCodes[operator.opcodeIndex].builtinCode
         operator.opcodeIndex = self.code(builtin, versions[_PRODUCTS.index(builtin)])
 
     def insert(self, before: Operator, operators: list[Operator]) -> None:
-        """Put operators before another."""
+        """Insert operators before another one."""
         place = next(i for i, found in enumerate(self._graph.operators) if found is before)
         self._graph.operators[place:place] = operators
 
     def insert_after(self, after: Operator, operator: Operator) -> None:
-        """Put an operator after another."""
+        """Insert an operator after another one."""
         place = next(i for i, found in enumerate(self._graph.operators) if found is after)
         self._graph.operators.insert(place + 1, operator)

@@ -1,4 +1,4 @@
-"""A classifier as a frozen graph: one GraphDef, kernels as constants, for `tf.compat.v1`."""
+"""Exports a classifier as a frozen graph, one GraphDef without variables, for `tf.compat.v1`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from embzip.tf.export.graph import FORMS, Model, check_size, constant, serving_f
 def export_frozen(model: Model, path: str | Path, *, kernels: str = "float32") -> None:
     """Write a .pb file: the placeholder `ids`, int32 (batch, time), and `probabilities`.
 
-    A kit has an output a classifier, called as it is.
+    A kit has one output per classifier, with its name.
     """
     check_size(model, path)
     write_bytes(path, frozen_graph(model, kernels).SerializeToString())
@@ -29,7 +29,7 @@ def frozen_graph(model: Model, kernels: str) -> Any:
 def run_frozen(
     path: str | Path, ids: NDArray[np.int32], names: Sequence[str]
 ) -> list[NDArray[np.float32]]:
-    """Return the named outputs for padded ids, from the file."""
+    """Run the file on padded ids, and return the named outputs."""
     definition = tf.compat.v1.GraphDef.FromString(Path(path).read_bytes())
     with tf.Graph().as_default() as graph:
         tf.graph_util.import_graph_def(definition, name="")

@@ -1,7 +1,8 @@
-"""A classifier or a kit as a function of token ids that owns no variables: what exporters convert.
+"""Builds the function of token ids that exporters convert, for a classifier or a kit.
 
-Weights enter as tensors: each exporter says how numbers are stored (as constants, as variables),
-the user in what form kernels are. Codes and tables of the embedding always stay as they are.
+The function has no variables of its own: each exporter decides how arrays are stored (as constants
+or as variables), and the user decides the form of kernels. Codes and derived tables of the
+embedding are never changed.
 """
 
 import re
@@ -22,18 +23,18 @@ from embzip.tf.classifiers import shown_of
 from embzip.tf.export.heads import Form, Source, Store, as_is, serving_head
 
 Model = Classifier | Kit
-_MOST_BYTES = 2**31 - 2**24  # a protobuf or flatbuffer ends there; a graph's nodes need some room
+_MOST_BYTES = 2**31 - 2**24  # the limit of a protobuf or flatbuffer, minus room for nodes
 
-_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/-]*")  # what TensorFlow lets a node be called
+_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/-]*")  # valid names of TensorFlow nodes
 
 
 def heads_of(model: Model) -> Mapping[str, Classifier]:
-    """Return what gives each output, by the name that the output has."""
+    """Return the classifier of each output, by the output's name."""
     return model.classifiers if isinstance(model, Kit) else {"probabilities": model}
 
 
 def reach(model: Model) -> tuple[int, int]:
-    """Return the tokens of a text that are read, and the padding that a shorter one needs."""
+    """Return how many tokens of a text are read, and how much padding a shorter one needs."""
     configs = [head.config for head in heads_of(model).values()]
     return max(c.max_length for c in configs), max(c.padding for c in configs)
 
@@ -46,12 +47,12 @@ def serving_function(
     Parameters
     ----------
     names
-        Of the outputs; by default those of `heads_of`.
+        The names of the outputs; by default those of `heads_of`.
 
     Raises
     ------
     InputError
-        For a name that a graph cannot have.
+        For a name that is not valid in a graph.
     """
     classifiers = list(heads_of(served).values())
     names = list(heads_of(served)) if names is None else names
@@ -68,12 +69,12 @@ def serving_function(
         shown = shown_of(ids, served.embedding)
         found = {}
         for name, head, limit in zip(names, heads, limits, strict=True):
-            # No input is longer than the longest, and cutting takes longer than a convolution.
+            # No input is longer than the longest limit, and slicing costs more than a convolution.
             whole = limit == longest
             rows, seen = (columns, shown) if whole else (columns[:, :limit], shown[:, :limit])
             found[name] = tf.identity(head(rows, seen), name)
         for name, tensor in found.items():
-            _check_name(name, tensor.op.name == name)  # else the graph has such a node already
+            _check_name(name, tensor.op.name == name)  # false if the graph already has such a node
         return found
 
     signature = [tf.TensorSpec((None, None), tf.int32, name="ids")]
@@ -82,11 +83,11 @@ def serving_function(
 
 
 def _unmasked(embedding: CompressedEmbedding) -> CompressedEmbedding:
-    """Return the table as one whose padding row needs no zeroing, where it decodes to zeros."""
+    """Return the table without padding if its padding row decodes to zeros anyway."""
     pad_id = embedding.pad_id
     if pad_id is None:
         return embedding
-    # Without a vocabulary there is no padding.
+    # A table without a vocabulary has no padding row.
     bare = CompressedEmbedding(
         embedding.codec, embedding.codes, embedding.params, embedding.rows, embedding.dim
     )
@@ -96,9 +97,9 @@ def _unmasked(embedding: CompressedEmbedding) -> CompressedEmbedding:
 def _check_name(name: str, possible: bool) -> None:
     if not possible:
         raise InputError(
-            f"the outputs are called as the kit's classifiers, and none of a graph can be called "
-            f"{name!r}: give it another name (`embzip kit ... --name`; letters, digits, '_', '-' "
-            "and '.'), or export to litert"
+            "the outputs of a graph have the names of the kit's classifiers, and "
+            f"{name!r} is not a valid one: give the classifier another name (`embzip kit ... "
+            "--name`; letters, digits, '_', '-' and '.'), or export to litert"
         )
 
 
@@ -108,23 +109,23 @@ def constant(array: NDArray[Any]) -> Source:
 
 
 def as_float16(kernel: NDArray[Any], store: Store) -> Source:
-    """Store a kernel in two bytes a number; it computes in float32."""
+    """Store a kernel in two bytes per number; it is computed with in float32."""
     check_float16(kernel)
     half = store(kernel.astype(np.float16))
     return lambda: tf.cast(half(), tf.float32)
 
 
 def check_float16(kernel: NDArray[np.float32]) -> None:
-    """Refuse numbers that float16 cannot hold."""
+    """Raise `InputError` for numbers too large for float16."""
     if not np.abs(kernel).max(initial=0) <= np.finfo(np.float16).max:
         raise InputError(
-            "a kernel holds a number beyond 65504, which float16 cannot: choose kernels 'float32' "
-            "or 'int8'"
+            "float16 holds numbers up to 65504, and a kernel contains a larger one: choose kernels "
+            "'float32' or 'int8'"
         )
 
 
 def as_int8(kernel: NDArray[Any], store: Store) -> Source:
-    """Store a kernel in a byte a number, and a scale a filter (its last axis); float32 computes."""
+    """Store a kernel in one byte per number, with one scale per filter (on its last axis)."""
     octets, scale = symmetric_int8(kernel, axis=tuple(range(kernel.ndim - 1)))
     levels, scales = store(octets), store(scale)
     return lambda: tf.cast(levels(), tf.float32) * scales()
@@ -134,18 +135,18 @@ FORMS: dict[str, Form] = {"float32": as_is, "float16": as_float16, "int8": as_in
 
 
 def check_size(model: Model, path: str | Path) -> None:
-    """Refuse what does not fit one protobuf or flatbuffer, before anything is built.
+    """Check that a model fits into one protobuf or flatbuffer, before anything is built.
 
     Raises
     ------
     UnsupportedModelError
-        Above 2 GB.
+        For a model of more than 2 GB.
     """
     arrays = [array for head in heads_of(model).values() for array in head.arrays.values()]
     nbytes = model.embedding.resident_nbytes + sum(array.nbytes for array in arrays)
     if nbytes > _MOST_BYTES:
         raise UnsupportedModelError(
-            f"{path}: a file of this kind holds at most 2 GB, the model has {nbytes:,} bytes: "
+            f"{path}: a file of this kind has at most 2 GB, but the model has {nbytes:,} bytes: "
             "compress its table first (`embzip rebuild --codec 'svd:64|int8'`), or export a "
             "SavedModel"
         )

@@ -1,8 +1,8 @@
-"""What stands on the rows of the table, as an exported graph computes it.
+"""Builds the part of a classifier above the table, for exported graphs.
 
-Of a CNN the graph has fewer and larger operations than the Keras model: windows of equal width are
-one convolution, and bias and ReLU follow the maximum over time, once for all. Other encoders are
-the Keras layers themselves.
+For a CNN, the graph has fewer and larger operations than the Keras model: windows of equal width
+become one convolution, and bias and ReLU are applied once, after the maximum over time. Other
+encoders are the Keras layers themselves.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from embzip.tf.classifiers import answer, assign
 from embzip.tf.encoders import LayerFactory
 from embzip.types import Arrays
 
-Source = Callable[[], Any]  # called inside the graph, gives a tensor
+Source = Callable[[], Any]  # called inside the graph, returns a tensor
 Store = Callable[[NDArray[Any]], Source]
-Form = Callable[[NDArray[Any], Store], Source]  # in which a kernel is stored
+Form = Callable[[NDArray[Any], Store], Source]  # how a kernel is stored
 Head = Callable[[Any, Any], Any]  # (columns, shown) -> probabilities
 
 
-DENSE = ("dense.reduce.kernel", "dense.kernel")  # the first only where the layer is factorized
+DENSE = ("dense.reduce.kernel", "dense.kernel")  # the first only in a factorized layer
 
 
 def as_is(array: NDArray[Any], store: Store) -> Source:
@@ -33,7 +33,7 @@ def as_is(array: NDArray[Any], store: Store) -> Source:
 
 
 def serving_head(classifier: Classifier, form: Form, store: Store) -> Head:
-    """Return a function of tensors: rows (batch, time, dim), shown (batch, time, 1) -> answers."""
+    """Return a function: rows (batch, time, dim), shown (batch, time, 1) -> probabilities."""
     config = classifier.config
     if isinstance(config, CnnConfig):
         return _cnn(classifier.arrays, config, form, store)
@@ -41,7 +41,7 @@ def serving_head(classifier: Classifier, form: Form, store: Store) -> Head:
 
 
 def kernels_of(classifier: Classifier) -> list[NDArray[np.float32]]:
-    """Return the kernels that the graph multiplies by, up to the order of their numbers."""
+    """Return the kernels of the graph; the order of their numbers may differ there."""
     arrays, config = classifier.arrays, classifier.config
     if isinstance(config, CnnConfig):
         return [*_convolutions(arrays, config), *(arrays[name] for name in DENSE if name in arrays)]
@@ -49,7 +49,7 @@ def kernels_of(classifier: Classifier) -> list[NDArray[np.float32]]:
 
 
 def _by_width(config: CnnConfig) -> list[list[int]]:
-    """Return the places of the windows of each width.
+    """Return the indices of the windows of each width.
 
     >>> _by_width(CnnConfig(columns=2, max_length=4, windows=(1, 2, 1)))
     [[0, 2], [1]]
@@ -62,7 +62,7 @@ def _by_width(config: CnnConfig) -> list[list[int]]:
 
 
 def _convolutions(arrays: Arrays, config: CnnConfig) -> list[NDArray[np.float32]]:
-    """Return a kernel for each width, (width, columns, filters of all its windows)."""
+    """Return one kernel per width, (width, columns, filters of all its windows)."""
     return [
         np.concatenate([arrays[f"conv.{index}.kernel"] for index in group], axis=-1)
         for group in _by_width(config)
@@ -71,7 +71,7 @@ def _convolutions(arrays: Arrays, config: CnnConfig) -> list[NDArray[np.float32]
 
 def _cnn(arrays: Arrays, config: CnnConfig, form: Form, store: Store) -> Head:
     order = [index for group in _by_width(config) for index in group]
-    # Features come by width; the rows of the kernel that reads them are put in that order.
+    # Features are ordered by width, so the rows of the kernel that reads them are reordered too.
     filters = np.arange(config.features).reshape(len(order), -1)[order].reshape(-1)
     dense = [arrays[name] for name in DENSE if name in arrays]
     dense[0] = dense[0][filters]

@@ -1,11 +1,12 @@
-"""Smaller kernels in a finished .tflite: float16 or int8 numbers, and int8 arithmetic.
+"""Makes kernels smaller in a finished .tflite: float16 or int8 numbers, and int8 arithmetic.
 
 Only the kernels of convolutions and dense layers change. They are found by their numbers, which the
-converter reorders but keeps: a codec's tables and components are never taken for kernels.
+converter reorders but does not change; so a codec's tables and components are never mistaken for
+kernels.
 
-int8 kernels have a scale a filter, symmetric. With float32 arithmetic LiteRT quantizes each input
-as it comes ("dynamic range"); with int8 arithmetic inputs and outputs have ranges fixed by
-representative texts.
+int8 kernels are symmetric, with one scale per filter. With float32 arithmetic, LiteRT quantizes
+each input when it runs ("dynamic range"). With int8 arithmetic, representative texts determine the
+ranges of inputs and outputs.
 
 References: Jacob et al. 2018; the LiteRT 8-bit quantization specification.
 """
@@ -25,24 +26,24 @@ from embzip.tf.export.flatbuffer import Model, Operator
 from embzip.tf.export.graph import check_float16
 from embzip.tf.export.heads import kernels_of
 
-Heads = Sequence[Classifier]  # one, or those of a kit
+Heads = Sequence[Classifier]  # one classifier, or those of a kit
 Ranges = dict[int, tuple[float, float]]
 
-# The versions of CONV_2D and FULLY_CONNECTED that know int8 kernels a filter, with float32
-# inputs and with int8 inputs.
+# The versions of CONV_2D and FULLY_CONNECTED that support int8 kernels with one scale per filter,
+# with float32 inputs and with int8 inputs.
 _DYNAMIC = (5, 12)
 _WHOLE = (3, 4)
 
 
 def float32_kernels(content: bytes, heads: Heads) -> bytes:
-    """Return the model as it is."""
+    """Return the model unchanged."""
     return content
 
 
 def float16_kernels(content: bytes, heads: Heads) -> bytes:
-    """Return the model with kernels in two bytes a number; it computes in float32."""
+    """Return the model with float16 kernels; it computes in float32."""
     model = Model(content)
-    done: set[int] = set()  # the converter keeps equal kernels of a kit's classifiers once
+    done: set[int] = set()  # equal kernels of a kit's classifiers are stored once
     for operator, kernel in list(_kernels(model, heads)):
         index = int(operator.inputs[1])
         if index in done:
@@ -56,7 +57,7 @@ def float16_kernels(content: bytes, heads: Heads) -> bytes:
 
 
 def int8_kernels(content: bytes, heads: Heads) -> bytes:
-    """Return the model with kernels in a byte a number; inputs are quantized as they come."""
+    """Return the model with int8 kernels; inputs are quantized when it runs."""
     model = Model(content)
     for operator, kernel in list(_kernels(model, heads)):
         _replace_kernel(model, operator, *quantized_kernel(kernel))
@@ -95,14 +96,14 @@ def int8_arithmetic(content: bytes, heads: Heads, ids: Sequence[NDArray[np.int32
 
 
 def quantized_kernel(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return int8 levels and a scale for each entry of the first axis."""
+    """Return int8 levels and one scale per entry of the first axis."""
     return symmetric_int8(kernel, axis=tuple(range(1, kernel.ndim)))
 
 
 def observed_ranges(
     content: bytes, ids: Iterable[NDArray[np.int32]], tensors: Iterable[int]
 ) -> Ranges:
-    """Return the least and the largest number of some tensors, over representative inputs."""
+    """Return the smallest and largest number of some tensors, over representative inputs."""
     runtime = litert()
     interpreter = runtime.Interpreter(
         model_content=content,
@@ -111,7 +112,7 @@ def observed_ranges(
         num_threads=1,
     )
     place = interpreter.get_input_details()[0]["index"]
-    ranges = dict.fromkeys(tensors, (0.0, 0.0))  # zero must be a level: padding is zero
+    ranges = dict.fromkeys(tensors, (0.0, 0.0))  # includes zero, which padding is
     seen = False
     for batch in ids:
         interpreter.resize_tensor_input(place, batch.shape)
@@ -137,7 +138,7 @@ def _kernels(model: Model, heads: Heads) -> Iterator[tuple[Operator, NDArray[np.
 
 
 def _content(kernel: NDArray[np.float32]) -> str:
-    """Return a digest of the numbers, whatever their order."""
+    """Return a digest of the numbers that does not depend on their order."""
     return digest(np.sort(kernel, axis=None).astype("<f4").tobytes())
 
 
@@ -164,7 +165,7 @@ def _replace_bias(model: Model, operator: Operator, scale: NDArray[np.float32]) 
 
 
 def _whole_twin(model: Model, index: int, extent: tuple[float, float]) -> int:
-    """Add the int8 tensor that stands for a float32 one."""
+    """Add the int8 version of a float32 tensor, and return its index."""
     tensor = model.tensor(index)
     twin = model.add_tensor(
         _named(model, index, b"int8"), "int8", tensor.shape, tensor.shapeSignature
@@ -175,7 +176,7 @@ def _whole_twin(model: Model, index: int, extent: tuple[float, float]) -> int:
 
 
 def _scale(extent: tuple[float, float]) -> tuple[float, int]:
-    """Return scale and zero point of 256 levels over a range that holds zero.
+    """Return scale and zero point of 256 levels for a range that includes zero.
 
     >>> _scale((-64.0, 63.5))
     (0.5, 0)

@@ -1,7 +1,7 @@
-"""A classifier or a kit as a .tflite file: codes stay codes, tokenizer and labels are attached.
+"""Exports a classifier or a kit as a .tflite file, with tokenizer and labels attached.
 
-The converter's own quantization would take look-up tables along, so kernels are quantized in the
-finished flatbuffer: `embzip.tf.export.kernels`.
+The table stays compressed. The converter's own quantization would also change look-up tables, so
+kernels are quantized in the finished flatbuffer, by `embzip.tf.export.kernels`.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from embzip.tf.export.kernels import (
     int8_kernels,
 )
 
-_TEXTS = 1000  # representative texts that are run
+_TEXTS = 1000  # the largest number of representative texts that are run
 
 KERNELS = {"float32": float32_kernels, "float16": float16_kernels, "int8": int8_kernels}
 
@@ -44,7 +44,7 @@ def export_litert(
     calibrate: Sequence[str] | None = None,
 ) -> None:
     """Write a .tflite file that `embzip.load_model` and any LiteRT interpreter run."""
-    litert()  # which runs what was written, so its absence is said first
+    litert()  # the result is run at the end, so a missing LiteRT is reported first
     check_size(model, path)
     plain, heads = converted(model), list(heads_of(model).values())
     if calibrate is None:
@@ -56,9 +56,10 @@ def export_litert(
 
 
 def converted(model: Model) -> bytes:
-    """Return the model's flatbuffer, all numbers as they are.
+    """Return the model's flatbuffer, with all numbers unchanged.
 
-    A kit's outputs are numbered: the names of its classifiers, any printable text, are attached.
+    The outputs of a kit are numbered. The names of its classifiers can be any printable text, and
+    are in the attachment.
     """
     heads = len(heads_of(model))
     names = [f"probabilities_{index:05d}" for index in range(heads)]
@@ -69,7 +70,7 @@ def converted(model: Model) -> bytes:
 
 
 def attachment_of(model: Model) -> Attachment:
-    """Return what is attached: tokenizer, labels, and how texts are padded."""
+    """Return the attachment: tokenizer, labels, and how texts are padded."""
     heads = heads_of(model)
     (first, *_) = heads.values()
     labels = tuple(head.labels for head in heads.values())
@@ -80,13 +81,13 @@ def attachment_of(model: Model) -> Attachment:
 def run_litert(
     path: str | Path, ids: NDArray[np.int32], names: Sequence[str]
 ) -> list[NDArray[np.float32]]:
-    """Return each output for padded ids, from the file."""
+    """Run the file on padded ids, and return each output."""
     path = Path(path)
     return LiteRtModel(path, read_attachment(path)).answers(ids.tolist())
 
 
 def _input(model: Model, ids: Sequence[int]) -> NDArray[np.int32]:
-    """Return (1, time) ids, padded as they are when the model runs."""
+    """Return ids (1, time), padded as when the model runs."""
     longest, margin = reach(model)
     cut = ids[:longest]
     padded = np.full((1, min(len(cut) + margin, longest)), model.embedding.pad_id, np.int32)

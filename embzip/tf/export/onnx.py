@@ -1,4 +1,4 @@
-"""A classifier as an ONNX model, for onnxruntime; tf2onnx converts the frozen graph."""
+"""Exports a classifier as an ONNX model, for onnxruntime; tf2onnx converts the frozen graph."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,19 +19,19 @@ _OPSET = 17
 def export_onnx(served: Model, path: str | Path, *, kernels: str = "float32") -> None:
     """Write an .onnx file: the input `ids`, int32 (batch, time), and the output `probabilities`.
 
-    A kit has an output a classifier, called as it is.
+    A kit has one output per classifier, with its name.
 
     Raises
     ------
     SpecError
-        For kernels in any other form than float32: tf2onnx would turn them back.
+        For kernels in another form than float32: tf2onnx would convert them back.
     MissingPackageError
-        Where tf2onnx or onnxruntime is not installed.
+        If tf2onnx or onnxruntime is not installed.
     """
     if kernels != "float32":
         raise SpecError(
-            f"an ONNX export has float32 kernels, received {kernels!r}: shrink them in the file "
-            "with onnxruntime.quantization, or export to litert"
+            f"an ONNX export needs float32 kernels, received {kernels!r}: quantize the exported "
+            "file with onnxruntime.quantization, or export to litert"
         )
     try:
         import onnxruntime  # type: ignore[import-untyped]  # noqa: F401
@@ -53,7 +53,7 @@ def export_onnx(served: Model, path: str | Path, *, kernels: str = "float32") ->
 
 
 def _without_bitcasts(graph: Any) -> Any:
-    """Let float16 tables be gathered as they are: ONNX does that, and has no Bitcast."""
+    """Return the graph with float16 tables gathered directly, because ONNX has no Bitcast."""
     before = {node.name: node.input[0] for node in graph.node if node.op == "Bitcast"}
     kept = tf.compat.v1.GraphDef(versions=graph.versions)
     for node in graph.node:
@@ -69,7 +69,7 @@ def _without_bitcasts(graph: Any) -> Any:
 def run_onnx(
     path: str | Path, ids: NDArray[np.int32], names: Sequence[str]
 ) -> list[NDArray[np.float32]]:
-    """Return the named outputs for padded ids, from the file."""
+    """Run the file on padded ids, and return the named outputs."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""A classifier as a SavedModel: a signature for token ids, and each weight stored once."""
+"""Exports a classifier as a SavedModel with a signature for token ids; arrays are stored once."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ MARKER = "saved_model.pb"  # a folder with this file is a SavedModel
 def export_savedmodel(model: Model, path: str | Path, *, kernels: str = "float32") -> None:
     """Write a folder with the signature `serving_default`: `ids` -> `probabilities`.
 
-    A kit has an output a classifier, called as it is. A SavedModel in the same place is replaced.
+    A kit has one output per classifier, with its name. A SavedModel at `path` is replaced.
     """
     module = tf.Module()
     module.weights = []
@@ -36,7 +36,7 @@ def export_savedmodel(model: Model, path: str | Path, *, kernels: str = "float32
 def run_savedmodel(
     path: str | Path, ids: NDArray[np.int32], names: Sequence[str]
 ) -> list[NDArray[np.float32]]:
-    """Return the named outputs for padded ids, from the folder."""
+    """Run the folder's model on padded ids, and return the named outputs."""
     signature = tf.saved_model.load(str(path)).signatures["serving_default"]
     found = signature(ids=tf.constant(ids))
     return [found[name].numpy() for name in names]

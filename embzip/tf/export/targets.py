@@ -1,4 +1,4 @@
-"""`export`: a classifier or a kit to a target by name, and what became of its probabilities."""
+"""Exports a classifier or a kit to a target by name, and compares its probabilities."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from embzip.tf.export.litert import export_litert, run_litert
 from embzip.tf.export.onnx import export_onnx, run_onnx
 from embzip.tf.export.savedmodel import export_savedmodel, run_savedmodel
 
-_TEXTS = 64  # that outputs are compared on
+_TEXTS = 64  # on which outputs are compared
 
 
 @dataclass(frozen=True)
 class Target:
-    """How a kind of file is written, and run as a stranger would."""
+    """How a kind of file is written, and run without embzip."""
 
     write: Callable[..., None]
     run: Callable[[str | Path, NDArray[np.int32], Sequence[str]], list[NDArray[np.float32]]]
@@ -36,7 +36,7 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: its bytes, and the largest difference of a probability to NumPy's."""
+    """The size of an export in bytes, and its largest difference from NumPy's probabilities."""
 
     path: Path
     nbytes: int
@@ -51,36 +51,36 @@ def export(
     kernels: str = "float32",
     calibrate: Sequence[str] | None = None,
 ) -> Export:
-    """Write a classifier, or a kit, as a file that another runtime loads, without embzip.
+    """Write a classifier or a kit as a file that another runtime loads without embzip.
 
-    A kit has one look-up and one output a classifier, called as it is; in a .tflite the outputs
-    are numbered, and the names attached.
+    A kit has one look-up, and one output per classifier, with its name; in a .tflite the outputs
+    are numbered, and the names are attached.
 
     Parameters
     ----------
     model
         The classifier or the kit.
     path
-        Where the file (SavedModel: the folder) goes.
+        The file to write; for a SavedModel, the folder.
     to
         `litert`, `savedmodel`, `frozen` or `onnx`.
     kernels
-        The form of convolution and dense kernels: `float32`, `float16` or `int8` (a scale a
-        filter; not in ONNX). Codes and tables of the embedding are never changed.
+        The form of convolution and dense kernels: `float32`, `float16` or `int8` (one scale per
+        filter); for ONNX only `float32`. Codes and tables of the embedding are never changed.
     calibrate
-        LiteRT only: texts like those to come. Convolutions and dense layers then compute in int8,
-        with ranges as these texts need them.
+        Only for LiteRT: representative texts. Convolutions and dense layers then compute in int8,
+        with ranges that fit these texts.
 
     Raises
     ------
     SpecError
-        For an unknown target or form, or one that the target does not have.
+        For an unknown target or form, or a form that the target does not support.
     InputError
-        For a classifier of a kit whose name no output can have; not with litert.
+        For a classifier of a kit whose name is not valid for an output; not with litert.
     UnsupportedModelError
-        For more than 2 GB, except in a SavedModel.
+        For a model of more than 2 GB, except in a SavedModel.
     MissingPackageError
-        Where the target's converter is not installed.
+        If the target's converter is not installed.
 
     Examples
     --------
@@ -97,13 +97,15 @@ def export(
     True
     """
     if to not in TARGETS:
-        raise SpecError(f"a target is one of {', '.join(TARGETS)}, received {to!r}")
+        raise SpecError(f"a target must be one of {', '.join(TARGETS)}, received {to!r}")
     if kernels not in FORMS:
-        raise SpecError(f"kernels are one of {', '.join(FORMS)}, received {kernels!r}")
+        raise SpecError(f"kernels must be one of {', '.join(FORMS)}, received {kernels!r}")
     options: dict[str, Any] = {"kernels": kernels}
     if calibrate is not None:
         if to != "litert":
-            raise SpecError(f"computing in int8 is for litert, received {to!r} with texts")
+            raise SpecError(
+                f"only litert can compute in int8, received calibrate with {to!r}: leave it out"
+            )
         options["calibrate"] = calibrate
     target = TARGETS[to]
     target.write(model, path, **options)
@@ -117,7 +119,7 @@ def export(
 
 
 def _padded(model: Model, texts: Sequence[str] | None) -> NDArray[np.int32]:
-    """Return ids (texts, max_length): of the texts, or random ones of all lengths."""
+    """Return ids (texts, max_length) of the given texts, or random ids of all lengths."""
     limit, rows = reach(model)[0], model.embedding.rows
     padded = np.full((_TEXTS, limit), model.embedding.pad_id, np.int32)
     if texts is None:
