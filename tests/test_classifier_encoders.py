@@ -324,7 +324,7 @@ def test_records_that_are_no_encoder(encoder: type[Encoder], change: str, tmp_pa
             return [head]
 
     save(Crafted(), tmp_path / "crafted.embz")
-    with pytest.raises(FileFormatError, match=r"crafted\.embz: the classifier does not fit"):
+    with pytest.raises(FileFormatError, match=r"crafted\.embz: the classifier in this file"):
         load_model(tmp_path / "crafted.embz")
 
 

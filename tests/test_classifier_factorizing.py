@@ -124,5 +124,5 @@ def test_crafted_ranks(ranks: object, tmp_path: Path) -> None:
             return [model.tensors({"ranks": ranks})]
 
     save(Crafted(), tmp_path / "crafted.embz")
-    with pytest.raises(FileFormatError, match="does not fit"):
+    with pytest.raises(FileFormatError, match="the classifier in this file is damaged"):
         load_model(tmp_path / "crafted.embz")

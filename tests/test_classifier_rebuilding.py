@@ -111,7 +111,7 @@ def test_a_foreign_table_without_special_rows_borrows_them() -> None:
 
 def test_tables_that_do_not_belong_are_refused() -> None:
     model = tiny_classifier()
-    with pytest.raises(MismatchError, match="no tokens"):
+    with pytest.raises(MismatchError, match="no vocabulary or tokenizer"):
         rebuild(model, compress(np.ones((11, 6)), "float32"))
     with pytest.raises(MismatchError, match="columns"):
         rebuild(model, tiny_classifier(dim=5).embedding)

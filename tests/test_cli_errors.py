@@ -298,7 +298,7 @@ def test_a_table_where_a_classifier_belongs(
 ) -> None:
     for command in ("predict {} corpus.txt", "evaluate {} test.tsv", "rebuild {} --codec int8"):
         message = error_of(command.format("table.embz").split(), capfd)
-        assert "table.embz: holds an embedding but no classifier" in message
+        assert "table.embz: expected a classifier, found only an embedding" in message
 
 
 @pytest.mark.parametrize(

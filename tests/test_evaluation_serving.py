@@ -54,7 +54,9 @@ def test_child_starts_in_any_folder(model, tmp_path, monkeypatch):
 def test_failing_child_is_one_error_with_its_last_line(tmp_path):
     bare = tmp_path / "table.embz"
     save(compress(np.eye(3, dtype=np.float32), "int8"), bare)
-    with pytest.raises(EmbzipError, match=r"table\.embz.*status 1.*no classifier") as caught:
+    with pytest.raises(
+        EmbzipError, match=r"table\.embz.*status 1.*expected a classifier"
+    ) as caught:
         measure_serving(bare, ["zoo"])
     assert "\n" not in str(caught.value)
     bare.write_bytes(b"damaged")

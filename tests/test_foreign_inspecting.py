@@ -287,4 +287,4 @@ def test_the_commands(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture
     with pytest.raises(SystemExit) as end:
         main(["slim", str(folder / "model.tflite"), "-o", str(target)])
     assert end.value.code == 1
-    assert "not slimmed" in capfd.readouterr().err
+    assert "cannot be slimmed" in capfd.readouterr().err

@@ -153,7 +153,7 @@ def test_only_the_chosen_layers_are_pruned_and_a_model_without_any_is_refused() 
     schedule = PolynomialSchedule(final=0.5, end=4, frequency=1)
     fit(made, GradualPruning(schedule, prunes=lambda layer: layer.name == "conv"), epochs=1)
     assert {entry.layer for entry in sparsity(made) if entry.zeros} == {"conv"}
-    with pytest.raises(InputError, match="no dense, convolution or embedding layer"):
+    with pytest.raises(InputError, match="needs a trainable dense, convolution or embedding layer"):
         fit(made, GradualPruning(schedule, prunes=lambda layer: False), epochs=1)
 
 

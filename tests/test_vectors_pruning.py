@@ -236,7 +236,7 @@ def test_the_command_by(by: str, folder: Path) -> None:
         ("model.embz --max-vocab 2 --remap -o x.vec", 2, "--remap needs a .embz file"),
         ("model.embz --max-vocab 2 --by coverage --texts empty.txt", 1, "empty.txt: expected text"),
         ("model.embz --max-vocab 2 --by sensitivity --texts unknown.txt", 1, "unknown.txt: expe"),
-        ("table.embz --max-vocab 2 --by sensitivity --texts texts.txt", 1, "no classifier"),
+        ("table.embz --max-vocab 2 --by sensitivity --texts texts.txt", 1, "expected a classifier"),
         ("glove.txt --max-vocab 1 --by coverage --texts texts.txt", 1, "glove.txt: a foreign"),
         ("glove.txt --max-vocab 1 --remap", 1, "needs a table with a word tokenizer"),
         (

@@ -158,7 +158,7 @@ def test_what_is_refused() -> None:
         InputError, match="no word that the tokenizer can encode has a count above 0"
     ):
         transfer(some, PIECES, counts={"other": 5})
-    with pytest.raises(InputError, match="a table of bpe pieces"):
+    with pytest.raises(InputError, match="needs a table of words, received one of bpe pieces"):
         transfer(Vectors(PIECES.vocabulary, np.eye(12), None, PIECES), PIECES)
     for ridge in (0, -1.0, float("nan"), float("inf")):
         with pytest.raises(SpecError, match="ridge"):

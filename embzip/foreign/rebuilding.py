@@ -117,5 +117,5 @@ def _keras(
 
 def _compressed(table: Matrix, codec: str | None, seed: int) -> CompressedEmbedding:
     if codec is None:
-        raise InputError("rebuild takes exactly one of embedding and codec")
+        raise InputError("rebuild takes exactly one of embedding and codec, received neither")
     return compress(table, codec, seed=seed)

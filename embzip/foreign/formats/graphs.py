@@ -116,7 +116,7 @@ class Flow:
         return name
 
     def gathered(self) -> Iterator[tuple[str, str]]:
-        """Yield (gather node, node of its table), without the gathers of gradients."""
+        """Yield (gather node, node of its table); gradients have no gathers of their own."""
         for node in self.nodes.values():
             if node.op in GATHERS and len(node.input) >= 2:
                 yield node.name, self.source(node.input[0])

@@ -23,7 +23,7 @@ _OPTIMIZER = re.compile(
 )
 _NO_TABLE = re.compile(r"(^|/)(kernel|bias|gamma|beta|moving_\w+|recurrent_kernel)(:0|/|$)")
 _EMBED = re.compile(r"embed", re.IGNORECASE)
-_ROWS_PER_COLUMN = 8  # least ratio of a table's shape, if no name contains "embedding"
+_ROWS_PER_COLUMN = 8  # the least for a table, if no name contains "embed"
 
 
 def role_of_name(name: str, dtype: str, shapes: Mapping[str, tuple[int, ...]]) -> Role:
