@@ -100,5 +100,5 @@ def test_case_75_table_and_classifier_of_different_sizes() -> None:
     model = tiny_classifier()
     with pytest.raises(MismatchError, match="columns"):
         Classifier(tiny_classifier(dim=5).embedding, model.labels, model.config, model.arrays)
-    with pytest.raises(MismatchError, match="holds"):
+    with pytest.raises(MismatchError, match="a classifier of this shape needs"):
         Classifier(model.embedding, ("one", "two", "three"), model.config, model.arrays)

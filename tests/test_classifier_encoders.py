@@ -268,7 +268,11 @@ def test_positions_are_those_of_the_paper() -> None:
         (AttentionConfig, {"heads": 0}, "heads must be at least 1"),
         (AttentionConfig, {"layers": 1000}, "layers must be at most 64"),
         (FnetConfig, {"width": 0}, "width must be at least 1"),
-        (FnetConfig, {"heads": 2}, "the encoder 'fnet' has no option 'heads': it has width"),
+        (
+            FnetConfig,
+            {"heads": 2},
+            "the encoder 'fnet' has no option 'heads': its options are width",
+        ),
         (MeanConfig, {"dropout": 1.0}, "dropout"),
     ],
 )
@@ -296,7 +300,7 @@ def test_unknown_encoders_list_the_known_ones() -> None:
 def test_arrays_of_another_shape(encoder: type[Encoder]) -> None:
     model = tiny_classifier(encoder=encoder)
     wrong = {**model.arrays, "dense.bias": np.zeros(3, np.float32)}
-    with pytest.raises(MismatchError, match="holds"):
+    with pytest.raises(MismatchError, match="a classifier of this shape needs"):
         replace(model, arrays=wrong)
 
 

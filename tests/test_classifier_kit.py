@@ -121,7 +121,7 @@ def test_one_of_a_kit(tmp_path: Path) -> None:
         evaluate(path, [Example("lion", "glad")])
     mood.save(tmp_path / "mood.embz")
     assert isinstance(load_model(tmp_path / "mood.embz"), Classifier)
-    with pytest.raises(MismatchError, match="one classifier without a name"):
+    with pytest.raises(MismatchError, match="contains one without a name"):
         load_classifier(tmp_path / "mood.embz", head="mood")
 
 

@@ -235,7 +235,7 @@ def test_the_saved_file_holds_codes_and_other_variables_and_little_else(
 def test_case_74_no_embedding_layer() -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="dense_only")
     for name in (None, "words"):
-        with pytest.raises(UnsupportedModelError, match="'dense_only' has no ") as caught:
+        with pytest.raises(UnsupportedModelError, match="'dense_only' has no") as caught:
             rebuild_model(model, name, compress(np.zeros((ROWS, DIM)), "int8"))
         assert "\n" not in str(caught.value)
 
@@ -300,7 +300,7 @@ def test_what_is_no_model() -> None:
 
 def test_a_layer_that_is_no_embedding() -> None:
     model = sequential()
-    with pytest.raises(UnsupportedModelError, match=r"'conv1d.*' is no Embedding but a Conv1D"):
+    with pytest.raises(UnsupportedModelError, match=r"'conv1d.*' is a Conv1D"):
         rebuild_model(model, model.layers[1].name, table_of(model))
 
 
@@ -374,11 +374,11 @@ class Unsaveable(layers.Layer):
 def test_a_layer_that_cannot_be_copied_is_named() -> None:
     inputs = keras.Input((TIME,), dtype="int32")
     model = keras.Model(inputs, Unsaveable(3)(words()(inputs)))
-    with pytest.raises(UnsupportedModelError, match="of type Unsaveable cannot be made again"):
+    with pytest.raises(UnsupportedModelError, match="of type Unsaveable cannot be copied"):
         rebuild_model(model, "words", table_of(model))
 
 
 @pytest.mark.parametrize("shape", [(ROWS - 1, DIM), (ROWS, DIM + 1)])
 def test_case_75_another_size(shape: tuple[int, int]) -> None:
-    with pytest.raises(MismatchError, match=f"{ROWS} x {DIM} table.*{shape[0]} rows"):
+    with pytest.raises(MismatchError, match=f"is {ROWS} x {DIM}, .*{shape[0]} rows"):
         rebuild_model(sequential(), "words", compress(np.zeros(shape), "int8"))

@@ -183,7 +183,7 @@ def test_what_is_not_clear_is_refused_and_changes_nothing(tmp_path: Path) -> Non
         ({"third/kernel": "layers/dense/vars/0"}, InputError, "the model has no variable 'third"),
         ({"first/kernel": "nowhere"}, InputError, "has no variable 'nowhere': it has layers/dense"),
         ({"wide/kernel": "layers/dense/vars/0"}, MismatchError, r"has the shape \(3, 3\)"),
-        ({}, MismatchError, "'wide/kernel' of shape .* candidates are none"),
+        ({}, MismatchError, "'wide/kernel' of the model, of shape .* candidates are none"),
     ],
 )
 def test_names_and_shapes_that_do_not_fit(
@@ -227,7 +227,7 @@ def test_files_without_weights_and_hostile_ones_are_refused(folder: Path, tmp_pa
         with pytest.raises(InputError, match=said):
             variables_of(path)
     (tmp_path / "model.tflite").write_bytes(b"TFL3")
-    with pytest.raises(InputError, match="of a tflite file are not read"):
+    with pytest.raises(InputError, match="of a tflite file cannot be read"):
         variables_of(tmp_path / "model.tflite")
     cut = tmp_path / "cut.pb"
     cut.write_bytes((folder / "frozen.pb").read_bytes()[:-40])

@@ -184,7 +184,7 @@ def test_a_foreign_table_gets_special_rows_and_a_tokenizer() -> None:
 
 def test_a_frozen_compressed_table_without_special_rows_is_refused() -> None:
     bare = compress(np.eye(3, 12), "int8")
-    with pytest.raises(MismatchError, match="tokens"):
+    with pytest.raises(MismatchError, match="vocabulary"):
         tf.train(examples(20), bare, **SMALL)
     foreign = compress(Vectors(Vocabulary(["w01", "w00"]), np.eye(2, 12)), "int8")
     with pytest.raises(MismatchError, match="needs a padding row"):
