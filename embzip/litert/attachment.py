@@ -103,7 +103,7 @@ def read_attachment(path: Path) -> Attachment:
             raise ValueError(f"the format must be 'embzip-litert', found {config['format']!r}")
         if config["version"] != VERSION:
             raise FileFormatError(
-                f"{path}: this embzip reads version {VERSION} of exported files only, found version "
+                f"{path}: this embzip reads version {VERSION} of exported files, found version "
                 f"{config['version']!r}: export the classifier again"
             )
         rows, max_length, margin = (config[key] for key in ("rows", "max_length", "margin"))

@@ -1,7 +1,7 @@
 """Fake quantization: kernels are rounded to int8 in the forward pass, and trained as float32.
 
-Gradients must pass through the rounding, so it is done in the TensorFlow graph; a test compares it with
-`embzip.codecs.rounding`.
+Gradients must pass through the rounding, so it is done in the TensorFlow graph; a test compares it
+with `embzip.codecs.rounding`.
 """
 
 from typing import Any
