@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier.rebuilding import linear_part
+from embzip.classifier.folding import linear_part
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import UnsupportedModelError
 
