@@ -27,11 +27,11 @@ def folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
         reading = f"{layer}.reduce.kernel" if layer in classifier.ranks else f"{layer}.kernel"
         kernel = classifier.arrays[reading].astype(np.float64)
         words = kernel[..., : table.dim, :]
-        folded = [matrix @ words]
+        parts = [matrix @ words]
         if indicator:
             carried = kernel[..., table.dim :, :].sum(axis=-2, keepdims=True)
-            folded.append((offset @ words)[..., None, :] + carried)
-        arrays[reading] = np.concatenate(folded, axis=-2).astype(np.float32)
+            parts.append((offset @ words)[..., None, :] + carried)
+        arrays[reading] = np.concatenate(parts, axis=-2).astype(np.float32)
     return Classifier(
         plain,
         classifier.labels,
