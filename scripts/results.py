@@ -21,7 +21,7 @@ from embzip.files import write_bytes
 PAGE = Path(__file__).parent / "RESULTS.md"
 BLOCK = re.compile(
     r"^<!-- results:(?P<name>\S+) (?P<commit>\S+) (?P<command>.+) -->\n"
-    r"Made by [^\n]+\n\n(?P<printed>.*?)\n<!-- /results:(?P=name) -->$",
+    r"(?:Made by [^\n]+\n\n)?(?P<printed>.*?)\n<!-- /results:(?P=name) -->$",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -80,8 +80,8 @@ def refresh(path: Path, name: str, arguments: list[str] | None = None) -> Block:
     ours = f"{shlex.quote(sys.executable)} {command.removeprefix('python ')}"
     done = subprocess.run(ours, shell=True, check=True, stdout=subprocess.PIPE, text=True)
     block = Block(name, _commit(), command, done.stdout)
-    before = str(known[name])
-    write_bytes(path, page.replace(before, str(block)).encode())
+    made = BLOCK.sub(lambda found: str(block) if found["name"] == name else found[0], page)
+    write_bytes(path, made.encode())
     return block
 
 

@@ -41,9 +41,11 @@ def test_arguments_take_the_place_of_the_old_ones_and_are_kept(page: Path) -> No
     assert refresh(page, "two", []).printed == "| a |\n\n"
 
 
-def test_the_shell_expands_patterns(page: Path) -> None:
-    page.write_text(str(Block("files", "0000000", "python -m trivial *.md", "old")))
-    assert refresh(page, "files").printed == "| a |\npage.md\n"
+def test_a_new_block_is_two_markers_and_the_shell_expands_patterns(page: Path) -> None:
+    page.write_text("<!-- results:new none python -m trivial *.md -->\n-\n<!-- /results:new -->\n")
+    made = refresh(page, "new")
+    assert made.printed == "| a |\npage.md\n"
+    assert page.read_text() == f"{made}\n"
 
 
 def test_a_failing_command_and_an_unknown_name_change_nothing(page: Path) -> None:
