@@ -1,6 +1,6 @@
 """The encoders side by side: accuracy on dev, size, seconds an epoch, before and after compression.
 
-    python -m scripts.bench_encoders ../shared/data/tagmynews/train.tsv.xz --epochs 6
+    python -m scripts.bench_encoders data/tagmynews/train.tsv.xz --epochs 6
 
 Words of one corpus with word2vec vectors, one classifier an encoder with its default shape, then
 `rebuild --codec`. Accuracy is on dev, a tenth of train by a fixed hash, which also chooses the

@@ -1,6 +1,6 @@
 """Training time of tables of different sizes, step by step in turn: what an epoch costs.
 
-    python -m scripts.bench_epoch ../shared/data/ru_ok_toxic/train.tsv.xz
+    python -m scripts.bench_epoch data/ru_ok_toxic/train.tsv.xz
 
 For one data set: the full-vocabulary word table and the BPE table of min(30,000, a third of the
 words), both float32, 300 wide and trainable, with Keras' Adam; as controls the word table with a

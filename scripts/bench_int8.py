@@ -1,6 +1,6 @@
 """What smaller kernels and int8 arithmetic cost in accuracy: a trained CNN in each form, on dev.
 
-    python -m scripts.bench_int8 ../shared/data/tagmynews/train.tsv.xz
+    python -m scripts.bench_int8 data/tagmynews/train.tsv.xz
 
 Words of one corpus with word2vec vectors, a CNN of the default shape over them, then
 `rebuild --codec`. Dev is a tenth of train by a fixed hash; the test set is not read. The ranges of

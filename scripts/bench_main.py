@@ -1,4 +1,4 @@
-"""Print the README's two tables from the reports of the benchmark recipes.
+"""Print the tables `recipes` of RESULTS.md from the reports of the benchmark recipes.
 
     for name in ru_avito tagmynews debian-topic ru_ok_toxic; do
         embzip run scripts/recipes/$name.toml -o bench/$name

@@ -1,6 +1,6 @@
 """Retraining with a pruned vocabulary against pruning after training.
 
-    python -m scripts.bench_prune ../shared/data/tagmynews/train.tsv.xz --max-vocab 5000
+    python -m scripts.bench_prune data/tagmynews/train.tsv.xz --max-vocab 5000
 
 Both ways end in N words and the same CNN, frozen or trainable: (retrain) `build-words --max-vocab`,
 then `train-vectors`; (prune) vectors of the full vocabulary, then `prune --max-vocab N`. Accuracy

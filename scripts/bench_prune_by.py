@@ -1,6 +1,6 @@
 """What pruning a trained classifier's words costs, by each way to choose them, with --remap or not.
 
-    python -m scripts.bench_prune_by ../shared/data/tagmynews/train.tsv.xz
+    python -m scripts.bench_prune_by data/tagmynews/train.tsv.xz
 
 One CNN (100 wide, trainable) is trained on all words; then only its table is pruned, nothing is
 trained again. Accuracy is on dev, a tenth of train by a fixed hash, which also chose the epoch;

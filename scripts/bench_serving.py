@@ -1,7 +1,7 @@
 """What it takes to serve one classifier in each format, every figure from a fresh process.
 
     .uv/bin/uv sync --locked --extra all --group bench
-    python -m scripts.bench_serving ../shared/data/tagmynews [--files DIR] [--formats NAME ...]
+    python -m scripts.bench_serving data/tagmynews [--files DIR] [--formats NAME ...]
 
 The original is the anchor: a 220,000 x 300 float32 table (the corpus' words, filled up with GloVe's
 most frequent), windows 1,1,2,3 x 128 filters, 50 tokens; what TensorFlow's converter makes of its

@@ -1,6 +1,6 @@
 """Large and sparse against small and dense, as Zhu and Gupta (2017) compare them.
 
-    python -m scripts.bench_sparse ../shared/data/tagmynews/train.tsv.xz --seeds 3
+    python -m scripts.bench_sparse data/tagmynews/train.tsv.xz --seeds 3
 
 A CNN of 128 filters over words with word2vec vectors, its table and kernels pruned while it trains;
 beside each sparsity the dense CNN with as many numbers as the sparse one has non-zeros: vectors of

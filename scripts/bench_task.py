@@ -1,6 +1,6 @@
 """What compressing costs in accuracy: five data sets, words and BPE, three seeds, no fine-tuning.
 
-    python -m scripts.bench_task ../shared/data -o bench/task
+    python -m scripts.bench_task data -o bench/task
 
 For each data set, tokenizer and seed one model is trained in a process of its own: skip-gram
 word2vec, then the shallow CNN with a trainable table; dev (its own file, or a tenth of train by a

@@ -1,7 +1,7 @@
 """Subword rows transferred from word rows, against rows trained on the corpus and random rows.
 
-    python -m scripts.bench_transfer ../shared/data/tagmynews/train.tsv.xz \
-        --test ../shared/data/tagmynews/test.tsv.xz
+    python -m scripts.bench_transfer data/tagmynews/train.tsv.xz \
+        --test data/tagmynews/test.tsv.xz
 
 word2vec is trained on words and on BPE pieces (skip-gram, 10 epochs); `transfer` makes rows for
 the same pieces from the word rows alone. The same CNN is then trained on each table, frozen and

@@ -1,4 +1,4 @@
-"""Bytes a word on disk, and look-up in memory against a dict, for the README's vocabulary tables.
+"""Bytes a word on disk, and look-up in memory against a dict, for RESULTS.md.
 
 python -m scripts.bench_vocabulary [FOLDER]
 

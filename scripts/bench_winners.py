@@ -1,6 +1,6 @@
 """Which codec wins at which size: chosen on dev among all, reported on test.
 
-    python -m scripts.bench_winners ../shared/data -o bench/task
+    python -m scripts.bench_winners data -o bench/task
 
 Takes the models of `scripts.bench_task` (seed 0; trained here where they are missing), rebuilds
 each with every codec below, kernels as int8, and saves it packed: what counts is the whole file.
