@@ -305,7 +305,7 @@ def test_a_table_where_a_classifier_belongs(
     ("arguments", "says"),
     [
         ("", "Usage: embzip"),
-        ("nothing", "No such command"),
+        ("nothing", "Unknown command"),
         ("build-bpe", "CORPUS"),
         ("build-bpe corpus.txt --vocab many", "--vocab"),
         ("build-bpe corpus.txt --engine other", "--engine"),
