@@ -352,11 +352,11 @@ def test_run_and_report(trained: Path, run: Run) -> None:
         """,
         "utf-8",
     )
-    result = run("run", "tiny.toml", "--json")
-    told = [line.partition(", done in ")[0] for line in result.stderr.splitlines()]
+    done = outcome("run", "tiny.toml", "--json")
+    told = [line.partition(", done in ")[0] for line in done.stderr.splitlines()]
     assert told[:2] == ["embzip: corpus", "embzip: words: tokenizer"]
     assert "embzip: small: rebuild" in told
-    record = json_of(result)
+    record = json_of(done.stdout)
     assert [candidate["name"] for candidate in record["candidates"]] == ["words", "small"]
     out = trained / "tiny.run"
     assert json.loads((out / "report.json").read_text("utf-8"))["candidates"]

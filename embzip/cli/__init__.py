@@ -38,6 +38,7 @@ COMMANDS = {
     "report": "reports",
     "demo": "reports",
 }
+HELP = {"-h", "--help"}
 
 app = App(
     name="embzip",
@@ -68,8 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = _run(tokens)
     except (CycloptsError, UsageError) as error:
+        command = f" {tokens[0]}" if tokens[0] in COMMANDS else ""
         log(f"error: {error}")
-        log(f"`embzip {tokens[0]} --help` explains the options")
+        log(f"`embzip{command} --help` says what there is")
         code = 2
     except EmbzipError as error:
         log(f"error: {error}")
@@ -83,12 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(tokens: Sequence[str]) -> int:
-    options = tokens[: tokens.index("--")] if "--" in tokens else tokens
-    if not tokens or not {"-h", "--help"}.isdisjoint(options):
+    name, *options = tokens or [""]
+    if name in ("", *HELP) or (name in COMMANDS and not HELP.isdisjoint(options)):
         from embzip.cli.explaining import explain
 
-        print(explain(app, tokens[0] if tokens else ""), file=sys.stdout if tokens else sys.stderr)
-        return 0 if tokens else 2
+        (sys.stdout if name else sys.stderr).write(explain(app, name))
+        return 0 if name else 2
     command, given, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
     command(*given.args, **given.kwargs)
     return 0

@@ -27,7 +27,8 @@ def explain(app: App, name: str) -> str:
     width = min(100, shutil.get_terminal_size().columns)
     if name not in app:
         summaries = [f"  {each:<15}{_text(app[each]).splitlines()[0]}" for each in app]
-        return "\n".join(["Usage: embzip COMMAND ...", "", _filled(ABOUT, width), "", *summaries])
+        lines = ["Usage: embzip COMMAND ...", "", _filled(ABOUT, width), "", *summaries, ""]
+        return "\n".join(lines)
     parser = ArgumentParser(
         description=_filled(_text(app[name]), width),
         formatter_class=partial(RawDescriptionHelpFormatter, max_help_position=28, width=width),
@@ -50,7 +51,7 @@ def explain(app: App, name: str) -> str:
         names = sorted(argument.names, key=len) if not argument.negatives else argument.names
         parser.add_argument(*names, help=meaning, **options)
     parser.usage = " ".join(["embzip", name, "[OPTIONS]", *words])
-    return parser.format_help().removesuffix("\n")
+    return parser.format_help()
 
 
 def arguments(app: App, name: str) -> list[Any]:

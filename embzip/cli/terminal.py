@@ -146,7 +146,7 @@ def one_line(message: object) -> str:
 
 def log(line: object) -> None:
     """Say one line on stderr, such as what a long command has done so far."""
-    print(f"embzip: {one_line(line)}", file=sys.stderr)
+    sys.stderr.write(f"embzip: {one_line(line)}\n")
 
 
 def show_warning(
