@@ -69,7 +69,7 @@ OWNERS = {
     "constriction": {"packing"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
-    "typer": {"cli"},
+    "cyclopts": {"cli"},
     "rich": {"report", "cli"},
 }
 

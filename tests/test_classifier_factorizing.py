@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from embzip import tf
 from embzip.classifier import (
@@ -19,8 +18,8 @@ from embzip.classifier import (
 from embzip.classifier.factorizing import factorize
 from embzip.classifier.rebuilding import reading_metric, rebuild
 from embzip.classifier.registry import BUILTIN
-from embzip.cli import app
 from embzip.errors import FileFormatError, InputError
+from tests.commands import stdout_of
 from tests.models import tiny_classifier
 from tests.test_tf_training import examples, vectors
 
@@ -82,13 +81,11 @@ def test_it_is_fine_tuned_on_the_command_line(tmp_path: Path) -> None:
     model = tf.train(train, vectors(), encoder="fnet", epochs=3, learning_rate=0.01, **shape)
     model.classifier.save(tmp_path / "model.embz")
     (tmp_path / "train.tsv").write_text("".join(f"{e.label}\t{e.text}\n" for e in train))
-    result = CliRunner().invoke(
-        app,
-        ["factorize", str(tmp_path / "model.embz"), "--rank", "3", "--train",
-         str(tmp_path / "train.tsv"), "-o", str(tmp_path / "small.embz"), "--json"],
+    printed = stdout_of(
+        "factorize", tmp_path / "model.embz", "--rank", 3, "--train", tmp_path / "train.tsv",
+        "-o", tmp_path / "small.embz", "--json",
     )  # fmt: skip
-    assert result.exit_code == 0, result.exception
-    record = json.loads(result.stdout)
+    record = json.loads(printed)
     assert record["bytes_after"] < record["bytes_before"]
     assert record["bytes_after"] == (tmp_path / "small.embz").stat().st_size
     assert record["dev_accuracy"] >= record["dev_accuracy_before"]

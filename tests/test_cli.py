@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from embzip.cli import COMMANDS, app
+from embzip.cli.explaining import arguments, explain
+from tests.commands import outcome, stdout_of
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = Path(sys.executable).parent / "embzip"
-NAMES = [command.__name__.replace("_", "-") for command in COMMANDS]
-Run = Callable[..., Result]
+Run = Callable[..., str]
 
 # Keras' variables do not know NumPy 2's `copy` argument yet; no code of ours is involved.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -70,21 +70,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command in the folder and expect success; with --json, return its object."""
+    """Run a command in the folder, expect success, and return what it printed."""
     monkeypatch.chdir(folder)
-    return invoke
+    return stdout_of
 
 
-def invoke(*arguments: object, stdin: str | None = None) -> Result:
-    result = CliRunner().invoke(app, list(map(str, arguments)), input=stdin, env={"COLUMNS": "100"})
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result
-
-
-def json_of(result: Result) -> dict[str, Any]:
-    lines = result.stdout.splitlines()
+def json_of(stdout: str) -> dict[str, Any]:
+    lines = stdout.splitlines()
     assert len(lines) == 1, "exactly one object"
     record = json.loads(lines[0])
     assert isinstance(record, dict)
@@ -97,17 +89,17 @@ def trained(folder: Path) -> Path:
     here = Path.cwd()
     os.chdir(folder)
     try:
-        invoke("build-bpe", "corpus.txt", "--vocab", 800)
-        invoke(
+        stdout_of("build-bpe", "corpus.txt", "--vocab", 800)
+        stdout_of(
             "train-vectors", "corpus.txt", "--tokenizer", "corpus.bpe.model", "--dim", 24,
             "--sg", "--deterministic",
         )  # fmt: skip
-        invoke("compress", "corpus.vectors.embz", "--codec", "svd:12|int8")
-        invoke(
+        stdout_of("compress", "corpus.vectors.embz", "--codec", "svd:12|int8")
+        stdout_of(
             "train", "train.tsv", "--vectors", "corpus.vectors.embz", "--filters", 32,
             "--epochs", 6, "--batch-size", 16, "-o", "model.embz",
         )  # fmt: skip
-        invoke("rebuild", "model.embz", "--codec", "svd:12|int8")
+        stdout_of("rebuild", "model.embz", "--codec", "svd:12|int8")
     finally:
         os.chdir(here)
     return folder
@@ -160,7 +152,7 @@ def test_evaluate(trained: Path, run: Run) -> None:
     assert low <= both["difference"] <= high
     assert 0 < both["mcnemar_p"] <= 1
 
-    human = run("evaluate", "model.rebuilt.embz", "test.tsv", "--against", "model.embz").stdout
+    human = run("evaluate", "model.rebuilt.embz", "test.tsv", "--against", "model.embz")
     assert f"{both['accuracy']:.4f}" in human
     assert f"[{low:+.4f}, {high:+.4f}]" in human
     assert f"agreement     {both['agreement']:.4f}" in human
@@ -170,9 +162,9 @@ def test_evaluate(trained: Path, run: Run) -> None:
 def test_predict_from_stdin_from_a_file_and_as_json(trained: Path, run: Run) -> None:
     texts = bbc_paragraphs("sports", slice(110, 112))
     (trained / "new.txt").write_text("\n".join(texts), "utf-8")
-    from_file = run("predict", "model.embz", "new.txt").stdout
-    assert from_file == run("predict", "model.embz", stdin="\n".join(texts)).stdout
-    assert from_file == run("predict", "model.embz", "-", stdin="\n".join(texts)).stdout
+    from_file = run("predict", "model.embz", "new.txt")
+    assert from_file == run("predict", "model.embz", stdin="\n".join(texts))
+    assert from_file == run("predict", "model.embz", "-", stdin="\n".join(texts))
     lines = [line.split("\t") for line in from_file.splitlines()]
     assert len(lines) == len(texts)
     assert {label for label, _ in lines} <= {"business", "sports"}
@@ -182,14 +174,14 @@ def test_predict_from_stdin_from_a_file_and_as_json(trained: Path, run: Run) -> 
 
 
 def test_case_28_empty_texts_have_a_prediction_each(trained: Path, run: Run) -> None:
-    lines = run("predict", "model.embz", stdin="\n   \n").stdout.splitlines()
+    lines = run("predict", "model.embz", stdin="\n   \n").splitlines()
     assert len(lines) == 2
     assert lines[0] == lines[1]
     assert "nan" not in lines[0]
 
 
 def test_predict_of_no_text_prints_nothing(trained: Path, run: Run) -> None:
-    assert run("predict", "model.embz", stdin="").stdout == ""
+    assert run("predict", "model.embz", stdin="") == ""
     assert json_of(run("predict", "model.embz", "--json", stdin="")) == {"predictions": []}
 
 
@@ -207,7 +199,7 @@ def test_inspect_adds_up_to_the_files_size(trained: Path, run: Run) -> None:
         assert sum(parts.values()) == size
         assert record["rows"] == 800
     assert (record["codec"], record["dim"]) == ("int8", 12), "svd:12 is folded into the kernels"
-    assert f"{size:,}" in run("inspect", "model.rebuilt.embz").stdout
+    assert f"{size:,}" in run("inspect", "model.rebuilt.embz")
 
 
 def test_rebuild_on_a_compressed_table_and_without_folding(trained: Path, run: Run) -> None:
@@ -261,7 +253,7 @@ def test_prune_then_compress(trained: Path, run: Run) -> None:
     assert small["rows"] == 302
     assert small["file_bytes"] == (trained / small["path"]).stat().st_size
     assert small["embedding_bytes"] == 302 * (8 + 4)
-    human = run("prune", "all.embz", "--min-count", 5, "-o", "frequent.embz").stdout
+    human = run("prune", "all.embz", "--min-count", 5, "-o", "frequent.embz")
     assert human.endswith("covered\nfrequent.embz\n")
 
 
@@ -308,7 +300,7 @@ def test_labelled_corpus_several_files_and_stdin(trained: Path, run: Run) -> Non
     run("build-words", "corpus.txt", "-o", "1.tsv")
     run("build-words", "a.txt", "b.txt", "-o", "2.tsv")
     run("build-words", "train.tsv", "--labelled", "-o", "3.tsv")
-    assert run("build-words", "-", stdin=corpus).stdout.endswith("stdin.words.tsv\n")
+    assert run("build-words", "-", stdin=corpus).endswith("stdin.words.tsv\n")
     contents = {
         (trained / name).read_bytes() for name in ("1.tsv", "2.tsv", "3.tsv", "stdin.words.tsv")
     }
@@ -326,11 +318,11 @@ def test_compare_in_the_terminal_as_json_and_as_a_page(trained: Path, run: Run) 
         before["bytes"]["total"] / after["bytes"]["total"]
     )
     assert after["difference"] == pytest.approx(after["accuracy"] - before["accuracy"])
-    result = run(
+    shown = run(
         "compare", "model.embz", "model.rebuilt.embz", "--test", "test.tsv", "-o", "page.html"
     )
-    assert result.stdout.endswith("page.html\n")
-    assert "model.rebuilt.embz" in result.stdout
+    assert shown.endswith("page.html\n")
+    assert "model.rebuilt.embz" in shown
     assert "<html" in (trained / "page.html").read_text("utf-8")
     for name in ("report.md", "report.json"):
         run("compare", "model.embz", "model.rebuilt.embz", "-o", name)
@@ -360,24 +352,25 @@ def test_run_and_report(trained: Path, run: Run) -> None:
         """,
         "utf-8",
     )
-    result = run("run", "tiny.toml", "--json")
-    told = [line.partition(", done in ")[0] for line in result.stderr.splitlines()]
+    done = outcome("run", "tiny.toml", "--json")
+    told = [line.partition(", done in ")[0] for line in done.stderr.splitlines()]
     assert told[:2] == ["embzip: corpus", "embzip: words: tokenizer"]
     assert "embzip: small: rebuild" in told
-    record = json_of(result)
+    record = json_of(done.stdout)
     assert [candidate["name"] for candidate in record["candidates"]] == ["words", "small"]
     out = trained / "tiny.run"
     assert json.loads((out / "report.json").read_text("utf-8"))["candidates"]
     (out / "report.html").unlink()
-    assert "small" in run("report", "tiny.run").stdout
+    assert "small" in run("report", "tiny.run")
     assert "<html" in (out / "report.html").read_text("utf-8")
     assert json_of(run("report", "tiny.run", "--json"))["baseline"] == "words"
 
 
 def test_default_name_is_kept_from_overwriting(trained: Path, run: Run) -> None:
     before = (trained / "model.rebuilt.embz").read_bytes()
-    result = CliRunner().invoke(app, ["rebuild", "model.embz", "--codec", "float16"])
-    assert "--force" in str(result.exception)
+    refused = outcome("rebuild", "model.embz", "--codec", "float16")
+    assert refused.code == 1
+    assert "--force" in refused.stderr
     assert (trained / "model.rebuilt.embz").read_bytes() == before
     run("rebuild", "model.embz", "--codec", "svd:12|int8", "--force")
     assert (trained / "model.rebuilt.embz").read_bytes() == before, "same input, same bytes"
@@ -413,26 +406,33 @@ def test_case_12_unreachable_vocabulary_is_a_warning_and_the_real_size(
 
 
 def test_every_command_has_help() -> None:
-    overview = CliRunner().invoke(app, ["--help"])
-    for name, command in zip(NAMES, COMMANDS, strict=True):
-        assert name in overview.stdout
-        help_text = CliRunner().invoke(app, [name, "--help"]).stdout
+    overview = stdout_of("--help").splitlines()
+    for name in COMMANDS:
+        command = app[name].default_command
+        assert command is not None
+        assert command.__name__ == name.replace("-", "_")
         summary = (command.__doc__ or "").splitlines()[0]
-        assert summary in help_text
-        assert summary in overview.stdout, "short enough for one line of the overview"
-        if name != "demo":
+        assert f"  {name:<15}{summary}" in overview, "short enough for one line of the overview"
+        for flag in ("--help", "-h"):
+            help_text = stdout_of(name, flag)
+            assert summary in help_text
             assert "--json" in help_text
+            assert "Parameters" not in help_text
 
 
 def test_every_option_has_help() -> None:
-    from typer.main import get_command
+    for name in COMMANDS:
+        for argument in arguments(app, name):
+            assert argument.parameter.help, f"{name} {argument.name}"
+            assert argument.name in explain(app, name)
 
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
-        for parameter in command.params:
-            assert getattr(parameter, "help", None), f"{name} {parameter.name}"
+
+def test_help_shows_specs_and_brackets_as_they_are_typed() -> None:
+    assert "'svd:64|int8'" in stdout_of("compress", "--help")
+    assert r"\w+|[^\w\s]" in stdout_of("build-words", "--help")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_stands_in_the_readme(name: str) -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     assert re.search(rf"embzip {name}(?![\w-])", readme), "train is not train-vectors"

@@ -305,7 +305,13 @@ def test_a_table_where_a_classifier_belongs(
     ("arguments", "says"),
     [
         ("", "Usage: embzip"),
-        ("nothing", "No such command"),
+        ("nothing", "Unknown command"),
+        ("nothing --help", "Unknown command"),
+        ("--force", "--force"),
+        ("build-words corpus.txt --nothing", "--nothing"),
+        ("build-words corpus.txt --min-count 3.7", "3.7"),
+        ("build-words corpus.txt --no-force", "--no-force"),
+        ("inspect model.embz table.embz", "table.embz"),
         ("build-bpe", "CORPUS"),
         ("build-bpe corpus.txt --vocab many", "--vocab"),
         ("build-bpe corpus.txt --engine other", "--engine"),
@@ -329,8 +335,21 @@ def test_wrong_usage_is_exit_code_2(
 ) -> None:
     assert run_main(arguments.split()) == 2
     out, err = capfd.readouterr()
-    assert says in out + err
+    assert out == ""
+    assert says in err
     assert "Traceback" not in err
+    if arguments:
+        assert len(err.splitlines()) == 2
+        assert "--help` says what there is" in err
+
+
+def test_options_stand_before_between_and_after_files_and_the_last_of_two_holds(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ["-o=2.tsv", "--min-count", 9, "corpus.txt", "--min-count=1", "corpus.txt", "--json"]
+    assert run_main(["build-words", *options]) == 0
+    assert json.loads(capfd.readouterr().out)["rows"] == 5
+    assert "the\t4" in (folder / "2.tsv").read_text(), "both files are read"
 
 
 def test_a_message_is_one_line_even_where_a_name_is_not(

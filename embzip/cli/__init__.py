@@ -7,66 +7,47 @@ the commands and turns what went wrong into one line and an exit code.
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
-import typer
+from cyclopts import App, CycloptsError, Parameter
 
-from embzip.cli import (
-    artefacts,
-    classifiers,
-    exports,
-    factorizing,
-    kits,
-    pruning,
-    rebuilding,
-    reports,
-    tables,
-    tokenizers,
-    training,
-)
-from embzip.cli.terminal import one_line, show_warning
+from embzip.cli.terminal import UsageError, drop_stdout, log, show_warning
 from embzip.errors import EmbzipError
 
-# In the order in which the main job uses them; `embzip --help` keeps it.
-COMMANDS: tuple[Callable[..., None], ...] = (
-    tokenizers.build_bpe,
-    tokenizers.build_words,
-    tables.train_vectors,
-    tables.transfer,
-    pruning.prune,
-    tables.compress,
-    training.train,
-    rebuilding.rebuild,
-    classifiers.evaluate,
-    classifiers.predict,
-    exports.export,
-    kits.kit,
-    factorizing.factorize,
-    artefacts.inspect,
-    artefacts.slim,
-    reports.compare,
-    reports.run,
-    reports.report,
-    reports.demo,
-)
+# In the order in which the main job uses them; `embzip --help` keeps it. A command's module is
+# imported when the command is used.
+COMMANDS = {
+    "build-bpe": "tokenizers",
+    "build-words": "tokenizers",
+    "train-vectors": "tables",
+    "transfer": "tables",
+    "prune": "pruning",
+    "compress": "tables",
+    "train": "training",
+    "rebuild": "rebuilding",
+    "evaluate": "classifiers",
+    "predict": "classifiers",
+    "export": "exports",
+    "kit": "kits",
+    "factorize": "factorizing",
+    "inspect": "artefacts",
+    "slim": "artefacts",
+    "compare": "reports",
+    "run": "reports",
+    "report": "reports",
+    "demo": "reports",
+}
+HELP = {"-h", "--help"}
 
-app = typer.Typer(
+app = App(
     name="embzip",
-    help=(
-        "Make the embedding table of a text classifier 10 to 500 times smaller, and prove on "
-        "your own test set what it cost.\n\n"
-        "`embzip run RECIPE.toml -o DIR` does the whole job; the other commands are its steps. "
-        "`embzip COMMAND --help` explains each."
-    ),
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: codec chains and [brackets] are shown as they are typed
-    context_settings={"help_option_names": ["-h", "--help"]},
+    help_flags=(),  # `explaining` writes the help
+    version_flags=(),
+    default_parameter=Parameter(negative=(), allow_repeating=True),
 )
-for _command in COMMANDS:
-    app.command()(_command)
+for _name, _module in COMMANDS.items():
+    app.command(f"embzip.cli.{_module}:{_name.replace('-', '_')}", name=_name)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -81,15 +62,38 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         What stands after `embzip`; by default, the process's own.
     """
     _prepare_process()
+    # `-` would be read as an option without a name. As a path, ./- is - again.
+    given = sys.argv[1:] if arguments is None else arguments
+    tokens = ["./-" if word == "-" else word for word in given]
     code = 0
     try:
-        app(arguments, prog_name="embzip")
+        code = _run(tokens)
+    except (CycloptsError, UsageError) as error:
+        command = f" {tokens[0]}" if tokens[0] in COMMANDS else ""
+        log(f"error: {error}")
+        log(f"`embzip{command} --help` says what there is")
+        code = 2
     except EmbzipError as error:
-        typer.echo(f"embzip: error: {one_line(error)}", err=True)
+        log(f"error: {error}")
+        code = 1
+    except BrokenPipeError:  # whoever read our output has enough of it
+        drop_stdout()
         code = 1
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)
+
+
+def _run(tokens: Sequence[str]) -> int:
+    name, *options = tokens or [""]
+    if name in ("", *HELP) or (name in COMMANDS and not HELP.isdisjoint(options)):
+        from embzip.cli.explaining import explain
+
+        (sys.stdout if name else sys.stderr).write(explain(app, name))
+        return 0 if name else 2
+    command, given, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
+    command(*given.args, **given.kwargs)
+    return 0
 
 
 def _prepare_process() -> None:

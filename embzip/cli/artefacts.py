@@ -4,61 +4,39 @@ import glob
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
+from cyclopts import Parameter
 
-from embzip.cli.terminal import (
-    ForceOption,
-    JsonOption,
-    load_quietly,
-    progress,
-    show,
-    without_notices,
-)
+from embzip.cli.terminal import Json, Whole, load_quietly, progress, show, without_notices
 from embzip.errors import InputError
 from embzip.files import existing_file, output_path
 
-ArtefactArgument = Annotated[
+Artefact = Annotated[
     Path,
-    typer.Argument(
-        metavar="PATH",
+    Parameter(
+        name="PATH",
         help="A .embz file; a checkpoint (folder, prefix or file), a SavedModel folder, a frozen "
         ".pb or .pbtxt, .h5, .keras or .tflite.",
-        show_default=False,
     ),
-]
-
-
-NodeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--output",
-        metavar="NAME",
-        help="What a graph ends in: a node, or an output of a SavedModel's signature. Repeatable.",
-    ),
-]
-SlimOutputOption = Annotated[
-    Path | None,
-    typer.Option("-o", metavar="FILE", help="Where the result goes, replacing what is there."),
 ]
 
 
 def inspect(
-    path: ArtefactArgument,
-    profile: Annotated[
-        int | None,
-        typer.Option(
-            "--profile",
-            metavar="N",
-            help="Run N synthetic inputs through a SavedModel, frozen graph or .tflite and list "
-            "the slowest operators.",
-        ),
-    ] = None,
-    as_json: JsonOption = False,
+    path: Artefact,
+    /,
+    *,
+    profile: Annotated[Whole | None, Parameter(metavar="N")] = None,
+    as_json: Json = False,
 ) -> None:
     """Show what a file holds and where its bytes go.
 
     The parts add up to the bytes on disk. MB = 10^6 bytes. TensorFlow's and Keras' files are
     parsed; nothing in them runs, but where --profile asks for it.
+
+    Parameters
+    ----------
+    profile
+        Run N synthetic inputs through a SavedModel, frozen graph or .tflite and list the slowest
+        operators.
     """
     present(path)
     from embzip.artefacts import inspect, kind_of
@@ -86,15 +64,14 @@ def inspect(
 
 
 def slim(
-    path: ArtefactArgument,
-    to: Annotated[
-        Literal["checkpoint", "frozen", "savedmodel", "keras"] | None,
-        typer.Option("--to", help="Another format, where the file has what that needs."),
-    ] = None,
-    node: NodeOption = None,
-    output: SlimOutputOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    path: Artefact,
+    /,
+    *,
+    to: Literal["checkpoint", "frozen", "savedmodel", "keras"] | None = None,
+    node: Annotated[list[str] | None, Parameter(name="--output", metavar="NAME")] = None,
+    output: Annotated[Path | None, Parameter(name="-o", metavar="FILE")] = None,
+    force: bool = False,
+    as_json: Json = False,
 ) -> None:
     """Write a file with only what inference needs.
 
@@ -105,6 +82,17 @@ def slim(
     prefix; of a SavedModel, a folder that is new. A frozen graph ends at 2 GB, the others do not.
 
     Without -o, NAME becomes NAME.slim.keras, .slim.h5, .slim.pb or NAME.slim in the current folder.
+
+    Parameters
+    ----------
+    to
+        Another format, where the file has what that needs.
+    node
+        What a graph ends in: a node, or an output of a SavedModel's signature. Repeatable.
+    output
+        Where the result goes, replacing what is there.
+    force
+        Replace an existing file of the default name.
     """
     present(path)
     from embzip.artefacts import kind_of, slim

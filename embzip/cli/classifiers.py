@@ -4,40 +4,31 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
 from embzip.cli.terminal import (
-    ErrorsOption,
-    JsonOption,
-    ModelArgument,
-    SeedOption,
+    Errors,
+    Json,
+    Labelled,
+    Model,
+    Seed,
     progress,
     show,
     without_notices,
 )
 from embzip.corpus import read_examples, read_texts
 
-TestArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="TEST.tsv", help="label<TAB>text lines; - is stdin.", show_default=False
-    ),
-]
-
 
 def evaluate(
-    model: ModelArgument,
-    test: TestArgument,
-    against: Annotated[
-        Path | None,
-        typer.Option("--against", metavar="OTHER.embz", help="A classifier to compare with."),
-    ] = None,
-    head: Annotated[
-        str | None, typer.Option("--head", help="Of a kit: the name of one classifier.")
-    ] = None,
-    seed: SeedOption = 0,
-    errors: ErrorsOption = "strict",
-    as_json: JsonOption = False,
+    model: Model,
+    test: Annotated[Path, Parameter(name="TEST.tsv")],
+    /,
+    *,
+    against: Annotated[Path | None, Parameter(metavar="OTHER.embz")] = None,
+    head: Annotated[str | None, Parameter(metavar="NAME")] = None,
+    seed: Seed = 0,
+    errors: Errors = "strict",
+    as_json: Json = False,
 ) -> None:
     """Measure a classifier, alone or against another.
 
@@ -45,6 +36,15 @@ def evaluate(
     bootstrap interval and McNemar's exact p; agreement is the share of rows given the same label,
     and KL the mean divergence of MODEL's probabilities from OTHER's. Without --against those are
     null.
+
+    Parameters
+    ----------
+    test
+        label<TAB>text lines; - is stdin.
+    against
+        A classifier to compare with.
+    head
+        Of a kit: the name of one classifier.
     """
     from embzip.classifier import load_one
     from embzip.evaluation.accuracy import evaluate
@@ -79,15 +79,13 @@ def evaluate(
 
 
 def predict(
-    model: ModelArgument,
-    file: Annotated[
-        Path, typer.Argument(metavar="[FILE]", help="Texts, one a line; - is stdin.")
-    ] = Path("-"),
-    labelled: Annotated[
-        bool, typer.Option("--labelled", help="Lines are label<TAB>text; the text is read.")
-    ] = False,
-    errors: ErrorsOption = "strict",
-    as_json: JsonOption = False,
+    model: Model,
+    file: Annotated[Path, Parameter(name="FILE")] = Path("-"),
+    /,
+    *,
+    labelled: Labelled = False,
+    errors: Errors = "strict",
+    as_json: Json = False,
 ) -> None:
     """Print a label and its probability for each text.
 
@@ -96,6 +94,11 @@ def predict(
 
     A kit answers in one column a classifier, `label probability`, in the order of `embzip
     inspect`; with --json, {"predictions": [{NAME: {"label": ..., ...}, ...}, ...]}.
+
+    Parameters
+    ----------
+    file
+        Texts, one a line; - is stdin.
     """
     from embzip.classifier import load_model
     from embzip.prediction import TextKit

@@ -3,57 +3,54 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
 from embzip.cli.terminal import (
-    ErrorsOption,
-    ForceOption,
-    JsonOption,
-    ModelArgument,
-    OutputOption,
-    SeedOption,
+    Errors,
+    Model,
+    Result,
+    Seed,
+    UsageError,
+    Whole,
     progress,
-    show,
     without_notices,
 )
 from embzip.corpus import read_examples
-from embzip.files import output_path
 
 
 def factorize(
-    model: ModelArgument,
-    rank: Annotated[int | None, typer.Option("--rank", help="Of every dense kernel.")] = None,
-    energy: Annotated[
-        float | None,
-        typer.Option("--energy", help="Or: the share of each kernel's energy to keep, as 0.9."),
-    ] = None,
-    train: Annotated[
-        Path | None,
-        typer.Option(
-            "--train",
-            metavar="TRAIN.tsv",
-            help="Fine-tune everything but the codes on these examples; kept where a tenth of "
-            "them, held out, says it helps.",
-        ),
-    ] = None,
-    seed: SeedOption = 0,
-    errors: ErrorsOption = "strict",
-    output: OutputOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    model: Model,
+    /,
+    *,
+    rank: Whole | None = None,
+    energy: float | None = None,
+    train: Annotated[Path | None, Parameter(metavar="TRAIN.tsv")] = None,
+    seed: Seed = 0,
+    errors: Errors = "strict",
+    result: Result = Result(),
 ) -> None:
     """Replace dense kernels by products of two smaller ones.
 
     By singular values; convolutions and kernels that would not become smaller stay whole.
 
     Without -o, NAME.embz becomes NAME.factorized.embz in the current folder.
+
+    Parameters
+    ----------
+    rank
+        Of every dense kernel.
+    energy
+        Or: the share of each kernel's energy to keep, as 0.9.
+    train
+        Fine-tune everything but the codes on these examples; kept where a tenth of them, held out,
+        says it helps.
     """
     if (rank is None) == (energy is None):
-        raise typer.BadParameter("give exactly one of --rank and --energy")
+        raise UsageError("give exactly one of --rank and --energy")
     from embzip.classifier import load_classifier
     from embzip.classifier.factorizing import factorize
 
-    path = output_path(model, ".factorized.embz", output, force=force)
+    path = result.path(model, ".factorized.embz")
     accuracy: dict[str, float | bool | None] = {"dev_accuracy": None, "tuned": None}
     with progress("factorizing") as report:
         examples = [] if train is None else read_examples(train, errors=errors)
@@ -62,13 +59,13 @@ def factorize(
             with without_notices():
                 from embzip.tf import tune
 
-            result = tune(made, examples, seed=seed, progress=report)
-            made = result.classifier
-            best = max([result.dev_accuracy_before, *result.dev_accuracy])
+            tuned = tune(made, examples, seed=seed, progress=report)
+            made = tuned.classifier
+            best = max([tuned.dev_accuracy_before, *tuned.dev_accuracy])
             accuracy = {
-                "dev_accuracy_before": result.dev_accuracy_before,
+                "dev_accuracy_before": tuned.dev_accuracy_before,
                 "dev_accuracy": best,
-                "tuned": result.tuned,
+                "tuned": tuned.tuned,
             }
         made.save(path)
     before, after = model.stat().st_size, path.stat().st_size
@@ -81,8 +78,7 @@ def factorize(
     }
     told = "" if train is None else f"; dev accuracy {accuracy['dev_accuracy']:.4f}"
     listed = ", ".join(f"{layer} {kept}" for layer, kept in made.ranks.items())
-    show(
+    result.show(
         record,
         f"ranks: {listed}; {before:,} -> {after:,} bytes{told}\n{path}",
-        as_json=as_json,
     )

@@ -1,12 +1,12 @@
 """The command that puts several classifiers into one file: kit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from cyclopts import Parameter
 
-from embzip.cli.terminal import JsonOption, PackOption, progress, show
+from embzip.cli.terminal import Json, Pack, UsageError, progress, show
 from embzip.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,28 +14,11 @@ if TYPE_CHECKING:
 
 
 def kit(
-    models: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="MODEL.embz...",
-            help="Classifiers that read the same table.",
-            show_default=False,
-        ),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", metavar="KIT.embz", help="The kit.", show_default=False),
-    ],
-    name: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--name",
-            help="The classifiers' names, one option each, in the order of the files; by default "
-            "the files' own names without .embz.",
-        ),
-    ] = None,
-    pack: PackOption = False,
-    as_json: JsonOption = False,
+    *models: Annotated[Path, Parameter(name="MODEL.embz", required=True)],
+    output: Annotated[Path, Parameter(name=("--output", "-o"), metavar="KIT.embz")],
+    name: list[str] | None = None,
+    pack: Pack = False,
+    as_json: Json = False,
 ) -> None:
     """Put several classifiers over one table into one file.
 
@@ -43,12 +26,22 @@ def kit(
     must read the same table, byte for byte: train each with `embzip train ... --vectors
     TABLE.embz --frozen`, or put each on it with `embzip rebuild MODEL.embz --embedding
     TABLE.embz`.
+
+    Parameters
+    ----------
+    models
+        Classifiers that read the same table.
+    output
+        The kit.
+    name
+        The classifiers' names, one option each, in the order of the files; by default the files'
+        own names without .embz.
     """
     from embzip.classifier import Kit
 
     names = name or [path.stem for path in models]
     if len(names) != len(models):
-        raise typer.BadParameter(f"{len(models)} files need as many --name, received {len(names)}")
+        raise UsageError(f"{len(models)} files need as many --name, received {len(names)}")
     with progress("joining"):
         made = Kit.of(_classifiers(names, models))
         made.save(output, pack=pack)
@@ -68,7 +61,9 @@ def kit(
     )
 
 
-def _classifiers(names: list[str], models: list[Path]) -> "Iterator[tuple[str, Classifier]]":
+def _classifiers(
+    names: Iterable[str], models: Iterable[Path]
+) -> "Iterator[tuple[str, Classifier]]":
     """Yield name and classifier, one at a time: their tables are large."""
     from embzip.classifier import Classifier
     from embzip.classifier.loading import read

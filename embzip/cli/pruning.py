@@ -3,32 +3,27 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import typer
 
-from embzip.cli.tables import read_table, write_table
+from embzip.cli.tables import Reading, write_table
 from embzip.cli.terminal import (
-    ErrorsOption,
-    ForceOption,
-    FormatOption,
-    JsonOption,
-    LabelledOption,
-    OutputOption,
-    VectorsArgument,
-    WordsOption,
+    Errors,
+    Labelled,
+    Result,
+    Table,
+    UsageError,
+    Whole,
     progress,
-    show,
 )
 from embzip.corpus import read_texts
 from embzip.errors import InputError
-from embzip.files import output_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from embzip.vectors.base import Table
+    from embzip.vectors.base import Table as AnyTable
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ class _Choice:
     """The input of the scores: a table, the file it came from, and texts in its ids."""
 
     path: Path
-    table: "Table"
+    table: "AnyTable"
     texts: Sequence[Sequence[int]]
 
 
@@ -69,37 +64,18 @@ _BY: dict[str, Callable[[_Choice], "NDArray[np.float64] | None"]] = {
 
 
 def prune(
-    vectors: VectorsArgument,
-    max_vocab: Annotated[
-        int | None, typer.Option("--max-vocab", help="Keep this many tokens, the best.")
-    ] = None,
-    min_count: Annotated[
-        int | None, typer.Option("--min-count", help="Keep tokens counted at least this often.")
-    ] = None,
-    by: Annotated[
-        Literal["count", "norm", "sensitivity", "coverage"],
-        typer.Option(
-            "--by",
-            help="count: the most frequent; norm: the longest rows; sensitivity: what a "
-            "classifier's answers change most without; coverage: the longest rows, but one token "
-            "of each text first.",
-        ),
-    ] = "count",
-    texts: Annotated[
-        Path | None,
-        typer.Option("--texts", metavar="FILE", help="What sensitivity and coverage look at."),
-    ] = None,
-    labelled: LabelledOption = False,
-    remap: Annotated[
-        bool,
-        typer.Option("--remap", help="Dropped words read the most similar row that is kept."),
-    ] = False,
-    words: WordsOption = None,
-    format: FormatOption = "auto",
-    errors: ErrorsOption = "strict",
-    output: OutputOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    vectors: Table,
+    /,
+    *,
+    max_vocab: Whole | None = None,
+    min_count: Whole | None = None,
+    by: Literal["count", "norm", "sensitivity", "coverage"] = "count",
+    texts: Path | None = None,
+    labelled: Labelled = False,
+    remap: bool = False,
+    reading: Reading = Reading(),
+    errors: Errors = "strict",
+    result: Result = Result(),
 ) -> None:
     """Drop rows of a table; special rows are kept.
 
@@ -109,19 +85,33 @@ def prune(
     classifier gets its pruned table by `embzip rebuild MODEL.embz --embedding PRUNED.embz`.
 
     Without -o, NAME.embz becomes NAME.pruned.embz in the current folder.
+
+    Parameters
+    ----------
+    max_vocab
+        Keep this many tokens, the best.
+    min_count
+        Keep tokens counted at least this often.
+    by
+        count: the most frequent; norm: the longest rows; sensitivity: what a classifier's answers
+        change most without; coverage: the longest rows, but one token of each text first.
+    texts
+        What sensitivity and coverage look at.
+    remap
+        Dropped words read the most similar row that is kept.
     """
     if max_vocab is None and min_count is None:
-        raise typer.BadParameter("give --max-vocab, --min-count, or both")
+        raise UsageError("give --max-vocab, --min-count, or both")
     needs_texts = by in ("sensitivity", "coverage")
     if needs_texts != (texts is not None):
-        raise typer.BadParameter("--texts goes with --by sensitivity and --by coverage, and only")
+        raise UsageError("--texts goes with --by sensitivity and --by coverage, and only")
     from embzip.vectors.pruning import prune
 
-    path = output_path(vectors, ".pruned.embz", output, force=force)
+    path = result.path(vectors, ".pruned.embz")
     if remap and path.suffix in (".txt", ".vec", ".bin"):
-        raise typer.BadParameter("--remap needs a .embz file: word2vec files hold rows only")
+        raise UsageError("--remap needs a .embz file: word2vec files hold rows only")
     with progress("pruning"):
-        table = read_table(vectors, words=words, format=format)
+        table = reading.read(vectors)
         ids: list[list[int]] = []
         if texts is not None:
             if table.tokenizer is None:
@@ -152,8 +142,7 @@ def prune(
         "coverage": pruned.coverage,
         "remapped": pruned.remapped,
     }
-    show(
+    result.show(
         record,
         f"{pruned.rows_before:,} -> {pruned.rows_after:,} rows{covered}{mapped}\n{path}",
-        as_json=as_json,
     )

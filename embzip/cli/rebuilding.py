@@ -3,22 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
 from embzip.cli.artefacts import present
-from embzip.cli.terminal import (
-    ErrorsOption,
-    ForceOption,
-    JsonOption,
-    OutputOption,
-    PackOption,
-    SeedOption,
-    load_quietly,
-    progress,
-    show,
-)
+from embzip.cli.terminal import Errors, Pack, Result, Seed, UsageError, load_quietly, progress
 from embzip.corpus import read_examples
-from embzip.files import output_path
 
 _ENDS = {
     "embz": ".rebuilt.embz",
@@ -29,93 +18,23 @@ _ENDS = {
 
 
 def rebuild(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL",
-            help="A classifier's .embz; or a .keras, .h5, SavedModel folder, frozen .pb, or TF1 "
-            "checkpoint with its .meta.",
-            show_default=False,
-        ),
-    ],
-    embedding: Annotated[
-        Path | None,
-        typer.Option("--embedding", metavar="E.embz", help="The compressed table to build on."),
-    ] = None,
-    codec: Annotated[
-        str | None,
-        typer.Option(
-            "--codec", metavar="SPEC", help="Compress the model's own table, such as 'svd:64|int8'."
-        ),
-    ] = None,
-    fold: Annotated[
-        bool | None,
-        typer.Option(
-            "--fold/--no-fold",
-            help="Merge linear decoding into the layers that read the table. Done for .embz "
-            "files by default, for Keras files where asked for.",
-            show_default=False,
-        ),
-    ] = None,
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            "--layer",
-            metavar="NAME",
-            help="Of another file: the Embedding layer, or the graph's table, where not the only.",
-        ),
-    ] = None,
-    node: Annotated[
-        list[str] | None,
-        typer.Option("--node", metavar="NAME", help="What a graph without signatures ends in."),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--model",
-            metavar="CONFIG",
-            help="For a checkpoint without .meta: the classifier of embzip that its variables are "
-            "of, a .embz or a .toml file.",
-        ),
-    ] = None,
-    tune: Annotated[
-        Path | None,
-        typer.Option(
-            "--tune",
-            metavar="TRAIN.tsv",
-            help="Fine-tune everything but the codes on these examples; kept where a tenth of "
-            "them, held out, says it helps.",
-        ),
-    ] = None,
-    tune_params: Annotated[
-        bool,
-        typer.Option(
-            "--tune-params",
-            help="--tune moves what rows share too: centroids, codebooks, components, means.",
-        ),
-    ] = False,
-    quantize_kernels: Annotated[
-        bool,
-        typer.Option(
-            "--quantize-kernels",
-            help="--tune sees kernels as int8 makes them, and leaves them ready for it; always "
-            "with --kernels int8.",
-        ),
-    ] = False,
-    kernels: Annotated[
-        str | None,
-        typer.Option(
-            "--kernels",
-            help="Store convolution and dense kernels as float32, float16 or int8; as before "
-            "where not given. Alone it keeps the table.",
-        ),
-    ] = None,
-    seed: SeedOption = 0,
-    errors: ErrorsOption = "strict",
-    pack: PackOption = False,
-    output: OutputOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    model: Annotated[Path, Parameter(name="MODEL")],
+    /,
+    *,
+    embedding: Annotated[Path | None, Parameter(metavar="E.embz")] = None,
+    codec: Annotated[str | None, Parameter(metavar="SPEC")] = None,
+    fold: Annotated[bool | None, Parameter(negative="--no-fold")] = None,
+    layer: Annotated[str | None, Parameter(metavar="NAME")] = None,
+    node: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
+    config: Annotated[Path | None, Parameter(name="--model", metavar="CONFIG")] = None,
+    tune: Annotated[Path | None, Parameter(metavar="TRAIN.tsv")] = None,
+    tune_params: bool = False,
+    quantize_kernels: bool = False,
+    kernels: str | None = None,
+    seed: Seed = 0,
+    errors: Errors = "strict",
+    pack: Pack = False,
+    result: Result = Result(),
 ) -> None:
     """Put a compressed table under a trained classifier.
 
@@ -135,21 +54,50 @@ def rebuild(
     dim and, where names leave it open, [variables]. Row i of the table belongs to id i.
 
     Without -o, NAME.embz becomes NAME.rebuilt.embz in the current folder.
+
+    Parameters
+    ----------
+    model
+        A classifier's .embz; or a .keras, .h5, SavedModel folder, frozen .pb, or TF1 checkpoint
+        with its .meta.
+    embedding
+        The compressed table to build on.
+    codec
+        Compress the model's own table, such as 'svd:64|int8'.
+    fold
+        Merge linear decoding into the layers that read the table. Done for .embz files by default,
+        for Keras files where asked for.
+    layer
+        Of another file: the Embedding layer, or the graph's table, where not the only.
+    node
+        What a graph without signatures ends in.
+    config
+        For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
+        or a .toml file.
+    tune
+        Fine-tune everything but the codes on these examples; kept where a tenth of them, held out,
+        says it helps.
+    tune_params
+        --tune moves what rows share too: centroids, codebooks, components, means.
+    quantize_kernels
+        --tune sees kernels as int8 makes them, and leaves them ready for it; always with --kernels
+        int8.
+    kernels
+        Store convolution and dense kernels as float32, float16 or int8; as before where not given.
+        Alone it keeps the table.
     """
     both, neither = None not in (embedding, codec), embedding is None and codec is None
     if both or (neither and kernels is None):
-        raise typer.BadParameter(
-            "give exactly one of --embedding and --codec, or --kernels without them"
-        )
+        raise UsageError("give exactly one of --embedding and --codec, or --kernels without them")
     if tune is None and (tune_params or quantize_kernels):
-        raise typer.BadParameter("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
+        raise UsageError("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
     present(model)
     from embzip.artefacts import Tuning, kind_of, rebuild_file
     from embzip.embz.format import load
 
     kind, own = kind_of(model)
     end = ".rebuilt.embz" if config is not None else _ENDS.get(kind, ".rebuilt.pb")
-    path = output_path(own, end, output, force=force)
+    path = result.path(own, end)
     tuning = None
     if kind != "embz" or tune is not None:
         load_quietly("embzip.layers")
@@ -176,10 +124,9 @@ def rebuild(
     if made.tuned is False:
         told += "; tuning did not help on dev, so the untuned model is kept"
     table = made.embedding
-    show(
+    result.show(
         made.to_json(),
         (f"{made.layer}: " if made.layer else "")
         + f"{table.codec.spec}, {table.rows:,} rows of {table.dim}: {made.bytes_before:,} -> "
         f"{made.bytes_after:,} bytes, {made.compression_ratio:.1f} times smaller{told}\n{path}",
-        as_json=as_json,
     )

@@ -4,12 +4,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
 from embzip.cli.terminal import (
-    ErrorsOption,
-    JsonOption,
-    SeedOption,
+    Errors,
+    Json,
+    Seed,
     drawn,
     log,
     progress,
@@ -20,46 +20,45 @@ from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
 from embzip.files import output_path, write_bytes
 
-FolderOption = Annotated[
+Folder = Annotated[
     Path | None,
-    typer.Option(
-        "-o", "--output", metavar="DIR", help="The folder of the results; it may exist already."
+    Parameter(
+        name=("--output", "-o"),
+        metavar="DIR",
+        help="The folder of the results; it may exist already.",
     ),
 ]
 
 
 def compare(
-    before: Annotated[
-        Path, typer.Argument(metavar="BEFORE.embz", help="The baseline.", show_default=False)
-    ],
-    after: Annotated[
-        Path,
-        typer.Argument(metavar="AFTER.embz", help="What is compared with it.", show_default=False),
-    ],
-    test: Annotated[
-        Path | None,
-        typer.Option(
-            "--test", metavar="TEST.tsv", help="Test examples; without them, sizes and speed only."
-        ),
-    ] = None,
-    seed: SeedOption = 0,
-    errors: ErrorsOption = "strict",
+    before: Annotated[Path, Parameter(name="BEFORE.embz")],
+    after: Annotated[Path, Parameter(name="AFTER.embz")],
+    /,
+    *,
+    test: Annotated[Path | None, Parameter(metavar="TEST.tsv")] = None,
+    seed: Seed = 0,
+    errors: Errors = "strict",
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="REPORT.html",
-            help="Write the report into a file too: a page, or .md or .json.",
-        ),
+        Path | None, Parameter(name=("--output", "-o"), metavar="REPORT.html")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Report two existing files, before and after.
 
     Size, accuracy, load time, memory and latency, side by side; the last three are taken in a
     fresh process each, in NumPy. The difference is AFTER minus BEFORE in accuracy, with its 95 %
     interval.
+
+    Parameters
+    ----------
+    before
+        The baseline.
+    after
+        What is compared with it.
+    test
+        Test examples; without them, sizes and speed only.
+    output
+        Write the report into a file too: a page, or .md or .json.
     """
     from embzip.report import compare, render_terminal, renderer
 
@@ -80,11 +79,11 @@ def compare(
 
 
 def run(
-    recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE.toml", help="The recipe.", show_default=False)
-    ],
-    output: FolderOption = None,
-    as_json: JsonOption = False,
+    recipe: Annotated[Path, Parameter(name="RECIPE.toml", help="The recipe.")],
+    /,
+    *,
+    output: Folder = None,
+    as_json: Json = False,
 ) -> None:
     """Run a whole recipe, from text to report.
 
@@ -109,11 +108,10 @@ def run(
 
 
 def report(
-    folder: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="The folder `embzip run` wrote.", show_default=False),
-    ],
-    as_json: JsonOption = False,
+    folder: Annotated[Path, Parameter(name="DIR", help="The folder `embzip run` wrote.")],
+    /,
+    *,
+    as_json: Json = False,
 ) -> None:
     """Render the report of a run again.
 
@@ -129,10 +127,7 @@ def report(
     show(record, f"{shown}\n{written / 'report.html'}", as_json=as_json)
 
 
-def demo(
-    output: FolderOption = None,
-    as_json: JsonOption = False,
-) -> None:
+def demo(*, output: Folder = None, as_json: Json = False) -> None:
     """Run the recipe of corpora/ on BBC news.
 
     It takes a few minutes on two cores, goes on where it stopped when run again, and ends with

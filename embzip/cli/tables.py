@@ -1,62 +1,70 @@
 """Commands whose result is an embedding table: train-vectors, transfer, compress."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from cyclopts import Parameter
 
 from embzip.cli.terminal import (
-    CorpusArgument,
-    ErrorsOption,
-    ForceOption,
-    Format,
-    FormatOption,
-    JsonOption,
-    LabelledOption,
-    OutputOption,
-    PackOption,
-    SeedOption,
-    VectorsArgument,
-    WordsOption,
+    Corpus,
+    Errors,
+    Labelled,
+    Pack,
+    Result,
+    Seed,
+    Table,
+    UsageError,
+    Whole,
     progress,
-    show,
 )
-from embzip.files import output_path
 
 if TYPE_CHECKING:
     from embzip.embedding import CompressedEmbedding
     from embzip.vectors.base import Vectors
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Reading:
+    """How vectors of other programs are read.
+
+    Attributes
+    ----------
+    words
+        The tokens of a .npy table, one a line.
+    format
+        How to read foreign vectors; auto looks at the file.
+    """
+
+    words: Path | None = None
+    format: Literal["auto", "text", "binary", "npy"] = "auto"
+
+    def read(self, path: Path) -> "Vectors | CompressedEmbedding":
+        """Return the table of a .embz file or of foreign vectors."""
+        from embzip.embz.format import load
+        from embzip.vectors.base import read_vectors
+
+        if path.suffix == ".embz":
+            if self != Reading():
+                raise UsageError("--words and --format do not go with a .embz file")
+            return load(path)
+        return read_vectors(path, words=self.words, format=self.format)
+
+
 def train_vectors(
-    corpus: CorpusArgument,
-    tokenizer: Annotated[
-        Path,
-        typer.Option(
-            "--tokenizer",
-            metavar="FILE",
-            help="What build-bpe or build-words wrote.",
-            show_default=False,
-        ),
-    ],
-    dim: Annotated[int, typer.Option("--dim", help="Numbers a row.")] = 300,
-    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the text.")] = 5,
-    window: Annotated[int, typer.Option("--window", help="Tokens of context on each side.")] = 5,
-    sg: Annotated[bool, typer.Option("--sg/--cbow", help="Skip-gram, or bag of words.")] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", help="Threads; by default all cores. Only 1 is reproducible."),
-    ] = None,
-    seed: SeedOption = 0,
-    deterministic: Annotated[
-        bool,
-        typer.Option("--deterministic", help="One thread: same input and seed, same vectors."),
-    ] = False,
-    labelled: LabelledOption = False,
-    errors: ErrorsOption = "strict",
-    output: OutputOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    *corpus: Corpus,
+    tokenizer: Path,
+    dim: Whole = 300,
+    epochs: Whole = 5,
+    window: Whole = 5,
+    sg: Annotated[bool, Parameter(negative="--cbow")] = False,
+    workers: Whole | None = None,
+    seed: Seed = 0,
+    deterministic: bool = False,
+    labelled: Labelled = False,
+    errors: Errors = "strict",
+    result: Result = Result(),
 ) -> None:
     """Train word2vec vectors for a tokenizer's rows.
 
@@ -64,10 +72,27 @@ def train_vectors(
     text instead, -o FILE.bin word2vec binary.
 
     Without -o, corpus.txt becomes corpus.vectors.embz in the current folder.
+
+    Parameters
+    ----------
+    tokenizer
+        What build-bpe or build-words wrote.
+    dim
+        Numbers a row.
+    epochs
+        Passes over the text.
+    window
+        Tokens of context on each side.
+    sg
+        Skip-gram, or bag of words.
+    workers
+        Threads; by default all cores. Only 1 is reproducible.
+    deterministic
+        One thread: same input and seed, same vectors.
     """
     from embzip.vectors.training import train_vectors
 
-    path = output_path(corpus[0], ".vectors.embz", output, force=force)
+    path = result.path(corpus[0], ".vectors.embz")
     with progress("training vectors") as report:
         vectors = train_vectors(
             corpus,
@@ -85,42 +110,21 @@ def train_vectors(
         )
         write_table(vectors, path)
     rows = len(vectors.vocabulary)
-    show(
+    result.show(
         {"path": str(path), "rows": rows, "dim": dim},
         f"{rows:,} rows of {dim}\n{path}",
-        as_json=as_json,
     )
 
 
 def transfer(
-    vectors: VectorsArgument,
-    tokenizer: Annotated[
-        Path,
-        typer.Option(
-            "--tokenizer",
-            metavar="FILE",
-            help="What build-bpe wrote; it cuts the words into pieces.",
-            show_default=False,
-        ),
-    ],
-    counts: Annotated[
-        Path | None,
-        typer.Option(
-            "--counts",
-            metavar="FILE",
-            help="How often words stand in your text: token<TAB>count lines, or what build-words "
-            "wrote. By default the table's own counts.",
-        ),
-    ] = None,
-    ridge: Annotated[
-        float,
-        typer.Option("--ridge", help="How strongly a row is drawn to the mean of the words."),
-    ] = 0.1,
-    words: WordsOption = None,
-    format: FormatOption = "auto",
-    output: OutputOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    vectors: Table,
+    /,
+    *,
+    tokenizer: Path,
+    counts: Path | None = None,
+    ridge: float = 0.1,
+    reading: Reading = Reading(),
+    result: Result = Result(),
 ) -> None:
     """Make rows for pieces from the rows of words.
 
@@ -130,22 +134,26 @@ def transfer(
     with the share of the words' energy that the pieces explain.
 
     Without -o, NAME.vec becomes NAME.transferred.embz in the current folder.
+
+    Parameters
+    ----------
+    tokenizer
+        What build-bpe wrote; it cuts the words into pieces.
+    counts
+        How often words stand in your text: token<TAB>count lines, or what build-words wrote. By
+        default the table's own counts.
+    ridge
+        How strongly a row is drawn to the mean of the words.
     """
     from embzip.tokenizers import load_tokenizer
     from embzip.tokenizers.counts import read_counts
     from embzip.vectors.transferring import transfer
 
-    path = output_path(vectors, ".transferred.embz", output, force=force)
+    path = result.path(vectors, ".transferred.embz")
     with progress("transferring") as report:
         chosen = load_tokenizer(tokenizer)
         known = None if counts is None else read_counts(counts)
-        done = transfer(
-            read_table(vectors, words=words, format=format),
-            chosen,
-            counts=known,
-            ridge=ridge,
-            progress=report,
-        )
+        done = transfer(reading.read(vectors), chosen, counts=known, ridge=ridge, progress=report)
         write_table(done.vectors, path)
     record = {
         "path": str(path),
@@ -159,36 +167,24 @@ def transfer(
         "unused": done.unused,
     }
     shares = " ".join(f"{share:.2f}" for share in done.deciles)
-    show(
+    result.show(
         record,
         f"{done.words:,} words, weighed by {done.weighting}, {done.skipped:,} skipped -> "
         f"{done.vectors.rows:,} rows of {done.vectors.dim}; {done.unused:,} pieces are in no word\n"
         f"explained energy {done.explained_energy:.4f}; of each tenth, by falling weight: {shares}"
         f"\n{path}",
-        as_json=as_json,
     )
 
 
 def compress(
-    vectors: VectorsArgument,
-    codec: Annotated[
-        str,
-        typer.Option(
-            "--codec",
-            metavar="SPEC",
-            help="A chain such as 'svd:64|int8': float32, float16, int8, int4, int2, int1, "
-            "kmeans:K, sparse:N, rows:K, pq:M, rq:M; before them svd:R, svd:energy=0.95, center, "
-            "topdim:N, opq:M, normalize.",
-            show_default=False,
-        ),
-    ],
-    words: WordsOption = None,
-    format: FormatOption = "auto",
-    seed: SeedOption = 0,
-    pack: PackOption = False,
-    output: OutputOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    vectors: Table,
+    /,
+    *,
+    codec: Annotated[str, Parameter(metavar="SPEC")],
+    seed: Seed = 0,
+    pack: Pack = False,
+    reading: Reading = Reading(),
+    result: Result = Result(),
 ) -> None:
     """Compress a table with a codec.
 
@@ -196,15 +192,20 @@ def compress(
     embedding is taken: `embzip rebuild MODEL.embz --codec SPEC` compresses a whole classifier.
 
     Without -o, NAME.embz becomes NAME.compressed.embz in the current folder.
+
+    Parameters
+    ----------
+    codec
+        A chain such as 'svd:64|int8': float32, float16, int8, int4, int2, int1, kmeans:K,
+        sparse:N, rows:K, pq:M, rq:M; before them svd:R, svd:energy=0.95, center, topdim:N, opq:M,
+        normalize.
     """
     from embzip.compression import compress
     from embzip.embz.format import save
 
-    path = output_path(vectors, ".compressed.embz", output, force=force)
+    path = result.path(vectors, ".compressed.embz")
     with progress("compressing") as report:
-        embedding = compress(
-            read_table(vectors, words=words, format=format), codec, seed=seed, progress=report
-        )
+        embedding = compress(reading.read(vectors), codec, seed=seed, progress=report)
         save(embedding, path, pack=pack)
     record = {
         "path": str(path),
@@ -214,27 +215,12 @@ def compress(
         "embedding_bytes": embedding.nbytes,
         "file_bytes": path.stat().st_size,
     }
-    show(
+    result.show(
         record,
         f"{embedding.rows:,} rows of {embedding.dim} as {embedding.codec.spec}: "
         f"{embedding.nbytes:,} bytes, {embedding.rows * embedding.dim * 4:,} as float32; the file "
         f"with its vocabulary {record['file_bytes']:,}\n{path}",
-        as_json=as_json,
     )
-
-
-def read_table(
-    path: Path, *, words: Path | None = None, format: Format = "auto"
-) -> "Vectors | CompressedEmbedding":
-    """Return the table of a .embz file or of foreign vectors."""
-    from embzip.embz.format import load
-    from embzip.vectors.base import read_vectors
-
-    if path.suffix == ".embz":
-        if words is not None or format != "auto":
-            raise typer.BadParameter("--words and --format do not go with a .embz file")
-        return load(path)
-    return read_vectors(path, words=words, format=format)
 
 
 def write_table(vectors: "Vectors", path: Path) -> None:

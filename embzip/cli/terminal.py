@@ -1,4 +1,4 @@
-"""What the commands share: option types, results on stdout, progress and warnings on stderr.
+"""What the commands share: parameters, results on stdout, progress and warnings on stderr.
 
 Nothing else may stand on stdout, so that `--json` prints exactly one object.
 """
@@ -6,90 +6,98 @@ Nothing else may stand on stdout, so that `--json` prints exactly one object.
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
-import typer
+from cyclopts import Parameter, Token
 
 from embzip.errors import OutputError
+from embzip.files import output_path
 from embzip.types import Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-Format = Literal["auto", "text", "binary", "npy"]
 
-CorpusArgument = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="CORPUS...",
+class UsageError(Exception):
+    """Options that do not go together: wrong usage, which ends with exit code 2."""
+
+
+def _whole(_: type, tokens: Sequence[Token]) -> int:
+    """Read a whole number; cyclopts by itself would round 3.7."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"expected a whole number, received {tokens[0].value!r}") from None
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
+Corpus = Annotated[
+    Path,
+    Parameter(
+        name="CORPUS",
+        required=True,
         help="Text files, one text a line; several are read one after the other; - is stdin. "
         ".gz and .xz are decompressed.",
-        show_default=False,
     ),
 ]
-VectorsArgument = Annotated[
+
+Table = Annotated[
     Path,
-    typer.Argument(
-        metavar="VECTORS",
+    Parameter(
+        name="VECTORS",
         help="A .embz file (a classifier's too: its embedding), word2vec text or binary, GloVe, "
         "fastText .vec, or .npy with --words.",
-        show_default=False,
     ),
 ]
-ModelArgument = Annotated[
-    Path,
-    typer.Argument(metavar="MODEL.embz", help="A classifier's .embz file.", show_default=False),
-]
-WordsOption = Annotated[
-    Path | None,
-    typer.Option("--words", metavar="FILE", help="The tokens of a .npy table, one a line."),
-]
-FormatOption = Annotated[
-    Format,
-    typer.Option("--format", help="How to read foreign vectors; auto looks at the file."),
-]
-LabelledOption = Annotated[
-    bool,
-    typer.Option("--labelled", help="Lines are label<TAB>text, of which the text is read."),
-]
-ErrorsOption = Annotated[
+Model = Annotated[Path, Parameter(name="MODEL.embz", help="A classifier's .embz file.")]
+Labelled = Annotated[bool, Parameter(help="Lines are label<TAB>text, of which the text is read.")]
+Errors = Annotated[
     Literal["strict", "replace"],
-    typer.Option("--errors", help="Invalid UTF-8: refuse the file, or put U+FFFD in its place."),
+    Parameter(help="Invalid UTF-8: refuse the file, or put U+FFFD in its place."),
 ]
-LowercaseOption = Annotated[
-    bool, typer.Option("--lowercase/--no-lowercase", help="Lower-case every text first.")
+Lowercase = Annotated[
+    bool, Parameter(negative="--no-lowercase", help="Lower-case every text first.")
 ]
-UnicodeOption = Annotated[
+Unicode = Annotated[
     Literal["NFC", "NFKC", "NFD", "NFKD", "none"],
-    typer.Option("--unicode", help="The unicode normal form every text is brought to first."),
+    Parameter(help="The unicode normal form every text is brought to first."),
 ]
-SeedOption = Annotated[
-    int, typer.Option("--seed", help="The same seed and input give the same result.")
+Seed = Annotated[Whole, Parameter(help="The same seed and input give the same result.")]
+Json = Annotated[bool, Parameter(name="--json", help="Print one JSON object on stdout instead.")]
+Pack = Annotated[
+    bool, Parameter(help="Entropy code what gets smaller by it; loading takes longer.")
 ]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on stdout instead.")
-]
-ForceOption = Annotated[
-    bool,
-    typer.Option("--force", help="Replace an existing file of the default name."),
-]
-PackOption = Annotated[
-    bool,
-    typer.Option("--pack", help="Entropy code what gets smaller by it; loading takes longer."),
-]
-OutputOption = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="Where the result goes, replacing what is there.",
-    ),
-]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Result:
+    """Where the result of a command goes, and how it is told.
+
+    Attributes
+    ----------
+    output
+        Where the result goes, replacing what is there.
+    force
+        Replace an existing file of the default name.
+    """
+
+    output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="FILE")] = None
+    force: bool = False
+    as_json: Json = False
+
+    def path(self, source: Path, suffix: str, *, marker: str | None = None) -> Path:
+        """Return where the result goes, as `embzip.files.output_path` has it."""
+        return output_path(source, suffix, self.output, force=self.force, marker=marker)
+
+    def show(self, record: Mapping[str, object], human: str) -> None:
+        """Print what came of it."""
+        show(record, human, as_json=self.as_json)
 
 
 def show(record: Mapping[str, object], human: str, *, as_json: bool) -> None:
@@ -106,11 +114,15 @@ def show(record: Mapping[str, object], human: str, *, as_json: bool) -> None:
         sys.stdout.write(text + "\n" if text else "")
         sys.stdout.flush()
     except BrokenPipeError:
-        raise  # nobody reads on, which typer ends quietly
+        raise  # nobody reads on, which `main` ends quietly
     except OSError as error:
-        # What is left in the buffer would fail once more, noisily, when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         raise OutputError(f"standard output: cannot be written: {error.strerror}") from error
+
+
+def drop_stdout() -> None:
+    """Write what is left for stdout nowhere: at the interpreter's end it would fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def drawn(renderable: "RenderableType") -> str:
@@ -132,9 +144,9 @@ def one_line(message: object) -> str:
     return " ".join(str(message).split())
 
 
-def log(line: str) -> None:
-    """Say on stderr what a long command has done so far."""
-    typer.echo(f"embzip: {one_line(line)}", err=True)
+def log(line: object) -> None:
+    """Say one line on stderr, such as what a long command has done so far."""
+    sys.stderr.write(f"embzip: {one_line(line)}\n")
 
 
 def show_warning(
@@ -146,7 +158,7 @@ def show_warning(
     line: str | None = None,
 ) -> None:
     """Print a warning as one line on stderr: what `warnings.showwarning` is in our process."""
-    typer.echo(f"embzip: warning: {one_line(message)}", err=True)
+    log(f"warning: {message}")
 
 
 @contextmanager

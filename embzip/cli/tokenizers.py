@@ -1,48 +1,30 @@
 """Commands that make a tokenizer from text: build-bpe, build-words."""
 
-from typing import Annotated, Literal
-
-import typer
+from typing import Literal
 
 from embzip.cli.terminal import (
-    CorpusArgument,
-    ErrorsOption,
-    ForceOption,
-    JsonOption,
-    LabelledOption,
-    LowercaseOption,
-    OutputOption,
-    UnicodeOption,
+    Corpus,
+    Errors,
+    Labelled,
+    Lowercase,
+    Result,
+    Unicode,
+    Whole,
     progress,
-    show,
 )
-from embzip.files import output_path
 
 
 def build_bpe(
-    corpus: CorpusArgument,
-    vocab: Annotated[int, typer.Option("--vocab", help="Pieces, special ones included.")] = 30000,
-    coverage: Annotated[
-        float, typer.Option("--coverage", help="Share of the characters that get a piece.")
-    ] = 1.0,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", help="Threads of the training; by default all, at most 8."),
-    ] = None,
-    lowercase: LowercaseOption = True,
-    unicode: UnicodeOption = "NFC",
-    engine: Annotated[
-        Literal["youtokentome", "tokenizers"],
-        typer.Option(
-            "--engine",
-            help="What trains: tokenizers where youtokentome cannot be built; one file format.",
-        ),
-    ] = "youtokentome",
-    labelled: LabelledOption = False,
-    errors: ErrorsOption = "strict",
-    output: OutputOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    *corpus: Corpus,
+    vocab: Whole = 30000,
+    coverage: float = 1.0,
+    threads: Whole | None = None,
+    lowercase: Lowercase = True,
+    unicode: Unicode = "NFC",
+    engine: Literal["youtokentome", "tokenizers"] = "youtokentome",
+    labelled: Labelled = False,
+    errors: Errors = "strict",
+    result: Result = Result(),
 ) -> None:
     """Train a BPE vocabulary, a YouTokenToMe model.
 
@@ -50,10 +32,21 @@ def build_bpe(
     model as one JSON line. Where the text holds fewer pieces than asked for, a warning says so.
 
     Without -o, corpus.txt becomes corpus.bpe.model in the current folder.
+
+    Parameters
+    ----------
+    vocab
+        Pieces, special ones included.
+    coverage
+        Share of the characters that get a piece.
+    threads
+        Threads of the training; by default all, at most 8.
+    engine
+        What trains: tokenizers where youtokentome cannot be built; one file format.
     """
     from embzip.tokenizers.building import build_bpe
 
-    path = output_path(corpus[0], ".bpe.model", output, force=force)
+    path = result.path(corpus[0], ".bpe.model")
     with progress("training BPE") as report:
         tokenizer = build_bpe(
             corpus,
@@ -76,24 +69,18 @@ def build_bpe(
         "normalization": tokenizer.normalization.to_json(),
         "reproducible": tokenizer.reproducible,
     }
-    show(record, f"{rows:,} pieces\n{path}", as_json=as_json)
+    result.show(record, f"{rows:,} pieces\n{path}")
 
 
 def build_words(
-    corpus: CorpusArgument,
-    min_count: Annotated[
-        int, typer.Option("--min-count", help="A word must occur at least this often.")
-    ] = 2,
-    max_vocab: Annotated[
-        int, typer.Option("--max-vocab", help="Keep at most this many, the most frequent.")
-    ] = 220_000,
-    lowercase: LowercaseOption = True,
-    unicode: UnicodeOption = "NFC",
-    labelled: LabelledOption = False,
-    errors: ErrorsOption = "strict",
-    output: OutputOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    *corpus: Corpus,
+    min_count: Whole = 2,
+    max_vocab: Whole = 220_000,
+    lowercase: Lowercase = True,
+    unicode: Unicode = "NFC",
+    labelled: Labelled = False,
+    errors: Errors = "strict",
+    result: Result = Result(),
 ) -> None:
     r"""Count words and keep the frequent ones as a vocabulary.
 
@@ -101,10 +88,17 @@ def build_words(
     then token<TAB>count.
 
     Without -o, corpus.txt becomes corpus.words.tsv in the current folder.
+
+    Parameters
+    ----------
+    min_count
+        A word must occur at least this often.
+    max_vocab
+        Keep at most this many, the most frequent.
     """
     from embzip.tokenizers.building import build_words
 
-    path = output_path(corpus[0], ".words.tsv", output, force=force)
+    path = result.path(corpus[0], ".words.tsv")
     with progress("counting words") as report:
         tokenizer = build_words(
             corpus,
@@ -124,4 +118,4 @@ def build_words(
         "rows": rows,
         "normalization": tokenizer.normalization.to_json(),
     }
-    show(record, f"{rows:,} rows, <PAD> and <UNK> included\n{path}", as_json=as_json)
+    result.show(record, f"{rows:,} rows, <PAD> and <UNK> included\n{path}")

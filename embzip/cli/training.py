@@ -1,126 +1,107 @@
 """The command that trains a classifier: train."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from cyclopts import Parameter, Token
 
-from embzip.cli.tables import read_table
+from embzip.cli.tables import Reading
 from embzip.cli.terminal import (
-    ErrorsOption,
-    ForceOption,
-    FormatOption,
-    JsonOption,
-    OutputOption,
-    PackOption,
-    SeedOption,
-    WordsOption,
+    Errors,
+    Pack,
+    Result,
+    Seed,
+    UsageError,
+    Whole,
     progress,
-    show,
     without_notices,
 )
 from embzip.corpus import read_examples
-from embzip.files import output_path
+
+
+def _widths(_: type, tokens: Sequence[Token]) -> tuple[int, ...]:
+    """Read `1,1,2,3`."""
+    try:
+        return tuple(int(width) for width in tokens[0].value.split(","))
+    except ValueError:
+        raise ValueError(f"expected a list such as 1,1,2,3, received {tokens[0].value!r}") from None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Shape:
+    """What an encoder looks like; each encoder has its own defaults.
+
+    Attributes
+    ----------
+    filters
+        cnn: filters of each window, 128.
+    windows
+        cnn: widths of the parallel convolutions, in tokens, 1,1,2,3.
+    width
+        attention, fnet: numbers a token inside, 128.
+    heads
+        attention: heads of each block, 4.
+    layers
+        attention, fnet: blocks, 1 and 2.
+    hidden
+        attention, fnet: width of the feed-forward layers, 256.
+    dropout
+        Share of the features dropped in training: cnn 0.5, others 0.2.
+    """
+
+    filters: Whole | None = None
+    windows: Annotated[
+        tuple[int, ...] | None, Parameter(converter=_widths, n_tokens=1, metavar="WIDTHS")
+    ] = None
+    width: Whole | None = None
+    heads: Whole | None = None
+    layers: Whole | None = None
+    hidden: Whole | None = None
+    dropout: float | None = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Pruning:
+    """When kernels and a trainable table are pruned while training.
+
+    Attributes
+    ----------
+    sparsity
+        Prune kernels and a trainable table to this share of zeros while training.
+    begin
+        Share of the steps before the first pruning, 0.1.
+    end
+        Share of the steps before the last pruning, 0.6.
+    frequency
+        Steps between two prunings, 50.
+    """
+
+    sparsity: float | None = None
+    begin: Annotated[float | None, Parameter(name="--prune-begin")] = None
+    end: Annotated[float | None, Parameter(name="--prune-end")] = None
+    frequency: Annotated[Whole | None, Parameter(name="--prune-frequency")] = None
 
 
 def train(
-    examples: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="TRAIN.tsv...", help="label<TAB>text lines; - is stdin.", show_default=False
-        ),
-    ],
-    vectors: Annotated[
-        Path,
-        typer.Option(
-            "--vectors",
-            metavar="VECTORS",
-            help="The table to start from: .embz, or foreign vectors whose tokens are words.",
-            show_default=False,
-        ),
-    ],
-    dev: Annotated[
-        Path | None,
-        typer.Option(
-            "--dev",
-            metavar="DEV.tsv",
-            help="What early stopping watches; by default a tenth of TRAIN.tsv, by a fixed hash.",
-        ),
-    ] = None,
-    trainable: Annotated[
-        bool, typer.Option("--trainable/--frozen", help="Whether the table is trained too.")
-    ] = True,
-    max_length: Annotated[
-        int | None,
-        typer.Option(
-            "--max-length",
-            help="Tokens of a text that are read; by default the 99th percentile of the training "
-            "texts.",
-        ),
-    ] = None,
-    encoder: Annotated[
-        str,
-        typer.Option(
-            "--encoder",
-            help="cnn (Kim 2014), mean (of the rows, as fastText), attention or fnet.",
-        ),
-    ] = "cnn",
-    filters: Annotated[
-        int | None, typer.Option("--filters", help="cnn: filters of each window, 128.")
-    ] = None,
-    windows: Annotated[
-        str | None,
-        typer.Option(
-            "--windows", help="cnn: widths of the parallel convolutions, in tokens, 1,1,2,3."
-        ),
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option("--width", help="attention, fnet: numbers a token inside, 128.")
-    ] = None,
-    heads: Annotated[
-        int | None, typer.Option("--heads", help="attention: heads of each block, 4.")
-    ] = None,
-    layers: Annotated[
-        int | None, typer.Option("--layers", help="attention, fnet: blocks, 1 and 2.")
-    ] = None,
-    hidden: Annotated[
-        int | None,
-        typer.Option("--hidden", help="attention, fnet: width of the feed-forward layers, 256."),
-    ] = None,
-    dropout: Annotated[
-        float | None,
-        typer.Option(
-            "--dropout", help="Share of the features dropped in training: cnn 0.5, others 0.2."
-        ),
-    ] = None,
-    sparsity: Annotated[
-        float | None,
-        typer.Option(
-            "--sparsity",
-            help="Prune kernels and a trainable table to this share of zeros while training.",
-        ),
-    ] = None,
-    prune_begin: Annotated[
-        float | None,
-        typer.Option("--prune-begin", help="Share of the steps before the first pruning, 0.1."),
-    ] = None,
-    prune_end: Annotated[
-        float | None,
-        typer.Option("--prune-end", help="Share of the steps before the last pruning, 0.6."),
-    ] = None,
-    prune_frequency: Annotated[
-        int | None, typer.Option("--prune-frequency", help="Steps between two prunings, 50.")
-    ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", help="At most this many.")] = 10,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Texts a step.")] = 64,
-    seed: SeedOption = 0,
-    words: WordsOption = None,
-    format: FormatOption = "auto",
-    errors: ErrorsOption = "strict",
-    pack: PackOption = False,
-    output: OutputOption = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    *examples: Annotated[Path, Parameter(name="TRAIN.tsv", required=True)],
+    vectors: Annotated[Path, Parameter(metavar="VECTORS")],
+    dev: Annotated[Path | None, Parameter(metavar="DEV.tsv")] = None,
+    trainable: Annotated[bool, Parameter(negative="--frozen")] = True,
+    max_length: Whole | None = None,
+    encoder: str = "cnn",
+    shape: Shape = Shape(),
+    pruning: Pruning = Pruning(),
+    epochs: Whole = 10,
+    batch_size: Whole = 64,
+    seed: Seed = 0,
+    reading: Reading = Reading(),
+    errors: Errors = "strict",
+    pack: Pack = False,
+    result: Result = Result(),
 ) -> None:
     """Train a classifier over a table, a shallow CNN by default.
 
@@ -131,45 +112,51 @@ def train(
     A file of zeros is smaller only when it is packed: --pack.
 
     Without -o, train.tsv becomes train.model.embz in the current folder.
+
+    Parameters
+    ----------
+    examples
+        label<TAB>text lines; - is stdin.
+    vectors
+        The table to start from: .embz, or foreign vectors whose tokens are words.
+    dev
+        What early stopping watches; by default a tenth of TRAIN.tsv, by a fixed hash.
+    trainable
+        Whether the table is trained too.
+    max_length
+        Tokens of a text that are read; by default the 99th percentile of the training texts.
+    encoder
+        cnn (Kim 2014), mean (of the rows, as fastText), attention or fnet.
+    epochs
+        At most this many.
+    batch_size
+        Texts a step.
     """
     from embzip.classifier import encoder_class
 
-    given: dict[str, Any] = {
-        "filters": filters,
-        "windows": None if windows is None else _widths(windows),
-        "width": width,
-        "heads": heads,
-        "layers": layers,
-        "hidden": hidden,
-        "dropout": dropout,
-    }
-    shape = {name: value for name, value in given.items() if value is not None}
-    schedule: dict[str, Any] = {
-        "begin": prune_begin,
-        "end": prune_end,
-        "frequency": prune_frequency,
-    }
-    schedule = {name: value for name, value in schedule.items() if value is not None}
+    chosen = _given(shape)
+    schedule = _given(pruning)
+    sparsity = schedule.pop("sparsity", None)
     if schedule and sparsity is None:
-        raise typer.BadParameter(f"--prune-{next(iter(schedule))} needs --sparsity")
+        raise UsageError(f"--prune-{next(iter(schedule))} needs --sparsity")
     kind = encoder_class(encoder)
-    kind.of(1, kind.longest, shape)  # refused before anything is read
-    path = output_path(examples[0], ".model.embz", output, force=force)
+    kind.of(1, kind.longest, chosen)  # refused before anything is read
+    path = result.path(examples[0], ".model.embz")
     with progress("training") as report:
         training = read_examples(examples, errors=errors)
         held_out = None if dev is None else read_examples(dev, errors=errors)
-        table = read_table(vectors, words=words, format=format)
+        table = reading.read(vectors)
         with without_notices():  # last, for it takes seconds: bad input is answered before
             from embzip.tf import PruningShares, train
 
-        result = train(
+        trained = train(
             training,
             table,
             dev=held_out,
             trainable=trainable,
             max_length=max_length,
             encoder=encoder,
-            **shape,
+            **chosen,
             epochs=epochs,
             batch_size=batch_size,
             pruning=None if sparsity is None else PruningShares(sparsity, **schedule),
@@ -177,39 +164,34 @@ def train(
             progress=report,
         )
         # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
-        result.classifier.save(path, counts=True, pack=pack)
+        trained.classifier.save(path, counts=True, pack=pack)
     record = {
         "path": str(path),
-        "encoder": result.classifier.config.kind,
-        "labels": list(result.classifier.labels),
-        "max_length": result.classifier.config.max_length,
-        "cut_share": result.cut_share,
-        "dev_accuracy": list(result.dev_accuracy),
-        "epoch_seconds": list(result.epoch_seconds),
+        "encoder": trained.classifier.config.kind,
+        "labels": list(trained.classifier.labels),
+        "max_length": trained.classifier.config.max_length,
+        "cut_share": trained.cut_share,
+        "dev_accuracy": list(trained.dev_accuracy),
+        "epoch_seconds": list(trained.epoch_seconds),
         "file_bytes": path.stat().st_size,
-        "pruning": None if result.pruning is None else result.pruning.to_json(),
+        "pruning": None if trained.pruning is None else trained.pruning.to_json(),
     }
     lines = []
-    if result.pruning is not None:
+    if trained.pruning is not None:
         lines = [
             f"  {found.layer}.{found.weight:<12} {found.sparsity:.4f} of {found.numbers:,} are zero"
-            for found in result.pruning.layers
+            for found in trained.pruning.layers
         ]
-        before, after = result.pruning.zipped_before, result.pruning.zipped_after
+        before, after = trained.pruning.zipped_before, trained.pruning.zipped_after
         lines.append(f"weights in a zip: {before:,} -> {after:,} bytes")
     lines.append(
-        f"dev accuracy {max(result.dev_accuracy):.4f}, {len(result.classifier.labels)} labels, "
-        f"{result.cut_share:.4f} of the texts cut at {result.classifier.config.max_length} "
+        f"dev accuracy {max(trained.dev_accuracy):.4f}, {len(trained.classifier.labels)} labels, "
+        f"{trained.cut_share:.4f} of the texts cut at {trained.classifier.config.max_length} "
         f"tokens, {record['file_bytes']:,} bytes\n{path}"
     )
-    show(record, "\n".join(lines), as_json=as_json)
+    result.show(record, "\n".join(lines))
 
 
-def _widths(windows: str) -> tuple[int, ...]:
-    """Read `1,1,2,3`; anything else is wrong usage."""
-    try:
-        return tuple(int(width) for width in windows.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"--windows is a list such as 1,1,2,3, received {windows!r}"
-        ) from None
+def _given(options: Shape | Pruning) -> dict[str, Any]:
+    """Return the options that were given, by name."""
+    return {name: value for name, value in vars(options).items() if value is not None}
