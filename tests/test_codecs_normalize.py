@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 import embzip
 from embzip.codecs import parse_codec
-from embzip.codecs.scalar.float32 import Float32
+from embzip.codecs.scalar.floats import Float32
 from embzip.codecs.spec import Stage
 from embzip.codecs.transforms.normalize import Normalize
 from embzip.compression import compress

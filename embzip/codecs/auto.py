@@ -24,8 +24,7 @@ from embzip.codecs.chain import Codec
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.row_classes.tcq import Tcq
 from embzip.codecs.sampling import sample_rows
-from embzip.codecs.scalar.float16 import Float16
-from embzip.codecs.scalar.float32 import Float32
+from embzip.codecs.scalar.floats import Float16, Float32
 from embzip.codecs.scalar.int4 import Int1, Int2, Int4
 from embzip.codecs.scalar.int8 import Int8
 from embzip.codecs.spec import Stage

@@ -231,9 +231,9 @@ class Quantizer(ABC):
         rows: Matrix = self.decode(self.take(codes, ids), params, numpy_ops)
         return rows
 
-    @abstractmethod
     def unscaled(self, params: Arrays) -> "Unscaled":
-        """Split off what a following linear layer can absorb: a scale a column."""
+        """Split off what a following linear layer can absorb: a scale a column; mostly nothing."""
+        return Unscaled(self, dict(params), None)
 
     def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
         """Return what decoding to `dim` columns looks up, under names the params do not have."""

@@ -15,8 +15,7 @@ from embzip.codecs.product.rows import Rows
 from embzip.codecs.product.rq import Rq
 from embzip.codecs.row_classes.mixed import Mixed
 from embzip.codecs.row_classes.tcq import Tcq
-from embzip.codecs.scalar.float16 import Float16
-from embzip.codecs.scalar.float32 import Float32
+from embzip.codecs.scalar.floats import Float16, Float32
 from embzip.codecs.scalar.int4 import Int1, Int2, Int4
 from embzip.codecs.scalar.int8 import Int8
 from embzip.codecs.scalar.kmeans import Kmeans

@@ -105,62 +105,49 @@ def make_tables(view: View) -> list[Table]:
 
 def legend(tables: Sequence[Table]) -> list[tuple[str, str]]:
     """Return what the columns shown mean, as (term, meaning)."""
-    shown = {column.key for table in tables for column in table.columns}
-    return [(term, meaning) for key, term, meaning in _LEGEND if key in shown]
+    shown = {column.key: column.heading for table in tables for column in table.columns}
+    return [(shown[key], meaning) for key, meaning in _MEANINGS.items() if key in shown]
 
 
-_LEGEND = (
-    (
-        "size",
-        "size",
-        "the whole artefact: vocabulary and tokenizer, embedding, classifier, header. "
-        "1 MB is 1,000,000 bytes.",
+# What is not said by the heading alone, by key.
+_MEANINGS = {
+    "size": (
+        "the whole artefact: vocabulary and tokenizer, embedding, classifier, header. 1 MB is "
+        "1,000,000 bytes."
     ),
-    ("ratio", "smaller", "the baseline's size divided by the candidate's."),
-    ("accuracy", "accuracy", "share of test rows labelled correctly, a fraction of 1."),
-    ("difference", "difference", "candidate minus baseline on the same test rows."),
-    (
-        "interval",
-        "95 % interval",
+    "ratio": "the baseline's size divided by the candidate's.",
+    "accuracy": "share of test rows labelled correctly, a fraction of 1.",
+    "difference": "candidate minus baseline on the same test rows.",
+    "interval": (
         "of the difference, by paired bootstrap over test rows. Where it holds zero, this test "
-        "set shows no difference; one up to its ends may still be there.",
+        "set shows no difference; one up to its ends may still be there."
     ),
-    (
-        "p",
-        "McNemar p",
-        "exact test on the rows that only one of the two models gets right; a small p says that "
-        "the difference is not chance.",
+    "p": (
+        "exact test on the rows that only one of the two models gets right; a small p says that"
+        " the difference is not chance."
     ),
-    ("macro_f1", "macro-F1", "mean F1 over labels, rare ones counting like frequent ones."),
-    ("dev", "on dev", "accuracy on the development set, on which choices were made."),
-    ("unknown", "unknown rate", "share of the test's tokens that the tokenizer does not know."),
-    (
-        "resolved",
-        "resolved codec",
-        "the chain that the table made of the codec, before linear decoding was folded away.",
+    "macro_f1": "mean F1 over labels, rare ones counting like frequent ones.",
+    "dev": "accuracy on the development set, on which choices were made.",
+    "unknown": "share of the test's tokens that the tokenizer does not know.",
+    "resolved": (
+        "the chain that the table made of the codec, before linear decoding was folded away."
     ),
-    ("agreement", "agreement", "share of test rows given the same label as by the baseline."),
-    (
-        "kl",
-        "KL",
+    "agreement": "share of test rows given the same label as by the baseline.",
+    "kl": (
         "mean divergence of the candidate's probabilities from the baseline's, KL(baseline || "
-        "candidate), in nats; 0 for equal ones.",
+        "candidate), in nats; 0 for equal ones."
     ),
-    (
-        "snr",
-        "table SNR",
-        "energy of the original table over that of the error, in decibels; and the mean cosine of "
-        "their rows. Given only where both tables stand in the same basis, not where decoding was "
-        "folded into the layers that read one.",
+    "snr": (
+        "energy of the original table over that of the error, in decibels; and the mean cosine "
+        "of their rows. Given only where both tables stand in the same basis, not where "
+        "decoding was folded into the layers that read one."
     ),
-    (
-        "read_snr",
-        "SNR as read",
-        "the same of what the layers that read the table compute of each row (row times kernel), "
-        "which is alike in any basis: so it compares folded tables too.",
+    "read_snr": (
+        "the same of what the layers that read the table compute of each row (row times "
+        "kernel), which is alike in any basis: so it compares folded tables too."
     ),
-    ("epoch", "training epoch", "seconds of one pass over the training data."),
-    ("load", "load", "seconds to load the model in a fresh process, after imports."),
-    ("memory", "memory", "resident memory of that process after load and first prediction."),
-    ("p50", "latency", "of one text at a time in that process: median and 99th percentile."),
-)
+    "epoch": "seconds of one pass over the training data.",
+    "load": "seconds to load the model in a fresh process, after imports.",
+    "memory": "resident memory of that process after load and first prediction.",
+    "p50": "of one text at a time in that process: median and 99th percentile.",
+}

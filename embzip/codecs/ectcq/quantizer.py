@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, RowContexts, Unscaled
+from embzip.codecs.base import Quantizer, RowContexts
 from embzip.codecs.ectcq.contexts import DependentContexts
 from embzip.codecs.ectcq.dependent import (
     FLIPS,
@@ -173,9 +173,6 @@ class Ectcq(Quantizer):
         most = np.finfo(np.float32).max
         step = np.asarray(params["step"], np.float64)
         return {"levels": np.clip(values * step, -most, most).astype(np.float32)}
-
-    def unscaled(self, params: Arrays) -> Unscaled:
-        return Unscaled(self, dict(params), None)
 
     def contexts(self, code: ArraySpec) -> RowContexts:
         return DependentContexts(code.shape[1])

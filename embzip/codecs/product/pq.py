@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, Unscaled
+from embzip.codecs.base import Quantizer
 from embzip.codecs.codebooks import (
     check_size,
     import_faiss,
@@ -135,9 +135,6 @@ class Pq(Quantizer):
 
     def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
         return byte_tables(np.arange(2**self.bits, dtype=np.int32), self.bits, self.parts)
-
-    def unscaled(self, params: Arrays) -> Unscaled:
-        return Unscaled(self, dict(params), None)
 
     def _groups(self, dim: int) -> list[tuple[str, int, int]]:
         """Return (name of the codebooks, parts, columns a part)."""

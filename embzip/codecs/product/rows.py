@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, Unscaled
+from embzip.codecs.base import Quantizer
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.sampling import sample_rows
 from embzip.codecs.scales import (
@@ -104,9 +104,6 @@ class Rows(Quantizer):
             raise FileFormatError(f"{self.stage}: codes must lie in 0..{self.directions - 1}")
         if not (np.abs(params["directions"]) <= _ROUNDING).all():
             raise FileFormatError(f"{self.stage}: numbers of directions must be at most 1")
-
-    def unscaled(self, params: Arrays) -> Unscaled:
-        return Unscaled(self, dict(params), None)
 
 
 def _norms(block: Matrix) -> NDArray[np.float64]:

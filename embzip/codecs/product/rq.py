@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, Unscaled
+from embzip.codecs.base import Quantizer
 from embzip.codecs.codebooks import (
     check_size,
     drawn_by_weight,
@@ -121,9 +121,6 @@ class Rq(Quantizer):
         reach = float(np.abs(params["codebooks"]).max(axis=(1, 2)).astype(np.float64).sum())
         if not reach <= _LARGEST:
             raise FileFormatError(f"{self.stage}: sums of entries must be finite numbers")
-
-    def unscaled(self, params: Arrays) -> Unscaled:
-        return Unscaled(self, dict(params), None)
 
     def _faiss(self, faiss: Any, dim: int) -> Any:
         quantizer = faiss.ResidualQuantizer(dim, self.codebooks, self.bits)

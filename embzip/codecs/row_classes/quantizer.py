@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, Unscaled
+from embzip.codecs.base import Quantizer
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.row_classes.allocation import allocate, row_sizes
 from embzip.codecs.row_classes.bins import Numbers, gather_bins
@@ -188,9 +188,6 @@ class RowClasses(Quantizer):
             numbers += mean[index]
             decoded[rows] = numbers
         return decoded
-
-    def unscaled(self, params: Arrays) -> Unscaled:
-        return Unscaled(self, dict(params), None)
 
     def select(
         self, codes: Arrays, params: Arrays, ids: NDArray[np.int64]

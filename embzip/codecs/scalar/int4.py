@@ -130,7 +130,7 @@ class _PackedInt(Quantizer):
 
     def unscaled(self, params: Arrays) -> Unscaled:
         if self.scale != "column":
-            return Unscaled(self, dict(params), None)
+            return super().unscaled(params)
         return Unscaled(type(self)("none"), {}, np.asarray(params["scale"], np.float32))
 
     def _levels(self, steps: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:

@@ -97,5 +97,5 @@ class Int8(Quantizer):
 
     def unscaled(self, params: Arrays) -> Unscaled:
         if self.scale != "column":
-            return Unscaled(self, dict(params), None)
+            return super().unscaled(params)
         return Unscaled(Int8("none"), {}, np.asarray(params["scale"], np.float32))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, Unscaled
+from embzip.codecs.base import Quantizer
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.sampling import has_zero_row, sample_rows
 from embzip.codecs.spec import Stage
@@ -93,9 +93,6 @@ class Kmeans(Quantizer):
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
         if highest_code(codes, self._bits) >= self.centroids:
             raise FileFormatError(f"{self.stage}: codes must lie in 0..{self.centroids - 1}")
-
-    def unscaled(self, params: Arrays) -> Unscaled:
-        return Unscaled(self, dict(params), None)
 
 
 def _clustered(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, Unscaled
+from embzip.codecs.base import Quantizer
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.rounding import LARGEST, symmetric_int8
 from embzip.codecs.scales import (
@@ -116,9 +116,6 @@ class Sparse(Quantizer):
             raise FileFormatError(
                 f"{self.stage}: the columns of row {int(bad.argmax())} must rise, below {dim}"
             )
-
-    def unscaled(self, params: Arrays) -> Unscaled:
-        return Unscaled(self, dict(params), None)
 
 
 def _peak(block: Matrix) -> Matrix:

@@ -1,4 +1,8 @@
-"""`float16`: half precision, for storage only; arithmetic stays in float32."""
+"""`float32`, `float16`: the numbers themselves, in four bytes or in two.
+
+float32 is the baseline, and what a trained table is saved as. float16, with eleven significant bits,
+is for storage only: arithmetic stays in float32.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, Unscaled, no_options
+from embzip.codecs.base import Quantizer, no_options
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.spec import Stage
 from embzip.engine import Table
@@ -17,10 +21,8 @@ from embzip.types import Arrays, Matrix
 
 
 @dataclass(frozen=True)
-class Float16(Quantizer):
-    """Store every number in two bytes, eleven significant bits."""
-
-    name: ClassVar[str] = "float16"
+class _Floats(Quantizer):
+    """Numbers of the NumPy type that the codec is named after."""
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:
@@ -32,7 +34,7 @@ class Float16(Quantizer):
         return Stage(self.name)
 
     def layout(self, rows: int, dim: int) -> Layout:
-        return Layout(codes=(ArraySpec("values", "float16", (rows, dim)),))
+        return Layout(codes=(ArraySpec("values", self.name, (rows, dim)),))
 
     def fit(
         self, table: Table, *, weights: NDArray[np.float64] | None, seed: int
@@ -41,7 +43,7 @@ class Float16(Quantizer):
 
     def encode(self, block: Matrix, params: Arrays, first_row: int) -> dict[str, NDArray[Any]]:
         with np.errstate(over="ignore"):
-            values = block.astype(np.float16)
+            values = block.astype(self.name, copy=False)
         if not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
             raise InputError(
@@ -53,5 +55,14 @@ class Float16(Quantizer):
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         return ops.cast(codes["values"], "float32")
 
-    def unscaled(self, params: Arrays) -> Unscaled:
-        return Unscaled(self, {}, None)
+
+class Float32(_Floats):
+    """Store every number in four bytes."""
+
+    name: ClassVar[str] = "float32"
+
+
+class Float16(_Floats):
+    """Store every number in two bytes."""
+
+    name: ClassVar[str] = "float16"
