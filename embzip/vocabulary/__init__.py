@@ -5,17 +5,6 @@ Lists of tokens are packed (token_list).
 How text becomes tokens is the business of `embzip.tokenizers`.
 """
 
-from embzip.vocabulary.lzma2 import compress, decompress
-from embzip.vocabulary.token_coding import decode_tokens, encode_tokens
-from embzip.vocabulary.token_list import TokenList
-from embzip.vocabulary.tokens import Vocabulary, most_frequent
+import lazy_loader
 
-__all__ = [
-    "TokenList",
-    "Vocabulary",
-    "compress",
-    "decode_tokens",
-    "decompress",
-    "encode_tokens",
-    "most_frequent",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,6 +1,6 @@
 """`float32`, `float16`: the numbers themselves, in four bytes or in two.
 
-float32 is the baseline, and what a trained table is saved as. float16, with eleven significant bits,
+float32 is the baseline, and what a trained table is saved as. float16, with 11 significant bits,
 is for storage only: arithmetic stays in float32.
 """
 
