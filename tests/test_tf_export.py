@@ -77,7 +77,7 @@ SHOW = """
 import contextlib, io, sys
 from tensorflow.python.tools.saved_model_cli import main
 sys.argv[1:] = "show --dir model --tag_set serve --signature_def serving_default".split()
-with contextlib.redirect_stdout(io.StringIO()) as printed:
+with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
     main()
 found = printed.getvalue()
 """
