@@ -43,7 +43,7 @@ def to_html(record: Mapping[str, Any]) -> str:
     MissingPackageError
         Without jinja2 or matplotlib.
     InputError
-        For a record that is none.
+        For something that is not a record.
     """
     try:
         from jinja2 import Environment, StrictUndefined
