@@ -106,7 +106,7 @@ def test_the_default_rebuild_is_no_longer_reported_as_noise() -> None:
     assert OTHER_BASIS not in record["notes"]
     page = to_html(record)
     assert "SNR as read" in page
-    assert "alike in any basis" in page
+    assert "No basis changes that" in page
     assert "table SNR" not in page
     other = compare(before, tiny_classifier(seed=1), measure=False)
     assert OTHER_BASIS in other["notes"]

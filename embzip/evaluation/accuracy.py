@@ -1,7 +1,7 @@
 """What a model gets right on a test set, and whether two models differ on it. Numbers only.
 
-Takes predictions from a `Classifier`; trains nothing, chooses nothing and formats nothing. Any
-choice between models belongs on a development set: call this once, at the end.
+Nothing is trained, chosen or formatted here. Models are chosen on a development set: call this on
+the test set once, at the end.
 """
 
 from collections.abc import Sequence
@@ -81,7 +81,7 @@ def evaluate(
     InputError
         For a test set without rows.
     InputTypeError
-        For something in the test set that is no `Example`.
+        For a test row that is not an `Example`.
     """
     examples = _examples(test)
     texts = [example.text for example in examples]

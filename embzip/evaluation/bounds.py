@@ -4,9 +4,9 @@ Two models of a table's rows, both by reverse water-filling. Pooled: one Gaussia
 mean and covariance. By norm: a mixture of Gaussians, one for each class of rows of like length. No
 codec is made or measured here.
 
-The pooled bound is what a codec needs on any table of that covariance; a codec that knows more
-about the rows than their covariance can pass it. The one by norm gives a row's class away free of
-charge, so nothing that knows only norms and covariances passes it.
+A codec that knows more about the rows than their covariance can pass the pooled bound. The bound by
+norm does not count the bits that say a row's class, so that a codec that knows only norms and
+covariances cannot pass it.
 """
 
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ class GaussianBound:
         return float(10 * np.log10(self.energy / error)) if error > 0 else float("inf")
 
     def bits(self, snr_db: float) -> float:
-        """Return the bits a number without which no code reaches a signal-to-noise ratio in dB."""
+        """Return the fewest bits a number with which a code can reach a ratio in dB."""
         share, variance = self._live()
         wanted = self.energy * 10.0 ** (-snr_db / 10)
         if not len(variance) or wanted >= share @ variance:
@@ -97,7 +97,7 @@ class GaussianBound:
         return float(rate) / self.dim
 
     def _live(self) -> tuple[Numbers, Numbers]:
-        """Return shares and variances, largest first, without those that are nothing."""
+        """Return shares and variances, largest first, without those too small to code."""
         order = np.argsort(-self.variance, kind="stable")
         share, variance = self.share[order], self.variance[order]
         kept = (share > 0) & (variance > _TINY * variance[:1].sum())
@@ -137,12 +137,12 @@ def norm_conditioned_bound(table: Table, *, classes: int = 16) -> GaussianBound:
     table
         (rows, dim); read twice, in blocks.
     classes
-        Of rows; more than there are rows make no difference.
+        How many classes; more than there are rows count as that many.
 
     Raises
     ------
     SpecError
-        For no class.
+        For less than one class.
     InputError
         For a number that is not finite; names the row.
 

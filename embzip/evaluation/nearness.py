@@ -1,8 +1,8 @@
-"""How near a file's table is to another's: only figures that no change of basis moves or fakes.
+"""How near a file's table is to another's, in figures that a change of basis cannot falsify.
 
-Where linear decoding was folded into the layers that read a table, the table stands in another
-basis (and the layers undo it), so numbers of the two tables say nothing side by side. What those
-layers compute of a row is the same in any basis, and can be compared.
+Where linear decoding was folded into layers, the table stands in another basis, which the layers
+undo: its numbers say nothing beside those of the original. What the layers compute from a row is
+the same in any basis, and is compared.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from embzip.evaluation.distortion import reconstruction
 from embzip.types import Matrix
 
 OTHER_BASIS = (
-    "Numbers of the two tables are not compared: nothing says that both stand in one basis, as "
-    "decoding may have been folded into layers, and layers trained, in one of the files alone."
+    "Numbers of the two tables are not compared, as they may not stand in one basis: decoding may "
+    "have been folded into layers, or layers trained, in only one of the files."
 )
 
 
@@ -27,10 +27,10 @@ OTHER_BASIS = (
 class Nearness:
     """How near a table is to the one before, over the rows of tokens that stand in both.
 
-    None is what is not known: `snr_db` and `mean_cosine` of tables in different bases, and
-    `read_snr_db` and `read_cosine`, the same of what the reading layers compute of each row,
-    without two classifiers whose layers are otherwise the same. `comparable` is false where the
-    bases are in the way of both.
+    `snr_db` and `mean_cosine` compare the tables, and are None where these may stand in different
+    bases. `read_snr_db` and `read_cosine` compare what the layers compute from each row, and are
+    None without two classifiers that differ in nothing else. `comparable` is false where the
+    bases leave all four unknown.
     """
 
     snr_db: float | None = None
@@ -43,7 +43,7 @@ class Nearness:
 def nearness(
     before: CompressedEmbedding | Classifier, after: CompressedEmbedding | Classifier
 ) -> Nearness:
-    """Compare the tables of two files, in blocks of rows; all None where tokens are not in both."""
+    """Compare the tables of two files in blocks of rows; all None where a token is not in both."""
     tables = _table(before), _table(after)
     ids = _shared(*tables)
     if ids is None:
@@ -75,7 +75,7 @@ def nearness(
 
 
 class _Rows:
-    """Some rows of a table in an order of one's own, as they are or times a kernel."""
+    """Some rows of a table in a given order, as they are or times a kernel."""
 
     def __init__(
         self, table: CompressedEmbedding, ids: NDArray[np.int64], kernel: Matrix | None
@@ -92,7 +92,7 @@ class _Rows:
         if self._kernel is None:
             return rows
         read: Matrix = rows @ self._kernel[: self._table.dim]
-        # The rest is of the indicator column, which is 1 for every token.
+        # One more row, if any, belongs to the indicator column, which is 1 for every token.
         read += self._kernel[self._table.dim :].sum(axis=0)
         return read
 
@@ -121,10 +121,11 @@ def _compared(
 
 
 def _rotated(kernels: Sequence[Matrix]) -> tuple[Matrix, Matrix]:
-    """Return kernels of at most as many outputs as they have rows together.
+    """Return kernels with at most as many outputs as both have rows.
 
-    All that rows times either kernel may be lies in the space of these rows: in an orthonormal
-    basis of it lengths and angles stay, and a wide layer costs no more than a narrow one.
+    Whatever a table's row times a kernel is, it is a combination of the kernels' rows. In an
+    orthonormal basis of those, lengths and angles stay as they are, and a wide layer costs no more
+    than a narrow one.
     """
     both = np.concatenate(kernels).astype(np.float64)
     basis = np.linalg.qr(both.T).Q
@@ -164,7 +165,7 @@ def _flat(kernel: Matrix) -> Matrix:
 
 
 def _equal(before: Classifier, after: Classifier, names: Sequence[str]) -> bool:
-    """Say whether arrays are the same, but for how their file stores kernels."""
+    """Say whether arrays are the same, apart from how their files store kernels."""
     own, other = ({name: each.arrays[name] for name in names} for each in (before, after))
 
     def same(a: dict[str, Matrix], b: dict[str, Matrix]) -> bool:

@@ -1,7 +1,6 @@
 """What serving a classifier costs: load time, memory, latency; each in a fresh child process.
 
-The child is the NumPy `Classifier`; nothing here loads TensorFlow. Sizes on disk are the business
-of `embzip.embz.inspecting.inspect`.
+The child predicts in NumPy; nothing here loads TensorFlow. `embzip.inspect` has sizes on disk.
 """
 
 import json

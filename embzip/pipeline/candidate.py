@@ -1,6 +1,6 @@
-"""A candidate of a recipe: one table of specs, checked and parsed into frozen dataclasses.
+"""A candidate of a recipe: its table of specs, checked and parsed into frozen dataclasses.
 
-What the options mean is the business of the functions they are passed to. Nothing runs here.
+What an option means, the function says that takes it. Nothing runs here.
 """
 
 from collections.abc import Mapping
@@ -52,12 +52,12 @@ class Word2vecOptions:
 TokenizerOptions = WordsOptions | BpeOptions
 _TOKENIZERS: Mapping[str, type] = {"words": WordsOptions, "bpe": BpeOptions}
 _VECTORS: Mapping[str, type] = {"word2vec": Word2vecOptions}
-_MANY_ROWS = 1 << 20  # how many there will be is not known yet
+_MANY_ROWS = 1 << 20  # stands for the rows of a table that is not trained yet
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to make the model; the specs as written stand beside their parsed forms."""
+    """One way to make the model: specs as they were written, and what they were parsed into."""
 
     name: str
     tokenizer: str
@@ -74,12 +74,13 @@ class Candidate:
 
 
 def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
-    """Return the candidate of a table whose keys are known and whose name is checked.
+    """Return the candidate that a table of a recipe describes.
 
     Parameters
     ----------
     table
-        The defaults of the recipe, overridden by the candidate's own keys.
+        The candidate's own keys over the recipe's defaults; its name and that all keys are known
+        was checked before.
     where
         What error messages begin with.
 
@@ -107,7 +108,8 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
     try:
         codec = parse_codec(spec("codec", "float32"))
         if codec.resolved:
-            codec.layout(_MANY_ROWS, vectors.dim)  # a rank beyond the columns, before any training
+            # Refuses a rank above the number of columns before anything is trained.
+            codec.layout(_MANY_ROWS, vectors.dim)
     except SpecError as error:
         raise SpecError(f"{where}, codec: {error}") from error
     kernels = spec("kernels", "float32")
@@ -132,7 +134,7 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
 
 
 def _options(spec: str, kinds: Mapping[str, type], where: str) -> Any:
-    """Return the options a one-stage spec stands for: its plain argument is the first field."""
+    """Return the options of a spec of one stage; an argument without a name is the first field."""
     stage = stage_of(spec, kinds, where)
     kind = kinds[stage.name]
     defaults = {field.name: field.default for field in fields(kind)}

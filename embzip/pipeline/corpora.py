@@ -1,7 +1,7 @@
 """The corpus of a recipe: files, or a module of the checkout's `corpora/`, as one cached step.
 
-Later steps read its files and nothing else: train.tsv, dev.tsv, test.tsv, and texts.txt with all
-that tokenizer and vectors learn from: the training texts without dev, and the recipe's `text`.
+Later steps read the texts only from its files train.tsv, dev.tsv, test.tsv and texts.txt. The last
+is what tokenizer and vectors learn from: the texts of train.tsv, and the recipe's `text`.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ def corpus_step(corpus: CorpusRecipe) -> Step:
     Raises
     ------
     MissingFileError
-        Where a corpus is named that `corpora/` does not have, or there is no checkout.
+        For a name that `corpora/` does not have, or where embzip is installed without a checkout.
     """
     module = None if corpus.name is None else corpora_folder() / f"{corpus.name}.py"
     if module is not None and not module.is_file():
@@ -44,7 +44,8 @@ def corpus_step(corpus: CorpusRecipe) -> Step:
             training, held_out = split_examples(training)
             if not training or not held_out:
                 raise InputError(
-                    f"{train}: too few examples to cut a tenth of them off: name a dev file"
+                    f"{train}: without a dev file a tenth of these examples becomes dev; they are "
+                    "too few for that: add examples, or name a file as `dev`"
                 )
         tested = read_examples(test)
         labels = check_training_labels(training, str(train))
@@ -78,12 +79,12 @@ def corpora_folder() -> Path:
 def _files(
     corpus: CorpusRecipe, module: Path | None, folder: Path
 ) -> tuple[Path, Path | None, Path]:
-    """Return the paths of train, dev (if any) and test, building them where a module does."""
+    """Return the paths of train, dev (None without one) and test; a module builds them first."""
     if module is not None:
         built = _module_of(module).build(folder)
         return built["train"], built.get("dev"), built["test"]
     if corpus.train is None or corpus.test is None:
-        raise InputError("a corpus needs a name, or train and test")
+        raise InputError("a corpus needs a name, or files as train and test: received neither")
     return corpus.train, corpus.dev, corpus.test
 
 

@@ -102,7 +102,7 @@ def train_step(
 
 
 def row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, seed: int) -> Step:
-    """Return the step that times a row-sparse Adam; nothing is kept of what it trains."""
+    """Return the step that times a row-sparse Adam; the model that it trains is not kept."""
 
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         from embzip import tf
@@ -128,13 +128,13 @@ def rebuild_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) 
 
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         classifier = load_classifier(parents[0] / "model.embz")
-        # The artefact has no counts, but the error of frequent rows should weigh more.
+        # A model's file has no counts, and errors of frequent rows should weigh more.
         counts = load(parents[1] / "vectors.embz").counts
         counted = replace(classifier.embedding, counts=counts)
         classifier = replace(classifier, embedding=counted)
         table = None
         if codec is not None:
-            # The chain that the data made of the codec is told before folding takes it apart.
+            # The report names the chain that the data made of the codec; folding takes it apart.
             table = rebuild(classifier, codec=codec, fold=False, seed=seed).embedding
         small = rebuild(classifier, table, fold=fold, kernels=kernels, seed=seed)
         small.save(folder / "model.embz", pack=pack)

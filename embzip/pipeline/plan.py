@@ -63,7 +63,7 @@ class Plan:
     controls: tuple[ControlSteps, ...]
 
     def steps(self) -> Iterator[tuple[str, Step]]:
-        """Yield the steps that are asked for by themselves, each with the name of whose it is."""
+        """Yield what a run asks for: names of candidates and controls, each with a last step."""
         for made in self.candidates:
             for step in (made.dev, made.test, made.serving):
                 yield made.candidate.name, step

@@ -1,7 +1,7 @@
 """A recipe: what to compare, from a TOML file to frozen dataclasses.
 
-Everything that can be wrong with a recipe is found here, before the first step runs, and named by
-file, table and key. Whether the corpus is good is found when it is read; nothing runs here.
+A mistake in a recipe is found here, before the first step runs, and its message names the file, the
+table and the key. A mistake in a corpus is found when that is read.
 
     seed = 0
     [corpus]                # train, test, optionally dev and text (relative to the recipe);
@@ -103,10 +103,15 @@ def _corpus(table: dict[str, Any], recipe: Path) -> CorpusRecipe:
     if "name" in table:
         files = sorted(set(table) & {"train", "dev", "test"})
         if files:
-            raise InputError(f"{where}: name and {files[0]} exclude each other, received both")
+            raise InputError(
+                f"{where}: a corpus has a name or files, received name and {files[0]}: remove one"
+            )
         name = typed(table, "name", str, None, where)
         if not name.isidentifier():
-            raise InputError(f"{where}: name must be a module of corpora/, received {name!r}")
+            raise InputError(
+                f"{where}: name must be that of a module of corpora/, such as 'bbc', "
+                f"received {name!r}"
+            )
         return CorpusRecipe(name=name, text=tuple(_file(item, recipe) for item in text))
     return CorpusRecipe(
         train=_file(typed(table, "train", str, None, where), recipe),
@@ -132,10 +137,13 @@ def _candidates(document: dict[str, Any], path: Path) -> tuple[Candidate, ...]:
         name = typed(table, "name", str, None, where)
         if not _NAME.fullmatch(name):
             raise InputError(
-                f"{where}: a name is made of letters, digits, '.', '_' and '-', received {name!r}"
+                f"{where}: a name begins with a letter or digit and goes on with letters, digits, "
+                f"'.', '_' and '-', received {name!r}"
             )
         if name in {candidate.name for candidate in candidates}:
-            raise InputError(f"{where}: the name {name!r} is taken by a candidate above")
+            raise InputError(
+                f"{where}: each candidate has a name of its own, received {name!r} again"
+            )
         refuse_unknown(table, ("name", *KEYS), f"{where} ({name!r})")
         candidates.append(parse_candidate({**defaults, **table}, f"{where} ({name!r})"))
     return tuple(candidates)

@@ -50,8 +50,7 @@ def run(
     Raises
     ------
     MissingFileError, InputError, SpecError
-        For a recipe or a corpus that is not right; what is wrong with the recipe is found before
-        anything runs.
+        For a mistake in the recipe, which is found before anything runs, or in the corpus.
     MissingPackageError
         Where a package that trains is not installed.
     OutputError
@@ -94,7 +93,7 @@ def report(directory: str | Path) -> Record:
     MissingFileError
         Where `directory` holds no report.json.
     InputError
-        Where that is no report.
+        Where that file is not a report.
     """
     record = read_record(directory)
     folder = Path(directory)
@@ -103,7 +102,7 @@ def report(directory: str | Path) -> Record:
 
 
 def _publish(model: Path, target: Path) -> None:
-    """Put a step's artefact under its candidate's name; the copy is the user's to keep."""
+    """Copy a step's model to a file with the candidate's name, which is the user's to keep."""
     try:
         content = model.read_bytes()
     except OSError as error:

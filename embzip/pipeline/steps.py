@@ -1,10 +1,10 @@
 """Steps cached by content: what was made once from the same inputs is never made again.
 
-A step is a name, parameters and the steps it builds on. Its key is a digest of those, of the keys
-below it and of embzip's version, so whatever changes its result changes its key. Its files stand
-in `DIR/steps/<name>-<key>/`, which appears by a rename only when they are complete: a killed run
-leaves finished steps and nothing else that a later run would take for one. What steps do is not
-known here.
+A step is a name, parameters and the steps it builds on. Its key is a digest of those, of their keys
+and of embzip's version, so whatever changes the result changes the key. Its files stand in
+`DIR/steps/<name>-<key>/`. That folder gets its name when they are complete, so that a run that was
+killed leaves nothing that a later one could take for a finished step. What a step does is not known
+here.
 """
 
 import json
@@ -22,9 +22,9 @@ from embzip.files import digest, write_bytes
 from embzip.report.record import embzip_version
 from embzip.types import Progress
 
-# Writes the step's files into a folder; gets the folders of the parents, in their order.
+# Writes a step's files into the folder given first; reads the folders of its parents, in order.
 Make = Callable[[Path, Sequence[Path], Progress], None]
-_PARTS = 100  # of one step, as the progress callback counts them
+_PARTS = 100  # into which the progress callback divides a step
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,15 +32,15 @@ def compare(
     Parameters
     ----------
     before, after
-        The baseline and the file compared with it; embeddings or classifiers. What only a
-        classifier has, accuracy and latency among it, is null for an embedding. A `Classifier`
-        in memory is measured as the file it would be saved as.
+        The baseline and the file compared with it; embeddings or classifiers. Accuracy, latency
+        and whatever else only a classifier has is null for an embedding. A `Classifier` in memory
+        is saved to a temporary file first.
     test
         Examples, or the path of a labelled file.
     texts
         What latency is measured on; the first texts of the test, or one fixed short text.
     measure
-        Whether load time, memory and latency are taken, which needs a few seconds a file.
+        Whether to take load time, memory and latency, for which a file needs a few seconds.
     seed
         Of the bootstrap.
 
@@ -157,6 +157,6 @@ def _comparison_notes(classifiers: Sequence[Classifier | None]) -> list[str]:
     if kinds[0] == kinds[1]:
         return []
     return [
-        f"Before holds {kinds[0]}, after {kinds[1]}: "
-        "the compression ratio compares whole files, so unlike things."
+        f"The file before holds {kinds[0]}, the one after {kinds[1]}: "
+        "the compression ratio is that of whole files, and so compares unlike things."
     ]

@@ -21,21 +21,23 @@ def read_record(path: str | Path) -> Record:
     MissingFileError
         Where there is none.
     InputError
-        For a file that is no report.
+        For a file that is not a report.
     """
     path = Path(path)
     path = existing_file(path / REPORT_FILES[0] if path.is_dir() else path)
     try:
         record = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise InputError(f"{path}: expected a report in JSON: {error}") from error
+        raise InputError(
+            f"{path}: a report is JSON, as `embzip run` and `embzip compare -o` write it: {error}"
+        ) from error
     return check_record(record, str(path))
 
 
 def write_report(record: Record, directory: str | Path) -> list[Path]:
     """Write report.json, report.md and report.html into a folder, which is made if needed.
 
-    All three are made before the first is written, and each replaces its older self at once.
+    All three are made before the first is written, and each replaces an older one at once.
 
     Returns
     -------
@@ -54,16 +56,18 @@ def write_report(record: Record, directory: str | Path) -> list[Path]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{directory}: cannot make this folder: {error.strerror}") from error
+        raise OutputError(
+            f"{directory}: cannot make this folder: {error.strerror}: name another one"
+        ) from error
     paths = [directory / name for name in REPORT_FILES]
     for path, content in zip(paths, contents, strict=True):
-        # A lone surrogate, from a file name that is no UTF-8, becomes the escape that JSON reads.
+        # A lone surrogate, from a file name that is not UTF-8, becomes the escape that JSON reads.
         write_bytes(path, content.encode("utf-8", "backslashreplace"))
     return paths
 
 
 def renderer(path: str | Path) -> Callable[[Record], str]:
-    """Return what makes the text of a report's file, by the end of its name.
+    """Return the function that makes a report's file, chosen by the end of the file's name.
 
     Raises
     ------

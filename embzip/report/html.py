@@ -43,7 +43,7 @@ def to_html(record: Mapping[str, Any]) -> str:
     MissingPackageError
         Without jinja2 or matplotlib.
     InputError
-        For a record that is none.
+        For something that is not a record.
     """
     try:
         from jinja2 import Environment, StrictUndefined
@@ -55,11 +55,10 @@ def to_html(record: Mapping[str, Any]) -> str:
     view = make_view(record)
     tables = make_tables(view)
     points = points_of(view.lines)
-    # Drawn for a telephone and for a desk: text has its own size in both.
-    plots = points and {
-        "narrow": draw(points, width=328, height=350, font=13, prefix="narrow"),
-        "wide": draw(points, width=720, height=400, font=14, prefix="wide"),
-    }
+    plots = {}
+    if points:  # drawn for a telephone and for a desk: text has its own size in both
+        plots["narrow"] = draw(points, width=328, height=350, font=13, prefix="narrow")
+        plots["wide"] = draw(points, width=720, height=400, font=14, prefix="wide")
     template = files("embzip.report").joinpath("page.html").read_text("utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -17,7 +17,7 @@ def to_markdown(record: Mapping[str, Any]) -> str:
     Raises
     ------
     InputError
-        For a record that is none.
+        For something that is not a record.
     """
     view = make_view(record)
     blocks = ["# Before and after", *_summary(view)]

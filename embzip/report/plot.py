@@ -94,10 +94,8 @@ def draw(points: Sequence[Point], *, width: int, height: int, font: float, prefi
 
 def _frame(axes: "Axes", points: Sequence[Point]) -> None:
     sizes = [point.size for point in points]
-    lows = [point.line.interval[0] if point.line.interval else point.accuracy for point in points]
-    highs = [point.line.interval[1] if point.line.interval else point.accuracy for point in points]
-    low = min(lows + [point.accuracy for point in points])
-    high = max(highs + [point.accuracy for point in points])
+    heights = [at for point in points for at in (point.accuracy, *(point.line.interval or ()))]
+    low, high = min(heights), max(heights)
     spare = max(0.12 * (high - low), 0.01)
     axes.set_xscale("log")
     axes.set_xlim(min(sizes) / 1.9, max(sizes) * 1.9)

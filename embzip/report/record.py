@@ -13,12 +13,12 @@
         dev_accuracy, seconds
         agreement, kl               with the baseline: share of equal labels, nats
         snr_db, mean_cosine         of the table against the baseline's, in the same basis
-        read_snr_db, read_cosine    of what the layers that read the table compute of each row
+        read_snr_db, read_cosine    of what the layers compute from each row of the table
         chosen              true for the one candidate that was chosen on dev
-        resolved_codec      the chain that the table made of the codec
+        resolved_codec      the chain that the codec became on this table
         tune, pack, notes
     choice          the rule by which one of them was chosen, in words
-    controls        candidates that are measured but not offered, of the same keys
+    controls        a list with the same keys: measured for comparison, never chosen
     corpus, environment     facts by name
     seed, notes
 

@@ -9,9 +9,9 @@ from embzip.report.view import PARTS, Line, View
 
 @dataclass(frozen=True)
 class Column:
-    """A column: a key of `Line.cells`, its heading, and a short one where space is dear.
+    """A column: a key of `Line.cells`, its heading, and a short one where space is scarce.
 
-    A column without values is left out, unless it is one that every report has.
+    A column without values is left out, unless it is marked as standing in every report.
     """
 
     key: str
@@ -97,7 +97,7 @@ def make_tables(view: View) -> list[Table]:
             for column in columns
             if column.always or any(line.cells[column.key] != DASH for line in lines)
         )
-        # Accuracy stands beside what is compared, and is no table of its own there.
+        # Accuracy only accompanies other columns; a table of it alone says nothing new.
         if lines and [column.key for column in shown] not in ([], ["accuracy"]):
             tables.append(Table(title, shown, tuple(lines)))
     return tables
@@ -119,8 +119,8 @@ _MEANINGS = {
     "accuracy": "share of test rows labelled correctly, a fraction of 1.",
     "difference": "candidate minus baseline on the same test rows.",
     "interval": (
-        "of the difference, by paired bootstrap over test rows. Where it holds zero, this test "
-        "set shows no difference; one up to its ends may still be there."
+        "of the difference, by paired bootstrap over test rows. Where it includes zero, this test "
+        "set shows no difference; there may still be one as large as its ends."
     ),
     "p": (
         "exact test on the rows that only one of the two models gets right; a small p says that"
@@ -130,21 +130,21 @@ _MEANINGS = {
     "dev": "accuracy on the development set, on which choices were made.",
     "unknown": "share of the test's tokens that the tokenizer does not know.",
     "resolved": (
-        "the chain that the table made of the codec, before linear decoding was folded away."
+        "the chain that the codec became on this table, before decoding was folded into layers."
     ),
-    "agreement": "share of test rows given the same label as by the baseline.",
+    "agreement": "share of test rows to which candidate and baseline give the same label.",
     "kl": (
         "mean divergence of the candidate's probabilities from the baseline's, KL(baseline || "
         "candidate), in nats; 0 for equal ones."
     ),
     "snr": (
-        "energy of the original table over that of the error, in decibels; and the mean cosine "
-        "of their rows. Given only where both tables stand in the same basis, not where "
-        "decoding was folded into the layers that read one."
+        "energy of the original table over energy of the error, in decibels; and the mean cosine "
+        "of their rows. Given only where both tables stand in the same basis, so not where "
+        "decoding was folded into layers."
     ),
     "read_snr": (
-        "the same of what the layers that read the table compute of each row (row times "
-        "kernel), which is alike in any basis: so it compares folded tables too."
+        "the same two figures for what the layers compute from each row (row times kernel). No "
+        "basis changes that, so folded tables are compared too."
     ),
     "epoch": "seconds of one pass over the training data.",
     "load": "seconds to load the model in a fresh process, after imports.",

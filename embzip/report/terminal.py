@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _STYLES = {"better": "green", "worse": "red"}
-# The sentences above the tables say it already.
+# The sentences above the tables say these already.
 _LEFT_OUT = {"verdict", "dev"}
 
 
@@ -22,7 +22,7 @@ def render_terminal(record: Mapping[str, Any]) -> "Group":
     Raises
     ------
     InputError
-        For a record that is none.
+        For something that is not a record.
     """
     # Imported here: `import embzip` stays fast, and most users of it print nothing.
     from rich.console import Group

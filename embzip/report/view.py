@@ -1,7 +1,7 @@
 """A record as a person reads it: formatted numbers, a verdict and a sentence for each candidate.
 
-The terminal table, the Markdown and the HTML page all show what stands here; how it looks is
-their business. Missing values are a dash.
+The terminal table, the Markdown and the HTML page all show what stands here, each in its own way.
+Missing values are a dash.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Line:
     cells
         Column key -> text, for every column of `embzip.report.tables`.
     verdict
-        What the test set says of the candidate against the baseline, in a few words.
+        How the candidate does against the baseline on the test set, in a few words.
     tone
         `baseline`, `better`, `worse`, `even` or `unknown`.
     sentence
@@ -211,11 +211,10 @@ def _sentence(
         if alike != DASH:
             clauses.append(f"agreement {alike}, KL {divergence(candidate.get('kl'))} nats")
     elif candidate.get("snr_db") is not None:
-        clauses.append(f"the table is kept at {measured(candidate['snr_db'], 'dB')}")
+        clauses.append(f"table SNR {measured(candidate['snr_db'], 'dB')}")
     elif candidate.get("read_snr_db") is not None:
-        kept = measured(candidate["read_snr_db"], "dB")
-        clauses.append(f"what layers read of the table is kept at {kept}")
-    return "; ".join(clauses) or "has nothing measured to compare"
+        clauses.append(f"SNR as read {measured(candidate['read_snr_db'], 'dB')}")
+    return "; ".join(clauses) or "has no figures to compare"
 
 
 def _epoch_ratio(candidate: Mapping[str, Any], baseline: Mapping[str, Any]) -> float | None:
