@@ -32,7 +32,7 @@ def test_its_sizes_are_the_layouts(spec: str, row: str, params: str) -> None:
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Install the page's codec as a package would: a module, and metadata with an entry point."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (code,) = re.findall(r'```python\n("""`int8table`.*?)```', PAGE, re.DOTALL)
     (entry,) = re.findall(r"```toml\n\[project.entry-points.*\]\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "int8table.py").write_text(code, "utf-8")
     metadata = tmp_path / "int8table-1.dist-info"
