@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from embzip.classifier.outlines import read_outline
-from embzip.cli import app
 from embzip.pipeline.recipe import read_recipe
 from embzip.vectors.base import write_vectors
 from scripts.results import PAGE, blocks
+from tests.commands import outcome
 from tests.conftest import news
 from tests.test_architecture import ORDER
 
@@ -130,8 +129,8 @@ def run(line: str) -> None:
     if not words or words[0] in NOT_RUN:
         return
     if words[0] == "embzip":
-        done = CliRunner().invoke(app, words[1:], catch_exceptions=False)
-        assert done.exit_code == 0, f"{line}: {done.output}"
+        done = outcome(*words[1:])
+        assert done.code == 0, f"{line}: {done.stderr}"
     elif words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), line
     elif words[:2] == ["python", "-m"]:
