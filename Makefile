@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 
-.PHONY: setup browser demo test install-check check lint clean
+.PHONY: setup programs demo test install-check check lint clean
 
 setup: .venv/.ready
 
@@ -21,12 +21,12 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/embzip demo -o demo
 
-# The browser first: without one, the tests would fail after minutes.
-browser:
-	@$(PYTHON) scripts/prepare.py browser
+# A browser and unzip come first: without them, tests would fail after minutes.
+programs:
+	@$(PYTHON) scripts/prepare.py programs
 
 # A file's tests stay in one process, which shares what its fixtures made.
-test: browser setup
+test: programs setup
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # The README's pip commands, from an empty cache: two minutes and 500 MB of downloads.
@@ -38,7 +38,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: browser lint test
+check: programs lint test
 
 clean:
 	rm -rf .venv .uv demo

@@ -2,8 +2,8 @@
 
 Runs on the system's Python, before there is an environment: it imports the standard library only.
 
-    python3 scripts/prepare.py tools      # what an environment is built with
-    python3 scripts/prepare.py browser    # what the report's page is tested in
+    python3 scripts/prepare.py tools       # what an environment is built with
+    python3 scripts/prepare.py programs    # what the tests run
 """
 
 import importlib.util
@@ -39,22 +39,25 @@ def check_tools() -> None:
         sys.exit(f"embzip is set up with {packages}, not found here: `apt-get install {packages}`")
 
 
-def fetch_browser() -> None:
-    """Install the distribution's Chromium where there is no browser and that is allowed."""
-    if any(map(shutil.which, BROWSERS)):
+def fetch_programs() -> None:
+    """Install what the tests run and this machine lacks, where that is allowed."""
+    wanted = {"chromium": BROWSERS, "unzip": ("unzip",)}
+    missing = [package for package, names in wanted.items() if not any(map(shutil.which, names))]
+    if not missing:
         return
+    install = f"apt-get install -y -qq {' '.join(missing)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         sys.exit(
-            f"the report's page is tested in a browser, and none of {', '.join(BROWSERS)} was "
-            "found: `sudo apt-get install chromium`, or your system's way to install one"
+            f"the tests open pages in a browser ({', '.join(BROWSERS)}) and archives with unzip; "
+            f"not found here: {' and '.join(missing)}. As root: `{install}`"
         )
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in ("apt-get update -qq", "apt-get install -y -qq chromium"):
-        print(f"The report's page is tested in a browser: {command}", flush=True)
+    for command in ("apt-get update -qq", install):
+        print(f"{' and '.join(missing)}, for the tests: {command}", flush=True)
         done = subprocess.run(command.split(), env=quiet, stdout=subprocess.DEVNULL, check=False)
         if done.returncode != 0:
-            sys.exit(f"`{command}` failed with exit code {done.returncode}: install a browser")
+            sys.exit(f"`{command}` failed with exit code {done.returncode}: see above")
 
 
 if __name__ == "__main__":
-    {"tools": check_tools, "browser": fetch_browser}[sys.argv[1]]()
+    {"tools": check_tools, "programs": fetch_programs}[sys.argv[1]]()

@@ -63,7 +63,7 @@ def browser() -> str:
     for name in BROWSERS:
         if path := shutil.which(name):
             return path
-    pytest.fail("the report's page is tested in a browser: `make browser` fetches one")
+    pytest.fail("the report's page is tested in a browser: `make programs` fetches one")
 
 
 @pytest.fixture(scope="module")
