@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model")
 
-_OWN = (".embz", ".tflite")  # what is no graph: neither slimmed nor rebuilt by TensorFlow
-
 
 def kind_of(path: str | Path) -> tuple[str, Path]:
     """Return the kind of a file by names alone, and its own path: the folder of a SavedModel.
@@ -79,8 +77,6 @@ def slim(
     InputError
         For a .embz or .tflite file, which hold nothing else, and as `embzip.foreign.slim` does.
     """
-    if Path(path).suffix in _OWN:
-        raise InputError(f"{path}: holds only what inference needs, so it is slim as it is")
     from embzip.foreign import slim as slim_foreign
 
     return slim_foreign(path, target, to=to, outputs=outputs)

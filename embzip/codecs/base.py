@@ -41,8 +41,8 @@ from embzip.errors import SpecError
 from embzip.types import Arrays, Matrix
 
 
-class Transform(ABC):
-    """Matrix -> matrix. `decode` is affine in its input, so it can be folded into what follows.
+class Staged(ABC):
+    """What a stage of a spec stands for; by default one without options.
 
     `tunable` names the params that decoding reads as they are, so that gradients reach them.
     """
@@ -51,24 +51,29 @@ class Transform(ABC):
     tunable: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    @abstractmethod
     def from_stage(cls, stage: Stage) -> Self:
-        """Make the transform of a parsed stage."""
+        """Make what a parsed stage stands for; raises SpecError for options it does not have."""
+        no_options(stage)
+        return cls()
 
     @property
-    @abstractmethod
     def stage(self) -> Stage:
-        """The stage that makes this transform."""
-
-    @property
-    def completion(self) -> Stage | None:
-        """The quantizer that is meant where a chain ends with this transform; mostly none."""
-        return None
+        """The stage that makes this."""
+        return Stage(self.name)
 
     @property
     def resolved(self) -> bool:
         """Whether nothing about this stage depends on data any more."""
         return True
+
+
+class Transform(Staged):
+    """Matrix -> matrix. `decode` is affine in its input, so it can be folded into what follows."""
+
+    @property
+    def completion(self) -> Stage | None:
+        """The quantizer that is meant where a chain ends with this transform; mostly none."""
+        return None
 
     @abstractmethod
     def out_dim(self, dim: int) -> int:
@@ -153,35 +158,18 @@ class RowReader(Protocol):
         """Return the bytes, once all columns were read."""
 
 
-class Quantizer(ABC):
-    """Matrix -> codes; `tunable` as in a transform.
+class Quantizer(Staged):
+    """Matrix -> codes.
 
     `numbers_at_once` is how many numbers `decode_rows` gives at its fastest.
     """
 
-    name: ClassVar[str]
-    tunable: ClassVar[tuple[str, ...]] = ()
     numbers_at_once: ClassVar[int] = 250_000  # what is written in between stays cached
-
-    @classmethod
-    @abstractmethod
-    def from_stage(cls, stage: Stage) -> Self:
-        """Make the quantizer of a parsed stage."""
-
-    @property
-    @abstractmethod
-    def stage(self) -> Stage:
-        """The stage that makes this quantizer."""
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages that make this quantizer: several where it is a wrapper."""
         return (self.stage,)
-
-    @property
-    def resolved(self) -> bool:
-        """Whether nothing about this stage depends on data any more."""
-        return True
 
     def resolve(
         self,

@@ -150,7 +150,3 @@ def resident_mb() -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise EmbzipError("/proc/self/status has no VmRSS line: resident memory cannot be read")
-
-
-if __name__ == "__main__":
-    answer()

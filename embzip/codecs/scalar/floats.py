@@ -6,15 +6,14 @@ is for storage only: arithmetic stays in float32.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, no_options
+from embzip.codecs.base import Quantizer
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.spec import Stage
 from embzip.engine import Table
 from embzip.errors import InputError
 from embzip.types import Arrays, Matrix
@@ -23,15 +22,6 @@ from embzip.types import Arrays, Matrix
 @dataclass(frozen=True)
 class _Floats(Quantizer):
     """Numbers of the NumPy type that the codec is named after."""
-
-    @classmethod
-    def from_stage(cls, stage: Stage) -> Self:
-        no_options(stage)
-        return cls()
-
-    @property
-    def stage(self) -> Stage:
-        return Stage(self.name)
 
     def layout(self, rows: int, dim: int) -> Layout:
         return Layout(codes=(ArraySpec("values", self.name, (rows, dim)),))

@@ -5,15 +5,14 @@ Padding stays zero because the table masks it after decoding; an all-zero row is
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec
-from embzip.codecs.base import Transform, no_options
+from embzip.codecs.base import Transform
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.spec import Stage
 from embzip.engine import Table, sum_rows
 from embzip.types import Arrays, Matrix
 
@@ -24,15 +23,6 @@ class Center(Transform):
 
     name: ClassVar[str] = "center"
     tunable: ClassVar[tuple[str, ...]] = ("mean",)
-
-    @classmethod
-    def from_stage(cls, stage: Stage) -> Self:
-        no_options(stage)
-        return cls()
-
-    @property
-    def stage(self) -> Stage:
-        return Stage(self.name)
 
     def out_dim(self, dim: int) -> int:
         return dim
