@@ -192,7 +192,7 @@ def test_the_rule_of_the_choice_stands_beside_the_chosen(render):
     record = usual_record()
     shown = " ".join(html.unescape(render(record)).split())
     rule = "the smallest file whose accuracy on dev is at most 0.01 below that of words"
-    assert f"Chosen: {rule}." in shown
+    assert f"Chosen: bpe-10k-svd48, {rule}." in shown
     for entry in record["candidates"]:
         entry.pop("chosen", None)
     assert "Chosen:" not in render(record)

@@ -65,7 +65,7 @@ class View:
     notes
         Those of the record, then those of its candidates.
     choice
-        A sentence that says how the chosen candidate was chosen; empty where none was.
+        A sentence: which candidate was chosen, and by what rule; empty where none was.
     """
 
     baseline: str
@@ -93,14 +93,14 @@ def make_view(record: Mapping[str, Any]) -> View:
     baseline = next(c for c in candidates if c["name"] == record["baseline"])
     lines = tuple(_line(candidate, baseline) for candidate in candidates)
     controls = tuple(_line(control, baseline) for control in record.get("controls") or ())
-    rule = record.get("choice")
+    rule, chosen = record.get("choice"), [line.name for line in lines if line.chosen]
     own = (f"{line.name}: {note}" for line in lines + controls for note in line.notes)
     return View(
         baseline=plain(record["baseline"]),
         lines=lines,
         controls=controls,
         notes=(*_notes(record), *own),
-        choice=f"Chosen: {plain(rule)}." if rule and any(line.chosen for line in lines) else "",
+        choice=f"Chosen: {', '.join(chosen)}, {plain(rule)}." if rule and chosen else "",
         corpus=_facts(record.get("corpus")),
         environment=(*_facts(record.get("environment")), ("seed", _text(record.get("seed")))),
     )
