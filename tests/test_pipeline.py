@@ -507,7 +507,7 @@ def test_one_label_only_is_refused_and_named(tmp_path: Path) -> None:
         '[corpus]\ntrain = "one.tsv"\ntest = "one.tsv"\n'
         '[[candidate]]\nname = "a"\ntokenizer = "words"\n'
     )
-    with pytest.raises(InputError, match=r"one\.tsv: expected at least two labels"):
+    with pytest.raises(InputError, match=r"one\.tsv: training needs at least two different labels"):
         run(path, tmp_path / "out")
     assert not list((tmp_path / "out").glob("steps/*"))
 
