@@ -52,7 +52,7 @@ def map_rows(
 
     Examples
     --------
-    >>> list(map_rows(lambda first, block: block.max(), np.eye(3)))
+    >>> list(map_rows(lambda first, block: float(block.max()), np.eye(3)))
     [1.0]
     """
     rows, dim = table.shape

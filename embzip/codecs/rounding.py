@@ -47,8 +47,8 @@ def symmetric_int8(
     Examples
     --------
     >>> symmetric_int8(np.float32([[127, 2], [3.2, -2]]), axis=0)
-    (array([[127, 127],
-           [  3, -127]], dtype=int8), array([1.        , 0.01574803], dtype=float32))
+    (array([[ 127,  127],
+           [   3, -127]], dtype=int8), array([1.        , 0.01574803], dtype=float32))
     """
     found = scale
     if found is None:
