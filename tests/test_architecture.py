@@ -15,7 +15,9 @@ PACKAGE = Path(embzip.__file__).parent
 ORDER = [
     "errors",
     "types",
+    "limits",
     "files",
+    "records",
     "inspection",  # what is said of a file of any format
     "seeds",
     "engine",  # blocks of rows and of texts

@@ -458,7 +458,7 @@ def test_report_of_a_folder_without_one(tmp_path: Path) -> None:
         ("bpe:300", "bpe:300,vocab=1", SpecError, r"vocab occurs twice"),
         ("bpe:300", "bpe:300,coverage=2", SpecError, r"coverage must be a number from 0 to 1"),
         ("word2vec:16", "word2vec:16,sg=yes", SpecError, r"sg must be true or false.*'yes'"),
-        ("windows=1-2", "windows=1-0", SpecError, r"windows must be whole numbers joined by"),
+        ("windows=1-2", "windows=1-0", SpecError, r"windows must be whole numbers in 1..1024, joined by"),
         ("epochs=2", "epochs=0", SpecError, r"classifier: epochs must be a whole number"),
     ],
 )
