@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import FileFormatError, OutputError
-from embzip.files import digest, digest_of_file, write_bytes
+from embzip.files import digest, digest_of_file, is_alive, write_bytes
 from embzip.records import Fields, parse_json
 from embzip.report.record import embzip_version
 from embzip.types import Progress
@@ -168,7 +168,7 @@ class Steps:
         """Remove unfinished folders whose process has ended."""
         for leftover in self._folder.glob(".*-*.*"):
             process = leftover.suffix[1:]
-            if process.isdigit() and not _is_alive(int(process)):
+            if process.isdigit() and not is_alive(int(process)):
                 shutil.rmtree(leftover, ignore_errors=True)
 
     def _report(self, done: int, total: int) -> None:
@@ -231,13 +231,3 @@ def _remove(path: Path) -> None:
         raise OutputError(
             f"{path}: this cached step is damaged and cannot be removed: {error.strerror}"
         ) from error
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
