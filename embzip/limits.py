@@ -12,6 +12,7 @@ MOST_HEADER = 1 << 23  # bytes of a .embz file before its tensors
 MOST_RECORD = 1 << 22  # bytes of the JSON of a classifier, with its labels
 MOST_NUMBERS = 1 << 28  # of one head: 1 GB in float32
 MOST_TEXT = 1 << 24  # bytes of a vocabulary, where 256 a token are fewer
+MOST_TOKEN = 1 << 20  # bytes of one token
 _TOKEN_TEXT = 256
 LARGEST_WEIGHT = 2.0**63  # in magnitude: products of larger ones overflow float32
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from embzip.codecs.registry import parse_codec
 from embzip.embz.container import read_header, reading
 from embzip.embz.format import role_of
 from embzip.embz.packed import heads_of, packing_of, shape_of
@@ -37,7 +38,7 @@ def inspect_embz(path: str | Path) -> ArtefactRecord:
             )
         rows, dim = shape_of(header.record)
         own = {
-            "codec": header.record.take("codec", str),
+            "codec": parse_codec(header.record.take("codec", str)).spec,
             "rows": rows,
             "dim": dim,
             "tokenizer": header.record.values.get("tokenizer"),

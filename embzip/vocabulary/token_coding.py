@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.errors import FileFormatError, InputError
-from embzip.limits import text_limit
+from embzip.limits import MOST_TOKEN, text_limit
 from embzip.vocabulary.lzma2 import compress, decompress
 from embzip.vocabulary.token_list import TokenList
 
@@ -51,7 +51,8 @@ def encode_tokens(tokens: Sequence[str], *, limit: int | None = None) -> bytes:
     Raises
     ------
     InputError
-        For tokens that take more than `limit_of` so many, in UTF-8 or in front coding.
+        For tokens that take more than `limit_of` so many, in UTF-8 or in front coding, or one of
+        more than 1 MB.
 
     Examples
     --------
@@ -60,10 +61,11 @@ def encode_tokens(tokens: Sequence[str], *, limit: int | None = None) -> bytes:
     """
     plain = bytearray()
     before = b""
-    total = 0
+    total = longest = 0
     for token in tokens:
         coded = token.encode("utf-8", "surrogatepass")
         total += len(coded)
+        longest = max(longest, len(coded))
         same = 0
         bound = min(len(before), len(coded))
         while same < bound and before[same] == coded[same]:
@@ -77,6 +79,10 @@ def encode_tokens(tokens: Sequence[str], *, limit: int | None = None) -> bytes:
         plain += _CONTROL.sub(lambda found: bytes((0xFF, found[0][0] | 0x40)), coded[same:])
         before = coded
     most = limit_of(len(tokens)) if limit is None else limit
+    if longest > MOST_TOKEN:
+        raise InputError(
+            f"a token has at most {MOST_TOKEN:,} bytes, and one has {longest:,}: remove it"
+        )
     if max(total, len(plain)) > most:
         raise InputError(
             f"a vocabulary of {len(tokens):,} tokens takes at most {most:,} bytes, received "
@@ -110,6 +116,8 @@ def _decode(plain: bytes, rows: int, most: int) -> TokenList:
     # A number that no byte below 1F ends belongs to no token, nor does text before the first.
     if not _BEGINNING.match(plain) or _ENDLESS.search(plain):
         raise FileFormatError("the vocabulary does not begin or end with a whole token")
+    if b"\x1f" * (most // _BASE + 2) in plain:
+        raise FileFormatError("a token of the vocabulary drops more than all of them may have")
     unfolding = _Unfolding(rows, most)
     start = 0
     while start < len(plain):
@@ -125,18 +133,21 @@ def _columns(plain: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArra
     stream = np.frombuffer(plain, np.uint8)
     is_text = stream > _BASE
     last_digits = np.flatnonzero(stream < _BASE)
-    whole = np.flatnonzero(stream == _BASE)
+    bounds = np.append(last_digits, len(stream))
     numbers = stream[last_digits].astype(np.int32)
+    lengths = np.diff(bounds) - 1
+    whole = np.flatnonzero(stream == _BASE)
     if len(whole):
-        numbers += _BASE * np.diff(np.searchsorted(whole, last_digits), prepend=0).astype(np.int32)
+        before = np.searchsorted(whole, bounds)
+        numbers += _BASE * np.diff(before[:-1], prepend=0).astype(np.int32)
+        lengths -= np.diff(before)
     if b"\xff" in plain:
         after = (stream[:-1] == 0xFF) & (stream[1:] >= 0x40) & (stream[1:] < 0x60)
         stream = stream.copy()
         stream[1:][after] &= 0x1F
         is_text[:-1][after] = False
-    suffixes = stream[is_text]
-    starts = np.cumsum(is_text, dtype=np.int32)[last_digits]
-    return suffixes, np.diff(starts, append=np.int32(len(suffixes))), numbers
+        lengths -= np.diff(np.searchsorted(np.flatnonzero(after), bounds))
+    return stream[is_text], lengths, numbers
 
 
 class _Unfolding:
@@ -186,6 +197,12 @@ class _Unfolding:
             raise FileFormatError(
                 f"token {self._rows + row - 1} of the vocabulary drops {numbers[row] - 1} of the "
                 f"{whole[row - 1]} bytes before it"
+            )
+        row = int(np.argmax(whole))
+        if whole[row] > MOST_TOKEN:
+            raise FileFormatError(
+                f"token {self._rows + row - 1} of the vocabulary has {whole[row]:,} bytes: at most "
+                f"{MOST_TOKEN:,} are allowed"
             )
         ends = len(self._text) + np.cumsum(whole[1:])
         if ends[-1] > self._most:
