@@ -523,6 +523,11 @@ def test_report_of_a_folder_without_one(tmp_path: Path) -> None:
         ("word2vec:16", "word2vec:16,sg=yes", SpecError, r"sg must be true or false.*'yes'"),
         ("windows=1-2", "windows=1-0", SpecError, r"windows must be whole numbers in 1"),
         ("epochs=2", "epochs=0", SpecError, r"classifier: epochs must be a whole number"),
+        ("cnn:8,", "cnn:2000000000,", SpecError, r"filters must be .* in 1\.\.65536"),
+        ("length=20", "length=2147483647", SpecError, r"max_length must .* in 0\.\.65536"),
+        ("windows=1-2", "windows=1-9999", SpecError, r"windows must .* in 1\.\.1024.*'1-9999'"),
+        ("word2vec:16", "word2vec:2000000000", SpecError, r"dim must .* in 1\.\.65536"),
+        ("bpe:300", "bpe:2000000000", SpecError, r"vocab must be a whole number in 1\.\.16777216"),
     ],
 )
 def test_what_is_wrong_with_a_recipe_is_named_before_anything_runs(
