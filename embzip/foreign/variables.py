@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.errors import InputError, MismatchError
-from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle, read_objects
+from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle
 from embzip.foreign.formats.checkpoints import read_meta, variables
 from embzip.foreign.formats.frozen import role_of_constant
 from embzip.foreign.formats.graphs import Flow, read_graph
 from embzip.foreign.formats.hdf5 import open_hdf5, weight_tensors
 from embzip.foreign.formats.keras_files import open_keras, variables_file
 from embzip.foreign.formats.kinds import find_prefix, kind_of, saved_model_file
+from embzip.foreign.formats.object_graphs import read_objects
 from embzip.foreign.formats.saved_models import read_meta_graph
 from embzip.foreign.formats.tensor_protos import array_of
 from embzip.foreign.graph.flat_graphs import check_constants
@@ -96,8 +97,7 @@ def other_names(path: str | Path) -> dict[str, str]:
     prefix = find_prefix(own) if kind == "checkpoint" else own / "variables" / "variables"
     if prefix is None or not Path(f"{prefix}.index").is_file():
         return {}
-    graph = Bundle(prefix).object_graph()
-    objects = {} if graph is None else read_objects(graph)
+    objects = read_objects(Bundle(prefix))
     return {each.paths[0]: each.full_name for each in objects.values() if each.full_name}
 
 
@@ -168,8 +168,7 @@ def _checkpoint(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def _variables(bundle: Bundle, meta: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-    graph = bundle.object_graph()
-    objects = {} if graph is None else read_objects(graph)
+    objects = read_objects(bundle)
     for tensor in _kept(variables(bundle, meta)):
         if tensor.name != OBJECT_GRAPH:
             known = objects.get(tensor.name)
