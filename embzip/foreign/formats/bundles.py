@@ -122,8 +122,8 @@ class Bundle:
         except _DAMAGED as error:
             raise self._unreadable(name, error) from error
 
-    def tensor(self, name: str) -> Any:
-        """Return one tensor, checked against its checksum, as TensorFlow reads it.
+    def tensor(self, name: str, slice: str = "") -> Any:
+        """Return one tensor or a slice of it, checked against its checksum, as TensorFlow reads it.
 
         Converting an array back to a tensor would need three copies in memory for a moment.
         """
@@ -131,7 +131,7 @@ class Bundle:
             (tensor,) = tf.raw_ops.RestoreV2(
                 prefix=str(self.prefix),
                 tensor_names=[name],
-                shape_and_slices=[""],
+                shape_and_slices=[slice],
                 dtypes=[tf.dtypes.as_dtype(self._dtypes[name])],
             )
             return tensor

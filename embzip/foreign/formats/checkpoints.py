@@ -5,7 +5,7 @@ exactly, and often contains a copy of the initial table as a constant.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from embzip.errors import MissingFileError
 from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle, Entry
 from embzip.foreign.formats.graphs import (
-    VARIABLES,
     Flow,
     constants,
     count_nodes,
@@ -26,6 +25,7 @@ from embzip.foreign.formats.graphs import (
 from embzip.foreign.formats.kinds import find_prefix
 from embzip.foreign.formats.names import role_of_name, with_embedding
 from embzip.foreign.formats.object_graphs import Trackable, read_objects
+from embzip.foreign.formats.variable_places import checkpoint_places
 from embzip.inspection import ArtefactRecord, NodeCounts, Role, StoredTensor, make_record
 
 _TABLE = re.compile(r"(^|/)_?embeddings$")
@@ -70,17 +70,22 @@ def variables(bundle: Bundle, meta: Any = None) -> Iterator[StoredTensor]:
     if objects:
         found = _by_objects(entries, objects, shapes)
     elif meta is not None:
-        found = _by_graph(entries, Flow(meta.graph_def.node), shapes)
+        found = _by_graph(entries, meta.graph_def, shapes)
     else:
         found = [_tensor(entry, role_of_name(entry.name, entry.dtype, shapes)) for entry in entries]
     yield from with_embedding(found)
 
 
-def _by_graph(entries: list[Entry], flow: Flow, shapes: _Shapes) -> list[StoredTensor]:
-    tables = {table for _, table in flow.gathered() if table in flow.nodes}
-    tables = {table for table in tables if flow.nodes[table].op in VARIABLES}
-    only_training = slots(flow)
-    read = flow.behind(inference_outputs(flow))
+def _by_graph(entries: list[Entry], graph: Any, shapes: _Shapes) -> list[StoredTensor]:
+    flow = Flow(graph.node)
+    places = checkpoint_places(graph)
+
+    def keys(variables: Iterable[str]) -> set[str]:
+        return {places[name].key for name in variables if name in places}
+
+    tables = keys(table for _, table in flow.gathered())
+    only_training = keys(slots(flow))
+    read = keys(flow.behind(inference_outputs(flow)))
     tensors = []
     for entry in entries:
         role = role_of_name(entry.name, entry.dtype, shapes)
