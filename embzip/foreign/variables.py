@@ -4,10 +4,12 @@ A file is read as data: no graph or layer of it runs. Optimizer state is left ou
 starts from its initial state.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -130,9 +132,15 @@ def load_variables(
     Raises
     ------
     InputError
-        As in `variables_of`, and for `names` that the model or the file does not have.
+        As in `variables_of`; for a model that is not built, or has no variables; and for `names`
+        that the model or the file does not have.
     MismatchError
         For a variable that no array fits, or several arrays fit. The message lists them.
+
+    Warns
+    -----
+    UserWarning
+        For layers that are not built: they have no variables yet, so they are not loaded.
 
     Examples
     --------
@@ -144,6 +152,7 @@ def load_variables(
     >>> load_variables(other, path)["other/bias"]
     'model/_functional/_operations/1/bias'
     """
+    _check_built(model)
     stored = variables_of(path)
     # Some models prefix the paths of their variables with their own name.
     targets = {variable.path.removeprefix(f"{model.name}/"): variable for variable in model.weights}
@@ -158,6 +167,28 @@ def load_variables(
         variable = targets[target]
         variable.assign(stored[source].reshape(tuple(variable.shape)).astype(variable.dtype))
     return chosen
+
+
+def _check_built(model: Any) -> None:
+    if not model.built:
+        raise InputError(
+            f"the model {model.name!r} is not built, so it has no variables to load: call it on "
+            "one batch of ids first, or call model.build(input_shape)"
+        )
+    if not model.weights:
+        raise InputError(f"the model {model.name!r} has no variables, so nothing can be loaded")
+    # Layers that never have variables need not be built.
+    idle = [
+        layer.name
+        for layer in model._flatten_layers(include_self=False)
+        if not layer.built and type(layer).build is not keras.layers.Layer.build
+    ]
+    if idle:
+        warnings.warn(
+            f"the layers {', '.join(idle)} of the model {model.name!r} are not built, so they "
+            "have no variables and are not loaded: call the model on one batch of ids first",
+            stacklevel=3,
+        )
 
 
 def _checkpoint(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorflow.core.protobuf import trackable_object_graph_pb2
+from tensorflow.python.eager.context import eager_mode
 
 from embzip.errors import InputError, MissingFileError
 
@@ -128,12 +129,13 @@ class Bundle:
         Converting an array back to a tensor would need three copies in memory for a moment.
         """
         try:
-            (tensor,) = tf.raw_ops.RestoreV2(
-                prefix=str(self.prefix),
-                tensor_names=[name],
-                shape_and_slices=[slice],
-                dtypes=[tf.dtypes.as_dtype(self._dtypes[name])],
-            )
+            with eager_mode():  # a script for TF1 may have turned it off
+                (tensor,) = tf.raw_ops.RestoreV2(
+                    prefix=str(self.prefix),
+                    tensor_names=[name],
+                    shape_and_slices=[slice],
+                    dtypes=[tf.dtypes.as_dtype(self._dtypes[name])],
+                )
             return tensor
         except _DAMAGED as error:
             raise self._unreadable(name, error) from error

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras.src.backend.common import global_state
 from keras.src.legacy.saving import saving_options, saving_utils
 
@@ -45,6 +46,11 @@ def load_keras(path: str | Path) -> Any:
         For Lambda layers and classes that neither belong to Keras nor are registered.
     """
     path = existing_file(path)
+    if not tf.executing_eagerly():
+        raise InputError(
+            f"{path}: Keras makes models in TensorFlow 2 only, and this process has turned it off: "
+            "call this without tf.compat.v1.disable_v2_behavior()"
+        )
     legacy = path.suffix != ".keras"
     if legacy:
         check_attributes(path)
