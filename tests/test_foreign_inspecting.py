@@ -15,7 +15,7 @@ import tensorflow as tf
 from embzip.cli import main
 from embzip.errors import EmbzipError, InputError, MissingFileError
 from embzip.foreign.formats.checkpoints import read_meta
-from embzip.foreign.formats.variable_places import checkpoint_places
+from embzip.foreign.formats.variable_slices import checkpoint_slices
 from embzip.foreign.graph.freezing import freeze
 from embzip.foreign.graph.lazy_constants import with_constants
 from embzip.foreign.inspecting import inspect
@@ -176,8 +176,8 @@ def test_a_frozen_graph_above_two_gigabytes_is_refused_before_a_value_is_read(
     for node in meta.graph_def.node:
         if node.op == "VariableV2":
             node.attr["shape"].shape.CopyFrom(tf.TensorShape(Large.SHAPE).as_proto())
-    places = checkpoint_places(meta.graph_def)
-    graph, lazy = freeze(meta.graph_def, Large(), ["probs"], places)
+    slices = checkpoint_slices(meta.graph_def)
+    graph, lazy = freeze(meta.graph_def, Large(), ["probs"], slices)
     assert set(lazy) == {"words", "conv", "dense"}
     with pytest.raises(InputError, match=r"2 GB.*12,884,9\d\d,\d+ bytes.*--to checkpoint"):
         with_constants(graph, lazy)

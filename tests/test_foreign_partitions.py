@@ -11,7 +11,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from embzip.errors import InputError
 from embzip.foreign import inspect, load_variables, rebuild_file, slim, variables_of
-from embzip.foreign.formats.places import Place
+from embzip.foreign.formats.tensor_slices import TensorSlice
 from tests.processes import run_tensorflow
 
 IDS = np.arange(50, dtype=np.int32).reshape(5, 10)
@@ -148,5 +148,5 @@ def test_a_graph_of_other_parts_than_the_checkpoint_is_refused(
 
 
 def test_the_shape_of_a_slice() -> None:
-    assert Place("words").shape((2, 3)) == (2, 3)
-    assert Place("words", "4 3 1,2:-").shape((4, 3)) == (2, 3)
+    assert TensorSlice("words").shape((2, 3)) == (2, 3)
+    assert TensorSlice("words", "4 3 1,2:-").shape((4, 3)) == (2, 3)

@@ -25,7 +25,7 @@ from embzip.foreign.formats.graphs import (
 from embzip.foreign.formats.kinds import find_prefix
 from embzip.foreign.formats.names import role_of_name, with_embedding
 from embzip.foreign.formats.object_graphs import Trackable, read_objects
-from embzip.foreign.formats.variable_places import checkpoint_places
+from embzip.foreign.formats.variable_slices import checkpoint_slices
 from embzip.inspection import ArtefactRecord, NodeCounts, Role, StoredTensor, make_record
 
 _TABLE = re.compile(r"(^|/)_?embeddings$")
@@ -78,10 +78,10 @@ def variables(bundle: Bundle, meta: Any = None) -> Iterator[StoredTensor]:
 
 def _by_graph(entries: list[Entry], graph: Any, shapes: _Shapes) -> list[StoredTensor]:
     flow = Flow(graph.node)
-    places = checkpoint_places(graph)
+    slices = checkpoint_slices(graph)
 
     def keys(variables: Iterable[str]) -> set[str]:
-        return {places[name].key for name in variables if name in places}
+        return {slices[name].key for name in variables if name in slices}
 
     tables = keys(table for _, table in flow.gathered())
     only_training = keys(slots(flow))

@@ -20,7 +20,7 @@ from embzip.foreign.formats.graphs import (
     inference_outputs,
     node_name,
 )
-from embzip.foreign.formats.places import Place
+from embzip.foreign.formats.tensor_slices import TensorSlice
 from embzip.foreign.graph.lazy_constants import LazyConstant, write_constant, write_placeholder
 
 _RESOURCE_READS = frozenset({"ReadVariableOp", "ResourceGather", *VARIABLES})
@@ -55,11 +55,11 @@ class Tensors(Protocol):
         """Return the shape of one tensor."""
 
     def tensor(self, name: str, slice: str = "") -> Any:
-        """Return one tensor, or the slice that a `Place` names."""
+        """Return one tensor, or the slice that a `TensorSlice` names."""
 
 
 def freeze(
-    graph: Any, stored: Tensors, outputs: Sequence[str], places: Mapping[str, Place]
+    graph: Any, stored: Tensors, outputs: Sequence[str], slices: Mapping[str, TensorSlice]
 ) -> tuple[Any, dict[str, LazyConstant]]:
     """Return a `GraphDef` that computes `outputs`, and its large constants.
 
@@ -73,8 +73,8 @@ def freeze(
         The values of the variables.
     outputs
         Names of nodes.
-    places
-        Variable node -> its place in `stored`, from `checkpoint_places`.
+    slices
+        Variable node -> what it reads of `stored`, from `checkpoint_slices`.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def freeze(
     flow = Flow(graph.node)
     needed = flow.behind(outputs)
     variables = [name for name in flow.nodes if name in needed and flow.nodes[name].op in VARIABLES]
-    constants = {name: _constant(flow.nodes[name], stored, places[name]) for name in variables}
+    constants = {name: _constant(flow.nodes[name], stored, slices[name]) for name in variables}
     large = {name: constant for name, constant in constants.items() if constant.large}
     handles = {name for name in variables if flow.nodes[name].op == "VarHandleOp"}
     types = {name: flow.nodes[name].attr["dtype"] for name in handles}
@@ -153,14 +153,14 @@ def _read_of_constant(frozen: Any, node: Any) -> None:
     frozen.node.append(made)
 
 
-def _constant(node: Any, stored: Tensors, place: Place) -> LazyConstant:
-    shape = place.shape(stored.shape(place.key))
+def _constant(node: Any, stored: Tensors, piece: TensorSlice) -> LazyConstant:
+    shape = piece.shape(stored.shape(piece.key))
     declared = tf.TensorShape(node.attr["shape"].shape if "shape" in node.attr else None)
     if not declared.is_compatible_with(shape):
         raise InputError(
             f"the variable {node.name!r} of the graph has the shape {declared}, and "
-            f"{place.key!r} in the checkpoint has {shape}: the two do not belong together"
+            f"{piece.key!r} in the checkpoint has {shape}: the two do not belong together"
         )
     return LazyConstant(
-        node.attr["dtype"].type, shape, partial(stored.tensor, place.key, place.slice)
+        node.attr["dtype"].type, shape, partial(stored.tensor, piece.key, piece.slice)
     )

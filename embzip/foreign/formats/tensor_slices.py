@@ -13,7 +13,7 @@ _Span = tuple[int, int]  # first index and length
 
 
 @dataclass(frozen=True)
-class Place:
+class TensorSlice:
     """A key of a checkpoint, and the slice of its tensor; an empty one is the whole tensor."""
 
     key: str
@@ -29,7 +29,7 @@ class Place:
 
         Examples
         --------
-        >>> Place("words", "2000 32 667,600:-").shape((2000, 32))
+        >>> TensorSlice("words", "2000 32 667,600:-").shape((2000, 32))
         (600, 32)
         """
         if not self.slice:

@@ -1,4 +1,4 @@
-"""Finds the place in a checkpoint from which each variable node of a graph is restored.
+"""Finds what each variable node of a graph is restored from: a tensor of a checkpoint, or a slice.
 
 The keys are read from the graph's restore nodes, in the main graph or in functions it calls.
 """
@@ -8,37 +8,37 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from embzip.foreign.formats.graphs import VARIABLES, Flow, functions_of, node_name
-from embzip.foreign.formats.places import Place
+from embzip.foreign.formats.tensor_slices import TensorSlice
 from embzip.foreign.formats.tensor_protos import shape_of
 
 _MOST = 10**6  # tensors that one node restores
 
 
-def checkpoint_places(graph: Any) -> dict[str, Place]:
+def checkpoint_slices(graph: Any) -> dict[str, TensorSlice]:
     """Return, by the name of a variable node, where its numbers are in the checkpoint.
 
     For a variable that no node restores, the key is its own name.
     """
     flow = Flow(graph.node)
-    places = {
-        name: Place(node.attr["shared_name"].s.decode(errors="replace") or name)
+    slices = {
+        name: TensorSlice(node.attr["shared_name"].s.decode(errors="replace") or name)
         for name, node in flow.nodes.items()
         if node.op in VARIABLES
     }
     functions = functions_of(graph.library)
-    for variable, place in _restored(flow, {}):
-        if variable in places:
-            places[variable] = place
+    for variable, piece in _restored(flow, {}):
+        if variable in slices:
+            slices[variable] = piece
     for node in graph.node:
         function = functions.get(node.attr["f"].func.name) if "f" in node.attr else None
         if function is None:
             continue
         passed = arguments(function, node)
-        for variable, place in _restored(Flow(function.node_def), passed):
+        for variable, piece in _restored(Flow(function.node_def), passed):
             source = flow.source(variable)
-            if source in places:
-                places[source] = place
-    return places
+            if source in slices:
+                slices[source] = piece
+    return slices
 
 
 def arguments(function: Any, call: Any) -> dict[str, str]:
@@ -75,7 +75,7 @@ def gathered_tables(graph: Any) -> set[str]:
     return found & set(flow.nodes)
 
 
-def _restored(flow: Flow, passed: Mapping[str, str]) -> Iterator[tuple[str, Place]]:
+def _restored(flow: Flow, passed: Mapping[str, str]) -> Iterator[tuple[str, TensorSlice]]:
     for node in flow.nodes.values():
         if node.op not in ("Assign", "AssignVariableOp") or len(node.input) < 2:
             continue
@@ -87,7 +87,7 @@ def _restored(flow: Flow, passed: Mapping[str, str]) -> Iterator[tuple[str, Plac
         port = reference.rpartition(":")[2] if ":" in reference else "0"
         if port.isdigit() and int(port) < min(len(keys), len(slices)):
             variable = node_name(node.input[0])
-            yield passed.get(variable, variable), Place(keys[int(port)], slices[int(port)])
+            yield passed.get(variable, variable), TensorSlice(keys[int(port)], slices[int(port)])
 
 
 def _through_identities(flow: Flow, reference: str) -> str:
