@@ -1,7 +1,6 @@
 """Writes a checkpoint a few tensors at a time, so that memory holds little more than one."""
 
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import tensorflow as tf
 from tensorflow.python.eager.context import eager_mode
 
 from embzip.errors import OutputError
+from embzip.files import temporary_folder
 from embzip.foreign.formats.bundles import Bundle
 
 SHARD = 2**29  # bytes written at a time; a larger tensor is written alone
@@ -34,7 +34,7 @@ def write_bundle(
         If writing fails.
     """
     with (
-        tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder,
+        temporary_folder(target.parent, for_output=target) as folder,
         eager_mode(),  # a script for TF1 may have turned it off
     ):
         try:

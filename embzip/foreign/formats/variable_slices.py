@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from embzip.foreign.formats.graphs import VARIABLES, Flow, functions_of, node_name
-from embzip.foreign.formats.tensor_slices import TensorSlice
 from embzip.foreign.formats.tensor_protos import shape_of
+from embzip.foreign.formats.tensor_slices import TensorSlice
 
 _MOST = 10**6  # tensors that one node restores
 
