@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.eager.context import eager_mode
 
 from embzip.errors import OutputError
 from embzip.files import temporary_folder
@@ -32,7 +33,10 @@ def write_bundle(
     OutputError
         If writing fails.
     """
-    with temporary_folder(target.parent, for_output=target) as folder:
+    with (
+        temporary_folder(target.parent, for_output=target) as folder,
+        eager_mode(),  # a script for TF1 may have turned it off
+    ):
         try:
             parts = []
             for number, group in enumerate(_groups(names, source)):

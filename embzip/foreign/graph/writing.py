@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
+from tensorflow.python.eager.context import eager_mode
 
 from embzip.files import atomic_folder, write_bytes
 from embzip.foreign.formats.graphs import Flow, node_name, rename_functions
@@ -31,6 +32,11 @@ def write_saved_model(flat: FlatGraph, target: Path) -> None:
     OutputError
         If the path exists and is not a SavedModel.
     """
+    with eager_mode():  # a script for TF1 may have turned it off
+        _write_saved_model(flat, target)
+
+
+def _write_saved_model(flat: FlatGraph, target: Path) -> None:
     module = tf.Module()
     module.weights = []
     variables: dict[str, Any] = {}
