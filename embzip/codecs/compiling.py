@@ -21,14 +21,14 @@ class _Cache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
-            return super().load_overload(sig, target_context)
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
         except _DAMAGED:
             warnings.warn(
                 f"{self.cache_path}: the compiled code kept here is damaged, so it is made anew",
                 stacklevel=2,
             )
         try:
-            self.flush()
+            self.flush()  # type: ignore[no-untyped-call]
         except OSError:  # damaged and not ours to write
             self.disable()  # type: ignore[no-untyped-call]
         return None
