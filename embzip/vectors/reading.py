@@ -70,11 +70,6 @@ def read_rows(
     if format not in get_args(Format):
         raise SpecError(f"format must be one of {', '.join(get_args(Format))}, received {format!r}")
     path = existing_file(path)
-    if not path.is_file():
-        raise InputError(
-            f"{path}: expected a regular file, found a pipe or device: save its content to a file "
-            "first"
-        )
     with path.open("rb") as file:
         head = file.read(1 << 16)
         looks = _looks_like(path, head)
