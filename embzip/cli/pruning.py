@@ -9,6 +9,7 @@ import numpy as np
 
 from embzip.cli.tables import Reading, write_table
 from embzip.cli.terminal import (
+    TABLES,
     Errors,
     Labelled,
     Result,
@@ -108,10 +109,10 @@ def prune(
         raise UsageError("--texts goes with --by sensitivity and --by coverage, and only")
     from embzip.vectors.pruning import prune
 
-    path = result.path(vectors, ".pruned.embz")
-    if remap and path.suffix in (".txt", ".vec", ".bin"):
-        raise UsageError("--remap needs a .embz file: word2vec files hold rows only")
-    with progress("pruning"):
+    inputs = [vectors, texts, reading.words]
+    with result.writing(inputs, ".pruned.embz", TABLES) as made, progress("pruning"):
+        if remap and made.format != "embz":
+            raise UsageError("--remap needs a .embz file: word2vec files hold rows only")
         table = reading.read(vectors)
         ids: list[list[int]] = []
         if texts is not None:
@@ -131,19 +132,18 @@ def prune(
             cover=ids if by == "coverage" else None,
             remap=remap,
         )
-        write_table(pruned.vectors, path)
+        write_table(pruned.vectors, made)
     covered = (
         "" if pruned.coverage is None else f", {pruned.coverage:.4f} of running tokens covered"
     )
     mapped = f", {pruned.remapped:,} words read a similar row" if remap else ""
     record = {
-        "path": str(path),
         "rows_before": pruned.rows_before,
         "rows_after": pruned.rows_after,
         "coverage": pruned.coverage,
         "remapped": pruned.remapped,
     }
-    result.show(
+    made.show(
         record,
-        f"{pruned.rows_before:,} -> {pruned.rows_after:,} rows{covered}{mapped}\n{path}",
+        f"{pruned.rows_before:,} -> {pruned.rows_after:,} rows{covered}{mapped}",
     )

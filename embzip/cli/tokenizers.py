@@ -46,11 +46,14 @@ def build_bpe(
     """
     from embzip.tokenizers.building import build_bpe
 
-    path = result.path(corpus[0], ".bpe.model")
-    with progress("training BPE") as report:
+    formats = dict.fromkeys((".model", ".bpe", ".yttm"), "bpe")
+    with (
+        result.writing(corpus, ".bpe.model", formats) as made,
+        progress("training BPE") as report,
+    ):
         tokenizer = build_bpe(
             corpus,
-            path,
+            made.path,
             vocab=vocab,
             coverage=coverage,
             threads=threads,
@@ -63,13 +66,12 @@ def build_bpe(
         )
     rows = len(tokenizer.vocabulary)
     record = {
-        "path": str(path),
         "kind": tokenizer.kind,
         "rows": rows,
         "normalization": tokenizer.normalization.to_json(),
         "reproducible": tokenizer.reproducible,
     }
-    result.show(record, f"{rows:,} pieces\n{path}")
+    made.show(record, f"{rows:,} pieces")
 
 
 def build_words(
@@ -98,11 +100,14 @@ def build_words(
     """
     from embzip.tokenizers.building import build_words
 
-    path = result.path(corpus[0], ".words.tsv")
-    with progress("counting words") as report:
+    formats = {".tsv": "words", ".txt": "words"}
+    with (
+        result.writing(corpus, ".words.tsv", formats) as made,
+        progress("counting words") as report,
+    ):
         tokenizer = build_words(
             corpus,
-            path,
+            made.path,
             min_count=min_count,
             max_vocab=max_vocab,
             lowercase=lowercase,
@@ -113,9 +118,8 @@ def build_words(
         )
     rows = len(tokenizer.vocabulary)
     record = {
-        "path": str(path),
         "kind": tokenizer.kind,
         "rows": rows,
         "normalization": tokenizer.normalization.to_json(),
     }
-    result.show(record, f"{rows:,} rows, <PAD> and <UNK> included\n{path}")
+    made.show(record, f"{rows:,} rows, <PAD> and <UNK> included")

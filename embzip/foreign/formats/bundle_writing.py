@@ -1,7 +1,6 @@
 """Writes a checkpoint a few tensors at a time, so that memory holds little more than one."""
 
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from embzip.errors import OutputError
+from embzip.files import temporary_folder
 from embzip.foreign.formats.bundles import Bundle
 
 SHARD = 2**29  # bytes written at a time; a larger tensor is written alone
@@ -32,7 +32,7 @@ def write_bundle(
     OutputError
         If writing fails.
     """
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+    with temporary_folder(target.parent, for_output=target) as folder:
         try:
             parts = []
             for number, group in enumerate(_groups(names, source)):

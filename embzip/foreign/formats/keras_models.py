@@ -6,7 +6,6 @@ must be in the file.
 """
 
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from keras.src.backend.common import global_state
 from keras.src.legacy.saving import saving_options, saving_utils
 
 from embzip.errors import InputError, UnsupportedModelError
-from embzip.files import atomic_write, existing_file
+from embzip.files import atomic_write, existing_file, temporary_folder
 from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.foreign.formats.keras_files import keras_config, open_keras, variables_file
@@ -72,8 +71,8 @@ def load_keras(path: str | Path) -> Any:
 
 def write_keras(model: Any, target: str | Path) -> None:
     """Write a .keras file; the target may have any name."""
-    with tempfile.TemporaryDirectory() as folder, atomic_write(target) as file:
-        path = Path(folder, "model.keras")
+    with temporary_folder() as folder, atomic_write(target) as file:
+        path = folder / "model.keras"
         model.save(path)
         with path.open("rb") as source:
             shutil.copyfileobj(source, file, 2**20)
