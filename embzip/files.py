@@ -31,7 +31,18 @@ _LEFT_ALONE = 60  # seconds since the last change for which a leftover is kept
 
 
 def existing_file(path: str | Path) -> Path:
-    """Return `path`, or raise `MissingFileError` if it is not a readable file."""
+    """Return `path`, or raise `MissingFileError` if it is not a readable regular file."""
+    path = readable_path(path)
+    if not path.is_file():
+        raise MissingFileError(
+            f"{path}: expected a regular file, found a pipe or device: save its content to a file "
+            "first"
+        )
+    return path
+
+
+def readable_path(path: str | Path) -> Path:
+    """Return `path`, or raise `MissingFileError` if it is a directory or cannot be read."""
     path = Path(path)
     try:
         mode = path.stat().st_mode
