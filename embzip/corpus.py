@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from embzip.errors import InputError
-from embzip.files import existing_file
+from embzip.places import TEXTS
 
 Errors = Literal["strict", "replace"]
 Paths = str | Path | Sequence[str | Path]
@@ -177,7 +177,8 @@ def _opened(path: str | Path) -> Iterator[IO[bytes]]:
     if str(path) == "-":
         yield sys.stdin.buffer
         return
-    path = existing_file(path)
+    path = Path(path)
+    TEXTS.kind_of(path)
     if path.suffix == ".xz":
         with lzma.open(path) as file:
             yield file

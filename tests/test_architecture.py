@@ -16,6 +16,8 @@ ORDER = [
     "errors",
     "types",
     "files",
+    "signatures",  # what a file is, by its first bytes
+    "places",
     "inspection",  # what is said of a file of any format
     "seeds",
     "engine",  # blocks of rows and of texts

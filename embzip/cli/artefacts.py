@@ -50,6 +50,8 @@ def inspect(
         headline = _classifiers(path, record)
     else:
         headline = _graph(found.format, record)
+    if profile is not None and found.format == "embz":
+        raise InputError(f"{path}: a .embz file has no operators: `embzip export` makes a .tflite")
     times = [] if profile is None else _profiled(path, profile, record)
     lines = [headline]
     lines += [f"{part:<15} {size:>13,} bytes" for part, size in record["bytes"].items()]
@@ -146,8 +148,6 @@ def _slimmed(nbytes: int) -> str:
 
 def _profiled(path: Path, inputs: int, record: dict[str, Any]) -> list[str]:
     """Add the times of operators to a record, and return them as lines."""
-    if path.suffix == ".embz":
-        raise InputError(f"{path}: a .embz file has no operators: `embzip export` makes a .tflite")
     with without_notices():
         from embzip.foreign.profiling import profile
 

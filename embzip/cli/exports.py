@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from embzip.cli.terminal import Errors, Model, Result, UsageError, progress, without_notices
 from embzip.corpus import read_texts
+from embzip.places import CLASSIFIER, TEXTS, check_places
 
 _SUFFIXES = {"litert": ".tflite", "savedmodel": ".savedmodel", "frozen": ".pb", "onnx": ".onnx"}
 
@@ -45,6 +46,7 @@ def export(
     """
     if (compute == "int8") != (calibrate is not None):
         raise UsageError("--compute int8 and --calibrate TEXTS go together")
+    check_places((model, CLASSIFIER), (calibrate, TEXTS))
     from embzip.classifier.loading import read
 
     marker = "saved_model.pb" if to == "savedmodel" else None

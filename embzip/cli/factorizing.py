@@ -16,6 +16,7 @@ from embzip.cli.terminal import (
     without_notices,
 )
 from embzip.corpus import read_examples
+from embzip.places import CLASSIFIER, EXAMPLES, check_places
 
 
 def factorize(
@@ -47,6 +48,7 @@ def factorize(
     """
     if (rank is None) == (energy is None):
         raise UsageError("give exactly one of --rank and --energy")
+    check_places((model, CLASSIFIER), (train, EXAMPLES))
     from embzip.classifier import load_classifier
     from embzip.classifier.factorizing import factorize
 

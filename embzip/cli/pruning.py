@@ -19,6 +19,7 @@ from embzip.cli.terminal import (
 )
 from embzip.corpus import read_texts
 from embzip.errors import InputError
+from embzip.places import CLASSIFIER, TABLE, TEXTS, check_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,6 +106,7 @@ def prune(
     needs_texts = by in ("sensitivity", "coverage")
     if needs_texts != (texts is not None):
         raise UsageError("--texts goes with --by sensitivity and --by coverage, and only")
+    check_places((vectors, CLASSIFIER if by == "sensitivity" else TABLE), (texts, TEXTS))
     from embzip.vectors.pruning import prune
 
     path = result.path(vectors, ".pruned.embz")

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from embzip.cli.artefacts import present
 from embzip.cli.terminal import Errors, Pack, Result, Seed, UsageError, load_quietly, progress
 from embzip.corpus import read_examples
+from embzip.places import EMBZ, EXAMPLES, check_places
 
 _ENDS = {
     "embz": ".rebuilt.embz",
@@ -92,6 +93,7 @@ def rebuild(
     if tune is None and (tune_params or quantize_kernels):
         raise UsageError("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
     present(model)
+    check_places((embedding, EMBZ), (tune, EXAMPLES))
     from embzip.artefacts import Tuning, kind_of, rebuild_file
     from embzip.embz.format import load
 

@@ -19,6 +19,7 @@ from embzip.cli.terminal import (
 from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
 from embzip.files import output_path, write_bytes
+from embzip.places import EMBZ, EXAMPLES, check_places
 
 Folder = Annotated[
     Path | None,
@@ -60,6 +61,7 @@ def compare(
     output
         Write the report into a file too: a page, or .md or .json.
     """
+    check_places((before, EMBZ), (after, EMBZ), (test, EXAMPLES))
     from embzip.report import compare, render_terminal, renderer
 
     # An output that cannot be written is refused before the measuring, not after.

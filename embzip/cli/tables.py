@@ -18,6 +18,8 @@ from embzip.cli.terminal import (
     Whole,
     progress,
 )
+from embzip.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
+from embzip.signatures import signature_of
 
 if TYPE_CHECKING:
     from embzip.embedding import CompressedEmbedding
@@ -45,7 +47,7 @@ class Reading:
         from embzip.embz.format import load
         from embzip.vectors.base import read_vectors
 
-        if path.suffix == ".embz":
+        if path.is_file() and signature_of(path).kind == "embz":
             if self != Reading():
                 raise UsageError("--words and --format do not go with a .embz file")
             return load(path)
@@ -90,6 +92,7 @@ def train_vectors(
     deterministic
         One thread: same input and seed, same vectors.
     """
+    check_places(*((path, TEXTS) for path in corpus), (tokenizer, TOKENIZER))
     from embzip.vectors.training import train_vectors
 
     path = result.path(corpus[0], ".vectors.embz")
@@ -145,6 +148,7 @@ def transfer(
     ridge
         How strongly a row is drawn to the mean of the words.
     """
+    check_places((vectors, TABLE), (tokenizer, TOKENIZER), (counts, COUNTS))
     from embzip.tokenizers import load_tokenizer
     from embzip.tokenizers.counts import read_counts
     from embzip.vectors.transferring import transfer
@@ -200,6 +204,7 @@ def compress(
         sparse:N, rows:K, pq:M, rq:M; before them svd:R, svd:energy=0.95, center, topdim:N, opq:M,
         normalize.
     """
+    check_places((vectors, TABLE), (reading.words, TEXTS))
     from embzip.compression import compress
     from embzip.embz.format import save
 

@@ -12,6 +12,7 @@ from embzip.cli.terminal import (
     Whole,
     progress,
 )
+from embzip.places import TEXTS, check_places
 
 
 def build_bpe(
@@ -44,6 +45,7 @@ def build_bpe(
     engine
         What trains: tokenizers where youtokentome cannot be built; one file format.
     """
+    check_places(*((path, TEXTS) for path in corpus))
     from embzip.tokenizers.building import build_bpe
 
     path = result.path(corpus[0], ".bpe.model")
@@ -96,6 +98,7 @@ def build_words(
     max_vocab
         Keep at most this many, the most frequent.
     """
+    check_places(*((path, TEXTS) for path in corpus))
     from embzip.tokenizers.building import build_words
 
     path = result.path(corpus[0], ".words.tsv")

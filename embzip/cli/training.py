@@ -19,6 +19,7 @@ from embzip.cli.terminal import (
     without_notices,
 )
 from embzip.corpus import read_examples
+from embzip.places import EXAMPLES, TABLE, check_places
 
 
 def _widths(_: type, tokens: Sequence[Token]) -> tuple[int, ...]:
@@ -132,6 +133,8 @@ def train(
     batch_size
         Texts a step.
     """
+    places = [(path, EXAMPLES) for path in examples]
+    check_places(*places, (vectors, TABLE), (dev, EXAMPLES))
     from embzip.classifier import encoder_class
 
     chosen = _given(shape)

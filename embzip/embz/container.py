@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from embzip.codecs.arrays import ArraySpec
 from embzip.errors import FileFormatError
 from embzip.files import digest
+from embzip.signatures import signature_of
 
 VERSION = 1  # of the format; the only one
 _MAX_HEADER = 100_000_000  # the limit of the safetensors format
@@ -92,10 +93,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(size - 8, _MAX_HEADER):
-        raise FileFormatError(
-            f"{path}: not a .embz file, or one that was cut short: its first 8 bytes announce a "
-            f"header of {length} bytes, and the file has {size}"
-        )
+        raise FileFormatError(f"{path}: {_no_header(path, size, length)}")
     head = _parse(file.read(length), path)
     record = _record(head.pop("__metadata__", None), path)
     specs: dict[str, ArraySpec] = {}
@@ -128,6 +126,16 @@ def read_header(file: BinaryIO, path: Path) -> Header:
         digests,
         8 + length,
     )
+
+
+def _no_header(path: Path, size: int, length: int) -> str:
+    """Return what is wrong with a file that is shorter than its header."""
+    found = signature_of(path)
+    if found.kind == "embz" and length <= _MAX_HEADER:
+        return f"cut short: its header has {length:,} bytes, and the file {size:,}: obtain it again"
+    if found.kind == "embz":
+        return f"damaged: it announces a header of {length:,} bytes, above the limit of the format"
+    return f"expected a .embz file, found {found}"
 
 
 def read_tensor(
@@ -219,7 +227,10 @@ def _parse(text: bytes, path: Path) -> dict[str, Any]:
 def _record(metadata: object, path: Path) -> dict[str, Any]:
     text = metadata.get("embzip") if isinstance(metadata, dict) and len(metadata) == 1 else None
     if not isinstance(text, str):
-        raise FileFormatError(f"{path}: a safetensors file, but not a .embz file: no record")
+        raise FileFormatError(
+            f"{path}: a safetensors file, but not a .embz file: no record: give its table to "
+            "embzip.compress as an array"
+        )
     record = _parse(text.encode("utf-8", "surrogatepass"), path)
     found = record.get("version")
     if record.get("format") != "embzip" or type(found) is not int:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from embzip.errors import InputError, OutputError
-from embzip.files import existing_file, write_bytes
+from embzip.files import write_bytes
+from embzip.places import REPORT
 from embzip.report.html import to_html
 from embzip.report.markdown import to_markdown
 from embzip.report.record import Record, check_record, json_ready
@@ -24,7 +25,8 @@ def read_record(path: str | Path) -> Record:
         For a file that is not a report.
     """
     path = Path(path)
-    path = existing_file(path / REPORT_FILES[0] if path.is_dir() else path)
+    path = path / REPORT_FILES[0] if path.is_dir() else path
+    REPORT.kind_of(path)
     try:
         record = json.loads(path.read_text("utf-8"))
     except ValueError as error:
