@@ -15,6 +15,7 @@ PACKAGE = Path(embzip.__file__).parent
 ORDER = [
     "errors",
     "types",
+    "choices",  # names that a user writes
     "files",
     "signatures",  # what a file is, by its first bytes
     "places",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.choices import CHOICE
 from embzip.cli.terminal import Json, Whole, load_quietly, progress, show, without_notices
 from embzip.errors import InputError
 from embzip.files import existing_file, output_path
@@ -69,7 +70,7 @@ def slim(
     path: Artefact,
     /,
     *,
-    to: Literal["checkpoint", "frozen", "savedmodel", "keras"] | None = None,
+    to: Annotated[Literal["checkpoint", "frozen", "savedmodel", "keras"] | None, CHOICE] = None,
     node: Annotated[list[str] | None, Parameter(name="--output", metavar="NAME")] = None,
     output: Annotated[Path | None, Parameter(name="-o", metavar="FILE")] = None,
     force: bool = False,

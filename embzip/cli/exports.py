@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.choices import CHOICE
 from embzip.cli.terminal import Errors, Model, Result, UsageError, progress, without_notices
 from embzip.corpus import read_texts
 from embzip.places import CLASSIFIER, TEXTS, check_places
@@ -16,9 +17,9 @@ def export(
     model: Model,
     /,
     *,
-    to: Literal["litert", "savedmodel", "frozen", "onnx"] = "litert",
-    kernels: Literal["float32", "float16", "int8"] = "float32",
-    compute: Literal["float32", "int8"] = "float32",
+    to: Annotated[Literal["litert", "savedmodel", "frozen", "onnx"], CHOICE] = "litert",
+    kernels: Annotated[Literal["float32", "float16", "int8"], CHOICE] = "float32",
+    compute: Annotated[Literal["float32", "int8"], CHOICE] = "float32",
     calibrate: Annotated[Path | None, Parameter(metavar="TEXTS")] = None,
     errors: Errors = "strict",
     result: Result = Result(),

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
+from embzip.cli.choices import CHOICE
 from embzip.cli.tables import Reading, write_table
 from embzip.cli.terminal import (
     Errors,
@@ -70,7 +71,7 @@ def prune(
     *,
     max_vocab: Whole | None = None,
     min_count: Whole | None = None,
-    by: Literal["count", "norm", "sensitivity", "coverage"] = "count",
+    by: Annotated[Literal["count", "norm", "sensitivity", "coverage"], CHOICE] = "count",
     texts: Path | None = None,
     labelled: Labelled = False,
     remap: bool = False,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.choices import CHOICE
 from embzip.cli.terminal import (
     Corpus,
     Errors,
@@ -40,7 +41,7 @@ class Reading:
     """
 
     words: Path | None = None
-    format: Literal["auto", "text", "binary", "npy"] = "auto"
+    format: Annotated[Literal["auto", "text", "binary", "npy"], CHOICE] = "auto"
 
     def read(self, path: Path) -> "Vectors | CompressedEmbedding":
         """Return the table of a .embz file or of foreign vectors."""

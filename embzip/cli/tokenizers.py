@@ -1,7 +1,8 @@
 """Commands that make a tokenizer from text: build-bpe, build-words."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from embzip.cli.choices import CHOICE
 from embzip.cli.terminal import (
     Corpus,
     Errors,
@@ -22,7 +23,7 @@ def build_bpe(
     threads: Whole | None = None,
     lowercase: Lowercase = True,
     unicode: Unicode = "NFC",
-    engine: Literal["youtokentome", "tokenizers"] = "youtokentome",
+    engine: Annotated[Literal["youtokentome", "tokenizers"], CHOICE] = "youtokentome",
     labelled: Labelled = False,
     errors: Errors = "strict",
     result: Result = Result(),

@@ -114,7 +114,7 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
         raise SpecError(f"{where}, codec: {error}") from error
     kernels = spec("kernels", "float32")
     try:
-        storage(kernels)
+        kernels = storage(kernels).name
     except SpecError as error:
         raise SpecError(f"{where}, kernels: {error}") from error
     return Candidate(

@@ -77,9 +77,7 @@ def build_words(
         raise TokenizerError(f"min_count must be at least 1, received {min_count}")
     if max_vocab < 1:
         raise TokenizerError(f"max_vocab must be at least 1, received {max_vocab}")
-    normalization = Normalization.from_json(
-        {"lowercase": lowercase, "unicode": unicode}, "the options"
-    )
+    normalization = Normalization.of(lowercase, unicode)
 
     def words_of(texts: list[str]) -> Counter[str]:
         # A corpus may be a single line, whose words would not fit into memory as a list.
@@ -174,9 +172,7 @@ def build_bpe(
     (20, 'newer low')
     """
     check_options(vocab, coverage, threads, engine)
-    normalization = Normalization.from_json(
-        {"lowercase": lowercase, "unicode": unicode}, "the options"
-    )
+    normalization = Normalization.of(lowercase, unicode)
     where = corpus_name(corpus)
     texts = reported(read_texts(corpus, labelled=labelled, errors=errors), corpus, progress)
     trained = train(

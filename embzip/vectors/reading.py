@@ -13,12 +13,13 @@ duplicate tokens are checked in `base`. Messages count rows from 0 and lines fro
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, NoReturn, get_args
+from typing import IO, Literal, NamedTuple, NoReturn, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.errors import InputError, SpecError
+from embzip.choices import chosen
+from embzip.errors import InputError
 from embzip.files import existing_file
 from embzip.signatures import signature_of
 from embzip.types import Matrix
@@ -63,8 +64,7 @@ def read_rows(
     MismatchError
         If a .npy file has another number of rows than its words file has tokens.
     """
-    if format not in get_args(Format):
-        raise SpecError(f"format must be one of {', '.join(get_args(Format))}, received {format!r}")
+    format = cast(Format, chosen(format, get_args(Format), "format"))
     path = existing_file(path)
     if not path.is_file():
         raise InputError(
