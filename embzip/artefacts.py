@@ -26,6 +26,7 @@ from embzip.signatures import signature_of
 from embzip.types import Progress
 
 if TYPE_CHECKING:
+    from embzip.foreign.profiling import Profile
     from embzip.tf.export.targets import Export
 
 Model = TypeVar("Model")
@@ -69,6 +70,24 @@ def inspect(path: str | Path) -> ArtefactRecord:
     from embzip.foreign import inspect as inspect_foreign
 
     return inspect_foreign(path)
+
+
+def profile(path: str | Path, inputs: int, *, seed: int = 0) -> "Profile":
+    """Time the operators of a SavedModel, frozen graph or .tflite; see `embzip.foreign.profile`.
+
+    Raises
+    ------
+    InputError
+        For less than one input, and for a file without operators, such as a .embz.
+    """
+    if inputs < 1:
+        raise InputError(f"profiling needs at least 1 input, received {inputs}")
+    kind, own = kind_of(path)
+    if kind == "embz":
+        raise InputError(f"{path}: a .embz file has no operators: `embzip export` makes a .tflite")
+    from embzip.foreign import profile as profile_foreign
+
+    return profile_foreign(own, inputs, seed=seed)
 
 
 def slim(

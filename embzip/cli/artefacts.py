@@ -2,14 +2,16 @@
 
 import glob
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
 from embzip.cli.terminal import Json, Whole, load_quietly, progress, show, without_notices
-from embzip.errors import InputError
 from embzip.files import existing_file, output_path
+
+if TYPE_CHECKING:
+    from embzip.foreign.profiling import Profile
 
 Artefact = Annotated[
     Path,
@@ -41,7 +43,10 @@ def inspect(
     """
     present(path)
     from embzip.artefacts import inspect, kind_of
+    from embzip.artefacts import profile as time_operators
 
+    with without_notices():
+        timed = None if profile is None else time_operators(path, profile)
     with progress("reading"):
         if kind_of(path)[0] != "embz":
             load_quietly("embzip.foreign.inspecting")
@@ -51,9 +56,7 @@ def inspect(
         headline = _classifiers(path, record)
     else:
         headline = _graph(found.format, record)
-    if profile is not None and found.format == "embz":
-        raise InputError(f"{path}: a .embz file has no operators: `embzip export` makes a .tflite")
-    times = [] if profile is None else _profiled(path, profile, record)
+    times = [] if timed is None else _profiled(timed, record)
     lines = [headline]
     lines += [f"{part:<15} {size:>13,} bytes" for part, size in record["bytes"].items()]
     lines += [
@@ -147,12 +150,8 @@ def _slimmed(nbytes: int) -> str:
     return f"; slimming would leave {nbytes:,} bytes of tensors"
 
 
-def _profiled(path: Path, inputs: int, record: dict[str, Any]) -> list[str]:
+def _profiled(timed: "Profile", record: dict[str, Any]) -> list[str]:
     """Add the times of operators to a record, and return them as lines."""
-    with without_notices():
-        from embzip.foreign.profiling import profile
-
-        timed = profile(path, inputs)
     record["profile"] = timed.to_json()
     return [
         f"{timed.total_ms:.3f} ms a run, {timed.inputs} inputs ({timed.method})",

@@ -9,6 +9,7 @@ from embzip.cli.artefacts import present
 from embzip.cli.terminal import Errors, Pack, Result, Seed, UsageError, load_quietly, progress
 from embzip.corpus import read_examples
 from embzip.places import EMBZ, EXAMPLES, check_places
+from embzip.seeds import check_seed
 
 _ENDS = {
     "embz": ".rebuilt.embz",
@@ -92,6 +93,13 @@ def rebuild(
         raise UsageError("give exactly one of --embedding and --codec, or --kernels without them")
     if tune is None and (tune_params or quantize_kernels):
         raise UsageError("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
+    from embzip.classifier.storage import storage
+    from embzip.codecs import parse_codec
+
+    # What cannot be is refused before TensorFlow is loaded.
+    check_seed(seed)
+    parse_codec(codec or "float32")
+    storage(kernels or "float32")
     present(model)
     check_places((embedding, EMBZ), (tune, EXAMPLES))
     from embzip.artefacts import Tuning, kind_of, rebuild_file
