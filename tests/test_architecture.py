@@ -34,6 +34,7 @@ ORDER = [
     "codecs.ectcq",
     "codecs.auto",  # chooses among the chains of stages
     "codecs.registry",  # lists every stage
+    "codecs.listing",
     "packing",  # knows how codecs lay arrays out, and nothing else of them
     "checking",
     "embedding",

@@ -65,7 +65,8 @@ def rebuild(
     embedding
         The compressed table to build on.
     codec
-        Compress the model's own table, such as 'svd:64|int8'.
+        Compress the model's own table by a chain such as 'svd:64|int8': {stages}. `embzip codecs`
+        explains each.
     fold
         Merge linear decoding into the layers that read the table. Done for .embz files by default,
         for Keras files where asked for.

@@ -201,9 +201,7 @@ def compress(
     Parameters
     ----------
     codec
-        A chain such as 'svd:64|int8': float32, float16, int8, int4, int2, int1, kmeans:K,
-        sparse:N, rows:K, pq:M, rq:M; before them svd:R, svd:energy=0.95, center, topdim:N, opq:M,
-        normalize.
+        A chain such as 'svd:64|int8': {stages}. `embzip codecs` explains each.
     """
     check_places((vectors, TABLE), (reading.words, TEXTS))
     from embzip.compression import compress

@@ -45,7 +45,7 @@ _MOST_RATE = 8000  # of a trellis, in thousandths of a bit a number
 
 @dataclass(frozen=True)
 class Auto(Quantizer):
-    """A budget that becomes a chain when it meets a table.
+    """The chain of least error whose codes and params take at most so many bytes.
 
     Attributes
     ----------
@@ -55,6 +55,8 @@ class Auto(Quantizer):
 
     budget: str
     name: ClassVar[str] = "auto"
+    usage: ClassVar[str] = ":BYTES or :BYTES/row"
+    example: ClassVar[str] = "auto:300KB"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

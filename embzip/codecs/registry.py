@@ -29,6 +29,7 @@ from embzip.codecs.transforms.svd import Svd
 from embzip.codecs.transforms.topdim import Topdim
 from embzip.errors import SpecError
 
+_PLUGINS = "embzip.codecs"  # the group of entry points
 StageClass = type[Transform] | type[Quantizer]
 
 BUILTIN: tuple[StageClass, ...] = (
@@ -66,7 +67,7 @@ def stage_class(name: str) -> StageClass:
     for known in BUILTIN:
         if known.name == name:
             return known
-    plugins = entry_points(group="embzip.codecs", name=name)
+    plugins = entry_points(group=_PLUGINS, name=name)
     if len(plugins) > 1:
         owners = ", ".join(sorted(str(plugin.value) for plugin in plugins))
         raise SpecError(f"several plug-ins offer {name!r}: {owners}: uninstall all but one")
@@ -76,6 +77,13 @@ def stage_class(name: str) -> StageClass:
             return loaded
         raise SpecError(f"the plug-in {plugin.value} must be a Transform or a Quantizer")
     raise SpecError(unknown(name, sorted(known.name for known in BUILTIN), "codec stage"))
+
+
+def every_stage() -> list[StageClass]:
+    """Return the classes of all stages: the built-in ones, then those of plug-ins, by name."""
+    own = {known.name for known in BUILTIN}
+    plugged = sorted({plugin.name for plugin in entry_points(group=_PLUGINS)} - own)
+    return [*BUILTIN, *map(stage_class, plugged)]
 
 
 def parse_codec(spec: str | Codec) -> Codec:
