@@ -4,6 +4,7 @@ What kind something is, is told here, without TensorFlow; the part of embzip tha
 imported when it is needed, and does the work.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ def kind_of(path: str | Path) -> tuple[str, Path]:
         Where it is none of the kinds; the message lists them, and says what the file is.
     """
     path = Path(path)
-    found = signature_of(path).kind if path.is_file() else ""
+    found = signature_of(path).kind if os.path.isfile(path) else ""
     if found == "embz" or (path.suffix == ".embz" and found in ("", "unknown", "empty")):
         return "embz", path
     return foreign_kind(path, expected=f"a .embz file, {KINDS}")

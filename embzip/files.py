@@ -1,82 +1,74 @@
-"""Reads and writes files safely: checked paths, atomic replacement, digests, output names.
+"""Reads and writes files safely: checked paths, atomic replacement, temporary files, digests.
 
 Knows nothing about any file format.
 """
 
+import errno
 import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from embzip.errors import MissingFileError, OutputError
+from embzip.errors import EmbzipError, MissingFileError, OutputError
+
+# Host and process stand in the name of a temporary file, so that what a killed process left can
+# be told from what another is writing. The user's name for the output has no place in it: that may
+# be as long as a name can be.
+_HOST = "".join(c if c.isalnum() else "-" for c in os.uname().nodename)[:60]
+_MARK = f".embzip-{_HOST}-"
+_SPECIAL = {
+    stat.S_IFDIR: "directory",
+    stat.S_IFIFO: "FIFO",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFBLK: "block device",
+}
+_LEFT_ALONE = 60  # seconds since the last change for which a leftover is kept
 
 
 def existing_file(path: str | Path) -> Path:
-    """Return `path`, or raise `MissingFileError` if it is not a readable file."""
+    """Return `path`, or raise `MissingFileError` if it is not a readable regular file."""
+    path = readable_path(path)
+    if not path.is_file():
+        raise MissingFileError(
+            f"{path}: expected a regular file, found a pipe or device: save its content to a file "
+            "first"
+        )
+    return path
+
+
+def readable_path(path: str | Path) -> Path:
+    """Return `path`, or raise `MissingFileError` if it is a directory or cannot be read."""
     path = Path(path)
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+        why = "no such file" if absent else f"cannot be opened: {reason_of(error)}"
+        raise MissingFileError(f"{path}: {why}") from error
+    if stat.S_ISDIR(mode):
         raise MissingFileError(f"{path}: expected a file, found a directory")
-    if not path.exists():
-        raise MissingFileError(f"{path}: no such file")
     if not os.access(path, os.R_OK):
         raise MissingFileError(f"{path}: you have no permission to read this file")
     return path
 
 
-def output_path(
-    source: str | Path,
-    suffix: str,
-    output: str | Path | None = None,
-    *,
-    force: bool = False,
-    marker: str | None = None,
-) -> Path:
-    """Return the path of a command's result.
+def is_full(error: BaseException) -> bool:
+    """Tell whether a failure means that there is no room for what is written."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-    Parameters
-    ----------
-    source
-        The (first) input; `-`, standard input, counts as a file named `stdin`.
-    suffix
-        Replaces the suffix of the input, such as `.bpe.model`.
-    output
-        The path the user chose; an existing file is then replaced.
-    force
-        Whether a derived name may replace an existing file.
-    marker
-        If the result is a folder: the name of a file that every such folder contains. Only a
-        folder that contains it is replaced.
 
-    Raises
-    ------
-    OutputError
-        If the derived name exists and `force` is false, or if the parent folder does not exist.
+def reason_of(error: BaseException) -> str:
+    """Return what the operating system says of a failure, without the name of the file.
 
-    Examples
-    --------
-    >>> output_path("texts/corpus.txt", ".bpe.model")
-    PosixPath('corpus.bpe.model')
+    >>> reason_of(FileNotFoundError(2, "No such file or directory", "a.txt"))
+    'No such file or directory'
     """
-    if output is not None:
-        path = Path(output)
-    else:
-        name = "stdin" if str(source) == "-" else Path(source).name
-        path = Path(name.removesuffix(Path(name).suffix) + suffix)
-        if path.exists() and not force:
-            raise OutputError(
-                f"{path} already exists: choose another name with -o, or replace it with --force"
-            )
-    if marker is not None:
-        _check_replaceable(path, marker)
-    elif path.is_dir():
-        raise OutputError(f"{path}: expected the name of a file to write, found a directory")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: the folder {path.parent} does not exist: create it first")
-    return path
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 @contextmanager
@@ -85,29 +77,40 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
 
     The bytes are written to a temporary file in the same folder, flushed to the disk and renamed.
     If `path` is a symbolic link, its target is replaced. An existing file keeps its mode; a new
-    one gets the default mode under the umask.
+    one gets the default mode under the umask. A character device, such as /dev/null, stays one:
+    the bytes are written through it at the end.
 
     Raises
     ------
     OutputError
-        If the folder is not writable or the disk is full; an existing file is left unchanged.
+        If the folder is not writable or the disk is full; an existing file is left unchanged. If
+        `path` is a folder, a FIFO, a socket or a block device.
     """
-    target = Path(os.path.realpath(path))
+    check_writable_place(path)
+    device = is_character_device(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write here: {error.strerror}") from error
+        target = Path(os.path.realpath(path))
+        folder = Path(tempfile.gettempdir()) if device else target.parent
+        _remove_leftovers(folder)
+        handle, name = tempfile.mkstemp(prefix=f"{_MARK}{os.getpid()}-", dir=folder)
+    except (OSError, ValueError) as error:  # a name with a NUL byte is a ValueError
+        raise OutputError(f"{path}: cannot write here: {reason_of(error)}") from error
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(handle, "w+b") as file:
             yield file
             file.flush()
+            if device:
+                file.seek(0)
+                with target.open("wb") as through:
+                    shutil.copyfileobj(file, through, 1 << 20)
+                return
             os.fsync(file.fileno())
         os.chmod(temporary, _mode_of(target))
         os.replace(temporary, target)
         _sync_folder(target.parent)
     except OSError as error:
-        if isinstance(error, OutputError) or error.errno is None:
+        if isinstance(error, EmbzipError) or error.errno is None:
             raise
         raise OutputError(
             f"{path}: writing failed ({error.strerror}); the old file, if any, is untouched"
@@ -135,24 +138,68 @@ def atomic_folder(path: str | Path, *, marker: str) -> Iterator[Path]:
         If `path` exists and is not such a folder, or if its parent folder is not writable.
     """
     path = Path(path)
-    _check_replaceable(path, marker)
+    check_replaceable(path, marker)
+    with temporary_folder(path.parent, for_output=path) as temporary:
+        old = temporary / "old"
+        made = temporary / "new"
+        made.mkdir()
+        try:
+            yield made
+            os.chmod(made, 0o777 & ~_umask())
+            if path.exists():
+                os.rename(path, old)
+            os.rename(made, path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            if isinstance(error, EmbzipError) or error.errno is None:
+                raise
+            raise OutputError(
+                f"{path}: writing failed ({error.strerror}); the old folder, if any, is untouched"
+            ) from error
+        finally:
+            if old.exists() and not path.exists():
+                os.rename(old, path)
+
+
+@contextmanager
+def temporary_folder(
+    parent: str | Path | None = None, *, for_output: str | Path | None = None
+) -> Iterator[Path]:
+    """Yield a folder that is removed at the end, and remove what killed processes left beside it.
+
+    Parameters
+    ----------
+    parent
+        Where it is made; by default in the folder that TMPDIR names.
+    for_output
+        What a message names; by default the folder itself.
+
+    Raises
+    ------
+    OutputError
+        If `parent` is not writable, or full.
+    """
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        folder = Path(tempfile.gettempdir() if parent is None else parent)
+        _remove_leftovers(folder)
+        made = Path(tempfile.mkdtemp(prefix=f"{_MARK}{os.getpid()}-", dir=folder))
     except OSError as error:
-        raise OutputError(f"{path}: cannot write here: {error.strerror}") from error
-    old = temporary.with_name(f"{temporary.name}.old")
+        where = for_output or parent or "TMPDIR"
+        raise OutputError(
+            f"{where}: cannot write here: {reason_of(error)}"
+            + (": name a folder that can be written to in TMPDIR" if parent is None else "")
+        ) from error
     try:
-        yield temporary
-        os.chmod(temporary, 0o777 & ~_umask())
-        if path.exists():
-            os.rename(path, old)
-        os.rename(temporary, path)
-        _sync_folder(path.parent)
+        yield made
+    except OSError as error:
+        if isinstance(error, EmbzipError) or not is_full(error):
+            raise
+        raise OutputError(
+            f"{for_output or folder}: writing failed ({error.strerror}): make room there"
+            + (", or name another folder in TMPDIR" if parent is None else "")
+        ) from error
     finally:
-        if old.exists() and not path.exists():
-            os.rename(old, path)
-        for folder in (temporary, old):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -180,7 +227,8 @@ def blocks_of(path: str | Path, size: int) -> Iterator[bytes]:
             size -= len(block)
 
 
-def _check_replaceable(path: Path, marker: str) -> None:
+def check_replaceable(path: Path, marker: str) -> None:
+    """Raise OutputError unless nothing stands at `path`, or a folder that contains `marker`."""
     if path.is_dir() and not path.is_symlink() and (path / marker).is_file():
         return
     if path.exists() or path.is_symlink():
@@ -188,6 +236,60 @@ def _check_replaceable(path: Path, marker: str) -> None:
             f"{path} already exists and is not a folder that contains {marker}: remove it, or "
             "choose another name"
         )
+
+
+def is_character_device(path: str | Path) -> bool:
+    """Tell whether `path` is a character device, such as /dev/null: one writes through it."""
+    return _kind_at(path) == stat.S_IFCHR
+
+
+def check_writable_place(path: str | Path) -> None:
+    """Raise OutputError where a folder, FIFO, socket or block device stands in a file's place."""
+    kind = _kind_at(path)
+    if kind in _SPECIAL:
+        raise OutputError(
+            f"{path}: expected the name of a file to write, found a {_SPECIAL[kind]}: choose "
+            "another name"
+        )
+
+
+def _kind_at(path: str | Path) -> int | None:
+    try:
+        return stat.S_IFMT(os.stat(path).st_mode)
+    except (OSError, ValueError):  # nothing is there, or the name is impossible: writing says so
+        return None
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of processes that have ended, of this user on this host.
+
+    A folder that was about to be replaced when its process was killed is left to the user.
+    """
+    for path in folder.glob(f"{_MARK}*"):
+        process = path.name.removeprefix(_MARK).partition("-")[0]
+        try:
+            status = path.stat()
+            if (
+                process.isdigit()
+                and status.st_uid == os.getuid()
+                and time.time() - status.st_mtime > _LEFT_ALONE
+                and not is_alive(int(process))
+                and not (path / "old").exists()
+            ):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError:  # another process was faster, or may remove it
+            continue
+
+
+def is_alive(process: int) -> bool:
+    """Tell whether a process of this host still runs."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _mode_of(target: Path) -> int:

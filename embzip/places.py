@@ -4,6 +4,7 @@ Only kinds are compared here, before anything is read: a command that is given i
 wrong order names what each is, and where each belongs.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from embzip.errors import EmbzipError, InputError
 from embzip.signatures import Signature, signature_of
 
 _JSON = {"json", "hf-tokenizer", "hf-config"}
-_COMPRESSED = {"gzip", "bzip2", "xz", "zstd", "zip"}
+_COMPRESSED = {"gzip", "bzip2", "xz", "zstd"}
 _TEXTS = frozenset({"text", "labelled", "vectors", *_JSON, *_COMPRESSED})
 
 
@@ -43,7 +44,7 @@ TABLE = Place(
     "a table: a .embz file, vectors in text, word2vec binary, or a .npy with its words",
     frozenset({"embz", "npy", "vectors", "text", "json", *_COMPRESSED}),
 )
-EMBZ = Place("a .embz file", frozenset({"embz"}))
+EMBZ_FILE = Place("a .embz file", frozenset({"embz"}))
 CLASSIFIER = Place("a classifier's .embz file", frozenset({"embz"}))
 SERVED = Place("a classifier: a .embz file or an exported .tflite", frozenset({"embz", "tflite"}))
 TOKENIZER = Place(
@@ -81,7 +82,7 @@ def check_places(*given: tuple[str | Path | None, Place]) -> None:
     files = [
         (path, place, signature_of(path))
         for path, place in given
-        if path is not None and str(path) != "-" and Path(path).is_file()
+        if path is not None and str(path) != "-" and os.path.isfile(path)
     ]
     wrong = [(path, place, found) for path, place, found in files if not place.takes(found)]
     if not wrong:

@@ -19,8 +19,8 @@ _PICKLE = re.compile(
     # From protocol 2 on; the older ones begin with a class or a container. Text is no pickle.
     rb"\x80[\x02-\x05]|c[\w.]+\n[\w.]+\n(?:p\d+\n|q.|\((?:S'|V|I\d|t))|\([dl]p\d+\n|[}\]]q\x00"
 )
-_COMPRESSED = {
-    "gzip": re.compile(rb"\x1f\x8b"),
+COMPRESSED = {
+    "gzip": re.compile(rb"\x1f\x8b\x08"),
     "bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
     "xz": re.compile(rb"\xfd7zXZ\0"),
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
@@ -56,15 +56,18 @@ class Signature:
         return f"{self.what}: {self.remedy}" if self.remedy else self.what
 
 
-def signature_of(path: str | Path) -> Signature:
+def signature_of(path: str | Path, head: bytes | None = None) -> Signature:
     """Return what a file is.
 
-    Of a pipe or a device nothing is read: it is `unknown`.
+    Parameters
+    ----------
+    head
+        Its first bytes, where they have been read, such as those that it expands to.
 
     Raises
     ------
     MissingFileError
-        Where no file is there.
+        Where no regular file is there.
 
     Examples
     --------
@@ -74,11 +77,11 @@ def signature_of(path: str | Path) -> Signature:
     >>> signature_of(path).kind
     'gzip'
     """
-    path = existing_file(path)
-    if not path.is_file():
-        return Signature("unknown", "a pipe or a device")
-    with path.open("rb") as file:
-        head = file.read(HEAD)
+    if head is None:
+        path = existing_file(path)
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    path = Path(path)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip(path)
     for told in _TOLD:
@@ -116,7 +119,7 @@ def _magic(head: bytes, path: Path) -> Signature | None:
             "an array of NumPy (.npy)",
             f"`embzip compress {path} --words TOKENS.txt --codec int8` makes a table of it",
         )
-    for kind, magic in _COMPRESSED.items():
+    for kind, magic in COMPRESSED.items():
         if magic.match(head):
             remedy = f"decompress it first, such as by `{kind} -dc {path}`"
             return Signature(kind, f"a compressed file ({kind})", remedy)
@@ -251,8 +254,9 @@ def _zip(path: Path) -> Signature:
             f"save the table alone, np.save('table.npy', np.load({str(path)!r})[{names[0][:-4]!r}])"
             ", and pass that with --words TOKENS.txt",
         )
-    holds = f"{len(names)} files, such as {names[0][:80]!r}" if names else "nothing"
-    return Signature("zip", f"a zip archive of {holds}", "unpack it")
+    holds = " and others" * (len(names) > 1)
+    holds = f" with {names[0][:80]!r}{holds}" if names else ", which is empty"
+    return Signature("zip", f"a zip archive{holds}", "unpack it")
 
 
 _FOREIGN = (

@@ -27,7 +27,7 @@ import pyppmd
 
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe
-from embzip.tokenizers.words import WORD
+from embzip.tokenizers.words import word_pattern
 from embzip.vocabulary import Vocabulary, decode_tokens, decompress, encode_tokens
 
 SETS = ("ru_avito", "ru_ok_toxic", "tagmynews", "debian-topic")
@@ -50,7 +50,7 @@ def main() -> None:
     if options.folder:
         for name in SETS:
             texts = [text for _, text in examples(options.folder / name / "train.tsv.xz")]
-            counts = Counter(w for text in texts for w in WORD.findall(Normalization().apply(text)))
+            counts = Counter(word for text in texts for word in words_of(text))
             ranked = sorted(counts, key=lambda word: (-counts[word], word))
             for count in (20_000, 60_000):
                 print_bytes(name, sorted(ranked[:count]))
@@ -126,16 +126,21 @@ def print_pieces(path: Path) -> None:
         print(f"BPE, {path.parent.name}, {pieces:,} pieces: {size / pieces:.3f} bytes a piece")
 
 
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, as `build_words` counts them."""
+    applied = Normalization().apply(text)
+    return word_pattern(applied).findall(applied)
+
+
 def print_encoding(path: Path) -> None:
     """Print texts a second of `WordTokenizer.encode`, and of the same with a dict."""
     texts = [text for _, text in examples(path)]
-    apply = Normalization().apply
-    words = sorted({word for text in texts for word in WORD.findall(apply(text))})
+    words = sorted({word for text in texts for word in words_of(text)})
     tokenizer = WordTokenizer(words, Normalization())
     ids = {word: row for row, word in enumerate(words, start=2)}
 
     def with_dict() -> object:
-        return [[ids.get(word, 1) for word in WORD.findall(apply(text))] for text in texts]
+        return [[ids.get(word, 1) for word in words_of(text)] for text in texts]
 
     mine, plain = in_turn(lambda: tokenizer.encode(texts), with_dict)
     print(f"encode: {len(texts) / mine:,.0f} texts/s, with a dict {len(texts) / plain:,.0f}")

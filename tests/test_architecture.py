@@ -19,9 +19,12 @@ ORDER = [
     "files",
     "signatures",  # what a file is, by its first bytes
     "places",
+    "outputs",
     "inspection",  # what is said of a file of any format
     "seeds",
     "engine",  # blocks of rows and of texts
+    "streams",  # bytes of text, decompressed
+    "labels",  # what is odd about them
     "corpus",
     "vocabulary",
     "tokenizers",
@@ -71,6 +74,7 @@ OWNERS = {
     "faiss": {"codecs"},
     "numba": {"codecs"},
     "constriction": {"packing"},
+    "zstandard": {"streams"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "cyclopts": {"cli"},
@@ -162,6 +166,7 @@ def test_library_never_prints_and_catches_no_bare_exception(path: Path) -> None:
             assert node.func.id != "print", f"{path}:{node.lineno}: the library never prints"
         if isinstance(node, ast.ExceptHandler):
             caught = ast.unparse(node.type) if node.type else "everything"
-            assert caught not in ("everything", "Exception", "BaseException"), (
+            edge = caught == "Exception" and path == PACKAGE / "cli" / "__init__.py"
+            assert edge or caught not in ("everything", "Exception", "BaseException"), (
                 f"{path}:{node.lineno}: catches {caught}"
             )

@@ -89,6 +89,6 @@ def test_inspect_lists_its_kinds_once_and_says_what_the_file_is(tmp_path: Path) 
 
 def test_slim_of_an_embz_says_why_not(tmp_path: Path) -> None:
     tiny_classifier().save(tmp_path / "m.embz")
-    done = outcome("slim", tmp_path / "m.embz", "-o", tmp_path / "n.embz")
+    done = outcome("slim", tmp_path / "m.embz", "-o", tmp_path / "n.pb")
     assert (done.code, done.stdout) == (1, "")
     assert "already contains only what inference needs" in done.stderr

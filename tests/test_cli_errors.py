@@ -13,13 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embzip.classifier import Classifier, CnnConfig, head_shapes, load_model
-from embzip.cli import main
-from embzip.compression import compress
-from embzip.embz.format import save
-from embzip.tokenizers import WordTokenizer
-from embzip.tokenizers.base import Normalization
-from embzip.vectors.base import Vectors
+from embzip.classifier import Classifier, load_model
+from tests.commands import error_of, run_main, write_inputs
 
 SCRIPT = Path(sys.executable).parent / "embzip"
 
@@ -28,39 +23,8 @@ SCRIPT = Path(sys.executable).parent / "embzip"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with a corpus, examples, a table and a classifier."""
     monkeypatch.chdir(tmp_path)
-    tokenizer = WordTokenizer(["goal", "market", "the"], Normalization())
-    rows = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-    rows[0] = 0
-    vectors = Vectors(tokenizer.vocabulary, rows, np.array([0, 1, 5, 5, 9]), tokenizer)
-    table = compress(vectors, "float32")
-    config = CnnConfig(columns=4, max_length=8, filters=2, windows=(1, 2))
-    arrays = {name: np.ones(shape, np.float32) for name, shape in head_shapes(config, 2).items()}
-    Classifier(table, ("business", "sports"), config, arrays).save(tmp_path / "model.embz")
-    save(table, tmp_path / "table.embz", counts=True)
-    (tmp_path / "corpus.txt").write_text("the goal\nthe market\n")
-    (tmp_path / "test.tsv").write_text("sports\tthe goal\nbusiness\tthe market\n")
+    write_inputs(tmp_path)
     return tmp_path
-
-
-def run_main(arguments: Sequence[object]) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(list(map(str, arguments)))
-    assert isinstance(end.value.code, int)
-    return end.value.code
-
-
-def error_of(arguments: Sequence[object], capfd: pytest.CaptureFixture[str]) -> str:
-    """Run a command that must fail with exit code 1; return its one line without the prefix."""
-    before = {path: path.stat().st_mtime_ns for path in Path.cwd().iterdir()}
-    code = run_main(arguments)
-    out, err = capfd.readouterr()
-    assert (code, out) == (1, "")
-    assert len(err.splitlines()) == 1, err
-    assert err.startswith("embzip: error: ")
-    assert "Traceback" not in err
-    after = {path: path.stat().st_mtime_ns for path in Path.cwd().iterdir()}
-    assert after == before, "no output, no temporary file, nothing replaced"
-    return err.removeprefix("embzip: error: ").strip()
 
 
 CORPUS_COMMANDS = [

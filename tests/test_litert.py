@@ -186,8 +186,8 @@ def test_serving_imports_numpy_and_litert_only(exported: Path) -> None:
         "numpy",
     }
     assert own == {
-        "classifier", "corpus", "errors", "files", "litert", "places", "prediction", "signatures",
-        "tokenizers", "types", "vocabulary",
+        "choices", "classifier", "corpus", "errors", "files", "labels", "litert", "places",
+        "prediction", "signatures", "streams", "tokenizers", "types", "vocabulary",
     }  # fmt: skip
 
 

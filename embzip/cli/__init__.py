@@ -40,6 +40,7 @@ COMMANDS = {
     "demo": "reports",
 }
 HELP = {"-h", "--help"}
+DEBUG = "--debug"
 
 app = App(
     name="embzip",
@@ -54,8 +55,8 @@ for _name, _module in COMMANDS.items():
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process.
 
-    Exit codes: 0 done; 1 an `EmbzipError`, said in one line on stderr; 2 wrong usage; 130
-    interrupted.
+    Exit codes: 0 done; 1 an `EmbzipError` or what else went wrong, said in one line on stderr; 2
+    wrong usage; 130 interrupted. With --debug, a traceback of what is no `EmbzipError`.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _prepare_process()
     # `-` would be read as an option without a name. As a path, ./- is - again.
     given = sys.argv[1:] if arguments is None else arguments
-    tokens = ["./-" if word == "-" else word for word in given]
+    tokens = ["./-" if word == "-" else word for word in given if word != DEBUG]
     code = 0
     try:
         code = _run(tokens)
@@ -82,6 +83,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = 1
     except KeyboardInterrupt:
         code = 130
+    except Exception as error:  # what nobody expected is said in one line
+        if DEBUG in given:
+            raise
+        from embzip.cli.failures import explained
+
+        log(f"error: {explained(error, tokens[1:])}")
+        code = 1
     sys.exit(code)
 
 

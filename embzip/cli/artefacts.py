@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.terminal import Json, Whole, load_quietly, progress, show, without_notices
-from embzip.files import existing_file, output_path
+from embzip.cli.terminal import (
+    Json,
+    Result,
+    Whole,
+    load_quietly,
+    progress,
+    show,
+    without_notices,
+)
+from embzip.files import existing_file
+from embzip.outputs import FOLDER
 
 if TYPE_CHECKING:
     from embzip.foreign.profiling import Profile
@@ -21,6 +30,10 @@ Artefact = Annotated[
         ".pb or .pbtxt, .h5, .keras or .tflite.",
     ),
 ]
+
+
+_FORMATS = {".keras": "keras", ".h5": "h5", ".hdf5": "h5", ".pb": "frozen"}
+_ENDS = {"keras": ".slim.keras", "frozen": ".slim.pb", "h5": ".slim.h5"}
 
 
 def inspect(
@@ -52,12 +65,9 @@ def inspect(
             load_quietly("embzip.foreign.inspecting")
         found = inspect(path)
     record = found.to_json()
-    if found.format == "embz":
-        headline = _classifiers(path, record)
-    else:
-        headline = _graph(found.format, record)
+    own = found.format == "embz"
+    lines = _classifiers(path, record) if own else _graph(found.format, record)
     times = [] if timed is None else _profiled(timed, record)
-    lines = [headline]
     lines += [f"{part:<15} {size:>13,} bytes" for part, size in record["bytes"].items()]
     lines += [
         f"  {tensor['name']:<28} {tensor['role']:<15} {tensor['dtype']:<7} "
@@ -66,7 +76,7 @@ def inspect(
         + (f"  packed, {tensor['unpacked_bytes']:,} in memory" if tensor["packed"] else "")
         for tensor in record["tensors"]
     ]
-    show(record, "\n".join([*lines, *times]), as_json=as_json)
+    show(record, *lines, *times, as_json=as_json)
 
 
 def slim(
@@ -104,26 +114,31 @@ def slim(
     from embzip.artefacts import kind_of, slim
 
     kind, own = kind_of(path)
-    ends = {"keras": ".slim.keras", "frozen": ".slim.pb", "h5": ".slim.h5"}
-    target = output_path(own, ends.get(to or kind, ".slim"), output, force=force)
-    with progress("slimming"), without_notices():
-        result = slim(path, target, to=to, outputs=node or ())
+    formats = {end: name for end, name in _FORMATS.items() if to in (None, name)}
+    if (to or kind) in ("checkpoint", "savedmodel"):
+        formats |= {FOLDER: to or kind}
+    end = _ENDS.get(to or kind, ".slim")
+    destination = Result(output, force, as_json)
+    with (
+        destination.writing([own, path], end, formats) as made,
+        progress("slimming"),
+        without_notices(),
+    ):
+        result = slim(path, made.path, to=made.format, outputs=node or ())
     record = {
-        "path": str(target),
         "format": result.format,
         "bytes_before": result.bytes_before,
         "bytes_after": result.bytes_after,
         "dropped": list(result.dropped),
     }
-    show(
+    made.show(
         record,
         f"{result.bytes_before:,} -> {result.bytes_after:,} bytes, {len(result.dropped)} tensors "
-        f"left out\n{target}",
-        as_json=as_json,
+        "left out",
     )
 
 
-def _classifiers(path: Path, record: dict[str, Any]) -> str:
+def _classifiers(path: Path, record: dict[str, Any]) -> list[str]:
     """Add the classifiers of a .embz file to its record, and return them as lines."""
     from embzip.classifier.loading import describe
 
@@ -134,16 +149,17 @@ def _classifiers(path: Path, record: dict[str, Any]) -> str:
         f"{each['bytes']:,} bytes"
         for each in record["classifiers"]
     ]
-    return "\n".join(lines)
+    return lines
 
 
-def _graph(kind: str, record: dict[str, Any]) -> str:
+def _graph(kind: str, record: dict[str, Any]) -> list[str]:
     nodes = ", ".join(f"{count:,} {name}" for name, count in record["nodes"].items() if count)
-    return (
+    line = (
         f"{kind}, {len(record['files'])} files"
         + (f"; nodes: {nodes}" if nodes else "")
         + ("" if kind == "tflite" else _slimmed(record["slim_bytes"]))
     )
+    return [line]
 
 
 def _slimmed(nbytes: int) -> str:

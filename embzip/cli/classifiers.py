@@ -12,6 +12,7 @@ from embzip.cli.terminal import (
     Labelled,
     Model,
     Seed,
+    field,
     progress,
     show,
     without_notices,
@@ -77,7 +78,7 @@ def evaluate(
     if result.agreement is not None:
         lines.append(f"agreement     {result.agreement:.4f}")
         lines.append(f"KL            {result.kl:.4g} nats, KL(OTHER || MODEL)")
-    show(result.to_json(), "\n".join(lines), as_json=as_json)
+    show(result.to_json(), *lines, as_json=as_json)
 
 
 def predict(
@@ -114,10 +115,11 @@ def predict(
             rows = loaded.predict(texts)
             answers: list[object] = [{n: asdict(p) for n, p in row.items()} for row in rows]
             lines = [
-                "\t".join(f"{p.label} {p.probability:.4f}" for p in row.values()) for row in rows
+                "\t".join(f"{field(p.label)} {p.probability:.4f}" for p in row.values())
+                for row in rows
             ]
         else:
             found = loaded.predict(texts)
             answers = [asdict(p) for p in found]
-            lines = [f"{p.label}\t{p.probability:.4f}" for p in found]
-    show({"predictions": answers}, "\n".join(lines), as_json=as_json)
+            lines = [f"{field(p.label)}\t{p.probability:.4f}" for p in found]
+    show({"predictions": answers}, *lines, as_json=as_json)

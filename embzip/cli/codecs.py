@@ -23,4 +23,4 @@ def codecs(*, as_json: Json = False) -> None:
         f"{each.usage:<{widths[1]}}  {each.meaning}"
         for each in stages
     ]
-    show(record, "\n".join(lines), as_json=as_json)
+    show(record, *lines, as_json=as_json)

@@ -8,16 +8,23 @@ from cyclopts import Parameter
 from embzip.cli.choices import CHOICE
 from embzip.cli.terminal import Errors, Model, Result, UsageError, progress, without_notices
 from embzip.corpus import read_texts
+from embzip.outputs import FOLDER
 from embzip.places import CLASSIFIER, TEXTS, check_places
 
-_SUFFIXES = {"litert": ".tflite", "savedmodel": ".savedmodel", "frozen": ".pb", "onnx": ".onnx"}
+_FORMATS = {
+    ".tflite": "litert",
+    ".savedmodel": "savedmodel",
+    ".pb": "frozen",
+    ".onnx": "onnx",
+    FOLDER: "savedmodel",
+}
 
 
 def export(
     model: Model,
     /,
     *,
-    to: Annotated[Literal["litert", "savedmodel", "frozen", "onnx"], CHOICE] = "litert",
+    to: Annotated[Literal["litert", "savedmodel", "frozen", "onnx"] | None, CHOICE] = None,
     kernels: Annotated[Literal["float32", "float16", "int8"], CHOICE] = "float32",
     compute: Annotated[Literal["float32", "int8"], CHOICE] = "float32",
     calibrate: Annotated[Path | None, Parameter(metavar="TEXTS")] = None,
@@ -37,7 +44,7 @@ def export(
     Parameters
     ----------
     to
-        What will load it.
+        What will load it; by default what the suffix of -o says, else litert.
     kernels
         How convolution and dense kernels are stored; codes stay codes.
     compute
@@ -50,22 +57,22 @@ def export(
     check_places((model, CLASSIFIER), (calibrate, TEXTS))
     from embzip.classifier.loading import read
 
-    marker = "saved_model.pb" if to == "savedmodel" else None
-    path = result.path(model, _SUFFIXES[to], marker=marker)
-    loaded = read(model)
-    texts = None if calibrate is None else list(read_texts(calibrate, errors=errors))
-    with progress("exporting"), without_notices():
-        from embzip.tf.export import export
+    formats = {end: name for end, name in _FORMATS.items() if to in (None, name)}
+    end = next(iter(formats))
+    with result.writing([model, calibrate], end, formats, marker="saved_model.pb") as output:
+        loaded = read(model)
+        texts = None if calibrate is None else list(read_texts(calibrate, errors=errors))
+        with progress("exporting"), without_notices():
+            from embzip.tf.export import export
 
-        made = export(loaded, path, to=to, kernels=kernels, calibrate=texts)
+            made = export(loaded, output.path, to=output.format, kernels=kernels, calibrate=texts)
     record = {
-        "path": str(path),
         "bytes_before": model.stat().st_size,
         "bytes_after": made.nbytes,
         "max_difference": made.max_difference,
     }
-    result.show(
+    output.show(
         record,
         f"{record['bytes_before']:,} -> {made.nbytes:,} bytes, probabilities within "
-        f"{made.max_difference:.2g} of the classifier's\n{path}",
+        f"{made.max_difference:.2g} of the classifier's",
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from embzip.cli.terminal import (
+    EMBZ,
     Errors,
     Model,
     Result,
@@ -54,9 +55,11 @@ def factorize(
     from embzip.classifier import load_classifier
     from embzip.classifier.factorizing import factorize
 
-    path = result.path(model, ".factorized.embz")
     accuracy: dict[str, float | bool | None] = {"dev_accuracy": None, "tuned": None}
-    with progress("factorizing") as report:
+    with (
+        result.writing([model, train], ".factorized.embz", EMBZ) as output,
+        progress("factorizing") as report,
+    ):
         examples = [] if train is None else read_examples(train, errors=errors)
         made = factorize(load_classifier(model), rank=rank, energy=energy)
         if train is not None:
@@ -71,10 +74,9 @@ def factorize(
                 "dev_accuracy": best,
                 "tuned": tuned.tuned,
             }
-        made.save(path)
-    before, after = model.stat().st_size, path.stat().st_size
+        made.save(output.path)
+    before, after = model.stat().st_size, output.nbytes
     record = {
-        "path": str(path),
         "ranks": dict(made.ranks),
         "bytes_before": before,
         "bytes_after": after,
@@ -82,7 +84,4 @@ def factorize(
     }
     told = "" if train is None else f"; dev accuracy {accuracy['dev_accuracy']:.4f}"
     listed = ", ".join(f"{layer} {kept}" for layer, kept in made.ranks.items())
-    result.show(
-        record,
-        f"ranks: {listed}; {before:,} -> {after:,} bytes{told}\n{path}",
-    )
+    output.show(record, f"ranks: {listed}; {before:,} -> {after:,} bytes{told}")

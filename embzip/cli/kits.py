@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import Json, Pack, UsageError, progress, show
+from embzip.cli.terminal import EMBZ, Pack, Result, UsageError, progress
 from embzip.errors import InputError
 from embzip.places import CLASSIFIER, check_places
 
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 def kit(
     *models: Annotated[Path, Parameter(name="MODEL.embz", required=True)],
-    output: Annotated[Path, Parameter(name=("--output", "-o"), metavar="KIT.embz")],
     name: list[str] | None = None,
     pack: Pack = False,
-    as_json: Json = False,
+    result: Result = Result(),
 ) -> None:
     """Put several classifiers over one table into one file.
 
@@ -28,12 +27,12 @@ def kit(
     TABLE.embz --frozen`, or put each on it with `embzip rebuild MODEL.embz --embedding
     TABLE.embz`.
 
+    Without -o, NAME.embz becomes NAME.kit.embz in the current folder.
+
     Parameters
     ----------
     models
         Classifiers that read the same table.
-    output
-        The kit.
     name
         The classifiers' names, one option each, in the order of the files; by default the files'
         own names without .embz.
@@ -44,22 +43,19 @@ def kit(
     names = name or [path.stem for path in models]
     if len(names) != len(models):
         raise UsageError(f"{len(models)} files need as many --name, received {len(names)}")
-    with progress("joining"):
+    with result.writing(models, ".kit.embz", EMBZ) as output, progress("joining"):
         made = Kit.of(_classifiers(names, models))
-        made.save(output, pack=pack)
+        made.save(output.path, pack=pack)
     total = sum(path.stat().st_size for path in models)
-    size = output.stat().st_size
     record = {
-        "path": str(output),
         "classifiers": names,
         "bytes_before": total,
-        "bytes_after": size,
+        "bytes_after": output.nbytes,
     }
-    show(
+    output.show(
         record,
-        f"{len(names)} classifiers over one table: {', '.join(names)}; {total:,} -> {size:,} "
-        f"bytes\n{output}",
-        as_json=as_json,
+        f"{len(names)} classifiers over one table: {', '.join(names)}; {total:,} -> "
+        f"{output.nbytes:,} bytes",
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from embzip.cli.choices import CHOICE
 from embzip.cli.tables import Reading, write_table
 from embzip.cli.terminal import (
+    TABLES,
     Errors,
     Labelled,
     Result,
@@ -82,9 +83,10 @@ def prune(
     """Drop rows of a table; special rows are kept.
 
     Give --max-vocab, --min-count, or both. A table without counts is taken to stand in order of
-    frequency. Reported is the share of running tokens that still have a row. BPE tables are
-    not pruned: their pieces make up one another. --by sensitivity takes a classifier's file. A
-    classifier gets its pruned table by `embzip rebuild MODEL.embz --embedding PRUNED.embz`.
+    frequency; one in alphabetical order is refused. Reported is the share of running tokens that
+    still have a row. BPE tables are not pruned: their pieces make up one another. --by sensitivity
+    takes a classifier's file. A classifier gets its pruned table by `embzip rebuild MODEL.embz
+    --embedding PRUNED.embz`.
 
     Without -o, NAME.embz becomes NAME.pruned.embz in the current folder.
 
@@ -110,10 +112,10 @@ def prune(
     check_places((vectors, CLASSIFIER if by == "sensitivity" else TABLE), (texts, TEXTS))
     from embzip.vectors.pruning import prune
 
-    path = result.path(vectors, ".pruned.embz")
-    if remap and path.suffix in (".txt", ".vec", ".bin"):
-        raise UsageError("--remap needs a .embz file: word2vec files hold rows only")
-    with progress("pruning"):
+    inputs = [vectors, texts, reading.words]
+    with result.writing(inputs, ".pruned.embz", TABLES) as made, progress("pruning"):
+        if remap and made.format != "embz":
+            raise UsageError("--remap needs a .embz file: word2vec files hold rows only")
         table = reading.read(vectors)
         ids: list[list[int]] = []
         if texts is not None:
@@ -133,19 +135,18 @@ def prune(
             cover=ids if by == "coverage" else None,
             remap=remap,
         )
-        write_table(pruned.vectors, path)
+        write_table(pruned.vectors, made)
     covered = (
         "" if pruned.coverage is None else f", {pruned.coverage:.4f} of running tokens covered"
     )
     mapped = f", {pruned.remapped:,} words read a similar row" if remap else ""
     record = {
-        "path": str(path),
         "rows_before": pruned.rows_before,
         "rows_after": pruned.rows_after,
         "coverage": pruned.coverage,
         "remapped": pruned.remapped,
     }
-    result.show(
+    made.show(
         record,
-        f"{pruned.rows_before:,} -> {pruned.rows_after:,} rows{covered}{mapped}\n{path}",
+        f"{pruned.rows_before:,} -> {pruned.rows_after:,} rows{covered}{mapped}",
     )

@@ -6,16 +6,29 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from embzip.cli.artefacts import present
-from embzip.cli.terminal import Errors, Pack, Result, Seed, UsageError, load_quietly, progress
+from embzip.cli.terminal import (
+    EMBZ,
+    Errors,
+    Pack,
+    Result,
+    Seed,
+    UsageError,
+    load_quietly,
+    progress,
+)
 from embzip.corpus import read_examples
-from embzip.places import EMBZ, EXAMPLES, check_places
+from embzip.outputs import FOLDER
+from embzip.places import EMBZ_FILE, EXAMPLES, check_places
 from embzip.seeds import check_seed
 
-_ENDS = {
-    "embz": ".rebuilt.embz",
-    "keras": ".rebuilt.keras",
-    "h5": ".rebuilt.keras",
-    "savedmodel": ".rebuilt",
+_KERAS = {".keras": "keras"}
+_GRAPH = {".pb": "frozen", FOLDER: "savedmodel"}
+# What a result may be, by the kind of the input, and its default name.
+_FORMATS = {
+    "embz": (EMBZ, ".rebuilt.embz"),
+    "keras": (_KERAS, ".rebuilt.keras"),
+    "h5": (_KERAS, ".rebuilt.keras"),
+    "savedmodel": (_GRAPH, ".rebuilt"),
 }
 
 
@@ -102,23 +115,27 @@ def rebuild(
     parse_codec(codec or "float32")
     storage(kernels or "float32")
     present(model)
-    check_places((embedding, EMBZ), (tune, EXAMPLES))
+    check_places((embedding, EMBZ_FILE), (tune, EXAMPLES))
     from embzip.artefacts import Tuning, kind_of, rebuild_file
     from embzip.embz.format import load
 
     kind, own = kind_of(model)
-    end = ".rebuilt.embz" if config is not None else _ENDS.get(kind, ".rebuilt.pb")
-    path = result.path(own, end)
+    formats, end = _FORMATS.get("embz" if config else kind, (_GRAPH, ".rebuilt.pb"))
     tuning = None
-    if kind != "embz" or tune is not None:
-        load_quietly("embzip.layers")
-    with progress("rebuilding") as report:
+    with (
+        result.writing(
+            [own, model, embedding, config, tune], end, formats, marker="saved_model.pb"
+        ) as output,
+        progress("rebuilding") as report,
+    ):
+        if kind != "embz" or tune is not None:
+            load_quietly("embzip.layers")
         if tune is not None:
             examples = read_examples(tune, errors=errors)
             tuning = Tuning(examples, params=tune_params, quantize=quantize_kernels)
         made = rebuild_file(
             own,
-            path,
+            output.path,
             None if embedding is None else load(embedding),
             config=config,
             codec=codec,
@@ -135,9 +152,9 @@ def rebuild(
     if made.tuned is False:
         told += "; tuning did not help on dev, so the untuned model is kept"
     table = made.embedding
-    result.show(
+    output.show(
         made.to_json(),
         (f"{made.layer}: " if made.layer else "")
         + f"{table.codec.spec}, {table.rows:,} rows of {table.dim}: {made.bytes_before:,} -> "
-        f"{made.bytes_after:,} bytes, {made.compression_ratio:.1f} times smaller{told}\n{path}",
+        f"{made.bytes_after:,} bytes, {made.compression_ratio:.1f} times smaller{told}",
     )

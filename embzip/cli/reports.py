@@ -18,8 +18,9 @@ from embzip.cli.terminal import (
 )
 from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
-from embzip.files import output_path, write_bytes
-from embzip.places import EMBZ, EXAMPLES, check_places
+from embzip.files import write_bytes
+from embzip.outputs import check_apart, output_path
+from embzip.places import EMBZ_FILE, EXAMPLES, check_places
 
 Folder = Annotated[
     Path | None,
@@ -61,12 +62,14 @@ def compare(
     output
         Write the report into a file too: a page, or .md or .json.
     """
-    check_places((before, EMBZ), (after, EMBZ), (test, EXAMPLES))
+    check_places((before, EMBZ_FILE), (after, EMBZ_FILE), (test, EXAMPLES))
     from embzip.report import compare, render_terminal, renderer
 
     # An output that cannot be written is refused before the measuring, not after.
-    render = None if output is None else renderer(output)
-    page = None if output is None else output_path(after, ".html", output)
+    if output is not None:
+        output_path(after, ".html", output)
+        renderer(output)
+        check_apart(output, [before, after, test])
     with progress("measuring"):
         record = compare(
             before,
@@ -74,10 +77,10 @@ def compare(
             test=None if test is None else read_examples(test, errors=errors),
             seed=seed,
         )
-        if page is not None and render is not None:
-            write_bytes(page, render(record).encode("utf-8", "backslashreplace"))
+        if output is not None:
+            write_bytes(output, renderer(output)(record).encode("utf-8", "backslashreplace"))
     shown = "" if as_json else drawn(render_terminal(record))
-    show(record, shown if page is None else f"{shown}\n{page}", as_json=as_json)
+    show(record, *([] if output is None else [str(output)]), drawing=shown, as_json=as_json)
 
 
 def run(
@@ -106,7 +109,7 @@ def run(
     with progress("running") as report:
         record = run(recipe, folder, progress=report, log=log)
     shown = "" if as_json else drawn(render_terminal(record))
-    show(record, f"{shown}\n{folder / 'report.html'}", as_json=as_json)
+    show(record, str(folder / "report.html"), drawing=shown, as_json=as_json)
 
 
 def report(
@@ -126,7 +129,7 @@ def report(
         record = report(folder)
     shown = "" if as_json else drawn(render_terminal(record))
     written = folder if folder.is_dir() else folder.parent
-    show(record, f"{shown}\n{written / 'report.html'}", as_json=as_json)
+    show(record, str(written / "report.html"), drawing=shown, as_json=as_json)
 
 
 def demo(*, output: Folder = None, as_json: Json = False) -> None:
@@ -145,7 +148,7 @@ def demo(*, output: Folder = None, as_json: Json = False) -> None:
     with progress("running the demo") as report:
         record = demo(folder, progress=report, log=log)
     shown = "" if as_json else drawn(render_terminal(record))
-    show(record, f"{shown}\n{folder / 'report.html'}", as_json=as_json)
+    show(record, str(folder / "report.html"), drawing=shown, as_json=as_json)
 
 
 def _load_tensorflow() -> None:

@@ -1,5 +1,6 @@
 """Commands whose result is an embedding table: train-vectors, transfer, compress."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,9 +9,12 @@ from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
 from embzip.cli.terminal import (
+    EMBZ,
+    TABLES,
     Corpus,
     Errors,
     Labelled,
+    Output,
     Pack,
     Result,
     Seed,
@@ -48,7 +52,7 @@ class Reading:
         from embzip.embz.format import load
         from embzip.vectors.base import read_vectors
 
-        if path.is_file() and signature_of(path).kind == "embz":
+        if os.path.isfile(path) and signature_of(path).kind == "embz":
             if self != Reading():
                 raise UsageError("--words and --format do not go with a .embz file")
             return load(path)
@@ -71,8 +75,8 @@ def train_vectors(
 ) -> None:
     """Train word2vec vectors for a tokenizer's rows.
 
-    The .embz file holds the tokenizer with the table. -o FILE.txt or FILE.vec writes word2vec
-    text instead, -o FILE.bin word2vec binary.
+    The .embz file holds the tokenizer with the table, and counts. -o FILE.txt or FILE.vec writes
+    word2vec text instead, -o FILE.bin word2vec binary: rows alone, the most frequent first.
 
     Without -o, corpus.txt becomes corpus.vectors.embz in the current folder.
 
@@ -96,8 +100,10 @@ def train_vectors(
     check_places(*((path, TEXTS) for path in corpus), (tokenizer, TOKENIZER))
     from embzip.vectors.training import train_vectors
 
-    path = result.path(corpus[0], ".vectors.embz")
-    with progress("training vectors") as report:
+    with (
+        result.writing([*corpus, tokenizer], ".vectors.embz", TABLES) as made,
+        progress("training vectors") as report,
+    ):
         vectors = train_vectors(
             corpus,
             tokenizer,
@@ -112,12 +118,9 @@ def train_vectors(
             errors=errors,
             progress=report,
         )
-        write_table(vectors, path)
+        write_table(vectors, made)
     rows = len(vectors.vocabulary)
-    result.show(
-        {"path": str(path), "rows": rows, "dim": dim},
-        f"{rows:,} rows of {dim}\n{path}",
-    )
+    made.show({"rows": rows, "dim": dim}, f"{rows:,} rows of {dim}")
 
 
 def transfer(
@@ -134,7 +137,7 @@ def transfer(
 
     The mean of a word's pieces is to come near the word's row, by weighted least squares. Words
     without counts weigh by their place in the file (Zipf's law), which should stand by falling
-    frequency; where words stand in code point order, they weigh alike. Which it was is printed,
+    frequency; where words stand in alphabetical order, they weigh alike. Which it was is printed,
     with the share of the words' energy that the pieces explain.
 
     Without -o, NAME.vec becomes NAME.transferred.embz in the current folder.
@@ -154,14 +157,17 @@ def transfer(
     from embzip.tokenizers.counts import read_counts
     from embzip.vectors.transferring import transfer
 
-    path = result.path(vectors, ".transferred.embz")
-    with progress("transferring") as report:
+    with (
+        result.writing(
+            [vectors, tokenizer, counts, reading.words], ".transferred.embz", TABLES
+        ) as made,
+        progress("transferring") as report,
+    ):
         chosen = load_tokenizer(tokenizer)
         known = None if counts is None else read_counts(counts)
         done = transfer(reading.read(vectors), chosen, counts=known, ridge=ridge, progress=report)
-        write_table(done.vectors, path)
+        write_table(done.vectors, made)
     record = {
-        "path": str(path),
         "rows": done.vectors.rows,
         "dim": done.vectors.dim,
         "explained_energy": done.explained_energy,
@@ -172,12 +178,11 @@ def transfer(
         "unused": done.unused,
     }
     shares = " ".join(f"{share:.2f}" for share in done.deciles)
-    result.show(
+    made.show(
         record,
         f"{done.words:,} words, weighed by {done.weighting}, {done.skipped:,} skipped -> "
-        f"{done.vectors.rows:,} rows of {done.vectors.dim}; {done.unused:,} pieces are in no word\n"
-        f"explained energy {done.explained_energy:.4f}; of each tenth, by falling weight: {shares}"
-        f"\n{path}",
+        f"{done.vectors.rows:,} rows of {done.vectors.dim}; {done.unused:,} pieces are in no word",
+        f"explained energy {done.explained_energy:.4f}; of each tenth, by falling weight: {shares}",
     )
 
 
@@ -207,33 +212,36 @@ def compress(
     from embzip.compression import compress
     from embzip.embz.format import save
 
-    path = result.path(vectors, ".compressed.embz")
-    with progress("compressing") as report:
+    with (
+        result.writing([vectors, reading.words], ".compressed.embz", EMBZ) as made,
+        progress("compressing") as report,
+    ):
         embedding = compress(reading.read(vectors), codec, seed=seed, progress=report)
-        save(embedding, path, pack=pack)
+        save(embedding, made.path, pack=pack)
     record = {
-        "path": str(path),
         "codec": embedding.codec.spec,
         "rows": embedding.rows,
         "dim": embedding.dim,
         "embedding_bytes": embedding.nbytes,
-        "file_bytes": path.stat().st_size,
+        "file_bytes": made.nbytes,
     }
-    result.show(
+    made.show(
         record,
         f"{embedding.rows:,} rows of {embedding.dim} as {embedding.codec.spec}: "
         f"{embedding.nbytes:,} bytes, {embedding.rows * embedding.dim * 4:,} as float32; the file "
-        f"with its vocabulary {record['file_bytes']:,}\n{path}",
+        f"with its vocabulary {made.nbytes:,}",
     )
 
 
-def write_table(vectors: "Vectors", path: Path) -> None:
-    """Write a table as the suffix says: word2vec text or binary, else .embz with counts."""
+def write_table(vectors: "Vectors", made: Output) -> None:
+    """Write a table as the output's suffix says: word2vec text or binary, or .embz with counts."""
     from embzip.compression import compress
     from embzip.embz.format import save
     from embzip.vectors.base import write_vectors
 
-    if path.suffix in (".txt", ".vec", ".bin"):
-        write_vectors(vectors, path, binary=path.suffix == ".bin")
+    if made.format == "embz":
+        save(
+            compress(vectors, "float32"), made.path, counts=True
+        )  # to prune and to weight by later
     else:
-        save(compress(vectors, "float32"), path, counts=True)  # to prune and to weight by later
+        write_vectors(vectors, made.path, binary=made.format == "binary")

@@ -5,9 +5,11 @@ Nothing else may stand on stdout, so that `--json` prints exactly one object.
 
 import json
 import os
+import re
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,11 +19,23 @@ from cyclopts import Parameter, Token
 
 from embzip.cli.choices import CHOICE
 from embzip.errors import OutputError
-from embzip.files import output_path
+from embzip.files import is_character_device, temporary_folder
+from embzip.inspection import bytes_on_disk
+from embzip.outputs import FOLDER, Formats, check_apart, format_of, output_path
 from embzip.types import Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+STREAM = Path("-")
+TABLES = {".embz": "embz", ".vec": "text", ".txt": "text", ".bin": "binary"}
+EMBZ = {".embz": "embz"}
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udc7f\udd00-\udfff]"
+)
+_TAB = {ord("\t"): "\\t"}
+_COLOUR = re.compile("(\x1b\\[[0-9;]*m)")
 
 
 class UsageError(Exception):
@@ -43,7 +57,7 @@ Corpus = Annotated[
         name="CORPUS",
         required=True,
         help="Text files, one text a line; several are read one after the other; - is stdin. "
-        ".gz and .xz are decompressed.",
+        "gzip, bzip2, xz and zstd are decompressed.",
     ),
 ]
 
@@ -77,6 +91,39 @@ Pack = Annotated[
 ]
 
 
+@dataclass
+class Output:
+    """The result of a command while it is made, and what is said of it.
+
+    Attributes
+    ----------
+    path
+        Where the command writes.
+    name
+        What the user calls it; another path for what is not written in its place, such as stdout.
+    format
+        What its suffix stands for.
+    as_json
+        Whether a JSON object is printed.
+    nbytes
+        Bytes on the disk, once it is written.
+    """
+
+    path: Path
+    name: Path
+    format: str
+    as_json: bool
+    nbytes: int = 0
+
+    def show(self, record: Mapping[str, object], *lines: str) -> None:
+        """Print what came of it, and its name."""
+        if self.name == STREAM:  # stdout holds the result itself
+            for line in lines:
+                log(line)
+            return
+        show({"path": str(self.name), **record}, *lines, str(self.name), as_json=self.as_json)
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Result:
@@ -85,7 +132,8 @@ class Result:
     Attributes
     ----------
     output
-        Where the result goes, replacing what is there.
+        Where the result goes, replacing what is there; its suffix decides the format. A single file
+        goes to stdout where this is -.
     force
         Replace an existing file of the default name.
     """
@@ -94,17 +142,74 @@ class Result:
     force: bool = False
     as_json: Json = False
 
-    def path(self, source: Path, suffix: str, *, marker: str | None = None) -> Path:
-        """Return where the result goes, as `embzip.files.output_path` has it."""
-        return output_path(source, suffix, self.output, force=self.force, marker=marker)
+    @contextmanager
+    def writing(
+        self,
+        inputs: Sequence[Path | None],
+        suffix: str,
+        formats: Formats,
+        *,
+        marker: str | None = None,
+    ) -> Iterator[Output]:
+        """Check where the result goes, let the block write it, and measure it.
 
-    def show(self, record: Mapping[str, object], human: str) -> None:
-        """Print what came of it."""
-        show(record, human, as_json=self.as_json)
+        Parameters
+        ----------
+        inputs
+            All that the command reads; without -o, the first one names the result.
+        suffix
+            Of the name without -o.
+        formats, marker
+            As in `embzip.outputs.format_of`.
+
+        Raises
+        ------
+        OutputError
+            For a result that cannot be written, is an input, or has an unfit suffix; before the
+            block runs.
+        """
+        name = STREAM if self.output == STREAM else None
+        if name is not None and self.as_json:
+            raise UsageError("-o - and --json go not together: both would be written to stdout")
+        path = name or output_path(str(inputs[0]), suffix, self.output, force=self.force)
+        format = format_of(path, formats, marker=marker)
+        if FOLDER in formats and format == formats[FOLDER]:
+            if name is not None:
+                raise UsageError(f"-o - is for one file: a {format} is several, so name a folder")
+        elif name is not None or is_character_device(path):
+            with temporary_folder() as folder:
+                made = Output(folder / f"result{suffix}", path, format, self.as_json)
+                yield made
+                made.nbytes = made.path.stat().st_size
+                _write_through(made.path, path)
+            return
+        check_apart(path, inputs)
+        made = Output(path, path, format, self.as_json)
+        yield made
+        made.nbytes = bytes_on_disk(path)
 
 
-def show(record: Mapping[str, object], human: str, *, as_json: bool) -> None:
-    """Print a result on stdout: one JSON object, or a few words for a person.
+def _write_through(source: Path, target: Path) -> None:
+    """Copy a file to stdout or to a device."""
+    try:
+        with (
+            source.open("rb") as file,
+            nullcontext(sys.stdout.buffer) if target == STREAM else target.open("wb") as through,
+        ):
+            shutil.copyfileobj(file, through, 1 << 20)
+            through.flush()
+    except BrokenPipeError:
+        raise  # nobody reads on, which `main` ends quietly
+    except OSError as error:
+        if target == STREAM:
+            drop_stdout()
+        raise OutputError(f"{target}: writing failed: {error.strerror}") from error
+
+
+def show(
+    record: Mapping[str, object], *lines: str, drawing: str = "", as_json: bool = False
+) -> None:
+    """Print a result on stdout: one JSON object, or what `drawn` returned and lines for a person.
 
     Raises
     ------
@@ -112,9 +217,12 @@ def show(record: Mapping[str, object], human: str, *, as_json: bool) -> None:
         Where stdout cannot be written, such as on a full disk.
     """
     # Non-ASCII characters are escaped: any reader in any locale gets the same object.
-    text = json.dumps(record, allow_nan=False) if as_json else human
+    told = [drawing] if drawing else []
+    told += [printable(line) for line in lines]
+    if as_json:
+        told = [json.dumps(record, allow_nan=False)]
     try:
-        sys.stdout.write(text + "\n" if text else "")
+        sys.stdout.writelines(f"{line}\n" for line in told)
         sys.stdout.flush()
     except BrokenPipeError:
         raise  # nobody reads on, which `main` ends quietly
@@ -135,16 +243,41 @@ def drawn(renderable: "RenderableType") -> str:
     console = Console()
     with console.capture() as capture:
         console.print(renderable)
-    return capture.get().rstrip("\n")
+    parts = _COLOUR.split(capture.get().rstrip("\n"))
+    return "".join(
+        part if _COLOUR.fullmatch(part) else "\n".join(map(printable, part.split("\n")))
+        for part in parts
+    )
+
+
+def printable(text: str) -> str:
+    r"""Return text as one line that a terminal shows and does not obey.
+
+    Control characters but the tab, lone surrogates, and characters that turn the direction of
+    writing become escapes. What stands for a byte of a file name that is not UTF-8 stays.
+
+    >>> printable("red\x1b[31m")
+    'red\\x1b[31m'
+    """
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def field(text: str) -> str:
+    r"""Return text as a field of a line: `printable`, without tabs, and valid UTF-8.
+
+    >>> field("a\\tb")
+    'a\\\\tb'
+    """
+    return printable(text.translate(_TAB)).encode("utf-8", "backslashreplace").decode()
 
 
 def one_line(message: object) -> str:
-    """Return a message without its line breaks.
+    """Return a message without its line breaks, as `printable` has it.
 
     >>> one_line("a\\n  b")
     'a b'
     """
-    return " ".join(str(message).split())
+    return printable(" ".join(str(message).split()))
 
 
 def log(line: object) -> None:

@@ -49,11 +49,14 @@ def build_bpe(
     check_places(*((path, TEXTS) for path in corpus))
     from embzip.tokenizers.building import build_bpe
 
-    path = result.path(corpus[0], ".bpe.model")
-    with progress("training BPE") as report:
+    formats = dict.fromkeys((".model", ".bpe", ".yttm"), "bpe")
+    with (
+        result.writing(corpus, ".bpe.model", formats) as made,
+        progress("training BPE") as report,
+    ):
         tokenizer = build_bpe(
             corpus,
-            path,
+            made.path,
             vocab=vocab,
             coverage=coverage,
             threads=threads,
@@ -66,13 +69,12 @@ def build_bpe(
         )
     rows = len(tokenizer.vocabulary)
     record = {
-        "path": str(path),
         "kind": tokenizer.kind,
         "rows": rows,
         "normalization": tokenizer.normalization.to_json(),
         "reproducible": tokenizer.reproducible,
     }
-    result.show(record, f"{rows:,} pieces\n{path}")
+    made.show(record, f"{rows:,} pieces")
 
 
 def build_words(
@@ -87,8 +89,8 @@ def build_words(
 ) -> None:
     r"""Count words and keep the frequent ones as a vocabulary.
 
-    A word is a match of \w+|[^\w\s] in the normalized text. The file is UTF-8: one JSON line,
-    then token<TAB>count.
+    A word is a run of letters, digits and _ (\w) with the combining marks on them, and any other
+    character but white space. The file is UTF-8: one JSON line, then token<TAB>count.
 
     Without -o, corpus.txt becomes corpus.words.tsv in the current folder.
 
@@ -102,11 +104,14 @@ def build_words(
     check_places(*((path, TEXTS) for path in corpus))
     from embzip.tokenizers.building import build_words
 
-    path = result.path(corpus[0], ".words.tsv")
-    with progress("counting words") as report:
+    formats = {".tsv": "words", ".txt": "words"}
+    with (
+        result.writing(corpus, ".words.tsv", formats) as made,
+        progress("counting words") as report,
+    ):
         tokenizer = build_words(
             corpus,
-            path,
+            made.path,
             min_count=min_count,
             max_vocab=max_vocab,
             lowercase=lowercase,
@@ -117,9 +122,8 @@ def build_words(
         )
     rows = len(tokenizer.vocabulary)
     record = {
-        "path": str(path),
         "kind": tokenizer.kind,
         "rows": rows,
         "normalization": tokenizer.normalization.to_json(),
     }
-    result.show(record, f"{rows:,} rows, <PAD> and <UNK> included\n{path}")
+    made.show(record, f"{rows:,} rows, <PAD> and <UNK> included")

@@ -9,6 +9,7 @@ from cyclopts import Parameter, Token
 
 from embzip.cli.tables import Reading
 from embzip.cli.terminal import (
+    EMBZ,
     Errors,
     Pack,
     Result,
@@ -149,8 +150,8 @@ def train(
     kind.of(1, kind.longest if max_length is None else max_length, chosen)
     check_training_options(epochs=epochs, batch_size=batch_size, seed=seed)
     shares = None if sparsity is None else PruningShares(sparsity, **schedule)
-    path = result.path(examples[0], ".model.embz")
-    with progress("training") as report:
+    inputs = [*examples, vectors, dev, reading.words]
+    with result.writing(inputs, ".model.embz", EMBZ) as made, progress("training") as report:
         training = read_examples(examples, errors=errors)
         held_out = None if dev is None else read_examples(dev, errors=errors)
         table = reading.read(vectors)
@@ -172,16 +173,15 @@ def train(
             progress=report,
         )
         # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
-        trained.classifier.save(path, counts=True, pack=pack)
+        trained.classifier.save(made.path, counts=True, pack=pack)
     record = {
-        "path": str(path),
         "encoder": trained.classifier.config.kind,
         "labels": list(trained.classifier.labels),
         "max_length": trained.classifier.config.max_length,
         "cut_share": trained.cut_share,
         "dev_accuracy": list(trained.dev_accuracy),
         "epoch_seconds": list(trained.epoch_seconds),
-        "file_bytes": path.stat().st_size,
+        "file_bytes": made.nbytes,
         "pruning": None if trained.pruning is None else trained.pruning.to_json(),
     }
     lines = []
@@ -195,9 +195,9 @@ def train(
     lines.append(
         f"dev accuracy {max(trained.dev_accuracy):.4f}, {len(trained.classifier.labels)} labels, "
         f"{trained.cut_share:.4f} of the texts cut at {trained.classifier.config.max_length} "
-        f"tokens, {record['file_bytes']:,} bytes\n{path}"
+        f"tokens, {made.nbytes:,} bytes"
     )
-    result.show(record, "\n".join(lines))
+    made.show(record, *lines)
 
 
 def _given(options: Shape | Pruning) -> dict[str, Any]:

@@ -5,7 +5,6 @@ with their state; the given model is not changed, and nothing is trained. `embzi
 checks whether a model can be rebuilt safely.
 """
 
-import tempfile
 from typing import Any
 
 import keras
@@ -13,6 +12,7 @@ import keras
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError, UnsupportedModelError
+from embzip.files import temporary_folder
 from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.layers.finding import (
     check_model,
@@ -182,7 +182,7 @@ def _copy_state(old: Any, new: Any) -> None:
             if store:
                 target.load_own_variables(store)
             if hasattr(source, "save_assets") and hasattr(target, "load_assets"):
-                with tempfile.TemporaryDirectory() as folder:
+                with temporary_folder() as folder:
                     source.save_assets(folder)
                     target.load_assets(folder)
     except (ValueError, KeyError) as error:

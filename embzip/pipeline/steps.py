@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import OutputError
-from embzip.files import digest, write_bytes
+from embzip.files import digest, is_alive, write_bytes
 from embzip.report.record import embzip_version
 from embzip.types import Progress
 
@@ -156,7 +156,7 @@ class Steps:
         """Remove unfinished folders whose process has ended."""
         for leftover in self._folder.glob(".*-*.*"):
             process = leftover.suffix[1:]
-            if process.isdigit() and not _is_alive(int(process)):
+            if process.isdigit() and not is_alive(int(process)):
                 shutil.rmtree(leftover, ignore_errors=True)
 
     def _report(self, done: int, total: int) -> None:
@@ -174,13 +174,3 @@ def write_json(path: Path, record: object) -> None:
     """Write a record as indented JSON, atomically; NaN is refused."""
     text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, (text + "\n").encode())
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -1,6 +1,5 @@
 """Makes the record of two existing files, before and after."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from embzip.embz.format import load
 from embzip.evaluation.accuracy import evaluate
 from embzip.evaluation.nearness import OTHER_BASIS, nearness
 from embzip.evaluation.serving import measure_serving
+from embzip.files import temporary_folder
 from embzip.report.record import Record, check_record, environment, facts_of, json_ready, tested
 
 _SHORT_TEXT = "a short text of some ten words to measure latency with"
@@ -56,10 +56,10 @@ def compare(
         For a test set without rows.
     """
     if isinstance(before, Classifier) or isinstance(after, Classifier):
-        with tempfile.TemporaryDirectory(prefix="embzip-") as folder:
+        with temporary_folder() as folder:
             return compare(
-                _saved(before, Path(folder, "before.embz")),
-                _saved(after, Path(folder, "after.embz")),
+                _saved(before, folder / "before.embz"),
+                _saved(after, folder / "after.embz"),
                 test=test,
                 texts=texts,
                 measure=measure,

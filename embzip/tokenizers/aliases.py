@@ -10,7 +10,7 @@ import numpy as np
 
 from embzip.errors import FileFormatError, TokenizerError
 from embzip.tokenizers.base import Normalization, check_texts
-from embzip.tokenizers.words import UNK, WORD, WordTokenizer
+from embzip.tokenizers.words import UNK, WordTokenizer, word_pattern
 from embzip.vocabulary import Vocabulary, compress, decompress
 
 _HEADER = struct.Struct("<II")  # words and aliases together; bytes of their names
@@ -75,13 +75,12 @@ class AliasedWords:
             If `texts` is not an iterable of str.
         """
         get, alias = self.vocabulary.get, self.aliases.get
-        apply = self.normalization.apply
         return [
             [
                 alias(word, UNK) if (index := get(word)) is None else index
-                for word in WORD.findall(apply(text))
+                for word in word_pattern(text).findall(text)
             ]
-            for text in check_texts(texts)
+            for text in map(self.normalization.apply, check_texts(texts))
         ]
 
     def decode(self, ids: Iterable[int]) -> str:

@@ -6,13 +6,12 @@ in `bpe_training.py`.
 """
 
 import os
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from embzip.files import existing_file, write_bytes
+from embzip.files import existing_file, temporary_folder, write_bytes
 from embzip.tokenizers.base import (
     Normalization,
     check_ids,
@@ -176,8 +175,8 @@ def _youtokentome_encoder(content: bytes) -> _Encoder | None:
     except ImportError:
         return None
     # youtokentome reads models from files only; the file is not needed afterwards.
-    with tempfile.TemporaryDirectory(prefix="embzip-bpe-") as folder:
-        path = Path(folder, "model")
+    with temporary_folder() as folder:
+        path = folder / "model"
         path.write_bytes(content)
         encoder = youtokentome.BPE(model=str(path), n_threads=min(8, os.cpu_count() or 1))
 

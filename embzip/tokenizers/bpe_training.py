@@ -13,7 +13,6 @@ import resource
 import signal
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from embzip.errors import (
     OutputError,
     TokenizerError,
 )
+from embzip.files import temporary_folder
 from embzip.tokenizers.yttm_model import MAX_PIECES, SEPARATORS, SPACE_MARK, YttmModel
 
 Engine = Literal["youtokentome", "tokenizers"]
@@ -136,16 +136,16 @@ def train(
     OutputError
         If the temporary files, or the model, do not fit on the disk.
     """
-    with tempfile.TemporaryDirectory(prefix="embzip-bpe-") as folder:
-        text_path = Path(folder, "text.txt")
-        model_path = Path(folder, "model")
+    with temporary_folder() as folder:
+        text_path = folder / "text.txt"
+        model_path = folder / "model"
         try:
             size, characters = _write(text_path, texts)
             share = 1.0
             allowed = available_memory() if memory is None else memory
             if size * MEMORY_PER_BYTE > allowed:
                 share = allowed / (size * MEMORY_PER_BYTE)
-                whole = text_path.rename(Path(folder, "whole.txt"))
+                whole = text_path.rename(folder / "whole.txt")
                 size, characters = _write(text_path, _sampled(whole, share))
                 whole.unlink()
         except EmbzipError:

@@ -15,7 +15,7 @@ from embzip.errors import InputError, TokenizerError
 from embzip.tokenizers.base import Normalization, UnicodeForm, reported
 from embzip.tokenizers.bpe import BpeTokenizer
 from embzip.tokenizers.bpe_training import Engine, check_options, train
-from embzip.tokenizers.words import WORD, WordTokenizer
+from embzip.tokenizers.words import WordTokenizer, word_pattern
 from embzip.tokenizers.yttm_model import with_record
 from embzip.types import Progress
 from embzip.vocabulary import most_frequent
@@ -81,7 +81,8 @@ def build_words(
 
     def words_of(texts: list[str]) -> Counter[str]:
         # A corpus may be a single line, whose words would not fit into memory as a list.
-        found = (WORD.finditer(normalization.apply(text)) for text in texts)
+        applied = map(normalization.apply, texts)
+        found = (word_pattern(text).finditer(text) for text in applied)
         return Counter(map(re.Match.group, chain.from_iterable(found)))
 
     texts = read_texts(corpus, labelled=labelled, errors=errors)

@@ -5,7 +5,6 @@ every epoch. Foreign vectors are read by `reading`, never by gensim, whose own f
 """
 
 import os
-import tempfile
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from embzip.corpus import Errors, Paths, corpus_name, read_texts
 from embzip.errors import InputError, MissingPackageError, OutputError, SpecError
+from embzip.files import temporary_folder
 from embzip.seeds import check_seed
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.base import Tokenizer
@@ -125,8 +125,8 @@ def train_vectors(
     texts = read_texts(corpus, labelled=labelled, errors=errors)
     if progress is not None:
         progress(0, epochs)
-    with tempfile.TemporaryDirectory(prefix="embzip-") as folder:
-        tokenized = Path(folder, "ids.txt")
+    with temporary_folder() as folder:
+        tokenized = folder / "ids.txt"
         try:
             with tokenized.open("wb") as file:
                 ids = IdFile(file, len(chosen.vocabulary))
@@ -156,7 +156,9 @@ def train_vectors(
 
 
 def to_gensim(vectors: Table) -> "KeyedVectors":
-    """Return the rows that are not special as gensim's KeyedVectors, with counts if known.
+    """Return the rows that are not special as gensim's KeyedVectors.
+
+    With counts, if they are known, and then the most frequent first, as gensim expects.
 
     Raises
     ------
@@ -174,7 +176,7 @@ def to_gensim(vectors: Table) -> "KeyedVectors":
     """
     gensim = _gensim()
     vectors = vectors_of(vectors)
-    ids = vectors.ordinary_ids()
+    ids = vectors.by_falling_count()
     if not len(ids):
         raise InputError(
             "special rows are not passed to gensim, and every row of this table is special"

@@ -7,7 +7,6 @@ import json
 import lzma
 import shutil
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import EmbzipError, InputError
-from embzip.files import existing_file
+from embzip.files import existing_file, temporary_folder
 from embzip.foreign.formats.hdf5 import EXPANSION, FREE, open_hdf5, weight_tensors
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.inspection import (
@@ -70,8 +69,8 @@ def variables_file(
         Whether attributes will be read, here or by Keras; they are then checked first.
     """
     named = f"{where}, {WEIGHTS}"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "weights.h5")
+    with temporary_folder() as folder:
+        path = folder / "weights.h5"
         with archive.open(WEIGHTS) as member, path.open("wb") as copy:
             shutil.copyfileobj(
                 member, copy, 2**20

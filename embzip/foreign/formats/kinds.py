@@ -1,6 +1,7 @@
 """Recognizes the kind of a file, without TensorFlow: by its content first, by its name second."""
 
 import glob
+import os
 import re
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def kind_of(path: str | Path, *, expected: str = KINDS) -> tuple[str, Path]:
         return "savedmodel", path
     if _PARTS.search(path.name):  # what a checkpoint's data begins with, says nothing
         return "checkpoint", path
-    found = signature_of(path) if path.is_file() else None
+    found = signature_of(path) if os.path.isfile(path) else None
     if found is not None and found.kind in _SUFFIXES.values():
         return found.kind, path
     named = found is None or found.kind in ("unknown", "empty") or path.suffix == ".pbtxt"
