@@ -219,6 +219,15 @@ def digest(content: bytes | memoryview) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
+def digest_of_file(path: str | Path) -> str:
+    """Return the `digest` of a file's bytes, read a part at a time."""
+    import hashlib
+
+    with Path(path).open("rb") as file:
+        made = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+    return made.hexdigest()
+
+
 def blocks_of(path: str | Path, size: int) -> Iterator[bytes]:
     """Yield the first `size` bytes of a file, or all if it is shorter, a megabyte at a time."""
     with Path(path).open("rb") as file:

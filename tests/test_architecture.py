@@ -16,9 +16,11 @@ ORDER = [
     "errors",
     "types",
     "choices",  # names that a user writes
+    "limits",
     "files",
     "signatures",  # what a file is, by its first bytes
     "places",
+    "records",
     "outputs",
     "inspection",  # what is said of a file of any format
     "seeds",
