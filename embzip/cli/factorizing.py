@@ -17,6 +17,8 @@ from embzip.cli.terminal import (
     without_notices,
 )
 from embzip.corpus import read_examples
+from embzip.places import CLASSIFIER, EXAMPLES, check_places
+from embzip.seeds import check_seed
 
 
 def factorize(
@@ -48,6 +50,8 @@ def factorize(
     """
     if (rank is None) == (energy is None):
         raise UsageError("give exactly one of --rank and --energy")
+    check_seed(seed)
+    check_places((model, CLASSIFIER), (train, EXAMPLES))
     from embzip.classifier import load_classifier
     from embzip.classifier.factorizing import factorize
 

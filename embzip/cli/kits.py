@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from embzip.cli.terminal import EMBZ, Pack, Result, UsageError, progress
 from embzip.errors import InputError
+from embzip.places import CLASSIFIER, check_places
 
 if TYPE_CHECKING:
     from embzip.classifier import Classifier
@@ -36,6 +37,7 @@ def kit(
         The classifiers' names, one option each, in the order of the files; by default the files'
         own names without .embz.
     """
+    check_places(*((path, CLASSIFIER) for path in models))
     from embzip.classifier import Kit
 
     names = name or [path.stem for path in models]
