@@ -17,6 +17,7 @@ from embzip.cli.terminal import (
 )
 from embzip.errors import InputError
 from embzip.files import existing_file
+from embzip.inspection import size_change
 from embzip.outputs import FOLDER
 
 Artefact = Annotated[
@@ -128,7 +129,7 @@ def slim(
     made.show(
         record,
         f"{result.bytes_before:,} -> {result.bytes_after:,} bytes, {len(result.dropped)} tensors "
-        "left out",
+        f"left out, {size_change(result.bytes_before, result.bytes_after)}",
     )
 
 
