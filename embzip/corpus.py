@@ -1,23 +1,21 @@
 """Reads texts and labelled examples from disk: streamed, with UTF-8 checked.
 
 Each line is one text. Lines end at LF or CR LF and nowhere else: NEL, U+2028 and NUL are ordinary
-characters of the text. A byte-order mark at the start of a file is dropped. Files ending in .gz or
-.xz are decompressed while they are read. Nothing is tokenized here.
+characters of the text. A byte-order mark at the start of a file is dropped. Files are opened, and
+decompressed, in `streams`. Nothing is tokenized here.
 """
 
-import gzip
-import lzma
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from embzip.errors import InputError
-from embzip.files import existing_file
+from embzip.labels import LabelCheck
+from embzip.streams import opened
 
 Errors = Literal["strict", "replace"]
 Paths = str | Path | Sequence[str | Path]
@@ -25,6 +23,8 @@ Paths = str | Path | Sequence[str | Path]
 # A file looks labelled if each of its first lines has one tab, and few distinct words before it.
 _LOOKED_AT, _FEWEST = 1000, 20
 _LINES_A_LABEL = 4
+_FASTTEXT = "__label__"
+_LONGEST = 1 << 28  # bytes of a line; what has none that end is no text
 
 
 @dataclass(frozen=True)
@@ -67,26 +67,38 @@ def read_texts(paths: Paths, *, labelled: bool = False, errors: Errors = "strict
     MissingFileError
         If a file does not exist or is a directory.
     InputError
-        For invalid UTF-8, UTF-16, or a labelled line without a tab. The message names file, line
-        and offset.
+        For invalid UTF-8, UTF-16, a line of more than 256 MB, what is no text file or pipe, or a
+        labelled line without a tab. The message names file, line and offset.
     """
     for path in paths_of(paths):
-        begins: Counter[str] = Counter()
-        for number, line in _lines(path, errors):
-            if not labelled and number <= _LOOKED_AT and line.strip():
-                begins[line.partition("\t")[0] if line.count("\t") == 1 else ""] += 1
-            yield _split_label(path, number, line).text if labelled and line.strip() else line
-        if "" not in begins and begins.total() >= max(_FEWEST, _LINES_A_LABEL * len(begins)):
-            warnings.warn(
-                f"{path}: lines begin with one of {len(begins)} words and a tab, such as "
-                f"{next(iter(begins))[:40]!r}; they were read as part of the text. If they are "
-                "labels, remove them, or pass --labelled if the command has that option",
-                stacklevel=2,
-            )
+        if labelled:
+            for example in _labelled(path, errors):
+                yield "" if example is None else example.text
+        else:
+            yield from _unlabelled(path, errors)
 
 
-def read_examples(paths: Paths, *, errors: Errors = "strict") -> list[Example]:
+def read_examples(
+    paths: Paths, *, errors: Errors = "strict", checked: bool = False
+) -> list[Example]:
     """Read labelled examples, one `label<TAB>text` per line; empty lines are skipped.
+
+    White space around a label is no part of it.
+
+    Parameters
+    ----------
+    paths
+        One file or several; `-` is standard input.
+    errors
+        As in `read_texts`.
+    checked
+        Whether these files were written from examples that were read, and warned of, already.
+
+    Warns
+    -----
+    UserWarning
+        Once a file, with a row: for a label that one row has, a first row that looks like a header,
+        more than half of the rows with a label of their own, and labels longer than the texts.
 
     Raises
     ------
@@ -104,10 +116,10 @@ def read_examples(paths: Paths, *, errors: Errors = "strict") -> list[Example]:
     [Example(text='three goals in ten minutes', label='sport')]
     """
     examples = [
-        _split_label(path, number, line)
+        example
         for path in paths_of(paths)
-        for number, line in _lines(path, errors)
-        if line.strip()
+        for example in _labelled(path, errors, checked=checked)
+        if example is not None
     ]
     if not examples:
         raise InputError(
@@ -152,15 +164,54 @@ def check_training_labels(examples: Iterable[Example], where: str) -> tuple[str,
     return labels
 
 
-def _split_label(path: str | Path, number: int, line: str) -> Example:
-    label, tab, text = line.partition("\t")
-    if not tab:
-        raise InputError(
-            f"{path}, line {number}: expected label<TAB>text, found no tab in {line[:40]!r}"
+def _labelled(
+    path: str | Path, errors: Errors, *, checked: bool = False
+) -> Iterator[Example | None]:
+    """Yield the example of each line, None of an empty one, and warn of odd labels at the end."""
+    check = LabelCheck()
+    for number, line in _lines(path, errors):
+        if not line.strip():
+            yield None
+            continue
+        label, tab, text = line.partition("\t")
+        if not tab:
+            raise InputError(
+                f"{path}, line {number}: expected label<TAB>text, found no tab in {line[:40]!r}"
+            )
+        label = label.strip()
+        if not label:
+            raise InputError(
+                f"{path}, line {number}: expected label<TAB>text, found an empty label"
+            )
+        check.add(number, label, text)
+        yield Example(text=text, label=label)
+    odd = None if checked else check.oddity()
+    if odd is not None:
+        warnings.warn(f"{path}: {odd}", stacklevel=3)
+
+
+def _unlabelled(path: str | Path, errors: Errors) -> Iterator[str]:
+    """Yield each line, and warn at the end if the lines look labelled."""
+    begins: Counter[str] = Counter()
+    fasttext = True
+    for number, line in _lines(path, errors):
+        if number <= _LOOKED_AT and line.strip():
+            begins[line.partition("\t")[0] if line.count("\t") == 1 else ""] += 1
+            fasttext = fasttext and line.startswith(_FASTTEXT)
+        yield line
+    if begins and fasttext:
+        warnings.warn(
+            f"{path}: lines begin with {_FASTTEXT}, and it was read as part of the text: write "
+            "label<TAB>text, and pass --labelled if the command has that option",
+            stacklevel=3,
         )
-    if not label.strip():
-        raise InputError(f"{path}, line {number}: expected label<TAB>text, found an empty label")
-    return Example(text=text, label=label)
+    elif "" not in begins and begins.total() >= max(_FEWEST, _LINES_A_LABEL * len(begins)):
+        warnings.warn(
+            f"{path}: lines begin with one of {len(begins)} words and a tab, such as "
+            f"{next(iter(begins))[:40]!r}; they were read as part of the text. If they are "
+            "labels, remove them, or pass --labelled if the command has that option",
+            stacklevel=3,
+        )
 
 
 def corpus_name(paths: Paths) -> str:
@@ -172,56 +223,39 @@ def corpus_name(paths: Paths) -> str:
     return ", ".join(str(path) for path in paths_of(paths))
 
 
-@contextmanager
-def _opened(path: str | Path) -> Iterator[IO[bytes]]:
-    if str(path) == "-":
-        yield sys.stdin.buffer
-        return
-    path = existing_file(path)
-    if path.suffix == ".xz":
-        with lzma.open(path) as file:
-            yield file
-    elif path.suffix == ".gz":
-        with gzip.open(path) as zipped:
-            yield zipped  # type: ignore[misc]  # GzipFile reads bytes but is not typed as IO[bytes]
-    else:
-        with path.open("rb") as plain:
-            yield plain
-
-
 def _lines(path: str | Path, errors: Errors) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, text) for each line of one file."""
     offset = replaced = 0
     first = ""
-    with _opened(path) as file:
-        try:
-            for number, raw in enumerate(file, start=1):
-                line = raw
-                if number == 1:
-                    _refuse_utf16(path, line)
-                    line = line.removeprefix(b"\xef\xbb\xbf")
-                try:
-                    text = line.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    at = offset + len(raw) - len(line) + error.start
-                    place = f"line {number}, offset {at}"
-                    if errors == "strict":
-                        raise InputError(
-                            f"{path}, {place}: expected UTF-8, found byte "
-                            f"0x{line[error.start]:02x} ({error.reason}): convert the file, or "
-                            "pass --errors replace"
-                        ) from error
-                    text = line.decode("utf-8", "replace")
-                    # The text itself may contain U+FFFD; ignoring errors leaves only those.
-                    replaced += text.count("\ufffd")
-                    replaced -= line.decode("utf-8", "ignore").count("\ufffd")
-                    first = first or place
-                offset += len(raw)
-                yield number, text.removesuffix("\n").removesuffix("\r")
-        except (lzma.LZMAError, EOFError, gzip.BadGzipFile) as error:
-            raise InputError(
-                f"{path}: cannot be decompressed ({error}): obtain the file again"
-            ) from error
+    with opened(path) as file:
+        for number, raw in enumerate(iter(partial(file.readline, _LONGEST), b""), start=1):
+            line = raw
+            if number == 1:
+                _refuse_utf16(path, line)
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if len(raw) == _LONGEST and not raw.endswith(b"\n"):
+                raise InputError(
+                    f"{path}, line {number}, offset {offset}: a text must end within "
+                    f"{_LONGEST >> 20} MB: break the line"
+                )
+            try:
+                text = line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                at = offset + len(raw) - len(line) + error.start
+                place = f"line {number}, offset {at}"
+                if errors == "strict":
+                    raise InputError(
+                        f"{path}, {place}: expected UTF-8, found byte "
+                        f"0x{line[error.start]:02x} ({error.reason}): convert the file, or "
+                        "pass --errors replace"
+                    ) from error
+                text = line.decode("utf-8", "replace")
+                # The text itself may contain U+FFFD; ignoring errors leaves only those.
+                replaced += text.count("\ufffd")
+                replaced -= line.decode("utf-8", "ignore").count("\ufffd")
+                first = first or place
+            offset += len(raw)
+            yield number, text.removesuffix("\n").removesuffix("\r")
     if replaced:
         warnings.warn(
             f"{path}: {replaced} invalid UTF-8 sequences were replaced by U+FFFD, the first in "

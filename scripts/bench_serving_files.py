@@ -26,7 +26,7 @@ from embzip.tf import from_classifier
 from embzip.tf.export import export
 from embzip.tf.export.litert import attachment_of
 from embzip.tokenizers import WordTokenizer
-from embzip.tokenizers.words import WORD
+from embzip.tokenizers.words import word_pattern
 from scripts.bench_vocabulary import glove_words
 
 WIDTH, LENGTH, TEXTS = 300, 50, 1024
@@ -124,7 +124,7 @@ def _texts(source: Path) -> Iterator[str]:
     tokens = 0
     for piece in chain.from_iterable(e.text.split() for e in read_examples(source)):
         text.append(piece)
-        tokens += len(WORD.findall(piece))
+        tokens += len(word_pattern(piece).findall(piece))
         if tokens >= LENGTH:
             yield " ".join(text)
             text, tokens = [], 0

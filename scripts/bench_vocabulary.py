@@ -27,8 +27,8 @@ import pyppmd
 
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe
-from embzip.tokenizers.words import WORD
-from embzip.vocabulary import Vocabulary, decode_tokens, decompress, encode_tokens
+from embzip.tokenizers.words import word_pattern
+from embzip.vocabulary import Vocabulary, decode_tokens, decompress, encode_tokens, limit_of
 
 SETS = ("ru_avito", "ru_ok_toxic", "tagmynews", "debian-topic")
 RUNS = 5
@@ -50,7 +50,7 @@ def main() -> None:
     if options.folder:
         for name in SETS:
             texts = [text for _, text in examples(options.folder / name / "train.tsv.xz")]
-            counts = Counter(w for text in texts for w in WORD.findall(Normalization().apply(text)))
+            counts = Counter(word for text in texts for word in words_of(text))
             ranked = sorted(counts, key=lambda word: (-counts[word], word))
             for count in (20_000, 60_000):
                 print_bytes(name, sorted(ranked[:count]))
@@ -87,7 +87,7 @@ def print_bytes(name: str, words: Sequence[str]) -> None:
     among = b"".join(bytes((n, len(text))) + text for n, text in pairs)
     apart = bytes(kept) + bytes(map(len, texts)) + b"".join(texts)
     plain = min(len(lzma.compress(b, preset=9 | lzma.PRESET_EXTREME)) for b in (among, apart))
-    stream = decompress(content[5:])
+    stream = decompress(content[4:], limit_of(len(words)))
     ppmd = [by_ppmd(stream), by_ppmd(bytes(kept)) + by_ppmd(b"\n".join(texts))]
     print(
         f"| {name} | {len(words):,} | {plain / len(words):.3f} | {len(content) / len(words):.3f} "
@@ -126,16 +126,21 @@ def print_pieces(path: Path) -> None:
         print(f"BPE, {path.parent.name}, {pieces:,} pieces: {size / pieces:.3f} bytes a piece")
 
 
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, as `build_words` counts them."""
+    applied = Normalization().apply(text)
+    return word_pattern(applied).findall(applied)
+
+
 def print_encoding(path: Path) -> None:
     """Print texts a second of `WordTokenizer.encode`, and of the same with a dict."""
     texts = [text for _, text in examples(path)]
-    apply = Normalization().apply
-    words = sorted({word for text in texts for word in WORD.findall(apply(text))})
+    words = sorted({word for text in texts for word in words_of(text)})
     tokenizer = WordTokenizer(words, Normalization())
     ids = {word: row for row, word in enumerate(words, start=2)}
 
     def with_dict() -> object:
-        return [[ids.get(word, 1) for word in WORD.findall(apply(text))] for text in texts]
+        return [[ids.get(word, 1) for word in words_of(text)] for text in texts]
 
     mine, plain = in_turn(lambda: tokenizer.encode(texts), with_dict)
     print(f"encode: {len(texts) / mine:,.0f} texts/s, with a dict {len(texts) / plain:,.0f}")

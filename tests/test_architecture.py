@@ -15,11 +15,15 @@ PACKAGE = Path(embzip.__file__).parent
 ORDER = [
     "errors",
     "types",
+    "limits",
     "files",
+    "records",
     "outputs",
     "inspection",  # what is said of a file of any format
     "seeds",
     "engine",  # blocks of rows and of texts
+    "streams",  # bytes of text, decompressed
+    "labels",  # what is odd about them
     "corpus",
     "vocabulary",
     "tokenizers",
@@ -68,6 +72,7 @@ OWNERS = {
     "faiss": {"codecs"},
     "numba": {"codecs"},
     "constriction": {"packing"},
+    "zstandard": {"streams"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "cyclopts": {"cli"},

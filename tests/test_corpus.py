@@ -1,15 +1,26 @@
 """Reading texts and examples: what a line is, and every way a file can be wrong."""
 
+import bz2
 import gzip
 import io
+import itertools
 import lzma
+import os
 import sys
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embzip import corpus, load, load_model, streams
+from embzip.artefacts import inspect
 from embzip.corpus import (
     Example,
     check_training_labels,
@@ -19,7 +30,11 @@ from embzip.corpus import (
     read_texts,
     split_examples,
 )
-from embzip.errors import EmbzipError, InputError, MissingFileError
+from embzip.errors import EmbzipError, InputError, MissingFileError, MissingPackageError
+from embzip.pipeline.recipe import read_recipe
+from embzip.tokenizers import load_tokenizer
+from embzip.tokenizers.counts import read_counts
+from embzip.vectors.base import read_vectors
 
 
 def written(folder: Path, content: bytes, name: str = "corpus.txt") -> Path:
@@ -41,6 +56,14 @@ def test_whatever_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, t
     assert list(read_texts(path)) == texts or texts == []
 
 
+COMPRESSED = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": zstandard.compress,
+}
+
+
 def test_several_files_follow_each_other_and_compressed_ones_are_read(tmp_path: Path) -> None:
     plain = written(tmp_path, b"a\n")
     zipped = written(tmp_path, gzip.compress(b"b\n"), "b.gz")
@@ -50,13 +73,122 @@ def test_several_files_follow_each_other_and_compressed_ones_are_read(tmp_path: 
     assert paths_of(plain) == [plain]
 
 
-@pytest.mark.parametrize("suffix", ["gz", "xz"])
-def test_broken_compression_names_the_file(tmp_path: Path, suffix: str) -> None:
-    whole = (gzip if suffix == "gz" else lzma).compress(b"text\n" * 1000)
-    for content in (b"no archive", whole[: len(whole) // 2]):
-        path = written(tmp_path, content, f"broken.{suffix}")
-        with pytest.raises(InputError, match=f"broken.{suffix}: cannot be decompressed"):
+@pytest.mark.parametrize("kind", COMPRESSED)
+@pytest.mark.parametrize("suffix", ["txt", "GZ", "zst", "tsv"])
+def test_compression_is_told_by_content_whatever_the_suffix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, suffix: str
+) -> None:
+    text = "größe\tein Satz\n" * 20_000
+    twice = COMPRESSED[kind](text.encode()) * 2  # as `cat` joins them
+    path = written(tmp_path, twice, f"corpus.{suffix}")
+    assert list(read_texts(path, labelled=True)) == ["ein Satz"] * 40_000
+    assert read_examples(path)[-1] == Example("ein Satz", "größe")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(twice)))
+    assert len(read_examples("-")) == 40_000
+    assert list(read_texts(written(tmp_path, COMPRESSED[kind](b""), "empty"))) == []
+    counts = written(tmp_path, COMPRESSED[kind](b"sea\t12\n"), "counts.tsv")
+    assert read_counts(counts) == {"sea": 12}
+
+
+def test_a_plain_text_may_have_any_suffix(tmp_path: Path) -> None:
+    assert list(read_texts(written(tmp_path, b"BZh is a word\n", "corpus.gz"))) == ["BZh is a word"]
+
+
+@pytest.mark.parametrize("kind", COMPRESSED)
+@pytest.mark.parametrize("errors", ["strict", "replace"])
+def test_broken_compression_names_the_file(tmp_path: Path, kind: str, errors: str) -> None:
+    whole = COMPRESSED[kind](bytes(range(32, 127)) * 1000)
+    for length in (20, len(whole) // 2, len(whole) - 9, len(whole) - 1):
+        path = written(tmp_path, whole[:length], "broken")
+        with pytest.raises(InputError, match=f"broken: cannot be decompressed as {kind}"):
+            list(read_texts(path, errors=errors))  # type: ignore[arg-type]
+
+
+def test_an_archive_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="found a zip archive: unpack it"):
+        list(read_texts(written(tmp_path, b"PK\x03\x04 and so on"), errors="replace"))
+
+
+def test_zstd_without_its_package_names_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    path = written(tmp_path, zstandard.compress(b"text\n"))
+    with pytest.raises(MissingPackageError, match=r"zstandard.*`uv sync --extra texts`"):
+        list(read_texts(path))
+
+
+# --- pipes
+
+
+@contextmanager
+def fed(path: Path, blocks: Iterable[bytes]) -> Iterator[None]:
+    """Write blocks to a named pipe from a thread, until all are read or nobody reads on."""
+
+    def feed() -> None:
+        with suppress(BrokenPipeError), path.open("wb") as pipe:
+            for block in blocks:
+                pipe.write(block)
+
+    os.mkfifo(path)
+    thread = threading.Thread(target=feed)
+    thread.start()
+    yield
+    thread.join()
+
+
+@pytest.mark.parametrize("kind", ["plain", *COMPRESSED])
+def test_a_pipe_is_streamed(tmp_path: Path, kind: str) -> None:
+    block = b"sport\ta text of some length\npolitics\tanother\n" * 1000
+    whole = COMPRESSED[kind](block * 20) if kind in COMPRESSED else block * 20
+    pieces = [whole[:3], whole[3:1000], whole[1000:]]
+    with fed(tmp_path / "pipe", pieces):
+        assert len(read_examples(tmp_path / "pipe")) == 40_000
+
+
+def test_texts_of_a_pipe_come_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    with fed(path, itertools.repeat(b"an endless text of one line\n" * 1000)):
+        texts = read_texts(path)
+        assert [next(texts) for _ in range(5)] == ["an endless text of one line"] * 5
+        texts.close()  # type: ignore[attr-defined]
+
+
+def test_a_pipe_that_nobody_writes_to_is_refused_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_PATIENCE", 0.3)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"pipe: nobody has opened this pipe for writing"):
+        list(read_texts(tmp_path / "pipe"))
+    with fed(tmp_path / "empty", []):
+        assert list(read_texts(tmp_path / "empty")) == []
+
+
+def test_a_line_without_end_does_not_fill_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "_LONGEST", 1 << 20)
+    path = tmp_path / "pipe"
+    with fed(path, itertools.repeat(bytes(1 << 16))):
+        tracemalloc.start()
+        with pytest.raises(InputError, match="line 1, offset 0: a text must end within 1 MB"):
             list(read_texts(path))
+        assert tracemalloc.get_traced_memory()[1] < 6_000_000
+        tracemalloc.stop()
+    exact = written(tmp_path, b"x" * ((1 << 20) - 1) + b"\nshort\n")
+    assert [len(text) for text in read_texts(exact)] == [(1 << 20) - 1, 5]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [load_tokenizer, load, load_model, read_vectors, read_recipe, inspect],
+    ids=lambda read: read.__name__,
+)
+def test_formats_that_need_a_file_say_so(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(EmbzipError, match=r"pipe: expected a "):
+        read(tmp_path / "pipe")
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +268,73 @@ def test_case_21_one_class_only() -> None:
         check_training_labels([Example("x", "a"), Example("y", "a")], "train.tsv")
     with pytest.raises(EmbzipError, match="found none"):
         check_training_labels([], "train.tsv")
+
+
+def labelled(rows: Iterable[tuple[str, str]]) -> bytes:
+    return "".join(f"{label}\t{text}\n" for label, text in rows).encode()
+
+
+GOOD = [("money", "bank interest deal"), ("sport", "coach penalty team")] * 10
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("label", "text"), *GOOD], "first row's label is in no other row, line 1 'label.ttext'"),
+        ([*GOOD, ("sprot", "a goal")], "is in one row only, line 21 'sprot.ta goal': correct"),
+        (
+            [("label", "text"), *GOOD, ("sprot", "a goal"), ("mony", "x")],
+            "line 1 'label.ttext': .*; .*line 22 'sprot.ta goal', and 1 more such label",
+        ),
+        (
+            [(str(i), "\t".join(row)) for i, row in enumerate(GOOD)],
+            "20 of 20 rows have a label that no other row has, such as line 1 '0.tmoney.tbank",
+        ),
+        (
+            [(f"{text} {i}", label) for i, (label, text) in enumerate(GOOD)],
+            r"longer than texts, 20 characters and 5 .* line 1 'bank interest deal 0.tmoney'",
+        ),
+    ],
+    ids=["header", "once", "both", "ids", "text first"],
+)
+def test_case_21_labels_that_cannot_be_meant_are_warned_of_once(
+    tmp_path: Path, rows: list[tuple[str, str]], message: str
+) -> None:
+    path = written(tmp_path, labelled(rows), "train.tsv")
+    for read in (read_examples, partial(read_texts, labelled=True)):
+        with pytest.warns(UserWarning, match=message) as caught:
+            assert len(list(read(path))) == len(rows)
+        assert len(caught) == 1
+        assert str(path) in str(caught[0].message)
+    assert len(read_examples(path, checked=True)) == len(rows)
+
+
+def test_white_space_is_no_part_of_a_label(tmp_path: Path) -> None:
+    path = written(
+        tmp_path, "money \tone bank\n\u3000money\ttwo banks\nbig money\t three banks\n".encode() * 2
+    )
+    assert [(e.label, e.text) for e in read_examples(path)][:3] == [
+        ("money", "one bank"),
+        ("money", "two banks"),
+        ("big money", " three banks"),
+    ]
+
+
+def test_labels_of_a_large_file_are_looked_at_in_bounded_memory(tmp_path: Path) -> None:
+    path = written(tmp_path, b"".join(b"%d\ttext %d\n" % (i, i) for i in range(50_000)))
+    tracemalloc.start()
+    with pytest.warns(UserWarning, match=r"10,000 of 10,000 rows have a label that no other"):
+        assert sum(1 for _ in read_texts(path, labelled=True)) == 50_000
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_fasttext_labels_read_as_text_are_warned_of(tmp_path: Path) -> None:
+    path = written(tmp_path, b"__label__sport a goal\n__label__money a bank\n")
+    with pytest.warns(UserWarning, match="begin with __label__"):
+        assert len(list(read_texts(path))) == 2
+    with pytest.raises(InputError, match="found no tab"):
+        read_examples(path)
 
 
 def test_case_21_a_label_seen_once_is_a_label() -> None:

@@ -51,7 +51,11 @@ def test_what_load_returns_can_be_pruned_written_and_given_to_gensim(
     keyed = embzip.to_gensim(loaded)
     np.testing.assert_allclose(keyed["zoo"], loaded.vector("zoo"), rtol=1e-6)
     embzip.write_vectors(loaded, tmp_path / "words.txt")
-    assert list(embzip.read_vectors(tmp_path / "words.txt").vocabulary) == WORDS
+    assert loaded.counts is not None
+    count = dict(zip(loaded.vocabulary, loaded.counts.tolist(), strict=True))
+    ranked = sorted(WORDS, key=count.__getitem__, reverse=True)
+    assert list(embzip.read_vectors(tmp_path / "words.txt").vocabulary) == ranked
+    assert keyed.index_to_key == ranked
 
 
 def test_rows_weigh_by_the_square_root_of_their_counts_where_those_are_known() -> None:

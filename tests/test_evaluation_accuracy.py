@@ -116,7 +116,8 @@ def test_paths_and_json(tmp_path):
     model.save(tmp_path / "model.embz")
     test = tmp_path / "test.tsv"
     test.write_text("".join(f"{e.label}\t{e.text}\n" for e in EXAMPLES), "utf-8")
-    found = evaluate(tmp_path / "model.embz", test, against=str(tmp_path / "model.embz"))
+    with pytest.warns(UserWarning, match="a label is in one row only, line 6 'weather"):
+        found = evaluate(tmp_path / "model.embz", test, against=str(tmp_path / "model.embz"))
     record = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert record["accuracy"] == 0.5
     assert record["difference_ci95"] == [0.0, 0.0]

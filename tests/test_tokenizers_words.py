@@ -23,13 +23,14 @@ from embzip.errors import (
     TokenizerError,
 )
 from embzip.tokenizers import (
+    AliasedWords,
     Normalization,
     WordTokenizer,
     load_tokenizer,
     tokenizer_from_bytes,
 )
 from embzip.tokenizers.building import build_words
-from embzip.tokenizers.words import WORD
+from embzip.tokenizers.words import word_pattern
 
 CORPUS = "The cat sat, the cat ran.\nA dog!\n"
 TINY = WordTokenizer(["!", "café", "cat", "the"], Normalization(), [0, 1, 2, 3, 4, 5])
@@ -81,6 +82,78 @@ def test_counts_agree_with_encoding(
     assert set(tokenizer.vocabulary) - {"<PAD>", "<UNK>"} <= set(words)
 
 
+def words_of(text: str) -> list[str]:
+    return word_pattern(text).findall(text)
+
+
+def is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("हिन्दी की किताब।", ["हिन्दी", "की", "किताब", "।"]),
+        ("ที่นี่ น้ำ", ["ที่นี่", "น้ำ"]),
+        (unicodedata.normalize("NFD", "größe, café!"), ["gro\u0308ße", ",", "cafe\u0301", "!"]),
+        ("தமிழ் עִבְרִית عَرَبِيّ", ["தமிழ்", "עִבְרִית", "عَرَبِيّ"]),
+        ("می\u200cخواهم", ["می\u200cخواهم"]),
+        ("क्\u200dष क्\u200cष", ["क्\u200dष", "क्\u200cष"]),
+        ("\u200cab\u200d, 👨\u200d👩", ["\u200c", "ab", "\u200d", ",", "👨", "\u200d", "👩"]),
+        ("a\u200c\u200d\u0301b\u200c \u200d", ["a\u200c\u200d\u0301b", "\u200c", "\u200d"]),
+        ("i ❤\ufe0flove 1\ufe0f\u20e3", ["i", "❤", "\ufe0f", "love", "1\ufe0f\u20e3"]),
+        ("𑄌𑄋𑄴𑄟𑄳𑄦", ["𑄌𑄋𑄴𑄟𑄳𑄦"]),  # marks above U+FFFF
+    ],
+)
+def test_marks_belong_to_the_word_before_them(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+    tokenizer = WordTokenizer(sorted(set(words)), Normalization(unicode="none"))
+    assert [tokenizer.decode([i]) for i in tokenizer.encode([text])[0]] == words
+    again = tokenizer_from_bytes(
+        "words", tokenizer.to_bytes(), len(tokenizer.vocabulary), tokenizer.normalization
+    )
+    aliased = AliasedWords(tokenizer, {})
+    assert again.encode([text]) == aliased.encode([text]) == tokenizer.encode([text])
+
+
+@given(st.text(st.sampled_from("a é_1!.,\u3000😀") | st.characters(exclude_categories=["M"])))
+def test_a_text_without_marks_has_the_words_it_had(text: str) -> None:
+    text = re.sub("[\u200c\u200d]", "", text)
+    assert words_of(text) == re.findall(r"\w+|[^\w\s]", text)
+
+
+MARKED = st.sampled_from("aé1_ .!\u0301\u093f\u20e3\u200c\u200d\U00011134क")
+
+
+@given(st.text(MARKED | st.characters()))
+def test_words_are_cut_as_by_hand(text: str) -> None:
+    def belongs(character: str) -> bool:
+        return bool(re.match(r"\w", character)) or (character != "" and is_mark(character))
+
+    words: list[str] = []
+    kind = ""  # of the last token: a word, marks, or another character
+    for index, character in enumerate(text):
+        rest = text[index:].lstrip("\u200c\u200d")[:1]
+        joins = character in "\u200c\u200d" and belongs(rest)
+        mark = is_mark(character)
+        if (kind == "word" and (belongs(character) or joins)) or (kind == "marks" and mark):
+            words[-1] += character
+        elif character.isspace():
+            kind = ""
+        else:
+            words.append(character)
+            kind = "marks" if mark else "word" if belongs(character) else "other"
+    assert words_of(text) == words
+    assert "".join(words) == "".join(text.split())
+
+
+def test_every_mark_of_unicode_is_one() -> None:
+    every = map(chr, range(0x110000))
+    expected = {c for c in every if is_mark(c)}
+    assert len(expected) > 2000
+    assert {mark for mark in expected if words_of(f"a{mark}b") != [f"a{mark}b"]} == set()
+
+
 ANY = st.text(st.sampled_from("the cat!,é\x1c\x85\u2028\u3000_") | st.characters(), max_size=80)
 
 
@@ -89,7 +162,7 @@ def test_pieces_between_white_space_have_the_words_of_the_text(texts: list[str])
     ids = {word: index for index, word in enumerate(TINY.vocabulary) if index > 1}
     for _ in range(2):  # the second time pieces are remembered
         assert TINY.encode(texts) == [
-            [ids.get(word, 1) for word in WORD.findall(TINY.normalization.apply(text))]
+            [ids.get(word, 1) for word in words_of(TINY.normalization.apply(text))]
             for text in texts
         ]
 
@@ -124,7 +197,7 @@ def test_ascii_needs_no_normal_form(text: str, lowercase: bool) -> None:
         ({"max_vocab": 0}, "max_vocab must be at least 1, received 0"),
         ({"max_vocab": -5}, "received -5"),
         ({"min_count": 99}, "no word occurs 99 times or more: lower min_count"),
-        ({"unicode": "UTF-8"}, "the options: expected a normalization"),
+        ({"unicode": "UTF-8"}, "the options: unicode must be one of NFC, "),
     ],
 )
 def test_bad_options(tmp_path: Path, options: dict[str, object], message: str) -> None:
@@ -299,8 +372,8 @@ def test_case_32_every_prefix_of_a_words_file_is_refused(tmp_path: Path) -> None
         ("<PAD>\t0", "PAD\t0", "the first two rows must be <PAD> and <UNK>"),
         ("the\t5\n", "", "declares 6 rows, found 5"),
         ("the\t5\n", "the\t5\nzoo\t1\n", "declares 6 rows, found 7"),
-        ('"NFC"', '"ABC"', "line 1: expected a normalization"),
-        ('"lowercase": true', '"lowercase": 1', "line 1: expected a normalization"),
+        ('"NFC"', '"ABC"', "line 1: unicode must be one of"),
+        ('"lowercase": true', '"lowercase": 1', "line 1: lowercase must be true or false"),
         ('"version": 1', '"version": 2', "newer embzip"),
         ("embzip-words", "words", "line 1: expected the JSON line of an embzip-words file"),
         ("{", "[" * 100_000, "line 1: expected the JSON line"),

@@ -1,5 +1,8 @@
 """Vectors, and the files they are read from; gensim is the oracle of the word2vec formats."""
 
+import bz2
+import gzip
+import lzma
 import pickle
 import time
 import tracemalloc
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 from gensim.models import KeyedVectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +29,7 @@ from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe
 from embzip.vectors.base import Vectors, read_vectors, with_special_rows, write_vectors
 from embzip.vectors.pruning import prune
+from embzip.vectors.training import to_gensim
 from embzip.vocabulary import Vocabulary
 
 TOKENS = ["sea", "größe", "日本", "<UNK>", "a\u00a0b", "x\u2028y", "."]
@@ -81,6 +86,26 @@ def test_gensim_reads_our_files_exactly(tmp_path: Path, binary: bool) -> None:
     keyed = KeyedVectors.load_word2vec_format(str(tmp_path / "v"), binary=binary)
     assert keyed.index_to_key == TOKENS
     np.testing.assert_array_equal(keyed.vectors, vectors.matrix)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_the_most_frequent_rows_are_written_first(tmp_path: Path, binary: bool) -> None:
+    words = WordTokenizer(sorted(["a", "sea", "ship", "the", "zoo"]), Normalization())
+    counts = np.array([0, 9, 2, 7, 2, 8, 2])
+    table = Vectors(words.vocabulary, np.arange(14.0).reshape(7, 2), counts, words)
+    write_vectors(table, tmp_path / "v", binary=binary)
+    read = read_vectors(tmp_path / "v")
+    assert list(read.vocabulary) == ["the", "sea", "a", "ship", "zoo"]
+    for row, word in enumerate(read.vocabulary):
+        np.testing.assert_array_equal(read.matrix[row], table.matrix[table.vocabulary[word]])
+    # What believes that the first is the most frequent keeps the right ones.
+    limited = KeyedVectors.load_word2vec_format(str(tmp_path / "v"), binary=binary, limit=2)
+    assert limited.index_to_key == ["the", "sea"]
+    assert list(prune(read, max_vocab=2).vectors.vocabulary) == ["the", "sea"]
+    assert set(prune(table, max_vocab=2).vectors.vocabulary) == {"<PAD>", "<UNK>", "the", "sea"}
+    keyed = to_gensim(table)
+    assert keyed.index_to_key == list(read.vocabulary)
+    assert [keyed.get_vecattr(word, "count") for word in keyed.index_to_key] == [8, 7, 2, 2, 2]
 
 
 def test_what_is_written_is_pinned(tmp_path: Path) -> None:
@@ -182,6 +207,52 @@ def test_any_bytes_are_read_or_refused(
     assert str(path) in refusal or np.isfinite(read.matrix).all()
 
 
+@pytest.mark.parametrize("content", [TEXT, TEXT.partition(b"\n")[2]], ids=["header", "GloVe"])
+@pytest.mark.parametrize("blank", [b"\n", b"\n\n \r\n\n", b"\n" * 5_000_000])
+def test_blank_lines_at_the_end_are_no_rows(tmp_path: Path, content: bytes, blank: bytes) -> None:
+    read = read_vectors(stored(tmp_path, content + blank))
+    assert list(read.vocabulary) == ["sea", "ship", "sun"]
+    refused(tmp_path, content + blank + b"moon 1 2\n", "row 3")
+    refused(tmp_path, content.replace(b"ship", b"\nship"), "row 1", "an empty token")
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 4, 8, 16, 32])
+def test_small_binary_files_are_read_as_binary(tmp_path: Path, dim: int) -> None:
+    for seed in range(50):
+        for scale in (1, 1e-3):
+            expected = vectors_of([f"t{i}" for i in range(20)], dim, seed)
+            expected = Vectors(expected.vocabulary, expected.matrix * np.float32(scale))
+            write_vectors(expected, tmp_path / "v", binary=True)
+            read = read_vectors(tmp_path / "v")
+            np.testing.assert_array_equal(read.matrix, expected.matrix)
+
+
+COMPRESSED = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": zstandard.compress,
+}
+
+
+@pytest.mark.parametrize("kind", COMPRESSED)
+@pytest.mark.parametrize("content", [TEXT, BINARY, TEXT.partition(b"\n")[2]])
+def test_compressed_vectors_are_read(tmp_path: Path, kind: str, content: bytes) -> None:
+    packed = COMPRESSED[kind](content)
+    read = read_vectors(stored(tmp_path, packed, "v.vec"))
+    assert list(read.vocabulary) == ["sea", "ship", "sun"]
+    assert read.matrix[1].tolist() == [2, 0.25]
+    for length in range(16, len(packed)):
+        refused(tmp_path, packed[:length], f"cannot be decompressed as {kind}")
+    refused(tmp_path, COMPRESSED[kind](content[:-3]), "cut short")
+    if content == TEXT:
+        refused(tmp_path, COMPRESSED[kind](b"\0" * 30_000_000), "expands to more than 16,777,216")
+        np.save(tmp_path / "v.npy", np.eye(3))
+        npy = stored(tmp_path, COMPRESSED[kind]((tmp_path / "v.npy").read_bytes()), "w.npy")
+        with pytest.raises(InputError, match=f"not read compressed: use `{kind} -d` first"):
+            read_vectors(npy, words=stored(tmp_path, b"a\nb\nc\n", "words"))
+
+
 # --- what is refused
 
 
@@ -202,12 +273,13 @@ def test_case_39_row_reached_and_row_expected(tmp_path: Path) -> None:
 
 def test_case_40_more_rows_or_bytes_than_the_header(tmp_path: Path) -> None:
     refused(tmp_path, TEXT + b"moon 1 2\n", "row 3", "line 5", "declares 3 rows")
-    refused(tmp_path, TEXT + b"\n", "row 3", "declares 3 rows")
+    refused(tmp_path, TEXT + b"\nmoon 1 2\n", "row 3", "declares 3 rows")
     refused(tmp_path, BINARY + b"moon \0\0\0\0\0\0\0\0", "13 bytes follow", "3 rows")
     refused(tmp_path, BINARY + b"x", "1 bytes follow")
 
 
-@pytest.mark.parametrize("start", [b"2000000000 300\n", b"1 2000000000\n", b"9" * 40 + b" 300\n"])
+@pytest.mark.parametrize("start", [b"2000000000 300\n", b"1 2000000000\n", b"9" * 40 + b" 300\n",
+                                   b"3 " + b"9" * 26 + b"\n", b"3 %d\n" % 2**62])  # fmt: skip
 @pytest.mark.parametrize("row", [b"sea 0.5 1\n", b"sea \0\0\0\0\0\0\0\0"], ids=["text", "binary"])
 def test_case_41_a_huge_header_allocates_nothing(tmp_path: Path, start: bytes, row: bytes) -> None:
     tracemalloc.start()
@@ -350,8 +422,7 @@ def test_case_50_a_string_where_a_token_list_belongs() -> None:
 
 
 def test_other_files_are_told(tmp_path: Path) -> None:
-    refused(tmp_path, b"\x1f\x8b\x08\0", "decompress")
-    refused(tmp_path, b"PK\x03\x04", "decompress")
+    refused(tmp_path, b"PK\x03\x04", "zip archive: unpack")
     refused(tmp_path, b"\x20\0\0\0\0\0\0\0" + b'{"embzip": 1}', "embzip.load")
     refused(tmp_path, TEXT, "--words", words=tmp_path / "vectors.txt")
     with pytest.raises(MissingFileError):

@@ -192,6 +192,31 @@ def test_what_is_refused() -> None:
         sensitivity(tiny_classifier(), [[], [1]])
 
 
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ["a", "sea", "ship"],
+        ["</s>", "a", "sea", "ship"],
+        ["a", "<UNK>", "sea", "ship"],
+        ["Apple", "boat", "Cat", "dog"],
+        ["Apple", "Cat", "boat", "dog"],
+    ],
+)
+def test_alphabetical_order_is_not_taken_for_frequency(tokens: list[str]) -> None:
+    table = Vectors(Vocabulary(tokens), np.eye(len(tokens)))
+    with pytest.raises(InputError, match=r"from .* to .* alphabetical order: .*--by norm.*\.embz"):
+        prune(table, max_vocab=2)
+    assert prune(table, max_vocab=2, scores=by_norm(table)).rows_after == 2
+    counted = Vectors(table.vocabulary, table.matrix, np.arange(len(tokens)))
+    assert list(prune(counted, max_vocab=1).vectors.vocabulary) == tokens[-1:]
+
+
+def test_order_is_frequency_where_it_is_not_alphabetical() -> None:
+    # By falling count, equal counts as the alphabet has them.
+    table = Vectors(Vocabulary(["the", "a", "sea", "ship"]), np.eye(4))
+    assert list(prune(table, max_vocab=2).vectors.vocabulary) == ["the", "a"]
+
+
 # --- the command
 
 
@@ -258,3 +283,18 @@ def test_the_command_refuses(
     assert says in " ".join(err.split())
     assert "Traceback" not in err
     assert set(folder.iterdir()) == before
+
+
+def test_text_of_trained_vectors_is_pruned_as_their_embz_is(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("zebra yes zebra yes zebra bad cat\n" * 9 + "ape bee cat dog\n" * 2, "utf-8")
+    words = tmp_path / "words.tsv"
+    assert run("build-words", corpus, "-o", words) == 0
+    for suffix in ("embz", "vec", "bin"):
+        table, small = tmp_path / f"v.{suffix}", tmp_path / f"{suffix}.vec"
+        train = ("train-vectors", corpus, "--tokenizer", words, "--dim", 4, "--epochs", 1)
+        assert run(*train, "--deterministic", "-o", table) == 0
+        assert run("prune", table, "--max-vocab", 3, "-o", small) == 0
+        assert [line.split()[0] for line in small.read_text("utf-8").splitlines()[1:]] == (
+            ["zebra", "yes", "cat"]
+        )

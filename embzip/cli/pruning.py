@@ -81,9 +81,10 @@ def prune(
     """Drop rows of a table; special rows are kept.
 
     Give --max-vocab, --min-count, or both. A table without counts is taken to stand in order of
-    frequency. Reported is the share of running tokens that still have a row. BPE tables are
-    not pruned: their pieces make up one another. --by sensitivity takes a classifier's file. A
-    classifier gets its pruned table by `embzip rebuild MODEL.embz --embedding PRUNED.embz`.
+    frequency; one in alphabetical order is refused. Reported is the share of running tokens that
+    still have a row. BPE tables are not pruned: their pieces make up one another. --by sensitivity
+    takes a classifier's file. A classifier gets its pruned table by `embzip rebuild MODEL.embz
+    --embedding PRUNED.embz`.
 
     Without -o, NAME.embz becomes NAME.pruned.embz in the current folder.
 

@@ -72,8 +72,8 @@ def train_vectors(
 ) -> None:
     """Train word2vec vectors for a tokenizer's rows.
 
-    The .embz file holds the tokenizer with the table. -o FILE.txt or FILE.vec writes word2vec
-    text instead, -o FILE.bin word2vec binary.
+    The .embz file holds the tokenizer with the table, and counts. -o FILE.txt or FILE.vec writes
+    word2vec text instead, -o FILE.bin word2vec binary: rows alone, the most frequent first.
 
     Without -o, corpus.txt becomes corpus.vectors.embz in the current folder.
 
@@ -133,7 +133,7 @@ def transfer(
 
     The mean of a word's pieces is to come near the word's row, by weighted least squares. Words
     without counts weigh by their place in the file (Zipf's law), which should stand by falling
-    frequency; where words stand in code point order, they weigh alike. Which it was is printed,
+    frequency; where words stand in alphabetical order, they weigh alike. Which it was is printed,
     with the share of the words' energy that the pieces explain.
 
     Without -o, NAME.vec becomes NAME.transferred.embz in the current folder.

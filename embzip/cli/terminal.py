@@ -56,7 +56,7 @@ Corpus = Annotated[
         name="CORPUS",
         required=True,
         help="Text files, one text a line; several are read one after the other; - is stdin. "
-        ".gz and .xz are decompressed.",
+        "gzip, bzip2, xz and zstd are decompressed.",
     ),
 ]
 

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from embzip.corpus import Example, check_training_labels, read_examples, read_texts, split_examples
 from embzip.errors import InputError, MissingFileError
-from embzip.files import atomic_write
+from embzip.files import atomic_write, existing_file
 from embzip.pipeline.recipe import CorpusRecipe
 from embzip.pipeline.steps import Step, write_json
 from embzip.types import Progress
@@ -104,7 +104,7 @@ def _module_of(path: Path) -> ModuleType:
 
 
 def _digest_of(path: Path) -> str:
-    with path.open("rb") as file:
+    with existing_file(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

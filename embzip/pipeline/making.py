@@ -21,7 +21,7 @@ from embzip.classifier import load_classifier
 from embzip.classifier.rebuilding import rebuild
 from embzip.classifier.specs import ClassifierOptions
 from embzip.compression import compress
-from embzip.corpus import read_examples
+from embzip.corpus import Example, read_examples
 from embzip.embz.format import load, save
 from embzip.evaluation.accuracy import evaluate
 from embzip.evaluation.serving import measure_serving
@@ -77,9 +77,9 @@ def train_step(
         from embzip import tf  # TensorFlow is not loaded before a model is trained
 
         result = tf.train(
-            read_examples(parents[0] / "train.tsv"),
+            _examples(parents[0], "train"),
             load(parents[1] / "vectors.embz"),
-            dev=read_examples(parents[0] / "dev.tsv"),
+            dev=_examples(parents[0], "dev"),
             **options.arguments(),
             pruning=tf.PruningShares(options.sparsity) if options.sparsity else None,
             trainable=trainable,
@@ -107,7 +107,7 @@ def row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, see
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         from embzip import tf
 
-        examples = read_examples(parents[0] / "train.tsv")
+        examples = _examples(parents[0], "train")
         step = tf.step_function(
             examples,
             load(parents[1] / "vectors.embz"),
@@ -154,8 +154,8 @@ def tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> Ste
 
         result = tf.tune(
             load_classifier(parents[1] / "model.embz"),
-            read_examples(parents[0] / "train.tsv"),
-            dev=read_examples(parents[0] / "dev.tsv"),
+            _examples(parents[0], "train"),
+            dev=_examples(parents[0], "dev"),
             batch_size=batch_size,
             params=params,
             seed=seed,
@@ -177,7 +177,7 @@ def evaluate_step(side: str, corpus: Step, model: Step, seed: int, baseline: Ste
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         against = None if baseline is None else parents[2] / "model.embz"
         evaluation = evaluate(
-            parents[1] / "model.embz", parents[0] / f"{side}.tsv", against=against, seed=seed
+            parents[1] / "model.embz", _examples(parents[0], side), against=against, seed=seed
         )
         write_json(folder / "evaluation.json", evaluation.to_json())
 
@@ -187,8 +187,13 @@ def evaluate_step(side: str, corpus: Step, model: Step, seed: int, baseline: Ste
 
 def serving_step(corpus: Step, model: Step) -> Step:
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        texts = [example.text for example in read_examples(parents[0] / "dev.tsv")]
+        texts = [example.text for example in _examples(parents[0], "dev")]
         serving = measure_serving(parents[1] / "model.embz", texts[:_SERVED_TEXTS])
         write_json(folder / "serving.json", serving.to_json())
 
     return Step("serving", {"texts": _SERVED_TEXTS}, (corpus, model), make)
+
+
+def _examples(corpus: Path, side: str) -> list[Example]:
+    """Return train, dev or test as the step `corpus` wrote it, which has looked at the labels."""
+    return read_examples(corpus / f"{side}.tsv", checked=True)

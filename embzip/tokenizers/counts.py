@@ -6,6 +6,7 @@ from pathlib import Path
 from embzip.corpus import read_texts
 from embzip.errors import InputError
 from embzip.files import existing_file
+from embzip.streams import opened
 from embzip.tokenizers.words import parse_words
 
 _COUNT = re.compile("[0-9]{1,18}")  # 18 digits fit 64 bits
@@ -56,7 +57,8 @@ def read_counts(path: str | Path) -> dict[str, int]:
 
 
 def _of_words_file(path: str | Path) -> dict[str, int]:
-    tokenizer = parse_words(existing_file(path).read_bytes(), str(path))
+    with opened(existing_file(path)) as file:
+        tokenizer = parse_words(file.read(), str(path))
     if tokenizer.counts is None:
         raise InputError(
             f"{path}: this words file contains no counts: build it again from the corpus"

@@ -1,13 +1,17 @@
 """The word tokenizer: whole words and single punctuation marks, one id each.
 
-A word is a match of `\\w+|[^\\w\\s]` in the normalized text. Words outside the vocabulary get the
-unknown id. Words are not split into pieces; `bpe.py` does that.
+A word of the normalized text is a letter, digit or `_` (`\\w`), with all of these and all combining
+marks that follow it; U+200C and U+200D belong to it if they stand between them. Any other character
+but white space is a token of its own, and so are marks that follow no word, such as an emoji's.
+Words outside the vocabulary get the unknown id. They are not split into pieces; `bpe.py` does that.
 """
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable
-from itertools import chain
+from functools import cache
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from embzip.errors import TokenizerError
 from embzip.files import existing_file, write_bytes
+from embzip.records import Fields, parse_json
 from embzip.tokenizers.base import (
     Normalization,
     check_ids,
@@ -24,12 +29,36 @@ from embzip.vocabulary import TokenList, Vocabulary, decode_tokens, encode_token
 
 PAD, UNK = 0, 1
 _SPECIAL = TokenList.of(["<PAD>", "<UNK>"])
-WORD = re.compile(r"\w+|[^\w\s]")
+_ASCII_WORD = re.compile(r"\w+|[^\w\s]")
 _FORMAT, _VERSION = "embzip-words", 1
-
 
 # By Zipf's law, a few thousand pieces make up most of any text.
 _MET, _LONGEST = 16_384, 64
+
+
+def word_pattern(text: str) -> re.Pattern[str]:
+    """Return the pattern whose matches are the words of a text; it is simpler for ASCII.
+
+    >>> word_pattern("हिन्दी है!").findall("हिन्दी है!")
+    ['हिन्दी', 'है', '!']
+    """
+    return _ASCII_WORD if text.isascii() else _word()
+
+
+@cache  # made when it is needed first: going through Unicode takes a while
+def _word() -> re.Pattern[str]:
+    # Below are no marks, in planes 2 and 3 are ideographs only. Categories are those of this
+    # Python, as those of `\w` are.
+    codes = (*range(0x300, 0x20000), *range(0xE0000, 0xE1000))
+    marks = [code for code in codes if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me")]
+    ranges = ""
+    for _, run in groupby(enumerate(marks), lambda pair: pair[1] - pair[0]):
+        found = [code for _, code in run]
+        ranges += f"{chr(found[0])}-{chr(found[-1])}"
+    # The look ahead is for speed: it passes by most characters without looking at the ranges.
+    marked = rf"(?=[\u0300-\U000fffff])[{ranges}]+"
+    joined = rf"[\u200c\u200d]+(?=\w|{marked})"
+    return re.compile(rf"\w+(?:(?:{marked}|{joined})\w*)*|{marked}|[^\w\s]")
 
 
 class _MetPieces(dict[str, tuple[int, ...]]):
@@ -49,7 +78,7 @@ class _MetPieces(dict[str, tuple[int, ...]]):
     def __missing__(self, piece: str) -> tuple[int, ...]:
         get = self._vocabulary.get
         # No word has id 0: that is padding.
-        found = tuple([get(word) or UNK for word in WORD.findall(piece)])
+        found = tuple([get(word) or UNK for word in word_pattern(piece).findall(piece)])
         if UNK not in found and len(self) < _MET and len(piece) <= _LONGEST:
             self[piece] = found
         return found
@@ -221,9 +250,10 @@ def parse_words(content: bytes, where: str) -> WordTokenizer:
         ) from error
     lines = text.split("\n")
     record = _words_record(lines[0], where)
-    if lines.pop() != "" or len(lines) - 1 != record.get("rows"):
+    rows = record.whole("rows")
+    if lines.pop() != "" or len(lines) - 1 != rows:
         raise TokenizerError(
-            f"{where}: line 1 declares {record.get('rows')} rows, found {len(lines) - 1} complete "
+            f"{where}: line 1 declares {rows} rows, found {len(lines) - 1} complete "
             "ones: the file is cut short or was edited; build it again with `embzip build-words`"
         )
     tokens: list[str] = []
@@ -241,26 +271,25 @@ def parse_words(content: bytes, where: str) -> WordTokenizer:
         raise TokenizerError(
             f"{where}, line 2: the first two rows must be <PAD> and <UNK>, found {tokens[:2]}"
         )
-    normalization = Normalization.from_json(record, f"{where}, line 1")
-    counted = counts if record.get("counted", True) else None
+    normalization = Normalization.from_json(record)
+    counted = counts if record.take("counted", bool, True) else None
     try:
         return WordTokenizer(tokens[len(_SPECIAL) :], normalization, counted)
     except TokenizerError as error:
         raise TokenizerError(f"{where}: {error}") from error
 
 
-def _words_record(line: str, where: str) -> dict[str, object]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        record = None
+def _words_record(line: str, where: str) -> Fields:
+    where = f"{where}, line 1"
+    record = parse_json(line, where, error=TokenizerError) if line.startswith("{") else None
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
         raise TokenizerError(
-            f"{where}, line 1: expected the JSON line of an {_FORMAT} file, found {line[:80]!r}"
+            f"{where}: expected the JSON line of an {_FORMAT} file, found {line[:80]!r}"
         )
-    if record.get("version") != _VERSION:
+    fields = Fields(record, where, TokenizerError)
+    if fields.take("version", int) != _VERSION:
         raise TokenizerError(
-            f"{where}, line 1: this embzip reads version {_VERSION} of words files, found version "
-            f"{record.get('version')!r}: install a newer embzip"
+            f"{where}: this embzip reads version {_VERSION} of words files, found version "
+            f"{record['version']!r}: install a newer embzip"
         )
-    return record
+    return fields

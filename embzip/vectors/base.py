@@ -90,6 +90,18 @@ class Vectors:
         mask[list(self.vocabulary.special_ids)] = False
         return np.flatnonzero(mask)
 
+    def by_falling_count(self) -> NDArray[np.int64]:
+        """Return the ids of `ordinary_ids`, the most frequent first; as they are without counts.
+
+        >>> table = Vectors(Vocabulary(["sea", "ship", "sun"]), np.eye(3), np.array([1, 5, 1]))
+        >>> table.by_falling_count().tolist()
+        [1, 0, 2]
+        """
+        ids = self.ordinary_ids()
+        if self.counts is None:
+            return ids
+        return ids[np.argsort(-self.counts[ids], kind="stable")]
+
 
 class Decodable(Protocol):
     """A compressed table, as `embzip.load` returns it."""
@@ -169,9 +181,11 @@ def read_vectors(
 def write_vectors(vectors: Table, path: str | Path, *, binary: bool = False) -> None:
     """Write the rows that are not special as word2vec text or binary.
 
-    These formats cannot mark a row as special, so the rows for padding and unknown tokens are left
-    out; `with_special_rows` adds them again. Text files have 9 digits per number, which restore
-    every float32 exactly.
+    The most frequent tokens stand first where counts are known, as in the files of other programs;
+    equal counts keep their order. The counts themselves have no place in these formats. Nor can
+    they mark a row as special, so the rows for padding and unknown tokens are left out;
+    `with_special_rows` adds them again. Text files have 9 digits per number, which restore every
+    float32 exactly.
 
     Raises
     ------
@@ -181,7 +195,7 @@ def write_vectors(vectors: Table, path: str | Path, *, binary: bool = False) -> 
         If the file cannot be written; an existing file is left unchanged.
     """
     vectors = vectors_of(vectors)
-    ids = vectors.ordinary_ids()
+    ids = vectors.by_falling_count()
     if not len(ids):
         raise InputError(
             f"{path}: special rows are not written, and every row of this table is special"
@@ -189,7 +203,7 @@ def write_vectors(vectors: Table, path: str | Path, *, binary: bool = False) -> 
     write_rows(
         path,
         [vectors.vocabulary.token(i) for i in ids.tolist()],
-        vectors.matrix if len(ids) == vectors.rows else vectors.matrix[ids],
+        vectors.matrix if np.array_equal(ids, np.arange(vectors.rows)) else vectors.matrix[ids],
         binary=binary,
     )
 

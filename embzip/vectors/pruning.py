@@ -16,6 +16,7 @@ from embzip.tokenizers import AliasedWords
 from embzip.tokenizers.base import Tokenizer
 from embzip.tokenizers.words import WordTokenizer
 from embzip.vectors.base import Table, Vectors, vectors_of
+from embzip.vectors.foreign_tokens import is_alphabetical
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float64]
@@ -67,6 +68,7 @@ def prune(
     scores
         (rows,), larger is better; by default the counts. Of a foreign table without counts, the
         first rows are kept: word2vec, GloVe and fastText files are sorted by falling frequency.
+        Rows in alphabetical order are not guessed at, but refused.
     cover
         Texts as ids of the table. The best token of each text is kept first, so that no text
         loses all of its known tokens as long as `max_vocab` allows; then the best of the others.
@@ -154,12 +156,21 @@ def by_count(vectors: Vectors) -> Scores:
     Raises
     ------
     InputError
-        For a table with a tokenizer and without counts: its rows are in code point order.
+        For a table without counts whose rows stand in alphabetical order, as they do in every
+        table with a word tokenizer.
     """
     if vectors.counts is not None:
         return vectors.counts.astype(np.float64)
     if vectors.tokenizer is not None:
         raise InputError(_NO_COUNTS)
+    tokens = [vectors.vocabulary.token(i) for i in vectors.ordinary_ids().tolist()]
+    if is_alphabetical(tokens):
+        raise InputError(
+            f"choosing tokens by count needs counts, or rows by falling frequency, but the "
+            f"{len(tokens):,} tokens from {tokens[0]!r} to {tokens[-1]!r} stand in alphabetical "
+            "order: choose another score (--by norm), or train the vectors again into a .embz "
+            "file, which holds counts (`embzip train-vectors`)"
+        )
     return -np.arange(vectors.rows, dtype=np.float64)
 
 

@@ -10,6 +10,7 @@ are compared with the size of the file, and no row is ever skipped. Numbers that
 duplicate tokens are checked in `base`. Messages count rows from 0 and lines from 1.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,12 +21,14 @@ from numpy.typing import NDArray
 
 from embzip.errors import InputError, SpecError
 from embzip.files import existing_file
+from embzip.streams import compression_of, expanded
 from embzip.types import Matrix
 from embzip.vectors.npy import MAGIC, read_npy
 
 Format = Literal["auto", "text", "binary", "npy"]
 
 _BLOCK = 1 << 22  # bytes parsed at a time
+_HEAD = 1 << 16  # bytes that tell the format
 _LONGEST_WORD = 10_000  # bytes; a longer token means that the file is of another format
 _HEADER = re.compile(rb"[ \t]*(-?\d{1,40})[ \t]+(-?\d{1,40})[ \t]*\r?\n")
 _NUMERIC = b"0123456789+-.eEnaifNAIFTYty \t\r\n"  # all characters of a row's numbers
@@ -70,13 +73,10 @@ def read_rows(
     if format not in get_args(Format):
         raise SpecError(f"format must be one of {', '.join(get_args(Format))}, received {format!r}")
     path = existing_file(path)
-    if not path.is_file():
-        raise InputError(
-            f"{path}: expected a regular file, found a pipe or device: save its content to a file "
-            "first"
-        )
     with path.open("rb") as file:
-        head = file.read(1 << 16)
+        kind = compression_of(file.read(_HEAD))
+    with path.open("rb") if kind is None else expanded(path, kind) as file:
+        head = file.read(_HEAD)
         looks = _looks_like(path, head)
         if looks is not None and format not in ("auto", looks):
             raise InputError(
@@ -91,22 +91,27 @@ def read_rows(
                 else f"{path}: --words (words=) is for .npy files only; {looks or 'text'} vectors "
                 "contain their tokens: leave it out"
             )
+        if words is not None and kind is not None:
+            raise InputError(f"{path}: a .npy file is not read compressed: use `{kind} -d` first")
         if words is not None:
             return read_npy(path, file, words)
+        size = os.fstat(file.fileno()).st_size
         start = len(_BOM) if head.startswith(_BOM) else 0
         header = _HEADER.match(head, start)
         if header is None:
             file.seek(start)
             dim = len(file.readline().split()) - 1
-            source = _Source(path, file, path.stat().st_size, start, None, dim)
+            source = _Source(path, file, size, start, None, dim)
         else:
             rows, dim = int(header[1]), int(header[2])
-            source = _Source(path, file, path.stat().st_size, header.end(), rows, dim)
+            source = _Source(path, file, size, header.end(), rows, dim)
             if rows < 1 or dim < 1:
                 raise InputError(
                     f"{path}, line 1: expected a header with at least 1 row and 1 dimension, "
                     f"found {header[0].decode().strip()!r}"
                 )
+            if 2 * dim > source.size:  # a number takes two bytes at least
+                raise _cut_short(source, 0)
         if "binary" in (looks, format):
             return _read_binary(source)
         return _read_text(source)
@@ -121,8 +126,8 @@ def _looks_like(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | N
             f"{path}: this is a Python pickle (.kv, .model), which can run any code when it is "
             f"loaded, so embzip never reads it: {_EXPORT}"
         )
-    if head.startswith((b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"BZh")):
-        raise InputError(f"{path}: expected vectors, found a compressed file: decompress it first")
+    if head.startswith(b"PK\x03\x04"):
+        raise InputError(f"{path}: expected vectors, found a zip archive: unpack it first")
     if head[8:10] == b'{"' and head[6:8] == b"\0\0":
         raise InputError(
             f"{path}: expected foreign vectors, found a .embz or safetensors file: read it with "
@@ -134,10 +139,26 @@ def _looks_like(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | N
     row = head[header.end() :] if header else head
     numbers = row.partition(b" ")[2]
     line = numbers.partition(b"\n")[0]
+    fields = line.split()
+    numeric = header and len(fields) == int(header[2]) and all(map(_NUMBER.fullmatch, fields))
+    if header and not numeric and _has_binary_rows(head, header.end(), 4 * int(header[2])):
+        return "binary"
     if line.strip() and not line.strip(_NUMERIC):
         return "text"
     width = max(4 * int(header[2]), 0) if header else len(line)
     return "binary" if _CONTROL.search(numbers[: min(width, len(numbers))]) else None
+
+
+def _has_binary_rows(head: bytes, at: int, width: int) -> bool:
+    """Say whether tokens stand where binary rows of so many bytes have them, as far as one sees."""
+    rows = 0
+    while width > 0 and (space := head.find(b" ", at)) >= 0 and space + width < len(head):
+        token = head[at:space].removeprefix(b"\n")
+        if len(token) > _LONGEST_WORD or _CONTROL.search(token) or token.split() != [token]:
+            return False
+        at = space + 1 + width
+        rows += 1
+    return rows > 0
 
 
 def _cut_short(source: _Source, row: int) -> InputError:
@@ -218,6 +239,9 @@ def _read_text(source: _Source) -> tuple[list[str], Matrix]:
     matrix = np.empty((min(rows, capacity), max(dim, 0)), np.float32)
     while lines := file.readlines(_BLOCK):
         first = len(tokens)
+        lines = _without_blank_end(file, lines)
+        if not lines:
+            break
         pairs = [line.partition(b" ") for line in lines]
         numbers = [rest for _, _, rest in pairs]
         # loadtxt would skip blank rows; a row without a token is shorter than any valid one.
@@ -235,6 +259,16 @@ def _read_text(source: _Source) -> tuple[list[str], Matrix]:
     if source.rows is not None and len(tokens) < source.rows:
         raise _cut_short(source, len(tokens))
     return tokens, matrix[: len(tokens)]
+
+
+def _without_blank_end(file: IO[bytes], lines: list[bytes]) -> list[bytes]:
+    """Return lines without the blank ones at their end, if nothing else follows in the file."""
+    left = len(lines)
+    while left and not lines[left - 1].strip():
+        left -= 1
+    if left == len(lines) or any(block.strip() for block in iter(lambda: file.read(_BLOCK), b"")):
+        return lines  # a blank line within is refused as a row
+    return lines[:left]
 
 
 def _explain(source: _Source, first: int, lines: Sequence[bytes]) -> NoReturn:

@@ -156,7 +156,9 @@ def train_vectors(
 
 
 def to_gensim(vectors: Table) -> "KeyedVectors":
-    """Return the rows that are not special as gensim's KeyedVectors, with counts if known.
+    """Return the rows that are not special as gensim's KeyedVectors.
+
+    With counts, if they are known, and then the most frequent first, as gensim expects.
 
     Raises
     ------
@@ -174,7 +176,7 @@ def to_gensim(vectors: Table) -> "KeyedVectors":
     """
     gensim = _gensim()
     vectors = vectors_of(vectors)
-    ids = vectors.ordinary_ids()
+    ids = vectors.by_falling_count()
     if not len(ids):
         raise InputError(
             "special rows are not passed to gensim, and every row of this table is special"

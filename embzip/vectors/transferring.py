@@ -3,7 +3,6 @@
 A classifier reads a word as the mean of its pieces, so that mean should be close to the word's row.
 """
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +16,7 @@ from embzip.tokenizers.bpe import BpeTokenizer
 from embzip.tokenizers.yttm_model import SPACE_MARK
 from embzip.types import Matrix, Progress
 from embzip.vectors.base import Table, Vectors, vectors_of
+from embzip.vectors.foreign_tokens import is_alphabetical
 from embzip.vectors.matrix import mean_row
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def transfer(
     counts
         How often words occur in text; by default the table's own counts. A word without a count
         has weight 0. Without any counts, words are weighted by rank, by Zipf's law, since files
-        are sorted by falling frequency; words in code point order are weighted equally.
+        are sorted by falling frequency; words in alphabetical order are weighted equally.
     ridge
         How strongly each row is drawn to the mean of the words, in words of average weight.
     progress
@@ -219,7 +219,7 @@ def _as_in_text(token: str, pieces: list[int], mark: int | None) -> list[int]:
 def _weights(tokens: list[str], counts: NDArray[np.int64] | None) -> tuple[Floats, Weighting]:
     if counts is not None:
         return counts.astype(np.float64), "counts"
-    if all(before < after for before, after in itertools.pairwise(tokens)):
+    if is_alphabetical(tokens):
         return np.ones(len(tokens)), "uniform"
     return 1 / (np.arange(len(tokens)) + 2.7), "file order"  # Mandelbrot's offset to Zipf's law
 

@@ -13,7 +13,7 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 
 from embzip.errors import InputError
-from embzip.files import existing_file
+from embzip.files import existing_file, is_full
 from embzip.foreign.formats.names import with_embedding
 from embzip.inspection import ArtefactRecord, Role, StoredTensor, make_record
 
@@ -156,6 +156,8 @@ def copy_hdf5(source: Any, file: BinaryIO, where: str) -> None:
                 if not f"{name}/".startswith(left_out):
                     _copy_attributes(source[name], target.require_group(name))
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        if is_full(error):  # it is the output that failed
+            raise
         raise InputError(f"{where}: damaged ({str(error)[:160]})") from error
     file.seek(0, io.SEEK_END)
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras.src.backend.common import global_state
 from keras.src.legacy.saving import saving_options, saving_utils
 
-from embzip.errors import InputError, UnsupportedModelError
+from embzip.errors import EmbzipError, InputError, UnsupportedModelError
 from embzip.files import atomic_write, existing_file, temporary_folder
 from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5, optimizer_groups
 from embzip.foreign.formats.hdf5_probe import check_attributes
@@ -69,7 +69,7 @@ def load_keras(path: str | Path) -> Any:
         _check_shapes(_outline(config, legacy=legacy), stored, path)
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, AttributeError, OSError, ImportError) as error:
-        if isinstance(error, InputError):
+        if isinstance(error, EmbzipError):
             raise
         why = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: Keras cannot make the model of this file ({why})") from error

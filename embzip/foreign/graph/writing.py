@@ -9,6 +9,7 @@ from tensorflow.core.framework import graph_pb2
 from tensorflow.python.eager.context import eager_mode
 
 from embzip.files import atomic_folder, write_bytes
+from embzip.foreign.formats.bundle_writing import tensorflow_writes
 from embzip.foreign.formats.graphs import Flow, node_name, rename_functions
 from embzip.foreign.formats.tensor_protos import array_of
 from embzip.foreign.graph.flat_graphs import FlatGraph, Signature
@@ -62,7 +63,7 @@ def _write_saved_model(flat: FlatGraph, target: Path) -> None:
         name: _function(graph, signature, variables) for name, signature in flat.signatures.items()
     }
     module.functions = list(functions.values())
-    with atomic_folder(target, marker="saved_model.pb") as folder:
+    with atomic_folder(target, marker="saved_model.pb") as folder, tensorflow_writes(target):
         tf.saved_model.save(module, str(folder), signatures=functions)
 
 
