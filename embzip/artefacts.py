@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from embzip.classifier import Classifier, Kit, load_classifier
 from embzip.classifier.loading import read
 from embzip.classifier.outlines import Outline, read_outline
-from embzip.classifier.rebuilding import Rebuilt, rebuild_kit
+from embzip.classifier.rebuilding import Rebuilt, on_table, rebuild_kit, table_for
 from embzip.classifier.rebuilding import rebuild as rebuild_classifier
 from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.inspecting import counts_bytes, inspect_embz
 from embzip.errors import InputError
+from embzip.evaluation.nearness import nearness
 from embzip.foreign.formats.kinds import KINDS
 from embzip.foreign.formats.kinds import kind_of as foreign_kind
-from embzip.inspection import ArtefactRecord, bytes_on_disk
+from embzip.inspection import ArtefactRecord
 from embzip.signatures import signature_of
 from embzip.types import Progress
 
@@ -254,8 +255,9 @@ def rebuild_file(
         raise InputError(
             f"{path}: a configuration is for variables in a file of TensorFlow or Keras"
         )
-    old = read(path) if config is None else _with_variables(config, path)
-    model = rebuild(old, embedding, codec=codec, kernels=kernels, fold=fold, seed=seed)
+    old: Any = read(path) if config is None else _with_variables(config, path)
+    table = table_for(old, embedding, codec=codec, kernels=kernels, seed=seed)
+    model: Any = on_table(old, table, fold=fold is not False, kernels=kernels)
     tuned = None
     if tuning is not None:
         if isinstance(model, Kit):
@@ -271,17 +273,18 @@ def rebuild_file(
             progress=progress,
         )
         model, tuned = result.classifier, result.tuned
-    before = bytes_on_disk(Path(path)) if config is None else inspect(path).total
-    counts = 0 if foreign else counts_bytes(path)
+    stored = inspect(path)
     model.save(target, pack=pack)
     return Rebuilt(
         path=str(target),
         format="embz",
         layer=None,
         embedding=model.embedding,
-        bytes_before=before,
+        bytes_before=stored.total,
         bytes_after=Path(target).stat().st_size,
-        counts_bytes=counts,
+        counts_bytes=0 if foreign else counts_bytes(path),
+        training_bytes=stored.training_bytes,
+        snr_db=None if table is None else nearness(old.embedding, table).snr_db,
         tuned=tuned,
     )
 

@@ -17,6 +17,7 @@ from embzip.cli.terminal import (
     without_notices,
 )
 from embzip.files import existing_file
+from embzip.inspection import size_change
 from embzip.outputs import FOLDER
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def slim(
     made.show(
         record,
         f"{result.bytes_before:,} -> {result.bytes_after:,} bytes, {len(result.dropped)} tensors "
-        "left out",
+        f"left out, {size_change(result.bytes_before, result.bytes_after)}",
     )
 
 

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from embzip.cli.terminal import EMBZ, Pack, Result, UsageError, progress
 from embzip.errors import InputError
+from embzip.inspection import size_change
 from embzip.places import CLASSIFIER, check_places
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def kit(
     output.show(
         record,
         f"{len(names)} classifiers over one table: {', '.join(names)}; {total:,} -> "
-        f"{output.nbytes:,} bytes",
+        f"{output.nbytes:,} bytes, {size_change(total, output.nbytes)}",
     )
 
 

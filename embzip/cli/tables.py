@@ -23,6 +23,7 @@ from embzip.cli.terminal import (
     Whole,
     progress,
 )
+from embzip.inspection import size_change
 from embzip.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
 from embzip.signatures import signature_of
 
@@ -218,18 +219,21 @@ def compress(
     ):
         embedding = compress(reading.read(vectors), codec, seed=seed, progress=report)
         save(embedding, made.path, pack=pack)
+    before = sum(path.stat().st_size for path in (vectors, reading.words) if path is not None)
     record = {
         "codec": embedding.codec.spec,
         "rows": embedding.rows,
         "dim": embedding.dim,
         "embedding_bytes": embedding.nbytes,
+        "bytes_before": before,
         "file_bytes": made.nbytes,
     }
     made.show(
         record,
         f"{embedding.rows:,} rows of {embedding.dim} as {embedding.codec.spec}: "
         f"{embedding.nbytes:,} bytes, {embedding.rows * embedding.dim * 4:,} as float32; the file "
-        f"with its vocabulary {made.nbytes:,}",
+        f"with its vocabulary {made.nbytes:,}, from {before:,}: "
+        f"{size_change(before, made.nbytes)}",
     )
 
 
