@@ -35,6 +35,10 @@ class UnsupportedModelError(EmbzipError, ValueError):
     """A model that cannot be rebuilt or exported safely."""
 
 
+class NotFiniteError(EmbzipError, ArithmeticError):
+    """A model whose answer to a text is not a number: its weights overflow, or are damaged."""
+
+
 class InputTypeError(EmbzipError, TypeError):
     """An argument of the wrong type, such as bytes where text belongs."""
 

@@ -3,6 +3,7 @@
 Knows nothing about any file format.
 """
 
+import errno
 import os
 import shutil
 import stat
@@ -54,6 +55,11 @@ def readable_path(path: str | Path) -> Path:
     if not os.access(path, os.R_OK):
         raise MissingFileError(f"{path}: you have no permission to read this file")
     return path
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether a failure means that there is no room for what is written."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def reason_of(error: BaseException) -> str:
@@ -171,7 +177,7 @@ def temporary_folder(
     Raises
     ------
     OutputError
-        If `parent` is not writable.
+        If `parent` is not writable, or full.
     """
     try:
         folder = Path(tempfile.gettempdir() if parent is None else parent)
@@ -185,6 +191,13 @@ def temporary_folder(
         ) from error
     try:
         yield made
+    except OSError as error:
+        if isinstance(error, EmbzipError) or not is_full(error):
+            raise
+        raise OutputError(
+            f"{for_output or folder}: writing failed ({error.strerror}): make room there"
+            + (", or name another folder in TMPDIR" if parent is None else "")
+        ) from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -204,6 +217,15 @@ def digest(content: bytes | memoryview) -> str:
     import hashlib  # imported here: it loads OpenSSL, 3.6 MB that serving does not need
 
     return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def digest_of_file(path: str | Path) -> str:
+    """Return the `digest` of a file's bytes, read a part at a time."""
+    import hashlib
+
+    with Path(path).open("rb") as file:
+        made = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+    return made.hexdigest()
 
 
 def blocks_of(path: str | Path, size: int) -> Iterator[bytes]:

@@ -4,9 +4,13 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
+
+from embzip.errors import NotFiniteError
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix
 
@@ -45,14 +49,12 @@ class TextClassifier(ABC):
         """How many tokens of a text are read."""
 
     @abstractmethod
-    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
-        """Return (texts, classes) float32 probabilities of tokenized texts.
+    def answers_to_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
+        """Return what `probabilities_of_ids` does, without checking that it is finite."""
 
-        Raises
-        ------
-        IdRangeError
-            For an id outside the table; -1 would silently read the last row.
-        """
+    def answers_to(self, texts: Iterable[str]) -> Matrix:
+        """Return what `probabilities` does, without checking that it is finite."""
+        return self.answers_to_ids(self.encode(texts))
 
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
         """Return the ids of each text, cut to `max_length`."""
@@ -67,12 +69,32 @@ class TextClassifier(ABC):
         ------
         InputTypeError
             For a single string, or for items that are not strings.
+        NotFiniteError
+            As in `probabilities`.
         """
         return _predictions(self.labels, self.probabilities(texts))
 
+    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
+        """Return (texts, classes) float32 probabilities of tokenized texts.
+
+        Raises
+        ------
+        IdRangeError
+            For an id outside the table; -1 would silently read the last row.
+        NotFiniteError
+            As in `probabilities`.
+        """
+        return _finite(self.answers_to_ids, ids)
+
     def probabilities(self, texts: Iterable[str]) -> Matrix:
-        """Return (texts, classes) float32 probabilities."""
-        return self.probabilities_of_ids(self.encode(texts))
+        """Return (texts, classes) float32 probabilities.
+
+        Raises
+        ------
+        NotFiniteError
+            For a probability that is no number: a label chosen by it would mean nothing.
+        """
+        return _finite(self.answers_to, texts)
 
 
 class TextKit(ABC):
@@ -91,14 +113,12 @@ class TextKit(ABC):
         """Return the ids of each text."""
 
     @abstractmethod
-    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> dict[str, Matrix]:
-        """Return the (texts, classes) float32 probabilities of each classifier, by its name.
+    def answers_to_ids(self, ids: Sequence[Sequence[int]]) -> dict[str, Matrix]:
+        """Return what `probabilities_of_ids` does, without checking that it is finite."""
 
-        Raises
-        ------
-        IdRangeError
-            For an id outside the table.
-        """
+    def answers_to(self, texts: Iterable[str]) -> dict[str, Matrix]:
+        """Return what `probabilities` does, without checking that it is finite."""
+        return self.answers_to_ids(self.encode(texts))
 
     def predict(self, texts: Iterable[str]) -> list[dict[str, Prediction]]:
         """Return, for each text, the most probable label of each classifier, by its name.
@@ -112,9 +132,48 @@ class TextKit(ABC):
         found = [_predictions(self.labels[name], rows) for name, rows in answers.items()]
         return [dict(zip(answers, row, strict=True)) for row in zip(*found, strict=True)]
 
+    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> dict[str, Matrix]:
+        """Return the (texts, classes) float32 probabilities of each classifier, by its name.
+
+        Raises
+        ------
+        IdRangeError
+            For an id outside the table.
+        NotFiniteError
+            As in `TextClassifier.probabilities`.
+        """
+        return _finite(self.answers_to_ids, ids)
+
     def probabilities(self, texts: Iterable[str]) -> dict[str, Matrix]:
-        """Return the (texts, classes) float32 probabilities of each classifier."""
-        return self.probabilities_of_ids(self.encode(texts))
+        """Return the (texts, classes) float32 probabilities of each classifier.
+
+        Raises
+        ------
+        NotFiniteError
+            As in `TextClassifier.probabilities`.
+        """
+        return _finite(self.answers_to, texts)
+
+
+_Given = TypeVar("_Given")
+_Answers = TypeVar("_Answers", Matrix, dict[str, Matrix])
+
+
+def _finite(answer: Callable[[_Given], _Answers], given: _Given) -> _Answers:
+    """Return the answers to what is given, all of them finite."""
+    with np.errstate(over="ignore", invalid="ignore"):  # found here
+        answers = answer(given)
+    for name, rows in answers.items() if isinstance(answers, dict) else [("", answers)]:
+        finite = np.isfinite(rows)
+        if not finite.all():
+            text = int(finite.all(axis=1).argmin())
+            who = f"classifier {name!r}: " if name else ""
+            raise NotFiniteError(
+                f"{who}text {text}: every probability must be a finite number, found "
+                f"{rows[text][~finite[text]][0]}: the model's numbers are so large that they "
+                "overflow; train it again, or obtain its file again"
+            )
+    return answers
 
 
 def _predictions(labels: Sequence[str], probabilities: Matrix) -> list[Prediction]:

@@ -28,7 +28,7 @@ import pyppmd
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe
 from embzip.tokenizers.words import word_pattern
-from embzip.vocabulary import Vocabulary, decode_tokens, decompress, encode_tokens
+from embzip.vocabulary import Vocabulary, decode_tokens, decompress, encode_tokens, limit_of
 
 SETS = ("ru_avito", "ru_ok_toxic", "tagmynews", "debian-topic")
 RUNS = 5
@@ -87,7 +87,7 @@ def print_bytes(name: str, words: Sequence[str]) -> None:
     among = b"".join(bytes((n, len(text))) + text for n, text in pairs)
     apart = bytes(kept) + bytes(map(len, texts)) + b"".join(texts)
     plain = min(len(lzma.compress(b, preset=9 | lzma.PRESET_EXTREME)) for b in (among, apart))
-    stream = decompress(content[5:])
+    stream = decompress(content[4:], limit_of(len(words)))
     ppmd = [by_ppmd(stream), by_ppmd(bytes(kept)) + by_ppmd(b"\n".join(texts))]
     print(
         f"| {name} | {len(words):,} | {plain / len(words):.3f} | {len(content) / len(words):.3f} "

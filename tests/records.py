@@ -16,7 +16,7 @@ def candidate(name: str, total: int, **known: Any) -> dict[str, Any]:
         "dim": 300,
         "bytes": {
             "vocabulary": vocabulary,
-            "embedding": total - vocabulary - classifier - header,
+            "embedding": max(0, total - vocabulary - classifier - header),
             "classifier": classifier,
             "header": header,
             "total": total,

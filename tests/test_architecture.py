@@ -15,7 +15,9 @@ PACKAGE = Path(embzip.__file__).parent
 ORDER = [
     "errors",
     "types",
+    "limits",
     "files",
+    "records",
     "outputs",
     "inspection",  # what is said of a file of any format
     "seeds",

@@ -447,7 +447,7 @@ def test_special_rows_of_a_foreign_table_are_whole_numbers(
     with path.open("rb") as file:
         header = read_header(file, path)
         tensors = {name: read_tensor(file, path, header, name, mmap=False) for name in header.specs}
-    record = {**header.record, key: value}
+    record = {**header.record.values, key: value}
     if missing:
         del record[key]
     with path.open("wb") as file:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from embzip.cli import main
 from embzip.errors import EmbzipError, InputError, MissingFileError
 from embzip.foreign.formats.checkpoints import read_meta
+from embzip.foreign.formats.variable_slices import checkpoint_slices
 from embzip.foreign.graph.freezing import freeze
 from embzip.foreign.graph.lazy_constants import with_constants
 from embzip.foreign.inspecting import inspect
@@ -156,15 +157,27 @@ def test_a_checkpoint_is_frozen_as_tensorflow_freezes_it(
         slim(folder / name, target, to="frozen", outputs=["nowhere"])
 
 
+class Large:
+    """A checkpoint in which every tensor has 4 GB, and none may be read."""
+
+    SHAPE = (2**20, 2**10)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self.SHAPE
+
+    def tensor(self, name: str, slice: str = "") -> Any:
+        raise AssertionError(name)
+
+
 def test_a_frozen_graph_above_two_gigabytes_is_refused_before_a_value_is_read(
     folder: Path,
 ) -> None:
     meta = read_meta(folder / "ref" / "model")
-
-    def read(key: str) -> Any:
-        raise AssertionError(key)
-
-    graph, lazy = freeze(meta.graph_def, lambda key: (2**20, 2**10), read, ["probs"])
+    for node in meta.graph_def.node:
+        if node.op == "VariableV2":
+            node.attr["shape"].shape.CopyFrom(tf.TensorShape(Large.SHAPE).as_proto())
+    slices = checkpoint_slices(meta.graph_def)
+    graph, lazy = freeze(meta.graph_def, Large(), ["probs"], slices)
     assert set(lazy) == {"words", "conv", "dense"}
     with pytest.raises(InputError, match=r"2 GB.*12,884,9\d\d,\d+ bytes.*--to checkpoint"):
         with_constants(graph, lazy)

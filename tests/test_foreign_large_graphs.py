@@ -103,9 +103,9 @@ def test_a_checkpoint_is_written_a_few_tensors_at_a_time(
     together = 0
     read = Bundle.tensor
 
-    def watched(self: Bundle, key: str) -> Any:
+    def watched(self: Bundle, key: str, slice: str = "") -> Any:
         nonlocal together
-        tensor = read(self, key)
+        tensor = read(self, key, slice)
         alive.append(weakref.ref(tensor))
         held_now = [each() for each in alive]
         together = max(together, sum(4 * int(tf.size(t)) for t in held_now if t is not None))

@@ -233,3 +233,67 @@ def test_files_without_weights_and_hostile_ones_are_refused(folder: Path, tmp_pa
     cut.write_bytes((folder / "frozen.pb").read_bytes()[:-40])
     with pytest.raises(InputError, match=r"cut\.pb"):
         variables_of(cut)
+
+
+def test_a_model_without_variables_is_refused_with_the_way_to_build_it(folder: Path) -> None:
+    layers = keras.layers
+    unbuilt = keras.Sequential([layers.Embedding(40, 6), layers.GlobalMaxPooling1D()])
+    with pytest.raises(InputError, match=r"'\w+' is not built.*call it on one batch of ids"):
+        load_variables(unbuilt, folder / "full")
+    empty = keras.Sequential([keras.Input((7,)), layers.Dropout(0.1)], name="empty")
+    with pytest.raises(InputError, match="'empty' has no variables"):
+        load_variables(empty, folder / "full")
+
+
+def test_layers_that_are_not_built_are_named(folder: Path) -> None:
+    class Halves(keras.Model):  # type: ignore[misc]  # Keras carries no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = keras.layers.Embedding(40, 6, name="words")
+            self.late = keras.layers.Dense(3, name="late")
+            self.drop = keras.layers.Dropout(0.1, name="drop")
+
+        def build(self, shape: Any) -> None:
+            self.words.build(shape)
+            self.built = True
+
+    model = Halves()
+    model.build((None, 7))
+    with pytest.warns(UserWarning, match="the layers late of the model 'halves' are not built"):
+        load_variables(model, folder / "full")
+    assert model.words.get_weights()[0].any()
+
+
+# A script for TF1 reads and slims as any other; what needs Keras says so.
+AS_TF1 = """
+import tensorflow as tf
+tf.compat.v1.disable_v2_behavior()
+import embzip
+import embzip.foreign
+found = {}
+for name in ("full", "saved", "frozen.pb"):
+    found[name] = embzip.foreign.variables_of(path / name)
+embzip.slim(path / "full", "light")
+embzip.slim(path / "full", "slim", to="savedmodel", outputs=["probs"])
+try:
+    embzip.slim(path / "model.keras", "keras.pb", to="frozen")
+except embzip.EmbzipError as error:
+    found["error"] = str(error)
+"""
+
+
+def test_a_script_without_the_behaviour_of_tensorflow_2(folder: Path, tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((7,)), keras.layers.Embedding(40, 6)]).save(
+        folder / "model.keras"
+    )
+    found = run_tensorflow(AS_TF1, tmp_path, path=folder)
+    assert "call this without tf.compat.v1.disable_v2_behavior()" in found.pop("error")
+    wanted = variables_of(folder / "full")
+    for arrays in (*found.values(), variables_of(tmp_path / "light")):
+        assert sorted(arrays) == sorted(wanted)
+        for name, array in wanted.items():
+            np.testing.assert_array_equal(arrays[name], array)
+    served = tf.saved_model.load(str(tmp_path / "slim")).signatures["serving_default"]
+    before = tf.saved_model.load(str(folder / "saved")).signatures["serving_default"]
+    ids = tf.constant(np.arange(7, dtype=np.int32)[None])
+    np.testing.assert_allclose(served(ids=ids)["probs"], before(ids=ids)["probs"], atol=1e-6)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,17 @@ import pytest
 
 from embzip.classifier import load_classifier, load_model
 from embzip.corpus import Example
-from embzip.errors import FileFormatError, IdRangeError, InputTypeError, MissingFileError
+from embzip.errors import (
+    FileFormatError,
+    IdRangeError,
+    InputTypeError,
+    MissingFileError,
+    NotFiniteError,
+)
 from embzip.evaluation.accuracy import evaluate
 from embzip.litert.attachment import read_attachment
 from embzip.tf.export import export
+from embzip.tf.export.targets import TARGETS
 from tests.models import tiny_classifier
 
 TEXTS = ["able lion zoo", "", "people say " * 30, "tiger", "unheard of"]
@@ -186,8 +194,8 @@ def test_serving_imports_numpy_and_litert_only(exported: Path) -> None:
         "numpy",
     }
     assert own == {
-        "classifier", "corpus", "errors", "files", "litert", "prediction", "tokenizers", "types",
-        "vocabulary",
+        "classifier", "corpus", "errors", "files", "limits", "litert", "prediction", "records",
+        "tokenizers", "types", "vocabulary",
     }  # fmt: skip
 
 
@@ -222,3 +230,20 @@ def test_the_command_line_exports_and_predicts(exported: Path, tmp_path: Path) -
     assert len(answered.stdout.splitlines()) == 2
     assert embzip("export", "model.tflite", "-o", "x").stderr.startswith("embzip: error: ")
     assert embzip("export", str(exported / "model.embz"), "--compute", "int8").returncode == 2
+
+
+def test_answers_that_are_no_numbers_are_an_error(tmp_path: Path) -> None:
+    model = tiny_classifier()
+    arrays = {name: np.sign(array) * np.float32(9e18) for name, array in model.arrays.items()}
+    rows = {"values": model.embedding.codes["values"] * np.float32(1e20)}
+    model = replace(model, arrays=arrays, embedding=replace(model.embedding, codes=rows))
+    with pytest.raises(NotFiniteError):
+        export(model, tmp_path / "huge.tflite")
+    assert not list(tmp_path.iterdir())
+    TARGETS["litert"].write(model, tmp_path / "huge.tflite")
+    loaded = load_model(tmp_path / "huge.tflite")
+    for ask in (loaded.predict, loaded.probabilities):
+        with pytest.raises(NotFiniteError, match="text 0: every probability must be a finite"):
+            ask(TEXTS)
+    with pytest.raises(NotFiniteError):
+        evaluate(tmp_path / "huge.tflite", [Example("lion zoo", "animals")])

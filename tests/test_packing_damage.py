@@ -42,7 +42,7 @@ def stored(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         ).reshape(spec.shape)
         for name, spec in header.specs.items()
     }
-    return header.record, tensors
+    return dict(header.record.values), tensors
 
 
 def crafted(path: Path, *, content=None, **changes) -> Path:
@@ -198,7 +198,7 @@ def test_a_wide_block_is_not_packed_and_a_crafted_one_refused(tmp_path: Path) ->
     path = tmp_path / "wide.embz"
     rng = np.random.default_rng(0)
     for columns, packs in ((30_000, True), (40_000, False)):
-        values = np.where(rng.random((256, columns)) < 1 / 5000, 3, 7).astype(np.int8)
+        values = np.where(rng.random((256, columns)) < 1 / 1000, 3, 7).astype(np.int8)
         wide = embzip.compress(np.ones((256, columns), np.float32), "int8:scale=none")
         wide = replace(wide, codes={"values": values})
         embzip.save(wide, path, pack=True)
@@ -215,7 +215,7 @@ def test_a_wide_block_is_not_packed_and_a_crafted_one_refused(tmp_path: Path) ->
     record["packed"]["codes.values"] |= {"shape": [256, 32_769], "period": 1}
     with path.open("wb") as file:
         write_container(file, record, tensors)
-    with pytest.raises(FileFormatError, match="packing does not suit"):
+    with pytest.raises(FileFormatError, match="a block has at most"):
         embzip.load(path)
 
 

@@ -22,7 +22,7 @@ from embzip.pipeline.choosing import Choice, Tried, choose
 from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import read_recipe
-from embzip.pipeline.steps import Step, Steps
+from embzip.pipeline.steps import Step, Steps, write_json
 from embzip.types import Progress
 
 ROOT = Path(embzip.__file__).resolve().parent.parent
@@ -319,6 +319,69 @@ def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name.partition("-")[0] for path in (tmp_path / "steps").iterdir()] == ["write"]
 
 
+@pytest.mark.parametrize("name", ["step.json", "out.json", "inner/data.bin"])
+@pytest.mark.parametrize(
+    "damage", ["digit", "cut", "empty", "missing", "folder", "reformatted", "nested"]
+)
+def test_a_damaged_step_is_made_again(tmp_path: Path, name: str, damage: str) -> None:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        write_json(folder / "out.json", {"accuracy": 0.25})
+        (folder / "inner").mkdir()
+        (folder / "inner" / "data.bin").write_bytes(bytes(range(256)))
+
+    step = Step("measure", {"windows": (1, 2)}, (), make)
+    folder = Steps(tmp_path).folder(step)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    path = folder / name
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(
+            {
+                "digit": content.replace(b"2", b"3", 1),
+                "cut": content[:-3],
+                "empty": b"",
+                "reformatted": content + b" ",
+                "nested": b"[" * 5000,
+            }[damage]
+        )
+    log: list[str] = []
+    again = Steps(tmp_path, log=log.append)
+    assert again.record(step, "out.json") == {"accuracy": 0.25}
+    kept = name == "step.json" and damage == "reformatted"  # the same record
+    assert len(log) == (1 if kept else 2)
+    if not kept:
+        assert log[0].startswith("measure, made again: ")
+        assert str(path) in log[0]
+    found = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    del before[folder / "step.json"], found[folder / "step.json"]  # has its seconds
+    assert found == before
+    log.clear()
+    Steps(tmp_path, log=log.append).folder(step)
+    assert log == ["measure, done before"]
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "empty folder", "another step's folder"])
+def test_what_is_no_finished_step_is_replaced(tmp_path: Path, kind: str) -> None:
+    other = Steps(tmp_path).folder(writer("b"))
+    target = tmp_path / "steps" / f"write-{writer('a').key}"
+    if kind == "file":
+        target.write_text("x")
+    elif kind == "link":
+        target.symlink_to(tmp_path / "nowhere")
+    elif kind == "empty folder":
+        target.mkdir()
+    else:
+        shutil.copytree(other, target)
+    folder = Steps(tmp_path).folder(writer("a"))
+    assert (folder / "out").read_text() == "a"
+    assert (other / "out").read_text() == "b"
+
+
 def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
@@ -458,8 +521,13 @@ def test_report_of_a_folder_without_one(tmp_path: Path) -> None:
         ("bpe:300", "bpe:300,vocab=1", SpecError, r"vocab occurs twice"),
         ("bpe:300", "bpe:300,coverage=2", SpecError, r"coverage must be a number from 0 to 1"),
         ("word2vec:16", "word2vec:16,sg=yes", SpecError, r"sg must be true or false.*'yes'"),
-        ("windows=1-2", "windows=1-0", SpecError, r"windows must be whole numbers joined by"),
+        ("windows=1-2", "windows=1-0", SpecError, r"windows must be whole numbers in 1"),
         ("epochs=2", "epochs=0", SpecError, r"classifier: epochs must be a whole number"),
+        ("cnn:8,", "cnn:2000000000,", SpecError, r"filters must be .* in 1\.\.65536"),
+        ("length=20", "length=2147483647", SpecError, r"max_length must .* in 0\.\.65536"),
+        ("windows=1-2", "windows=1-9999", SpecError, r"windows must .* in 1\.\.1024.*'1-9999'"),
+        ("word2vec:16", "word2vec:2000000000", SpecError, r"dim must .* in 1\.\.65536"),
+        ("bpe:300", "bpe:2000000000", SpecError, r"vocab must be a whole number in 1\.\.16777216"),
     ],
 )
 def test_what_is_wrong_with_a_recipe_is_named_before_anything_runs(

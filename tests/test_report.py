@@ -248,6 +248,16 @@ def spoiled(change):
         (spoiled(lambda r: r["candidates"][1].update(accuracy=float("nan"))), "finite"),
         (spoiled(lambda r: r.update(choice=0.01)), r"choice must be text or null, received 0\.01"),
         (spoiled(lambda r: r["controls"][0].update(rss_mb=True)), "control 'words, row-sparse"),
+        (spoiled(lambda r: r["controls"][0].update(notes=5)), "notes must be texts or null, .* 5"),
+        (spoiled(lambda r: r["controls"][0].update(notes=["a", 5])), "notes must be texts"),
+        (spoiled(lambda r: r.update(controls=3)), "controls must be a list or null, received 3"),
+        (spoiled(lambda r: r.update(controls=[3])), "control: expected an object with a name"),
+        (spoiled(lambda r: r["candidates"][1].update(accuracy=10**26)), r"accuracy must .* 0\.\.1"),
+        (spoiled(lambda r: r["candidates"][1]["bytes"].update(total=-1)), r"bytes\.total must"),
+        (spoiled(lambda r: r["candidates"][1]["bytes"].update(total=10**400)), r"bytes\.total"),
+        (spoiled(lambda r: r["candidates"][1].update(codec={"a": 1})), "codec must be text"),
+        (spoiled(lambda r: r.update(corpus=[1])), "corpus must be an object or null"),
+        (spoiled(lambda r: r.update(seed="0")), "seed must be a whole number or null"),
     ],
 )
 def test_bad_records_are_refused_by_name(record, message):
@@ -260,6 +270,9 @@ def test_files_that_are_no_reports_are_refused(tmp_path):
         read_record(tmp_path)
     (tmp_path / "report.json").write_bytes(b"\xff{")
     with pytest.raises(InputError, match=r"report\.json.*JSON"):
+        read_record(tmp_path)
+    (tmp_path / "report.json").write_text('{"candidates": ' + "[" * 5000)
+    with pytest.raises(InputError, match=r"report\.json: a report is JSON nested more than 32"):
         read_record(tmp_path)
     (tmp_path / "report.json").write_text('{"candidates": 1}')
     with pytest.raises(InputError, match=r"report\.json.*list of candidates"):

@@ -197,7 +197,7 @@ def test_ascii_needs_no_normal_form(text: str, lowercase: bool) -> None:
         ({"max_vocab": 0}, "max_vocab must be at least 1, received 0"),
         ({"max_vocab": -5}, "received -5"),
         ({"min_count": 99}, "no word occurs 99 times or more: lower min_count"),
-        ({"unicode": "UTF-8"}, "the options: expected a normalization"),
+        ({"unicode": "UTF-8"}, "the options: unicode must be one of NFC, "),
     ],
 )
 def test_bad_options(tmp_path: Path, options: dict[str, object], message: str) -> None:
@@ -372,8 +372,8 @@ def test_case_32_every_prefix_of_a_words_file_is_refused(tmp_path: Path) -> None
         ("<PAD>\t0", "PAD\t0", "the first two rows must be <PAD> and <UNK>"),
         ("the\t5\n", "", "declares 6 rows, found 5"),
         ("the\t5\n", "the\t5\nzoo\t1\n", "declares 6 rows, found 7"),
-        ('"NFC"', '"ABC"', "line 1: expected a normalization"),
-        ('"lowercase": true', '"lowercase": 1', "line 1: expected a normalization"),
+        ('"NFC"', '"ABC"', "line 1: unicode must be one of"),
+        ('"lowercase": true', '"lowercase": 1', "line 1: lowercase must be true or false"),
         ('"version": 1', '"version": 2', "newer embzip"),
         ("embzip-words", "words", "line 1: expected the JSON line of an embzip-words file"),
         ("{", "[" * 100_000, "line 1: expected the JSON line"),

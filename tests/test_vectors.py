@@ -278,7 +278,8 @@ def test_case_40_more_rows_or_bytes_than_the_header(tmp_path: Path) -> None:
     refused(tmp_path, BINARY + b"x", "1 bytes follow")
 
 
-@pytest.mark.parametrize("start", [b"2000000000 300\n", b"1 2000000000\n", b"9" * 40 + b" 300\n"])
+@pytest.mark.parametrize("start", [b"2000000000 300\n", b"1 2000000000\n", b"9" * 40 + b" 300\n",
+                                   b"3 " + b"9" * 26 + b"\n", b"3 %d\n" % 2**62])  # fmt: skip
 @pytest.mark.parametrize("row", [b"sea 0.5 1\n", b"sea \0\0\0\0\0\0\0\0"], ids=["text", "binary"])
 def test_case_41_a_huge_header_allocates_nothing(tmp_path: Path, start: bytes, row: bytes) -> None:
     tracemalloc.start()

@@ -14,11 +14,9 @@ from functools import lru_cache
 import numpy as np
 
 from embzip.classifier.encoder import Encoder, linear, pooled
-from embzip.errors import InputError
 from embzip.types import Arrays, Matrix
 
 EPSILON = 1e-5  # added to the variance in layer normalization
-MOST_LAYERS = 64  # bounds what a crafted file can demand with one number
 
 
 class BlockEncoder(Encoder):
@@ -43,8 +41,6 @@ class BlockEncoder(Encoder):
     def _check_blocks(self, **counts: int) -> None:
         """Raise `InputError` for a size out of range; `counts` are sizes of the mixing."""
         self._check(width=self.width, layers=self.layers, hidden=self.hidden, **counts)
-        if self.layers > MOST_LAYERS:
-            raise InputError(f"layers must be at most {MOST_LAYERS}, received {self.layers}")
 
     @abstractmethod
     def mixing_shapes(self, block: str) -> dict[str, tuple[int, ...]]:

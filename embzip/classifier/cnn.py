@@ -8,6 +8,7 @@ import numpy as np
 
 from embzip.classifier.encoder import Encoder
 from embzip.errors import InputError
+from embzip.limits import check_size
 from embzip.types import Arrays, Matrix
 
 
@@ -50,10 +51,9 @@ class CnnConfig(Encoder):
     indicator: bool = False
 
     def __post_init__(self) -> None:
-        if not self.windows or min(self.windows) < 1:
-            raise InputError(
-                f"windows must be whole numbers of at least 1, received {self.windows}"
-            )
+        check_size("number of windows", len(self.windows))
+        for window in self.windows:
+            check_size("windows", window)
         if self.max_length < max(self.windows):
             raise InputError(
                 f"max_length must be at least the widest window ({max(self.windows)}), "

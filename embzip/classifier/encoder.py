@@ -20,6 +20,8 @@ from typing import Any, ClassVar, Self, get_origin
 import numpy as np
 
 from embzip.errors import InputError
+from embzip.limits import MOST, check_size
+from embzip.records import Fields
 from embzip.types import Arrays, Matrix
 
 _OWN = ("columns", "max_length", "indicator")  # follow from table and texts, not from options
@@ -42,7 +44,7 @@ class Encoder(ABC):
     """
 
     kind: ClassVar[str]
-    longest: ClassVar[int] = 2**31 - 1  # the largest max_length
+    longest: ClassVar[int] = MOST["max_length"]
     columns: int
     max_length: int
     dropout: float
@@ -122,35 +124,28 @@ class Encoder(ABC):
         return 1
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Self:
+    def from_record(cls, record: Fields) -> Self:
         """Return the encoder that a file's record describes.
 
         Raises
         ------
-        ValueError
-            For missing or unknown keys, and values of the wrong type or out of range.
+        FileFormatError, InputError
+            For missing or unknown keys, values of the wrong type, and values out of range.
         """
         known = {field.name: field.type for field in fields(cls)}  # type: ignore[arg-type]
-        if record.keys() != known.keys():
-            raise ValueError(f"expected the keys {sorted(known)}, found {sorted(record)}")
+        record.only(known)
         values: dict[str, Any] = {}
         for name, kind in known.items():
-            value = record[name]
             if get_origin(kind) is tuple:
-                right = isinstance(value, list) and all(type(part) is int for part in value)
-                value = tuple(value) if right else value
+                values[name] = tuple(record.wholes(name))
             else:
-                right = type(value) is kind or (kind is float and type(value) is int)
-            if not right:
-                raise ValueError(f"{name} has the wrong type, found {value!r}")
-            values[name] = value
+                values[name] = record.take(name, kind)  # type: ignore[arg-type]
         return cls(**values)
 
     def _check(self, **counts: int) -> None:
         """Raise `InputError` if an option of every encoder, or one of `counts`, is out of range."""
         for name, number in {"columns": self.columns, **counts}.items():
-            if number < 1:
-                raise InputError(f"{name} must be at least 1, received {number}")
+            check_size(name, number)
         if not 1 <= self.max_length <= self.longest:
             raise InputError(
                 f"max_length of the encoder {self.kind!r} must lie in 1..{self.longest}, "

@@ -112,7 +112,7 @@ class Kit(TextKit):
         """Return the ids of each text."""
         return self.embedding.encode(texts)
 
-    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> dict[str, Matrix]:
+    def answers_to_ids(self, ids: Sequence[Sequence[int]]) -> dict[str, Matrix]:
         """Return the (texts, classes) float32 probabilities of each classifier, by its name."""
         heads = [classifier.head for classifier in self.classifiers.values()]
         return dict(

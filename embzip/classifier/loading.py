@@ -1,7 +1,7 @@
 """Reads classifiers and kits from files: .embz and exported .tflite."""
 
-import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,17 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.classifier.kit import Kit
-from embzip.classifier.model import Classifier
+from embzip.classifier.model import Classifier, check_weights
 from embzip.classifier.registry import encoder_class
 from embzip.classifier.storage import from_tensors, to_tensors
 from embzip.errors import FileFormatError, MismatchError
 from embzip.files import digest, existing_file
+from embzip.limits import MOST_RECORD
 from embzip.litert import LiteRtKit, is_tflite, load_litert
 from embzip.prediction import TextClassifier, TextKit
+from embzip.records import Fields, parse_json
 
 if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding
 
+_RECORD = ("kind", "labels", "name", "ranks")  # what is not the encoder's
 _NAME_ONE = "name one of them (--head)"
 
 
@@ -54,6 +57,7 @@ def read(path: str | Path, *, mmap: bool = False) -> Classifier | Kit:
             f"{path}: expected a .embz file, found a .tflite, whose table and kernels cannot be "
             "read: pass the .embz file that it was exported from"
         )
+    from embzip.embz.container import reading
     from embzip.embz.format import read as read_file
 
     loaded = read_file(path, mmap=mmap)
@@ -62,20 +66,15 @@ def read(path: str | Path, *, mmap: bool = False) -> Classifier | Kit:
             f"{path}: expected a classifier, found only an embedding: train a classifier with "
             "`embzip train`"
         )
-    named: dict[str, Classifier] = {}
-    try:
-        for index, head in enumerate(loaded.heads):
-            name, classifier = _read(loaded.embedding, index, head)
-            if name is None and len(loaded.heads) == 1:
-                return classifier
-            if name is None or name in named:
-                raise ValueError(f"the classifiers of a kit need different names, found {name!r}")
-            named[name] = classifier
+    with reading(Path(path), "the classifier in this file is damaged: "):
+        read_all = [_read(loaded.embedding, *numbered) for numbered in enumerate(loaded.heads)]
+        if len(read_all) == 1 and read_all[0][0] is None:
+            return read_all[0][1]
+        named = {name or "": classifier for name, classifier in read_all}
+        if len(named) != len(read_all):
+            names = ", ".join(repr(name) for name, _ in read_all)
+            raise FileFormatError(f"the classifiers of a kit need different names, found {names}")
         return Kit(loaded.embedding, named)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FileFormatError(
-            f"{path}: the classifier in this file is damaged ({error}): obtain the file again"
-        ) from error
 
 
 def load_classifier(path: str | Path, *, head: str | None = None, mmap: bool = False) -> Classifier:
@@ -145,20 +144,34 @@ def _read(
     """Return the name of a head and the classifier that its tensors describe."""
     # The array stays memory-mapped; a plain view of it is faster to compute with.
     stored = {name: np.asarray(array) for name, array in tensors.items()}
-    record = json.loads(stored.pop("config").tobytes())
+    where = f"heads.{index}.config"
+    text = stored.pop("config").tobytes()
+    if len(text) > MOST_RECORD:
+        raise FileFormatError(f"{where} has at most {MOST_RECORD:,} bytes, found {len(text):,}")
+    record = Fields.of(parse_json(text, where), where)
     arrays, kernels = from_tensors(stored)
-    labels = tuple(str(label) for label in record.pop("labels"))
-    name = record.pop("name", None)
-    ranks = dict(record.pop("ranks", {}))
-    config = encoder_class(record.pop("kind")).from_record(record)
+    own = {key: value for key, value in record.values.items() if key not in _RECORD}
+    config = encoder_class(record.take("kind", str)).from_record(replace(record, values=own))
+    ranks = record.fields("ranks", {})
     prefix = f"heads.{index}."
     digests = {
-        tensor.removeprefix(prefix): stated
-        for tensor, stated in embedding.digests.items()
-        if tensor.startswith(prefix)
+        name: embedding.digests[prefix + name]
+        for name in stored
+        if prefix + name in embedding.digests
     }
-    for tensor in [n for n in digests if n in stored and arrays.get(n) is not stored[n]]:
-        # A kernel that is decoded here cannot be verified later, so its digest is checked now.
-        if digest(np.ascontiguousarray(stored[tensor]).tobytes()) != digests.pop(tensor):
-            raise ValueError(f"tensor {prefix}{tensor} does not match its digest")
-    return name, Classifier(embedding, labels, config, arrays, ranks, kernels, digests)
+    for name in [n for n in digests if arrays.get(n) is not stored[n]]:
+        # What is decoded here cannot be verified later, so its digest is checked now.
+        if digest(np.ascontiguousarray(stored[name]).tobytes()) != digests.pop(name):
+            raise FileFormatError(f"tensor {prefix + name!r} does not match its digest")
+    classifier = Classifier(
+        embedding,
+        tuple(record.texts("labels")),
+        config,
+        arrays,
+        {layer: ranks.whole(layer) for layer in ranks.values},
+        kernels,
+        digests,
+    )
+    if not embedding.mapped:
+        check_weights(arrays)
+    return record.take("name", str, "") or None, classifier

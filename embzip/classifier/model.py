@@ -5,6 +5,7 @@ trained in `embzip.tf`, and rebuilt on other tables in `embzip.classifier.rebuil
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +21,7 @@ from embzip.classifier.encoder import Encoder
 from embzip.classifier.storage import rounded, storage, to_tensors
 from embzip.errors import FileFormatError, InputError, MismatchError
 from embzip.files import digest
+from embzip.limits import LARGEST_WEIGHT, MOST_NUMBERS, MOST_RECORD, check_size
 from embzip.prediction import TextClassifier
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix
@@ -120,20 +122,18 @@ class Classifier(TextClassifier):
         FileFormatError
             If a tensor differs; the message names the first one.
         """
+        from embzip.checking import located  # a .tflite needs no codecs
+
         self.embedding.verify()
-        for name, array in self.arrays.items():
-            content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-            where = f"{self.embedding.mapped}: " if self.embedding.mapped else ""
-            if name in self.digests and digest(content) != self.digests[name]:
-                raise FileFormatError(
-                    f"{where}tensor {name!r} of a classifier does not match its digest: the file "
-                    "is damaged"
-                )
-            if not np.isfinite(array).all():
-                raise FileFormatError(
-                    f"{where}tensor {name!r} of a classifier contains numbers that are not finite: "
-                    "the file is damaged"
-                )
+        with located(self.embedding.mapped):
+            for name, array in self.arrays.items():
+                content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+                if name in self.digests and digest(content) != self.digests[name]:
+                    raise FileFormatError(
+                        f"tensor {name!r} of a classifier does not match its digest: the file is "
+                        "damaged"
+                    )
+            check_weights(self.arrays)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -150,7 +150,7 @@ class Classifier(TextClassifier):
         """Tokens of a text that are read."""
         return self.config.max_length
 
-    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
+    def answers_to_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
         """Return (texts, classes) float32 probabilities of tokenized texts."""
         return probabilities_of(self.embedding, [self.head], ids)[0]
 
@@ -166,14 +166,37 @@ class Classifier(TextClassifier):
             record["ranks"] = dict(self.ranks)
         text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         config = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+        if len(config) > MOST_RECORD:
+            raise InputError(
+                f"a classifier's labels and options take at most {MOST_RECORD:,} bytes, received "
+                f"{len(config):,}: shorten the labels"
+            )
         return {**to_tensors(self.arrays, self.kernels), "config": config}
+
+
+def check_weights(arrays: Mapping[str, Matrix]) -> None:
+    """Raise FileFormatError for arrays whose products are certain to overflow or are no numbers."""
+    for name, array in arrays.items():
+        largest = max(array.max(initial=0), -array.min(initial=0))
+        if not largest <= LARGEST_WEIGHT:  # neither is NaN
+            raise FileFormatError(
+                f"tensor {name!r} of a classifier must hold numbers up to 2^63 in magnitude, found "
+                f"{largest}: the classifier's answers would not be finite"
+            )
 
 
 def head_shapes(
     config: Encoder, classes: int, ranks: Mapping[str, int] | None = None
 ) -> dict[str, tuple[int, ...]]:
     """Return the name and shape of every array of a classifier."""
+    check_size("labels", classes)
     shapes = config.shapes() | dense_shapes("dense", config.features, classes)
+    numbers = sum(math.prod(shape) for shape in shapes.values())
+    if numbers > MOST_NUMBERS:
+        raise InputError(
+            f"a classifier has at most {MOST_NUMBERS:,} numbers beside its table, and this shape "
+            f"{numbers:,}: take fewer filters, or less width"
+        )
     for layer, rank in (ranks or {}).items():
         whole = shapes.get(f"{layer}.kernel", ())
         if len(whole) != 2 or type(rank) is not int or not 1 <= rank <= min(whole):

@@ -17,15 +17,16 @@ import numpy as np
 
 from embzip.classifier.model import Classifier, head_shapes
 from embzip.classifier.registry import encoder_class
-from embzip.classifier.specs import parse_classifier, refuse_unknown, typed
+from embzip.classifier.specs import parse_classifier
 from embzip.compression import compress
 from embzip.errors import InputError
 from embzip.files import existing_file
+from embzip.limits import MOST
+from embzip.records import Fields
 from embzip.tokenizers import load_tokenizer
 from embzip.vectors.base import Vectors
 
 _KEYS = ("tokenizer", "labels", "classifier", "max_length", "dim", "variables")
-_MOST_COLUMNS = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,24 +57,22 @@ def read_outline(path: str | Path) -> Outline:
         raise InputError(
             f"{path}: expected the outline of a classifier in TOML: {error}"
         ) from error
-    refuse_unknown(table, _KEYS, where)
-    labels = typed(table, "labels", list, None, where)
-    if len(set(map(str, labels))) < max(2, len(labels)) or not all(
-        isinstance(label, str) and label for label in labels
-    ):
+    fields = Fields.of_user(table, where)
+    fields.only(_KEYS)
+    labels = fields.texts("labels")
+    if len(set(labels)) < max(2, len(labels)) or not all(labels):
         raise InputError(f"{path}: labels must be two or more different texts, found {labels}")
-    names = typed(table, "variables", dict, {}, where)
-    if not all(isinstance(name, str) for name in names.values()):
-        raise InputError(f"{path}, [variables]: every value must be the name of a variable")
-    dim = typed(table, "dim", int, None, where)
-    if not 1 <= dim <= _MOST_COLUMNS:
-        raise InputError(f"{path}: dim must lie in 1..{_MOST_COLUMNS}, received {dim}")
-    options = parse_classifier(typed(table, "classifier", str, "cnn:128", where), where)
-    longest = typed(table, "max_length", int, None, where)
-    tokenizer = load_tokenizer(path.parent / typed(table, "tokenizer", str, None, where))
+    names = fields.fields("variables", {})
+    dim = fields.whole("dim", least=1, most=MOST["dim"])
+    options = parse_classifier(fields.take("classifier", str, "cnn:128"), where)
+    longest = fields.whole("max_length", least=1, most=MOST["max_length"])
+    tokenizer = load_tokenizer(path.parent / fields.take("tokenizer", str))
     config = encoder_class(options.encoder).of(dim, longest, options.shape)
     empty = np.zeros((len(tokenizer.vocabulary), dim), np.float32)
     embedding = compress(Vectors(tokenizer.vocabulary, empty, tokenizer=tokenizer), "float32")
     shapes = head_shapes(config, len(labels))
     arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    return Outline(Classifier(embedding, tuple(labels), config, arrays), dict(names))
+    return Outline(
+        Classifier(embedding, tuple(labels), config, arrays),
+        {name: names.take(name, str) for name in names.values},
+    )

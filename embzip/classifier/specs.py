@@ -10,6 +10,7 @@ from typing import Any
 from embzip.classifier.registry import BUILTIN, encoder_class
 from embzip.codecs.spec import Stage, one_stage
 from embzip.errors import InputError, SpecError
+from embzip.limits import MOST
 
 # These counts may be 0; all others must be at least 1.
 _MAY_BE_ZERO = frozenset({"max_length"})
@@ -116,8 +117,8 @@ def _value(key: str, text: str, default: object, where: str) -> object:
     except (KeyError, ValueError) as error:
         rule = {
             bool: "true or false",
-            tuple: "whole numbers joined by '-'",
-            int: "a whole number of at least 1",
+            tuple: f"whole numbers in 1..{MOST.get(key)}, joined by '-'",
+            int: f"a whole number in {int(key not in _MAY_BE_ZERO)}..{MOST.get(key)}",
             float: "a number from 0 to 1",
         }[type(default)]
         raise SpecError(f"{where}: {key} must be {rule}, received {text!r}") from error
@@ -126,30 +127,6 @@ def _value(key: str, text: str, default: object, where: str) -> object:
 
 def _count(key: str, text: str) -> int:
     number = int(text)
-    if number < (key not in _MAY_BE_ZERO):
+    if not (key not in _MAY_BE_ZERO) <= number <= MOST[key]:
         raise ValueError
     return number
-
-
-def refuse_unknown(table: Mapping[str, object], keys: Iterable[str], where: str) -> None:
-    """Raise `InputError` for a key that is not in `keys`; the message lists them."""
-    unknown = sorted(set(table) - set(keys))
-    if unknown:
-        raise InputError(
-            f"{where}: unknown key {unknown[0]!r}: the known ones are {', '.join(keys)}"
-        )
-
-
-def typed(table: Mapping[str, Any], key: str, kind: type, default: Any, where: str) -> Any:
-    """Return the value of a key, after checking its type; a key without a default is required."""
-    value = table.get(key, default)
-    if value is None:
-        raise InputError(f"{where}: the key {key!r} is missing: add it")
-    kinds = (int, float) if kind is float else kind
-    if not isinstance(value, kinds) or (kind is not bool and isinstance(value, bool)):
-        names = {
-            **{str: "text", int: "a whole number", float: "a number"},
-            **{bool: "true or false", dict: "a table"},
-        }
-        raise InputError(f"{where}: {key} must be {names.get(kind, 'a list')}, received {value!r}")
-    return value

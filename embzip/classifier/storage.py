@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.errors import InputError, SpecError
+from embzip.errors import FileFormatError, InputError, SpecError
 from embzip.types import Matrix
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -33,7 +33,7 @@ class Storage(ABC):
 
     @abstractmethod
     def read(self, name: str, tensors: Tensors) -> Matrix:
-        """Return the float32 kernel; raise `ValueError` for tensors that `write` never makes."""
+        """Return the float32 kernel; raise FileFormatError for tensors `write` never makes."""
 
 
 class Float32(Storage):
@@ -91,10 +91,10 @@ class Int8(Storage):
     def read(self, name: str, tensors: Tensors) -> Matrix:
         scale, levels = tensors.get(f"{name}.scale"), tensors[name]
         if scale is None or scale.dtype != np.float32 or scale.shape != levels.shape[-1:]:
-            raise ValueError(f"{name} is int8 and needs one float32 scale per output column")
+            raise FileFormatError(f"{name} is int8 and needs one float32 scale per output column")
         if not (scale > 0).all():
             column = int(np.flatnonzero(~(scale > 0))[0])
-            raise ValueError(f"{name}: scale {column} must be above 0, found {scale[column]}")
+            raise FileFormatError(f"{name}: scale {column} must be above 0, found {scale[column]}")
         with np.errstate(over="ignore"):  # overflow is detected below
             return _finite(name, levels.astype(np.float32) * scale)
 
@@ -141,7 +141,7 @@ def from_tensors(tensors: Tensors) -> tuple[dict[str, Matrix], str]:
 
     Raises
     ------
-    ValueError
+    FileFormatError
         For types or scales that `to_tensors` never makes.
     """
     ways = {np.dtype(way.dtype): way for way in BUILTIN}
@@ -152,12 +152,12 @@ def from_tensors(tensors: Tensors) -> tuple[dict[str, Matrix], str]:
         if name in scales:
             continue
         if tensor.dtype not in ways or not (is_kernel(name) or tensor.dtype == np.float32):
-            raise ValueError(f"{name} cannot be {tensor.dtype}")
+            raise FileFormatError(f"{name} cannot be {tensor.dtype}")
         if is_kernel(name):
             found.add(ways[tensor.dtype].name)
         arrays[name] = ways[tensor.dtype].read(name, tensors)
     if len(found) != 1:
-        raise ValueError(f"kernels are stored in one way, found {sorted(found)}")
+        raise FileFormatError(f"kernels are stored in one way, found {sorted(found)}")
     return arrays, found.pop()
 
 
@@ -177,5 +177,5 @@ def _shortened(scale: Matrix) -> Matrix:
 
 def _finite(name: str, kernel: Matrix) -> Matrix:
     if not np.isfinite(kernel).all():
-        raise ValueError(f"{name} holds numbers that are not finite")
+        raise FileFormatError(f"{name} holds numbers that are not finite")
     return kernel

@@ -9,24 +9,16 @@ finds the same bytes. Nothing here knows what a value means.
 References: Viterbi 1967; Forney 1973.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from embzip.codecs.compiling import compiled
 
 Values = NDArray[np.float32]
 
 _NEVER = np.float32(1e30)  # the cost of a state that no path may begin in
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile on first use; the machine code is kept beside the package or in the user's cache."""
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:  # neither folder can be written: compiled anew in every process
-        return njit(nogil=True, error_model="numpy")(function)
 
 
 @compiled

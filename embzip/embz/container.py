@@ -9,7 +9,8 @@ compare both. What tensors mean is said in `embzip.embz.format`, the bytes in th
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec
-from embzip.errors import FileFormatError
+from embzip.errors import EmbzipError, FileFormatError, InputError
 from embzip.files import digest
+from embzip.limits import MOST_HEADER
+from embzip.records import Fields, parse_json, shown
 
 VERSION = 1  # of the format; the only one
-_MAX_HEADER = 100_000_000  # the limit of the safetensors format
 _DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -43,11 +45,22 @@ _NAMES = {name: code for code, name in _DTYPES.items()}
 class Header:
     """A checked header: our record, and where each tensor lies."""
 
-    record: dict[str, Any]
+    record: Fields
     specs: dict[str, ArraySpec]
     offsets: dict[str, int]
     digests: dict[str, str]
     nbytes: int
+
+
+@contextmanager
+def reading(path: Path, what: str = "") -> Iterator[None]:
+    """Make one FileFormatError that names the file, and what in it, of what is raised."""
+    try:
+        yield
+    except EmbzipError as error:
+        if isinstance(error, FileFormatError) and str(path) in str(error):
+            raise
+        raise FileFormatError(f"{path}: {what}{error}") from error
 
 
 def write_container(
@@ -75,6 +88,11 @@ def write_container(
     head = {"__metadata__": {"embzip": _json(full)}, **entries}
     text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
+    if len(text) > MOST_HEADER:
+        raise InputError(
+            f"the header of a .embz file has at most {MOST_HEADER:,} bytes, and this one would "
+            f"have {len(text):,}: keep fewer classifiers in a file"
+        )
     file.write(len(text).to_bytes(8, "little"))
     file.write(text)
     for name in order:
@@ -91,12 +109,12 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     """
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
-    if size < 8 or not 2 <= length <= min(size - 8, _MAX_HEADER):
+    if size < 8 or not 2 <= length <= min(size - 8, MOST_HEADER):
         raise FileFormatError(
             f"{path}: not a .embz file, or one that was cut short: its first 8 bytes announce a "
             f"header of {length} bytes, and the file has {size}"
         )
-    head = _parse(file.read(length), path)
+    head = _object(file.read(length), f"{path}: not a .embz file: its header")
     record = _record(head.pop("__metadata__", None), path)
     specs: dict[str, ArraySpec] = {}
     offsets: dict[str, int] = {}
@@ -122,7 +140,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     if stated != _header_digest({**record, "digests": digests}, head):
         raise FileFormatError(f"{path}: the header does not match its digest: it was changed")
     return Header(
-        record,
+        Fields(record, "the header"),
         specs,
         {name: 8 + length + offset for name, offset in offsets.items()},
         digests,
@@ -162,22 +180,6 @@ def read_tensor(
     return array
 
 
-def whole_number(record: Mapping[str, Any], key: str, *, least: int = 1) -> int:
-    """Return a whole number of the record; raises FileFormatError for anything else."""
-    value = record.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**48:
-        raise FileFormatError(f"the header's {key!r} must be a whole number, found {value!r}")
-    return value
-
-
-def text_of(record: Mapping[str, Any], key: str) -> str:
-    """Return a string of the record; raises FileFormatError for anything else."""
-    value = record.get(key)
-    if not isinstance(value, str):
-        raise FileFormatError(f"the header's {key!r} must be a string, found {json.dumps(value)}")
-    return value
-
-
 def _plain(array: NDArray[Any]) -> NDArray[Any]:
     # safetensors stores whatever buffer it gets: a transpose would be written as wrong values.
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
@@ -195,24 +197,10 @@ def _header_digest(record: Mapping[str, Any], entries: Mapping[str, Any]) -> str
     return digest(_json({"record": record, "tensors": entries}).encode("utf-8", "surrogatepass"))
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key[:200]!r} stands twice")
-        found[key] = value
-    return found
-
-
-def _parse(text: bytes, path: Path) -> dict[str, Any]:
-    try:
-        head = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(
-            f"{path}: not a .embz file: its header is not JSON ({error})"
-        ) from error
+def _object(text: bytes | str, where: str) -> dict[str, Any]:
+    head = parse_json(text, where)
     if not isinstance(head, dict):
-        raise FileFormatError(f"{path}: not a .embz file: its header is not a JSON object")
+        raise FileFormatError(f"{where} is not a JSON object")
     return head
 
 
@@ -220,7 +208,7 @@ def _record(metadata: object, path: Path) -> dict[str, Any]:
     text = metadata.get("embzip") if isinstance(metadata, dict) and len(metadata) == 1 else None
     if not isinstance(text, str):
         raise FileFormatError(f"{path}: a safetensors file, but not a .embz file: no record")
-    record = _parse(text.encode("utf-8", "surrogatepass"), path)
+    record = _object(text, f"{path}: not a .embz file: its record")
     found = record.get("version")
     if record.get("format") != "embzip" or type(found) is not int:
         raise FileFormatError(f"{path}: not a .embz file: its record is of another format")
@@ -247,7 +235,7 @@ def _entry(name: str, entry: object, path: Path) -> tuple[ArraySpec, int]:
                 return ArraySpec(name, _DTYPES[dtype], tuple(shape)), offsets[0]
     raise FileFormatError(
         f"{path}: tensor {name!r}: its dtype, shape and offsets do not fit each other: "
-        f"{str(entry)[:200]}"
+        f"{shown(entry)}"
     )
 
 

@@ -30,15 +30,16 @@ from embzip.embz.container import (
     Header,
     read_header,
     read_tensor,
-    text_of,
-    whole_number,
+    reading,
     write_container,
 )
-from embzip.embz.packed import packing_of, told_by
-from embzip.errors import EmbzipError, FileFormatError, InputTypeError
-from embzip.files import atomic_write, digest, existing_file
+from embzip.embz.packed import heads_of, packing_of, shape_of, told_by
+from embzip.errors import FileFormatError, InputTypeError
+from embzip.files import atomic_write, existing_file
 from embzip.inspection import Role
+from embzip.limits import check_size
 from embzip.packing.tensors import pack_tensors, unpack_tensors
+from embzip.records import Fields
 from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
 from embzip.types import Arrays
@@ -136,6 +137,9 @@ def save(
             before=told_by(embedding.codec, *embedding.shape),
         )
         tensors |= stored
+    sizes = {"rows": embedding.rows, "dim": embedding.dim, "classifiers": len(heads)}
+    for name, number in sizes.items():
+        check_size(name, number, least=0 if name == "classifiers" else 1)
     record = {
         "format": "embzip",
         "version": VERSION,
@@ -182,14 +186,8 @@ def load(path: str | Path, *, mmap: bool = False) -> CompressedEmbedding:
 def read(path: str | Path, *, mmap: bool = False) -> Loaded:
     """Read everything in a .embz file; the parameters and errors are those of `load`."""
     path = existing_file(path)
-    with path.open("rb") as file:
-        header = read_header(file, path)
-        try:
-            return _read(file, path, header, mmap)
-        except EmbzipError as error:
-            if isinstance(error, FileFormatError) and str(path) in str(error):
-                raise
-            raise FileFormatError(f"{path}: {error}") from error
+    with path.open("rb") as file, reading(path):
+        return _read(file, path, read_header(file, path), mmap)
 
 
 def role_of(name: str) -> Role:
@@ -200,10 +198,10 @@ def role_of(name: str) -> Role:
 
 def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
     record = header.record
-    rows, dim = whole_number(record, "rows"), whole_number(record, "dim")
-    codec = parse_codec(text_of(record, "codec"))
+    rows, dim = shape_of(record)
+    codec = parse_codec(record.take("codec", str))
     layout = codec.layout(rows, dim)
-    heads = whole_number(record, "heads", least=0)
+    heads = heads_of(record)
     packed = packing_of(header)
     specs = {**header.specs, **{name: entry.spec for name, entry in packed.items()}}
     expected = {f"codes.{spec.name}": spec for spec in layout.codes}
@@ -219,15 +217,19 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
                 f"tensor {name!r}: expected {spec.dtype} {spec.shape}, "
                 f"found {found[name].dtype} {found[name].shape}"
             )
-    contents = {
-        name: read_tensor(file, path, header, name, mmap=mmap and role_of(name) != "vocabulary")
-        for name in header.specs
-    }
     # Rows of a quantizer that finds them its own way are not taken of single arrays.
     lazy = {f"codes.{spec.name}" for spec in layout.codes} if mmap and by_row(codec) else set()
+    # What is made into something else here is compared with its digest here.
+    mapped = {
+        name
+        for name in header.specs
+        if mmap and role_of(name) != "vocabulary" and (name in lazy or name not in packed)
+    } - {f"heads.{index}.config" for index in range(heads)}
+    contents = {
+        name: read_tensor(file, path, header, name, mmap=name in mapped) for name in header.specs
+    }
     arrays = unpack_tensors(contents, packed, lazy=lazy, file=str(path))
-    decoded = packed.keys() - lazy
-    digests = {**header.digests, **{name: digest(arrays[name].tobytes()) for name in decoded}}
+    digests = {n: d for n, d in header.digests.items() if n in lazy or n not in packed}
     codes = {spec.name: arrays[f"codes.{spec.name}"] for spec in layout.codes}
     params = {spec.name: arrays[f"params.{spec.name}"] for spec in layout.params}
     tokenizer, vocabulary = _vocabulary(record, header.specs, arrays, rows)
@@ -254,15 +256,15 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
 
 
 def _vocabulary(
-    record: Mapping[str, Any],
+    record: Fields,
     specs: Mapping[str, ArraySpec],
     arrays: Arrays,
     rows: int,
 ) -> tuple[Tokenizer | None, Vocabulary | None]:
     if "tokenizer" in specs:
-        normalization = Normalization.from_json(record.get("normalization"), "the header")
+        normalization = Normalization.from_json(record.fields("normalization"))
         tokenizer = tokenizer_from_bytes(
-            text_of(record, "tokenizer"), arrays["tokenizer"].tobytes(), rows, normalization
+            record.take("tokenizer", str), arrays["tokenizer"].tobytes(), rows, normalization
         )
         return tokenizer, tokenizer.vocabulary
     if "vocabulary" in specs:
@@ -271,20 +273,13 @@ def _vocabulary(
     return None, None
 
 
-def _special_rows(record: Mapping[str, Any]) -> dict[str, Any]:
+def _special_rows(record: Fields) -> dict[str, Any]:
     """Return the special ids of a foreign table; that they are rows, `Vocabulary` checks."""
-    listed = record.get("special_ids")
-    if not isinstance(listed, list):
-        raise FileFormatError(
-            f"the header's 'special_ids' must be a list of whole numbers, found {listed!r:.80}"
-        )
-    for index, value in enumerate(listed):
-        whole_number({f"special_ids[{index}]": value}, f"special_ids[{index}]", least=0)
     single = {
-        key: None if record.get(key, "") is None else whole_number(record, key, least=0)
+        key: None if record.values.get(key, "") is None else record.whole(key)
         for key in ("pad_id", "unk_id")
     }
-    return {"special_ids": listed, **single}
+    return {"special_ids": record.wholes("special_ids"), **single}
 
 
 def _head(arrays: Arrays, index: int) -> dict[str, NDArray[Any]]:

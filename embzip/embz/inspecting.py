@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from embzip.embz.container import read_header
+from embzip.codecs.registry import parse_codec
+from embzip.embz.container import read_header, reading
 from embzip.embz.format import role_of
-from embzip.embz.packed import packing_of
+from embzip.embz.packed import heads_of, packing_of, shape_of
 from embzip.files import existing_file
 from embzip.inspection import ArtefactRecord, StoredTensor, make_record
-
-_OWN = ("codec", "rows", "dim", "tokenizer", "normalization", "heads")
 
 
 def inspect_embz(path: str | Path) -> ArtefactRecord:
@@ -20,24 +19,32 @@ def inspect_embz(path: str | Path) -> ArtefactRecord:
         For a damaged file.
     """
     path = existing_file(path)
-    with path.open("rb") as file:
+    with path.open("rb") as file, reading(path):
         header = read_header(file, path)
-    packed = packing_of(header)
-    tensors = []
-    for spec in header.specs.values():
-        plain = packed[spec.name].spec if spec.name in packed else spec
-        tensors.append(
-            StoredTensor(
-                spec.name,
-                role_of(spec.name),
-                plain.dtype,
-                plain.shape,
-                spec.nbytes,
-                packed=spec.name in packed,
-                unpacked=plain.nbytes,
+        packed = packing_of(header)
+        tensors = []
+        for spec in header.specs.values():
+            plain = packed[spec.name].spec if spec.name in packed else spec
+            tensors.append(
+                StoredTensor(
+                    spec.name,
+                    role_of(spec.name),
+                    plain.dtype,
+                    plain.shape,
+                    spec.nbytes,
+                    packed=spec.name in packed,
+                    unpacked=plain.nbytes,
+                )
             )
-        )
-    own = {key: header.record[key] for key in _OWN}
+        rows, dim = shape_of(header.record)
+        own = {
+            "codec": parse_codec(header.record.take("codec", str)).spec,
+            "rows": rows,
+            "dim": dim,
+            "tokenizer": header.record.values.get("tokenizer"),
+            "normalization": header.record.values.get("normalization"),
+            "heads": heads_of(header.record),
+        }
     return make_record(path, "embz", [path], tensors, own=own)
 
 

@@ -1,15 +1,28 @@
-"""How the packed tensors of a file are packed, in which its codec has a say."""
+"""What a header says of the table and of how tensors are packed, in which the codec has a say."""
 
 from embzip.codecs.base import RowContexts
 from embzip.codecs.chain import Codec
 from embzip.codecs.registry import parse_codec
-from embzip.embz.container import Header, text_of, whole_number
+from embzip.embz.container import Header
+from embzip.limits import MOST
 from embzip.packing.record import Packed, packed_arrays
+from embzip.records import Fields
 
 
 def told_by(codec: Codec, rows: int, dim: int) -> dict[str, RowContexts]:
     """Return what a codec tells entropy coding of its codes, by the names of tensors."""
     return {f"codes.{name}": told for name, told in codec.contexts(rows, dim).items()}
+
+
+def shape_of(record: Fields) -> tuple[int, int]:
+    """Return (rows, dim) of the table, as the header says."""
+    rows, dim = (record.whole(key, least=1, most=MOST[key]) for key in ("rows", "dim"))
+    return rows, dim
+
+
+def heads_of(record: Fields) -> int:
+    """Return how many classifiers the file holds, as the header says."""
+    return record.whole("heads", most=MOST["classifiers"])
 
 
 def packing_of(header: Header) -> dict[str, Packed]:
@@ -23,6 +36,6 @@ def packing_of(header: Header) -> dict[str, Packed]:
     record = header.record
     if "packed" not in record:
         return {}
-    codec = parse_codec(text_of(record, "codec"))
-    told = told_by(codec, whole_number(record, "rows"), whole_number(record, "dim"))
-    return packed_arrays(record, header.specs, told)
+    codec = parse_codec(record.take("codec", str))
+    told = told_by(codec, *shape_of(record))
+    return packed_arrays(record.take("packed", dict), header.specs, told)

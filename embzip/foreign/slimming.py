@@ -28,7 +28,7 @@ from embzip.foreign.formats.keras_files import (
     open_keras,
     variables_file,
 )
-from embzip.foreign.formats.keras_models import load_keras, write_keras
+from embzip.foreign.formats.keras_models import load_keras, objects_of, write_keras
 from embzip.foreign.formats.kinds import find_prefix, kind_of
 from embzip.foreign.graph.flat_graphs import flat_graph
 from embzip.foreign.graph.writing import write_frozen, write_saved_model
@@ -136,23 +136,24 @@ def _keras_of_h5(path: Path, target: Path, dropped: set[str]) -> None:
 
 
 def _h5(path: Path, target: Path, dropped: set[str]) -> None:
-    del dropped  # optimizer variables are in a group of their own
+    del dropped  # optimizers have groups of their own
     check_attributes(path)
     with open_hdf5(path, str(path)) as source, atomic_write(target) as file:
-        copy_hdf5(source, file, "optimizer_weights", str(path))
+        copy_hdf5(source, file, str(path))
 
 
 def _keras(path: Path, target: Path, dropped: set[str]) -> None:
     del dropped
     with open_keras(path) as archive, atomic_write(target) as file:
         config = keras_config(archive, str(path))
-        if isinstance(config, dict):
-            config["compile_config"] = None
+        for part in objects_of(config):
+            if "compile_config" in part:  # nested models can be compiled too
+                part["compile_config"] = None
         with zipfile.ZipFile(file, "w") as slim_archive, tempfile.TemporaryFile() as weights:
             slim_archive.writestr(_member(METADATA), archive.read(METADATA))
             slim_archive.writestr(_member(CONFIG), json.dumps(config))
             with variables_file(archive, str(path), attributes=True) as source:
-                copy_hdf5(source, weights, "optimizer", str(path))
+                copy_hdf5(source, weights, str(path))
             weights.seek(0)
             with slim_archive.open(_member(WEIGHTS), "w", force_zip64=True) as member:
                 while block := weights.read(2**20):

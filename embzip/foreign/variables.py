@@ -4,21 +4,24 @@ A file is read as data: no graph or layer of it runs. Optimizer state is left ou
 starts from its initial state.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from embzip.errors import InputError, MismatchError
-from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle, read_objects
+from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle
 from embzip.foreign.formats.checkpoints import read_meta, variables
 from embzip.foreign.formats.frozen import role_of_constant
 from embzip.foreign.formats.graphs import Flow, read_graph
 from embzip.foreign.formats.hdf5 import open_hdf5, weight_tensors
 from embzip.foreign.formats.keras_files import open_keras, variables_file
 from embzip.foreign.formats.kinds import find_prefix, kind_of, saved_model_file
+from embzip.foreign.formats.object_graphs import read_objects
 from embzip.foreign.formats.saved_models import read_meta_graph
 from embzip.foreign.formats.tensor_protos import array_of
 from embzip.foreign.graph.flat_graphs import check_constants
@@ -96,8 +99,7 @@ def other_names(path: str | Path) -> dict[str, str]:
     prefix = find_prefix(own) if kind == "checkpoint" else own / "variables" / "variables"
     if prefix is None or not Path(f"{prefix}.index").is_file():
         return {}
-    graph = Bundle(prefix).object_graph()
-    objects = {} if graph is None else read_objects(graph)
+    objects = read_objects(Bundle(prefix))
     return {each.paths[0]: each.full_name for each in objects.values() if each.full_name}
 
 
@@ -130,9 +132,15 @@ def load_variables(
     Raises
     ------
     InputError
-        As in `variables_of`, and for `names` that the model or the file does not have.
+        As in `variables_of`; for a model that is not built, or has no variables; and for `names`
+        that the model or the file does not have.
     MismatchError
         For a variable that no array fits, or several arrays fit. The message lists them.
+
+    Warns
+    -----
+    UserWarning
+        For layers that are not built: they have no variables yet, so they are not loaded.
 
     Examples
     --------
@@ -144,6 +152,7 @@ def load_variables(
     >>> load_variables(other, path)["other/bias"]
     'model/_functional/_operations/1/bias'
     """
+    _check_built(model)
     stored = variables_of(path)
     # Some models prefix the paths of their variables with their own name.
     targets = {variable.path.removeprefix(f"{model.name}/"): variable for variable in model.weights}
@@ -160,6 +169,28 @@ def load_variables(
     return chosen
 
 
+def _check_built(model: Any) -> None:
+    if not model.built:
+        raise InputError(
+            f"the model {model.name!r} is not built, so it has no variables to load: call it on "
+            "one batch of ids first, or call model.build(input_shape)"
+        )
+    if not model.weights:
+        raise InputError(f"the model {model.name!r} has no variables, so nothing can be loaded")
+    # Layers that never have variables need not be built.
+    idle = [
+        layer.name
+        for layer in model._flatten_layers(include_self=False)
+        if not layer.built and type(layer).build is not keras.layers.Layer.build
+    ]
+    if idle:
+        warnings.warn(
+            f"the layers {', '.join(idle)} of the model {model.name!r} are not built, so they "
+            "have no variables and are not loaded: call the model on one batch of ids first",
+            stacklevel=3,
+        )
+
+
 def _checkpoint(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
     prefix = find_prefix(path)
     if prefix is None:
@@ -168,8 +199,7 @@ def _checkpoint(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def _variables(bundle: Bundle, meta: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-    graph = bundle.object_graph()
-    objects = {} if graph is None else read_objects(graph)
+    objects = read_objects(bundle)
     for tensor in _kept(variables(bundle, meta)):
         if tensor.name != OBJECT_GRAPH:
             known = objects.get(tensor.name)

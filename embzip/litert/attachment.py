@@ -14,21 +14,26 @@ import lzma
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embzip.errors import FileFormatError, TokenizerError
+from embzip.errors import EmbzipError, FileFormatError, InputError
 from embzip.files import blocks_of
+from embzip.limits import MOST, MOST_RECORD, text_limit
+from embzip.records import Fields, parse_json
 from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
 
 VERSION = 1
+_AGAIN = "export the classifier again"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed date, so that equal members give equal bytes
 # For damaged archives zipfile raises more than its own error.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError)
 _ODD = (NotImplementedError, RuntimeError, ValueError, OverflowError)
-_LIMITS = {"config.json": 1 << 20, "labels.json": 1 << 26, "tokenizer": 1 << 29}
+_JSON = ("config.json", "labels.json")
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,12 @@ def attach(model: bytes, attachment: Attachment) -> bytes:
         "labels.json": _to_json(labels),
         "tokenizer": tokenizer.to_bytes(),
     }
+    for name in _JSON:
+        if len(members[name]) > MOST_RECORD:
+            raise InputError(
+                f"what is attached to a .tflite as {name} has at most {MOST_RECORD:,} bytes, and "
+                f"this would have {len(members[name]):,}: shorten the labels"
+            )
     whole = io.BytesIO(model)
     with zipfile.ZipFile(whole, "a", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -96,84 +107,101 @@ def read_attachment(path: Path) -> Attachment:
     FileFormatError
         For a file that is cut short or damaged, or that has no attachment.
     """
-    members = _members(path)
-    try:
-        config = json.loads(members["config.json"])
-        if config["format"] != "embzip-litert":
-            raise ValueError(f"the format must be 'embzip-litert', found {config['format']!r}")
-        if config["version"] != VERSION:
+    with _archive(path) as archive:
+        config = _object(archive, path, "config.json")
+        config.choice("format", ["embzip-litert"])
+        if config.take("version", int) != VERSION:
             raise FileFormatError(
                 f"{path}: this embzip reads version {VERSION} of exported files, found version "
-                f"{config['version']!r}: export the classifier again"
+                f"{config.take('version', int)!r}: export the classifier again"
             )
-        rows, max_length, margin = (config[key] for key in ("rows", "max_length", "margin"))
-        if not all(type(n) is int and 0 < n < 2**31 for n in (rows, max_length, margin)):
-            raise ValueError("rows, max_length and margin must be whole numbers above 0")
-        normalization = Normalization.from_json(config["normalization"], "config.json")
-        tokenizer = tokenizer_from_bytes(
-            config["tokenizer"], members["tokenizer"], rows, normalization
-        )
-        heads = tuple(config.get("heads", ()))
-        labels = _labels(json.loads(members["labels.json"]), heads)
-        _check_model(path, config)
-    except (ValueError, KeyError, TypeError, RecursionError, TokenizerError) as error:
-        if isinstance(error, FileFormatError) and str(path) in str(error):
-            raise
-        raise FileFormatError(
-            f"{path}: the files attached to the model are damaged ({error}): export it again"
-        ) from error
+        model_bytes = config.whole("model_bytes", least=1, most=path.stat().st_size)
+        # A row takes at least a byte of the model.
+        rows = config.whole("rows", least=1, most=min(MOST["rows"], model_bytes))
+        max_length = config.whole("max_length", least=1, most=MOST["max_length"])
+        margin = config.whole("margin", least=1, most=MOST["margin"])
+        heads = tuple(config.texts("heads", []))
+        labels = _labels(archive, path, heads)
+        normalization = Normalization.from_json(config.fields("normalization"))
+        content = _member(archive, path, "tokenizer", text_limit(rows))
+        try:
+            tokenizer = tokenizer_from_bytes(
+                config.take("tokenizer", str), content, rows, normalization
+            )
+        except EmbzipError as error:
+            raise FileFormatError(f"{path}, tokenizer: {error}: {_AGAIN}") from error
+    _check_model(path, model_bytes, config.whole("model_crc32", most=2**32 - 1))
     return Attachment(tokenizer, labels, max_length, margin, heads)
 
 
-def _labels(record: Any, heads: tuple[Any, ...]) -> tuple[tuple[str, ...], ...]:
+def _labels(
+    archive: zipfile.ZipFile, path: Path, heads: tuple[str, ...]
+) -> tuple[tuple[str, ...], ...]:
     """Return the labels of each output; a kit stores them by the classifiers' names."""
-    if heads:
-        if not all(isinstance(name, str) for name in heads) or sorted(record) != sorted(heads):
-            raise ValueError("the labels must be those of the classifiers that config.json names")
-        record = [record[name] for name in heads]
-    labels = tuple(tuple(map(str, head)) for head in record)
-    if not all(labels) or len(labels) != max(1, len(heads)):
-        raise ValueError("every output must have labels")
+    where = f"{path}, labels.json"
+    record = parse_json(_member(archive, path, "labels.json", MOST_RECORD), where)
+    if not heads:
+        # One classifier stores a list of one list.
+        record = {"labels": record[0]} if isinstance(record, list) and len(record) == 1 else record
+    fields = Fields.of(record, where)
+    fields.only(heads or ("labels",))
+    labels = tuple(tuple(fields.texts(name)) for name in heads or ("labels",))
+    if not all(labels):
+        raise FileFormatError(f"{where}: every output must have labels: {_AGAIN}")
     return labels
 
 
-def _members(path: Path) -> dict[str, bytes]:
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open the archive behind the model."""
     if not zipfile.is_zipfile(path):
         raise FileFormatError(
             f"{path}: expected a .tflite model with a tokenizer attached, found none: the file was "
             "cut short, or another tool wrote it; export the classifier again (`embzip export "
             "MODEL.embz -o OUT.tflite`)"
         )
+    with _readable(path):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        yield archive
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            found = {member.filename: member for member in archive.infolist()}
-            for name, limit in _LIMITS.items():
-                if name not in found:
-                    raise FileFormatError(
-                        f"{path}: the files attached to the model lack {name!r}: export it again"
-                    )
-                if found[name].file_size > limit:
-                    raise FileFormatError(
-                        f"{path}: the attached {name!r} may have at most {limit:,} bytes, declares "
-                        f"{found[name].file_size:,}: the file is damaged"
-                    )
-            return {name: archive.read(name) for name in _LIMITS}
+        yield
     except (*_DAMAGED, *_ODD) as error:
-        if isinstance(error, FileFormatError):
-            raise
         raise FileFormatError(
-            f"{path}: the files attached to the model cannot be read ({error}): export it again"
+            f"{path}: the files attached to the model cannot be read ({error}): {_AGAIN}"
         ) from error
 
 
-def _check_model(path: Path, config: dict[str, Any]) -> None:
+def _object(archive: zipfile.ZipFile, path: Path, name: str) -> Fields:
+    where = f"{path}, {name}"
+    return Fields.of(parse_json(_member(archive, path, name, MOST_RECORD), where), where)
+
+
+def _member(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> bytes:
+    """Return the bytes of an attached file, which may not expand to more than `limit`."""
+    if name not in archive.namelist():
+        raise FileFormatError(f"{path}: the files attached to the model lack {name!r}: {_AGAIN}")
+    size = archive.getinfo(name).file_size
+    if size > limit:
+        raise FileFormatError(
+            f"{path}: the attached {name!r} may have at most {limit:,} bytes, declares {size:,}: "
+            "the file is damaged"
+        )
+    with _readable(path):
+        return archive.read(name)
+
+
+def _check_model(path: Path, size: int, expected: int) -> None:
     """Raise if the model's bytes differ from those that were written."""
-    size = config["model_bytes"]
     found = 0
     for block in blocks_of(path, size):
         found = zlib.crc32(block, found)
-    if found != config["model_crc32"]:
-        raise ValueError("the model does not match its CRC-32")
+    if found != expected:
+        raise FileFormatError(f"{path}: the model does not match its CRC-32: {_AGAIN}")
 
 
 def _to_json(record: Any) -> bytes:

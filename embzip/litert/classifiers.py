@@ -46,11 +46,11 @@ class LiteRtClassifier(TextClassifier):
         """Tokens of a text that are read."""
         return self.model.attachment.max_length
 
-    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
+    def answers_to_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
         """Return (texts, classes) float32 probabilities of tokenized texts."""
         return self.model.answers(ids)[self.output]
 
-    def probabilities(self, texts: Iterable[str]) -> Matrix:
+    def answers_to(self, texts: Iterable[str]) -> Matrix:
         """Return (texts, classes) float32 probabilities."""
         return self.model.answers_to(self.tokenizer.encode(texts))[self.output]
 
@@ -75,11 +75,11 @@ class LiteRtKit(TextKit):
         limit = self.model.attachment.max_length
         return [ids[:limit] for ids in self.model.attachment.tokenizer.encode(texts)]
 
-    def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> dict[str, Matrix]:
+    def answers_to_ids(self, ids: Sequence[Sequence[int]]) -> dict[str, Matrix]:
         """Return the (texts, classes) float32 probabilities of each classifier, by its name."""
         return dict(zip(self.model.attachment.heads, self.model.answers(ids), strict=True))
 
-    def probabilities(self, texts: Iterable[str]) -> dict[str, Matrix]:
+    def answers_to(self, texts: Iterable[str]) -> dict[str, Matrix]:
         """Return the (texts, classes) float32 probabilities of each classifier."""
         attachment = self.model.attachment
         answers = self.model.answers_to(attachment.tokenizer.encode(texts))

@@ -12,12 +12,13 @@ from embzip.errors import FileFormatError
 from embzip.packing.blocks import Contexts
 from embzip.packing.models import MOST_TABLES
 from embzip.packing.views import VIEWS, Pieces, View, fits
+from embzip.records import Fields, shown
 
 ROWS = 256  # of a block
 MOST_CLASSES = 16
 MOST_COUNTED = 2**22  # contexts times symbols of an alphabet
 MOST_SYMBOLS = 2**23  # of a block: decoding one takes some ten bytes a symbol
-_EXPANSION = 4096  # bytes in memory for one on the disk, at most
+_EXPANSION = 1024  # bytes in memory for one on the disk, at most
 _DTYPES = {
     "float64", "float32", "float16", "int64", "int32", "int16", "int8",
     "uint64", "uint32", "uint16", "uint8",
@@ -122,64 +123,66 @@ class Packed:
         FileFormatError
             For one that `to_json` does not write, or that does not suit so many bytes.
         """
-        try:
-            made = cls._parsed(name, record, before)
-            valid = made.head <= stored and made.spec.nbytes <= _EXPANSION * stored
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError):
-            valid = False
-        if not valid:
+        fields = Fields.of(record, f"tensor {name!r}, its packing")
+        made = cls._parsed(name, fields, before)
+        if made.head > stored or not small_enough(made.spec, stored):
             raise FileFormatError(
-                f"tensor {name!r}: its packing does not suit its {stored} bytes: "
-                f"{str(record)[:200]}"
+                f"tensor {name!r}: its packing does not suit its {stored} bytes: {shown(record)}"
             )
         return made
 
     @classmethod
-    def _parsed(cls, name: str, record: Any, before: RowContexts | None) -> "Packed":
-        shape = tuple(_whole(length, 2**48) for length in record["shape"])
-        if record["dtype"] not in _DTYPES or not 1 <= len(shape) <= 8:
-            raise ValueError("not an array")
-        spec = ArraySpec(name, record["dtype"], shape)
-        axes = _whole(record["axes"], len(shape), 1)
-        view = VIEWS[record["view"]]
-        if not fits(view, spec.dtype, shape):
-            raise ValueError("not a view of such an array")
+    def _parsed(cls, name: str, record: Fields, before: RowContexts | None) -> "Packed":
+        def need(right: bool, rule: str) -> None:
+            if not right:
+                raise FileFormatError(f"{record.where}: {rule}, found {shown(record.values)}")
+
+        shape = tuple(record.wholes("shape"))
+        need(1 <= len(shape) <= 8, "an array has 1 to 8 axes")
+        spec = ArraySpec(name, record.choice("dtype", sorted(_DTYPES)), shape)
+        axes = record.whole("axes", least=1, most=len(shape))
+        view = VIEWS[record.choice("view", VIEWS)]
+        need(fits(view, spec.dtype, shape), "the view must fit the array")
         columns = view.columns(shape[axes:], np.dtype(spec.dtype).itemsize)
-        if min(ROWS, rows_of(shape, axes)) * columns > MOST_SYMBOLS:
-            raise ValueError("too many symbols in a block")
-        classes, kinds = record["classes"]
-        if (classes is None) != (kinds == 1) or not isinstance(classes, str | None):
-            raise ValueError("classes without a name, or a name without classes")
-        if "dependent" not in record:
+        symbols = min(ROWS, rows_of(shape, axes)) * columns
+        need(symbols <= MOST_SYMBOLS, f"a block has at most {MOST_SYMBOLS} symbols")
+        listed = record.take("classes", list)
+        need(len(listed) == 2, "classes must be a name and a number")
+        classes, kinds = listed[0], _kinds(record, listed[1])
+        named = isinstance(classes, str) if kinds > 1 else classes is None
+        need(named, "classes must be a name and a number above 1, or null and 1")
+        if not record.take("dependent", bool, False):
             before = None
-        elif record["dependent"] is not True or before is None or spec.dtype != "uint8":
-            raise ValueError("no codes that depend on those before")
-        if before is not None and (len(shape) != 2 or view != Pieces(8)):
-            raise ValueError("no bytes that depend on those before")
-        period = _whole(record["period"], min(columns, MOST_COUNTED), 1)
-        contexts = Contexts(columns, period, _whole(kinds, MOST_CLASSES, 1), before)
-        if contexts.states and kinds != 1:
-            raise ValueError("rows with states have no classes")
-        if contexts.count * view.alphabet > MOST_COUNTED:
-            raise ValueError("too many contexts")
-        width, least = record["lengths"]
-        if width not in (1, 2, 4) or not isinstance(record["differences"], bool):
-            raise ValueError("lengths in a width that is not written")
-        if record["differences"] and (len(shape) != 1 or spec.dtype[0] not in "iu"):
-            raise ValueError("differences of what is not a row of whole numbers")
+        else:
+            whole = spec.dtype == "uint8" and len(shape) == 2 and view == Pieces(8)
+            need(before is not None and whole, "these codes do not depend on those before")
+        period = record.whole("period", least=1, most=min(columns, MOST_COUNTED))
+        contexts = Contexts(columns, period, kinds, before)
+        need(not contexts.states or kinds == 1, "rows with states have no classes")
+        need(contexts.count * view.alphabet <= MOST_COUNTED, "there are too many contexts")
+        lengths = record.wholes("lengths", most=2**32)
+        need(len(lengths) == 2 and lengths[0] in (1, 2, 4), "a length takes 1, 2 or 4 bytes")
+        differences = record.take("differences", bool)
+        whole = len(shape) == 1 and spec.dtype[0] in "iu"
+        need(whole or not differences, "only a row of whole numbers has differences")
         return cls(
             spec,
             axes,
             view,
             contexts,
             classes,
-            record["differences"],
-            _whole(record["tables"], MOST_TABLES, 1),
-            _whole(record["models"], 2**48),
-            _whole(width, 4, 1),
-            _whole(least, 2**32),
-            str(record["digest"]),
+            differences,
+            record.whole("tables", least=1, most=MOST_TABLES),
+            record.whole("models"),
+            lengths[0],
+            lengths[1],
+            record.take("digest", str),
         )
+
+
+def _kinds(record: Fields, number: object) -> int:
+    key = "classes[1]"
+    return Fields({key: number}, record.where).whole(key, least=1, most=MOST_CLASSES)
 
 
 def rows_of(shape: tuple[int, ...], axes: int) -> int:
@@ -196,11 +199,11 @@ def small_enough(spec: ArraySpec, stored: int) -> bool:
 
 
 def packed_arrays(
-    record: Mapping[str, Any],
+    entries: Mapping[str, Any],
     sizes: Mapping[str, ArraySpec],
     before: Mapping[str, RowContexts],
 ) -> dict[str, Packed]:
-    """Return the packed arrays of a file: its header's record, and what stands in it.
+    """Return the packed arrays of a file: what its header says of them, and what stands in it.
 
     `before` is what the quantizer says of its codes, by the names of tensors.
 
@@ -209,11 +212,9 @@ def packed_arrays(
     FileFormatError
         For entries that do not fit the file.
     """
-    entries = record.get("packed", {})
-    if not isinstance(entries, dict) or not entries.keys() <= sizes.keys():
+    if not entries.keys() <= sizes.keys():
         raise FileFormatError(
-            "the header says of tensors that are not there how they are packed: "
-            f"{str(entries)[:200]}"
+            f"the header says how tensors are packed that are not there: {shown(entries)}"
         )
     found = {}
     for name, entry in entries.items():
@@ -238,9 +239,3 @@ def packed_arrays(
                 "hold them"
             )
     return found
-
-
-def _whole(value: object, most: int, least: int = 0) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(f"expected a whole number in {least}..{most}")
-    return value

@@ -3,14 +3,16 @@
 What an option means, the function says that takes it. Nothing runs here.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from embzip.classifier.specs import ClassifierOptions, parse_classifier, stage_of, typed, values_of
+from embzip.classifier.specs import ClassifierOptions, parse_classifier, stage_of, values_of
 from embzip.classifier.storage import storage
 from embzip.codecs import parse_codec
 from embzip.errors import SpecError
+from embzip.records import Fields
 
 KEYS = (
     "tokenizer", "vectors", "classifier", "codec", "trainable", "fold", "tune", "tune_params",
@@ -97,22 +99,20 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
     BpeOptions(vocab=8000, coverage=1.0, lowercase=True, unicode='NFC')
     """
 
-    def spec(key: str, default: str | None) -> str:
-        value: str = typed(table, key, str, default, where)
-        return value
-
-    tokenizer = spec("tokenizer", None)
+    fields = Fields.of_user(table, where)
+    tokenizer = fields.take("tokenizer", str)
     vectors: Word2vecOptions = _options(
-        spec("vectors", "word2vec:300,epochs=5"), _VECTORS, f"{where}, vectors"
+        fields.take("vectors", str, "word2vec:300,epochs=5"), _VECTORS, f"{where}, vectors"
     )
     try:
-        codec = parse_codec(spec("codec", "float32"))
+        codec = parse_codec(fields.take("codec", str, "float32"))
         if codec.resolved:
             # Refuses a rank above the number of columns before anything is trained.
             codec.layout(_MANY_ROWS, vectors.dim)
     except SpecError as error:
         raise SpecError(f"{where}, codec: {error}") from error
-    kernels = spec("kernels", "float32")
+    classifier = fields.take("classifier", str, "cnn:128")
+    kernels = fields.take("kernels", str, "float32")
     try:
         storage(kernels)
     except SpecError as error:
@@ -122,14 +122,14 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
         tokenizer=tokenizer,
         tokenizer_options=_options(tokenizer, _TOKENIZERS, f"{where}, tokenizer"),
         vectors_options=vectors,
-        classifier_options=parse_classifier(spec("classifier", "cnn:128"), f"{where}, classifier"),
+        classifier_options=parse_classifier(classifier, f"{where}, classifier"),
         codec=codec.spec,
-        trainable=typed(table, "trainable", bool, True, where),
-        fold=typed(table, "fold", bool, True, where),
-        tune=typed(table, "tune", bool, False, where),
-        tune_params=typed(table, "tune_params", bool, False, where),
+        trainable=fields.take("trainable", bool, True),
+        fold=fields.take("fold", bool, True),
+        tune=fields.take("tune", bool, False),
+        tune_params=fields.take("tune_params", bool, False),
         kernels=kernels,
-        pack=typed(table, "pack", bool, False, where),
+        pack=fields.take("pack", bool, False),
     )
 
 
@@ -137,5 +137,5 @@ def _options(spec: str, kinds: Mapping[str, type], where: str) -> Any:
     """Return the options of a spec of one stage; an argument without a name is the first field."""
     stage = stage_of(spec, kinds, where)
     kind = kinds[stage.name]
-    defaults = {field.name: field.default for field in fields(kind)}
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
     return kind(**values_of(stage, defaults, where))

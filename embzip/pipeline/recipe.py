@@ -26,11 +26,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embzip.classifier.specs import refuse_unknown, typed
 from embzip.errors import InputError
 from embzip.files import existing_file
 from embzip.pipeline.candidate import KEYS, Candidate, parse_candidate
 from embzip.pipeline.choosing import BEST, BEST_FLOAT32, Choice
+from embzip.records import Fields
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -77,36 +77,41 @@ def read_recipe(path: str | Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a recipe in TOML: {error}") from error
     tables = ("corpus", "defaults", "candidate", "choice", "report")
-    refuse_unknown(document, ("seed", *tables), f"{path}")
-    seed = typed(document, "seed", int, 0, f"{path}")
+    fields = Fields.of_user(document, f"{path}")
+    fields.only(("seed", *tables))
+    seed = fields.take("seed", int, 0)
     if not 0 <= seed < 2**32:
         raise InputError(f"{path}: seed must lie in 0..2**32-1, received {seed}")
-    report = typed(document, "report", dict, {}, f"{path}")
-    refuse_unknown(report, ("controls",), f"{path}, [report]")
-    candidates = _candidates(document, path)
+    report = _table(fields, "report", {})
+    report.only(("controls",))
+    candidates = _candidates(fields, path)
     return Recipe(
         path=path,
         seed=seed,
-        corpus=_corpus(typed(document, "corpus", dict, None, f"{path}"), path),
+        corpus=_corpus(_table(fields, "corpus"), path),
         candidates=candidates,
-        choice=_choice(typed(document, "choice", dict, {}, f"{path}"), candidates, path),
-        controls=typed(report, "controls", bool, True, f"{path}, [report]"),
+        choice=_choice(_table(fields, "choice", {}), candidates),
+        controls=report.take("controls", bool, True),
     )
 
 
-def _corpus(table: dict[str, Any], recipe: Path) -> CorpusRecipe:
-    where = f"{recipe}, [corpus]"
-    refuse_unknown(table, ("name", "train", "dev", "test", "text"), where)
-    text = typed(table, "text", list, [], where)
+def _table(document: Fields, key: str, default: dict[str, Any] | None = None) -> Fields:
+    return Fields.of_user(document.take(key, dict, default), f"{document.where}, [{key}]")
+
+
+def _corpus(table: Fields, recipe: Path) -> CorpusRecipe:
+    where = table.where
+    table.only(("name", "train", "dev", "test", "text"))
+    text = table.take("text", list, [])
     if not all(isinstance(item, str) for item in text):
         raise InputError(f"{where}: text must be a list of file names, received {text!r}")
     if "name" in table:
-        files = sorted(set(table) & {"train", "dev", "test"})
+        files = sorted(set(table.values) & {"train", "dev", "test"})
         if files:
             raise InputError(
                 f"{where}: a corpus has a name or files, received name and {files[0]}: remove one"
             )
-        name = typed(table, "name", str, None, where)
+        name = table.take("name", str)
         if not name.isidentifier():
             raise InputError(
                 f"{where}: name must be that of a module of corpora/, such as 'bbc', "
@@ -114,9 +119,9 @@ def _corpus(table: dict[str, Any], recipe: Path) -> CorpusRecipe:
             )
         return CorpusRecipe(name=name, text=tuple(_file(item, recipe) for item in text))
     return CorpusRecipe(
-        train=_file(typed(table, "train", str, None, where), recipe),
-        dev=_file(typed(table, "dev", str, None, where), recipe) if "dev" in table else None,
-        test=_file(typed(table, "test", str, None, where), recipe),
+        train=_file(table.take("train", str), recipe),
+        dev=_file(table.take("dev", str), recipe) if "dev" in table else None,
+        test=_file(table.take("test", str), recipe),
         text=tuple(_file(item, recipe) for item in text),
     )
 
@@ -125,16 +130,16 @@ def _file(name: str, recipe: Path) -> Path:
     return existing_file(recipe.parent / name)
 
 
-def _candidates(document: dict[str, Any], path: Path) -> tuple[Candidate, ...]:
-    defaults = typed(document, "defaults", dict, {}, f"{path}")
-    refuse_unknown(defaults, KEYS, f"{path}, [defaults]")
-    tables = typed(document, "candidate", list, [], f"{path}")
+def _candidates(document: Fields, path: Path) -> tuple[Candidate, ...]:
+    defaults = _table(document, "defaults", {})
+    defaults.only(KEYS)
+    tables = document.take("candidate", list, [])
     if not tables or not all(isinstance(table, dict) for table in tables):
         raise InputError(f"{path}: expected at least one [[candidate]], found none")
     candidates: list[Candidate] = []
     for number, table in enumerate(tables, start=1):
         where = f"{path}, [[candidate]] {number}"
-        name = typed(table, "name", str, None, where)
+        name = Fields.of_user(table, where).take("name", str)
         if not _NAME.fullmatch(name):
             raise InputError(
                 f"{where}: a name begins with a letter or digit and goes on with letters, digits, "
@@ -144,20 +149,20 @@ def _candidates(document: dict[str, Any], path: Path) -> tuple[Candidate, ...]:
             raise InputError(
                 f"{where}: each candidate has a name of its own, received {name!r} again"
             )
-        refuse_unknown(table, ("name", *KEYS), f"{where} ({name!r})")
-        candidates.append(parse_candidate({**defaults, **table}, f"{where} ({name!r})"))
+        Fields.of_user(table, f"{where} ({name!r})").only(("name", *KEYS))
+        candidates.append(parse_candidate({**defaults.values, **table}, f"{where} ({name!r})"))
     return tuple(candidates)
 
 
-def _choice(table: dict[str, Any], candidates: Sequence[Candidate], recipe: Path) -> Choice:
-    where = f"{recipe}, [choice]"
-    refuse_unknown(table, ("drop", "against"), where)
+def _choice(table: Fields, candidates: Sequence[Candidate]) -> Choice:
+    where = table.where
+    table.only(("drop", "against"))
     references = [BEST, *(candidate.name for candidate in candidates)]
     if any(candidate.codec == "float32" for candidate in candidates):
         references.insert(0, BEST_FLOAT32)
     choice = Choice(
-        drop=float(typed(table, "drop", float, Choice.drop, where)),
-        against=typed(table, "against", str, references[0], where),
+        drop=table.take("drop", float, Choice.drop),
+        against=table.take("against", str, references[0]),
     )
     if not 0 <= choice.drop <= 1:
         raise InputError(f"{where}: drop must lie in 0..1, received {choice.drop:g}")

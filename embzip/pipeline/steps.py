@@ -5,6 +5,10 @@ and of embzip's version, so whatever changes the result changes the key. Its fil
 `DIR/steps/<name>-<key>/`. That folder gets its name when they are complete, so that a run that was
 killed leaves nothing that a later one could take for a finished step. What a step does is not known
 here.
+
+`step.json` in a step's folder holds what its key is made of, the digest of each of its files, and a
+digest of itself. A folder that does not match it (a digit changed, a file cut, empty or missing) is
+removed, and the step made again.
 """
 
 import json
@@ -17,13 +21,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from embzip.errors import OutputError
-from embzip.files import digest, is_alive, write_bytes
+from embzip.errors import FileFormatError, OutputError
+from embzip.files import digest, digest_of_file, is_alive, write_bytes
+from embzip.records import Fields, parse_json
 from embzip.report.record import embzip_version
 from embzip.types import Progress
 
 # Writes a step's files into the folder given first; reads the folders of its parents, in order.
 Make = Callable[[Path, Sequence[Path], Progress], None]
+_RECORD = "step.json"
 _PARTS = 100  # into which the progress callback divides a step
 
 
@@ -51,7 +57,7 @@ class Step:
     @cached_property
     def key(self) -> str:
         """The step's digest, 32 hexadecimal digits."""
-        return digest(json.dumps(self.to_json(), sort_keys=True).encode())
+        return _digest_of(self.to_json())
 
     def to_json(self) -> dict[str, object]:
         """Return what the key is made of."""
@@ -119,9 +125,13 @@ class Steps:
         if step.key in self._seen:
             return target
         name = self._names.get(step.key, step.name)
-        if target.is_dir():
+        damage = _damage(target, step)
+        if damage is None:
             self._tell(f"{name}, done before")
         else:
+            if os.path.lexists(target):
+                self._tell(f"{name}, made again: {damage}")
+                _remove(target)
             parents = [self.folder(parent) for parent in step.parents]
             started = time.perf_counter()
             self._make(step, parents, target)
@@ -132,7 +142,8 @@ class Steps:
 
     def record(self, step: Step, name: str) -> Any:
         """Return the JSON file `name` of a step's folder."""
-        return json.loads((self.folder(step) / name).read_text("utf-8"))
+        path = self.folder(step) / name
+        return parse_json(path.read_bytes(), str(path))
 
     def _make(self, step: Step, parents: Sequence[Path], target: Path) -> None:
         temporary = self._folder / f".{target.name}.{os.getpid()}"
@@ -141,7 +152,8 @@ class Steps:
             started = time.perf_counter()
             step.make(temporary, parents, self._report)
             seconds = round(time.perf_counter() - started, 3)
-            write_json(temporary / "step.json", {**step.to_json(), "seconds": seconds})
+            record = {**step.to_json(), "seconds": seconds, "files": _digests(temporary)}
+            write_json(temporary / _RECORD, {**record, "digest": _digest_of(record)})
             os.rename(temporary, target)
         except OSError as error:
             # Another run in the same folder may have finished the same step first.
@@ -174,3 +186,48 @@ def write_json(path: Path, record: object) -> None:
     """Write a record as indented JSON, atomically; NaN is refused."""
     text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, (text + "\n").encode())
+
+
+def _damage(folder: Path, step: Step) -> str | None:
+    """Return what is wrong with a step's folder, or None where it is as it was made."""
+    path = folder / _RECORD
+    if not path.is_file():
+        return f"{path} is missing"
+    try:
+        fields = Fields.of(parse_json(path.read_bytes(), str(path)), str(path))
+        files = fields.fields("files").values
+        stated = fields.take("digest", str)
+    except FileFormatError as error:
+        return str(error)
+    record = {key: value for key, value in fields.values.items() if key != "digest"}
+    named = {key: record.get(key) for key in step.to_json()}
+    if stated != _digest_of(record) or step.key != _digest_of(named):
+        return f"{path} does not match its digest"
+    for name, made in files.items():
+        if not (folder / name).is_file():
+            return f"{folder / name} is missing"
+        if digest_of_file(folder / name) != made:
+            return f"{folder / name} does not match its digest"
+    return None
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Return the digest of each file in a folder, by its path within it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): digest_of_file(path) for path in files}
+
+
+def _digest_of(record: Mapping[str, object]) -> str:
+    return digest(json.dumps(record, sort_keys=True).encode())
+
+
+def _remove(path: Path) -> None:
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"{path}: this cached step is damaged and cannot be removed: {error.strerror}"
+        ) from error

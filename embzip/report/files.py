@@ -6,6 +6,7 @@ from pathlib import Path
 
 from embzip.errors import InputError, OutputError
 from embzip.files import existing_file, write_bytes
+from embzip.records import parse_json
 from embzip.report.html import to_html
 from embzip.report.markdown import to_markdown
 from embzip.report.record import Record, check_record, json_ready
@@ -25,12 +26,7 @@ def read_record(path: str | Path) -> Record:
     """
     path = Path(path)
     path = existing_file(path / REPORT_FILES[0] if path.is_dir() else path)
-    try:
-        record = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(
-            f"{path}: a report is JSON, as `embzip run` and `embzip compare -o` write it: {error}"
-        ) from error
+    record = parse_json(path.read_bytes(), f"{path}: a report", error=InputError)
     return check_record(record, str(path))
 
 

@@ -38,30 +38,35 @@ import numpy as np
 from embzip.embz.inspecting import inspect_embz
 from embzip.errors import InputError
 from embzip.evaluation.serving import SERVING_THREADS
+from embzip.records import shown
 
 Record = dict[str, Any]
 
-_NUMBERS = (
-    "rows",
-    "dim",
-    "compression_ratio",
-    "accuracy",
-    "macro_f1",
-    "unknown_rate",
-    "difference",
-    "mcnemar_p",
-    "epoch_seconds",
-    "load_seconds",
-    "rss_mb",
-    "dev_accuracy",
-    "agreement",
-    "kl",
-    "snr_db",
-    "mean_cosine",
-    "read_snr_db",
-    "read_cosine",
-    "seconds",
-)
+_LARGE = 1e15
+_FRACTION, _CHANGE, _AMOUNT, _ANY = (0, 1), (-1, 1), (0, _LARGE), (-_LARGE, _LARGE)
+_NUMBERS: Mapping[str, tuple[float, float]] = {
+    "rows": _AMOUNT,
+    "dim": _AMOUNT,
+    "compression_ratio": _AMOUNT,
+    "accuracy": _FRACTION,
+    "macro_f1": _FRACTION,
+    "unknown_rate": _FRACTION,
+    "difference": _CHANGE,
+    "mcnemar_p": _FRACTION,
+    "epoch_seconds": _AMOUNT,
+    "epoch_ratio": _AMOUNT,
+    "load_seconds": _AMOUNT,
+    "rss_mb": _AMOUNT,
+    "dev_accuracy": _FRACTION,
+    "agreement": _FRACTION,
+    "kl": _ANY,
+    "snr_db": _ANY,
+    "mean_cosine": (-1.01, 1.01),  # sums of float32 may round
+    "read_snr_db": _ANY,
+    "read_cosine": (-1.01, 1.01),
+    "seconds": _AMOUNT,
+}
+_TEXTS = ("tokenizer", "codec", "resolved_codec")
 
 
 def check_record(record: Any, where: str = "record") -> Record:
@@ -74,11 +79,15 @@ def check_record(record: Any, where: str = "record") -> Record:
     if record.get("baseline") not in names:
         raise InputError(
             f"{where}: baseline must be the name of a candidate, one of {names}, "
-            f"received {record.get('baseline')!r}"
+            f"received {shown(record.get('baseline'))}"
         )
-    choice = record.get("choice")
-    if not isinstance(choice, str | None):
-        raise InputError(f"{where}: choice must be text or null, received {choice!r:.80}")
+    _check_kind(record, "choice", str, where)
+    _check_kind(record, "seed", int, where)
+    _check_notes(record, where)
+    for key in ("corpus", "environment"):
+        if not isinstance(record.get(key), str):
+            _check_kind(record, key, dict, where)
+    _check_kind(record, "controls", list, where)
     for control in record.get("controls") or ():
         _check(control, f"{where}, control")
     return record
@@ -148,34 +157,57 @@ def embzip_version() -> str:
 
 def _check(candidate: Any, where: str) -> str:
     if not isinstance(candidate, dict) or not isinstance(candidate.get("name"), str):
-        raise InputError(f"{where}: expected an object with a name, received {candidate!r:.80}")
+        raise InputError(f"{where}: expected an object with a name, received {shown(candidate)}")
     name: str = candidate["name"]
     where = f"{where} {name!r}"
-    for key in _NUMBERS:
-        _check_number(candidate.get(key), where, key)
+    for key, limits in _NUMBERS.items():
+        _check_number(candidate.get(key), where, key, limits)
+    for key in _TEXTS:
+        _check_kind(candidate, key, str, where)
+    _check_notes(candidate, where)
     for key in ("bytes", "latency_ms"):
         parts = candidate.get(key)
         if parts is not None and not isinstance(parts, dict):
-            raise InputError(f"{where}: {key} must be an object or null, received {parts!r:.80}")
+            raise InputError(f"{where}: {key} must be an object or null, received {shown(parts)}")
         for part, value in (parts or {}).items():
-            _check_number(value, where, f"{key}.{part}")
+            _check_number(value, where, f"{key}.{part}", _AMOUNT)
     interval = candidate.get("difference_ci95")
     if interval is not None:
         if not isinstance(interval, list | tuple) or len(interval) != 2:
             raise InputError(
-                f"{where}: difference_ci95 must be [low, high] or null, received {interval!r:.80}"
+                f"{where}: difference_ci95 must be [low, high] or null, received {shown(interval)}"
             )
         for value in interval:
-            _check_number(value, where, "difference_ci95", null=False)
+            _check_number(value, where, "difference_ci95", _CHANGE, null=False)
     return name
 
 
-def _check_number(value: Any, where: str, key: str, *, null: bool = True) -> None:
+def _check_number(
+    value: Any, where: str, key: str, limits: tuple[float, float], *, null: bool = True
+) -> None:
     if value is None and null:
         return
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float | np.number)
-        or not np.isfinite(value)
+    low, high = limits
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not low <= value <= high:  # NaN is not
+        raise InputError(
+            f"{where}: {key} must be a finite number in {low:g}..{high:g}, or null, received "
+            f"{shown(value)}"
+        )
+
+
+def _check_kind(holder: Mapping[str, Any], key: str, kind: type, where: str) -> None:
+    value = holder.get(key)
+    if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
+        return
+    names = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
+    raise InputError(f"{where}: {key} must be {names[kind]} or null, received {shown(value)}")
+
+
+def _check_notes(holder: Mapping[str, Any], where: str) -> None:
+    notes = holder.get("notes")
+    listed = [notes] if notes is None or isinstance(notes, str) else notes
+    if not isinstance(listed, list | tuple) or not all(
+        note is None or isinstance(note, str) for note in listed
     ):
-        raise InputError(f"{where}: {key} must be a finite number or null, received {value!r:.80}")
+        raise InputError(f"{where}: notes must be texts or null, received {shown(notes)}")

@@ -72,13 +72,7 @@ def tokenizer_from_bytes(
     if kind == AliasedWords.kind:
         return AliasedWords.from_bytes(content, rows, normalization)
     if kind == "bpe":
-        tokenizer = BpeTokenizer.from_bytes(content, normalization)
-        if len(tokenizer.vocabulary) != rows:
-            raise TokenizerError(
-                f"expected a BPE model of {rows} pieces, as many as the table has rows, found "
-                f"{len(tokenizer.vocabulary)}"
-            )
-        return tokenizer
+        return BpeTokenizer.from_bytes(content, rows, normalization)
     raise TokenizerError(
         f"a tokenizer's kind must be 'words', 'words+aliases' or 'bpe', found {kind!r}: was the "
         "file written by a newer embzip?"

@@ -11,7 +11,14 @@ import numpy as np
 from embzip.errors import FileFormatError, TokenizerError
 from embzip.tokenizers.base import Normalization, check_texts
 from embzip.tokenizers.words import UNK, WordTokenizer, word_pattern
-from embzip.vocabulary import Vocabulary, compress, decompress
+from embzip.vocabulary import (
+    Vocabulary,
+    compress,
+    decode_tokens,
+    decompress,
+    encode_tokens,
+    limit_of,
+)
 
 _HEADER = struct.Struct("<II")  # words and aliases together; bytes of their names
 
@@ -91,7 +98,8 @@ class AliasedWords:
         """Return all words, aliases included, and the ids of the aliases as compact bytes."""
         own = list(self.vocabulary)[len(self.vocabulary.special_ids) :]
         names = sorted([*own, *self.aliases])
-        packed = WordTokenizer(names, self.normalization).to_bytes()
+        # Names may be many more than rows, and readers know the rows only.
+        packed = encode_tokens(names, limit=limit_of(len(self.vocabulary)))
         ids = np.array([self.aliases.get(name, 0) for name in names], "<u4")
         # Stored as byte planes, because the upper bytes of ids are nearly all zero.
         planes = ids.view(np.uint8).reshape(-1, 4).T
@@ -115,19 +123,29 @@ class AliasedWords:
             )
         count, length = _HEADER.unpack_from(content)
         end = _HEADER.size + length
-        every = WordTokenizer.from_bytes(content[_HEADER.size : end], count + 2, normalization)
-        planes = np.frombuffer(decompress(content[end:], 4 * count + 1), np.uint8)
+        most = limit_of(rows)
+        if count > most:
+            raise FileFormatError(f"{rows} rows have at most {most:,} names, found {count:,}")
+        every = decode_tokens(content[_HEADER.size : end], count, limit=most)
+        planes = np.frombuffer(decompress(content[end:], 4 * count), np.uint8)
         if len(planes) != 4 * count:
             raise FileFormatError(
                 f"expected {count} ids of aliases, 4 bytes each, found {len(planes)} bytes: the "
                 "file is damaged"
             )
-        ids = np.ascontiguousarray(planes.reshape(4, count).T).view("<u4").reshape(-1).tolist()
-        pairs = list(zip(list(every.vocabulary)[2:], ids, strict=True))
-        words = WordTokenizer([name for name, index in pairs if not index], normalization)
-        if len(words.vocabulary) != rows:
+        ids = np.ascontiguousarray(planes.reshape(4, count).T).view("<u4").reshape(-1)
+        own = int(np.count_nonzero(ids == 0))
+        if own != rows - 2:
             raise FileFormatError(
-                f"expected {rows - 2} words with rows of their own, found "
-                f"{len(words.vocabulary) - 2}: the file is damaged"
+                f"expected {rows - 2} words with rows of their own, found {own}: the file is "
+                "damaged"
             )
+        row = every.first_misplaced()
+        if row is not None or int(ids.max(initial=0)) >= rows:
+            raise FileFormatError(
+                "words with aliases must be distinct, in code point order, and read rows below "
+                f"{rows}: the file is damaged"
+            )
+        pairs = list(zip(every, ids.tolist(), strict=True))
+        words = WordTokenizer([name for name, index in pairs if not index], normalization)
         return AliasedWords(words, {name: index for name, index in pairs if index})

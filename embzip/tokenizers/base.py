@@ -4,17 +4,17 @@ A model works only with the tokenizer it was trained with. So the tokenizer is s
 file, and never trained again to recover its ids.
 """
 
-import json
 import operator
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from embzip.corpus import Paths, paths_of
-from embzip.errors import IdRangeError, InputTypeError, TokenizerError
+from embzip.errors import IdRangeError, InputTypeError
+from embzip.records import Fields
 from embzip.types import Progress
 from embzip.vocabulary import Vocabulary
 
@@ -61,24 +61,10 @@ class Normalization:
         return asdict(self)
 
     @staticmethod
-    def from_json(record: object, where: str) -> "Normalization":
-        """Read a record; `where` names its place in messages.
-
-        Raises
-        ------
-        TokenizerError
-            Unless the record has a lowercase flag and a known Unicode form.
-        """
-        if (
-            isinstance(record, dict)
-            and isinstance(record.get("lowercase"), bool)
-            and record.get("unicode") in get_args(UnicodeForm)
-        ):
-            return Normalization(lowercase=record["lowercase"], unicode=record["unicode"])
-        raise TokenizerError(
-            f"{where}: expected a normalization with 'lowercase' (true or false) and 'unicode' "
-            f"({', '.join(get_args(UnicodeForm))}), found {json.dumps(record)[:200]}"
-        )
+    def from_json(record: Fields) -> "Normalization":
+        """Read a record; raises its error without a lowercase flag or a known Unicode form."""
+        unicode: Any = record.choice("unicode", get_args(UnicodeForm))
+        return Normalization(lowercase=record.take("lowercase", bool), unicode=unicode)
 
 
 class Tokenizer(Protocol):

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from embzip.errors import TokenizerError
 from embzip.files import existing_file, temporary_folder, write_bytes
+from embzip.records import Fields
 from embzip.tokenizers.base import (
     Normalization,
     check_ids,
     check_texts,
 )
-from embzip.tokenizers.packed_model import pack, unpack
+from embzip.tokenizers.packed_model import pack, packed_limit, unpack
 from embzip.tokenizers.yttm_model import SPACE_MARK, YttmModel, read_record, with_record
 from embzip.vocabulary import Vocabulary, compress, decompress
 
@@ -107,21 +109,28 @@ class BpeTokenizer:
         return "".join(pieces).replace(SPACE_MARK, " ").removeprefix(" ")
 
     def to_bytes(self) -> bytes:
-        """Return the model and its record as compact bytes."""
+        """Return the model and its record as compact bytes.
+
+        Raises
+        ------
+        InputError
+            For a record that is longer than readers allow.
+        """
         return compress(pack(self.model, read_record(self.content, "the model")))
 
     @staticmethod
-    def from_bytes(content: bytes, normalization: Normalization) -> "BpeTokenizer":
-        """Undo `to_bytes`.
+    def from_bytes(content: bytes, rows: int, normalization: Normalization) -> "BpeTokenizer":
+        """Undo `to_bytes`; `rows` is the number of pieces, special ids included.
 
         Raises
         ------
         FileFormatError
-            For bytes that are cut short or damaged.
+            For bytes that are cut short or damaged, or that expand to more than so many pieces
+            can need.
         TokenizerError
             For an invalid model.
         """
-        model, fields = unpack(decompress(content))
+        model, fields = unpack(decompress(content, packed_limit(rows)), rows)
         plain = model.to_bytes()
         if fields is not None:
             plain = with_record(plain, fields)
@@ -165,7 +174,8 @@ def parse_bpe(content: bytes, where: str) -> BpeTokenizer:
             stacklevel=3,
         )
         return BpeTokenizer(model, Normalization(lowercase=False, unicode="none"), content)
-    return BpeTokenizer(model, Normalization.from_json(record, f"{where}, last line"), content)
+    fields = Fields(record, f"{where}, last line", TokenizerError)
+    return BpeTokenizer(model, Normalization.from_json(fields), content)
 
 
 def _youtokentome_encoder(content: bytes) -> _Encoder | None:

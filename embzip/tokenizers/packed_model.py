@@ -11,19 +11,21 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.errors import FileFormatError
+from embzip.errors import FileFormatError, InputError
+from embzip.records import parse_json
 from embzip.tokenizers.yttm_model import YttmModel
 
 # Little-endian: characters, merges, unk, pad, bos, eos.
 _HEADER = np.dtype("<i4")
 _HEADER_FIELDS = 6
+_MOST_RECORD = 1 << 16  # bytes; embzip's own take 300
 
 
 def pack(model: YttmModel, fields: Mapping[str, object] | None) -> bytes:
     """Return a model and the fields of its record (None if it has no record) as bytes.
 
     >>> model = YttmModel.parse(b"3 1\\n9601 4\\n97 5\\n98 6\\n4 5 7\\n1 0 2 3\\n", "tiny")
-    >>> unpack(pack(model, {"lowercase": True})) == (model, {"lowercase": True})
+    >>> unpack(pack(model, {"lowercase": True}), 8) == (model, {"lowercase": True})
     True
     """
     characters = np.array(model.codepoints, np.int64).reshape(-1, 2)
@@ -32,11 +34,21 @@ def pack(model: YttmModel, fields: Mapping[str, object] | None) -> bytes:
     columns = [characters[:, 0], _steps(characters[:, 1])]
     columns += [merges[:, 0], merges[:, 1], _steps(merges[:, 2])]
     record = b"" if fields is None else json.dumps(fields, sort_keys=True).encode()
+    if len(record) > _MOST_RECORD:
+        raise InputError(
+            f"the record of a BPE model has at most {_MOST_RECORD:,} bytes, found {len(record):,}: "
+            "remove its last line"
+        )
     return np.array(header, _HEADER).tobytes() + b"".join(map(_planes, columns)) + record
 
 
-def unpack(content: bytes) -> tuple[YttmModel, dict[str, object] | None]:
-    """Undo `pack`.
+def packed_limit(rows: int) -> int:
+    """Return the most bytes that a packed model of so many pieces can take."""
+    return _HEADER.itemsize * (_HEADER_FIELDS + 3 * rows) + _MOST_RECORD
+
+
+def unpack(content: bytes, rows: int) -> tuple[YttmModel, dict[str, object] | None]:
+    """Undo `pack`; `rows` is the number of pieces, special ids included.
 
     Raises
     ------
@@ -58,11 +70,16 @@ def unpack(content: bytes) -> tuple[YttmModel, dict[str, object] | None]:
             f"the packed BPE model declares {n} characters and {m} merges, for which its "
             f"{len(content)} bytes are too few: the file is damaged"
         )
+    pieces = n + m + sum(index >= 0 for index in (unk, pad, bos, eos))
+    if pieces != rows:
+        raise FileFormatError(
+            f"expected a BPE model of {rows} pieces, as many as the table has rows, found {pieces}"
+        )
     columns: list[NDArray[np.int64]] = []
-    for rows in (n, n, m, m, m):
-        planes = np.frombuffer(content, np.uint8, 4 * rows, start).reshape(4, rows)
+    for length in (n, n, m, m, m):
+        planes = np.frombuffer(content, np.uint8, 4 * length, start).reshape(4, length)
         columns.append(np.ascontiguousarray(planes.T).view("<u4").ravel().astype(np.int64))
-        start += 4 * rows
+        start += 4 * length
     codepoints, ids, left, right, new = columns
     model = YttmModel(
         tuple(zip(codepoints.tolist(), _unstep(ids).tolist(), strict=True)),
@@ -74,10 +91,7 @@ def unpack(content: bytes) -> tuple[YttmModel, dict[str, object] | None]:
     )
     if end == len(content):
         return model, None
-    try:
-        fields = json.loads(content[end:])
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"the record of the BPE model is not valid JSON: {error}") from error
+    fields = parse_json(content[end:], "the record of the BPE model")
     if not isinstance(fields, dict):
         raise FileFormatError(
             f"the record of the BPE model must be a JSON object, found {content[end:][:60]!r}"

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from embzip.errors import TokenizerError
 from embzip.files import existing_file, write_bytes
+from embzip.records import Fields, parse_json
 from embzip.tokenizers.base import (
     Normalization,
     check_ids,
@@ -249,9 +250,10 @@ def parse_words(content: bytes, where: str) -> WordTokenizer:
         ) from error
     lines = text.split("\n")
     record = _words_record(lines[0], where)
-    if lines.pop() != "" or len(lines) - 1 != record.get("rows"):
+    rows = record.whole("rows")
+    if lines.pop() != "" or len(lines) - 1 != rows:
         raise TokenizerError(
-            f"{where}: line 1 declares {record.get('rows')} rows, found {len(lines) - 1} complete "
+            f"{where}: line 1 declares {rows} rows, found {len(lines) - 1} complete "
             "ones: the file is cut short or was edited; build it again with `embzip build-words`"
         )
     tokens: list[str] = []
@@ -269,26 +271,25 @@ def parse_words(content: bytes, where: str) -> WordTokenizer:
         raise TokenizerError(
             f"{where}, line 2: the first two rows must be <PAD> and <UNK>, found {tokens[:2]}"
         )
-    normalization = Normalization.from_json(record, f"{where}, line 1")
-    counted = counts if record.get("counted", True) else None
+    normalization = Normalization.from_json(record)
+    counted = counts if record.take("counted", bool, True) else None
     try:
         return WordTokenizer(tokens[len(_SPECIAL) :], normalization, counted)
     except TokenizerError as error:
         raise TokenizerError(f"{where}: {error}") from error
 
 
-def _words_record(line: str, where: str) -> dict[str, object]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        record = None
+def _words_record(line: str, where: str) -> Fields:
+    where = f"{where}, line 1"
+    record = parse_json(line, where, error=TokenizerError) if line.startswith("{") else None
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
         raise TokenizerError(
-            f"{where}, line 1: expected the JSON line of an {_FORMAT} file, found {line[:80]!r}"
+            f"{where}: expected the JSON line of an {_FORMAT} file, found {line[:80]!r}"
         )
-    if record.get("version") != _VERSION:
+    fields = Fields(record, where, TokenizerError)
+    if fields.take("version", int) != _VERSION:
         raise TokenizerError(
-            f"{where}, line 1: this embzip reads version {_VERSION} of words files, found version "
-            f"{record.get('version')!r}: install a newer embzip"
+            f"{where}: this embzip reads version {_VERSION} of words files, found version "
+            f"{record['version']!r}: install a newer embzip"
         )
-    return record
+    return fields

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from embzip.errors import TokenizerError
 from embzip.files import digest
+from embzip.records import parse_json
 
 if TYPE_CHECKING:
     import tokenizers
@@ -172,10 +173,8 @@ def read_record(content: bytes, where: str) -> dict[str, object] | None:
     if not rest:
         return None
     line = n + m + 3
-    try:
-        record = json.loads(rest)
-    except (ValueError, RecursionError):
-        record = None
+    begins = rest.startswith(b"{")
+    record = parse_json(rest, f"{where}, line {line}", error=TokenizerError) if begins else None
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
         raise TokenizerError(
             f"{where}, line {line}: expected the end of the file or one JSON line written by "

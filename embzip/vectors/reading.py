@@ -110,6 +110,8 @@ def read_rows(
                     f"{path}, line 1: expected a header with at least 1 row and 1 dimension, "
                     f"found {header[0].decode().strip()!r}"
                 )
+            if 2 * dim > source.size:  # a number takes two bytes at least
+                raise _cut_short(source, 0)
         if "binary" in (looks, format):
             return _read_binary(source)
         return _read_text(source)

@@ -14,17 +14,24 @@ def compress(content: bytes) -> bytes:
     return lzma.compress(content, lzma.FORMAT_RAW, filters=_FILTERS)
 
 
-def decompress(content: bytes | memoryview, limit: int = 1 << 30) -> bytes:
+def decompress(content: bytes | memoryview, limit: int) -> bytes:
     """Undo `compress`; at most `limit` bytes, so that a small file cannot fill the memory.
 
     Raises
     ------
     FileFormatError
-        For an LZMA stream that is damaged or cut short, or that expands beyond the limit.
+        For an LZMA stream that is damaged or cut short, or, before anything is allocated, for one
+        that expands beyond the limit.
     """
+    announced = _announced(content)
+    if announced > limit:
+        raise FileFormatError(
+            f"the compressed vocabulary expands to {announced:,} bytes, and so many tokens take at "
+            f"most {limit:,}: far larger than allowed"
+        )
     # No larger than what comes out: once 8 MB were returned, the C library keeps as much of what
     # is freed after, and a process that serves a small model would stay that much larger.
-    dictionary = min(max(_announced(content), 4096), _DICTIONARY)
+    dictionary = min(max(announced, 4096), _DICTIONARY)
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": dictionary}]
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
     try:
@@ -32,7 +39,7 @@ def decompress(content: bytes | memoryview, limit: int = 1 << 30) -> bytes:
     except lzma.LZMAError as error:
         raise FileFormatError(f"the compressed vocabulary is damaged: {error}") from error
     if not decompressor.eof:
-        raise FileFormatError("the compressed vocabulary is cut short, or far larger than allowed")
+        raise FileFormatError("the compressed vocabulary is cut short")
     return plain
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.errors import FileFormatError, InputError
+from embzip.limits import MOST_TOKEN, text_limit
 from embzip.vocabulary.lzma2 import compress, decompress
 from embzip.vocabulary.token_list import TokenList
 
@@ -32,20 +33,26 @@ _BEGINNING = re.compile(rb"[\x00-\x1f]|\Z")
 _BEGINS = re.compile(rb"(?<!\x1f)[\x00-\x1f]")  # a token
 _ENDLESS = re.compile(rb"\x1f(?![\x00-\x1f])")
 _NO_LAST_DIGIT = bytes(range(_BASE, 256))
-# Front coding lets a few bytes stand for many: what is read and what it expands to are bounded.
-_LIMIT = 1 << 26
-_TOTAL_LIMIT = 1 << 28
-_PART = 1 << 13  # tokens, about, that are read at a time
+_MOST = 1 << 28  # bytes, however many tokens there are: offsets are 32-bit
+_PART = 1 << 16  # bytes, about, that are read at a time
 _COLUMNS = 64  # kept bytes that are copied a column at a time; few tokens keep more
 
 
-def encode_tokens(tokens: Sequence[str]) -> bytes:
+def limit_of(tokens: int) -> int:
+    """Return the most bytes that so many tokens may take, as text and in front coding."""
+    return min(text_limit(tokens), _MOST)
+
+
+def encode_tokens(tokens: Sequence[str], *, limit: int | None = None) -> bytes:
     """Return tokens as compact bytes; any order round-trips, sorted tokens become smallest.
+
+    `limit` is the most bytes they may take, where that is not `limit_of` so many tokens.
 
     Raises
     ------
     InputError
-        For tokens of more than 256 MB in UTF-8, or 64 MB in front coding.
+        For tokens that take more than `limit_of` so many, in UTF-8 or in front coding, or one of
+        more than 1 MB.
 
     Examples
     --------
@@ -54,10 +61,11 @@ def encode_tokens(tokens: Sequence[str]) -> bytes:
     """
     plain = bytearray()
     before = b""
-    total = 0
+    total = longest = 0
     for token in tokens:
         coded = token.encode("utf-8", "surrogatepass")
         total += len(coded)
+        longest = max(longest, len(coded))
         same = 0
         bound = min(len(before), len(coded))
         while same < bound and before[same] == coded[same]:
@@ -70,17 +78,22 @@ def encode_tokens(tokens: Sequence[str]) -> bytes:
         plain.append(number % _BASE)
         plain += _CONTROL.sub(lambda found: bytes((0xFF, found[0][0] | 0x40)), coded[same:])
         before = coded
-    if total > _TOTAL_LIMIT or len(plain) > _LIMIT:
+    most = limit_of(len(tokens)) if limit is None else limit
+    if longest > MOST_TOKEN:
         raise InputError(
-            f"a vocabulary holds at most {_TOTAL_LIMIT >> 20} MB of tokens, {_LIMIT >> 20} MB in "
-            f"front coding, received {total:,} bytes ({len(plain):,}): prune it first"
+            f"a token has at most {MOST_TOKEN:,} bytes, and one has {longest:,}: remove it"
+        )
+    if max(total, len(plain)) > most:
+        raise InputError(
+            f"a vocabulary of {len(tokens):,} tokens takes at most {most:,} bytes, received "
+            f"{total:,} ({len(plain):,} in front coding): prune it, or remove its longest tokens"
         )
     packed = compress(bytes(plain))
     return zlib.crc32(packed).to_bytes(4, "little") + packed
 
 
-def decode_tokens(content: bytes, rows: int) -> TokenList:
-    """Return the `rows` tokens that `encode_tokens` made bytes of.
+def decode_tokens(content: bytes, rows: int, *, limit: int | None = None) -> TokenList:
+    """Return the `rows` tokens that `encode_tokens` made bytes of, with the same `limit`.
 
     Raises
     ------
@@ -90,22 +103,25 @@ def decode_tokens(content: bytes, rows: int) -> TokenList:
     packed = memoryview(content)[4:]
     if zlib.crc32(packed).to_bytes(4, "little") != content[:4]:
         raise FileFormatError("the compressed vocabulary does not match its CRC-32: it was changed")
-    plain = decompress(packed, _LIMIT)
+    most = limit_of(rows) if limit is None else limit
+    plain = decompress(packed, most)
     # One byte below 1F ends each number: tokens are counted before anything is built.
     found = len(plain.translate(None, _NO_LAST_DIGIT))
     if found != rows:
         raise FileFormatError(f"the vocabulary holds {found} tokens, {rows} were expected")
-    return _decode(plain, rows)
+    return _decode(plain, rows, most)
 
 
-def _decode(plain: bytes, rows: int) -> TokenList:
+def _decode(plain: bytes, rows: int, most: int) -> TokenList:
     # A number that no byte below 1F ends belongs to no token, nor does text before the first.
     if not _BEGINNING.match(plain) or _ENDLESS.search(plain):
         raise FileFormatError("the vocabulary does not begin or end with a whole token")
-    unfolding = _Unfolding(rows)
-    start, step = 0, len(plain) * _PART // max(1, rows)
+    if b"\x1f" * (most // _BASE + 2) in plain:
+        raise FileFormatError("a token of the vocabulary drops more than all of them may have")
+    unfolding = _Unfolding(rows, most)
+    start = 0
     while start < len(plain):
-        cut = _BEGINS.search(plain, start + max(1, step))
+        cut = _BEGINS.search(plain, start + _PART)
         end = cut.start() if cut else len(plain)
         unfolding.add(*_columns(plain[start:end]))
         start = end
@@ -117,24 +133,28 @@ def _columns(plain: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArra
     stream = np.frombuffer(plain, np.uint8)
     is_text = stream > _BASE
     last_digits = np.flatnonzero(stream < _BASE)
-    whole = np.flatnonzero(stream == _BASE)
+    bounds = np.append(last_digits, len(stream))
     numbers = stream[last_digits].astype(np.int32)
+    lengths = np.diff(bounds) - 1
+    whole = np.flatnonzero(stream == _BASE)
     if len(whole):
-        numbers += _BASE * np.diff(np.searchsorted(whole, last_digits), prepend=0).astype(np.int32)
+        before = np.searchsorted(whole, bounds)
+        numbers += _BASE * np.diff(before[:-1], prepend=0).astype(np.int32)
+        lengths -= np.diff(before)
     if b"\xff" in plain:
         after = (stream[:-1] == 0xFF) & (stream[1:] >= 0x40) & (stream[1:] < 0x60)
         stream = stream.copy()
         stream[1:][after] &= 0x1F
         is_text[:-1][after] = False
-    suffixes = stream[is_text]
-    starts = np.cumsum(is_text, dtype=np.int32)[last_digits]
-    return suffixes, np.diff(starts, append=np.int32(len(suffixes))), numbers
+        lengths -= np.diff(np.searchsorted(np.flatnonzero(after), bounds))
+    return stream[is_text], lengths, numbers
 
 
 class _Unfolding:
     """Front coding -> tokens, part by part, so that temporary arrays stay small."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, most: int) -> None:
+        self._most = most
         self._text = bytearray()
         self._offsets = array("i", [0]) * (rows + 1)
         self._last = b""  # token
@@ -178,9 +198,17 @@ class _Unfolding:
                 f"token {self._rows + row - 1} of the vocabulary drops {numbers[row] - 1} of the "
                 f"{whole[row - 1]} bytes before it"
             )
+        row = int(np.argmax(whole))
+        if whole[row] > MOST_TOKEN:
+            raise FileFormatError(
+                f"token {self._rows + row - 1} of the vocabulary has {whole[row]:,} bytes: at most "
+                f"{MOST_TOKEN:,} are allowed"
+            )
         ends = len(self._text) + np.cumsum(whole[1:])
-        if ends[-1] > _TOTAL_LIMIT:
-            raise FileFormatError(f"the vocabulary holds more than {_TOTAL_LIMIT >> 20} MB")
+        if ends[-1] > self._most:
+            raise FileFormatError(
+                f"the vocabulary holds more than {self._most:,} bytes: far larger than allowed"
+            )
         first = self._rows + 1
         self._rows += len(ends)
         np.frombuffer(self._offsets, np.int32)[first : self._rows + 1] = ends
@@ -196,8 +224,8 @@ def _unfolded(
     ends = np.cumsum(kept + lengths)
     starts = ends - kept - lengths
     text = np.empty(int(ends[-1]), np.uint8)
-    shift = ends - np.cumsum(lengths)  # of each suffix, to its place in the text
-    text[np.repeat(shift, lengths) + np.arange(len(suffixes))] = suffixes
+    own = np.tile([False, True], len(kept))
+    text[np.repeat(own, np.column_stack([kept, lengths]).reshape(-1))] = suffixes
     rows = np.arange(len(kept))
     for column in range(min(_COLUMNS, int(kept.max()))):
         rows = rows[kept[rows] > column]

@@ -1,14 +1,12 @@
 """Reads checkpoint files (.index and .data-*) as tensors, each checked against its CRC.
 
-The roles of tensors are decided elsewhere; `read_objects` reads the object tree of a TF2
-checkpoint.
+The roles of tensors are decided elsewhere; `object_graphs` reads the objects of a TF2 checkpoint.
 """
 
 import math
 import re
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,11 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorflow.core.protobuf import trackable_object_graph_pb2
+from tensorflow.python.eager.context import eager_mode
 
 from embzip.errors import InputError, MissingFileError
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-_OPTIMIZER_EDGE = re.compile(r"^_?optimizer")
 _SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
 # The errors of TensorFlow's reader for damaged files; a short one is an IndexError.
 _DAMAGED = (tf.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
@@ -34,16 +32,6 @@ class Entry:
     dtype: str
     shape: tuple[int, ...]
     nbytes: int
-
-
-@dataclass
-class Trackable:
-    """An object of a TF2 checkpoint that owns one tensor."""
-
-    key: str
-    paths: list[str] = field(default_factory=list)
-    full_name: str = ""
-    trained: bool = False  # only an optimizer refers to it
 
 
 class Bundle:
@@ -135,18 +123,19 @@ class Bundle:
         except _DAMAGED as error:
             raise self._unreadable(name, error) from error
 
-    def tensor(self, name: str) -> Any:
-        """Return one tensor, checked against its checksum, as TensorFlow reads it.
+    def tensor(self, name: str, slice: str = "") -> Any:
+        """Return one tensor or a slice of it, checked against its checksum, as TensorFlow reads it.
 
         Converting an array back to a tensor would need three copies in memory for a moment.
         """
         try:
-            (tensor,) = tf.raw_ops.RestoreV2(
-                prefix=str(self.prefix),
-                tensor_names=[name],
-                shape_and_slices=[""],
-                dtypes=[tf.dtypes.as_dtype(self._dtypes[name])],
-            )
+            with eager_mode():  # a script for TF1 may have turned it off
+                (tensor,) = tf.raw_ops.RestoreV2(
+                    prefix=str(self.prefix),
+                    tensor_names=[name],
+                    shape_and_slices=[slice],
+                    dtypes=[tf.dtypes.as_dtype(self._dtypes[name])],
+                )
             return tensor
         except _DAMAGED as error:
             raise self._unreadable(name, error) from error
@@ -176,51 +165,6 @@ class Bundle:
         except DecodeError as error:
             raise InputError(f"{self.prefix}: its object graph is damaged ({error})") from error
         return graph
-
-
-def read_objects(graph: Any) -> dict[str, Trackable]:
-    """Return, by checkpoint key, the objects of a TF2 checkpoint and the paths that lead to them.
-
-    A variable is saved under its shortest path, which may lead through the optimizer that trains
-    it. What only an optimizer refers to is optimizer state.
-    """
-    free = _reached(graph, through_optimizers=False)
-    found: dict[str, Trackable] = {}
-    for number, paths in _reached(graph, through_optimizers=True).items():
-        for attribute in graph.nodes[number].attributes:
-            weight = number in free or any("/_trainable_variables/" in f"/{p}" for p in paths)
-            found[attribute.checkpoint_key] = Trackable(
-                attribute.checkpoint_key,
-                free.get(number, paths),
-                attribute.full_name,
-                trained=not weight,
-            )
-    return found
-
-
-def _reached(graph: Any, *, through_optimizers: bool) -> dict[int, list[str]]:
-    """Return the paths that lead to each node, one per incoming edge."""
-    count = len(graph.nodes)
-    paths: dict[int, list[str]] = {0: [""]}
-    waiting = deque([0] if count else [])
-    while waiting:
-        number = waiting.popleft()
-        slot = [(s.slot_variable_node_id, "slot") for s in graph.nodes[number].slot_variables]
-        children = [(child.node_id, child.local_name) for child in graph.nodes[number].children]
-        for target, name in children + (slot if through_optimizers else []):
-            if not 0 <= target < count:
-                raise InputError(
-                    f"the object graph has {count} nodes, but refers to node {target}: it is "
-                    "damaged"
-                )
-            if not through_optimizers and _OPTIMIZER_EDGE.match(name):
-                continue
-            known = target in paths
-            if not known or len(paths[target]) < 8:
-                paths.setdefault(target, []).append(f"{paths[number][0]}/{name}".lstrip("/"))
-            if not known:
-                waiting.append(target)
-    return paths
 
 
 def _text_bytes(value: Any) -> int:

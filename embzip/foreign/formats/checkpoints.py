@@ -5,7 +5,7 @@ exactly, and often contains a copy of the initial table as a constant.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,8 @@ from typing import Any
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from embzip.errors import MissingFileError
-from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle, Entry, read_objects
+from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle, Entry
 from embzip.foreign.formats.graphs import (
-    VARIABLES,
     Flow,
     constants,
     count_nodes,
@@ -25,8 +24,11 @@ from embzip.foreign.formats.graphs import (
 )
 from embzip.foreign.formats.kinds import find_prefix
 from embzip.foreign.formats.names import role_of_name, with_embedding
+from embzip.foreign.formats.object_graphs import Trackable, read_objects
+from embzip.foreign.formats.variable_slices import checkpoint_slices
 from embzip.inspection import ArtefactRecord, NodeCounts, Role, StoredTensor, make_record
 
+_TABLE = re.compile(r"(^|/)_?embeddings$")
 _Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -62,23 +64,28 @@ def inspect_checkpoint(path: Path) -> ArtefactRecord:
 
 def variables(bundle: Bundle, meta: Any = None) -> Iterator[StoredTensor]:
     """Yield the tensors of a bundle with their roles."""
-    graph = bundle.object_graph()
+    objects = read_objects(bundle)
     entries = [entry for entry in bundle.entries() if entry.name != OBJECT_GRAPH]
     shapes = {entry.name: entry.shape for entry in entries}
-    if graph is not None:
-        found = _by_objects(entries, graph, shapes)
+    if objects:
+        found = _by_objects(entries, objects, shapes)
     elif meta is not None:
-        found = _by_graph(entries, Flow(meta.graph_def.node), shapes)
+        found = _by_graph(entries, meta.graph_def, shapes)
     else:
         found = [_tensor(entry, role_of_name(entry.name, entry.dtype, shapes)) for entry in entries]
     yield from with_embedding(found)
 
 
-def _by_graph(entries: list[Entry], flow: Flow, shapes: _Shapes) -> list[StoredTensor]:
-    tables = {table for _, table in flow.gathered() if table in flow.nodes}
-    tables = {table for table in tables if flow.nodes[table].op in VARIABLES}
-    only_training = slots(flow)
-    read = flow.behind(inference_outputs(flow))
+def _by_graph(entries: list[Entry], graph: Any, shapes: _Shapes) -> list[StoredTensor]:
+    flow = Flow(graph.node)
+    slices = checkpoint_slices(graph)
+
+    def keys(variables: Iterable[str]) -> set[str]:
+        return {slices[name].key for name in variables if name in slices}
+
+    tables = keys(table for _, table in flow.gathered())
+    only_training = keys(slots(flow))
+    read = keys(flow.behind(inference_outputs(flow)))
     tensors = []
     for entry in entries:
         role = role_of_name(entry.name, entry.dtype, shapes)
@@ -92,23 +99,18 @@ def _by_graph(entries: list[Entry], flow: Flow, shapes: _Shapes) -> list[StoredT
     return tensors
 
 
-def _by_objects(entries: list[Entry], graph: Any, shapes: _Shapes) -> list[StoredTensor]:
-    objects = read_objects(graph)
+def _by_objects(
+    entries: list[Entry], objects: Mapping[str, Trackable], shapes: _Shapes
+) -> list[StoredTensor]:
     tensors = []
     for entry in entries:
         known = objects.get(entry.name)
-        name = known.paths[0] if known else entry.name
-        if known is None:
-            role = role_of_name(entry.name, entry.dtype, shapes)
-        elif known.trained:
-            role = "optimizer"
-        else:
-            role = role_of_name(name, entry.dtype, shapes)
-            table = re.compile(r"(^|/)_?embeddings$")
-            if len(entry.shape) == 2 and any(
-                table.search(text) for text in (*known.paths, known.full_name)
-            ):
-                role = "embedding"
+        role = role_of_name(entry.name, entry.dtype, shapes)
+        if known is not None:
+            names = (*known.paths, known.full_name)
+            table = len(entry.shape) == 2 and any(map(_TABLE.search, names))
+            plain: Role = "vocabulary" if entry.dtype == "string" else "other_variables"
+            role = "optimizer" if known.training else "embedding" if table else plain
         tensors.append(_tensor(entry, role))
     return tensors
 

@@ -5,7 +5,7 @@ The model configuration in a file is only text here; no layer is made from it.
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,8 +13,8 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 
 from embzip.errors import InputError
-from embzip.files import existing_file
-from embzip.foreign.formats.names import role_of_name, with_embedding
+from embzip.files import existing_file, is_full
+from embzip.foreign.formats.names import with_embedding
 from embzip.inspection import ArtefactRecord, Role, StoredTensor, make_record
 
 EXPANSION = 100  # how many times a part may grow when it is decompressed
@@ -80,26 +80,43 @@ def _walk(file: Any, where: str, path: str) -> Iterator[tuple[str, Any]]:
 
 def weight_tensors(file: Any, where: str) -> list[StoredTensor]:
     """Return the tensors of an open HDF5 file with their roles."""
-    found = []
     every = list(datasets(file, where))
-    shapes = {name: tuple(dataset.shape) for name, dataset in every}
+    training = optimizer_groups(every)
+    found = []
     for name, dataset in every:
-        role: Role = role_of_name(name, "float32", shapes)
-        if dataset.dtype.kind in "OS":
-            role = "vocabulary"
-        elif role == "other_variables" and _reads_embedding(name):
+        text = dataset.dtype.kind in "OS"
+        role: Role = "vocabulary" if text else "other_variables"
+        if name.startswith(training):
+            role = "optimizer"
+        elif not text and _reads_embedding(name):
             role = "embedding"
         found.append(
             StoredTensor(
                 name,
                 role,
-                "string" if dataset.dtype.kind in "OS" else str(dataset.dtype),
+                "string" if text else str(dataset.dtype),
                 tuple(dataset.shape),
                 int(dataset.id.get_storage_size()),
                 needed=role != "optimizer",
             )
         )
     return with_embedding(found)
+
+
+def optimizer_groups(every: Iterable[tuple[str, Any]]) -> tuple[str, ...]:
+    """Return the groups of optimizers, each with a slash at its end.
+
+    Keras 3 puts an optimizer beside the variables of its model, and its first variable counts the
+    steps; so a layer with that name is none. Keras 2 has a group for it at the root.
+    """
+    counted = {
+        name.removesuffix("vars/0")
+        for name, dataset in every
+        if f"/{name}".endswith("/optimizer/vars/0")
+        and dataset.shape == ()
+        and dataset.dtype.kind in "iu"
+    }
+    return ("optimizer_weights/", *sorted(counted))
 
 
 def inspect_h5(path: Path) -> ArtefactRecord:
@@ -109,18 +126,19 @@ def inspect_h5(path: Path) -> ArtefactRecord:
         return make_record(path, "h5", [path], weight_tensors(file, str(path)))
 
 
-def copy_hdf5(source: Any, file: BinaryIO, left_out: str, where: str) -> None:
-    """Copy an HDF5 file without one group of its root and without the training configuration.
+def copy_hdf5(source: Any, file: BinaryIO, where: str) -> None:
+    """Copy an HDF5 file without its optimizers and without the training configuration.
 
     Arrays are copied one by one: the library's own copy of a group never returns for some damaged
     files.
     """
     every = list(datasets(source, where))
+    left_out = optimizer_groups(every)
     try:
         with h5py.File(file, "w") as target:
             _copy_attributes(source, target)
             for name, dataset in every:
-                if name.startswith(f"{left_out}/"):
+                if name.startswith(left_out):
                     continue
                 made = target.create_dataset(
                     name,
@@ -135,9 +153,11 @@ def copy_hdf5(source: Any, file: BinaryIO, left_out: str, where: str) -> None:
                 )
                 _copy_attributes(dataset, made)
             for name in _groups(source):
-                if name.partition("/")[0] != left_out:
+                if not f"{name}/".startswith(left_out):
                     _copy_attributes(source[name], target.require_group(name))
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        if is_full(error):  # it is the output that failed
+            raise
         raise InputError(f"{where}: damaged ({str(error)[:160]})") from error
     file.seek(0, io.SEEK_END)
 

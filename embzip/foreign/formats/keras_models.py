@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras.src.backend.common import global_state
 from keras.src.legacy.saving import saving_options, saving_utils
 
-from embzip.errors import InputError, UnsupportedModelError
+from embzip.errors import EmbzipError, InputError, UnsupportedModelError
 from embzip.files import atomic_write, existing_file, temporary_folder
-from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5
+from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5, optimizer_groups
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.foreign.formats.keras_files import keras_config, open_keras, variables_file
 
@@ -44,17 +45,22 @@ def load_keras(path: str | Path) -> Any:
         For Lambda layers and classes that neither belong to Keras nor are registered.
     """
     path = existing_file(path)
+    if not tf.executing_eagerly():
+        raise InputError(
+            f"{path}: Keras makes models in TensorFlow 2 only, and this process has turned it off: "
+            "call this without tf.compat.v1.disable_v2_behavior()"
+        )
     legacy = path.suffix != ".keras"
     if legacy:
         check_attributes(path)
         with open_hdf5(path, str(path)) as file:
             config = config_of(file, str(path))
-            stored = _stored(file, str(path), "optimizer_weights")
+            stored = _stored(file, str(path))
     else:
         with open_keras(path) as archive:
             config = keras_config(archive, str(path))
             with variables_file(archive, str(path), attributes=True) as file:
-                stored = _stored(file, str(path), "optimizer")
+                stored = _stored(file, str(path))
     if not isinstance(config, dict):
         raise InputError(f"{path}: the model configuration must be a JSON object")
     config.pop("compile_config", None)
@@ -63,7 +69,7 @@ def load_keras(path: str | Path) -> Any:
         _check_shapes(_outline(config, legacy=legacy), stored, path)
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, AttributeError, OSError, ImportError) as error:
-        if isinstance(error, InputError):
+        if isinstance(error, EmbzipError):
             raise
         why = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: Keras cannot make the model of this file ({why})") from error
@@ -87,7 +93,7 @@ def check_classes(config: Any, where: str) -> None:
         For code, and for classes that neither belong to Keras nor are registered. The message
         names the class and its layer.
     """
-    for part in _objects(config):
+    for part in objects_of(config):
         kind, module = part.get("class_name"), part.get("module")
         inner = part.get("config")
         layer = inner.get("name") if isinstance(inner, dict) else None
@@ -108,7 +114,8 @@ def check_classes(config: Any, where: str) -> None:
             )
 
 
-def _objects(config: Any) -> Iterator[dict[str, Any]]:
+def objects_of(config: Any) -> Iterator[dict[str, Any]]:
+    """Yield the parts of a configuration that describe an object: a model, a layer, a policy."""
     waiting = [config]
     while waiting:
         part = waiting.pop()
@@ -120,12 +127,10 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(part)
 
 
-def _stored(file: Any, where: str, left_out: str) -> Counter[tuple[int, ...]]:
-    return Counter(
-        tuple(dataset.shape)
-        for name, dataset in datasets(file, where)
-        if not name.startswith(f"{left_out}/")
-    )
+def _stored(file: Any, where: str) -> Counter[tuple[int, ...]]:
+    every = list(datasets(file, where))
+    left_out = optimizer_groups(every)
+    return Counter(tuple(data.shape) for name, data in every if not name.startswith(left_out))
 
 
 def _outline(config: dict[str, Any], *, legacy: bool) -> list[tuple[str, tuple[int, ...]]]:

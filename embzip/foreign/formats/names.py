@@ -1,6 +1,6 @@
-"""Guesses the role of a tensor from its name and shape.
+"""Guesses the role of a tensor from its name and shape, for files that say nothing else.
 
-If a file has a graph or an object graph, that is used first.
+A graph, an object graph or the groups of an HDF5 file are used where a file has them.
 """
 
 import re
@@ -16,10 +16,11 @@ _SLOTS = (
     r"accumulator|linear|momentum|velocity|rms|mg|vhat"
 )
 _SLOT = re.compile(rf"^(.+)/(?:{_SLOTS})(:0)?$")
-_OPTIMIZER = re.compile(
-    r"\.OPTIMIZER_SLOT/|(^|/)_?optimizer(_weights)?(/|$)|"
-    r"(^|/)beta[12]_power(_\d+)?$|(^|/)(global_step|save_counter|iterations?)(:0|/|$)|"
-    r"(^|/)(Adam|RMSprop|SGD|Adagrad|Nadam|Adamax|Ftrl|adam|rmsprop|sgd|adagrad)/"
+_SURE = ".OPTIMIZER_SLOT/"
+_COUNTER = re.compile(r"(^|/)(beta[12]_power(_\d+)?|global_step|save_counter|iterations?)(:0|/|$)")
+_SCOPE = re.compile(
+    r"(^|/)(_?optimizer(_weights)?|Adam|RMSprop|SGD|Adagrad|Nadam|Adamax|Ftrl|adam|rmsprop|sgd|"
+    r"adagrad)(/|$)"
 )
 _NO_TABLE = re.compile(r"(^|/)(kernel|bias|gamma|beta|moving_\w+|recurrent_kernel)(:0|/|$)")
 _EMBED = re.compile(r"embed", re.IGNORECASE)
@@ -29,18 +30,24 @@ _ROWS_PER_COLUMN = 8  # the least for a table, if no name contains "embed"
 def role_of_name(name: str, dtype: str, shapes: Mapping[str, tuple[int, ...]]) -> Role:
     """Return the role that a variable's name suggests; `with_embedding` finds tables.
 
-    A name that ends like that of a slot is a slot only if the file also has its variable, of the
-    same shape: a variable may be named `linear` or `v`.
+    A name alone is not enough: a variable may be named `linear` or `adam/kernel`. A slot has the
+    shape of the variable it belongs to, and anything else that only training needs is one number.
 
-    >>> shapes = {"w": (3, 2), "w/Adam_1": (3, 2), "wide/linear": (3, 1)}
+    >>> shapes = {"w": (3, 2), "w/Adam_1": (3, 2), "wide/linear": (3, 1), "adam/w": (2, 5)}
     >>> [role_of_name(name, "float32", shapes) for name in shapes]
-    ['other_variables', 'optimizer', 'other_variables']
+    ['other_variables', 'optimizer', 'other_variables', 'other_variables']
     """
+    shape = shapes.get(name)
     slot = _SLOT.match(name)
-    owner = slot.group(1) + (slot.group(2) or "") if slot else ""
-    if owner in shapes and shapes[owner] == shapes.get(name):
+    if _SURE in name or (slot and shapes.get(slot.group(1) + (slot.group(2) or "")) == shape):
         return "optimizer"
-    if _OPTIMIZER.search(name):
+    scoped = _SCOPE.search(name)
+    if shape == () and (scoped or _COUNTER.search(name)):
+        return "optimizer"
+    if scoped and any(
+        found == shape and other != name and not _SCOPE.search(other)
+        for other, found in shapes.items()
+    ):
         return "optimizer"
     return "vocabulary" if dtype == "string" else "other_variables"
 

@@ -25,7 +25,7 @@ from embzip.foreign.formats.graphs import (
 )
 from embzip.foreign.formats.kinds import saved_model_file
 from embzip.foreign.formats.names import with_embedding
-from embzip.foreign.formats.variable_keys import checkpoint_keys, gathered_tables
+from embzip.foreign.formats.variable_slices import checkpoint_slices, gathered_tables
 from embzip.inspection import ArtefactRecord, Role, StoredTensor, make_record
 
 
@@ -77,16 +77,16 @@ def inspect_saved_model(folder: Path) -> ArtefactRecord:
     if (folder / "variables" / "variables.index").is_file():
         bundle = Bundle(folder / "variables" / "variables")
         weights = list(variables(bundle))
-        keys = checkpoint_keys(graph)
-        named = {keys[table] for table in tables if table in keys}
-        needed = {key for variable, key in keys.items() if variable in used}
+        slices = checkpoint_slices(graph)
+        named = {slices[table].key for table in tables if table in slices}
+        needed = {piece.key for variable, piece in slices.items() if variable in used}
         if named:
             weights = [
                 replace(w, role="other_variables") if w.role == "embedding" else w for w in weights
             ]
             weights = with_roles(weights, named)
         weights = with_roles(weights, _copied(weights, bundle))
-        found += [replace(w, needed=w.name in needed) if outputs and keys else w for w in weights]
+        found += [replace(w, needed=w.name in needed) if outputs and slices else w for w in weights]
     every = [*graph.node, *inner]
     return make_record(
         folder,

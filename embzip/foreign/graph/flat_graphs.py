@@ -21,7 +21,7 @@ from embzip.foreign.formats.hdf5 import EXPANSION, FREE
 from embzip.foreign.formats.kinds import find_prefix, kind_of, saved_model_file
 from embzip.foreign.formats.saved_models import read_meta_graph
 from embzip.foreign.formats.tensor_protos import dtype_name, fits, shape_of
-from embzip.foreign.formats.variable_keys import checkpoint_keys
+from embzip.foreign.formats.variable_slices import checkpoint_slices
 from embzip.foreign.graph.freezing import chosen_outputs, freeze
 from embzip.foreign.graph.grappler import inlined, optimized, pruned_to
 from embzip.foreign.graph.keras_graphs import traced_model
@@ -95,7 +95,7 @@ def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
         flat = _of_keras(own, outputs)
     else:
         flat = _of_graph(kind, own, outputs)
-    _check_sound(flat.graph, own)
+    _check_sound(flat, own)
     return flat
 
 
@@ -124,9 +124,7 @@ def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
         graph = meta.graph_def
         check_constants(graph, own, Path(f"{prefix}.meta").stat().st_size)
         chosen = chosen_outputs(Flow(graph.node), outputs)
-        flat, lazy = freeze(
-            inlined(graph, chosen), bundle.shape, bundle.tensor, chosen, checkpoint_keys(graph)
-        )
+        flat, lazy = freeze(inlined(graph, chosen), bundle, chosen, checkpoint_slices(graph))
     else:
         raise InputError(f"{own}: a {kind} file has no TensorFlow graph")
     check_effects(flat, own)
@@ -139,11 +137,14 @@ def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
     return FlatGraph(flat, {_DEFAULT: Signature(inputs, named)}, lazy)
 
 
-def _check_sound(graph: Any, path: Path) -> None:
+def _check_sound(flat: FlatGraph, path: Path) -> None:
     """Check types, shapes and attributes by importing the graph into TensorFlow; nothing runs."""
     try:
-        with tf.Graph().as_default():
-            tf.graph_util.import_graph_def(graph, name="")
+        with tf.Graph().as_default() as scope:
+            tf.graph_util.import_graph_def(flat.graph, name="")
+            for signature in flat.signatures.values():
+                for name in (*signature.inputs.values(), *signature.outputs.values()):
+                    scope.get_tensor_by_name(name)
     except (tf.errors.OpError, ValueError, TypeError, KeyError) as error:
         why = " ".join(str(error).split())[:200]
         raise InputError(
@@ -233,7 +234,7 @@ def _of_saved_model(folder: Path, wanted: Sequence[str]) -> FlatGraph:
     large: Mapping[str, LazyConstant] = {}
     if (folder / "variables" / "variables.index").is_file():
         bundle = Bundle(folder / "variables" / "variables")
-        flat, large = freeze(flat, bundle.shape, bundle.tensor, ends, checkpoint_keys(graph))
+        flat, large = freeze(flat, bundle, ends, checkpoint_slices(graph))
     check_effects(flat, folder)
     present = {node.name for node in flat.node}
     used = {

@@ -3,9 +3,9 @@
 Graphs are edited as protobuf messages: no session is made, and no node of a file runs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,7 @@ from embzip.foreign.formats.graphs import (
     inference_outputs,
     node_name,
 )
-from embzip.foreign.formats.variable_keys import checkpoint_keys
+from embzip.foreign.formats.tensor_slices import TensorSlice
 from embzip.foreign.graph.lazy_constants import LazyConstant, write_constant, write_placeholder
 
 _RESOURCE_READS = frozenset({"ReadVariableOp", "ResourceGather", *VARIABLES})
@@ -48,12 +48,18 @@ def chosen_outputs(flow: Flow, names: Sequence[str]) -> list[str]:
     return candidates
 
 
+class Tensors(Protocol):
+    """What variables are read from: a checkpoint, `embzip.foreign.formats.bundles.Bundle`."""
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of one tensor."""
+
+    def tensor(self, name: str, slice: str = "") -> Any:
+        """Return one tensor, or the slice that a `TensorSlice` names."""
+
+
 def freeze(
-    graph: Any,
-    shape: Callable[[str], tuple[int, ...]],
-    read: Callable[[str], Any],
-    outputs: Sequence[str],
-    keys: Mapping[str, str] | None = None,
+    graph: Any, stored: Tensors, outputs: Sequence[str], slices: Mapping[str, TensorSlice]
 ) -> tuple[Any, dict[str, LazyConstant]]:
     """Return a `GraphDef` that computes `outputs`, and its large constants.
 
@@ -63,26 +69,23 @@ def freeze(
     ----------
     graph
         A graph with `VariableV2` or `VarHandleOp` nodes.
-    shape, read
-        Functions that return the shape and the value of a checkpoint key.
+    stored
+        The values of the variables.
     outputs
         Names of nodes.
-    keys
-        Variable node -> checkpoint key, for a graph that has lost its restore nodes.
+    slices
+        Variable node -> what it reads of `stored`, from `checkpoint_slices`.
 
     Raises
     ------
     InputError
-        For operations that do more with a variable than read it.
+        For operations that do more with a variable than read it, and for a variable that has
+        another shape in the checkpoint than in the graph.
     """
     flow = Flow(graph.node)
-    keys = checkpoint_keys(graph) if keys is None else keys
     needed = flow.behind(outputs)
     variables = [name for name in flow.nodes if name in needed and flow.nodes[name].op in VARIABLES]
-    constants = {
-        name: LazyConstant(_type(flow.nodes[name]), shape(keys[name]), partial(read, keys[name]))
-        for name in variables
-    }
+    constants = {name: _constant(flow.nodes[name], stored, slices[name]) for name in variables}
     large = {name: constant for name, constant in constants.items() if constant.large}
     handles = {name for name in variables if flow.nodes[name].op == "VarHandleOp"}
     types = {name: flow.nodes[name].attr["dtype"] for name in handles}
@@ -150,6 +153,14 @@ def _read_of_constant(frozen: Any, node: Any) -> None:
     frozen.node.append(made)
 
 
-def _type(node: Any) -> int:
-    number: int = node.attr["dtype"].type
-    return number
+def _constant(node: Any, stored: Tensors, piece: TensorSlice) -> LazyConstant:
+    shape = piece.shape(stored.shape(piece.key))
+    declared = tf.TensorShape(node.attr["shape"].shape if "shape" in node.attr else None)
+    if not declared.is_compatible_with(shape):
+        raise InputError(
+            f"the variable {node.name!r} of the graph has the shape {declared}, and "
+            f"{piece.key!r} in the checkpoint has {shape}: the two do not belong together"
+        )
+    return LazyConstant(
+        node.attr["dtype"].type, shape, partial(stored.tensor, piece.key, piece.slice)
+    )

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
+from tensorflow.python.eager.context import eager_mode
 
 from embzip.files import atomic_folder, write_bytes
+from embzip.foreign.formats.bundle_writing import tensorflow_writes
 from embzip.foreign.formats.graphs import Flow, node_name, rename_functions
 from embzip.foreign.formats.tensor_protos import array_of
 from embzip.foreign.graph.flat_graphs import FlatGraph, Signature
@@ -31,6 +33,11 @@ def write_saved_model(flat: FlatGraph, target: Path) -> None:
     OutputError
         If the path exists and is not a SavedModel.
     """
+    with eager_mode():  # a script for TF1 may have turned it off
+        _write_saved_model(flat, target)
+
+
+def _write_saved_model(flat: FlatGraph, target: Path) -> None:
     module = tf.Module()
     module.weights = []
     variables: dict[str, Any] = {}
@@ -56,7 +63,7 @@ def write_saved_model(flat: FlatGraph, target: Path) -> None:
         name: _function(graph, signature, variables) for name, signature in flat.signatures.items()
     }
     module.functions = list(functions.values())
-    with atomic_folder(target, marker="saved_model.pb") as folder:
+    with atomic_folder(target, marker="saved_model.pb") as folder, tensorflow_writes(target):
         tf.saved_model.save(module, str(folder), signatures=functions)
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.files import atomic_folder
+from embzip.foreign.formats.bundle_writing import tensorflow_writes
 from embzip.tf.export.graph import FORMS, Model, serving_function
 from embzip.tf.export.heads import Source
 
@@ -29,7 +30,7 @@ def export_savedmodel(model: Model, path: str | Path, *, kernels: str = "float32
         return lambda: tf.convert_to_tensor(held)
 
     module.serve = serving_function(model, FORMS[kernels], variable)
-    with atomic_folder(path, marker=MARKER) as folder:
+    with atomic_folder(path, marker=MARKER) as folder, tensorflow_writes(Path(path)):
         tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
 
 

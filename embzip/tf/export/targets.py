@@ -81,6 +81,8 @@ def export(
         For a model of more than 2 GB, except in a SavedModel.
     MissingPackageError
         If the target's converter is not installed.
+    NotFiniteError
+        For a model whose answers are no numbers; nothing is written.
 
     Examples
     --------
@@ -107,13 +109,14 @@ def export(
                 f"only litert can compute in int8, received calibrate with {to!r}: leave it out"
             )
         options["calibrate"] = calibrate
-    target = TARGETS[to]
+    target, heads = TARGETS[to], heads_of(model)
+    ids = _padded(model, calibrate)
+    # Computed before anything is written: an answer that is no number is an error.
+    expected = [head.probabilities_of_ids(ids.tolist()) for head in heads.values()]
     target.write(model, path, **options)
-    ids, names = _padded(model, calibrate), list(heads_of(model))
-    found = target.run(path, ids, names)
+    found = target.run(path, ids, list(heads))
     differences = [
-        np.abs(rows - head.probabilities_of_ids(ids.tolist())).max(initial=0)
-        for rows, head in zip(found, heads_of(model).values(), strict=True)
+        np.abs(rows - answers).max(initial=0) for rows, answers in zip(found, expected, strict=True)
     ]
     return Export(Path(path), _nbytes(Path(path)), float(max(differences)))
 

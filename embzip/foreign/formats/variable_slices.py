@@ -1,39 +1,44 @@
-"""Finds the checkpoint key from which each variable node of a graph is restored.
+"""Finds what each variable node of a graph is restored from: a tensor of a checkpoint, or a slice.
 
 The keys are read from the graph's restore nodes, in the main graph or in functions it calls.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from embzip.foreign.formats.graphs import VARIABLES, Flow, functions_of, node_name
+from embzip.foreign.formats.tensor_protos import shape_of
+from embzip.foreign.formats.tensor_slices import TensorSlice
+
+_MOST = 10**6  # tensors that one node restores
 
 
-def checkpoint_keys(graph: Any) -> dict[str, str]:
-    """Return, by the name of a variable node, the key of its tensor in the checkpoint.
+def checkpoint_slices(graph: Any) -> dict[str, TensorSlice]:
+    """Return, by the name of a variable node, where its numbers are in the checkpoint.
 
     For a variable that no node restores, the key is its own name.
     """
     flow = Flow(graph.node)
-    keys = {
-        name: (node.attr["shared_name"].s.decode(errors="replace") or name)
+    slices = {
+        name: TensorSlice(node.attr["shared_name"].s.decode(errors="replace") or name)
         for name, node in flow.nodes.items()
         if node.op in VARIABLES
     }
     functions = functions_of(graph.library)
-    for variable, key in _restored(flow, {}):
-        if variable in keys:
-            keys[variable] = key
+    for variable, piece in _restored(flow, {}):
+        if variable in slices:
+            slices[variable] = piece
     for node in graph.node:
         function = functions.get(node.attr["f"].func.name) if "f" in node.attr else None
         if function is None:
             continue
         passed = arguments(function, node)
-        for variable, key in _restored(Flow(function.node_def), passed):
+        for variable, piece in _restored(Flow(function.node_def), passed):
             source = flow.source(variable)
-            if source in keys:
-                keys[source] = key
-    return keys
+            if source in slices:
+                slices[source] = piece
+    return slices
 
 
 def arguments(function: Any, call: Any) -> dict[str, str]:
@@ -70,20 +75,19 @@ def gathered_tables(graph: Any) -> set[str]:
     return found & set(flow.nodes)
 
 
-def _restored(flow: Flow, passed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _restored(flow: Flow, passed: Mapping[str, str]) -> Iterator[tuple[str, TensorSlice]]:
     for node in flow.nodes.values():
         if node.op not in ("Assign", "AssignVariableOp") or len(node.input) < 2:
             continue
         reference = _through_identities(flow, node.input[1])
         restore = flow.nodes.get(node_name(reference))
-        if restore is None or restore.op != "RestoreV2" or len(restore.input) < 2:
+        if restore is None or restore.op != "RestoreV2" or len(restore.input) < 3:
             continue
-        names = flow.nodes.get(node_name(restore.input[1]))
-        keys = _texts(names)
+        keys, slices = (_texts(flow.nodes.get(node_name(ref))) for ref in restore.input[1:3])
         port = reference.rpartition(":")[2] if ":" in reference else "0"
-        if port.isdigit() and int(port) < len(keys):
+        if port.isdigit() and int(port) < min(len(keys), len(slices)):
             variable = node_name(node.input[0])
-            yield passed.get(variable, variable), keys[int(port)]
+            yield passed.get(variable, variable), TensorSlice(keys[int(port)], slices[int(port)])
 
 
 def _through_identities(flow: Flow, reference: str) -> str:
@@ -98,5 +102,9 @@ def _through_identities(flow: Flow, reference: str) -> str:
 def _texts(node: Any) -> list[str]:
     if node is None or node.op != "Const":
         return []
-    values: Iterable[bytes] = node.attr["value"].tensor.string_val
+    tensor = node.attr["value"].tensor
+    values: list[bytes] = list(tensor.string_val)
+    count = math.prod(shape_of(tensor.tensor_shape))
+    if 0 < len(values) < count <= _MOST:  # the last is repeated
+        values += [values[-1]] * (count - len(values))
     return [value.decode(errors="replace") for value in values]

@@ -1,0 +1,75 @@
+"""Answers that are no numbers are errors, whatever computes them."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embzip.classifier import Classifier, Kit, load_model
+from embzip.corpus import Example
+from embzip.errors import EmbzipError, NotFiniteError
+from embzip.evaluation.accuracy import evaluate
+from embzip.prediction import TextClassifier
+from embzip.tokenizers import Normalization, Tokenizer, WordTokenizer
+from tests.models import classifiers, tiny_classifier
+
+
+def overflowing(model: Classifier) -> Classifier:
+    """Every weight is allowed by itself; the products are not finite."""
+    arrays = {name: np.sign(array) * np.float32(5e18) for name, array in model.arrays.items()}
+    rows = {"values": model.embedding.codes["values"] * np.float32(1e20)}
+    return replace(model, arrays=arrays, embedding=replace(model.embedding, codes=rows))
+
+
+class Odd(TextClassifier):
+    """Answers what it is told to, for the second of two texts."""
+
+    labels = ("one", "two")
+    max_length = 4
+
+    def __init__(self, answer: float) -> None:
+        self.answer = answer
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return WordTokenizer(["a"], Normalization())
+
+    def answers_to_ids(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        return np.array([[0.5, 0.5], [0.5, self.answer]], np.float32)[: len(ids)]
+
+
+@pytest.mark.parametrize("answer", [np.nan, np.inf, -np.inf])
+def test_any_classifier_names_the_text(answer: float) -> None:
+    model = Odd(answer)
+    assert model.predict(["a"])[0].label == "one"
+    for ask in (model.predict, model.probabilities, model.probabilities_of_ids):
+        with pytest.raises(NotFiniteError, match=r"^text 1: every probability must be a finite"):
+            ask(["a", "a"])
+    with pytest.raises(NotFiniteError):
+        evaluate(model, [Example("a", "one"), Example("a", "two")])
+    with pytest.raises(NotFiniteError):
+        evaluate(Odd(0.5), [Example("a", "one"), Example("a", "two")], against=model)
+    assert issubclass(NotFiniteError, EmbzipError)
+
+
+@pytest.mark.parametrize("name", ["topic", "mood", "style", "length"])
+def test_weights_that_overflow_give_no_label_and_no_warning(name: str, tmp_path: Path) -> None:
+    model = overflowing(classifiers()[name])
+    path = tmp_path / "model.embz"
+    model.save(path)
+    for one in (model, load_model(path), load_model(path, mmap=True)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(NotFiniteError, match=r"text 0: .*: the model's numbers are so"):
+                one.predict(["able lion zoo", ""])
+
+
+def test_a_kit_names_the_classifier() -> None:
+    bad = overflowing(tiny_classifier())
+    good = replace(bad, arrays={name: array * 0 for name, array in bad.arrays.items()})
+    kit = Kit.of({"good": good, "bad": bad})
+    with pytest.raises(NotFiniteError, match=r"^classifier 'bad': text 0: "):
+        kit.predict(["able"])
