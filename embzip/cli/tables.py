@@ -121,7 +121,11 @@ def train_vectors(
         )
         write_table(vectors, made)
     rows = len(vectors.vocabulary)
-    made.show({"rows": rows, "dim": dim}, f"{rows:,} rows of {dim}")
+    unknown = vectors.unknown_rate
+    made.show(
+        {"rows": rows, "dim": dim, "unknown_rate": unknown},
+        f"{rows:,} rows of {dim}, {unknown:.4f} of the corpus's tokens unknown to the tokenizer",
+    )
 
 
 def transfer(
@@ -177,12 +181,14 @@ def transfer(
         "words": done.words,
         "skipped": done.skipped,
         "unused": done.unused,
+        "unknown_rate": done.unknown_rate,
     }
     shares = " ".join(f"{share:.2f}" for share in done.deciles)
     made.show(
         record,
         f"{done.words:,} words, weighed by {done.weighting}, {done.skipped:,} skipped -> "
         f"{done.vectors.rows:,} rows of {done.vectors.dim}; {done.unused:,} pieces are in no word",
+        f"{done.unknown_rate:.4f} of the words' tokens unknown to the tokenizer",
         f"explained energy {done.explained_energy:.4f}; of each tenth, by falling weight: {shares}",
     )
 

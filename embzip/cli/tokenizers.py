@@ -89,8 +89,8 @@ def build_words(
 ) -> None:
     r"""Count words and keep the frequent ones as a vocabulary.
 
-    A word is a run of letters, digits and _ (\w) with the combining marks on them, and any other
-    character but white space. The file is UTF-8: one JSON line, then token<TAB>count.
+    A word is a match of \w+|[^\w\s] in the normalized text, with the combining marks behind its
+    letters. The file is UTF-8: one JSON line, then token<TAB>count.
 
     Without -o, corpus.txt becomes corpus.words.tsv in the current folder.
 
