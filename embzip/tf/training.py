@@ -7,11 +7,13 @@ is drawn from `seed`.
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from embzip.classifier import Classifier, Encoder, encoder_class
+from embzip.classifier.schedules import PruningShares
+from embzip.classifier.training_options import Optimizer, check_training_options
 from embzip.compression import compress
 from embzip.corpus import Example, check_training_labels
 from embzip.embedding import CompressedEmbedding
@@ -19,13 +21,11 @@ from embzip.layers.decoding import CompressedEmbeddingLayer, TrainableEmbedding
 from embzip.tf.batches import Batches, batches_of, default_max_length, encode, training_and_dev
 from embzip.tf.classifiers import arrays_of, build_model
 from embzip.tf.pruning import GradualPruning, PruningReport, sparsity, zipped_nbytes
-from embzip.tf.schedules import PruningShares
-from embzip.tf.tables import table_of
-from embzip.tf.trainer import OPTIMIZERS, Trainer, check_options
+from embzip.tf.tables import reach_of, table_of
+from embzip.tf.trainer import OPTIMIZERS, Trainer
+from embzip.tokenizers.reach import Reach
 from embzip.types import Progress
 from embzip.vectors.base import Vectors
-
-Optimizer = Literal["adam", "adam-rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,8 @@ class TrainResult:
         The accuracy on dev after each epoch, 0 to 1. Of equally good epochs, the first is kept.
     cut_share
         The share of the training texts that are longer than `max_length`.
+    reach
+        How the table's tokenizer fits the training texts and the table.
     pruning
         The zeros and the zipped bytes, if the model was pruned; otherwise None.
     """
@@ -50,6 +52,7 @@ class TrainResult:
     epoch_seconds: list[float]
     dev_accuracy: list[float]
     cut_share: float
+    reach: Reach
     pruning: PruningReport | None = None
 
 
@@ -59,6 +62,7 @@ def train(
     *,
     dev: Sequence[Example] | None = None,
     trainable: bool = True,
+    lowercase: bool | None = None,
     max_length: int | None = None,
     encoder: str = "cnn",
     epochs: int = 10,
@@ -86,6 +90,9 @@ def train(
         as errors. None holds out a tenth of the examples, by a fixed hash of the texts.
     trainable
         Whether the table is trained too, as float32. Otherwise it keeps its codes.
+    lowercase
+        Whether texts are lower-cased, for a table without a tokenizer. None decides by its words:
+        they are if at most a tenth of the words have a capital.
     max_length
         How many tokens of a text are read. None is the 99th percentile of the training lengths,
         at least the widest window, and at most what the encoder can read.
@@ -114,7 +121,14 @@ def train(
     SpecError
         For an unknown encoder.
     MismatchError
-        For a frozen table without special rows or tokenizer.
+        For a frozen table without special rows or tokenizer, or `lowercase` with a table that has
+        a tokenizer.
+
+    Warns
+    -----
+    UserWarning
+        Where more than a fifth of the texts' tokens are unknown, or of the tokens of a table
+        without a tokenizer are never read.
 
     Examples
     --------
@@ -126,13 +140,20 @@ def train(
     >>> result.classifier.predict(["what a goal"])[0].label
     'sport'
     """
-    check_options(epochs, batch_size, learning_rate, optimizer, seed)
+    check_training_options(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        seed=seed,
+    )
     kept, held_out = training_and_dev(examples, dev)
     task = _Task.prepare(
         kept,
         check_training_labels(examples, "the training examples"),
         vectors,
         trainable=trainable,
+        lowercase=lowercase,
         max_length=max_length,
         encoder=encoder_class(encoder),
         shape=shape,
@@ -159,7 +180,12 @@ def train(
     if pruning is not None:
         report = PruningReport(tuple(sparsity(task.model)), zipped, zipped_nbytes(task.model))
     return TrainResult(
-        task.classifier(), run.epoch_seconds, run.dev_accuracy, task.cut_share, report
+        task.classifier(),
+        run.epoch_seconds,
+        run.dev_accuracy,
+        task.cut_share,
+        task.reach,
+        report,
     )
 
 
@@ -195,7 +221,7 @@ def step_function(
     >>> 0 < step_seconds(step, steps=2)
     True
     """
-    check_options(1, batch_size, 1e-3, optimizer, seed)
+    check_training_options(batch_size=batch_size, optimizer=optimizer, seed=seed)
     task = _Task.prepare(
         examples,
         check_training_labels(examples, "the training examples"),
@@ -239,6 +265,7 @@ class _Task:
     trainer: Trainer
     batches: Batches
     cut_share: float
+    reach: Reach
 
     @classmethod
     def prepare(
@@ -254,11 +281,14 @@ class _Task:
         learning_rate: float,
         seed: int,
         optimizer: Optimizer,
+        lowercase: bool | None = None,
         random_init: bool = False,
     ) -> "_Task":
-        encoder.of(1, encoder.longest, shape)  # refuses wrong options before the table is read
-        table = table_of(vectors, trainable, seed if random_init else None)
+        # Refuses wrong options before the table is read.
+        encoder.of(1, encoder.longest if max_length is None else max_length, shape)
+        table = table_of(vectors, trainable, seed if random_init else None, lowercase)
         encoded = encode(table, examples)
+        reach = reach_of(table, encoded, foreign=vectors.tokenizer is None)
         if max_length is None:
             lengths = [len(ids) for ids in encoded]
             least = encoder.least_length(shape)
@@ -279,6 +309,7 @@ class _Task:
             Trainer(model, OPTIMIZERS[optimizer](learning_rate)),
             batches_of(examples, labels, table, config, encoded),
             sum(len(ids) > max_length for ids in encoded) / len(encoded),
+            reach,
         )
 
     def classifier(self) -> Classifier:
