@@ -452,7 +452,7 @@ def kinds() -> tuple[Kind, ...]:
         Kind("texts", _write_texts, "train.tsv", _examples, mutators=text),
         Kind(
             "step", _write_step, ".", _step, files=_step_files(), digests=True,
-            mutators=(edit_json,),
+            mutators=(edit_json,), share=0.2,
         ),
         *frameworks(),
     )  # fmt: skip

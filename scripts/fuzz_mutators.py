@@ -154,10 +154,9 @@ def edit_lines(content: bytes, rng: Random) -> bytes:
 def edit_json(content: bytes, rng: Random) -> bytes:
     """Change a key or a value anywhere in a JSON text."""
     try:
-        value = json.loads(content)
-    except ValueError:
+        changed = edited(json.loads(content), rng)
+    except (ValueError, RecursionError):  # it was edited before
         return flip_bits(content, rng)
-    changed = edited(value, rng)
     text = json.dumps(changed, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
     if rng.random() < 0.05:  # deeper than any record
         depth = rng.choice((40, 900, 5000))
