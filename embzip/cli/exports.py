@@ -24,7 +24,7 @@ def export(
     /,
     *,
     to: Literal["litert", "savedmodel", "frozen", "onnx"] | None = None,
-    kernels: Literal["float32", "float16", "int8"] = "float32",
+    kernels: Literal["float32", "float16", "int8"] | None = None,
     compute: Literal["float32", "int8"] = "float32",
     calibrate: Annotated[Path | None, Parameter(metavar="TEXTS")] = None,
     errors: Errors = "strict",
@@ -45,7 +45,8 @@ def export(
     to
         What will load it; by default what the suffix of -o says, else litert.
     kernels
-        How convolution and dense kernels are stored; codes stay codes.
+        How convolution and dense kernels are stored; by default as in MODEL.embz, which changes no
+        answer. In a .tflite, int8 given here also rounds what kernels read: faster, less exact.
     compute
         int8: convolutions and dense layers in whole numbers (litert only); needs --calibrate.
     calibrate
@@ -68,10 +69,12 @@ def export(
     record = {
         "bytes_before": before,
         "bytes_after": made.nbytes,
+        "kernels": list(made.kernels),
         "max_difference": made.max_difference,
     }
     output.show(
         record,
-        f"{before:,} -> {made.nbytes:,} bytes, {size_change(before, made.nbytes)}, probabilities "
-        f"within {made.max_difference:.2g} of the classifier's",
+        f"{before:,} -> {made.nbytes:,} bytes, {size_change(before, made.nbytes)}, kernels "
+        f"{' and '.join(made.kernels)}, probabilities within {made.max_difference:.2g} of the "
+        "classifier's",
     )
