@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from embzip.choices import unknown
 from embzip.errors import EmbzipError, FileFormatError, InputError
 
 Value = TypeVar("Value")
@@ -160,11 +161,9 @@ class Fields:
     def only(self, known: Iterable[str]) -> None:
         """Raise for a key that is not in `known`; the message lists them."""
         names = list(known)
-        unknown = sorted(set(self.values) - set(names))
-        if unknown:
-            raise self.error(
-                f"{self.where}: unknown key {unknown[0]!r}: the known ones are {', '.join(names)}"
-            )
+        others = sorted(set(self.values) - set(names))
+        if others:
+            raise self.error(f"{self.where}: {unknown(others[0], names, 'key')}")
 
     def _each(self, key: str, kind: type[Value], values: list[Any]) -> Iterator[Value]:
         for index, value in enumerate(values):

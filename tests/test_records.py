@@ -89,7 +89,7 @@ def test_tables_of_users_say_what_to_add_and_which_keys_are_known() -> None:
     fields = Fields.of_user({"sead": 1}, "r.toml")
     with pytest.raises(InputError, match=r"^r\.toml: the key 'seed' is missing: add it$"):
         fields.take("seed", int)
-    with pytest.raises(InputError, match=r"unknown key 'sead': the known ones are seed, name$"):
+    with pytest.raises(InputError, match=r"key 'sead' \(did you mean 'seed'\?\): the known ones"):
         fields.only(("seed", "name"))
 
 

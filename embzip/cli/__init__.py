@@ -24,6 +24,7 @@ COMMANDS = {
     "transfer": "tables",
     "prune": "pruning",
     "compress": "tables",
+    "codecs": "codecs",
     "train": "training",
     "rebuild": "rebuilding",
     "evaluate": "classifiers",

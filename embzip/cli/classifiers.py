@@ -18,6 +18,7 @@ from embzip.cli.terminal import (
     without_notices,
 )
 from embzip.corpus import read_examples, read_texts
+from embzip.places import EXAMPLES, SERVED, TEXTS, check_places
 
 
 def evaluate(
@@ -47,6 +48,7 @@ def evaluate(
     head
         Of a kit: the name of one classifier.
     """
+    check_places((model, SERVED), (test, EXAMPLES), (against, SERVED))
     from embzip.classifier import load_one
     from embzip.evaluation.accuracy import evaluate
 
@@ -101,6 +103,7 @@ def predict(
     file
         Texts, one a line; - is stdin.
     """
+    check_places((model, SERVED), (file, TEXTS))
     from embzip.classifier import load_model
     from embzip.prediction import TextKit
 

@@ -5,9 +5,12 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.choices import CHOICE
 from embzip.cli.terminal import Errors, Model, Result, UsageError, progress, without_notices
 from embzip.corpus import read_texts
+from embzip.inspection import size_change
 from embzip.outputs import FOLDER
+from embzip.places import CLASSIFIER, TEXTS, check_places
 
 _FORMATS = {
     ".tflite": "litert",
@@ -22,9 +25,9 @@ def export(
     model: Model,
     /,
     *,
-    to: Literal["litert", "savedmodel", "frozen", "onnx"] | None = None,
-    kernels: Literal["float32", "float16", "int8"] = "float32",
-    compute: Literal["float32", "int8"] = "float32",
+    to: Annotated[Literal["litert", "savedmodel", "frozen", "onnx"] | None, CHOICE] = None,
+    kernels: Annotated[Literal["float32", "float16", "int8"], CHOICE] = "float32",
+    compute: Annotated[Literal["float32", "int8"], CHOICE] = "float32",
     calibrate: Annotated[Path | None, Parameter(metavar="TEXTS")] = None,
     errors: Errors = "strict",
     result: Result = Result(),
@@ -52,6 +55,7 @@ def export(
     """
     if (compute == "int8") != (calibrate is not None):
         raise UsageError("--compute int8 and --calibrate TEXTS go together")
+    check_places((model, CLASSIFIER), (calibrate, TEXTS))
     from embzip.classifier.loading import read
 
     formats = {end: name for end, name in _FORMATS.items() if to in (None, name)}
@@ -63,13 +67,14 @@ def export(
             from embzip.tf.export import export
 
             made = export(loaded, output.path, to=output.format, kernels=kernels, calibrate=texts)
+    before = model.stat().st_size
     record = {
-        "bytes_before": model.stat().st_size,
+        "bytes_before": before,
         "bytes_after": made.nbytes,
         "max_difference": made.max_difference,
     }
     output.show(
         record,
-        f"{record['bytes_before']:,} -> {made.nbytes:,} bytes, probabilities within "
-        f"{made.max_difference:.2g} of the classifier's",
+        f"{before:,} -> {made.nbytes:,} bytes, {size_change(before, made.nbytes)}, probabilities "
+        f"within {made.max_difference:.2g} of the classifier's",
     )

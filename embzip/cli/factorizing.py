@@ -17,6 +17,9 @@ from embzip.cli.terminal import (
     without_notices,
 )
 from embzip.corpus import read_examples
+from embzip.inspection import size_change
+from embzip.places import CLASSIFIER, EXAMPLES, check_places
+from embzip.seeds import check_seed
 
 
 def factorize(
@@ -48,6 +51,8 @@ def factorize(
     """
     if (rank is None) == (energy is None):
         raise UsageError("give exactly one of --rank and --energy")
+    check_seed(seed)
+    check_places((model, CLASSIFIER), (train, EXAMPLES))
     from embzip.classifier import load_classifier
     from embzip.classifier.factorizing import factorize
 
@@ -80,4 +85,5 @@ def factorize(
     }
     told = "" if train is None else f"; dev accuracy {accuracy['dev_accuracy']:.4f}"
     listed = ", ".join(f"{layer} {kept}" for layer, kept in made.ranks.items())
-    output.show(record, f"ranks: {listed}; {before:,} -> {after:,} bytes{told}")
+    change = size_change(before, after)
+    output.show(record, f"ranks: {listed}; {before:,} -> {after:,} bytes, {change}{told}")

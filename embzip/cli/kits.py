@@ -8,6 +8,8 @@ from cyclopts import Parameter
 
 from embzip.cli.terminal import EMBZ, Pack, Result, UsageError, progress
 from embzip.errors import InputError
+from embzip.inspection import size_change
+from embzip.places import CLASSIFIER, check_places
 
 if TYPE_CHECKING:
     from embzip.classifier import Classifier
@@ -36,6 +38,7 @@ def kit(
         The classifiers' names, one option each, in the order of the files; by default the files'
         own names without .embz.
     """
+    check_places(*((path, CLASSIFIER) for path in models))
     from embzip.classifier import Kit
 
     names = name or [path.stem for path in models]
@@ -53,7 +56,7 @@ def kit(
     output.show(
         record,
         f"{len(names)} classifiers over one table: {', '.join(names)}; {total:,} -> "
-        f"{output.nbytes:,} bytes",
+        f"{output.nbytes:,} bytes, {size_change(total, output.nbytes)}",
     )
 
 

@@ -1,7 +1,8 @@
 """The command that rebuilds a classifier on another table: ours, and files of TensorFlow."""
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -17,7 +18,13 @@ from embzip.cli.terminal import (
     progress,
 )
 from embzip.corpus import read_examples
+from embzip.inspection import size_change
 from embzip.outputs import FOLDER
+from embzip.places import EMBZ_FILE, EXAMPLES, check_places
+from embzip.seeds import check_seed
+
+if TYPE_CHECKING:
+    from embzip.classifier.rebuilding import Rebuilt
 
 _KERAS = {".keras": "keras"}
 _GRAPH = {".pb": "frozen", FOLDER: "savedmodel"}
@@ -76,7 +83,8 @@ def rebuild(
     embedding
         The compressed table to build on.
     codec
-        Compress the model's own table, such as 'svd:64|int8'.
+        Compress the model's own table by a chain such as 'svd:64|int8': {stages}. `embzip codecs`
+        explains each.
     fold
         Merge linear decoding into the layers that read the table. Done for .embz files by default,
         for Keras files where asked for.
@@ -104,7 +112,15 @@ def rebuild(
         raise UsageError("give exactly one of --embedding and --codec, or --kernels without them")
     if tune is None and (tune_params or quantize_kernels):
         raise UsageError("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
+    from embzip.classifier.storage import storage
+    from embzip.codecs import parse_codec
+
+    # What cannot be is refused before TensorFlow is loaded.
+    check_seed(seed)
+    parse_codec(codec or "float32")
+    storage(kernels or "float32")
     present(model)
+    check_places((embedding, EMBZ_FILE), (tune, EXAMPLES))
     from embzip.artefacts import Tuning, kind_of, rebuild_file
     from embzip.embz.format import load
 
@@ -137,13 +153,25 @@ def rebuild(
             seed=seed,
             progress=report,
         )
-    told = f", {made.counts_bytes:,} bytes of row counts left out of both" * bool(made.counts_bytes)
-    if made.tuned is False:
-        told += "; tuning did not help on dev, so the untuned model is kept"
+    output.show(made.to_json(), _told(made))
+
+
+def _told(made: "Rebuilt") -> str:
+    """Return the sizes before and after, and how far the table is from the one before."""
+    from embzip.classifier.rebuilding import LOW_SNR_DB
+
     table = made.embedding
-    output.show(
-        made.to_json(),
-        (f"{made.layer}: " if made.layer else "")
-        + f"{table.codec.spec}, {table.rows:,} rows of {table.dim}: {made.bytes_before:,} -> "
-        f"{made.bytes_after:,} bytes, {made.compression_ratio:.1f} times smaller{told}",
-    )
+    text = f"{made.layer}: " if made.layer else ""
+    text += f"{table.codec.spec}, {table.rows:,} rows of {table.dim}: {made.bytes_before:,} -> "
+    if made.training_bytes:
+        text += f"{made.kept_bytes:,} bytes without what only training needs -> "
+    text += f"{made.bytes_after:,} bytes, {size_change(made.kept_bytes, made.bytes_after)}"
+    if made.counts_bytes:
+        text += f", {made.counts_bytes:,} bytes of row counts left out of both"
+    if made.snr_db is not None:
+        text += f"; table SNR {made.snr_db:.1f} dB" if made.snr_db < math.inf else "; table exact"
+    if made.low_snr:
+        text += f", below {LOW_SNR_DB:.0f} dB: labels may change, so compare them on your texts"
+    if made.tuned is False:
+        text += "; tuning did not help on dev, so the untuned model is kept"
+    return text

@@ -20,6 +20,7 @@ from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
 from embzip.files import write_bytes
 from embzip.outputs import check_apart, output_path
+from embzip.places import EMBZ_FILE, EXAMPLES, check_places
 
 Folder = Annotated[
     Path | None,
@@ -61,6 +62,7 @@ def compare(
     output
         Write the report into a file too: a page, or .md or .json.
     """
+    check_places((before, EMBZ_FILE), (after, EMBZ_FILE), (test, EXAMPLES))
     from embzip.report import compare, render_terminal, renderer
 
     # An output that cannot be written is refused before the measuring, not after.

@@ -1,11 +1,13 @@
 """Commands whose result is an embedding table: train-vectors, transfer, compress."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.choices import CHOICE
 from embzip.cli.terminal import (
     EMBZ,
     TABLES,
@@ -21,6 +23,9 @@ from embzip.cli.terminal import (
     Whole,
     progress,
 )
+from embzip.inspection import size_change
+from embzip.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
+from embzip.signatures import signature_of
 
 if TYPE_CHECKING:
     from embzip.embedding import CompressedEmbedding
@@ -41,14 +46,14 @@ class Reading:
     """
 
     words: Path | None = None
-    format: Literal["auto", "text", "binary", "npy"] = "auto"
+    format: Annotated[Literal["auto", "text", "binary", "npy"], CHOICE] = "auto"
 
     def read(self, path: Path) -> "Vectors | CompressedEmbedding":
         """Return the table of a .embz file or of foreign vectors."""
         from embzip.embz.format import load
         from embzip.vectors.base import read_vectors
 
-        if path.suffix == ".embz":
+        if os.path.isfile(path) and signature_of(path).kind == "embz":
             if self != Reading():
                 raise UsageError("--words and --format do not go with a .embz file")
             return load(path)
@@ -93,6 +98,7 @@ def train_vectors(
     deterministic
         One thread: same input and seed, same vectors.
     """
+    check_places(*((path, TEXTS) for path in corpus), (tokenizer, TOKENIZER))
     from embzip.vectors.training import train_vectors
 
     with (
@@ -151,6 +157,7 @@ def transfer(
     ridge
         How strongly a row is drawn to the mean of the words.
     """
+    check_places((vectors, TABLE), (tokenizer, TOKENIZER), (counts, COUNTS))
     from embzip.tokenizers import load_tokenizer
     from embzip.tokenizers.counts import read_counts
     from embzip.vectors.transferring import transfer
@@ -206,10 +213,9 @@ def compress(
     Parameters
     ----------
     codec
-        A chain such as 'svd:64|int8': float32, float16, int8, int4, int2, int1, kmeans:K,
-        sparse:N, rows:K, pq:M, rq:M; before them svd:R, svd:energy=0.95, center, topdim:N, opq:M,
-        normalize.
+        A chain such as 'svd:64|int8': {stages}. `embzip codecs` explains each.
     """
+    check_places((vectors, TABLE), (reading.words, TEXTS))
     from embzip.compression import compress
     from embzip.embz.format import save
 
@@ -219,18 +225,21 @@ def compress(
     ):
         embedding = compress(reading.read(vectors), codec, seed=seed, progress=report)
         save(embedding, made.path, pack=pack)
+    before = sum(path.stat().st_size for path in (vectors, reading.words) if path is not None)
     record = {
         "codec": embedding.codec.spec,
         "rows": embedding.rows,
         "dim": embedding.dim,
         "embedding_bytes": embedding.nbytes,
+        "bytes_before": before,
         "file_bytes": made.nbytes,
     }
     made.show(
         record,
         f"{embedding.rows:,} rows of {embedding.dim} as {embedding.codec.spec}: "
         f"{embedding.nbytes:,} bytes, {embedding.rows * embedding.dim * 4:,} as float32; the file "
-        f"with its vocabulary {made.nbytes:,}",
+        f"with its vocabulary {made.nbytes:,}, from {before:,}: "
+        f"{size_change(before, made.nbytes)}",
     )
 
 

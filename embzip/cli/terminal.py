@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 from cyclopts import Parameter, Token
 
+from embzip.cli.choices import CHOICE
 from embzip.errors import OutputError
 from embzip.files import is_character_device, temporary_folder
 from embzip.inspection import bytes_on_disk
@@ -72,6 +73,7 @@ Model = Annotated[Path, Parameter(name="MODEL.embz", help="A classifier's .embz 
 Labelled = Annotated[bool, Parameter(help="Lines are label<TAB>text, of which the text is read.")]
 Errors = Annotated[
     Literal["strict", "replace"],
+    CHOICE,
     Parameter(help="Invalid UTF-8: refuse the file, or put U+FFFD in its place."),
 ]
 Lowercase = Annotated[
@@ -79,6 +81,7 @@ Lowercase = Annotated[
 ]
 Unicode = Annotated[
     Literal["NFC", "NFKC", "NFD", "NFKD", "none"],
+    CHOICE,
     Parameter(help="The unicode normal form every text is brought to first."),
 ]
 Seed = Annotated[Whole, Parameter(help="The same seed and input give the same result.")]

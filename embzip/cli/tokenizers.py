@@ -1,7 +1,8 @@
 """Commands that make a tokenizer from text: build-bpe, build-words."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from embzip.cli.choices import CHOICE
 from embzip.cli.terminal import (
     Corpus,
     Errors,
@@ -12,6 +13,7 @@ from embzip.cli.terminal import (
     Whole,
     progress,
 )
+from embzip.places import TEXTS, check_places
 
 
 def build_bpe(
@@ -21,7 +23,7 @@ def build_bpe(
     threads: Whole | None = None,
     lowercase: Lowercase = True,
     unicode: Unicode = "NFC",
-    engine: Literal["youtokentome", "tokenizers"] = "youtokentome",
+    engine: Annotated[Literal["youtokentome", "tokenizers"], CHOICE] = "youtokentome",
     labelled: Labelled = False,
     errors: Errors = "strict",
     result: Result = Result(),
@@ -44,6 +46,7 @@ def build_bpe(
     engine
         What trains: tokenizers where youtokentome cannot be built; one file format.
     """
+    check_places(*((path, TEXTS) for path in corpus))
     from embzip.tokenizers.building import build_bpe
 
     formats = dict.fromkeys((".model", ".bpe", ".yttm"), "bpe")
@@ -98,6 +101,7 @@ def build_words(
     max_vocab
         Keep at most this many, the most frequent.
     """
+    check_places(*((path, TEXTS) for path in corpus))
     from embzip.tokenizers.building import build_words
 
     formats = {".tsv": "words", ".txt": "words"}

@@ -20,6 +20,7 @@ from embzip.cli.terminal import (
     without_notices,
 )
 from embzip.corpus import read_examples
+from embzip.places import EXAMPLES, TABLE, check_places
 
 if TYPE_CHECKING:
     from embzip.tokenizers.reach import Reach
@@ -140,7 +141,11 @@ def train(
     batch_size
         Texts a step.
     """
+    places = [(path, EXAMPLES) for path in examples]
+    check_places(*places, (vectors, TABLE), (dev, EXAMPLES))
     from embzip.classifier import encoder_class
+    from embzip.classifier.schedules import PruningShares
+    from embzip.classifier.training_options import check_training_options
 
     chosen = _given(shape)
     schedule = _given(pruning)
@@ -148,14 +153,17 @@ def train(
     if schedule and sparsity is None:
         raise UsageError(f"--prune-{next(iter(schedule))} needs --sparsity")
     kind = encoder_class(encoder)
-    kind.of(1, kind.longest, chosen)  # refused before anything is read
+    # What is out of range is refused before anything is read, and before TensorFlow is loaded.
+    kind.of(1, kind.longest if max_length is None else max_length, chosen)
+    check_training_options(epochs=epochs, batch_size=batch_size, seed=seed)
+    shares = None if sparsity is None else PruningShares(sparsity, **schedule)
     inputs = [*examples, vectors, dev, reading.words]
     with result.writing(inputs, ".model.embz", EMBZ) as made, progress("training") as report:
         training = read_examples(examples, errors=errors)
         held_out = None if dev is None else read_examples(dev, errors=errors)
         table = reading.read(vectors)
         with without_notices():  # last, for it takes seconds: bad input is answered before
-            from embzip.tf import PruningShares, train
+            from embzip.tf import train
 
         trained = train(
             training,
@@ -168,7 +176,7 @@ def train(
             **chosen,
             epochs=epochs,
             batch_size=batch_size,
-            pruning=None if sparsity is None else PruningShares(sparsity, **schedule),
+            pruning=shares,
             seed=seed,
             progress=report,
         )

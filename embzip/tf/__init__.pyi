@@ -3,12 +3,12 @@ from .classifiers import from_classifier as from_classifier
 from .classifiers import from_kit as from_kit
 from .optimizers import RowSparseAdam as RowSparseAdam
 from .pruning import GradualPruning as GradualPruning
+from .pruning import PolynomialSchedule as PolynomialSchedule
 from .pruning import PruningReport as PruningReport
+from .pruning import PruningShares as PruningShares
 from .pruning import sparsity as sparsity
 from .pruning import strip as strip
 from .pruning import zipped_nbytes as zipped_nbytes
-from .schedules import PolynomialSchedule as PolynomialSchedule
-from .schedules import PruningShares as PruningShares
 from .training import TrainResult as TrainResult
 from .training import step_function as step_function
 from .training import step_seconds as step_seconds

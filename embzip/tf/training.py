@@ -7,11 +7,13 @@ is drawn from `seed`.
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from embzip.classifier import Classifier, Encoder, encoder_class
+from embzip.classifier.schedules import PruningShares
+from embzip.classifier.training_options import Optimizer, check_training_options
 from embzip.compression import compress
 from embzip.corpus import Example, check_training_labels
 from embzip.embedding import CompressedEmbedding
@@ -19,14 +21,11 @@ from embzip.layers.decoding import CompressedEmbeddingLayer, TrainableEmbedding
 from embzip.tf.batches import Batches, batches_of, default_max_length, encode, training_and_dev
 from embzip.tf.classifiers import arrays_of, build_model
 from embzip.tf.pruning import GradualPruning, PruningReport, sparsity, zipped_nbytes
-from embzip.tf.schedules import PruningShares
 from embzip.tf.tables import reach_of, table_of
-from embzip.tf.trainer import OPTIMIZERS, Trainer, check_options
+from embzip.tf.trainer import OPTIMIZERS, Trainer
 from embzip.tokenizers.reach import Reach
 from embzip.types import Progress
 from embzip.vectors.base import Vectors
-
-Optimizer = Literal["adam", "adam-rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +140,13 @@ def train(
     >>> result.classifier.predict(["what a goal"])[0].label
     'sport'
     """
-    check_options(epochs, batch_size, learning_rate, optimizer, seed)
+    check_training_options(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        seed=seed,
+    )
     kept, held_out = training_and_dev(examples, dev)
     task = _Task.prepare(
         kept,
@@ -216,7 +221,7 @@ def step_function(
     >>> 0 < step_seconds(step, steps=2)
     True
     """
-    check_options(1, batch_size, 1e-3, optimizer, seed)
+    check_training_options(batch_size=batch_size, optimizer=optimizer, seed=seed)
     task = _Task.prepare(
         examples,
         check_training_labels(examples, "the training examples"),
@@ -279,7 +284,8 @@ class _Task:
         lowercase: bool | None = None,
         random_init: bool = False,
     ) -> "_Task":
-        encoder.of(1, encoder.longest, shape)  # refuses wrong options before the table is read
+        # Refuses wrong options before the table is read.
+        encoder.of(1, encoder.longest if max_length is None else max_length, shape)
         table = table_of(vectors, trainable, seed if random_init else None, lowercase)
         encoded = encode(table, examples)
         reach = reach_of(table, encoded, foreign=vectors.tokenizer is None)

@@ -22,6 +22,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from embzip.choices import unknown
 from embzip.errors import (
     EmbzipError,
     InputError,
@@ -77,9 +78,7 @@ def check_options(vocab: int, coverage: float, threads: int | None, engine: str)
     if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise TokenizerError(f"threads must lie in 1..{MAX_THREADS}, received {threads}")
     if engine not in get_args(Engine):
-        raise TokenizerError(
-            f"engine must be one of {', '.join(get_args(Engine))}, received {engine!r}"
-        )
+        raise TokenizerError(unknown(engine, get_args(Engine), "engine"))
     if find_spec(engine) is None:
         raise MissingPackageError(
             "youtokentome is not installed: run `pip install cython setuptools wheel` and then "

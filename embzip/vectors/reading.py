@@ -14,16 +14,18 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, NoReturn, get_args
+from typing import IO, Literal, NamedTuple, NoReturn, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.errors import InputError, SpecError
+from embzip.choices import chosen
+from embzip.errors import InputError
 from embzip.files import existing_file
+from embzip.signatures import signature_of
 from embzip.streams import compression_of, expanded
 from embzip.types import Matrix
-from embzip.vectors.npy import MAGIC, read_npy
+from embzip.vectors.npy import read_npy
 
 Format = Literal["auto", "text", "binary", "npy"]
 
@@ -34,13 +36,8 @@ _HEADER = re.compile(rb"[ \t]*(-?\d{1,40})[ \t]+(-?\d{1,40})[ \t]*\r?\n")
 _NUMERIC = b"0123456789+-.eEnaifNAIFTYty \t\r\n"  # all characters of a row's numbers
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.I)
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_PICKLE = re.compile(rb"\x80[\x02-\x05]|c[\w.]+\n[\w.]+\n")
+_READ = ("vectors", "text", "labelled", "json", "unknown")  # may be vectors
 _BOM = b"\xef\xbb\xbf"
-_EXPORT = (
-    "if you trust the file, export it: `from gensim.models import KeyedVectors; "
-    "KeyedVectors.load('vectors.kv').save_word2vec_format('vectors.bin', binary=True)` (for a "
-    "whole model, use its `.wv`), and read the exported file"
-)
 
 
 class _Source(NamedTuple):
@@ -70,8 +67,7 @@ def read_rows(
     MismatchError
         If a .npy file has another number of rows than its words file has tokens.
     """
-    if format not in get_args(Format):
-        raise SpecError(f"format must be one of {', '.join(get_args(Format))}, received {format!r}")
+    format = cast(Format, chosen(format, get_args(Format), "format"))
     path = existing_file(path)
     with path.open("rb") as file:
         kind = compression_of(file.read(_HEAD))
@@ -121,20 +117,15 @@ def _looks_like(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | N
     """Return the format that a file's first bytes suggest; None for text or binary."""
     if not head.strip():
         raise InputError(f"{path}: expected vectors, found " + ("blanks" if head else "no bytes"))
-    if _PICKLE.match(head):
-        raise InputError(
-            f"{path}: this is a Python pickle (.kv, .model), which can run any code when it is "
-            f"loaded, so embzip never reads it: {_EXPORT}"
-        )
-    if head.startswith(b"PK\x03\x04"):
-        raise InputError(f"{path}: expected vectors, found a zip archive: unpack it first")
-    if head[8:10] == b'{"' and head[6:8] == b"\0\0":
-        raise InputError(
-            f"{path}: expected foreign vectors, found a .embz or safetensors file: read it with "
-            "embzip.load"
-        )
-    if head.startswith(MAGIC):
+    found = signature_of(path, head)
+    if found.kind == "npy":
         return "npy"
+    if found.kind == "embz":
+        raise InputError(
+            f"{path}: expected foreign vectors, found a .embz file: read it with embzip.load"
+        )
+    if found.kind not in _READ:
+        raise InputError(f"{path}: expected vectors, found {found}")
     header = _HEADER.match(head, len(_BOM) if head.startswith(_BOM) else 0)
     row = head[header.end() :] if header else head
     numbers = row.partition(b" ")[2]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.choices import chosen
 from embzip.errors import SpecError
 from embzip.tf.export.frozen import export_frozen, run_frozen
 from embzip.tf.export.graph import FORMS, Model, heads_of, reach
@@ -98,11 +99,8 @@ def export(
     >>> embzip.load_model(path).predict(["goal"]) == classifier.predict(["goal"])
     True
     """
-    if to not in TARGETS:
-        raise SpecError(f"a target must be one of {', '.join(TARGETS)}, received {to!r}")
-    if kernels not in FORMS:
-        raise SpecError(f"kernels must be one of {', '.join(FORMS)}, received {kernels!r}")
-    options: dict[str, Any] = {"kernels": kernels}
+    to = chosen(to, TARGETS, "target")
+    options: dict[str, Any] = {"kernels": chosen(kernels, FORMS, "type of kernels")}
     if calibrate is not None:
         if to != "litert":
             raise SpecError(
