@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.terminal import Errors, Model, Result, UsageError, progress, without_notices
+from embzip.cli.parameters import Errors, Model, UsageError
+from embzip.cli.results import Result
+from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_texts
 from embzip.inspection import size_change
 from embzip.outputs import FOLDER
