@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from scripts.fuzz_mutators import Mutator, edit_json, edit_protobuf, edit_zip, flip_bits, set_bytes
+from scripts.fuzz_mutators import (
+    Mutator,
+    edit_json,
+    edit_protobuf,
+    edit_zip_fields,
+    edit_zip_members,
+    flip_bits,
+    set_bytes,
+)
 from scripts.fuzz_reseal import reseal_tflite
 
 
@@ -108,12 +116,7 @@ def _write_checkpoint(folder: Path) -> None:
 
 
 def _write_saved_model(folder: Path) -> None:
-    import tensorflow as tf
-
-    module = tf.Module()
-    module.model = _model()
-    signature = tf.function(module.model).get_concrete_function(tf.TensorSpec((None, 5), tf.int32))
-    tf.saved_model.save(module, str(folder / "saved"), signatures=signature)
+    _model().export(folder / "saved", verbose=False)
 
 
 def _write_frozen(folder: Path) -> None:
@@ -146,7 +149,7 @@ def _inspected(path: Path) -> Any:
 
 def _inside(content: bytes, rng: Any) -> bytes:
     """Change the configuration, or the HDF5 file, in a .keras."""
-    return edit_zip(content, rng, rng.choice((edit_json, flip_bits, set_bytes)))
+    return edit_zip_members(content, rng, rng.choice((edit_json, flip_bits, set_bytes)))
 
 
 def frameworks() -> tuple[Any, ...]:
@@ -162,7 +165,7 @@ def frameworks() -> tuple[Any, ...]:
     return (
         Kind(
             "tflite", _write_tflite, "model.tflite", _read_tflite, digests=True,
-            mutators=(edit_zip,), reseal=reseal_tflite,
+            mutators=(edit_zip_fields,), reseal=reseal_tflite,
         ),
         Kind("tflite-inspect", _write_tflite, "model.tflite", _inspected),
         Kind(
@@ -178,6 +181,6 @@ def frameworks() -> tuple[Any, ...]:
             own=_own_saved_model, same=among, mutators=proto, share=0.3,
         ),
         Kind("keras", _write_keras, "model.keras", _variables, own=_own_keras, same=among,
-             mutators=(_inside,), share=0.03),
+             mutators=(_inside, edit_zip_fields), share=0.03),
         Kind("h5", _write_hdf5, "model.h5", _variables, own=_own_hdf5, same=among, share=0.03),
     )  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from embzip.errors import InputError
 from scripts.fuzz_mutators import PLAIN, Mutator, edit_json, edit_lines
 from scripts.fuzz_reseal import reseal_embz, reseal_model
 
@@ -244,6 +245,16 @@ def _tokenizer(path: Path) -> Any:
     return list(found.vocabulary), found.encode(TEXTS), found.normalization
 
 
+def _recorded_model(path: Path) -> Any:
+    """A model that embzip wrote; one that lost its record is a bare one, and a warning says so."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = _tokenizer(path)
+    if any("records no normalization" in str(warning.message) for warning in caught):
+        raise InputError(f"{path}: a warning says that it is a bare model")
+    return found
+
+
 def _own_youtokentome(path: Path) -> Any:
     import youtokentome
 
@@ -268,7 +279,9 @@ def _own_gensim(path: Path, **options: Any) -> Any:
     from gensim.models import KeyedVectors
 
     found = KeyedVectors.load_word2vec_format(str(path), datatype=np.float32, **options)
-    return list(found.index_to_key), found.vectors.astype("<f4").tobytes(), found.vectors.shape
+    tokens = list(found.index_to_key)
+    tokens[0] = tokens[0].removeprefix("\ufeff")  # embzip drops a byte-order mark, and says so
+    return tokens, found.vectors.astype("<f4").tobytes(), found.vectors.shape
 
 
 def _own_npy(path: Path) -> Any:
@@ -415,7 +428,8 @@ def kinds() -> tuple[Kind, ...]:
         embz("embz-packed-kit", _kit, pack=True),
         Kind("words", words, "words.tsv", _tokenizer, mutators=(*text, edit_json)),
         Kind(
-            "bpe", model, "bpe.model", _tokenizer, digests=True, mutators=text, reseal=reseal_model
+            "bpe", model, "bpe.model", _recorded_model, digests=True, mutators=text,
+            reseal=reseal_model,
         ),
         Kind("bpe-bare", bare, "bpe.model", _bare_model, own=_own_youtokentome, mutators=text),
         Kind("word2vec-text", _vectors, "v.vec", _rows, own=_own_gensim, mutators=text),
@@ -438,7 +452,7 @@ def kinds() -> tuple[Kind, ...]:
         Kind("texts", _write_texts, "train.tsv", _examples, mutators=text),
         Kind(
             "step", _write_step, ".", _step, files=_step_files(), digests=True,
-            mutators=(edit_json,),
+            mutators=(edit_json,), share=0.2,
         ),
         *frameworks(),
     )  # fmt: skip
