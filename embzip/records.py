@@ -121,7 +121,7 @@ class Fields:
                 raise self.error(f"{self.where}: the key {key!r} is missing: {self.remedy}")
             return default
         value = self.values[key]
-        accepted = (int, float) if kind is float else kind
+        accepted = int | float if kind is float else kind
         if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool)):
             raise self.wrong(key, _KINDS[kind], value)
         if kind is float and isinstance(value, int) and abs(value) > sys.float_info.max:

@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.terminal import (
-    Json,
-    Result,
-    Whole,
-    load_quietly,
-    progress,
-    show,
-    without_notices,
-)
+from embzip.cli.parameters import Json, Whole
+from embzip.cli.results import Result
+from embzip.cli.terminal import load_quietly, progress, show, without_notices
 from embzip.files import existing_file
 from embzip.inspection import size_change
 from embzip.outputs import FOLDER

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.terminal import Errors, Model, Result, UsageError, progress, without_notices
+from embzip.cli.parameters import Errors, Model, UsageError
+from embzip.cli.results import Result
+from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_texts
 from embzip.inspection import size_change
 from embzip.outputs import FOLDER
@@ -26,7 +28,7 @@ def export(
     /,
     *,
     to: Annotated[Literal["litert", "savedmodel", "frozen", "onnx"] | None, CHOICE] = None,
-    kernels: Annotated[Literal["float32", "float16", "int8"], CHOICE] = "float32",
+    kernels: Annotated[Literal["float32", "float16", "int8"] | None, CHOICE] = None,
     compute: Annotated[Literal["float32", "int8"], CHOICE] = "float32",
     calibrate: Annotated[Path | None, Parameter(metavar="TEXTS")] = None,
     errors: Errors = "strict",
@@ -47,7 +49,8 @@ def export(
     to
         What will load it; by default what the suffix of -o says, else litert.
     kernels
-        How convolution and dense kernels are stored; codes stay codes.
+        How convolution and dense kernels are stored; by default as in MODEL.embz, which changes no
+        answer. In a .tflite, int8 given here also rounds what kernels read: faster, less exact.
     compute
         int8: convolutions and dense layers in whole numbers (litert only); needs --calibrate.
     calibrate
@@ -71,10 +74,12 @@ def export(
     record = {
         "bytes_before": before,
         "bytes_after": made.nbytes,
+        "kernels": list(made.kernels),
         "max_difference": made.max_difference,
     }
     output.show(
         record,
-        f"{before:,} -> {made.nbytes:,} bytes, {size_change(before, made.nbytes)}, probabilities "
-        f"within {made.max_difference:.2g} of the classifier's",
+        f"{before:,} -> {made.nbytes:,} bytes, {size_change(before, made.nbytes)}, kernels "
+        f"{' and '.join(made.kernels)}, probabilities within {made.max_difference:.2g} of the "
+        "classifier's",
     )

@@ -5,17 +5,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import (
-    EMBZ,
-    Errors,
-    Model,
-    Result,
-    Seed,
-    UsageError,
-    Whole,
-    progress,
-    without_notices,
-)
+from embzip.cli.parameters import Errors, Model, Seed, UsageError, Whole
+from embzip.cli.results import EMBZ, Result
+from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_examples
 from embzip.inspection import size_change
 from embzip.places import CLASSIFIER, EXAMPLES, check_places

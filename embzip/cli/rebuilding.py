@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from embzip.cli.artefacts import present
-from embzip.cli.terminal import (
-    EMBZ,
-    Errors,
-    Pack,
-    Result,
-    Seed,
-    UsageError,
-    load_quietly,
-    progress,
-)
+from embzip.cli.parameters import Errors, Pack, Seed, UsageError
+from embzip.cli.results import EMBZ, Result
+from embzip.cli.terminal import load_quietly, progress
 from embzip.corpus import read_examples
 from embzip.inspection import size_change
 from embzip.outputs import FOLDER

@@ -8,21 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.terminal import (
-    EMBZ,
-    TABLES,
-    Corpus,
-    Errors,
-    Labelled,
-    Output,
-    Pack,
-    Result,
-    Seed,
-    Table,
-    UsageError,
-    Whole,
-    progress,
-)
+from embzip.cli.parameters import Corpus, Errors, Labelled, Pack, Seed, Table, UsageError, Whole
+from embzip.cli.results import EMBZ, TABLES, Output, Result
+from embzip.cli.terminal import progress
 from embzip.inspection import size_change
 from embzip.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
 from embzip.signatures import signature_of

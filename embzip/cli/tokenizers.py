@@ -3,16 +3,9 @@
 from typing import Annotated, Literal
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.terminal import (
-    Corpus,
-    Errors,
-    Labelled,
-    Lowercase,
-    Result,
-    Unicode,
-    Whole,
-    progress,
-)
+from embzip.cli.parameters import Corpus, Errors, Labelled, Lowercase, Unicode, Whole
+from embzip.cli.results import Result
+from embzip.cli.terminal import progress
 from embzip.places import TEXTS, check_places
 
 

@@ -7,18 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, Token
 
+from embzip.cli.parameters import Errors, Pack, Seed, UsageError, Whole
+from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
-from embzip.cli.terminal import (
-    EMBZ,
-    Errors,
-    Pack,
-    Result,
-    Seed,
-    UsageError,
-    Whole,
-    progress,
-    without_notices,
-)
+from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_examples
 from embzip.places import EXAMPLES, TABLE, check_places
 

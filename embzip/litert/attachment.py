@@ -146,8 +146,10 @@ def _labels(
     fields = Fields.of(record, where)
     fields.only(heads or ("labels",))
     labels = tuple(tuple(fields.texts(name)) for name in heads or ("labels",))
-    if not all(labels):
-        raise FileFormatError(f"{where}: every output must have labels: {_AGAIN}")
+    if not all(labels) or len(set(heads)) != len(heads):
+        raise FileFormatError(
+            f"{where}: every output must have labels, and a name of its own: {_AGAIN}"
+        )
     return labels
 
 

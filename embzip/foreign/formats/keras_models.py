@@ -94,6 +94,8 @@ def check_classes(config: Any, where: str) -> None:
 
     Raises
     ------
+    InputError
+        For a class that is not named by text.
     UnsupportedModelError
         For code, and for classes that neither belong to Keras nor are registered. The message
         names the class and its layer.
@@ -102,7 +104,13 @@ def check_classes(config: Any, where: str) -> None:
         kind, module = part.get("class_name"), part.get("module")
         inner = part.get("config")
         layer = inner.get("name") if isinstance(inner, dict) else None
-        registered = keras.saving.get_registered_object(part.get("registered_name"))
+        own = part.get("registered_name")
+        if not all(name is None or isinstance(name, str) for name in (kind, module, own)):
+            raise InputError(
+                f"{where}: the configuration names a class by text, found {kind!r}, {module!r}, "
+                f"{own!r}: it is damaged"
+            )
+        registered = keras.saving.get_registered_object(own)
         named = f"{module + '.' if isinstance(module, str) else ''}{kind}"
         if kind in _CODE:
             raise UnsupportedModelError(
