@@ -22,6 +22,7 @@ from embzip.files import atomic_write, existing_file, temporary_folder
 from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5, optimizer_groups
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.foreign.formats.keras_files import keras_config, open_keras, variables_file
+from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 
 _MODULES = frozenset(
     {"keras", "keras.layers", "keras.models", "keras.initializers", "keras.regularizers"}
@@ -68,7 +69,7 @@ def load_keras(path: str | Path) -> Any:
     try:
         _check_shapes(_outline(config, legacy=legacy), stored, path)
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, ImportError) as error:
+    except (*LIBRARY_ERRORS, OSError, ImportError) as error:
         if isinstance(error, EmbzipError):
             raise
         why = " ".join(str(error).split())[:200]
