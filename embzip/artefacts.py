@@ -4,6 +4,7 @@ What kind something is, is told here, without TensorFlow; the part of embzip tha
 imported when it is needed, and does the work.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,29 +21,34 @@ from embzip.embedding import CompressedEmbedding
 from embzip.embz.inspecting import counts_bytes, inspect_embz
 from embzip.errors import InputError
 from embzip.evaluation.nearness import nearness
-from embzip.files import existing_file
+from embzip.foreign.formats.kinds import KINDS
 from embzip.foreign.formats.kinds import kind_of as foreign_kind
 from embzip.inspection import ArtefactRecord
+from embzip.signatures import signature_of
 from embzip.types import Progress
 
 if TYPE_CHECKING:
+    from embzip.foreign.profiling import Profile
     from embzip.tf.export.targets import Export
 
 Model = TypeVar("Model")
 
 
 def kind_of(path: str | Path) -> tuple[str, Path]:
-    """Return the kind of a file by names alone, and its own path: the folder of a SavedModel.
+    """Return the kind of a file by content, then by name, and its own path: a SavedModel's folder.
 
     Raises
     ------
     MissingFileError
         Where nothing is there.
     InputError
-        Where it is none of the kinds.
+        Where it is none of the kinds; the message lists them, and says what the file is.
     """
     path = Path(path)
-    return ("embz", path) if path.suffix == ".embz" else foreign_kind(path)
+    found = signature_of(path).kind if os.path.isfile(path) else ""
+    if found == "embz" or (path.suffix == ".embz" and found in ("", "unknown", "empty")):
+        return "embz", path
+    return foreign_kind(path, expected=f"a .embz file, {KINDS}")
 
 
 def inspect(path: str | Path) -> ArtefactRecord:
@@ -52,7 +58,7 @@ def inspect(path: str | Path) -> ArtefactRecord:
     ----------
     path
         A .embz file; a checkpoint (folder, prefix, or one of its files), a SavedModel folder, a
-        frozen .pb or .pbtxt, .h5, .keras or .tflite. Nothing in it runs.
+        frozen .pb or .pbtxt, .h5, .keras or .tflite, whatever its name. Nothing in it runs.
 
     Raises
     ------
@@ -68,6 +74,24 @@ def inspect(path: str | Path) -> ArtefactRecord:
     return inspect_foreign(path)
 
 
+def profile(path: str | Path, inputs: int, *, seed: int = 0) -> "Profile":
+    """Time the operators of a SavedModel, frozen graph or .tflite; see `embzip.foreign.profile`.
+
+    Raises
+    ------
+    InputError
+        For less than one input, and for a file without operators, such as a .embz.
+    """
+    if inputs < 1:
+        raise InputError(f"profiling needs at least 1 input, received {inputs}")
+    kind, own = kind_of(path)
+    if kind == "embz":
+        raise InputError(f"{path}: a .embz file has no operators: `embzip export` makes a .tflite")
+    from embzip.foreign import profile as profile_foreign
+
+    return profile_foreign(own, inputs, seed=seed)
+
+
 def slim(
     path: str | Path, target: str | Path, *, to: str | None = None, outputs: Sequence[str] = ()
 ) -> Any:
@@ -78,6 +102,11 @@ def slim(
     InputError
         For a .embz or .tflite file, which hold nothing else, and as `embzip.foreign.slim` does.
     """
+    if kind_of(path)[0] == "embz":
+        raise InputError(
+            f"{path}: a .embz file already contains only what inference needs: `embzip rebuild` "
+            "makes its table smaller"
+        )
     from embzip.foreign import slim as slim_foreign
 
     return slim_foreign(path, target, to=to, outputs=outputs)
@@ -272,11 +301,10 @@ def export(model: "Classifier | Kit | str | Path", path: str | Path, **options: 
 
 def _with_variables(config: str | Path, path: str | Path) -> Classifier:
     """Return the classifier that a .embz or .toml file describes, with the variables of a file."""
-    config = existing_file(config)
-    if config.suffix == ".toml":
-        outline = read_outline(config)
-    else:
+    if signature_of(config).kind == "embz":
         outline = Outline(load_classifier(config), {})
+    else:
+        outline = read_outline(config)
     from embzip.tf import with_variables
 
     return with_variables(outline.classifier, path, outline.names)

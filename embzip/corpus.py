@@ -5,6 +5,7 @@ characters of the text. A byte-order mark at the start of a file is dropped. Fil
 decompressed, in `streams`. Nothing is tokenized here.
 """
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Literal
 
 from embzip.errors import InputError
 from embzip.labels import LabelCheck
+from embzip.places import TEXTS
 from embzip.streams import opened
 
 Errors = Literal["strict", "replace"]
@@ -227,6 +229,8 @@ def _lines(path: str | Path, errors: Errors) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, text) for each line of one file."""
     offset = replaced = 0
     first = ""
+    if str(path) != "-" and os.path.isfile(path):
+        TEXTS.kind_of(path)
     with opened(path) as file:
         for number, raw in enumerate(iter(partial(file.readline, _LONGEST), b""), start=1):
             line = raw

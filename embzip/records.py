@@ -6,10 +6,12 @@ EmbzipError that names the file and the key. What the values mean, the reader kn
 
 import json
 import reprlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from embzip.choices import unknown
 from embzip.errors import EmbzipError, FileFormatError, InputError
 
 Value = TypeVar("Value")
@@ -119,9 +121,11 @@ class Fields:
                 raise self.error(f"{self.where}: the key {key!r} is missing: {self.remedy}")
             return default
         value = self.values[key]
-        accepted = (int, float) if kind is float else kind
+        accepted = int | float if kind is float else kind
         if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool)):
             raise self.wrong(key, _KINDS[kind], value)
+        if kind is float and isinstance(value, int) and abs(value) > sys.float_info.max:
+            raise self.wrong(key, f"a number up to {sys.float_info.max:.0e}", value)
         return kind(value)  # type: ignore[call-arg]  # an int becomes the float that was asked for
 
     def whole(
@@ -160,11 +164,9 @@ class Fields:
     def only(self, known: Iterable[str]) -> None:
         """Raise for a key that is not in `known`; the message lists them."""
         names = list(known)
-        unknown = sorted(set(self.values) - set(names))
-        if unknown:
-            raise self.error(
-                f"{self.where}: unknown key {unknown[0]!r}: the known ones are {', '.join(names)}"
-            )
+        others = sorted(set(self.values) - set(names))
+        if others:
+            raise self.error(f"{self.where}: {unknown(others[0], names, 'key')}")
 
     def _each(self, key: str, kind: type[Value], values: list[Any]) -> Iterator[Value]:
         for index, value in enumerate(values):

@@ -10,7 +10,6 @@ import gzip
 import io
 import lzma
 import os
-import re
 import select
 import stat
 import sys
@@ -24,6 +23,7 @@ from typing import IO, Any
 
 from embzip.errors import EmbzipError, InputError, MissingPackageError, OutputError
 from embzip.files import readable_path
+from embzip.signatures import COMPRESSED
 
 _BUFFER = 1 << 17
 _HEAD = 16  # bytes that tell every kind of compression
@@ -39,7 +39,7 @@ def compression_of(head: bytes) -> str | None:
     >>> compression_of(gzip.compress(b"text"))
     'gzip'
     """
-    return next((name for name, (magic, _) in _KINDS.items() if magic.match(head)), None)
+    return next((name for name, magic in COMPRESSED.items() if magic.match(head)), None)
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
             yield whole
             return
         try:
-            with _KINDS[kind][1](whole) as file:
+            with _OPENED[kind](whole) as file:
                 yield file
         except (lzma.LZMAError, zlib.error, EOFError, OSError, _DamagedError) as error:
             if isinstance(error, EmbzipError) or getattr(error, "errno", None) is not None:
@@ -219,9 +219,9 @@ class _Zstd(io.RawIOBase):
 
 
 _ZIP = b"PK\x03\x04"
-_KINDS: dict[str, tuple[re.Pattern[bytes], Callable[[IO[bytes]], Any]]] = {
-    "gzip": (re.compile(rb"\x1f\x8b\x08"), gzip.open),
-    "bzip2": (re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", re.DOTALL), bz2.open),
-    "xz": (re.compile(rb"\xfd7zXZ\0"), lzma.open),
-    "zstd": (re.compile(rb"\x28\xb5\x2f\xfd"), lambda file: io.BufferedReader(_Zstd(file))),
+_OPENED: dict[str, Callable[[IO[bytes]], Any]] = {
+    "gzip": gzip.open,
+    "bzip2": bz2.open,
+    "xz": lzma.open,
+    "zstd": lambda file: io.BufferedReader(_Zstd(file)),
 }

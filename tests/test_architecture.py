@@ -15,8 +15,11 @@ PACKAGE = Path(embzip.__file__).parent
 ORDER = [
     "errors",
     "types",
+    "choices",  # names that a user writes
     "limits",
     "files",
+    "signatures",  # what a file is, by its first bytes
+    "places",
     "records",
     "outputs",
     "inspection",  # what is said of a file of any format
@@ -36,6 +39,7 @@ ORDER = [
     "codecs.ectcq",
     "codecs.auto",  # chooses among the chains of stages
     "codecs.registry",  # lists every stage
+    "codecs.listing",
     "packing",  # knows how codecs lay arrays out, and nothing else of them
     "checking",
     "embedding",

@@ -194,8 +194,9 @@ def test_serving_imports_numpy_and_litert_only(exported: Path) -> None:
         "numpy",
     }
     assert own == {
-        "classifier", "corpus", "errors", "files", "limits", "litert", "prediction", "records",
-        "tokenizers", "types", "vocabulary",
+        "choices", "classifier", "corpus", "errors", "files", "labels", "limits", "litert",
+        "places", "prediction", "records", "signatures", "streams", "tokenizers", "types",
+        "vocabulary",
     }  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from embzip.compression import compress
+from embzip.embz.format import save
 from embzip.errors import (
     EmbzipError,
     InputError,
@@ -422,8 +424,10 @@ def test_case_50_a_string_where_a_token_list_belongs() -> None:
 
 
 def test_other_files_are_told(tmp_path: Path) -> None:
-    refused(tmp_path, b"PK\x03\x04", "zip archive: unpack")
-    refused(tmp_path, b"\x20\0\0\0\0\0\0\0" + b'{"embzip": 1}', "embzip.load")
+    refused(tmp_path, b"PK\x03\x04", "a zip archive that is damaged or cut short")
+    refused(tmp_path, b"\x20\0\0\0\0\0\0\0" + b'{"rows": 1}', "safetensors file of another")
+    save(compress(np.eye(2), "int8"), tmp_path / "v.embz")
+    refused(tmp_path, (tmp_path / "v.embz").read_bytes(), "embzip.load")
     refused(tmp_path, TEXT, "--words", words=tmp_path / "vectors.txt")
     with pytest.raises(MissingFileError):
         read_vectors(tmp_path)

@@ -13,9 +13,10 @@ from embzip.classifier.model import Classifier, check_weights
 from embzip.classifier.registry import encoder_class
 from embzip.classifier.storage import from_tensors, to_tensors
 from embzip.errors import FileFormatError, MismatchError
-from embzip.files import digest, existing_file
+from embzip.files import digest
 from embzip.limits import MOST_RECORD
-from embzip.litert import LiteRtKit, is_tflite, load_litert
+from embzip.litert import LiteRtKit, load_litert
+from embzip.places import CLASSIFIER, SERVED
 from embzip.prediction import TextClassifier, TextKit
 from embzip.records import Fields, parse_json
 
@@ -45,26 +46,22 @@ def load_model(path: str | Path, *, mmap: bool = False) -> TextClassifier | Text
     FileFormatError
         For a damaged file, or one that contains only an embedding.
     """
-    if is_tflite(existing_file(path)):
+    if SERVED.kind_of(path, FileFormatError) == "tflite":
         return load_litert(path)
     return read(path, mmap=mmap)
 
 
 def read(path: str | Path, *, mmap: bool = False) -> Classifier | Kit:
-    """Read a classifier or a kit from a .embz file; a .tflite is refused."""
-    if is_tflite(existing_file(path)):
-        raise FileFormatError(
-            f"{path}: expected a .embz file, found a .tflite, whose table and kernels cannot be "
-            "read: pass the .embz file that it was exported from"
-        )
+    """Read a classifier or a kit from a .embz file; any other is refused."""
+    CLASSIFIER.kind_of(path, FileFormatError)
     from embzip.embz.container import reading
     from embzip.embz.format import read as read_file
 
     loaded = read_file(path, mmap=mmap)
     if not loaded.heads:
         raise FileFormatError(
-            f"{path}: expected a classifier, found only an embedding: train a classifier with "
-            "`embzip train`"
+            f"{path}: expected a classifier, found only an embedding: train one on it with "
+            f"`embzip train TRAIN.tsv --vectors {path}`"
         )
     with reading(Path(path), "the classifier in this file is damaged: "):
         read_all = [_read(loaded.embedding, *numbered) for numbered in enumerate(loaded.heads)]
@@ -108,7 +105,7 @@ def load_classifier(path: str | Path, *, head: str | None = None, mmap: bool = F
 
 def load_one(path: str | Path, *, head: str | None = None) -> TextClassifier:
     """Read one classifier, as `load_classifier` does, or from an exported .tflite."""
-    if not is_tflite(existing_file(path)):
+    if SERVED.kind_of(path, FileFormatError) != "tflite":
         return load_classifier(path, head=head)
     loaded = load_litert(path, head)
     if isinstance(loaded, LiteRtKit):

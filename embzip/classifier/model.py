@@ -94,7 +94,8 @@ class Classifier(TextClassifier):
         found = {name: array.shape for name, array in self.arrays.items()}
         if found != expected:
             raise MismatchError(f"a classifier of this shape needs {expected}, found {found}")
-        if storage(self.kernels).name != "float32":
+        object.__setattr__(self, "kernels", storage(self.kernels).name)
+        if self.kernels != "float32":
             object.__setattr__(self, "arrays", rounded(self.arrays, self.kernels))
 
     def __repr__(self) -> str:

@@ -20,8 +20,8 @@ from embzip.classifier.registry import encoder_class
 from embzip.classifier.specs import parse_classifier
 from embzip.compression import compress
 from embzip.errors import InputError
-from embzip.files import existing_file
 from embzip.limits import MOST
+from embzip.places import OUTLINE
 from embzip.records import Fields
 from embzip.tokenizers import load_tokenizer
 from embzip.vectors.base import Vectors
@@ -49,7 +49,8 @@ def read_outline(path: str | Path) -> Outline:
     SpecError, TokenizerError
         For a classifier spec that does not parse, or an invalid tokenizer file.
     """
-    path = existing_file(path)
+    path = Path(path)
+    OUTLINE.kind_of(path)
     where = str(path)
     try:
         table = tomllib.loads(path.read_text("utf-8"))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from embzip.choices import unknown
 from embzip.classifier.registry import BUILTIN, encoder_class
 from embzip.codecs.spec import Stage, one_stage
 from embzip.errors import InputError, SpecError
@@ -68,10 +69,9 @@ def stage_of(spec: str, names: Iterable[str], where: str) -> Stage:
         stage = one_stage(spec)
     except SpecError as error:
         raise SpecError(f"{where}: {error}") from error
-    if stage.name not in names:
-        raise SpecError(
-            f"{where}: unknown name {stage.name!r}: the known ones are {', '.join(sorted(names))}"
-        )
+    known = sorted(names)
+    if stage.name not in known:
+        raise SpecError(f"{where}: {unknown(stage.name, known, 'name')}")
     return stage
 
 
@@ -90,10 +90,7 @@ def _given(stage: Stage, keys: list[str], where: str) -> dict[str, str]:
     given = dict(zip(keys, stage.arguments, strict=False))
     for key, text in stage.options.items():
         if key not in keys:
-            raise SpecError(
-                f"{where}: unknown option {key!r} in '{stage}': the known ones are "
-                f"{', '.join(keys)}"
-            )
+            raise SpecError(f"{where}: '{stage}': {unknown(key, keys, 'option')}")
         if key in given:
             raise SpecError(f"{where}: {key} occurs twice in '{stage}': remove one of them")
         given[key] = text
@@ -104,7 +101,7 @@ def _value(key: str, text: str, default: object, where: str) -> object:
     """Return the text of an option as a value of its default's type."""
     try:
         if isinstance(default, bool):
-            return {"true": True, "false": False}[text]
+            return {"true": True, "false": False}[text.lower()]
         if isinstance(default, tuple):
             return tuple(_count(key, part) for part in text.split("-"))
         if isinstance(default, int):

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.errors import FileFormatError, InputError, SpecError
+from embzip.choices import chosen
+from embzip.errors import FileFormatError, InputError
 from embzip.types import Matrix
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -103,23 +104,20 @@ BUILTIN: tuple[Storage, ...] = (Float32(), Float16(), Int8())
 
 
 def storage(name: str) -> Storage:
-    """Return the form of storing kernels that has a name.
+    """Return the form of storing kernels that has a name, written in any case.
 
     Raises
     ------
     SpecError
-        For an unknown name. The message lists the known ones.
+        For an unknown name. The message has the nearest and all known ones.
 
     Examples
     --------
     >>> storage("int8").write("k", np.array([[127.0, 2.0], [3.2, -1.0]]))["k"].tolist()
     [[127, 127], [3, -63]]
     """
-    for known in BUILTIN:
-        if known.name == name:
-            return known
-    names = ", ".join(known.name for known in BUILTIN)
-    raise SpecError(f"unknown type of kernels {name!r}: the known ones are {names}")
+    known = {way.name: way for way in BUILTIN}
+    return known[chosen(name, known, "type of kernels")]
 
 
 def is_kernel(name: str) -> bool:

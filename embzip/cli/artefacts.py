@@ -2,23 +2,20 @@
 
 import glob
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import (
-    Json,
-    Result,
-    Whole,
-    load_quietly,
-    progress,
-    show,
-    without_notices,
-)
-from embzip.errors import InputError
+from embzip.cli.choices import CHOICE
+from embzip.cli.parameters import Json, Whole
+from embzip.cli.results import Result
+from embzip.cli.terminal import load_quietly, progress, show, without_notices
 from embzip.files import existing_file
 from embzip.inspection import size_change
 from embzip.outputs import FOLDER
+
+if TYPE_CHECKING:
+    from embzip.foreign.profiling import Profile
 
 Artefact = Annotated[
     Path,
@@ -54,7 +51,10 @@ def inspect(
     """
     present(path)
     from embzip.artefacts import inspect, kind_of
+    from embzip.artefacts import profile as time_operators
 
+    with without_notices():
+        timed = None if profile is None else time_operators(path, profile)
     with progress("reading"):
         if kind_of(path)[0] != "embz":
             load_quietly("embzip.foreign.inspecting")
@@ -62,7 +62,7 @@ def inspect(
     record = found.to_json()
     own = found.format == "embz"
     lines = _classifiers(path, record) if own else _graph(found.format, record)
-    times = [] if profile is None else _profiled(path, profile, record)
+    times = [] if timed is None else _profiled(timed, record)
     lines += [f"{part:<15} {size:>13,} bytes" for part, size in record["bytes"].items()]
     lines += [
         f"  {tensor['name']:<28} {tensor['role']:<15} {tensor['dtype']:<7} "
@@ -78,7 +78,7 @@ def slim(
     path: Artefact,
     /,
     *,
-    to: Literal["checkpoint", "frozen", "savedmodel", "keras"] | None = None,
+    to: Annotated[Literal["checkpoint", "frozen", "savedmodel", "keras"] | None, CHOICE] = None,
     node: Annotated[list[str] | None, Parameter(name="--output", metavar="NAME")] = None,
     output: Annotated[Path | None, Parameter(name="-o", metavar="FILE")] = None,
     force: bool = False,
@@ -161,14 +161,8 @@ def _slimmed(nbytes: int) -> str:
     return f"; slimming would leave {nbytes:,} bytes of tensors"
 
 
-def _profiled(path: Path, inputs: int, record: dict[str, Any]) -> list[str]:
+def _profiled(timed: "Profile", record: dict[str, Any]) -> list[str]:
     """Add the times of operators to a record, and return them as lines."""
-    if path.suffix == ".embz":
-        raise InputError(f"{path}: a .embz file has no operators: `embzip export` makes a .tflite")
-    with without_notices():
-        from embzip.foreign.profiling import profile
-
-        timed = profile(path, inputs)
     record["profile"] = timed.to_json()
     return [
         f"{timed.total_ms:.3f} ms a run, {timed.inputs} inputs ({timed.method})",

@@ -6,18 +6,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import (
-    Errors,
-    Json,
-    Labelled,
-    Model,
-    Seed,
-    field,
-    progress,
-    show,
-    without_notices,
-)
+from embzip.cli.parameters import Errors, Json, Labelled, Model, Seed
+from embzip.cli.terminal import field, progress, show, without_notices
 from embzip.corpus import read_examples, read_texts
+from embzip.places import EXAMPLES, SERVED, TEXTS, check_places
 
 
 def evaluate(
@@ -47,6 +39,7 @@ def evaluate(
     head
         Of a kit: the name of one classifier.
     """
+    check_places((model, SERVED), (test, EXAMPLES), (against, SERVED))
     from embzip.classifier import load_one
     from embzip.evaluation.accuracy import evaluate
 
@@ -101,6 +94,7 @@ def predict(
     file
         Texts, one a line; - is stdin.
     """
+    check_places((model, SERVED), (file, TEXTS))
     from embzip.classifier import load_model
     from embzip.prediction import TextKit
 

@@ -35,7 +35,7 @@ def explain(app: App, name: str) -> str:
     )
     words = []
     for argument in arguments(app, name):
-        meaning = (argument.parameter.help or "").replace("%", "%%") + _default(argument)
+        meaning = _meaning(argument).replace("%", "%%") + _default(argument)
         if argument.index is not None:
             several = argument.field_info.kind is inspect.Parameter.VAR_POSITIONAL
             words.append(f"{argument.name}..." if several else argument.name)
@@ -60,6 +60,16 @@ def arguments(app: App, name: str) -> list[Any]:
         default_parameter=app.default_parameter, parse_docstring=True
     )
     return [argument for argument in found if argument.show]
+
+
+def _meaning(argument: Any) -> str:
+    """Return the help of an option; {stages} in it becomes the names of the codecs' stages."""
+    text = str(argument.parameter.help or "")
+    if "{stages}" in text:
+        from embzip.codecs.listing import stage_names
+
+        text = text.replace("{stages}", stage_names())
+    return text
 
 
 def _default(argument: Any) -> str:

@@ -5,10 +5,14 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import Errors, Model, Result, UsageError, progress, without_notices
+from embzip.cli.choices import CHOICE
+from embzip.cli.parameters import Errors, Model, UsageError
+from embzip.cli.results import Result
+from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_texts
 from embzip.inspection import size_change
 from embzip.outputs import FOLDER
+from embzip.places import CLASSIFIER, TEXTS, check_places
 
 _FORMATS = {
     ".tflite": "litert",
@@ -23,9 +27,9 @@ def export(
     model: Model,
     /,
     *,
-    to: Literal["litert", "savedmodel", "frozen", "onnx"] | None = None,
-    kernels: Literal["float32", "float16", "int8"] | None = None,
-    compute: Literal["float32", "int8"] = "float32",
+    to: Annotated[Literal["litert", "savedmodel", "frozen", "onnx"] | None, CHOICE] = None,
+    kernels: Annotated[Literal["float32", "float16", "int8"] | None, CHOICE] = None,
+    compute: Annotated[Literal["float32", "int8"], CHOICE] = "float32",
     calibrate: Annotated[Path | None, Parameter(metavar="TEXTS")] = None,
     errors: Errors = "strict",
     result: Result = Result(),
@@ -54,6 +58,7 @@ def export(
     """
     if (compute == "int8") != (calibrate is not None):
         raise UsageError("--compute int8 and --calibrate TEXTS go together")
+    check_places((model, CLASSIFIER), (calibrate, TEXTS))
     from embzip.classifier.loading import read
 
     formats = {end: name for end, name in _FORMATS.items() if to in (None, name)}

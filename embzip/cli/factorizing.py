@@ -5,19 +5,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import (
-    EMBZ,
-    Errors,
-    Model,
-    Result,
-    Seed,
-    UsageError,
-    Whole,
-    progress,
-    without_notices,
-)
+from embzip.cli.parameters import Errors, Model, Seed, UsageError, Whole
+from embzip.cli.results import EMBZ, Result
+from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_examples
 from embzip.inspection import size_change
+from embzip.places import CLASSIFIER, EXAMPLES, check_places
+from embzip.seeds import check_seed
 
 
 def factorize(
@@ -49,6 +43,8 @@ def factorize(
     """
     if (rank is None) == (energy is None):
         raise UsageError("give exactly one of --rank and --energy")
+    check_seed(seed)
+    check_places((model, CLASSIFIER), (train, EXAMPLES))
     from embzip.classifier import load_classifier
     from embzip.classifier.factorizing import factorize
 

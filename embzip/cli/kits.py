@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import EMBZ, Pack, Result, UsageError, progress
+from embzip.cli.parameters import Pack, UsageError
+from embzip.cli.results import EMBZ, Result
+from embzip.cli.terminal import progress
 from embzip.errors import InputError
 from embzip.inspection import size_change
+from embzip.places import CLASSIFIER, check_places
 
 if TYPE_CHECKING:
     from embzip.classifier import Classifier
@@ -37,6 +40,7 @@ def kit(
         The classifiers' names, one option each, in the order of the files; by default the files'
         own names without .embz.
     """
+    check_places(*((path, CLASSIFIER) for path in models))
     from embzip.classifier import Kit
 
     names = name or [path.stem for path in models]

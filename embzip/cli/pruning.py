@@ -3,23 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
+from embzip.cli.choices import CHOICE
+from embzip.cli.parameters import Errors, Labelled, Table, UsageError, Whole
+from embzip.cli.results import TABLES, Result
 from embzip.cli.tables import Reading, write_table
-from embzip.cli.terminal import (
-    TABLES,
-    Errors,
-    Labelled,
-    Result,
-    Table,
-    UsageError,
-    Whole,
-    progress,
-)
+from embzip.cli.terminal import progress
 from embzip.corpus import read_texts
 from embzip.errors import InputError
+from embzip.places import CLASSIFIER, TABLE, TEXTS, check_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +65,7 @@ def prune(
     *,
     max_vocab: Whole | None = None,
     min_count: Whole | None = None,
-    by: Literal["count", "norm", "sensitivity", "coverage"] = "count",
+    by: Annotated[Literal["count", "norm", "sensitivity", "coverage"], CHOICE] = "count",
     texts: Path | None = None,
     labelled: Labelled = False,
     remap: bool = False,
@@ -107,6 +102,7 @@ def prune(
     needs_texts = by in ("sensitivity", "coverage")
     if needs_texts != (texts is not None):
         raise UsageError("--texts goes with --by sensitivity and --by coverage, and only")
+    check_places((vectors, CLASSIFIER if by == "sensitivity" else TABLE), (texts, TEXTS))
     from embzip.vectors.pruning import prune
 
     inputs = [vectors, texts, reading.words]

@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from embzip.cli.artefacts import present
-from embzip.cli.terminal import (
-    EMBZ,
-    Errors,
-    Pack,
-    Result,
-    Seed,
-    UsageError,
-    load_quietly,
-    progress,
-)
+from embzip.cli.parameters import Errors, Pack, Seed, UsageError
+from embzip.cli.results import EMBZ, Result
+from embzip.cli.terminal import load_quietly, progress
 from embzip.corpus import read_examples
 from embzip.inspection import size_change
 from embzip.outputs import FOLDER
+from embzip.places import EMBZ_FILE, EXAMPLES, check_places
+from embzip.seeds import check_seed
 
 if TYPE_CHECKING:
     from embzip.classifier.rebuilding import Rebuilt
@@ -81,7 +76,8 @@ def rebuild(
     embedding
         The compressed table to build on.
     codec
-        Compress the model's own table, such as 'svd:64|int8'.
+        Compress the model's own table by a chain such as 'svd:64|int8': {stages}. `embzip codecs`
+        explains each.
     fold
         Merge linear decoding into the layers that read the table. Done for .embz files by default,
         for Keras files where asked for.
@@ -109,7 +105,15 @@ def rebuild(
         raise UsageError("give exactly one of --embedding and --codec, or --kernels without them")
     if tune is None and (tune_params or quantize_kernels):
         raise UsageError("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
+    from embzip.classifier.storage import storage
+    from embzip.codecs import parse_codec
+
+    # What cannot be is refused before TensorFlow is loaded.
+    check_seed(seed)
+    parse_codec(codec or "float32")
+    storage(kernels or "float32")
     present(model)
+    check_places((embedding, EMBZ_FILE), (tune, EXAMPLES))
     from embzip.artefacts import Tuning, kind_of, rebuild_file
     from embzip.embz.format import load
 

@@ -6,20 +6,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import (
-    Errors,
-    Json,
-    Seed,
-    drawn,
-    log,
-    progress,
-    show,
-    without_notices,
-)
+from embzip.cli.parameters import Errors, Json, Seed
+from embzip.cli.terminal import drawn, log, progress, show, without_notices
 from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
 from embzip.files import write_bytes
 from embzip.outputs import check_apart, output_path
+from embzip.places import EMBZ_FILE, EXAMPLES, check_places
 
 Folder = Annotated[
     Path | None,
@@ -61,6 +54,7 @@ def compare(
     output
         Write the report into a file too: a page, or .md or .json.
     """
+    check_places((before, EMBZ_FILE), (after, EMBZ_FILE), (test, EXAMPLES))
     from embzip.report import compare, render_terminal, renderer
 
     # An output that cannot be written is refused before the measuring, not after.

@@ -1,27 +1,19 @@
 """Commands whose result is an embedding table: train-vectors, transfer, compress."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import (
-    EMBZ,
-    TABLES,
-    Corpus,
-    Errors,
-    Labelled,
-    Output,
-    Pack,
-    Result,
-    Seed,
-    Table,
-    UsageError,
-    Whole,
-    progress,
-)
+from embzip.cli.choices import CHOICE
+from embzip.cli.parameters import Corpus, Errors, Labelled, Pack, Seed, Table, UsageError, Whole
+from embzip.cli.results import EMBZ, TABLES, Output, Result
+from embzip.cli.terminal import progress
 from embzip.inspection import size_change
+from embzip.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
+from embzip.signatures import signature_of
 
 if TYPE_CHECKING:
     from embzip.embedding import CompressedEmbedding
@@ -42,14 +34,14 @@ class Reading:
     """
 
     words: Path | None = None
-    format: Literal["auto", "text", "binary", "npy"] = "auto"
+    format: Annotated[Literal["auto", "text", "binary", "npy"], CHOICE] = "auto"
 
     def read(self, path: Path) -> "Vectors | CompressedEmbedding":
         """Return the table of a .embz file or of foreign vectors."""
         from embzip.embz.format import load
         from embzip.vectors.base import read_vectors
 
-        if path.suffix == ".embz":
+        if os.path.isfile(path) and signature_of(path).kind == "embz":
             if self != Reading():
                 raise UsageError("--words and --format do not go with a .embz file")
             return load(path)
@@ -94,6 +86,7 @@ def train_vectors(
     deterministic
         One thread: same input and seed, same vectors.
     """
+    check_places(*((path, TEXTS) for path in corpus), (tokenizer, TOKENIZER))
     from embzip.vectors.training import train_vectors
 
     with (
@@ -116,7 +109,11 @@ def train_vectors(
         )
         write_table(vectors, made)
     rows = len(vectors.vocabulary)
-    made.show({"rows": rows, "dim": dim}, f"{rows:,} rows of {dim}")
+    unknown = vectors.unknown_rate
+    made.show(
+        {"rows": rows, "dim": dim, "unknown_rate": unknown},
+        f"{rows:,} rows of {dim}, {unknown:.4f} of the corpus's tokens unknown to the tokenizer",
+    )
 
 
 def transfer(
@@ -148,6 +145,7 @@ def transfer(
     ridge
         How strongly a row is drawn to the mean of the words.
     """
+    check_places((vectors, TABLE), (tokenizer, TOKENIZER), (counts, COUNTS))
     from embzip.tokenizers import load_tokenizer
     from embzip.tokenizers.counts import read_counts
     from embzip.vectors.transferring import transfer
@@ -171,12 +169,14 @@ def transfer(
         "words": done.words,
         "skipped": done.skipped,
         "unused": done.unused,
+        "unknown_rate": done.unknown_rate,
     }
     shares = " ".join(f"{share:.2f}" for share in done.deciles)
     made.show(
         record,
         f"{done.words:,} words, weighed by {done.weighting}, {done.skipped:,} skipped -> "
         f"{done.vectors.rows:,} rows of {done.vectors.dim}; {done.unused:,} pieces are in no word",
+        f"{done.unknown_rate:.4f} of the words' tokens unknown to the tokenizer",
         f"explained energy {done.explained_energy:.4f}; of each tenth, by falling weight: {shares}",
     )
 
@@ -201,10 +201,9 @@ def compress(
     Parameters
     ----------
     codec
-        A chain such as 'svd:64|int8': float32, float16, int8, int4, int2, int1, kmeans:K,
-        sparse:N, rows:K, pq:M, rq:M; before them svd:R, svd:energy=0.95, center, topdim:N, opq:M,
-        normalize.
+        A chain such as 'svd:64|int8': {stages}. `embzip codecs` explains each.
     """
+    check_places((vectors, TABLE), (reading.words, TEXTS))
     from embzip.compression import compress
     from embzip.embz.format import save
 

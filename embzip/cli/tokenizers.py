@@ -1,17 +1,12 @@
 """Commands that make a tokenizer from text: build-bpe, build-words."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from embzip.cli.terminal import (
-    Corpus,
-    Errors,
-    Labelled,
-    Lowercase,
-    Result,
-    Unicode,
-    Whole,
-    progress,
-)
+from embzip.cli.choices import CHOICE
+from embzip.cli.parameters import Corpus, Errors, Labelled, Lowercase, Unicode, Whole
+from embzip.cli.results import Result
+from embzip.cli.terminal import progress
+from embzip.places import TEXTS, check_places
 
 
 def build_bpe(
@@ -21,7 +16,7 @@ def build_bpe(
     threads: Whole | None = None,
     lowercase: Lowercase = True,
     unicode: Unicode = "NFC",
-    engine: Literal["youtokentome", "tokenizers"] = "youtokentome",
+    engine: Annotated[Literal["youtokentome", "tokenizers"], CHOICE] = "youtokentome",
     labelled: Labelled = False,
     errors: Errors = "strict",
     result: Result = Result(),
@@ -44,6 +39,7 @@ def build_bpe(
     engine
         What trains: tokenizers where youtokentome cannot be built; one file format.
     """
+    check_places(*((path, TEXTS) for path in corpus))
     from embzip.tokenizers.building import build_bpe
 
     formats = dict.fromkeys((".model", ".bpe", ".yttm"), "bpe")
@@ -86,8 +82,8 @@ def build_words(
 ) -> None:
     r"""Count words and keep the frequent ones as a vocabulary.
 
-    A word is a run of letters, digits and _ (\w) with the combining marks on them, and any other
-    character but white space. The file is UTF-8: one JSON line, then token<TAB>count.
+    A word is a match of \w+|[^\w\s] in the normalized text, with the combining marks behind its
+    letters. The file is UTF-8: one JSON line, then token<TAB>count.
 
     Without -o, corpus.txt becomes corpus.words.tsv in the current folder.
 
@@ -98,6 +94,7 @@ def build_words(
     max_vocab
         Keep at most this many, the most frequent.
     """
+    check_places(*((path, TEXTS) for path in corpus))
     from embzip.tokenizers.building import build_words
 
     formats = {".tsv": "words", ".txt": "words"}

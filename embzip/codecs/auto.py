@@ -35,7 +35,7 @@ from embzip.types import Arrays, Matrix
 
 _ROWS = 20_000  # on which the candidates are compared
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-_BUDGET = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(B|KB|MB|GB)(/row)?")
+_BUDGET = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(B|KB|MB|GB)(/row)?", re.IGNORECASE)
 _PLAIN = (Float32(), Float16(), Int8(), Int4(), Int2(), Int1())
 _RANKED = (Float16(), Int8(), Int4(), Int2())
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.125)  # of the columns, for a trellis behind a truncated SVD
@@ -45,7 +45,7 @@ _MOST_RATE = 8000  # of a trellis, in thousandths of a bit a number
 
 @dataclass(frozen=True)
 class Auto(Quantizer):
-    """A budget that becomes a chain when it meets a table.
+    """The chain of least error whose codes and params take at most so many bytes.
 
     Attributes
     ----------
@@ -55,6 +55,8 @@ class Auto(Quantizer):
 
     budget: str
     name: ClassVar[str] = "auto"
+    usage: ClassVar[str] = ":BYTES or :BYTES/row"
+    example: ClassVar[str] = "auto:300KB"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:
@@ -63,7 +65,7 @@ class Auto(Quantizer):
                 f"'auto' takes a number of bytes, such as auto:500KB or auto:25B/row, "
                 f"received {str(stage)!r}"
             )
-        return cls(stage.arguments[0])
+        return cls(stage.arguments[0].upper().replace("/ROW", "/row"))
 
     @property
     def stage(self) -> Stage:

@@ -44,10 +44,14 @@ from embzip.types import Arrays, Matrix
 class Staged(ABC):
     """What a stage of a spec stands for; by default one without options.
 
-    `tunable` names the params that decoding reads as they are, so that gradients reach them.
+    `usage` says how arguments are written, such as `:M[,bits=1|2|4|8]`, and `example` is a whole
+    spec with typical ones; without it the name alone is one. `tunable` names the params that
+    decoding reads as they are, so that gradients reach them.
     """
 
     name: ClassVar[str]
+    usage: ClassVar[str] = ""
+    example: ClassVar[str] = ""
     tunable: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

@@ -6,6 +6,7 @@ or `Quantizer` class. Plug-ins are looked for only where a name is not built in;
 
 from importlib.metadata import entry_points
 
+from embzip.choices import unknown
 from embzip.codecs.auto import Auto
 from embzip.codecs.base import Quantizer, Transform, Wrapper
 from embzip.codecs.chain import Codec
@@ -28,6 +29,7 @@ from embzip.codecs.transforms.svd import Svd
 from embzip.codecs.transforms.topdim import Topdim
 from embzip.errors import SpecError
 
+_PLUGINS = "embzip.codecs"  # the group of entry points
 StageClass = type[Transform] | type[Quantizer]
 
 BUILTIN: tuple[StageClass, ...] = (
@@ -60,12 +62,12 @@ def stage_class(name: str) -> StageClass:
     Raises
     ------
     SpecError
-        For an unknown name, listing the known ones, and for a name two plug-ins claim.
+        For an unknown name, with the nearest and all known ones, and for a name two plug-ins claim.
     """
     for known in BUILTIN:
         if known.name == name:
             return known
-    plugins = entry_points(group="embzip.codecs", name=name)
+    plugins = entry_points(group=_PLUGINS, name=name)
     if len(plugins) > 1:
         owners = ", ".join(sorted(str(plugin.value) for plugin in plugins))
         raise SpecError(f"several plug-ins offer {name!r}: {owners}: uninstall all but one")
@@ -74,8 +76,14 @@ def stage_class(name: str) -> StageClass:
         if isinstance(loaded, type) and issubclass(loaded, Transform | Quantizer):
             return loaded
         raise SpecError(f"the plug-in {plugin.value} must be a Transform or a Quantizer")
-    known_names = ", ".join(sorted(known.name for known in BUILTIN))
-    raise SpecError(f"unknown codec stage {name!r}: the known ones are {known_names}")
+    raise SpecError(unknown(name, sorted(known.name for known in BUILTIN), "codec stage"))
+
+
+def every_stage() -> list[StageClass]:
+    """Return the classes of all stages: the built-in ones, then those of plug-ins, by name."""
+    own = {known.name for known in BUILTIN}
+    plugged = sorted({plugin.name for plugin in entry_points(group=_PLUGINS)} - own)
+    return [*BUILTIN, *map(stage_class, plugged)]
 
 
 def parse_codec(spec: str | Codec) -> Codec:
@@ -84,7 +92,8 @@ def parse_codec(spec: str | Codec) -> Codec:
     Parameters
     ----------
     spec
-        Transforms, wrappers, then one quantizer, joined by '|'. A codec is returned as it is.
+        Transforms, wrappers, then one quantizer, joined by '|', in any case. A codec is returned
+        as it is.
 
     Raises
     ------
@@ -98,7 +107,7 @@ def parse_codec(spec: str | Codec) -> Codec:
     """
     if isinstance(spec, Codec):
         return spec
-    stages = parse_stages(spec)
+    stages = parse_stages(spec.lower() if isinstance(spec, str) else spec)
     known = [stage_class(stage.name) for stage in stages]
     end = known[-1].from_stage(stages[-1])
     if isinstance(end, Transform) and end.completion is not None:

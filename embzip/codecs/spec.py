@@ -4,6 +4,7 @@
     stage    = name [":" argument ("," argument)*]
     argument = value | key "=" value
 
+Names and keys are read in any case.
 Recipes use the same grammar for tokenizers, vectors and classifiers. Which names and arguments
 exist is not known here.
 """
@@ -83,6 +84,7 @@ def one_stage(spec: str) -> Stage:
 
 def _parse_stage(text: str, spec: str) -> Stage:
     name, colon, rest = text.partition(":")
+    name = name.lower()
     if not _NAME.fullmatch(name):
         raise SpecError(
             f"a stage is name[:argument,...], received {text!r} in {spec!r}: "
@@ -92,6 +94,7 @@ def _parse_stage(text: str, spec: str) -> Stage:
     options: dict[str, str] = {}
     for part in rest.split(",") if colon else ():
         key, equals, value = part.partition("=")
+        key = key.lower() if equals else key
         if not equals and _VALUE.fullmatch(key):
             if options:
                 raise SpecError(f"{text!r}: plain arguments come before key=value options")

@@ -23,6 +23,7 @@ from embzip.errors import EmbzipError, FileFormatError, InputError
 from embzip.files import digest
 from embzip.limits import MOST_HEADER
 from embzip.records import Fields, parse_json, shown
+from embzip.signatures import signature_of
 
 VERSION = 1  # of the format; the only one
 _DTYPES = {
@@ -110,10 +111,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(size - 8, MOST_HEADER):
-        raise FileFormatError(
-            f"{path}: not a .embz file, or one that was cut short: its first 8 bytes announce a "
-            f"header of {length} bytes, and the file has {size}"
-        )
+        raise FileFormatError(f"{path}: {_no_header(path, size, length)}")
     head = _object(file.read(length), f"{path}: not a .embz file: its header")
     record = _record(head.pop("__metadata__", None), path)
     specs: dict[str, ArraySpec] = {}
@@ -146,6 +144,16 @@ def read_header(file: BinaryIO, path: Path) -> Header:
         digests,
         8 + length,
     )
+
+
+def _no_header(path: Path, size: int, length: int) -> str:
+    """Return what is wrong with a file that is shorter than its header."""
+    found = signature_of(path)
+    if found.kind == "embz" and length <= MOST_HEADER:
+        return f"cut short: its header has {length:,} bytes, and the file {size:,}: obtain it again"
+    if found.kind == "embz":
+        return f"damaged: it announces a header of {length:,} bytes, above the limit of the format"
+    return f"expected a .embz file, found {found}"
 
 
 def read_tensor(
@@ -207,7 +215,10 @@ def _object(text: bytes | str, where: str) -> dict[str, Any]:
 def _record(metadata: object, path: Path) -> dict[str, Any]:
     text = metadata.get("embzip") if isinstance(metadata, dict) and len(metadata) == 1 else None
     if not isinstance(text, str):
-        raise FileFormatError(f"{path}: a safetensors file, but not a .embz file: no record")
+        raise FileFormatError(
+            f"{path}: a safetensors file, but not a .embz file: no record: give its table to "
+            "embzip.compress as an array"
+        )
     record = _object(text, f"{path}: not a .embz file: its record")
     found = record.get("version")
     if record.get("format") != "embzip" or type(found) is not int:

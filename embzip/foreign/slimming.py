@@ -68,7 +68,7 @@ def slim(
         For a damaged file, a format that cannot be slimmed, or a graph with ambiguous outputs.
     """
     kind, own = kind_of(path)
-    to = kind if to is None else to
+    to = kind if to is None else to.lower()
     target = Path(target)
     if (kind, to) not in _GRAPHS | _WEIGHTS.keys():
         possible = sorted(end for start, end in _GRAPHS | _WEIGHTS.keys() if start == kind)

@@ -114,9 +114,3 @@ def load_litert(path: str | Path, head: str | None = None) -> LiteRtClassifier |
         found = f"the classifiers {', '.join(names)}" if names else "one classifier without a name"
         raise MismatchError(f"{path}: no classifier is named {head!r}; the file contains {found}")
     return LiteRtClassifier(model, names.index(head))
-
-
-def is_tflite(path: Path) -> bool:
-    """Return whether a file begins like a .tflite."""
-    with path.open("rb") as file:
-        return file.read(8)[4:] == b"TFL3"

@@ -114,7 +114,7 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
     classifier = fields.take("classifier", str, "cnn:128")
     kernels = fields.take("kernels", str, "float32")
     try:
-        storage(kernels)
+        kernels = storage(kernels).name
     except SpecError as error:
         raise SpecError(f"{where}, kernels: {error}") from error
     return Candidate(

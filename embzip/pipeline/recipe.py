@@ -30,6 +30,7 @@ from embzip.errors import InputError
 from embzip.files import existing_file
 from embzip.pipeline.candidate import KEYS, Candidate, parse_candidate
 from embzip.pipeline.choosing import BEST, BEST_FLOAT32, Choice
+from embzip.places import RECIPE
 from embzip.records import Fields
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -57,6 +58,12 @@ class Recipe:
     choice: Choice
     controls: bool
 
+    @property
+    def inputs(self) -> list[Path | None]:
+        """All files that are read: the recipe and its texts."""
+        corpus = self.corpus
+        return [self.path, corpus.train, corpus.dev, corpus.test, *corpus.text]
+
 
 def read_recipe(path: str | Path) -> Recipe:
     """Read and check a recipe.
@@ -71,7 +78,8 @@ def read_recipe(path: str | Path) -> Recipe:
     SpecError
         For a tokenizer, vectors, classifier or codec that does not parse.
     """
-    path = existing_file(path)
+    path = Path(path)
+    RECIPE.kind_of(path)
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from embzip.errors import InputError, OutputError
-from embzip.files import existing_file, write_bytes
+from embzip.files import write_bytes
+from embzip.places import REPORT
 from embzip.records import parse_json
 from embzip.report.html import to_html
 from embzip.report.markdown import to_markdown
@@ -25,7 +26,8 @@ def read_record(path: str | Path) -> Record:
         For a file that is not a report.
     """
     path = Path(path)
-    path = existing_file(path / REPORT_FILES[0] if path.is_dir() else path)
+    path = path / REPORT_FILES[0] if path.is_dir() else path
+    REPORT.kind_of(path)
     record = parse_json(path.read_bytes(), f"{path}: a report", error=InputError)
     return check_record(record, str(path))
 

@@ -2,7 +2,7 @@
 
 A callback sets the smallest numbers to zero and keeps them there; layers are not wrapped. The size
 of a sparse model is measured as that of its variables in a zip archive. Schedules
-(`embzip.tf.schedules`) decide when to prune, and how much.
+(`embzip.classifier.schedules`) decide when to prune, and how much.
 """
 
 import io
@@ -15,10 +15,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from embzip.classifier.schedules import PolynomialSchedule as PolynomialSchedule
+from embzip.classifier.schedules import PruningShares as PruningShares
 from embzip.errors import InputError
 from embzip.layers.decoding import TrainableEmbedding
 from embzip.layers.finding import is_functional
-from embzip.tf.schedules import PolynomialSchedule
 
 _PRUNED = (
     keras.layers.Dense,

@@ -3,7 +3,6 @@
 A step is a plain tf.function. On CPUs, no alternative was faster; XLA is slower for convolutions.
 """
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +13,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embzip.errors import InputError
-from embzip.seeds import check_seed
 from embzip.tf.batches import Batches
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.pruning import GradualPruning
@@ -157,27 +154,3 @@ class Trainer:
             for variable, value in zip(self._variables, best_values, strict=True):
                 variable.assign(value)
         return Run(seconds, accuracies, best_epoch)
-
-
-def check_options(
-    epochs: int, batch_size: int, learning_rate: float, optimizer: str, seed: int
-) -> None:
-    """Check the options of a run.
-
-    Raises
-    ------
-    InputError
-        For an option out of range. The message names it.
-    SpecError
-        For a seed out of range.
-    """
-    check_seed(seed)
-    for name, number in (("epochs", epochs), ("batch_size", batch_size)):
-        if number < 1:
-            raise InputError(f"{name} must be at least 1, received {number}")
-    if not 0 < learning_rate < math.inf:
-        raise InputError(f"learning_rate must be a positive number, received {learning_rate}")
-    if optimizer not in OPTIMIZERS:
-        raise InputError(
-            f"unknown optimizer {optimizer!r}: the known ones are {', '.join(OPTIMIZERS)}"
-        )

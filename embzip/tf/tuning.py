@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 import keras
 
 from embzip.classifier import Classifier
+from embzip.classifier.training_options import check_training_options
 from embzip.corpus import Example
 from embzip.errors import InputError
 from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.classifiers import arrays_of, from_classifier
 from embzip.tf.quantization import fake_quantized
-from embzip.tf.trainer import Trainer, check_options
+from embzip.tf.trainer import Trainer
 from embzip.types import Progress
 
 
@@ -90,7 +91,9 @@ def tune(
     >>> tune(small, examples).classifier.embedding is small.embedding
     True
     """
-    check_options(epochs, batch_size, learning_rate, "adam", seed)
+    check_training_options(
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+    )
     if not examples:
         raise InputError("tuning needs labelled examples, received none")
     unknown = sorted({example.label for example in examples} - set(classifier.labels))

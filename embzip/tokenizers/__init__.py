@@ -7,7 +7,7 @@ serving a model does not need it.
 from pathlib import Path
 
 from embzip.errors import TokenizerError
-from embzip.files import existing_file
+from embzip.places import TOKENIZER
 from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_texts
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
-    """Read a tokenizer file of either kind: whole words or byte pairs.
+    """Read a tokenizer file of either kind, whatever its name: whole words or byte pairs.
 
     Raises
     ------
@@ -38,7 +38,8 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     TokenizerError
         For a file that is of neither kind, or is damaged.
     """
-    content = existing_file(path).read_bytes()
+    TOKENIZER.kind_of(path, TokenizerError)
+    content = Path(path).read_bytes()
     if content.startswith(b"{"):
         return parse_words(content, str(path))
     return parse_bpe(content, str(path))

@@ -10,10 +10,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, cast, get_args
 
+from embzip.choices import chosen
 from embzip.corpus import Paths, paths_of
-from embzip.errors import IdRangeError, InputTypeError
+from embzip.errors import IdRangeError, InputTypeError, TokenizerError
 from embzip.records import Fields
 from embzip.types import Progress
 from embzip.vocabulary import Vocabulary
@@ -55,6 +56,12 @@ class Normalization:
             if self.unicode != "none":  # the lower-cased text may no longer be normalized
                 text = unicodedata.normalize(self.unicode, text)
         return text
+
+    @staticmethod
+    def of(lowercase: bool, unicode: str) -> "Normalization":
+        """Return the normalization of options; raises TokenizerError for an unknown form."""
+        form = chosen(unicode, get_args(UnicodeForm), "normal form", TokenizerError)
+        return Normalization(lowercase, cast(UnicodeForm, form))
 
     def to_json(self) -> dict[str, object]:
         """Return the record that tokenizer files contain."""

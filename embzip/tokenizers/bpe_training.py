@@ -22,6 +22,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from embzip.choices import unknown
 from embzip.errors import (
     EmbzipError,
     InputError,
@@ -77,9 +78,7 @@ def check_options(vocab: int, coverage: float, threads: int | None, engine: str)
     if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise TokenizerError(f"threads must lie in 1..{MAX_THREADS}, received {threads}")
     if engine not in get_args(Engine):
-        raise TokenizerError(
-            f"engine must be one of {', '.join(get_args(Engine))}, received {engine!r}"
-        )
+        raise TokenizerError(unknown(engine, get_args(Engine), "engine"))
     if find_spec(engine) is None:
         raise MissingPackageError(
             "youtokentome is not installed: run `pip install cython setuptools wheel` and then "
@@ -158,7 +157,15 @@ def train(
             ) from error
         alphabet = covered_alphabet(characters, coverage)
         if not alphabet:
-            raise InputError(f"{where}: expected text, found only white space")
+            blank = sum(characters[separator] for separator in SEPARATORS)
+            if blank == characters.total():
+                raise InputError(f"{where}: expected text, found only white space")
+            blank_share = blank / characters.total()
+            raise TokenizerError(
+                f"{where}: a coverage of {coverage} leaves no character in the alphabet, since "
+                f"white space alone covers {blank_share:.4f} of the text: raise --coverage above "
+                "that, such as to 0.9995"
+            )
         least = SPECIAL_IDS + 1 + len(alphabet)
         if vocab < least:
             raise TokenizerError(

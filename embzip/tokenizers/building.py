@@ -12,7 +12,6 @@ from pathlib import Path
 from embzip.corpus import Errors, Paths, corpus_name, read_texts
 from embzip.engine import count_texts
 from embzip.errors import InputError, TokenizerError
-from embzip.records import Fields
 from embzip.tokenizers.base import Normalization, UnicodeForm, reported
 from embzip.tokenizers.bpe import BpeTokenizer
 from embzip.tokenizers.bpe_training import Engine, check_options, train
@@ -78,8 +77,7 @@ def build_words(
         raise TokenizerError(f"min_count must be at least 1, received {min_count}")
     if max_vocab < 1:
         raise TokenizerError(f"max_vocab must be at least 1, received {max_vocab}")
-    options = {"lowercase": lowercase, "unicode": unicode}
-    normalization = Normalization.from_json(Fields(options, "the options", TokenizerError))
+    normalization = Normalization.of(lowercase, unicode)
 
     def words_of(texts: list[str]) -> Counter[str]:
         # A corpus may be a single line, whose words would not fit into memory as a list.
@@ -175,8 +173,7 @@ def build_bpe(
     (20, 'newer low')
     """
     check_options(vocab, coverage, threads, engine)
-    options = {"lowercase": lowercase, "unicode": unicode}
-    normalization = Normalization.from_json(Fields(options, "the options", TokenizerError))
+    normalization = Normalization.of(lowercase, unicode)
     where = corpus_name(corpus)
     texts = reported(read_texts(corpus, labelled=labelled, errors=errors), corpus, progress)
     trained = train(

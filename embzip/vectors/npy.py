@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from embzip.corpus import read_texts
 from embzip.errors import InputError, MismatchError
+from embzip.signatures import NPY
 
-MAGIC = b"\x93NUMPY"
 _HEADER = re.compile(
     rb"\{'descr': '([<>]f[248])', 'fortran_order': (True|False), "
     rb"'shape': \((\d{1,40}), (\d{1,40})\),? *\}\s*"
@@ -33,7 +33,7 @@ def read_npy(
     MismatchError
         If there are not as many tokens as rows.
     """
-    file.seek(len(MAGIC))
+    file.seek(len(NPY))
     wide = file.read(2)[:1] != b"\1"  # version 1 has a header length of 2 bytes, later ones of 4
     length = int.from_bytes(file.read(4 if wide else 2), "little")
     text = file.read(min(length, 10_000))

@@ -59,7 +59,7 @@ _APART = 0.05  # octaves; of two steps nearer than that, chance decides which ta
 
 @dataclass(frozen=True)
 class Ectcq(Quantizer):
-    """Entropy-coded trellis-coded quantization.
+    """Entropy-coded trellis-coded quantization: BITS a number in a packed file.
 
     Attributes
     ----------
@@ -69,6 +69,8 @@ class Ectcq(Quantizer):
 
     bits: float
     name: ClassVar[str] = "ectcq"
+    usage: ClassVar[str] = ":BITS"
+    example: ClassVar[str] = "ectcq:2"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

@@ -39,7 +39,7 @@ _ROUNDS = 25
 
 @dataclass(frozen=True)
 class Pq(Quantizer):
-    """Cluster every part of the columns by itself.
+    """Cluster each of M parts of the columns by itself (product quantization).
 
     Attributes
     ----------
@@ -52,6 +52,8 @@ class Pq(Quantizer):
     parts: int
     bits: int = 8
     name: ClassVar[str] = "pq"
+    usage: ClassVar[str] = ":M[,bits=1|2|4|8]"
+    example: ClassVar[str] = "pq:30"
     tunable: ClassVar[tuple[str, ...]] = ("centroids", "narrow")
 
     @classmethod

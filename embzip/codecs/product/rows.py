@@ -38,7 +38,7 @@ _ROUNDING = 1 + 1e-5
 
 @dataclass(frozen=True)
 class Rows(Quantizer):
-    """Share directions among rows.
+    """Share K directions among rows.
 
     Attributes
     ----------
@@ -48,6 +48,8 @@ class Rows(Quantizer):
 
     directions: int
     name: ClassVar[str] = "rows"
+    usage: ClassVar[str] = ":K"
+    example: ClassVar[str] = "rows:4096"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

@@ -42,7 +42,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Rq(Quantizer):
-    """Sum entries of several codebooks.
+    """Sum entries of M codebooks (residual quantization).
 
     Attributes
     ----------
@@ -55,6 +55,8 @@ class Rq(Quantizer):
     codebooks: int
     bits: int = 8
     name: ClassVar[str] = "rq"
+    usage: ClassVar[str] = ":M[,bits=1|2|4|8]"
+    example: ClassVar[str] = "rq:16"
     tunable: ClassVar[tuple[str, ...]] = ("codebooks",)
 
     @classmethod

@@ -31,9 +31,11 @@ _FIRST = np.array([0, *(2**bits - 2 for bits in range(1, MOST_BITS + 1))], np.in
 
 @dataclass(frozen=True)
 class Mixed(RowClasses):
-    """Scalar quantizers of 0 to 8 bits."""
+    """Scalar quantizers of 0 to 8 bits, by column and class of rows."""
 
     name: ClassVar[str] = "mixed"
+    usage: ClassVar[str] = ":BITS[,classes=2..16]"
+    example: ClassVar[str] = "mixed:2"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

@@ -40,7 +40,7 @@ _FIRST = np.array([0, *(2**free - 1 for free in range(MOST_BITS))], np.int32)
 
 @dataclass(frozen=True)
 class Tcq(RowClasses):
-    """Trellis-coded quantization.
+    """Trellis-coded quantization: the least error for its size; `svd|tcq:2`.
 
     Attributes
     ----------
@@ -50,6 +50,8 @@ class Tcq(RowClasses):
 
     states: int = 32
     name: ClassVar[str] = "tcq"
+    usage: ClassVar[str] = ":BITS[,classes=2..16][,states=8|32|128]"
+    example: ClassVar[str] = "tcq:2"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

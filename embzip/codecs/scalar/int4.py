@@ -233,6 +233,7 @@ class Int4(_PackedInt):
     """Two numbers a byte."""
 
     name: ClassVar[str] = "int4"
+    usage: ClassVar[str] = "[:scale=row|column|none]"
     bits: ClassVar[int] = 4
 
 
@@ -240,6 +241,7 @@ class Int2(_PackedInt):
     """Four numbers a byte."""
 
     name: ClassVar[str] = "int2"
+    usage: ClassVar[str] = "[:scale=row|column|none]"
     bits: ClassVar[int] = 2
 
 

@@ -36,6 +36,7 @@ class Int8(Quantizer):
 
     scale: str = "row"
     name: ClassVar[str] = "int8"
+    usage: ClassVar[str] = "[:scale=row|column|none]"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

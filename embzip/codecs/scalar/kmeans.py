@@ -29,7 +29,7 @@ _ROUNDS = 200
 
 @dataclass(frozen=True)
 class Kmeans(Quantizer):
-    """Share K numbers.
+    """Share K numbers: each becomes the nearest of them.
 
     Attributes
     ----------
@@ -39,6 +39,8 @@ class Kmeans(Quantizer):
 
     centroids: int
     name: ClassVar[str] = "kmeans"
+    usage: ClassVar[str] = ":K"
+    example: ClassVar[str] = "kmeans:16"
     tunable: ClassVar[tuple[str, ...]] = ("centroids",)
 
     @classmethod

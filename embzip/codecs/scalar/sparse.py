@@ -32,7 +32,7 @@ _MOST_COLUMNS = 4096  # decoding looks up unit vectors, which take columns x col
 
 @dataclass(frozen=True)
 class Sparse(Quantizer):
-    """Keep the largest numbers of a row.
+    """Keep the N largest numbers of a row.
 
     Attributes
     ----------
@@ -42,6 +42,8 @@ class Sparse(Quantizer):
 
     kept: int
     name: ClassVar[str] = "sparse"
+    usage: ClassVar[str] = ":N"
+    example: ClassVar[str] = "sparse:30"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

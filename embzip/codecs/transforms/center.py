@@ -22,6 +22,7 @@ class Center(Transform):
     """Subtract the (weighted) mean row."""
 
     name: ClassVar[str] = "center"
+    example: ClassVar[str] = "center|int8"
     tunable: ClassVar[tuple[str, ...]] = ("mean",)
 
     def out_dim(self, dim: int) -> int:

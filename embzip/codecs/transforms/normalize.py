@@ -43,6 +43,7 @@ class Normalize(Wrapper):
 
     inner: Quantizer
     name: ClassVar[str] = "normalize"
+    example: ClassVar[str] = "normalize|pq:30"
 
     @classmethod
     def around(cls, stage: Stage, inner: Quantizer) -> Self:

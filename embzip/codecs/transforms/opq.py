@@ -36,7 +36,7 @@ from embzip.types import Arrays, Matrix
 
 @dataclass(frozen=True)
 class Opq(Transform):
-    """Rotate for a product quantizer.
+    """Rotate for a product quantizer; `opq:M` alone stands for `opq:M|pq:M`.
 
     Attributes
     ----------
@@ -47,6 +47,8 @@ class Opq(Transform):
     parts: int
     bits: int = 8
     name: ClassVar[str] = "opq"
+    usage: ClassVar[str] = ":M[,bits=1|2|4|8]"
+    example: ClassVar[str] = "opq:30|pq:30"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

@@ -49,7 +49,7 @@ _USAGE = (
 
 @dataclass(frozen=True)
 class Svd(Transform):
-    """Keep the directions that hold most of the table.
+    """Keep the R directions that hold most of the table.
 
     Attributes
     ----------
@@ -65,6 +65,8 @@ class Svd(Transform):
     energy: float = 1.0
     components: str | None = None
     name: ClassVar[str] = "svd"
+    usage: ClassVar[str] = "[:R or :energy=SHARE][,components=float32|int8]"
+    example: ClassVar[str] = "svd:64|int8"
     tunable: ClassVar[tuple[str, ...]] = ("components", "scale")
 
     @classmethod

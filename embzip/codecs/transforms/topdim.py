@@ -25,7 +25,7 @@ from embzip.types import Arrays, Matrix
 
 @dataclass(frozen=True)
 class Topdim(Transform):
-    """Remove what all rows have in common.
+    """Remove what all rows have in common: the mean and N directions.
 
     Attributes
     ----------
@@ -35,6 +35,8 @@ class Topdim(Transform):
 
     directions: int
     name: ClassVar[str] = "topdim"
+    usage: ClassVar[str] = ":N"
+    example: ClassVar[str] = "topdim:3|int8"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

@@ -17,6 +17,7 @@ from embzip.errors import InputError
 from embzip.files import digest, existing_file
 from embzip.foreign.formats.tensor_protos import dtype_name, shape_of
 from embzip.inspection import NodeCounts, Role, StoredTensor
+from embzip.signatures import HEAD, is_text
 
 VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp"})
 GATHERS = frozenset({"Gather", "GatherV2", "ResourceGather"})
@@ -35,7 +36,7 @@ _LIMIT = 2**31  # protobuf cannot read a message of 2 GB
 
 
 def parse_message(message: Any, path: Path) -> Any:
-    """Fill a protobuf message from a binary file, or from text if the name ends in `txt`.
+    """Fill a protobuf message from a binary file, or from one in text.
 
     Raises
     ------
@@ -49,10 +50,11 @@ def parse_message(message: Any, path: Path) -> Any:
         raise InputError(f"{path}: expected a protobuf file, found an empty one")
     kind = message.DESCRIPTOR.name
     try:
-        if path.suffix == ".pbtxt":
-            text_format.Parse(path.read_bytes().decode("utf-8"), message)
+        content = path.read_bytes()
+        if is_text(content[:HEAD]):  # no binary graph is: its lengths are control characters
+            text_format.Parse(content.decode("utf-8"), message)
         else:
-            message.ParseFromString(path.read_bytes())
+            message.ParseFromString(content)
     except (DecodeError, text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(
             f"{path}: expected a {kind}, and it cannot be read ({' '.join(str(error).split())}): "

@@ -22,6 +22,7 @@ from embzip.files import atomic_write, existing_file, temporary_folder
 from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5, optimizer_groups
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.foreign.formats.keras_files import keras_config, open_keras, variables_file
+from embzip.foreign.formats.kinds import kind_of
 from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 
 _MODULES = frozenset(
@@ -51,7 +52,7 @@ def load_keras(path: str | Path) -> Any:
             f"{path}: Keras makes models in TensorFlow 2 only, and this process has turned it off: "
             "call this without tf.compat.v1.disable_v2_behavior()"
         )
-    legacy = path.suffix != ".keras"
+    legacy = kind_of(path)[0] != "keras"
     if legacy:
         check_attributes(path)
         with open_hdf5(path, str(path)) as file:
@@ -68,7 +69,11 @@ def load_keras(path: str | Path) -> Any:
     check_classes(config, str(path))
     try:
         _check_shapes(_outline(config, legacy=legacy), stored, path)
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        with temporary_folder() as folder:
+            # Keras believes a name: it gets one that fits the content.
+            named = Path(folder, "model.h5" if legacy else "model.keras")
+            named.symlink_to(path.resolve())
+            return keras.models.load_model(named, compile=False, safe_mode=True)
     except (*LIBRARY_ERRORS, OSError, ImportError) as error:
         if isinstance(error, EmbzipError):
             raise

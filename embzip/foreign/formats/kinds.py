@@ -1,11 +1,17 @@
-"""Recognizes the kind of a file by the names of files and folders, without TensorFlow."""
+"""Recognizes the kind of a file, without TensorFlow: by its content first, by its name second."""
 
 import glob
+import os
 import re
 from pathlib import Path
 
 from embzip.errors import InputError, MissingFileError
+from embzip.signatures import signature_of
 
+KINDS = (
+    "a checkpoint (folder, prefix, or one of its files), a SavedModel folder, a frozen .pb or "
+    ".pbtxt, .h5, .keras or .tflite"
+)
 _PARTS = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 _SUFFIXES = {
     ".pb": "frozen",
@@ -17,31 +23,42 @@ _SUFFIXES = {
 }
 
 
-def kind_of(path: str | Path) -> tuple[str, Path]:
+def kind_of(path: str | Path, *, expected: str = KINDS) -> tuple[str, Path]:
     """Return the format of an artefact and its path, which for `saved_model.pb` is the folder.
+
+    A file whose content is of no known kind, such as a damaged one, is what its name says.
+
+    Parameters
+    ----------
+    expected
+        What is expected there, for the message.
 
     Raises
     ------
     MissingFileError
         If the path does not exist.
     InputError
-        If the format is unknown.
+        For a file of another kind, which the message names.
     """
     path = Path(path)
     if path.name in ("saved_model.pb", "saved_model.pbtxt") and path.is_file():
         path = path.parent
     if path.is_dir() and saved_model_file(path) is not None:
         return "savedmodel", path
-    if path.suffix in _SUFFIXES and not path.is_dir():
+    if _PARTS.search(path.name):  # what a checkpoint's data begins with, says nothing
+        return "checkpoint", path
+    found = signature_of(path) if os.path.isfile(path) else None
+    if found is not None and found.kind in _SUFFIXES.values():
+        return found.kind, path
+    named = found is None or found.kind in ("unknown", "empty") or path.suffix == ".pbtxt"
+    if named and path.suffix in _SUFFIXES and not path.is_dir():
         return _SUFFIXES[path.suffix], path
     if find_prefix(path) is not None:
         return "checkpoint", path
     if not path.exists():
         raise MissingFileError(f"{path}: no such file, folder or checkpoint prefix")
-    raise InputError(
-        f"{path}: expected a checkpoint folder or prefix, a SavedModel folder, or a .pb, .pbtxt, "
-        ".h5, .keras or .tflite file (a .embz file can be inspected and rebuilt, but not slimmed)"
-    )
+    what = "a folder without one" if found is None else str(found)
+    raise InputError(f"{path}: expected {expected}, found {what}")
 
 
 def find_prefix(path: Path) -> Path | None:

@@ -216,8 +216,9 @@ def check_effects(graph: Any, path: Path) -> None:
         if known is None or known.is_stateful or node.op in ("ReadFile", "WriteFile"):
             why = "TensorFlow does not know" if known is None else "does more than compute"
             raise InputError(
-                f"{path}: the node {node.name!r} is a {node.op}, which {why}: cut the graph there, "
-                "by choosing a later input or an earlier output"
+                f"{path}: the node {node.name!r} is a {node.op}, which {why}: name an output "
+                "that does not need it (--output of `slim`, --node of `rebuild`, outputs=), or "
+                "save the model again without it"
             )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.choices import chosen
 from embzip.errors import SpecError
 from embzip.tf.export.frozen import export_frozen, run_frozen
 from embzip.tf.export.graph import FORMS, Model, check_size, heads_of, reach
@@ -104,10 +105,9 @@ def export(
     >>> embzip.load_model(path).predict(["goal"]) == classifier.predict(["goal"])
     True
     """
-    if to not in TARGETS:
-        raise SpecError(f"a target must be one of {', '.join(TARGETS)}, received {to!r}")
-    if kernels is not None and kernels not in FORMS:
-        raise SpecError(f"kernels must be one of {', '.join(FORMS)}, received {kernels!r}")
+    to = chosen(to, TARGETS, "target")
+    if kernels is not None:
+        kernels = chosen(kernels, FORMS, "type of kernels")
     options: dict[str, Any] = {"kernels": kernels}
     if calibrate is not None:
         if to != "litert":

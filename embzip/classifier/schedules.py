@@ -1,4 +1,4 @@
-"""Schedules of sparsity during training. `embzip.tf.pruning` applies them."""
+"""Schedules of sparsity during training, which `embzip.tf.pruning` applies."""
 
 from dataclasses import dataclass
 

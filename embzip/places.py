@@ -1,0 +1,101 @@
+"""What an argument of a command takes, and what it says when it is given another file.
+
+Only kinds are compared here, before anything is read: a command that is given its files in the
+wrong order names what each is, and where each belongs.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from embzip.errors import EmbzipError, InputError
+from embzip.signatures import Signature, signature_of
+
+_JSON = {"json", "hf-tokenizer", "hf-config"}
+_COMPRESSED = {"gzip", "bzip2", "xz", "zstd"}
+_TEXTS = frozenset({"text", "labelled", "vectors", *_JSON, *_COMPRESSED})
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is expected in a place, and the kinds of `embzip.signatures` that are taken there.
+
+    Files of unknown kind and empty ones are taken too: whoever reads them says what is wrong.
+    """
+
+    expected: str
+    kinds: frozenset[str]
+
+    def takes(self, found: Signature) -> bool:
+        """Return whether a file of this kind may stand here."""
+        return found.kind in self.kinds or found.kind in ("unknown", "empty")
+
+    def kind_of(self, path: str | Path, error: type[EmbzipError] = InputError) -> str:
+        """Return the kind of a file, or raise an error that says what it is instead."""
+        found = signature_of(path)
+        if not self.takes(found):
+            raise error(f"{path}: expected {self.expected}, found {found}")
+        return found.kind
+
+
+TEXTS = Place("text, one text a line", _TEXTS)
+EXAMPLES = Place("label<TAB>text lines", _TEXTS - {"vectors"})
+TABLE = Place(
+    "a table: a .embz file, vectors in text, word2vec binary, or a .npy with its words",
+    frozenset({"embz", "npy", "vectors", "text", "json", *_COMPRESSED}),
+)
+EMBZ_FILE = Place("a .embz file", frozenset({"embz"}))
+CLASSIFIER = Place("a classifier's .embz file", frozenset({"embz"}))
+SERVED = Place("a classifier: a .embz file or an exported .tflite", frozenset({"embz", "tflite"}))
+TOKENIZER = Place(
+    "a tokenizer that `embzip build-words` or `embzip build-bpe` wrote",
+    frozenset({"words", "bpe", "json", "text", "vectors"}),
+)
+COUNTS = Place("token<TAB>count lines", _TEXTS | {"words"})
+REPORT = Place("a report.json that `embzip run` wrote", _TEXTS)
+OUTLINE = Place("the outline of a classifier in TOML", _TEXTS)
+RECIPE = Place("a recipe in TOML", _TEXTS)
+
+
+def check_places(*given: tuple[str | Path | None, Place]) -> None:
+    """Refuse files that stand where another kind belongs.
+
+    Parameters
+    ----------
+    given
+        A file, and the place that it was given for. None, `-` and what is no file are left to who
+        reads them.
+
+    Raises
+    ------
+    InputError
+        For one or more such files; the message names them all, and says so where they only have
+        to change places.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "test.tsv")
+    >>> _ = path.write_text("sport\\tthree goals\\n")
+    >>> check_places((path, EXAMPLES))
+    """
+    files = [
+        (path, place, signature_of(path))
+        for path, place in given
+        if path is not None and str(path) != "-" and os.path.isfile(path)
+    ]
+    wrong = [(path, place, found) for path, place, found in files if not place.takes(found)]
+    if not wrong:
+        return
+    told = "; ".join(
+        f"{path}: expected {place.expected}, found {found.what}" for path, place, found in wrong
+    )
+    swapped = any(
+        wrong[0][1].takes(other) and place.takes(wrong[0][2])
+        for path, place, other in files
+        if path != wrong[0][0]
+    )
+    remedy = "; the files stand in each other's place: exchange them"
+    if not swapped:
+        remedy = f": {wrong[0][2].remedy}" * bool(wrong[0][2].remedy)
+    raise InputError(told + remedy)
