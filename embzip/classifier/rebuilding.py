@@ -6,7 +6,7 @@ projection, the dense layer after a mean). So with a rank-64 table, convolutions
 Nothing is trained here; `embzip.tf.tune` fine-tunes the result.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -15,12 +15,14 @@ import numpy as np
 from embzip.classifier import Classifier, Kit
 from embzip.classifier.folding import folded
 from embzip.classifier.storage import storage
+from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
+from embzip.embz.budgets import FileCodec, file_codec
 from embzip.errors import InputError, MismatchError
 from embzip.tokenizers import AliasedWords, WordTokenizer
 from embzip.tokenizers.base import Tokenizer
-from embzip.types import Matrix
+from embzip.types import Arrays, Matrix
 
 _RIDGE = 0.05  # share of the mean variance added to the metric, so that every direction counts
 
@@ -67,7 +69,7 @@ def rebuild(
     classifier: Classifier,
     embedding: CompressedEmbedding | None = None,
     *,
-    codec: str | None = None,
+    codec: str | Codec | None = None,
     fold: bool = True,
     kernels: str | None = None,
     seed: int = 0,
@@ -85,7 +87,8 @@ def rebuild(
     codec
         Instead of `embedding`: the codec that compresses the model's own table. The error is
         weighted by the square root of the token counts, if the table has counts, and by the metric
-        of the kernels that read it (`reading_metric`).
+        of the kernels that read it (`reading_metric`). A size of `auto` bounds the table, as in
+        `embzip.compress`; commands bound the file, by `bounded`.
     fold
         Whether linear decoding is folded into the kernels that read the table. Probabilities stay
         the same within 1e-5.
@@ -127,7 +130,7 @@ def rebuild_kit(
     kit: Kit,
     embedding: CompressedEmbedding | None = None,
     *,
-    codec: str | None = None,
+    codec: str | Codec | None = None,
     fold: bool = True,
     kernels: str | None = None,
     seed: int = 0,
@@ -149,6 +152,20 @@ def rebuild_kit(
     return Kit.of({n: _on(each, table, fold, kernels) for n, each in kit.classifiers.items()})
 
 
+def bounded(
+    model: Classifier | Kit, codec: str, *, fold: bool = True, kernels: str | None = None
+) -> FileCodec:
+    """Return a codec whose `auto` bounds the file of a model that is rebuilt with it."""
+    heads = {"": model} if isinstance(model, Classifier) else model.classifiers
+
+    def made(table: CompressedEmbedding) -> tuple[CompressedEmbedding, Sequence[Arrays]]:
+        rebuilt = {name: _on(each, table, fold, kernels) for name, each in heads.items()}
+        stored = [each.tensors({"name": n} if n else {}) for n, each in rebuilt.items()]
+        return next(iter(rebuilt.values())).embedding, stored
+
+    return file_codec(codec, model.embedding, made)
+
+
 def _on(
     classifier: Classifier, table: CompressedEmbedding | None, fold: bool, kernels: str | None
 ) -> Classifier:
@@ -162,7 +179,7 @@ def _on(
 def _table(
     old: CompressedEmbedding,
     new: CompressedEmbedding | None,
-    codec: str | None,
+    codec: str | Codec | None,
     metric: Callable[[], Matrix],
     seed: int,
 ) -> CompressedEmbedding:
