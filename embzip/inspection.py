@@ -103,6 +103,11 @@ class ArtefactRecord:
         return sum(tensor.nbytes for tensor in self.tensors if tensor.needed)
 
     @property
+    def training_bytes(self) -> int:
+        """Bytes of the tensors that slimming leaves out."""
+        return sum(tensor.nbytes for tensor in self.tensors if not tensor.needed)
+
+    @property
     def bytes(self) -> dict[str, int]:
         """Bytes by role, of all that is no tensor (`header`), and in all (`total`)."""
         parts: dict[str, int] = {
@@ -146,6 +151,26 @@ def bytes_on_disk(path: Path) -> int:
     for end in () if path.is_dir() else (".index", ".data-*"):
         found += path.parent.glob(glob.escape(path.name) + end)
     return sum(file.stat().st_size for file in found if file.is_file())
+
+
+def size_change(before: int, after: int) -> str:
+    """Return how the size of one thing is to another's, in words.
+
+    Examples
+    --------
+    >>> size_change(300, 10), size_change(200, 540), size_change(500, 500)
+    ('30.0 times smaller', '2.7 times larger', 'the same size')
+    >>> size_change(1000, 1040), size_change(1_000_000, 999_999)
+    ('4.0 % larger', 'less than 0.1 % smaller')
+    """
+    if before == after:
+        return "the same size"
+    word = "smaller" if after < before else "larger"
+    least, most = sorted((before, after))
+    if least and most < 1.1 * least:
+        percent = 100 * (most - least) / before
+        return f"{'less than 0.1' if percent < 0.1 else format(percent, '.1f')} % {word}"
+    return f"{most / least:,.1f} times {word}" if least else word
 
 
 def make_record(

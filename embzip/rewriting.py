@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from embzip.artefacts import inspect, kind_of, rebuild
+from embzip.artefacts import inspect, kind_of
 from embzip.classifier import Classifier, Kit, load_classifier
 from embzip.classifier.loading import read
 from embzip.classifier.outlines import Outline, read_outline
-from embzip.classifier.rebuilding import Rebuilt, bounded
+from embzip.classifier.rebuilding import Rebuilt, bounded, on_table, table_for
 from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.corpus import Example
@@ -21,8 +22,8 @@ from embzip.embz.budgets import file_codec, measured, most_of
 from embzip.embz.format import save
 from embzip.embz.inspecting import counts_bytes
 from embzip.errors import InputError, OutputError
+from embzip.evaluation.nearness import nearness
 from embzip.files import temporary_folder
-from embzip.inspection import bytes_on_disk
 from embzip.signatures import signature_of
 from embzip.types import Progress
 from embzip.vectors.base import Vectors
@@ -106,12 +107,13 @@ def rebuild_file(
         raise InputError(
             f"{path}: a configuration is for variables in a file of TensorFlow or Keras"
         )
-    old = read(path) if config is None else _with_variables(config, path)
-    bound = None
+    old: Any = read(path) if config is None else _with_variables(config, path)
+    chain = most = None
     if codec is not None:
         bound = bounded(old, codec, fold=fold is not False, kernels=kernels)
-    chain = None if bound is None else bound.codec
-    model = rebuild(old, embedding, codec=chain, kernels=kernels, fold=fold, seed=seed)
+        chain, most = bound.codec, bound.most
+    table = table_for(old, embedding, codec=chain, kernels=kernels, seed=seed)
+    model: Any = on_table(old, table, fold=fold is not False, kernels=kernels)
     tuned = None
     if tuning is not None:
         if isinstance(model, Kit):
@@ -127,17 +129,18 @@ def rebuild_file(
             progress=progress,
         )
         model, tuned = result.classifier, result.tuned
-    before = bytes_on_disk(Path(path)) if config is None else inspect(path).total
-    counts = 0 if foreign else counts_bytes(path)
-    save(model, target, pack=pack, most=None if bound is None else bound.most)
+    stored = inspect(path)
+    save(model, target, pack=pack, most=most)
     return Rebuilt(
         path=str(target),
         format="embz",
         layer=None,
         embedding=model.embedding,
-        bytes_before=before,
+        bytes_before=stored.total,
         bytes_after=Path(target).stat().st_size,
-        counts_bytes=counts,
+        counts_bytes=0 if foreign else counts_bytes(path),
+        training_bytes=stored.training_bytes,
+        snr_db=None if table is None else nearness(old.embedding, table).snr_db,
         tuned=tuned,
     )
 

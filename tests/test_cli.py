@@ -117,6 +117,51 @@ def test_the_main_job_leaves_files_under_the_inputs_names(trained: Path) -> None
     assert not [name for name in names if name.startswith(".")], "no temporary file is left"
 
 
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_training_tells_the_case_and_what_is_unknown(
+    folder: Path, run: Run, tmp_path: Path
+) -> None:
+    rows = ["the 1 0", "of 0 1", "n't 1 1", "and -1 0", "in 0 -1", "to 1 -1", "<UNK> 1 2"]
+    (tmp_path / "foreign.vec").write_text("\n".join(rows) + "\n", "utf-8")
+    train = (
+        "train", "train.tsv", "--vectors", tmp_path / "foreign.vec", "--encoder", "mean",
+        "--epochs", 1, "-o", tmp_path / "m.embz",
+    )  # fmt: skip
+    told = outcome(*train)
+    assert re.search(
+        r"texts lower-cased, 0\.\d{4} of their tokens unknown; 2 of the table's 7 tokens are never "
+        r"read, such as '<UNK>', \"n't\"",
+        told.stdout,
+    )
+    assert re.search(
+        r"warning: the training texts: \d\d\.\d% of the tokens are unknown", told.stderr
+    )
+    assert "warning: 2 of the table's 7 tokens are never read" in told.stderr
+    record = json_of(run(*train, "--no-lowercase", "--json"))
+    assert record["lowercase"] is False
+    assert record["unreachable"] == 2
+    assert 0.7 < record["unknown_rate"] < 1
+    model, test = tmp_path / "m.embz", "test.tsv"
+    assert "unknown rate" in run("evaluate", model, test)
+    own = outcome(
+        "train", "train.tsv", "--vectors", model, "--lowercase", "-o", tmp_path / "x.embz"
+    )
+    assert own.code == 1
+    assert "has its own" in own.stderr
+
+
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_vectors_tell_the_unknown_rate(folder: Path, run: Run, tmp_path: Path) -> None:
+    run("build-words", "corpus.txt", "--max-vocab", 5, "-o", tmp_path / "few.tsv")
+    made = outcome(
+        "train-vectors", "corpus.txt", "--tokenizer", tmp_path / "few.tsv", "--dim", 4,
+        "--epochs", 1, "-o", tmp_path / "few.embz", "--json",
+    )  # fmt: skip
+    rate = json_of(made.stdout)["unknown_rate"]
+    assert 0.5 < rate < 1
+    assert f"corpus.txt: {rate:.1%} of the tokens are unknown to the tokenizer" in made.stderr
+
+
 def test_pack_on_compress_and_rebuild(trained: Path, run: Run) -> None:
     run("compress", "corpus.vectors.embz", "--codec", "svd:12|int8", "--pack", "-o", "packed.embz")
     plain, packed = (

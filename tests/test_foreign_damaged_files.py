@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from embzip.cli import main
 from embzip.errors import EmbzipError, InputError
@@ -366,3 +367,27 @@ def test_case_74_files_of_subclassed_and_tied_models(tmp_path: Path, capfd: Capt
     tied().save(tmp_path / "tied.keras")
     said = refused(capfd, out, "rebuild", tmp_path / "tied.keras", "--codec", "int8", "-o", out)
     assert "tied" in said
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("probs_of_nothing:0", "probs_of_nothing"),
+        ("StatefulPartitionedCall", "refers to an Operation, not a Tensor"),
+        ("StatefulPartitionedCall:7", "only has 1 output"),
+    ],
+)
+@pytest.mark.parametrize("to", ["frozen", "savedmodel"])
+def test_an_output_that_is_no_tensor(
+    folder: Path, tmp_path: Path, named: str, why: str, to: str
+) -> None:
+    shutil.copytree(folder / "saved", tmp_path / "saved")
+    path = tmp_path / "saved" / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for signature in model.meta_graphs[0].signature_def.values():
+        for output in signature.outputs.values():
+            output.name = named
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=rf"saved.*{why}"):
+        slim(tmp_path / "saved", tmp_path / "out", to=to)
+    assert not (tmp_path / "out").exists()

@@ -15,7 +15,7 @@ import pytest
 import embzip
 from embzip.classifier import load_classifier, load_model
 from embzip.codecs import parse_codec
-from embzip.errors import EmbzipError, InputError, MissingFileError, SpecError
+from embzip.errors import EmbzipError, InputError, MissingFileError, OutputError, SpecError
 from embzip.pipeline import report, run
 from embzip.pipeline.candidate import parse_candidate
 from embzip.pipeline.choosing import Choice, Tried, choose
@@ -392,6 +392,16 @@ def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(tmp_path: Path) -
     Steps(tmp_path)
     assert not dead.exists()
     assert alive.exists()
+
+
+@pytest.mark.parametrize("name", ["words.embz", "report.md"])
+def test_a_recipe_that_would_replace_its_own_text(name: str, recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("text\n")
+    changed = recipe.parent / f"text-{name}.toml"
+    changed.write_text(RECIPE.replace("more.txt", str(tmp_path / name)))
+    with pytest.raises(OutputError, match=f"{name}: is the input"):
+        run(changed, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_an_output_folder_that_is_a_file_is_refused(recipe: Path, tmp_path: Path) -> None:

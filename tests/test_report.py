@@ -66,7 +66,7 @@ def test_sentence_says_all_there_is_to_a_comparison():
     line = make_view(usual_record()).lines[3]
     assert line.name == "bpe-10k-svd48"
     assert line.sentence == (
-        "is 54.5x smaller: 41.2 MB -> 0.756 MB; accuracy .825 -> .822 "
+        "is 54.5 times smaller: 41.2 MB -> 0.756 MB; accuracy .825 -> .822 "
         "(-.003, 95 % interval -.011 to +.004: no difference shown)"
     )
 
@@ -93,7 +93,7 @@ def test_verdict_follows_the_interval(interval, verdict):
 def test_a_larger_candidate_is_called_larger():
     record = usual_record()
     record["candidates"] = [record["candidates"][0], candidate("big", 90_000_000, accuracy=0.7)]
-    assert "is 2.18x larger: 41.2 MB -> 90.0 MB" in make_view(record).lines[1].sentence
+    assert "is 2.2 times larger: 41.2 MB -> 90.0 MB" in make_view(record).lines[1].sentence
 
 
 def test_numbers_as_they_are_shown():

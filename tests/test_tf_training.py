@@ -177,9 +177,57 @@ def test_a_foreign_table_gets_special_rows_and_a_tokenizer() -> None:
     lower = table_of(Vectors(Vocabulary(["w01", "w00"]), np.eye(2)), True, None)
     assert lower.tokenizer is not None
     assert lower.tokenizer.normalization.lowercase
-    result = tf.train(examples(50), foreign, trainable=False, epochs=1, **SMALL)
+    with pytest.warns(UserWarning, match="the training texts: 8.* of the tokens are unknown"):
+        result = tf.train(examples(50), foreign, trainable=False, epochs=1, **SMALL)
     assert result.classifier.embedding.rows == 5
     assert result.classifier.encode(["The w00 zzz"]) == [[2, 3, 1]]
+
+
+def test_a_foreign_tables_counts_move_with_its_rows() -> None:
+    counts = np.array([7, 4, 2, 9])
+    names = Vocabulary(["<UNK>", "w01", "w00", "w02"], unk_id=0)
+    table = table_of(Vectors(names, np.eye(4), counts), True, None)
+    assert isinstance(table, Vectors)
+    assert table.counts is not None
+    assert dict(zip(table.vocabulary, table.counts.tolist(), strict=True)) == {
+        "<PAD>": 0, "<UNK>": 7, "w00": 2, "w01": 4, "w02": 9
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ["<UNK>", "[PAD]", "</s>", "UNK"])
+def test_one_odd_token_does_not_decide_the_case(odd: str) -> None:
+    foreign = Vectors(Vocabulary([*WORDS, odd]), np.random.default_rng(0).normal(size=(61, 12)))
+    capitalised = [Example(e.text.upper(), e.label) for e in examples(60)]
+    result = tf.train(capitalised, foreign, epochs=1, **SMALL)
+    assert result.classifier.tokenizer.normalization.lowercase
+    assert result.reach.unknown_rate == 0
+    assert result.reach.unreachable == (odd,)
+    assert result.reach.tokens == 61
+
+
+def test_the_case_is_decided_by_hand_and_what_it_costs_is_warned_of() -> None:
+    foreign = Vectors(Vocabulary(WORDS), np.random.default_rng(0).normal(size=(60, 12)))
+    capitalised = [Example(e.text.upper(), e.label) for e in examples(60)]
+    with pytest.warns(UserWarning, match=r"100.0% of the tokens are unknown .*--lowercase"):
+        result = tf.train(capitalised, foreign, lowercase=False, epochs=1, **SMALL)
+    assert not result.classifier.tokenizer.normalization.lowercase
+    upper = Vectors(Vocabulary([word.upper() for word in WORDS]), foreign.matrix)
+    assert tf.train(capitalised, upper, epochs=1, **SMALL).reach.unknown_rate == 0
+    lost = "60 of the table's 60 tokens are never read, .* such as 'W00'"
+    with pytest.warns(UserWarning, match="are unknown"), pytest.warns(UserWarning, match=lost):
+        tf.train(capitalised, upper, lowercase=True, epochs=1, **SMALL)
+    with pytest.raises(MismatchError, match=r"lowercase \(--lowercase.*has its own"):
+        tf.train(capitalised, vectors(), lowercase=True, epochs=1, **SMALL)
+
+
+def test_tokens_that_no_text_gives_are_counted() -> None:
+    odd = ["the", "n't", "'s", "u.s.", "1,000", "--", "...", "e-mail", ":)", "cafe\u0301"]
+    table = Vectors(Vocabulary([*WORDS, *odd]), np.random.default_rng(0).normal(size=(70, 12)))
+    reach = tf.train(examples(60), table, epochs=1, **SMALL).reach
+    assert sorted(reach.unreachable or ()) == sorted(odd[1:])
+    assert reach.unknown_rate == 0
+    own = tf.train(examples(60), vectors(), epochs=1, **SMALL).reach
+    assert (own.unknown_rate, own.unreachable) == (0, None)
 
 
 def test_a_frozen_compressed_table_without_special_rows_is_refused() -> None:

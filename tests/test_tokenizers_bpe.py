@@ -303,6 +303,17 @@ def test_case_14_bad_coverage(corpus: Path, coverage: float) -> None:
         build_bpe(corpus, coverage=coverage)
 
 
+@pytest.mark.parametrize("engine", ["youtokentome", "tokenizers"])
+def test_a_coverage_below_the_share_of_white_space_is_blamed(tmp_path: Path, engine: str) -> None:
+    path = tmp_path / "corpus.txt"
+    path.write_text("a b c d\n" * 50)  # half is white space
+    said = "coverage of 0.1 leaves no character .* white space alone covers 0.5000 .* --coverage"
+    with pytest.raises(TokenizerError, match=said):
+        build_bpe(path, vocab=60, coverage=0.1, engine=engine)  # type: ignore[arg-type]
+    with pytest.raises(TokenizerError, match="leaves no character"):
+        build_bpe(path, vocab=60, coverage=0.49, engine=engine)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("threads", [0, -7, 10_000])
 def test_case_16_bad_threads(corpus: Path, threads: int) -> None:
     with pytest.raises(TokenizerError, match=rf"threads must lie in 1\.\.256, received {threads}"):

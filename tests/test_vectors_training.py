@@ -64,6 +64,16 @@ def test_gensim_over_the_tokens_gives_the_same_rows(tmp_path: Path) -> None:
             np.testing.assert_array_equal(row, theirs.wv[token])
 
 
+def test_a_tokenizer_that_knows_few_tokens_is_warned_of(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, ["cat dog cat sun", "sea sea sea cat"])
+    few = WordTokenizer(["cat", "sun"], Normalization())
+    with pytest.warns(UserWarning, match=r"corpus.txt: 50.0% of .* unknown .*min-count"):
+        vectors = train_vectors(corpus, few, dim=4, deterministic=True)
+    assert vectors.unknown_rate == 0.5
+    most = WordTokenizer(["cat", "sea", "sun"], Normalization())
+    assert train_vectors(corpus, most, dim=4, deterministic=True).unknown_rate == 1 / 8
+
+
 def test_rows_stand_in_the_tokenizers_order(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, LINES)
     tokenizer = build_words(corpus, min_count=1)

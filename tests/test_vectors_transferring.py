@@ -99,7 +99,9 @@ def test_what_words_are_weighed_by() -> None:
 
 
 def test_words_with_unknown_characters_are_skipped() -> None:
-    done = transfer(table({"a": [1.0], "ax": [100.0], "ж": [100.0]}), PIECES, ridge=1e-9)
+    with pytest.warns(UserWarning, match=r"the table's words: 40\.0% of the tokens are unknown"):
+        done = transfer(table({"a": [1.0], "ax": [100.0], "ж": [100.0]}), PIECES, ridge=1e-9)
+    assert done.unknown_rate == 0.4  # ▁a, ▁a x, ▁ ж: two of five pieces
     assert (done.words, done.skipped) == (1, 2)
     assert row(done, MARK_A) == [1]
 
@@ -238,6 +240,7 @@ def test_the_command(
     assert record["path"] == "glove.transferred.embz"
     assert record["weighting"] == "counts"
     assert 0 < record["explained_energy"] <= 1
+    assert record["unknown_rate"] == 0
     made = load("glove.transferred.embz")
     assert (made.rows, made.dim) == (record["rows"], record["dim"]) == (14, 2)
     assert made.encode(["the ball"])[0]

@@ -6,9 +6,10 @@ projection, the dense layer after a mean). So with a rank-64 table, convolutions
 Nothing is trained here; `embzip.tf.tune` fine-tunes the result.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from embzip.tokenizers import AliasedWords, WordTokenizer
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays, Matrix
 
+Model = TypeVar("Model", Classifier, Kit)
+LOW_SNR_DB = 12.0  # below it, labels changed in a real model of which only the sizes were said
 _RIDGE = 0.05  # share of the mean variance added to the metric, so that every direction counts
 
 
@@ -37,8 +40,14 @@ class Rebuilt:
         `embz`, `keras`, `frozen` or `savedmodel`.
     layer
         The Embedding layer, or the graph's table; None for our own models.
-    counts_bytes
-        Bytes of `bytes_before` that are token counts, which are not carried over.
+    bytes_before, bytes_after
+        Of the whole files.
+    counts_bytes, training_bytes
+        Bytes of `bytes_before` that are token counts, and optimizer slots or other tensors that
+        only training needs. They are left out, which no codec does.
+    snr_db
+        How much larger the numbers of the table before are than what the codec changed in them,
+        before folding and tuning; infinite for an exact table, None where the table was kept.
     tuned
         Whether the tuned model was kept; None without tuning.
     """
@@ -50,19 +59,43 @@ class Rebuilt:
     bytes_before: int
     bytes_after: int
     counts_bytes: int = 0
+    training_bytes: int = 0
+    snr_db: float | None = None
     tuned: bool | None = None
 
     @property
+    def kept_bytes(self) -> int:
+        """Bytes before, without those that are left out and not compressed."""
+        return self.bytes_before - self.counts_bytes - self.training_bytes
+
+    @property
     def compression_ratio(self) -> float:
-        """Bytes before over bytes after, counts left out of both."""
-        return (self.bytes_before - self.counts_bytes) / self.bytes_after
+        """Kept bytes over bytes after: what the codec, and nothing else, did."""
+        return self.kept_bytes / self.bytes_after
+
+    @property
+    def low_snr(self) -> bool:
+        """Whether the table changed so much that answers may."""
+        return self.snr_db is not None and self.snr_db < LOW_SNR_DB
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields, what the table is, and the ratio, ready for `json.dumps`."""
+        """Return the fields, what the table is, and the ratio, ready for `json.dumps`.
+
+        An SNR that is not finite is None there; `exact` says whether no number changed.
+        """
         named = {field.name: getattr(self, field.name) for field in fields(self)}
-        table = named.pop("embedding")
-        shape = {"codec": table.codec.spec, "rows": table.rows, "dim": table.dim}
-        return {**named, **shape, "compression_ratio": self.compression_ratio}
+        table, snr = named.pop("embedding"), self.snr_db
+        return {
+            **named,
+            "snr_db": snr if snr is not None and math.isfinite(snr) else None,
+            "exact": snr == math.inf,
+            "low_snr": self.low_snr,
+            "codec": table.codec.spec,
+            "rows": table.rows,
+            "dim": table.dim,
+            "kept_bytes": self.kept_bytes,
+            "compression_ratio": self.compression_ratio,
+        }
 
 
 def rebuild(
@@ -118,12 +151,8 @@ def rebuild(
     >>> small.embedding.codec.spec, small.embedding.dim, small.config.columns
     ('int8', 2, 2)
     """
-    storage(kernels or classifier.kernels)
-    table = None
-    if kernels is None or embedding is not None or codec is not None:
-        old = classifier.embedding
-        table = _table(old, embedding, codec, lambda: reading_metric(classifier), seed)
-    return _on(classifier, table, fold, kernels)
+    table = table_for(classifier, embedding, codec=codec, kernels=kernels, seed=seed)
+    return on_table(classifier, table, fold=fold, kernels=kernels)
 
 
 def rebuild_kit(
@@ -135,21 +164,37 @@ def rebuild_kit(
     kernels: str | None = None,
     seed: int = 0,
 ) -> Kit:
-    """Return a kit whose classifiers read one compressed table; otherwise like `rebuild`.
+    """Return a kit whose classifiers read one compressed table; otherwise like `rebuild`."""
+    table = table_for(kit, embedding, codec=codec, kernels=kernels, seed=seed)
+    return on_table(kit, table, fold=fold, kernels=kernels)
 
-    The metric is the sum of the classifiers' metrics, each divided by its trace, so that
-    classifiers with larger kernels do not count more.
+
+def table_for(
+    model: Classifier | Kit,
+    embedding: CompressedEmbedding | None = None,
+    *,
+    codec: str | Codec | None = None,
+    kernels: str | None = None,
+    seed: int = 0,
+) -> CompressedEmbedding | None:
+    """Return the table that `rebuild` builds on, before folding; None where the old one stays.
+
+    For a kit, the metric is the sum of the classifiers' metrics, each divided by its trace, so
+    that classifiers with larger kernels do not count more.
     """
-
-    def metric() -> Matrix:
-        own = [reading_metric(classifier) for classifier in kit.classifiers.values()]
-        total: Matrix = np.sum([each / np.trace(each) for each in own], axis=0, dtype=np.float32)
-        return total
-
-    table = None
-    if kernels is None or embedding is not None or codec is not None:
-        table = _table(kit.embedding, embedding, codec, metric, seed)
-    return Kit.of({n: _on(each, table, fold, kernels) for n, each in kit.classifiers.items()})
+    if embedding is not None and codec is None:
+        return _matched(model.embedding, embedding)
+    if codec is None and kernels is not None:
+        return None
+    if embedding is not None or codec is None:
+        received = "neither" if embedding is None else "both"
+        raise InputError(f"rebuild takes exactly one of embedding and codec, received {received}")
+    if isinstance(model, Classifier):
+        metric = reading_metric(model)
+    else:
+        own = [reading_metric(classifier) for classifier in model.classifiers.values()]
+        metric = np.sum([each / np.trace(each) for each in own], axis=0, dtype=np.float32)
+    return compress(model.embedding, codec, metric=metric, seed=seed)
 
 
 def bounded(
@@ -159,37 +204,31 @@ def bounded(
     heads = {"": model} if isinstance(model, Classifier) else model.classifiers
 
     def made(table: CompressedEmbedding) -> tuple[CompressedEmbedding, Sequence[Arrays]]:
-        rebuilt = {name: _on(each, table, fold, kernels) for name, each in heads.items()}
+        rebuilt = {
+            n: on_table(each, table, fold=fold, kernels=kernels) for n, each in heads.items()
+        }
         stored = [each.tensors({"name": n} if n else {}) for n, each in rebuilt.items()]
         return next(iter(rebuilt.values())).embedding, stored
 
     return file_codec(codec, model.embedding, made)
 
 
-def _on(
-    classifier: Classifier, table: CompressedEmbedding | None, fold: bool, kernels: str | None
-) -> Classifier:
-    """Return a classifier on another table, if one is given, with kernels in another form."""
-    rebuilt = replace(classifier, kernels="float32")  # rounded at the end, once
+def on_table(
+    model: Model,
+    table: CompressedEmbedding | None,
+    *,
+    fold: bool = True,
+    kernels: str | None = None,
+) -> Model:
+    """Return a model on a table from `table_for`, with kernels in another form."""
+    if isinstance(model, Kit):
+        parts = model.classifiers.items()
+        return Kit.of({n: on_table(each, table, fold=fold, kernels=kernels) for n, each in parts})
+    storage(kernels or model.kernels)
+    rebuilt = replace(model, kernels="float32")  # rounded at the end, once
     if table is not None:
         rebuilt = folded(rebuilt, table) if fold else replace(rebuilt, embedding=table)
-    return replace(rebuilt, kernels=kernels or classifier.kernels, digests={})
-
-
-def _table(
-    old: CompressedEmbedding,
-    new: CompressedEmbedding | None,
-    codec: str | Codec | None,
-    metric: Callable[[], Matrix],
-    seed: int,
-) -> CompressedEmbedding:
-    """Return the table to rebuild on: the given one, matched by token, or the old, compressed."""
-    if new is not None and codec is None:
-        return _matched(old, new)
-    if new is not None or codec is None:
-        received = "neither" if new is None else "both"
-        raise InputError(f"rebuild takes exactly one of embedding and codec, received {received}")
-    return compress(old, codec, metric=metric(), seed=seed)
+    return replace(rebuilt, kernels=kernels or model.kernels, digests={})
 
 
 def reading_metric(classifier: Classifier) -> Matrix:

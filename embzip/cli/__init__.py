@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
-from embzip.cli.terminal import UsageError, drop_stdout, log, show_warning
+from embzip.cli.parameters import UsageError
+from embzip.cli.terminal import drop_stdout, log, show_warning
 from embzip.errors import EmbzipError
 
 # In the order in which the main job uses them; `embzip --help` keeps it. A command's module is

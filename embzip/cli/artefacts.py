@@ -7,16 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.terminal import (
-    Json,
-    Result,
-    Whole,
-    load_quietly,
-    progress,
-    show,
-    without_notices,
-)
+from embzip.cli.parameters import Json, Whole
+from embzip.cli.results import Result
+from embzip.cli.terminal import load_quietly, progress, show, without_notices
 from embzip.files import existing_file
+from embzip.inspection import size_change
 from embzip.outputs import FOLDER
 
 if TYPE_CHECKING:
@@ -134,7 +129,7 @@ def slim(
     made.show(
         record,
         f"{result.bytes_before:,} -> {result.bytes_after:,} bytes, {len(result.dropped)} tensors "
-        "left out",
+        f"left out, {size_change(result.bytes_before, result.bytes_after)}",
     )
 
 

@@ -6,17 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import (
-    Errors,
-    Json,
-    Labelled,
-    Model,
-    Seed,
-    field,
-    progress,
-    show,
-    without_notices,
-)
+from embzip.cli.parameters import Errors, Json, Labelled, Model, Seed
+from embzip.cli.terminal import field, progress, show, without_notices
 from embzip.corpus import read_examples, read_texts
 from embzip.places import EXAMPLES, SERVED, TEXTS, check_places
 

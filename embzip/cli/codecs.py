@@ -2,7 +2,8 @@
 
 from dataclasses import asdict
 
-from embzip.cli.terminal import Json, show
+from embzip.cli.parameters import Json
+from embzip.cli.terminal import show
 
 
 def codecs(*, as_json: Json = False) -> None:

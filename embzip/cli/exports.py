@@ -6,8 +6,11 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.terminal import Errors, Model, Result, UsageError, progress, without_notices
+from embzip.cli.parameters import Errors, Model, UsageError
+from embzip.cli.results import Result
+from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_texts
+from embzip.inspection import size_change
 from embzip.outputs import FOLDER
 from embzip.places import CLASSIFIER, TEXTS, check_places
 
@@ -66,13 +69,14 @@ def export(
             from embzip.tf.export import export
 
             made = export(loaded, output.path, to=output.format, kernels=kernels, calibrate=texts)
+    before = model.stat().st_size
     record = {
-        "bytes_before": model.stat().st_size,
+        "bytes_before": before,
         "bytes_after": made.nbytes,
         "max_difference": made.max_difference,
     }
     output.show(
         record,
-        f"{record['bytes_before']:,} -> {made.nbytes:,} bytes, probabilities within "
-        f"{made.max_difference:.2g} of the classifier's",
+        f"{before:,} -> {made.nbytes:,} bytes, {size_change(before, made.nbytes)}, probabilities "
+        f"within {made.max_difference:.2g} of the classifier's",
     )

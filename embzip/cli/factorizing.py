@@ -5,18 +5,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import (
-    EMBZ,
-    Errors,
-    Model,
-    Result,
-    Seed,
-    UsageError,
-    Whole,
-    progress,
-    without_notices,
-)
+from embzip.cli.parameters import Errors, Model, Seed, UsageError, Whole
+from embzip.cli.results import EMBZ, Result
+from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_examples
+from embzip.inspection import size_change
 from embzip.places import CLASSIFIER, EXAMPLES, check_places
 from embzip.seeds import check_seed
 
@@ -84,4 +77,5 @@ def factorize(
     }
     told = "" if train is None else f"; dev accuracy {accuracy['dev_accuracy']:.4f}"
     listed = ", ".join(f"{layer} {kept}" for layer, kept in made.ranks.items())
-    output.show(record, f"ranks: {listed}; {before:,} -> {after:,} bytes{told}")
+    change = size_change(before, after)
+    output.show(record, f"ranks: {listed}; {before:,} -> {after:,} bytes, {change}{told}")

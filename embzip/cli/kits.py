@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import EMBZ, Pack, Result, UsageError, progress
+from embzip.cli.parameters import Pack, UsageError
+from embzip.cli.results import EMBZ, Result
+from embzip.cli.terminal import progress
 from embzip.errors import InputError
+from embzip.inspection import size_change
 from embzip.places import CLASSIFIER, check_places
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ def kit(
     output.show(
         record,
         f"{len(names)} classifiers over one table: {', '.join(names)}; {total:,} -> "
-        f"{output.nbytes:,} bytes",
+        f"{output.nbytes:,} bytes, {size_change(total, output.nbytes)}",
     )
 
 

@@ -8,17 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 
 from embzip.cli.choices import CHOICE
+from embzip.cli.parameters import Errors, Labelled, Table, UsageError, Whole
+from embzip.cli.results import TABLES, Result
 from embzip.cli.tables import Reading, write_table
-from embzip.cli.terminal import (
-    TABLES,
-    Errors,
-    Labelled,
-    Result,
-    Table,
-    UsageError,
-    Whole,
-    progress,
-)
+from embzip.cli.terminal import progress
 from embzip.corpus import read_texts
 from embzip.errors import InputError
 from embzip.places import CLASSIFIER, TABLE, TEXTS, check_places

@@ -1,25 +1,23 @@
 """The command that rebuilds a classifier on another table: ours, and files of TensorFlow."""
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from embzip.cli.artefacts import present
-from embzip.cli.terminal import (
-    EMBZ,
-    Errors,
-    Pack,
-    Result,
-    Seed,
-    UsageError,
-    load_quietly,
-    progress,
-)
+from embzip.cli.parameters import Errors, Pack, Seed, UsageError
+from embzip.cli.results import EMBZ, Result
+from embzip.cli.terminal import load_quietly, progress
 from embzip.corpus import read_examples
+from embzip.inspection import size_change
 from embzip.outputs import FOLDER
 from embzip.places import EMBZ_FILE, EXAMPLES, check_places
 from embzip.seeds import check_seed
+
+if TYPE_CHECKING:
+    from embzip.classifier.rebuilding import Rebuilt
 
 _KERAS = {".keras": "keras"}
 _GRAPH = {".pb": "frozen", FOLDER: "savedmodel"}
@@ -149,13 +147,25 @@ def rebuild(
             seed=seed,
             progress=report,
         )
-    told = f", {made.counts_bytes:,} bytes of row counts left out of both" * bool(made.counts_bytes)
-    if made.tuned is False:
-        told += "; tuning did not help on dev, so the untuned model is kept"
+    output.show(made.to_json(), _told(made))
+
+
+def _told(made: "Rebuilt") -> str:
+    """Return the sizes before and after, and how far the table is from the one before."""
+    from embzip.classifier.rebuilding import LOW_SNR_DB
+
     table = made.embedding
-    output.show(
-        made.to_json(),
-        (f"{made.layer}: " if made.layer else "")
-        + f"{table.codec.spec}, {table.rows:,} rows of {table.dim}: {made.bytes_before:,} -> "
-        f"{made.bytes_after:,} bytes, {made.compression_ratio:.1f} times smaller{told}",
-    )
+    text = f"{made.layer}: " if made.layer else ""
+    text += f"{table.codec.spec}, {table.rows:,} rows of {table.dim}: {made.bytes_before:,} -> "
+    if made.training_bytes:
+        text += f"{made.kept_bytes:,} bytes without what only training needs -> "
+    text += f"{made.bytes_after:,} bytes, {size_change(made.kept_bytes, made.bytes_after)}"
+    if made.counts_bytes:
+        text += f", {made.counts_bytes:,} bytes of row counts left out of both"
+    if made.snr_db is not None:
+        text += f"; table SNR {made.snr_db:.1f} dB" if made.snr_db < math.inf else "; table exact"
+    if made.low_snr:
+        text += f", below {LOW_SNR_DB:.0f} dB: labels may change, so compare them on your texts"
+    if made.tuned is False:
+        text += "; tuning did not help on dev, so the untuned model is kept"
+    return text

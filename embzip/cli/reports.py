@@ -6,16 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import (
-    Errors,
-    Json,
-    Seed,
-    drawn,
-    log,
-    progress,
-    show,
-    without_notices,
-)
+from embzip.cli.parameters import Errors, Json, Seed
+from embzip.cli.terminal import drawn, log, progress, show, without_notices
 from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
 from embzip.files import write_bytes

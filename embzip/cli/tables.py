@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.terminal import (
-    EMBZ,
-    TABLES,
-    Corpus,
-    Errors,
-    Labelled,
-    Output,
-    Pack,
-    Result,
-    Seed,
-    Table,
-    UsageError,
-    Whole,
-    progress,
-)
+from embzip.cli.parameters import Corpus, Errors, Labelled, Pack, Seed, Table, UsageError, Whole
+from embzip.cli.results import EMBZ, TABLES, Output, Result
+from embzip.cli.terminal import progress
+from embzip.inspection import size_change
 from embzip.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
 from embzip.signatures import signature_of
 
@@ -120,7 +109,11 @@ def train_vectors(
         )
         write_table(vectors, made)
     rows = len(vectors.vocabulary)
-    made.show({"rows": rows, "dim": dim}, f"{rows:,} rows of {dim}")
+    unknown = vectors.unknown_rate
+    made.show(
+        {"rows": rows, "dim": dim, "unknown_rate": unknown},
+        f"{rows:,} rows of {dim}, {unknown:.4f} of the corpus's tokens unknown to the tokenizer",
+    )
 
 
 def transfer(
@@ -176,12 +169,14 @@ def transfer(
         "words": done.words,
         "skipped": done.skipped,
         "unused": done.unused,
+        "unknown_rate": done.unknown_rate,
     }
     shares = " ".join(f"{share:.2f}" for share in done.deciles)
     made.show(
         record,
         f"{done.words:,} words, weighed by {done.weighting}, {done.skipped:,} skipped -> "
         f"{done.vectors.rows:,} rows of {done.vectors.dim}; {done.unused:,} pieces are in no word",
+        f"{done.unknown_rate:.4f} of the words' tokens unknown to the tokenizer",
         f"explained energy {done.explained_energy:.4f}; of each tenth, by falling weight: {shares}",
     )
 
@@ -218,18 +213,21 @@ def compress(
     ):
         table = reading.read(vectors)
         embedding = compress_file(table, made.path, codec, pack=pack, seed=seed, progress=report)
+    before = sum(path.stat().st_size for path in (vectors, reading.words) if path is not None)
     record = {
         "codec": embedding.codec.spec,
         "rows": embedding.rows,
         "dim": embedding.dim,
         "embedding_bytes": embedding.nbytes,
+        "bytes_before": before,
         "file_bytes": made.nbytes,
     }
     made.show(
         record,
         f"{embedding.rows:,} rows of {embedding.dim} as {embedding.codec.spec}: "
         f"{embedding.nbytes:,} bytes, {embedding.rows * embedding.dim * 4:,} as float32; the file "
-        f"with its vocabulary {made.nbytes:,}",
+        f"with its vocabulary {made.nbytes:,}, from {before:,}: "
+        f"{size_change(before, made.nbytes)}",
     )
 
 

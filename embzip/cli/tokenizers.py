@@ -3,16 +3,9 @@
 from typing import Annotated, Literal
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.terminal import (
-    Corpus,
-    Errors,
-    Labelled,
-    Lowercase,
-    Result,
-    Unicode,
-    Whole,
-    progress,
-)
+from embzip.cli.parameters import Corpus, Errors, Labelled, Lowercase, Unicode, Whole
+from embzip.cli.results import Result
+from embzip.cli.terminal import progress
 from embzip.places import TEXTS, check_places
 
 
@@ -89,8 +82,8 @@ def build_words(
 ) -> None:
     r"""Count words and keep the frequent ones as a vocabulary.
 
-    A word is a run of letters, digits and _ (\w) with the combining marks on them, and any other
-    character but white space. The file is UTF-8: one JSON line, then token<TAB>count.
+    A word is a match of \w+|[^\w\s] in the normalized text, with the combining marks behind its
+    letters. The file is UTF-8: one JSON line, then token<TAB>count.
 
     Without -o, corpus.txt becomes corpus.words.tsv in the current folder.
 

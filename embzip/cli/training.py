@@ -3,24 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, Token
 
+from embzip.cli.parameters import Errors, Pack, Seed, UsageError, Whole
+from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
-from embzip.cli.terminal import (
-    EMBZ,
-    Errors,
-    Pack,
-    Result,
-    Seed,
-    UsageError,
-    Whole,
-    progress,
-    without_notices,
-)
+from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_examples
 from embzip.places import EXAMPLES, TABLE, check_places
+
+if TYPE_CHECKING:
+    from embzip.tokenizers.reach import Reach
 
 
 def _widths(_: type, tokens: Sequence[Token]) -> tuple[int, ...]:
@@ -93,6 +88,7 @@ def train(
     vectors: Annotated[Path, Parameter(metavar="VECTORS")],
     dev: Annotated[Path | None, Parameter(metavar="DEV.tsv")] = None,
     trainable: Annotated[bool, Parameter(negative="--frozen")] = True,
+    lowercase: Annotated[bool | None, Parameter(negative="--no-lowercase")] = None,
     max_length: Whole | None = None,
     encoder: str = "cnn",
     shape: Shape = Shape(),
@@ -125,6 +121,9 @@ def train(
         What early stopping watches; by default a tenth of TRAIN.tsv, by a fixed hash.
     trainable
         Whether the table is trained too.
+    lowercase
+        Lower-case every text first, for foreign vectors; by default where at most a tenth of their
+        words have a capital.
     max_length
         Tokens of a text that are read; by default the 99th percentile of the training texts.
     encoder
@@ -163,6 +162,7 @@ def train(
             table,
             dev=held_out,
             trainable=trainable,
+            lowercase=lowercase,
             max_length=max_length,
             encoder=encoder,
             **chosen,
@@ -174,11 +174,16 @@ def train(
         )
         # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
         trained.classifier.save(made.path, counts=True, pack=pack)
+    reach = trained.reach
+    lowercased = trained.classifier.tokenizer.normalization.lowercase
     record = {
         "encoder": trained.classifier.config.kind,
         "labels": list(trained.classifier.labels),
         "max_length": trained.classifier.config.max_length,
         "cut_share": trained.cut_share,
+        "lowercase": lowercased,
+        "unknown_rate": reach.unknown_rate,
+        "unreachable": None if reach.unreachable is None else len(reach.unreachable),
         "dev_accuracy": list(trained.dev_accuracy),
         "epoch_seconds": list(trained.epoch_seconds),
         "file_bytes": made.nbytes,
@@ -192,12 +197,26 @@ def train(
         ]
         before, after = trained.pruning.zipped_before, trained.pruning.zipped_after
         lines.append(f"weights in a zip: {before:,} -> {after:,} bytes")
+    lines.append(_told(reach, lowercased))
     lines.append(
         f"dev accuracy {max(trained.dev_accuracy):.4f}, {len(trained.classifier.labels)} labels, "
         f"{trained.cut_share:.4f} of the texts cut at {trained.classifier.config.max_length} "
         f"tokens, {made.nbytes:,} bytes"
     )
     made.show(record, *lines)
+
+
+def _told(reach: "Reach", lowercase: bool) -> str:
+    """Say how the tokenizer fits the training texts and a foreign table."""
+    from embzip.tokenizers.reach import named
+
+    case = "lower-cased" if lowercase else "not lower-cased"
+    told = f"texts {case}, {reach.unknown_rate:.4f} of their tokens unknown"
+    if reach.unreachable is not None:
+        such = f", such as {named(reach.unreachable)}" if reach.unreachable else ""
+        lost = f"{len(reach.unreachable):,} of the table's {reach.tokens:,} tokens"
+        told += f"; {lost} are never read{such}"
+    return told
 
 
 def _given(options: Shape | Pruning) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from embzip.corpus import Example, read_examples
 from embzip.errors import InputError, InputTypeError, SpecError
 from embzip.prediction import TextClassifier
 from embzip.seeds import check_seed
+from embzip.tokenizers.reach import unknown_rate
 
 # A difference of float32 probabilities below this is noise; it keeps the logarithm finite.
 _TINY = float(np.finfo(np.float32).tiny)
@@ -240,6 +241,4 @@ def _unknown_rate(classifier: TextClassifier, texts: Sequence[str]) -> float | N
     unk_id = classifier.tokenizer.vocabulary.unk_id
     if unk_id is None:
         return None
-    encoded = classifier.tokenizer.encode(texts)
-    tokens = sum(map(len, encoded))
-    return sum(ids.count(unk_id) for ids in encoded) / tokens if tokens else 0.0
+    return unknown_rate(classifier.tokenizer.encode(texts), unk_id)

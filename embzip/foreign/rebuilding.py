@@ -11,6 +11,7 @@ from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError
+from embzip.evaluation.distortion import reconstruction
 from embzip.foreign.formats.keras_models import load_keras, write_keras
 from embzip.foreign.formats.kinds import kind_of
 from embzip.foreign.graph.flat_graphs import flat_graph
@@ -72,9 +73,9 @@ def rebuild_file(
             f"{own}: a .tflite file cannot be rebuilt: rebuild the model that it was converted "
             "from, then convert that (`embzip export --to litert` for a .embz)"
         )
-    before = inspect(own).total  # reads the whole file, so that a damaged one is refused
+    stored = inspect(own)  # reads the whole file, so that a damaged one is refused
     if kind in ("keras", "h5"):
-        name, table = _keras(own, target, embedding, codec, layer, fold, seed)
+        name, old, table = _keras(own, target, embedding, codec, layer, fold, seed)
         format = "keras"
     elif fold:
         raise InputError(
@@ -83,7 +84,8 @@ def rebuild_file(
     else:
         flat = flat_graph(own, outputs).optimized()
         name = chosen_table(flat, layer)
-        table = embedding or _compressed(table_of(flat, name), codec, seed)
+        old = table_of(flat, name)
+        table = embedding or _compressed(old, codec, seed)
         small = with_compressed_table(flat, name, table)
         format = "frozen" if target.suffix == ".pb" else "savedmodel"
         (write_frozen if format == "frozen" else write_saved_model)(small, target)
@@ -92,8 +94,10 @@ def rebuild_file(
         format,
         name,
         table,
-        before,
+        stored.total,
         bytes_on_disk(target),
+        training_bytes=stored.training_bytes,
+        snr_db=reconstruction(old, table).snr_db,
     )
 
 
@@ -105,7 +109,7 @@ def _keras(
     layer: str | None,
     fold: bool,
     seed: int,
-) -> tuple[str, CompressedEmbedding]:
+) -> tuple[str, Matrix, CompressedEmbedding]:
     if target.suffix != ".keras":
         raise InputError(
             f"{target}: a rebuilt Keras file must have a name that ends in .keras: rename it"
@@ -113,7 +117,8 @@ def _keras(
     model = load_keras(path)
     table = table_for(model, layer, embedding, codec, seed)
     write_keras(rebuild_model(model, layer, table, fold=fold), target)
-    return chosen_embedding(model, layer).name, table
+    replaced = chosen_embedding(model, layer)
+    return replaced.name, replaced.get_weights()[0], table
 
 
 def _compressed(table: Matrix, codec: str | Codec | None, seed: int) -> CompressedEmbedding:

@@ -58,6 +58,12 @@ class Recipe:
     choice: Choice
     controls: bool
 
+    @property
+    def inputs(self) -> list[Path | None]:
+        """All files that are read: the recipe and its texts."""
+        corpus = self.corpus
+        return [self.path, corpus.train, corpus.dev, corpus.test, *corpus.text]
+
 
 def read_recipe(path: str | Path) -> Recipe:
     """Read and check a recipe.

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from embzip.errors import OutputError
 from embzip.files import atomic_write
+from embzip.outputs import check_apart
 from embzip.pipeline.choosing import choose
 from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import read_recipe
 from embzip.pipeline.recording import make_record, tried_of
 from embzip.pipeline.steps import Steps
-from embzip.report.files import read_record, write_report
+from embzip.report.files import REPORT_FILES, read_record, write_report
 from embzip.report.record import Record
 from embzip.types import Progress
 
@@ -54,11 +55,14 @@ def run(
     MissingPackageError
         Where a package that trains is not installed.
     OutputError
-        Where `output_dir` cannot be written.
+        Where `output_dir` cannot be written, or a file in it that would be replaced is an input.
     """
     read = read_recipe(recipe)
     plan = make_plan(read)
     directory = Path(output_dir)
+    outputs = [*REPORT_FILES, *(f"{made.candidate.name}.embz" for made in plan.candidates)]
+    for name in outputs:
+        check_apart(directory / name, read.inputs)
     steps = Steps(directory, progress=progress, log=log)
     steps.expect(plan.steps())
     # The choice comes before the first look at test.

@@ -40,6 +40,15 @@ def times(value: float | None) -> str:
     return DASH if value is None else f"{digits(value)}x"
 
 
+def times_less(ratio: float | None, otherwise: str) -> str:
+    """Return how many times less something is, for a column that says so, or that it is more.
+
+    >>> times_less(31.2, "larger"), times_less(0.5, "larger")
+    ('31.2x', '2.00x larger')
+    """
+    return times(ratio) if not ratio or ratio >= 1 else f"{times(1 / ratio)} {otherwise}"
+
+
 def whole(value: int | None) -> str:
     """Return a whole number with its thousands apart."""
     return DASH if value is None else f"{value:,}"

@@ -103,9 +103,14 @@ def _figures(view: View) -> list[Figure]:
     if after["agreement"] != DASH:
         accuracy += f"; agreement {after['agreement']}, KL {after['kl']} nats"
     figures = [
-        ("ratio", "size, times smaller", change("size"), ""),
+        ("ratio", _less("size, times smaller", after["ratio"]), change("size"), ""),
         ("difference", "accuracy", accuracy, chosen.tone),
-        ("epoch_ratio", "training epoch, times shorter", change("epoch"), ""),
+        (
+            "epoch_ratio",
+            _less("training epoch, times shorter", after["epoch_ratio"]),
+            change("epoch"),
+            "",
+        ),
         ("p50", "latency of one text", change("p50"), ""),
         ("memory", "memory in use", change("memory"), ""),
     ]
@@ -114,6 +119,11 @@ def _figures(view: View) -> list[Figure]:
         for key, label, detail, tone in figures
         if after[key] != DASH
     ]
+
+
+def _less(label: str, value: str) -> str:
+    """Return the label without what it says of the value, where the value says the opposite."""
+    return label.partition(",")[0] if value.endswith(("larger", "longer")) else label
 
 
 def _bars(view: View) -> list[Bar]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from embzip.inspection import size_change
 from embzip.report.figures import (
     DASH,
     divergence,
@@ -16,7 +17,7 @@ from embzip.report.figures import (
     megabytes,
     p_value,
     signed,
-    times,
+    times_less,
     whole,
 )
 from embzip.report.record import check_record
@@ -130,7 +131,7 @@ def _line(candidate: Mapping[str, Any], baseline: Mapping[str, Any]) -> Line:
         "rows": whole(candidate.get("rows")),
         "dim": whole(candidate.get("dim")),
         "size": megabytes(total),
-        "ratio": times(candidate.get("compression_ratio")),
+        "ratio": times_less(candidate.get("compression_ratio"), "larger"),
         "accuracy": fraction(candidate.get("accuracy")),
         "difference": signed(candidate.get("difference")),
         "interval": DASH if interval is None else f"{signed(interval[0])} to {signed(interval[1])}",
@@ -145,7 +146,7 @@ def _line(candidate: Mapping[str, Any], baseline: Mapping[str, Any]) -> Line:
         "read_snr": measured(candidate.get("read_snr_db"), "dB"),
         "read_cosine": fraction(candidate.get("read_cosine")),
         "epoch": measured(candidate.get("epoch_seconds"), "s"),
-        "epoch_ratio": times(_epoch_ratio(candidate, baseline)),
+        "epoch_ratio": times_less(_epoch_ratio(candidate, baseline), "longer"),
         "load": measured(candidate.get("load_seconds"), "s"),
         "memory": measured(candidate.get("rss_mb"), "MB"),
         "p50": measured(latency.get("p50"), "ms"),
@@ -191,12 +192,7 @@ def _sentence(
     before = (baseline.get("bytes") or {}).get("total")
     after = (candidate.get("bytes") or {}).get("total")
     if before and after:
-        ratio = before / after
-        how = f"{times(ratio)} smaller" if ratio >= 1 else f"{times(1 / ratio)} larger"
-        if before == after:
-            how = "the same size"
-        elif times(ratio) == times(1.0):
-            how = "about the same size"
+        how = size_change(before, after)
         clauses.append(f"is {how}: {megabytes(before)} -> {megabytes(after)}")
     accuracies = baseline.get("accuracy"), candidate.get("accuracy")
     if None not in accuracies:

@@ -1,5 +1,6 @@
 """Prepares the table of a training run: special rows, a tokenizer, and the right dtype."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,15 +9,34 @@ from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import MismatchError
 from embzip.tokenizers.base import Normalization
+from embzip.tokenizers.reach import (
+    Reach,
+    unknown_rate,
+    unreachable,
+    warn_unknown,
+    warn_unreachable,
+)
 from embzip.tokenizers.words import WordTokenizer
 from embzip.vectors.base import Vectors, with_special_rows
+from embzip.vectors.foreign_tokens import is_lowercase
 from embzip.vectors.matrix import mean_row
 
 
 def table_of(
-    vectors: Vectors | CompressedEmbedding, trainable: bool, random_seed: int | None
+    vectors: Vectors | CompressedEmbedding,
+    trainable: bool,
+    random_seed: int | None,
+    lowercase: bool | None = None,
 ) -> Vectors | CompressedEmbedding:
-    """Return trainable `Vectors`, or a frozen table; with special rows and a tokenizer."""
+    """Return trainable `Vectors`, or a frozen table; with special rows and a tokenizer.
+
+    `lowercase` is what `with_tokenizer` takes.
+    """
+    if lowercase is not None and vectors.tokenizer is not None:
+        raise MismatchError(
+            "lowercase (--lowercase, --no-lowercase) is for tables without a tokenizer, and this "
+            "one has its own, which says whether texts are lower-cased: leave it out"
+        )
     if isinstance(vectors, CompressedEmbedding):
         if vectors.vocabulary is None:
             raise MismatchError(
@@ -32,33 +52,37 @@ def table_of(
                 )
             return vectors
         vectors = Vectors(vectors.vocabulary, vectors.decode(), vectors.counts, vectors.tokenizer)
-    vectors = with_tokenizer(vectors)
+    vectors = with_tokenizer(vectors, lowercase=lowercase)
     if random_seed is not None:
         vectors = redrawn(vectors, random_seed)
     return vectors if trainable else compress(vectors, "float32")
 
 
-def with_tokenizer(table: Vectors) -> Vectors:
+def with_tokenizer(table: Vectors, *, lowercase: bool | None = None) -> Vectors:
     """Return vectors with a padding row, an unknown row and a tokenizer; missing ones are added.
 
-    A foreign table gets a word tokenizer with its own tokens, which lower-cases texts if no token
-    has an upper-case letter. Its rows are sorted into the order of that tokenizer.
+    A foreign table gets a word tokenizer with its own tokens, whose order its rows are sorted into.
+    Texts are lower-cased if `lowercase` says so; where it is None, if the table's words are in
+    small letters, as `is_lowercase` has it.
     """
     if table.tokenizer is not None:
         return with_special_rows(table)
     ordinary = [(table.vocabulary.token(i), i) for i in table.ordinary_ids().tolist()]
     ordinary.sort()
     words = [token for token, _ in ordinary]
-    tokenizer = WordTokenizer(
-        words, Normalization(lowercase=all(word == word.lower() for word in words))
-    )
     ids = np.array([index for _, index in ordinary], np.int64)
     unk_id = table.vocabulary.unk_id
+    counts = None
+    if table.counts is not None:
+        unknown_count = 0 if unk_id is None else table.counts[unk_id]
+        counts = np.concatenate([[0, unknown_count], table.counts[ids]])
+    case = is_lowercase(words) if lowercase is None else lowercase
+    tokenizer = WordTokenizer(words, Normalization(lowercase=case), counts)
     unknown = mean_row(table.matrix, ids) if unk_id is None else table.matrix[unk_id]
     matrix = np.zeros((len(words) + 2, table.dim), np.float32)
     matrix[1] = unknown
     matrix[2:] = table.matrix[ids]
-    return Vectors(tokenizer.vocabulary, matrix, tokenizer=tokenizer)
+    return Vectors(tokenizer.vocabulary, matrix, counts, tokenizer)
 
 
 def redrawn(table: Vectors, seed: int) -> Vectors:
@@ -69,3 +93,25 @@ def redrawn(table: Vectors, seed: int) -> Vectors:
     matrix *= np.float32(table.matrix[ids].std(dtype=np.float64))
     matrix[table.vocabulary.pad_id] = 0
     return replace(table, matrix=matrix)
+
+
+def reach_of(
+    table: Vectors | CompressedEmbedding, encoded: Sequence[Sequence[int]], *, foreign: bool
+) -> Reach:
+    """Return how a table's tokenizer fits the training texts, and warn where it does not.
+
+    Of a foreign table, which came without a tokenizer, it is also seen what of it is never read.
+    """
+    if table.tokenizer is None:
+        return Reach(0.0)
+    case = "lower-cased" if table.tokenizer.normalization.lowercase else "not lower-cased"
+    by_hand = f"texts are {case}; --lowercase or --no-lowercase (lowercase=) decides by hand"
+    remedy = "train vectors on texts like these (`embzip train-vectors`)"
+    rate = unknown_rate(encoded, table.tokenizer.vocabulary.unk_id)
+    warn_unknown(rate, "the training texts", f"{remedy}; {by_hand}" if foreign else remedy)
+    if not foreign:
+        return Reach(rate)
+    lost = tuple(unreachable(table.tokenizer))
+    tokens = table.rows - len(table.tokenizer.vocabulary.special_ids)
+    warn_unreachable(lost, tokens, by_hand)
+    return Reach(rate, lost, tokens)

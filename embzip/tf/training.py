@@ -21,8 +21,9 @@ from embzip.layers.decoding import CompressedEmbeddingLayer, TrainableEmbedding
 from embzip.tf.batches import Batches, batches_of, default_max_length, encode, training_and_dev
 from embzip.tf.classifiers import arrays_of, build_model
 from embzip.tf.pruning import GradualPruning, PruningReport, sparsity, zipped_nbytes
-from embzip.tf.tables import table_of
+from embzip.tf.tables import reach_of, table_of
 from embzip.tf.trainer import OPTIMIZERS, Trainer
+from embzip.tokenizers.reach import Reach
 from embzip.types import Progress
 from embzip.vectors.base import Vectors
 
@@ -41,6 +42,8 @@ class TrainResult:
         The accuracy on dev after each epoch, 0 to 1. Of equally good epochs, the first is kept.
     cut_share
         The share of the training texts that are longer than `max_length`.
+    reach
+        How the table's tokenizer fits the training texts and the table.
     pruning
         The zeros and the zipped bytes, if the model was pruned; otherwise None.
     """
@@ -49,6 +52,7 @@ class TrainResult:
     epoch_seconds: list[float]
     dev_accuracy: list[float]
     cut_share: float
+    reach: Reach
     pruning: PruningReport | None = None
 
 
@@ -58,6 +62,7 @@ def train(
     *,
     dev: Sequence[Example] | None = None,
     trainable: bool = True,
+    lowercase: bool | None = None,
     max_length: int | None = None,
     encoder: str = "cnn",
     epochs: int = 10,
@@ -85,6 +90,9 @@ def train(
         as errors. None holds out a tenth of the examples, by a fixed hash of the texts.
     trainable
         Whether the table is trained too, as float32. Otherwise it keeps its codes.
+    lowercase
+        Whether texts are lower-cased, for a table without a tokenizer. None decides by its words:
+        they are if at most a tenth of the words have a capital.
     max_length
         How many tokens of a text are read. None is the 99th percentile of the training lengths,
         at least the widest window, and at most what the encoder can read.
@@ -113,7 +121,14 @@ def train(
     SpecError
         For an unknown encoder.
     MismatchError
-        For a frozen table without special rows or tokenizer.
+        For a frozen table without special rows or tokenizer, or `lowercase` with a table that has
+        a tokenizer.
+
+    Warns
+    -----
+    UserWarning
+        Where more than a fifth of the texts' tokens are unknown, or of the tokens of a table
+        without a tokenizer are never read.
 
     Examples
     --------
@@ -138,6 +153,7 @@ def train(
         check_training_labels(examples, "the training examples"),
         vectors,
         trainable=trainable,
+        lowercase=lowercase,
         max_length=max_length,
         encoder=encoder_class(encoder),
         shape=shape,
@@ -164,7 +180,12 @@ def train(
     if pruning is not None:
         report = PruningReport(tuple(sparsity(task.model)), zipped, zipped_nbytes(task.model))
     return TrainResult(
-        task.classifier(), run.epoch_seconds, run.dev_accuracy, task.cut_share, report
+        task.classifier(),
+        run.epoch_seconds,
+        run.dev_accuracy,
+        task.cut_share,
+        task.reach,
+        report,
     )
 
 
@@ -244,6 +265,7 @@ class _Task:
     trainer: Trainer
     batches: Batches
     cut_share: float
+    reach: Reach
 
     @classmethod
     def prepare(
@@ -259,12 +281,14 @@ class _Task:
         learning_rate: float,
         seed: int,
         optimizer: Optimizer,
+        lowercase: bool | None = None,
         random_init: bool = False,
     ) -> "_Task":
         # Refuses wrong options before the table is read.
         encoder.of(1, encoder.longest if max_length is None else max_length, shape)
-        table = table_of(vectors, trainable, seed if random_init else None)
+        table = table_of(vectors, trainable, seed if random_init else None, lowercase)
         encoded = encode(table, examples)
+        reach = reach_of(table, encoded, foreign=vectors.tokenizer is None)
         if max_length is None:
             lengths = [len(ids) for ids in encoded]
             least = encoder.least_length(shape)
@@ -285,6 +309,7 @@ class _Task:
             Trainer(model, OPTIMIZERS[optimizer](learning_rate)),
             batches_of(examples, labels, table, config, encoded),
             sum(len(ids) > max_length for ids in encoded) / len(encoded),
+            reach,
         )
 
     def classifier(self) -> Classifier:

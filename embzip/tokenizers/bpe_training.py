@@ -157,7 +157,15 @@ def train(
             ) from error
         alphabet = covered_alphabet(characters, coverage)
         if not alphabet:
-            raise InputError(f"{where}: expected text, found only white space")
+            blank = sum(characters[separator] for separator in SEPARATORS)
+            if blank == characters.total():
+                raise InputError(f"{where}: expected text, found only white space")
+            blank_share = blank / characters.total()
+            raise TokenizerError(
+                f"{where}: a coverage of {coverage} leaves no character in the alphabet, since "
+                f"white space alone covers {blank_share:.4f} of the text: raise --coverage above "
+                "that, such as to 0.9995"
+            )
         least = SPECIAL_IDS + 1 + len(alphabet)
         if vocab < least:
             raise TokenizerError(

@@ -84,6 +84,19 @@ class Vectors:
         """The number of columns."""
         return int(self.matrix.shape[1])
 
+    @property
+    def unknown_rate(self) -> float | None:
+        """The share of the corpus' tokens that are unknown, 0 to 1; None without counts.
+
+        >>> words = Vocabulary(["<UNK>", "sea"], unk_id=0)
+        >>> Vectors(words, np.eye(2), np.array([1, 3])).unknown_rate
+        0.25
+        """
+        if self.counts is None:
+            return None
+        unk_id = self.vocabulary.unk_id
+        return 0.0 if unk_id is None else float(self.counts[unk_id] / max(1, self.counts.sum()))
+
     def ordinary_ids(self) -> NDArray[np.int64]:
         """Return the ids of the rows that are not special, in ascending order."""
         mask = np.ones(self.rows, bool)

@@ -18,6 +18,7 @@ from embzip.files import temporary_folder
 from embzip.seeds import check_seed
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.base import Tokenizer
+from embzip.tokenizers.reach import warn_unknown
 from embzip.types import Matrix, Progress
 from embzip.vectors.base import Table, Vectors, vectors_of
 from embzip.vectors.id_file import GROUP, IdFile, write_ids
@@ -83,6 +84,11 @@ def train_vectors(
         the corpus, it is trained like a token; otherwise its row is the mean of the trained rows.
         A token that does not occur in the corpus gets the row of the unknown id, since nothing
         else is known about it. The rows of other special ids, such as padding, are zero.
+
+    Warns
+    -----
+    UserWarning
+        Where more than a fifth of the corpus' tokens are unknown to the tokenizer.
 
     Raises
     ------
@@ -152,7 +158,13 @@ def train_vectors(
         }  # fmt: skip
         trained = _train(tokenized, counts, ids, options, progress)
     matrix = _all_rows(trained, counts, chosen.vocabulary)
-    return Vectors(chosen.vocabulary, matrix, counts, chosen)
+    vectors = Vectors(chosen.vocabulary, matrix, counts, chosen)
+    warn_unknown(
+        vectors.unknown_rate or 0.0,
+        corpus_name(corpus),
+        "build a tokenizer on this corpus, with a lower --min-count or a larger --max-vocab",
+    )
+    return vectors
 
 
 def to_gensim(vectors: Table) -> "KeyedVectors":

@@ -3,9 +3,8 @@
 A classifier reads a word as the mean of its pieces, so that mean should be close to the word's row.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +12,12 @@ from numpy.typing import NDArray
 from embzip.errors import InputError, SpecError
 from embzip.tokenizers.base import Tokenizer
 from embzip.tokenizers.bpe import BpeTokenizer
-from embzip.tokenizers.yttm_model import SPACE_MARK
-from embzip.types import Matrix, Progress
+from embzip.tokenizers.reach import warn_unknown
+from embzip.types import Progress
 from embzip.vectors.base import Table, Vectors, vectors_of
-from embzip.vectors.foreign_tokens import is_alphabetical
 from embzip.vectors.matrix import mean_row
+from embzip.vectors.word_parts import Floats, Weighting, WordParts, word_parts
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
-Weighting = Literal["counts", "file order", "uniform"]
-Floats = NDArray[np.float64]
-_ROWS = 1 << 14  # words processed at a time; bounds the memory
 _COLUMNS = 64  # columns solved at a time; bounds the memory
 _ITERATIONS = 500  # of conjugate gradients; 15 to 40 are usual
 
@@ -49,6 +42,9 @@ class Transferred:
         their characters or because their count is 0.
     unused
         The number of pieces, without special ones, that are part of no word.
+    unknown_rate
+        The share of the words' tokens that the tokenizer does not know, words weighted as they are
+        in the fit.
     """
 
     vectors: Vectors
@@ -58,6 +54,7 @@ class Transferred:
     words: int
     skipped: int
     unused: int
+    unknown_rate: float
 
 
 def transfer(
@@ -94,6 +91,11 @@ def transfer(
         are part of no word either, the mean of the words. The unknown row is that of the word
         table, or the mean of the words if it has none; other special rows are zero.
 
+    Warns
+    -----
+    UserWarning
+        Where more than a fifth of the words' tokens are unknown to the tokenizer.
+
     Raises
     ------
     InputError
@@ -126,7 +128,12 @@ def transfer(
             f"transfer needs a table of words, received one of {table.tokenizer.kind} pieces: pass "
             "a table with a word tokenizer, or foreign word vectors"
         )
-    words = _words(table, tokenizer, counts)
+    words = word_parts(table, tokenizer, counts)
+    warn_unknown(
+        words.unknown_rate,
+        "the table's words",
+        "pass a tokenizer that was built on text like that of the vectors",
+    )
     rows = _solve(words, ridge, progress)
     explained, deciles = _explained(words, rows)
     used = np.asarray(words.parts.sum(axis=0)).reshape(-1) > 0
@@ -147,84 +154,11 @@ def transfer(
         len(words.ids),
         len(table.ordinary_ids()) - len(words.ids),
         unused,
+        words.unknown_rate,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Words:
-    """The words of the problem, one equation each."""
-
-    matrix: Matrix  # the whole table, (rows, dim); may be mapped from a file
-    ids: NDArray[np.int64]  # the words' rows in it
-    parts: "csr_array"  # (words, pieces): each piece's share of the word
-    weights: Floats  # their mean is 1
-    weighting: Weighting
-    piece_counts: NDArray[np.int64] | None
-
-    def blocks(self) -> Iterator[tuple[slice, Floats]]:
-        """Yield the words' rows in blocks, so that the table is never copied as a whole."""
-        for first in range(0, len(self.ids), _ROWS):
-            chosen = slice(first, first + _ROWS)
-            yield chosen, self.matrix[self.ids[chosen]].astype(np.float64)
-
-
-def _words(table: Vectors, tokenizer: Tokenizer, given: Mapping[str, int] | None) -> _Words:
-    from scipy import sparse  # imported here, so that `import embzip` stays fast
-
-    ids = table.ordinary_ids()
-    tokens = [table.vocabulary.token(i) for i in ids.tolist()]
-    counts = None if table.counts is None else table.counts[ids]
-    if given is not None:
-        counts = np.array([given.get(token, 0) for token in tokens], np.int64)
-    weights, weighting = _weights(tokens, counts)
-    vocabulary = tokenizer.vocabulary
-    encoded = [
-        _as_in_text(token, pieces, vocabulary.get(SPACE_MARK))
-        for token, pieces in zip(tokens, tokenizer.encode(tokens), strict=True)
-    ]
-    known = [bool(pieces) and vocabulary.unk_id not in pieces for pieces in encoded]
-    if not any(known):
-        raise InputError(
-            f"the tokenizer can encode none of the {len(tokens)} words, the first of which is "
-            f"{tokens[0]!r}: is it a tokenizer for their language?"
-        )
-    kept = np.flatnonzero(np.array(known) & (weights > 0))
-    if not len(kept):
-        raise InputError(
-            f"no word that the tokenizer can encode has a count above 0, the first being "
-            f"{tokens[0]!r}: are these the counts of another corpus?"
-        )
-    encoded = [encoded[place] for place in kept.tolist()]
-    lengths = np.array([len(pieces) for pieces in encoded])
-    columns = np.concatenate([np.array(pieces, np.int64) for pieces in encoded])
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    shape = (len(kept), len(vocabulary))
-    parts = sparse.csr_array((np.repeat(1 / lengths, lengths), columns, starts), shape=shape)
-    parts.sum_duplicates()
-    piece_counts = None
-    if counts is not None:
-        running = np.repeat(counts[kept], lengths)
-        piece_counts = np.bincount(columns, running, len(vocabulary)).astype(np.int64)
-    weights = weights[kept] / weights[kept].mean()
-    return _Words(table.matrix, ids[kept], parts, weights, weighting, piece_counts)
-
-
-def _as_in_text(token: str, pieces: list[int], mark: int | None) -> list[int]:
-    """Drop the word mark that punctuation gets on its own; in texts it is attached to a word."""
-    if len(pieces) > 1 and pieces[0] == mark and not any(map(str.isalnum, token)):
-        return pieces[1:]
-    return pieces
-
-
-def _weights(tokens: list[str], counts: NDArray[np.int64] | None) -> tuple[Floats, Weighting]:
-    if counts is not None:
-        return counts.astype(np.float64), "counts"
-    if is_alphabetical(tokens):
-        return np.ones(len(tokens)), "uniform"
-    return 1 / (np.arange(len(tokens)) + 2.7), "file order"  # Mandelbrot's offset to Zipf's law
-
-
-def _solve(words: _Words, ridge: float, progress: Progress | None) -> Floats:
+def _solve(words: WordParts, ridge: float, progress: Progress | None) -> Floats:
     """Return the rows of all pieces, (pieces, dim), from the normal equations.
 
     Conjugate gradients need only the sparse matrix and a few blocks of columns. A factorization
@@ -273,7 +207,7 @@ def _solve(words: _Words, ridge: float, progress: Progress | None) -> Floats:
     return rows
 
 
-def _explained(words: _Words, rows: Floats) -> tuple[float, tuple[float, ...]]:
+def _explained(words: WordParts, rows: Floats) -> tuple[float, tuple[float, ...]]:
     residual = np.empty(len(words.ids))
     energy = np.empty(len(words.ids))
     for chosen, block in words.blocks():

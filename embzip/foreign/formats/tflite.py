@@ -21,7 +21,8 @@ from embzip.inspection import (
     make_record,
 )
 
-_DAMAGED = (struct.error, IndexError, ValueError, TypeError, OverflowError, UnicodeDecodeError)
+# A list that is not in the file is None.
+_DAMAGED = (struct.error, LookupError, ValueError, TypeError, AttributeError, OverflowError)
 _BAD_ZIP = (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError, OSError)
 _QUANTIZATION = frozenset({"QUANTIZE", "DEQUANTIZE", "FAKE_QUANT"})
 _TABLE_READS = frozenset({"GATHER", "EMBEDDING_LOOKUP", "GATHER_ND"})

@@ -1,0 +1,182 @@
+"""Damage small files of every kind that embzip reads, and count how reading them ends.
+
+    python -m scripts.fuzz --mutants 100000 --keep bench/fuzz
+    python -m scripts.fuzz --mutants 2000 --kinds embz-kit report --seed 7
+
+A mutant ends in one of these classes: *refused* by one `EmbzipError` of one line; *right*, read
+with the values that were written (where the file has digests) or that its own library reads
+(gensim, NumPy, youtokentome, h5py, TensorFlow); *resealed*, damaged under right digests, and giving
+finite answers; *alone*, read where its own library refuses; a *wrong value*; a *crash* of the
+process; a *hang*; any *other exception*. The last four are faults. What fails is kept in a folder,
+with a line in its `failures.txt`. Reports, recipes and texts have neither digests nor a library of
+their own: read at all is right for them.
+"""
+
+import argparse
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.fuzz_child import mutant
+from scripts.fuzz_kinds import Kind, kinds
+
+CLASSES = ("refused", "same", "resealed", "alone", "wrong", "crash", "hang", "other")
+FAULTS = ("wrong", "crash", "hang", "other")
+HEADINGS = (
+    "refused", "right", "resealed", "alone", "wrong value", "crash", "hang", "other exception",
+)  # fmt: skip
+SECONDS = 20.0  # for one mutant
+_START = 180.0  # for a process to begin its first
+_BATCH = 2000  # mutants of a process, whose memory may grow
+
+
+@dataclass
+class Found:
+    """How the mutants of a kind ended."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, index: int, line: str) -> None:
+        """Count a mutant by the line that was told of it."""
+        name, _, said = line.partition(" ")
+        self.counts[name] += 1
+        if name in FAULTS:
+            self.failures.append((index, f"{name}: {said}"))
+
+
+def share_out(total: int, chosen: Sequence[Kind]) -> list[int]:
+    """Return how many mutants each kind gets: by its share, at least one.
+
+    The sum is `total` where that is at least the number of kinds.
+    """
+    whole = sum(kind.share for kind in chosen)
+    counts = [max(1, int(total * kind.share / whole)) for kind in chosen]
+    counts[0] = max(1, counts[0] + total - sum(counts))
+    return counts
+
+
+def lines_of(process: "subprocess.Popen[bytes]") -> Iterator[str | None]:
+    """Yield what a process says; None where it takes too long, after which it is killed."""
+    assert process.stdout is not None
+    said, seconds = b"", _START
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            if not selector.select(seconds):
+                process.kill()
+                yield None
+                return
+            part = os.read(process.stdout.fileno(), 1 << 16)
+            if not part:
+                return
+            *lines, said = (said + part).split(b"\n")
+            for line in lines:
+                seconds = SECONDS if line.startswith(b"begin") else _START
+                yield line.decode("utf-8", "replace")
+
+
+def fuzz(kind: Kind, samples: Path, *, mutants: int, seed: int) -> Found:
+    """Read so many mutants of a kind, in one process after another.
+
+    Raises
+    ------
+    RuntimeError
+        Where a process ends before it begins a mutant: the sample could not be made or read.
+    """
+    found, first = Found(), 0
+    while first < mutants:
+        last = min(mutants, first + _BATCH)
+        given = map(str, (kind.name, samples / kind.name, seed, first, last))
+        command = [sys.executable, "-m", "scripts.fuzz_child", *given]
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process,
+        ):
+            begun: int | None = None
+            read = False
+            for line in lines_of(process):
+                if line is None:
+                    found.add(begun if begun is not None else first, "hang not within the time")
+                    first = first + 1 if begun is None else begun + 1
+                    begun = None
+                elif line.startswith("begin "):
+                    begun, read = int(line.split()[1]), False
+                elif line == "read":
+                    read = True
+                elif line == "end":
+                    first = last
+                elif begun is not None:
+                    found.add(begun, line)
+                    first, begun = begun + 1, None
+            process.wait()
+            if begun is not None:  # it died
+                died = f"crash the process ended with {process.returncode}"
+                found.add(begun, "alone" if read else died)
+                first = begun + 1
+            elif process.returncode > 0 and first < last:
+                said.seek(0)
+                raise RuntimeError(f"{kind.name}: the process failed: {said.read()[-2000:]!r}")
+    return found
+
+
+def keep(kind: Kind, found: Found, samples: Path, folder: Path, seed: int) -> None:
+    """Write each mutant that failed, and a line of what was said of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "failures.txt").open("a") as file:
+        for index, said in found.failures:
+            path, content, _ = mutant(kind, samples / kind.name, seed, index)
+            name = f"{kind.name}_{seed}_{index}_{path.name}"
+            (folder / name).write_bytes(content)
+            file.write(f"{name}\t{said}\n")
+
+
+def table(rows: Sequence[tuple[str, Counter[str]]]) -> str:
+    """Return the counts as a Markdown table, with their sum in its last row.
+
+    >>> print(table([("npy", Counter(refused=2, same=1))]).splitlines()[2])
+    | npy | 3 | 2 | 1 | 0 | 0 | 0 | 0 | 0 | 0 |
+    """
+    total: Counter[str] = Counter()
+    for _, counts in rows:
+        total.update(counts)
+    lines = [f"| kind | mutants | {' | '.join(HEADINGS)} |", "|---" * 10 + "|"]
+    for name, counts in [*rows, ("**all**", total)]:
+        figures = [sum(counts.values()), *(counts[each] for each in CLASSES)]
+        lines.append(f"| {name} | {' | '.join(f'{figure:,}' for figure in figures)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Damage files and print the table."""
+    every = {kind.name: kind for kind in kinds()}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mutants", type=int, default=1000, help="in all")
+    parser.add_argument("--kinds", nargs="+", choices=sorted(every), default=list(every))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="a folder for mutants that fail")
+    given = parser.parse_args()
+    chosen = [every[name] for name in given.kinds]
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        samples = Path(temporary)
+        for kind, count in zip(chosen, share_out(given.mutants, chosen), strict=True):
+            started = time.perf_counter()
+            found = fuzz(kind, samples, mutants=count, seed=given.seed)
+            if given.keep is not None and found.failures:
+                keep(kind, found, samples, given.keep, given.seed)
+            seconds = time.perf_counter() - started
+            print(f"{kind.name}: {dict(found.counts)}, {seconds:.0f} s", file=sys.stderr)
+            rows.append((kind.name, found.counts))
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
