@@ -88,6 +88,17 @@ def profile(path: str | Path, inputs: int, *, seed: int = 0) -> "Profile":
     return profile_foreign(own, inputs, seed=seed)
 
 
+def slimmable(path: str | Path) -> tuple[str, Path]:
+    """Return what `kind_of` does; raise InputError for a file that holds nothing to leave out."""
+    kind, own = kind_of(path)
+    if kind in ("embz", "tflite"):
+        raise InputError(
+            f"{path}: a .{kind} file already contains only what inference needs"
+            + (": `embzip rebuild` makes its table smaller" if kind == "embz" else "")
+        )
+    return kind, own
+
+
 def slim(
     path: str | Path, target: str | Path, *, to: str | None = None, outputs: Sequence[str] = ()
 ) -> Any:
@@ -98,11 +109,7 @@ def slim(
     InputError
         For a .embz or .tflite file, which hold nothing else, and as `embzip.foreign.slim` does.
     """
-    if kind_of(path)[0] == "embz":
-        raise InputError(
-            f"{path}: a .embz file already contains only what inference needs: `embzip rebuild` "
-            "makes its table smaller"
-        )
+    slimmable(path)
     from embzip.foreign import slim as slim_foreign
 
     return slim_foreign(path, target, to=to, outputs=outputs)
