@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from embzip.classifier.rebuilding import Rebuilt
+from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError
@@ -28,7 +29,7 @@ def rebuild_file(
     target: str | Path,
     *,
     embedding: CompressedEmbedding | None = None,
-    codec: str | None = None,
+    codec: str | Codec | None = None,
     layer: str | None = None,
     outputs: Sequence[str] = (),
     fold: bool = False,
@@ -106,7 +107,7 @@ def _keras(
     path: Path,
     target: Path,
     embedding: CompressedEmbedding | None,
-    codec: str | None,
+    codec: str | Codec | None,
     layer: str | None,
     fold: bool,
     seed: int,
@@ -122,7 +123,7 @@ def _keras(
     return replaced.name, replaced.get_weights()[0], table
 
 
-def _compressed(table: Matrix, codec: str | None, seed: int) -> CompressedEmbedding:
+def _compressed(table: Matrix, codec: str | Codec | None, seed: int) -> CompressedEmbedding:
     if codec is None:
         raise InputError("rebuild takes exactly one of embedding and codec, received neither")
     return compress(table, codec, seed=seed)
