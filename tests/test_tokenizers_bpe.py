@@ -321,9 +321,9 @@ def test_case_16_bad_threads(corpus: Path, threads: int) -> None:
 
 
 def test_an_unknown_engine_or_form_is_refused(corpus: Path) -> None:
-    with pytest.raises(TokenizerError, match="engine must be one of youtokentome, tokenizers"):
+    with pytest.raises(TokenizerError, match=r"unknown engine 'sentencepiece': .* youtokentome"):
         build_bpe(corpus, engine="sentencepiece")  # type: ignore[arg-type]
-    with pytest.raises(TokenizerError, match="the options: unicode must be one of NFC"):
+    with pytest.raises(TokenizerError, match=r"unknown normal form 'UTF-8': .* NFC, NFKC"):
         build_bpe(corpus, unicode="UTF-8")  # type: ignore[arg-type]
 
 
@@ -363,7 +363,7 @@ def test_case_19_output_not_writable_while_an_old_model_exists(
     old = tmp_path / "model"
     old.mkdir()
     (old / "inside").write_text("old")
-    with pytest.raises(OutputError, match="the old file, if any, is untouched"):
+    with pytest.raises(OutputError, match="the name of a file to write, found a directory"):
         build_bpe(corpus, old, vocab=100)
     assert (old / "inside").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
