@@ -1,9 +1,7 @@
 # The public names, and where each lives; `__init__.py` imports one when it is first used.
-from .artefacts import Tuning as Tuning
 from .artefacts import export as export
 from .artefacts import inspect as inspect
 from .artefacts import rebuild as rebuild
-from .artefacts import rebuild_file as rebuild_file
 from .artefacts import slim as slim
 from .classifier import AttentionConfig as AttentionConfig
 from .classifier import Classifier as Classifier
@@ -29,6 +27,9 @@ from .prediction import Prediction as Prediction
 from .prediction import TextClassifier as TextClassifier
 from .prediction import TextKit as TextKit
 from .report.comparing import compare as compare
+from .rewriting import Tuning as Tuning
+from .rewriting import compress_file as compress_file
+from .rewriting import rebuild_file as rebuild_file
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers.building import build_bpe as build_bpe
 from .tokenizers.building import build_words as build_words

@@ -1,4 +1,4 @@
-"""Files and models of any kind: inspected, slimmed, rebuilt, exported.
+"""Files and models of any kind: inspected, timed, slimmed, rebuilt in memory, exported.
 
 What kind something is, is told here, without TensorFlow; the part of embzip that knows the kind is
 imported when it is needed, and does the work.
@@ -7,25 +7,21 @@ imported when it is needed, and does the work.
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from embzip.classifier import Classifier, Kit, load_classifier
+from embzip.classifier import Classifier, Kit
 from embzip.classifier.loading import read
-from embzip.classifier.outlines import Outline, read_outline
-from embzip.classifier.rebuilding import Rebuilt, on_table, rebuild_kit, table_for
 from embzip.classifier.rebuilding import rebuild as rebuild_classifier
-from embzip.corpus import Example
+from embzip.classifier.rebuilding import rebuild_kit
+from embzip.codecs.chain import Codec
 from embzip.embedding import CompressedEmbedding
-from embzip.embz.inspecting import counts_bytes, inspect_embz
+from embzip.embz.inspecting import inspect_embz
 from embzip.errors import InputError
-from embzip.evaluation.nearness import nearness
 from embzip.foreign.formats.kinds import KINDS
 from embzip.foreign.formats.kinds import kind_of as foreign_kind
 from embzip.inspection import ArtefactRecord
 from embzip.signatures import signature_of
-from embzip.types import Progress
 
 if TYPE_CHECKING:
     from embzip.foreign.profiling import Profile
@@ -92,6 +88,17 @@ def profile(path: str | Path, inputs: int, *, seed: int = 0) -> "Profile":
     return profile_foreign(own, inputs, seed=seed)
 
 
+def slimmable(path: str | Path) -> tuple[str, Path]:
+    """Return what `kind_of` does; raise InputError for a file that holds nothing to leave out."""
+    kind, own = kind_of(path)
+    if kind in ("embz", "tflite"):
+        raise InputError(
+            f"{path}: a .{kind} file already contains only what inference needs"
+            + (": `embzip rebuild` makes its table smaller" if kind == "embz" else "")
+        )
+    return kind, own
+
+
 def slim(
     path: str | Path, target: str | Path, *, to: str | None = None, outputs: Sequence[str] = ()
 ) -> Any:
@@ -102,11 +109,7 @@ def slim(
     InputError
         For a .embz or .tflite file, which hold nothing else, and as `embzip.foreign.slim` does.
     """
-    if kind_of(path)[0] == "embz":
-        raise InputError(
-            f"{path}: a .embz file already contains only what inference needs: `embzip rebuild` "
-            "makes its table smaller"
-        )
+    slimmable(path)
     from embzip.foreign import slim as slim_foreign
 
     return slim_foreign(path, target, to=to, outputs=outputs)
@@ -116,7 +119,7 @@ def rebuild(
     model: Model,
     embedding: CompressedEmbedding | None = None,
     *,
-    codec: str | None = None,
+    codec: str | Codec | None = None,
     kernels: str | None = None,
     fold: bool | None = None,
     layer: str | None = None,
@@ -173,122 +176,6 @@ def rebuild(
     return copy
 
 
-@dataclass(frozen=True, eq=False)
-class Tuning:
-    """Fine-tuning after a rebuild: see `embzip.tf.tune`.
-
-    Attributes
-    ----------
-    examples
-        Labelled texts; a tenth of them, held out, decides whether the tuned model is kept.
-    params
-        Whether what rows share moves too: centroids, codebooks, components, means.
-    quantize
-        Whether the kernels are trained for int8.
-    """
-
-    examples: Sequence[Example]
-    params: bool = False
-    quantize: bool = False
-
-
-def rebuild_file(
-    path: str | Path,
-    target: str | Path,
-    embedding: CompressedEmbedding | None = None,
-    *,
-    config: str | Path | None = None,
-    codec: str | None = None,
-    kernels: str | None = None,
-    fold: bool | None = None,
-    layer: str | None = None,
-    outputs: Sequence[str] = (),
-    tuning: Tuning | None = None,
-    pack: bool = False,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> Rebuilt:
-    """Write a file like one that is given, over a compressed table.
-
-    Parameters
-    ----------
-    path
-        A classifier's or kit's .embz; a .keras or .h5 file; a SavedModel, a frozen graph, or a
-        TF1 checkpoint with its .meta.
-    target
-        A .embz file for our own; a .keras file for Keras files; of graphs, a frozen graph where
-        its name ends in .pb, else a new SavedModel folder.
-    embedding, codec, kernels, fold, layer
-        As in `rebuild`.
-    config
-        For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
-        or a .toml file (`embzip.classifier.outlines`). The result is a .embz file.
-    outputs
-        What a graph without signatures ends in.
-    tuning, pack
-        Of a classifier: fine-tune it afterwards; entropy code its file.
-
-    Raises
-    ------
-    InputError
-        For options that this kind of file does not have, and as in `rebuild`.
-    """
-    foreign = kind_of(path)[0] != "embz"
-    if foreign and config is None:
-        if tuning is not None or pack or kernels is not None:
-            raise InputError(f"{path}: tuning, packing and kernels are for .embz files")
-        from embzip.foreign import rebuild_file as rebuild_foreign
-
-        return rebuild_foreign(
-            path,
-            target,
-            embedding=embedding,
-            codec=codec,
-            layer=layer,
-            outputs=outputs,
-            fold=bool(fold),
-            seed=seed,
-        )
-    if layer is not None or outputs:
-        raise InputError(f"{path}: layers and nodes are named in files of Keras and TensorFlow")
-    if config is not None and not foreign:
-        raise InputError(
-            f"{path}: a configuration is for variables in a file of TensorFlow or Keras"
-        )
-    old: Any = read(path) if config is None else _with_variables(config, path)
-    table = table_for(old, embedding, codec=codec, kernels=kernels, seed=seed)
-    model: Any = on_table(old, table, fold=fold is not False, kernels=kernels)
-    tuned = None
-    if tuning is not None:
-        if isinstance(model, Kit):
-            raise InputError(f"{path}: tuning is for one classifier, and this is a kit")
-        from embzip.tf import tune
-
-        result = tune(
-            model,
-            tuning.examples,
-            params=tuning.params,
-            quantize=tuning.quantize,
-            seed=seed,
-            progress=progress,
-        )
-        model, tuned = result.classifier, result.tuned
-    stored = inspect(path)
-    model.save(target, pack=pack)
-    return Rebuilt(
-        path=str(target),
-        format="embz",
-        layer=None,
-        embedding=model.embedding,
-        bytes_before=stored.total,
-        bytes_after=Path(target).stat().st_size,
-        counts_bytes=0 if foreign else counts_bytes(path),
-        training_bytes=stored.training_bytes,
-        snr_db=None if table is None else nearness(old.embedding, table).snr_db,
-        tuned=tuned,
-    )
-
-
 def export(model: "Classifier | Kit | str | Path", path: str | Path, **options: Any) -> "Export":
     """Write a classifier or a kit, or the .embz file of one, for a runtime without embzip.
 
@@ -297,14 +184,3 @@ def export(model: "Classifier | Kit | str | Path", path: str | Path, **options: 
     from embzip.tf.export import export as export_model
 
     return export_model(read(model) if isinstance(model, str | Path) else model, path, **options)
-
-
-def _with_variables(config: str | Path, path: str | Path) -> Classifier:
-    """Return the classifier that a .embz or .toml file describes, with the variables of a file."""
-    if signature_of(config).kind == "embz":
-        outline = Outline(load_classifier(config), {})
-    else:
-        outline = read_outline(config)
-    from embzip.tf import with_variables
-
-    return with_variables(outline.classifier, path, outline.names)

@@ -44,7 +44,8 @@ def compress(
         (rows, dim) numbers: `Vectors`, a table compressed before, or an array. Row order and
         count are kept and nothing is inserted. Other dtypes are converted to float32.
     spec
-        A codec, such as 'svd:64|int8'.
+        A codec, such as 'svd:64|int8'. The size of `auto:300KB` bounds the table, its codes and
+        params; commands and recipes bound the file.
     weights
         (rows,) non-negative importance of each row's error, 'sqrt-counts' for the square root of
         the table's token counts (a token that was never seen weighs as one that was once), or

@@ -215,7 +215,8 @@ def _text(head: bytes, path: Path) -> Signature | None:
         return Signature("bpe", "a BPE tokenizer (YouTokenToMe)", train)
     row = _TABLE.match(plain)
     if row and len(row[2].split()) == int(row[1]) + 1:
-        return Signature("vectors", "vectors in text")
+        remedy = f"`embzip compress {path} --codec int8` makes a .embz file of them"
+        return Signature("vectors", "vectors in text", remedy)
     label, tab, line = plain.partition(b"\n")[0].partition(b"\t")
     if tab and label.strip() and not _NUMBERS.fullmatch(line):
         return Signature("labelled", "text of label<TAB>text lines")

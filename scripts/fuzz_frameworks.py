@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from scripts.fuzz_embz import answers, classifier_of, table_of, words_tokenizer
+from scripts.fuzz_kinds import TEXTS, Kind
 from scripts.fuzz_mutators import (
     Mutator,
     edit_json,
@@ -128,14 +130,12 @@ def _write_frozen(folder: Path) -> None:
 
 def _write_tflite(folder: Path) -> None:
     from embzip.tf.export import export
-    from scripts.fuzz_kinds import classifier_of, table_of, words_tokenizer
 
     export(classifier_of(table_of(words_tokenizer())), folder / "model.tflite")
 
 
 def _read_tflite(path: Path) -> Any:
     import embzip
-    from scripts.fuzz_kinds import TEXTS, answers
 
     model = embzip.load_model(path)
     return model.labels, answers(model), model.tokenizer.encode(TEXTS)  # type: ignore[union-attr]
@@ -152,10 +152,8 @@ def _inside(content: bytes, rng: Any) -> bytes:
     return edit_zip_members(content, rng, rng.choice((edit_json, flip_bits, set_bytes)))
 
 
-def frameworks() -> tuple[Any, ...]:
+def framework_kinds() -> tuple[Kind, ...]:
     """Return these kinds."""
-    from scripts.fuzz_kinds import Kind
-
     proto: tuple[Mutator, ...] = (edit_protobuf,)
     bundle = ("model.index", "model.data-00000-of-00001")
     saved = (

@@ -45,7 +45,7 @@ _ODD_VALUES: tuple[Any, ...] = (
 def flip_bits(content: bytes, rng: Random) -> bytes:
     """Flip one to three bits."""
     changed = bytearray(content)
-    for _ in range(rng.choice((1, 1, 1, 2, 3)) if changed else 0):
+    for _ in range(rng.choice((1, 1, 2, 3)) if changed else 0):
         changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
     return bytes(changed)
 
@@ -211,9 +211,7 @@ def edit_zip_members(content: bytes, rng: Random, inner: Mutator = flip_bits) ->
             begin = min((each.header_offset for each in archive.infolist()), default=0)
     except Exception:  # noqa: BLE001 - zipfile raises many, and such a file is damaged enough
         return flip_bits(content, rng)
-    if not members:
-        return flip_bits(content, rng)
-    name = rng.choice(sorted(members))
+    name = rng.choice(sorted(members) or [""])
     match rng.randrange(5):
         case 0 if len(members) > 1:
             del members[name]

@@ -55,6 +55,7 @@ ORDER = [
     "foreign",
     "tf",
     "artefacts",  # tells kinds, and imports who knows one when asked
+    "rewriting",
     "report",
     "pipeline",
     "cli",

@@ -9,6 +9,7 @@ from embzip import artefacts
 from embzip.compression import compress
 from embzip.embz.format import load, save
 from embzip.errors import InputError
+from embzip.rewriting import rebuild_file
 from tests.commands import outcome, stdout_of
 from tests.models import tiny_classifier
 
@@ -46,7 +47,7 @@ def test_a_renamed_keras_file_is_rebuilt_and_slimmed(
     shutil.copyfile(folder / name, tmp_path / other)
     sizes = []
     for path in (folder / name, tmp_path / other):
-        made = artefacts.rebuild_file(path, tmp_path / "small.keras", codec="int8")
+        made = rebuild_file(path, tmp_path / "small.keras", codec="int8")
         slim = artefacts.slim(path, tmp_path / "slim.pb", to="frozen")
         sizes.append((made.layer, made.bytes_after, slim.bytes_after))
     assert sizes[0] == sizes[1]
@@ -55,7 +56,7 @@ def test_a_renamed_keras_file_is_rebuilt_and_slimmed(
 def test_a_renamed_graph_is_rebuilt(folder: Path, tmp_path: Path) -> None:
     for name, other in (("ref.pb", "graph.bin"), ("ref.pbtxt", "graph.txt")):
         shutil.copyfile(folder / name, tmp_path / other)
-        made = artefacts.rebuild_file(tmp_path / other, tmp_path / "small.pb", codec="int8")
+        made = rebuild_file(tmp_path / other, tmp_path / "small.pb", codec="int8")
         assert (made.format, made.embedding.shape) == ("frozen", (50, 6))
 
 

@@ -471,3 +471,29 @@ def test_a_configuration_that_is_nested_too_deep(folder: Path, tmp_path: Path, d
         with pytest.raises(InputError, match=r"model\.keras.*config"):
             call()
     assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_variable_without_a_type(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "saved", tmp_path / "saved")
+    path = tmp_path / "saved" / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for node in model.meta_graphs[0].graph_def.node:
+        if node.op == "VarHandleOp":
+            node.attr.pop("dtype")
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=r"saved: the variable '\w+' of the graph has no type"):
+        slim(tmp_path / "saved", tmp_path / "out.pb", to="frozen")
+
+
+def test_a_configuration_of_keras_that_keras_stumbles_over(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(folder / "model.keras") as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                config["config"]["layers"] = []
+                content = json.dumps(config).encode()
+            new.writestr(name, content)
+    with pytest.raises(EmbzipError, match=r"model\.keras"):
+        rebuild_file(path, tmp_path / "out.keras", codec="int8")

@@ -18,11 +18,11 @@ from scripts import fuzz_mutators
 from scripts.fuzz import FAULTS, Found, follow, keep, share_out, table
 from scripts.fuzz import fuzz as run_apart
 from scripts.fuzz_child import mutant, outcome, run
-from scripts.fuzz_frameworks import among, frameworks
-from scripts.fuzz_kinds import Kind, Wrong, kinds
+from scripts.fuzz_frameworks import among
+from scripts.fuzz_kinds import Kind, Wrong, kinds, plain_kinds
 from scripts.fuzz_mutators import edit_json, edit_protobuf, edit_zip_members
 
-PLAIN = [kind for kind in kinds() if kind.name not in {each.name for each in frameworks()}]
+PLAIN = plain_kinds()
 NAMES = [kind.name for kind in PLAIN]
 
 

@@ -321,9 +321,9 @@ def test_case_16_bad_threads(corpus: Path, threads: int) -> None:
 
 
 def test_an_unknown_engine_or_form_is_refused(corpus: Path) -> None:
-    with pytest.raises(TokenizerError, match=r"unknown engine 'sentencepiece': .* youtokentome"):
+    with pytest.raises(TokenizerError, match="unknown engine 'sentencepiece'"):
         build_bpe(corpus, engine="sentencepiece")  # type: ignore[arg-type]
-    with pytest.raises(TokenizerError, match=r"unknown normal form 'UTF-8': .* NFC, NFKC"):
+    with pytest.raises(TokenizerError, match="unknown normal form 'UTF-8': the known"):
         build_bpe(corpus, unicode="UTF-8")  # type: ignore[arg-type]
 
 

@@ -7,6 +7,7 @@ Nothing is trained here; `embzip.tf.tune` fine-tunes the result.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
@@ -15,12 +16,14 @@ import numpy as np
 from embzip.classifier import Classifier, Kit
 from embzip.classifier.folding import folded
 from embzip.classifier.storage import storage
+from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
+from embzip.embz.budgets import FileCodec, file_codec
 from embzip.errors import InputError, MismatchError
 from embzip.tokenizers import AliasedWords, WordTokenizer
 from embzip.tokenizers.base import Tokenizer
-from embzip.types import Matrix
+from embzip.types import Arrays, Matrix
 
 Model = TypeVar("Model", Classifier, Kit)
 LOW_SNR_DB = 12.0  # below it, labels changed in a real model of which only the sizes were said
@@ -99,7 +102,7 @@ def rebuild(
     classifier: Classifier,
     embedding: CompressedEmbedding | None = None,
     *,
-    codec: str | None = None,
+    codec: str | Codec | None = None,
     fold: bool = True,
     kernels: str | None = None,
     seed: int = 0,
@@ -117,7 +120,8 @@ def rebuild(
     codec
         Instead of `embedding`: the codec that compresses the model's own table. The error is
         weighted by the square root of the token counts, if the table has counts, and by the metric
-        of the kernels that read it (`reading_metric`).
+        of the kernels that read it (`reading_metric`). A size of `auto` bounds the table, as in
+        `embzip.compress`; commands bound the file, by `bounded`.
     fold
         Whether linear decoding is folded into the kernels that read the table. Probabilities stay
         the same within 1e-5.
@@ -155,7 +159,7 @@ def rebuild_kit(
     kit: Kit,
     embedding: CompressedEmbedding | None = None,
     *,
-    codec: str | None = None,
+    codec: str | Codec | None = None,
     fold: bool = True,
     kernels: str | None = None,
     seed: int = 0,
@@ -169,7 +173,7 @@ def table_for(
     model: Classifier | Kit,
     embedding: CompressedEmbedding | None = None,
     *,
-    codec: str | None = None,
+    codec: str | Codec | None = None,
     kernels: str | None = None,
     seed: int = 0,
 ) -> CompressedEmbedding | None:
@@ -191,6 +195,22 @@ def table_for(
         own = [reading_metric(classifier) for classifier in model.classifiers.values()]
         metric = np.sum([each / np.trace(each) for each in own], axis=0, dtype=np.float32)
     return compress(model.embedding, codec, metric=metric, seed=seed)
+
+
+def bounded(
+    model: Classifier | Kit, codec: str, *, fold: bool = True, kernels: str | None = None
+) -> FileCodec:
+    """Return a codec whose `auto` bounds the file of a model that is rebuilt with it."""
+    heads = {"": model} if isinstance(model, Classifier) else model.classifiers
+
+    def made(table: CompressedEmbedding) -> tuple[CompressedEmbedding, Sequence[Arrays]]:
+        rebuilt = {
+            n: on_table(each, table, fold=fold, kernels=kernels) for n, each in heads.items()
+        }
+        stored = [each.tensors({"name": n} if n else {}) for n, each in rebuilt.items()]
+        return next(iter(rebuilt.values())).embedding, stored
+
+    return file_codec(codec, model.embedding, made)
 
 
 def on_table(

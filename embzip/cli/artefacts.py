@@ -106,9 +106,9 @@ def slim(
         Replace an existing file of the default name.
     """
     present(path)
-    from embzip.artefacts import kind_of, slim
+    from embzip.artefacts import slim, slimmable
 
-    kind, own = kind_of(path)
+    kind, own = slimmable(path)
     formats = {end: name for end, name in _FORMATS.items() if to in (None, name)}
     if (to or kind) in ("checkpoint", "savedmodel"):
         formats |= {FOLDER: to or kind}

@@ -77,7 +77,7 @@ def rebuild(
         The compressed table to build on.
     codec
         Compress the model's own table by a chain such as 'svd:64|int8': {stages}. `embzip codecs`
-        explains each.
+        explains each. The size of auto:300KB is the file's.
     fold
         Merge linear decoding into the layers that read the table. Done for .embz files by default,
         for Keras files where asked for.
@@ -114,8 +114,9 @@ def rebuild(
     storage(kernels or "float32")
     present(model)
     check_places((embedding, EMBZ_FILE), (tune, EXAMPLES))
-    from embzip.artefacts import Tuning, kind_of, rebuild_file
+    from embzip.artefacts import kind_of
     from embzip.embz.format import load
+    from embzip.rewriting import Tuning, rebuild_file
 
     kind, own = kind_of(model)
     formats, end = _FORMATS.get("embz" if config else kind, (_GRAPH, ".rebuilt.pb"))

@@ -201,18 +201,18 @@ def compress(
     Parameters
     ----------
     codec
-        A chain such as 'svd:64|int8': {stages}. `embzip codecs` explains each.
+        A chain such as 'svd:64|int8': {stages}. `embzip codecs` explains each. The size of
+        auto:300KB is the file's.
     """
     check_places((vectors, TABLE), (reading.words, TEXTS))
-    from embzip.compression import compress
-    from embzip.embz.format import save
+    from embzip.rewriting import compress_file
 
     with (
         result.writing([vectors, reading.words], ".compressed.embz", EMBZ) as made,
         progress("compressing") as report,
     ):
-        embedding = compress(reading.read(vectors), codec, seed=seed, progress=report)
-        save(embedding, made.path, pack=pack)
+        table = reading.read(vectors)
+        embedding = compress_file(table, made.path, codec, pack=pack, seed=seed, progress=report)
     before = sum(path.stat().st_size for path in (vectors, reading.words) if path is not None)
     record = {
         "codec": embedding.codec.spec,

@@ -1,16 +1,16 @@
 """`auto:500KB`, `auto:25B/row`: the chain of least error for that many bytes.
 
-What counts are the bytes of codes and params; the error is the weighted one, by the metric where
-there is one. Candidates are floats, uniform quantizers of 1 to 8 bits, with and without a truncated
-SVD, and trellis-coded quantization of the largest rate that fits. All are fitted to a sample of
-rows. Product quantizers are no candidates: they need an optional package, and stand further from
-the bound than the trellis at every rate.
+What counts are the bytes of codes and params, or what a caller measures, such as a whole file; the
+error is the weighted one, by the metric where there is one. Candidates are floats, uniform
+quantizers of 1 to 8 bits, with and without a truncated SVD, and trellis-coded quantization of the
+largest rate that fits. All are fitted to a sample of rows. Product quantizers are no candidates:
+they need an optional package, and stand further from the bound than the trellis at every rate.
 """
 
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from typing import Any, ClassVar, Self
@@ -40,6 +40,7 @@ _PLAIN = (Float32(), Float16(), Int8(), Int4(), Int2(), Int1())
 _RANKED = (Float16(), Int8(), Int4(), Int2())
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.125)  # of the columns, for a trellis behind a truncated SVD
 _RATES = (1.0, 0.75, 0.5)  # of the largest that fits
+Measure = Callable[[Codec, int, int], int]
 _MOST_RATE = 8000  # of a trellis, in thousandths of a bit a number
 
 
@@ -51,9 +52,13 @@ class Auto(Quantizer):
     ----------
     budget
         As written, such as '500KB' (1 KB is 1,000 bytes) or '25B/row'.
+    measure
+        Returns the bytes that a chain takes, of rows and columns: of codes and params by default,
+        or of the file that it stands in.
     """
 
     budget: str
+    measure: Measure | None = field(default=None, repr=False, compare=False)
     name: ClassVar[str] = "auto"
     usage: ClassVar[str] = ":BYTES or :BYTES/row"
     example: ClassVar[str] = "auto:300KB"
@@ -93,29 +98,28 @@ class Auto(Quantizer):
     ) -> tuple[tuple[Transform, ...], Quantizer]:
         rows, dim = table.shape
         budget = self.nbytes(rows)
+        measure = self.measure or _layout_nbytes
         sample, mass = _with_farthest(table, sample_rows(table, _ROWS, weights=weights, seed=seed))
         best: tuple[float, int, Codec] | None = None
         refused: EmbzipError | None = None
-        for codec in _candidates(rows, dim, budget):
+        for codec in _candidates(rows, dim, budget, measure):
             try:
                 error = _error(codec, sample, mass, metric, seed)
             except (InputError, SpecError) as error_of_one:
                 # Such as a number that float16 does not hold: others may do.
                 refused = error_of_one
                 continue
-            size = codec.layout(rows, dim).nbytes
+            size = measure(codec, rows, dim)
             if best is None or (error, size) < best[:2]:
                 best = error, size, codec
         if best is not None:
             return best[2].transforms, best[2].quantizer
         if refused is not None:
             raise refused
-        least = min(
-            codec.layout(rows, dim).nbytes
-            for codec in (made(1) for made, _ in _families(rows, dim))
-        )
+        least = min(measure(made(1), rows, dim) for made, _ in _families(rows, dim))
+        of = "" if self.measure is None else "a file of "
         raise SpecError(
-            f"no chain puts {rows} x {dim} numbers into {budget} bytes ('auto:{self.budget}'): "
+            f"no chain puts {rows} x {dim} numbers into {of}{budget} bytes ('auto:{self.budget}'): "
             f"the least is {least}, write auto:{least}B"
         )
 
@@ -170,16 +174,22 @@ def _coded(rank: int | None, rate: int) -> Codec:
     return Codec(transforms, Tcq(rate / 1000))
 
 
-def _candidates(rows: int, dim: int, budget: int) -> Iterator[Codec]:
+def _layout_nbytes(codec: Codec, rows: int, dim: int) -> int:
+    return codec.layout(rows, dim).nbytes
+
+
+def _candidates(rows: int, dim: int, budget: int, measure: Measure) -> Iterator[Codec]:
     """Yield the chains that fit the budget, each at the largest rank or rate that does.
 
     Trellises also at lower rates: on tables with few very far numbers more bits are not always
     better, and then the smaller chain is chosen.
     """
+
+    def nbytes(made: Callable[[int], Codec], number: int) -> int:
+        return measure(made(number), rows, dim)
+
     for made, most in _families(rows, dim):
-        fitting = bisect_right(
-            range(1, most + 1), budget, key=lambda number: made(number).layout(rows, dim).nbytes
-        )
+        fitting = bisect_right(range(1, most + 1), budget, key=partial(nbytes, made))
         for share in _RATES if most == _MOST_RATE else (1.0,):
             number = int(share * fitting)
             if number:

@@ -71,20 +71,37 @@ def write_container(
 
     The widest items come first, so that every tensor is aligned; equal widths stand by name.
     """
-    plain = {name: _plain(array) for name, array in tensors.items()}
-    order = sorted(plain, key=lambda name: (-plain[name].dtype.itemsize, name))
+    plain = {name: _plain(tensors[name]) for name in _order(tensors)}
+    file.write(_head(record, plain, {name: digest(_bytes_of(a)) for name, a in plain.items()}))
+    for array in plain.values():
+        file.write(_bytes_of(array))
+
+
+def container_nbytes(record: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> int:
+    """Return the bytes that `write_container` writes; of the tensors only the layout is read."""
+    plain = {name: tensors[name] for name in _order(tensors)}
+    head = _head(record, plain, dict.fromkeys(plain, digest(b"")))
+    return len(head) + sum(array.nbytes for array in plain.values())
+
+
+def _order(tensors: Mapping[str, NDArray[Any]]) -> list[str]:
+    return sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
+
+
+def _head(
+    record: Mapping[str, Any], plain: Mapping[str, NDArray[Any]], digests: Mapping[str, str]
+) -> bytes:
+    """Return what stands before the bytes of tensors, which follow in this order."""
     entries: dict[str, dict[str, Any]] = {}
     at = 0
-    for name in order:
-        array = plain[name]
+    for name, array in plain.items():
         entries[name] = {
             "dtype": _NAMES[array.dtype.name],
             "shape": list(array.shape),
             "data_offsets": [at, at + array.nbytes],
         }
         at += array.nbytes
-    digests = {name: digest(_bytes_of(plain[name])) for name in order}
-    full = {**record, "digests": digests}
+    full: dict[str, Any] = {**record, "digests": digests}
     full["header_digest"] = _header_digest(full, entries)
     head = {"__metadata__": {"embzip": _json(full)}, **entries}
     text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
@@ -94,10 +111,7 @@ def write_container(
             f"the header of a .embz file has at most {MOST_HEADER:,} bytes, and this one would "
             f"have {len(text):,}: keep fewer classifiers in a file"
         )
-    file.write(len(text).to_bytes(8, "little"))
-    file.write(text)
-    for name in order:
-        file.write(_bytes_of(plain[name]))
+    return len(text).to_bytes(8, "little") + text
 
 
 def read_header(file: BinaryIO, path: Path) -> Header:
@@ -225,8 +239,8 @@ def _record(metadata: object, path: Path) -> dict[str, Any]:
         raise FileFormatError(f"{path}: not a .embz file: its record is of another format")
     if found != VERSION:
         raise FileFormatError(
-            f"{path}: a file in version {found} of the .embz format, and this embzip reads version "
-            f"{VERSION} only: make the file anew with this embzip"
+            f"{path}: a file in version {shown(found)} of the .embz format, and this embzip reads "
+            f"version {VERSION} only: make the file anew with this embzip"
         )
     return record
 

@@ -15,6 +15,7 @@ safetensors library.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -26,24 +27,23 @@ from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.registry import parse_codec
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.container import (
-    VERSION,
     Header,
     read_header,
     read_tensor,
     reading,
     write_container,
 )
+from embzip.embz.contents import Contents, contents_of, words_of
 from embzip.embz.packed import heads_of, packing_of, shape_of, told_by
-from embzip.errors import FileFormatError, InputTypeError
+from embzip.errors import FileFormatError, InputTypeError, OutputError
 from embzip.files import atomic_write, existing_file
 from embzip.inspection import Role
-from embzip.limits import check_size
 from embzip.packing.tensors import pack_tensors, unpack_tensors
 from embzip.records import Fields
 from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
 from embzip.types import Arrays
-from embzip.vocabulary import Vocabulary, decode_tokens, encode_tokens
+from embzip.vocabulary import Vocabulary, decode_tokens
 
 
 class Artefact(Protocol):
@@ -78,6 +78,7 @@ def save(
     *,
     counts: bool = False,
     pack: bool = False,
+    most: int | None = None,
 ) -> None:
     """Write a .embz file; what stood there is replaced only when all is written.
 
@@ -90,11 +91,13 @@ def save(
     pack
         Whether tensors are entropy coded where that saves bytes. In memory nothing changes:
         loading decodes them, or, with `mmap=True`, the blocks of the rows that are asked for.
+    most
+        Bytes that the file may have; a larger one is not written.
 
     Raises
     ------
     OutputError
-        Where the file cannot be written.
+        Where the file cannot be written, or would be larger than `most`.
 
     Examples
     --------
@@ -113,51 +116,31 @@ def save(
         raise InputTypeError(
             f"expected a CompressedEmbedding or a Classifier, received {type(artefact).__name__}"
         )
-    tensors: dict[str, NDArray[Any]] = {}
-    tensors |= {f"codes.{name}": array for name, array in embedding.codes.items()}
-    tensors |= {f"params.{name}": array for name, array in embedding.params.items()}
-    tokenizer, vocabulary = embedding.tokenizer, embedding.vocabulary
-    if tokenizer is not None:
-        tensors["tokenizer"] = np.frombuffer(tokenizer.to_bytes(), np.uint8)
-    elif vocabulary is not None:
-        tensors["vocabulary"] = np.frombuffer(encode_tokens(tuple(vocabulary)), np.uint8)
+    made = contents_of(embedding, heads, words_of(embedding.tokenizer, embedding.vocabulary))
     if counts and embedding.counts is not None:
         fits = int(embedding.counts.max(initial=0)) < 2**32
-        tensors["counts"] = embedding.counts.astype(np.uint32 if fits else np.int64)
-    for index, head in enumerate(heads):
-        tensors |= {f"heads.{index}.{name}": array for name, array in head.items()}
-    packed: dict[str, Any] = {}
+        made.tensors["counts"] = embedding.counts.astype(np.uint32 if fits else np.int64)
     if pack:
-        codes = {f"codes.{name}" for name in embedding.codes}
-        coded = {n: a for n, a in tensors.items() if n not in ("tokenizer", "vocabulary")}
-        stored, packed = pack_tensors(
-            coded,
-            rows=embedding.rows,
-            codes=codes,
-            before=told_by(embedding.codec, *embedding.shape),
-        )
-        tensors |= stored
-    sizes = {"rows": embedding.rows, "dim": embedding.dim, "classifiers": len(heads)}
-    for name, number in sizes.items():
-        check_size(name, number, least=0 if name == "classifiers" else 1)
-    record = {
-        "format": "embzip",
-        "version": VERSION,
-        "codec": embedding.codec.spec,
-        "rows": embedding.rows,
-        "dim": embedding.dim,
-        "pad_id": embedding.pad_id,
-        "unk_id": embedding.unk_id,
-        "special_ids": [] if vocabulary is None else list(vocabulary.special_ids),
-        "row_order": "kept" if tokenizer is None else "tokenizer",
-        "tokenizer": None if tokenizer is None else tokenizer.kind,
-        "normalization": None if tokenizer is None else tokenizer.normalization.to_json(),
-        "heads": len(heads),
-    }
-    if packed:
-        record["packed"] = packed
+        made = min(made, _packed(made, embedding), key=attrgetter("nbytes"))
     with atomic_write(path) as file:
-        write_container(file, record, tensors)
+        write_container(file, made.record, made.tensors)
+        if most is not None and file.tell() > most:
+            raise OutputError(
+                f"{path}: the file would have {file.tell():,} bytes, and {most:,} are allowed: "
+                "allow more, or choose a smaller codec"
+            )
+
+
+def _packed(made: Contents, embedding: CompressedEmbedding) -> Contents:
+    """Return what a file holds with its tensors entropy coded where that saves bytes."""
+    stored, packed = pack_tensors(
+        {n: a for n, a in made.tensors.items() if n not in ("tokenizer", "vocabulary")},
+        rows=embedding.rows,
+        codes={f"codes.{name}" for name in embedding.codes},
+        before=told_by(embedding.codec, *embedding.shape),
+    )
+    record = {**made.record, "packed": packed} if packed else made.record
+    return Contents(record, {**made.tensors, **stored})
 
 
 def load(path: str | Path, *, mmap: bool = False) -> CompressedEmbedding:

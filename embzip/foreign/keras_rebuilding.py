@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError, UnsupportedModelError
@@ -90,7 +91,7 @@ def table_for(
     model: Any,
     layer_name: str | None,
     embedding: CompressedEmbedding | None,
-    codec: str | None,
+    codec: str | Codec | None,
     seed: int,
 ) -> CompressedEmbedding:
     """Return the table to rebuild a model on: the one given, or the layer's own, compressed."""

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from embzip.classifier.rebuilding import Rebuilt
+from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError
 from embzip.evaluation.distortion import reconstruction
 from embzip.foreign.formats.keras_models import load_keras, write_keras
 from embzip.foreign.formats.kinds import kind_of
-from embzip.foreign.graph.flat_graphs import flat_graph
+from embzip.foreign.graph.flat_graphs import flat_graph, naming
 from embzip.foreign.graph.rebuilding import chosen_table, table_of, with_compressed_table
 from embzip.foreign.graph.writing import write_frozen, write_saved_model
 from embzip.foreign.inspecting import inspect
@@ -28,7 +29,7 @@ def rebuild_file(
     target: str | Path,
     *,
     embedding: CompressedEmbedding | None = None,
-    codec: str | None = None,
+    codec: str | Codec | None = None,
     layer: str | None = None,
     outputs: Sequence[str] = (),
     fold: bool = False,
@@ -81,11 +82,13 @@ def rebuild_file(
             f"{own}: --fold is for .keras, .h5 and .embz files, not for graphs: leave it out"
         )
     else:
-        flat = flat_graph(own, outputs).optimized()
-        name = chosen_table(flat, layer)
-        old = table_of(flat, name)
-        table = embedding or _compressed(old, codec, seed)
-        small = with_compressed_table(flat, name, table)
+        flat = flat_graph(own, outputs)
+        with naming(own):
+            flat = flat.optimized()
+            name = chosen_table(flat, layer)
+            old = table_of(flat, name)
+            table = embedding or _compressed(old, codec, seed)
+            small = with_compressed_table(flat, name, table)
         format = "frozen" if target.suffix == ".pb" else "savedmodel"
         (write_frozen if format == "frozen" else write_saved_model)(small, target)
     return Rebuilt(
@@ -104,7 +107,7 @@ def _keras(
     path: Path,
     target: Path,
     embedding: CompressedEmbedding | None,
-    codec: str | None,
+    codec: str | Codec | None,
     layer: str | None,
     fold: bool,
     seed: int,
@@ -120,7 +123,7 @@ def _keras(
     return replaced.name, replaced.get_weights()[0], table
 
 
-def _compressed(table: Matrix, codec: str | None, seed: int) -> CompressedEmbedding:
+def _compressed(table: Matrix, codec: str | Codec | None, seed: int) -> CompressedEmbedding:
     if codec is None:
         raise InputError("rebuild takes exactly one of embedding and codec, received neither")
     return compress(table, codec, seed=seed)

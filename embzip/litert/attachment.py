@@ -23,7 +23,7 @@ from typing import Any
 from embzip.errors import EmbzipError, FileFormatError, InputError
 from embzip.files import blocks_of
 from embzip.limits import MOST, MOST_RECORD, text_limit
-from embzip.records import Fields, parse_json
+from embzip.records import Fields, parse_json, shown
 from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
 
@@ -113,7 +113,7 @@ def read_attachment(path: Path) -> Attachment:
         if config.take("version", int) != VERSION:
             raise FileFormatError(
                 f"{path}: this embzip reads version {VERSION} of exported files, found version "
-                f"{config.take('version', int)!r}: export the classifier again"
+                f"{shown(config.take('version', int))}: export the classifier again"
             )
         model_bytes = config.whole("model_bytes", least=1, most=path.stat().st_size)
         # A row takes at least a byte of the model.

@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from embzip.classifier import load_classifier
-from embzip.classifier.rebuilding import rebuild
+from embzip.classifier.rebuilding import bounded, rebuild
 from embzip.classifier.specs import ClassifierOptions
 from embzip.compression import compress
 from embzip.corpus import Example, read_examples
@@ -132,12 +132,15 @@ def rebuild_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) 
         counts = load(parents[1] / "vectors.embz").counts
         counted = replace(classifier.embedding, counts=counts)
         classifier = replace(classifier, embedding=counted)
-        table = None
+        table = most = None
         if codec is not None:
+            # A size in a recipe is the file's.
+            bound = bounded(classifier, codec, fold=fold, kernels=kernels)
+            most = bound.most
             # The report names the chain that the data made of the codec; folding takes it apart.
-            table = rebuild(classifier, codec=codec, fold=False, seed=seed).embedding
+            table = rebuild(classifier, codec=bound.codec, fold=False, seed=seed).embedding
         small = rebuild(classifier, table, fold=fold, kernels=kernels, seed=seed)
-        small.save(folder / "model.embz", pack=pack)
+        save(small, folder / "model.embz", pack=pack, most=most)
         resolved = "float32" if table is None else table.codec.spec
         write_json(folder / "rebuild.json", {"codec": resolved})
 

@@ -23,6 +23,7 @@ from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5, optimize
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.foreign.formats.keras_files import keras_config, open_keras, variables_file
 from embzip.foreign.formats.kinds import kind_of
+from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 
 _MODULES = frozenset(
     {"keras", "keras.layers", "keras.models", "keras.initializers", "keras.regularizers"}
@@ -73,7 +74,7 @@ def load_keras(path: str | Path) -> Any:
             named = Path(folder, "model.h5" if legacy else "model.keras")
             named.symlink_to(path.resolve())
             return keras.models.load_model(named, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, ImportError) as error:
+    except (*LIBRARY_ERRORS, OSError, ImportError) as error:
         if isinstance(error, EmbzipError):
             raise
         why = " ".join(str(error).split())[:200]

@@ -1,0 +1,223 @@
+"""Files written anew over a compressed table: of a table, a classifier, Keras and TensorFlow.
+
+A size that is named, as in `auto:300KB`, is the written file's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from embzip.artefacts import inspect, kind_of
+from embzip.classifier import Classifier, Kit, load_classifier
+from embzip.classifier.loading import read
+from embzip.classifier.outlines import Outline, read_outline
+from embzip.classifier.rebuilding import Rebuilt, bounded, on_table, table_for
+from embzip.codecs.chain import Codec
+from embzip.compression import compress
+from embzip.corpus import Example
+from embzip.embedding import CompressedEmbedding
+from embzip.embz.budgets import file_codec, measured, most_of
+from embzip.embz.format import save
+from embzip.embz.inspecting import counts_bytes
+from embzip.errors import InputError, OutputError
+from embzip.evaluation.nearness import nearness
+from embzip.files import temporary_folder
+from embzip.signatures import signature_of
+from embzip.types import Progress
+from embzip.vectors.base import Vectors
+
+_ATTEMPTS = 6  # at a foreign file of a size
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """Fine-tuning after a rebuild: see `embzip.tf.tune`.
+
+    Attributes
+    ----------
+    examples
+        Labelled texts; a tenth of them, held out, decides whether the tuned model is kept.
+    params
+        Whether what rows share moves too: centroids, codebooks, components, means.
+    quantize
+        Whether the kernels are trained for int8.
+    """
+
+    examples: Sequence[Example]
+    params: bool = False
+    quantize: bool = False
+
+
+def rebuild_file(
+    path: str | Path,
+    target: str | Path,
+    embedding: CompressedEmbedding | None = None,
+    *,
+    config: str | Path | None = None,
+    codec: str | None = None,
+    kernels: str | None = None,
+    fold: bool | None = None,
+    layer: str | None = None,
+    outputs: Sequence[str] = (),
+    tuning: Tuning | None = None,
+    pack: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Rebuilt:
+    """Write a file like one that is given, over a compressed table.
+
+    Parameters
+    ----------
+    path
+        A classifier's or kit's .embz; a .keras or .h5 file; a SavedModel, a frozen graph, or a
+        TF1 checkpoint with its .meta.
+    target
+        A .embz file for our own; a .keras file for Keras files; of graphs, a frozen graph where
+        its name ends in .pb, else a new SavedModel folder.
+    embedding, codec, kernels, fold, layer
+        As in `rebuild`.
+    config
+        For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
+        or a .toml file (`embzip.classifier.outlines`). The result is a .embz file.
+    outputs
+        What a graph without signatures ends in.
+    tuning, pack
+        Of a classifier: fine-tune it afterwards; entropy code its file.
+
+    Raises
+    ------
+    InputError
+        For options that this kind of file does not have, and as in `rebuild`.
+    """
+    foreign = kind_of(path)[0] != "embz"
+    if foreign and config is None:
+        if tuning is not None or pack or kernels is not None:
+            raise InputError(f"{path}: tuning, packing and kernels are for .embz files")
+        from embzip.foreign import rebuild_file as rebuild_foreign
+
+        way = partial(rebuild_foreign, layer=layer, outputs=outputs, fold=bool(fold), seed=seed)
+        if embedding is None and codec is not None and most_of(codec) is not None:
+            embedding, codec = _table_for_size(way, path, target, codec), None
+        return way(path, target, embedding=embedding, codec=codec)
+    if layer is not None or outputs:
+        raise InputError(f"{path}: layers and nodes are named in files of Keras and TensorFlow")
+    if config is not None and not foreign:
+        raise InputError(
+            f"{path}: a configuration is for variables in a file of TensorFlow or Keras"
+        )
+    old: Any = read(path) if config is None else _with_variables(config, path)
+    chain = most = None
+    if codec is not None:
+        bound = bounded(old, codec, fold=fold is not False, kernels=kernels)
+        chain, most = bound.codec, bound.most
+    table = table_for(old, embedding, codec=chain, kernels=kernels, seed=seed)
+    model: Any = on_table(old, table, fold=fold is not False, kernels=kernels)
+    tuned = None
+    if tuning is not None:
+        if isinstance(model, Kit):
+            raise InputError(f"{path}: tuning is for one classifier, and this is a kit")
+        from embzip.tf import tune
+
+        result = tune(
+            model,
+            tuning.examples,
+            params=tuning.params,
+            quantize=tuning.quantize,
+            seed=seed,
+            progress=progress,
+        )
+        model, tuned = result.classifier, result.tuned
+    stored = inspect(path)
+    save(model, target, pack=pack, most=most)
+    return Rebuilt(
+        path=str(target),
+        format="embz",
+        layer=None,
+        embedding=model.embedding,
+        bytes_before=stored.total,
+        bytes_after=Path(target).stat().st_size,
+        counts_bytes=0 if foreign else counts_bytes(path),
+        training_bytes=stored.training_bytes,
+        snr_db=None if table is None else nearness(old.embedding, table).snr_db,
+        tuned=tuned,
+    )
+
+
+def compress_file(
+    vectors: Vectors | CompressedEmbedding,
+    target: str | Path,
+    codec: str,
+    *,
+    pack: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> CompressedEmbedding:
+    """Compress a table and write it as a .embz file; a size that `auto` names is the file's.
+
+    Parameters
+    ----------
+    vectors, codec, seed, progress
+        As in `embzip.compress`.
+    target
+        The .embz file.
+    pack
+        Whether tensors are entropy coded; the file is then smaller than `auto` was told, or as
+        large.
+
+    Raises
+    ------
+    SpecError
+        For a size that no chain reaches; the message has the least.
+    """
+    bound = file_codec(codec, vectors)
+    embedding = compress(vectors, bound.codec, seed=seed, progress=progress)
+    save(embedding, target, pack=pack, most=bound.most)
+    return embedding
+
+
+def _table_for_size(
+    way: Callable[..., Rebuilt], path: str | Path, target: str | Path, codec: str
+) -> CompressedEmbedding:
+    """Return a compressed table with which a foreign file has at most the bytes a codec names.
+
+    What such a file takes beside its table, such as the nodes that decode it, is known once one is
+    written: of each kind of chain that was tried, and of others that of the first.
+    """
+    rests: dict[tuple[str, ...], int] = {}
+
+    def measure(chain: Codec, rows: int, dim: int) -> int:
+        first = next(iter(rests.values()))
+        return rests.get(_names(chain), first) + chain.layout(rows, dim).nbytes
+
+    wanted = measured(codec, measure)
+    sizes = []
+    with temporary_folder() as folder:
+        for attempt in range(_ATTEMPTS):
+            trial = folder / f"{attempt}{Path(target).suffix}"
+            made = way(path, trial, codec=wanted.codec if rests else "int8")
+            if rests and made.bytes_after <= (wanted.most or 0):
+                return made.embedding
+            rests[_names(made.embedding.codec)] = made.bytes_after - made.embedding.nbytes
+            sizes.append(made.bytes_after)
+    raise OutputError(
+        f"{target}: a file of {wanted.most:,} bytes was not reached: the smallest that was made "
+        f"has {min(sizes):,}: name that size"
+    )
+
+
+def _names(chain: Codec) -> tuple[str, ...]:
+    stages = [*(transform.stage for transform in chain.transforms), *chain.quantizer.stages]
+    return tuple(stage.name for stage in stages)
+
+
+def _with_variables(config: str | Path, path: str | Path) -> Classifier:
+    """Return the classifier that a .embz or .toml file describes, with the variables of a file."""
+    if signature_of(config).kind == "embz":
+        outline = Outline(load_classifier(config), {})
+    else:
+        outline = read_outline(config)
+    from embzip.tf import with_variables
+
+    return with_variables(outline.classifier, path, outline.names)
