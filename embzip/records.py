@@ -16,6 +16,7 @@ from embzip.errors import EmbzipError, FileFormatError, InputError
 
 Value = TypeVar("Value")
 
+_MOST = 1 << 19  # objects and lists of one text
 _DEEPEST = 32  # objects and lists within each other; our own records have six
 _KINDS: Mapping[type, str] = {
     str: "text",
@@ -42,8 +43,8 @@ def parse_json(
     Raises
     ------
     FileFormatError
-        Or the given `error`: for anything but JSON, a key that stands twice in an object, and
-        objects or lists nested more than 32 deep.
+        Or the given `error`: for anything but JSON, a key that stands twice in an object, objects
+        or lists nested more than 32 deep, and more than 524,288 of them.
 
     Examples
     --------
@@ -55,12 +56,15 @@ def parse_json(
     """
     try:
         text = content if isinstance(content, str) else content.decode("utf-8", "surrogatepass")
-        value = json.loads(text, object_pairs_hook=_no_duplicates)
+        many = text.count("[") + text.count("{") > _MOST  # each takes 60 to 230 bytes in memory
+        value = None if many else json.loads(text, object_pairs_hook=_no_duplicates)
         deep = _is_deep(value)
     except RecursionError:
         deep = True
     except ValueError as found:
         raise error(f"{where} is not JSON ({str(found)[:200]})") from found
+    if many:
+        raise error(f"{where} holds more than {_MOST:,} objects and lists")
     if deep:
         raise error(f"{where} is JSON nested more than {_DEEPEST} deep")
     return value

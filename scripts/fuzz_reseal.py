@@ -101,16 +101,22 @@ def reseal_model(content: bytes, rng: Random) -> bytes:
 
 
 def reseal_tflite(content: bytes, rng: Random) -> bytes:
-    """Change a file attached to a .tflite, and write the archive with right CRCs."""
+    """Change a .tflite or a file attached to it, and write the archive with right CRCs."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
         begin = min(each.header_offset for each in archive.infolist())
-    name = rng.choice(sorted(members))
+    model = content[:begin]
+    if rng.random() < 0.3:
+        model = rng.choice(PLAIN)(model, rng)
+        config = json.loads(members["config.json"])
+        config |= {"model_bytes": len(model), "model_crc32": zlib.crc32(model)}
+        members["config.json"] = json.dumps(config).encode()
+    name = rng.choice(sorted(members)) if model == content[:begin] else ""
     if name == "tokenizer":
         members[name] = _changed(name, "U8", members[name], {"tokenizer": "words"}, rng)
-    else:
+    elif name:
         members[name] = edit_json(members[name], rng)
-    whole = io.BytesIO(content[:begin])
+    whole = io.BytesIO(model)
     with zipfile.ZipFile(whole, "a", zipfile.ZIP_DEFLATED) as made:
         for each, inside in members.items():
             made.writestr(zipfile.ZipInfo(each, (1980, 1, 1, 0, 0, 0)), inside)

@@ -8,6 +8,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from embzip.classifier import Kit, load_model
 from embzip.compression import compress
 from embzip.embz.container import read_header, read_tensor, write_container
 from embzip.embz.inspecting import inspect_embz
-from embzip.errors import FileFormatError, InputError
+from embzip.errors import FileFormatError, InputError, NotFiniteError
 from embzip.tokenizers import AliasedWords, BpeTokenizer, Normalization, WordTokenizer, YttmModel
 from embzip.tokenizers.packed_model import pack
 from embzip.tokenizers.yttm_model import with_record
@@ -433,6 +434,11 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
     wide = compress(np.ones((1, 70_000), np.float32), "int8:scale=none")
     with pytest.raises(InputError, match=r"dim must lie in 1\.\.65536, received 70000"):
         embzip.save(wide, path)
+    model = tiny_classifier()
+    for value in (np.nan, np.inf, 3e38):
+        arrays = model.arrays | {"dense.bias": np.full(2, value, np.float32)}
+        with pytest.raises(NotFiniteError, match=r"'dense.bias' .* up to 2\^63 in magnitude"):
+            replace(model, arrays=arrays).save(path)
     assert not path.exists()
 
 

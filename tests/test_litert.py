@@ -1,6 +1,7 @@
 """What runs an exported .tflite: one thread or many, pickled, forked, damaged."""
 
 import io
+import json
 import multiprocessing
 import pickle
 import subprocess
@@ -27,6 +28,7 @@ from embzip.evaluation.accuracy import evaluate
 from embzip.litert.attachment import read_attachment
 from embzip.tf.export import export
 from embzip.tf.export.targets import TARGETS
+from embzip.tokenizers import Normalization, WordTokenizer
 from tests.models import tiny_classifier
 
 TEXTS = ["able lion zoo", "", "people say " * 30, "tiger", "unheard of"]
@@ -248,3 +250,28 @@ def test_answers_that_are_no_numbers_are_an_error(tmp_path: Path) -> None:
             ask(TEXTS)
     with pytest.raises(NotFiniteError):
         evaluate(tmp_path / "huge.tflite", [Example("lion zoo", "animals")])
+
+
+def test_a_table_of_fewer_rows_than_its_tokenizer_is_one_error(
+    exported: Path, tmp_path: Path
+) -> None:
+    """The ids that are beyond the table are found when the model runs."""
+    other = tiny_classifier("int8", max_length=40)
+    words = sorted([*list(other.embedding.vocabulary)[2:], *(f"zz{n}" for n in range(900))])
+    content = (exported / "model.tflite").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+        start = archive.infolist()[0].header_offset
+    config = json.loads(members["config.json"]) | {"rows": len(words) + 2}
+    members["config.json"] = json.dumps(config).encode()
+    members["tokenizer"] = WordTokenizer(words, Normalization()).to_bytes()
+    path = tmp_path / "rows.tflite"
+    path.write_bytes(content[:start])
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, inside in members.items():
+            archive.writestr(name, inside)
+    with pytest.raises(
+        FileFormatError, match=r"rows\.tflite: LiteRT cannot run this model \("
+    ) as e:
+        load_model(path).predict(["zz899 lion"])
+    assert "\n" not in str(e.value)

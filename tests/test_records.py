@@ -1,6 +1,7 @@
 """JSON from files: what is missing, of another type, nested or given twice."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -24,6 +25,18 @@ def test_nesting_of_32_is_read() -> None:
     for _ in range(32):
         value = [value]
     assert parse_json(json.dumps(value), "a.json") == value
+
+
+@pytest.mark.parametrize("unit", ["{},", "[],", "[[]],", '{"a":1},'])
+def test_many_objects_are_refused_before_they_are_made(unit: str) -> None:
+    text = "[" + unit * 600_000 + "0]"
+    tracemalloc.start()
+    with pytest.raises(
+        FileFormatError, match=r"^a\.json holds more than 524,288 objects and lists$"
+    ):
+        parse_json(text, "a.json")
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

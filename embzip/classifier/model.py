@@ -19,7 +19,13 @@ from embzip.classifier.answering import Head, probabilities_of
 from embzip.classifier.blocks import dense_shapes
 from embzip.classifier.encoder import Encoder
 from embzip.classifier.storage import rounded, storage, to_tensors
-from embzip.errors import FileFormatError, InputError, MismatchError
+from embzip.errors import (
+    EmbzipError,
+    FileFormatError,
+    InputError,
+    MismatchError,
+    NotFiniteError,
+)
 from embzip.files import digest
 from embzip.limits import LARGEST_WEIGHT, MOST_NUMBERS, MOST_RECORD, check_size
 from embzip.prediction import TextClassifier
@@ -161,7 +167,14 @@ class Classifier(TextClassifier):
         return Head(self.config, self.arrays)
 
     def tensors(self, extra: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-        """Return the arrays and the configuration; `extra` is added to its record."""
+        """Return the arrays and the configuration; `extra` is added to its record.
+
+        Raises
+        ------
+        NotFiniteError, InputError
+            For weights or labels that readers refuse.
+        """
+        check_weights(self.arrays, NotFiniteError)
         record = {"labels": self.labels, **self.config.to_record(), **extra}
         if self.ranks:
             record["ranks"] = dict(self.ranks)
@@ -175,12 +188,12 @@ class Classifier(TextClassifier):
         return {**to_tensors(self.arrays, self.kernels), "config": config}
 
 
-def check_weights(arrays: Mapping[str, Matrix]) -> None:
-    """Raise FileFormatError for arrays whose products are certain to overflow or are no numbers."""
+def check_weights(arrays: Mapping[str, Matrix], error: type[EmbzipError] = FileFormatError) -> None:
+    """Raise `error` for arrays whose products are certain to overflow, or that are no numbers."""
     for name, array in arrays.items():
         largest = max(array.max(initial=0), -array.min(initial=0))
         if not largest <= LARGEST_WEIGHT:  # neither is NaN
-            raise FileFormatError(
+            raise error(
                 f"tensor {name!r} of a classifier must hold numbers up to 2^63 in magnitude, found "
                 f"{largest}: the classifier's answers would not be finite"
             )

@@ -123,6 +123,7 @@ class _Interpreter:
 
     def __init__(self, path: Path, length: int) -> None:
         runtime = litert()
+        self.path = path
         try:
             self.interpreter = runtime.Interpreter(model_path=str(path), num_threads=1)
             self.input = self.interpreter.get_input_details()[0]["index"]
@@ -143,9 +144,7 @@ class _Interpreter:
             self.interpreter.resize_tensor_input(self.input, (1, length + 1))
             self._allocate(length)
         except (ValueError, RuntimeError) as error:
-            raise FileFormatError(
-                f"{path}: LiteRT cannot run this model ({error}): export it again"
-            ) from error
+            raise _cannot_run(path, error) from error
 
     def _allocate(self, length: int) -> None:
         self.interpreter.resize_tensor_input(self.input, (1, length))
@@ -157,7 +156,15 @@ class _Interpreter:
         self.row[:count] = ids
         self.row[count:] = pad_id
         interpreter = self.interpreter
-        interpreter.set_tensor(self.input, self.ids)
-        interpreter.invoke()
-        for output, answer in zip(self.outputs, answers, strict=True):
-            answer[:] = interpreter.get_tensor(output)[0]
+        try:
+            interpreter.set_tensor(self.input, self.ids)
+            interpreter.invoke()
+            for output, answer in zip(self.outputs, answers, strict=True):
+                answer[:] = interpreter.get_tensor(output)[0]
+        except (ValueError, RuntimeError) as error:
+            raise _cannot_run(self.path, error) from error
+
+
+def _cannot_run(path: Path, error: Exception) -> FileFormatError:
+    why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return FileFormatError(f"{path}: LiteRT cannot run this model ({why}): export it again")
