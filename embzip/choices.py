@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from embzip.errors import EmbzipError, SpecError
 
+_LONGEST = 80  # characters of a name in a message
+
 
 def chosen(name: str, known: Iterable[str], what: str, error: type[EmbzipError] = SpecError) -> str:
     """Return the known name that is meant, written in any case.
@@ -41,6 +43,8 @@ def unknown(name: object, known: Iterable[str], what: str) -> str:
 
     names = list(known)
     written = {each.lower(): each for each in names}
+    if isinstance(name, str) and len(name) > _LONGEST:  # a file may hold any
+        name = f"{name[:_LONGEST]}..."
     near = get_close_matches(str(name).lower(), written, 1)
     meant = f" (did you mean {written[near[0]]!r}?)" if near else ""
     return f"unknown {what} {name!r}{meant}: the known ones are {', '.join(names)}"

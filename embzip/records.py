@@ -6,6 +6,7 @@ EmbzipError that names the file and the key. What the values mean, the reader kn
 
 import json
 import reprlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -120,9 +121,11 @@ class Fields:
                 raise self.error(f"{self.where}: the key {key!r} is missing: {self.remedy}")
             return default
         value = self.values[key]
-        accepted = (int, float) if kind is float else kind
+        accepted = int | float if kind is float else kind
         if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool)):
             raise self.wrong(key, _KINDS[kind], value)
+        if kind is float and isinstance(value, int) and abs(value) > sys.float_info.max:
+            raise self.wrong(key, f"a number up to {sys.float_info.max:.0e}", value)
         return kind(value)  # type: ignore[call-arg]  # an int becomes the float that was asked for
 
     def whole(

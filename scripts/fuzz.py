@@ -32,7 +32,7 @@ FAULTS = ("wrong", "crash", "hang", "other")
 HEADINGS = (
     "refused", "right", "resealed", "alone", "wrong value", "crash", "hang", "other exception",
 )  # fmt: skip
-SECONDS = 20.0  # for one mutant
+SECONDS = 60.0  # for one mutant; embzip itself gives an HDF5 file 30
 _START = 180.0  # for a process to begin its first
 _BATCH = 2000  # mutants of a process, whose memory may grow
 
@@ -63,14 +63,14 @@ def share_out(total: int, chosen: Sequence[Kind]) -> list[int]:
     return counts
 
 
-def lines_of(process: "subprocess.Popen[bytes]") -> Iterator[str | None]:
-    """Yield what a process says; None where it takes too long, after which it is killed."""
+def lines_of(process: "subprocess.Popen[bytes]", seconds: float) -> Iterator[str | None]:
+    """Yield what a process says; None where a mutant takes too long, and it is killed."""
     assert process.stdout is not None
-    said, seconds = b"", _START
+    said, left = b"", _START
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while True:
-            if not selector.select(seconds):
+            if not selector.select(left):
                 process.kill()
                 yield None
                 return
@@ -79,8 +79,33 @@ def lines_of(process: "subprocess.Popen[bytes]") -> Iterator[str | None]:
                 return
             *lines, said = (said + part).split(b"\n")
             for line in lines:
-                seconds = SECONDS if line.startswith(b"begin") else _START
+                left = seconds if line.startswith(b"begin") else _START
                 yield line.decode("utf-8", "replace")
+
+
+def follow(process: "subprocess.Popen[bytes]", found: Found, *, seconds: float = SECONDS) -> int:
+    """Count what a process says of its mutants; return the index of the last, -1 where none began.
+
+    A mutant that ended its process, or was never read to the end, is counted as that.
+    """
+    last, begun, read = -1, False, False
+    for line in lines_of(process, seconds):
+        if line is None and begun:
+            found.add(last, f"hang it took more than {seconds:.0f} s")
+            begun = False
+        elif line is None or line == "end":
+            pass
+        elif line.startswith("begin "):
+            last, begun, read = int(line.split()[1]), True, False
+        elif line == "read":
+            read = True
+        else:
+            found.add(last, line)
+            begun = False
+    code = process.wait()
+    if begun:
+        found.add(last, "alone" if read else f"crash the process ended with {code}")
+    return last
 
 
 def fuzz(kind: Kind, samples: Path, *, mutants: int, seed: int) -> Found:
@@ -93,37 +118,18 @@ def fuzz(kind: Kind, samples: Path, *, mutants: int, seed: int) -> Found:
     """
     found, first = Found(), 0
     while first < mutants:
-        last = min(mutants, first + _BATCH)
-        given = map(str, (kind.name, samples / kind.name, seed, first, last))
+        until = min(mutants, first + _BATCH)
+        given = map(str, (kind.name, samples / kind.name, seed, first, until))
         command = [sys.executable, "-m", "scripts.fuzz_child", *given]
         with (
             tempfile.TemporaryFile() as said,
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process,
         ):
-            begun: int | None = None
-            read = False
-            for line in lines_of(process):
-                if line is None:
-                    found.add(begun if begun is not None else first, "hang not within the time")
-                    first = first + 1 if begun is None else begun + 1
-                    begun = None
-                elif line.startswith("begin "):
-                    begun, read = int(line.split()[1]), False
-                elif line == "read":
-                    read = True
-                elif line == "end":
-                    first = last
-                elif begun is not None:
-                    found.add(begun, line)
-                    first, begun = begun + 1, None
-            process.wait()
-            if begun is not None:  # it died
-                died = f"crash the process ended with {process.returncode}"
-                found.add(begun, "alone" if read else died)
-                first = begun + 1
-            elif process.returncode > 0 and first < last:
+            last = follow(process, found)
+            if last < first:
                 said.seek(0)
-                raise RuntimeError(f"{kind.name}: the process failed: {said.read()[-2000:]!r}")
+                raise RuntimeError(f"{kind.name}: no mutant was read: {said.read()[-2000:]!r}")
+        first = last + 1
     return found
 
 

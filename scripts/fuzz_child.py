@@ -78,9 +78,20 @@ def restored(kind: Kind, sample: Path, folder: Path) -> None:
     shutil.copytree(sample, folder)
 
 
-def run(kind: Kind, sample: Path, *, seed: int, first: int, last: int, tell: Tell) -> None:
-    """Read the mutants from `first` to `last - 1`; the sample is made where there is none."""
-    quiet()
+def run(
+    kind: Kind,
+    sample: Path,
+    *,
+    seed: int,
+    first: int,
+    last: int,
+    tell: Tell,
+    limited: bool = True,
+) -> None:
+    """Read the mutants from `first` to `last - 1`; the sample is made where there is none.
+
+    With `limited`, the memory of this process stays limited afterwards.
+    """
     if not sample.exists():
         making = Path(tempfile.mkdtemp(dir=sample.parent))
         kind.make(making)
@@ -91,11 +102,8 @@ def run(kind: Kind, sample: Path, *, seed: int, first: int, last: int, tell: Tel
         expected = kind.read(folder / kind.entry)
         if kind.own is not None and not kind.same(expected, kind.own(folder / kind.entry)):
             raise SystemExit(f"{kind.name}: its own library reads another sample")
-        with Path("/proc/self/statm").open() as file:
-            pages = int(file.read().split()[0])
-        limit = pages * resource.getpagesize() + MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if limited:
+            _limit_memory()
         for index in range(first, last):
             path, content, resealed = mutant(kind, folder, seed, index)
             before = path.read_bytes()
@@ -108,6 +116,14 @@ def run(kind: Kind, sample: Path, *, seed: int, first: int, last: int, tell: Tel
                 path.write_bytes(before)
 
 
+def _limit_memory() -> None:
+    with Path("/proc/self/statm").open() as file:
+        pages = int(file.read().split()[0])
+    limit = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def main() -> None:
     """Read the mutants that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -118,6 +134,7 @@ def main() -> None:
     given = parser.parse_args()
     kind = next(each for each in kinds() if each.name == given.kind)
 
+    quiet()
     told = sys.stdout
     sys.stdout = sys.stderr  # whatever a library prints
 

@@ -9,7 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from scripts.fuzz_mutators import Mutator, edit_json, edit_protobuf, edit_zip, flip_bits, set_bytes
+from scripts.fuzz_embz import answers, classifier_of, table_of, words_tokenizer
+from scripts.fuzz_kinds import TEXTS, Kind
+from scripts.fuzz_mutators import (
+    Mutator,
+    edit_json,
+    edit_protobuf,
+    edit_zip_fields,
+    edit_zip_members,
+    flip_bits,
+    set_bytes,
+)
 from scripts.fuzz_reseal import reseal_tflite
 
 
@@ -108,12 +118,7 @@ def _write_checkpoint(folder: Path) -> None:
 
 
 def _write_saved_model(folder: Path) -> None:
-    import tensorflow as tf
-
-    module = tf.Module()
-    module.model = _model()
-    signature = tf.function(module.model).get_concrete_function(tf.TensorSpec((None, 5), tf.int32))
-    tf.saved_model.save(module, str(folder / "saved"), signatures=signature)
+    _model().export(folder / "saved", verbose=False)
 
 
 def _write_frozen(folder: Path) -> None:
@@ -125,14 +130,12 @@ def _write_frozen(folder: Path) -> None:
 
 def _write_tflite(folder: Path) -> None:
     from embzip.tf.export import export
-    from scripts.fuzz_kinds import classifier_of, table_of, words_tokenizer
 
     export(classifier_of(table_of(words_tokenizer())), folder / "model.tflite")
 
 
 def _read_tflite(path: Path) -> Any:
     import embzip
-    from scripts.fuzz_kinds import TEXTS, answers
 
     model = embzip.load_model(path)
     return model.labels, answers(model), model.tokenizer.encode(TEXTS)  # type: ignore[union-attr]
@@ -146,13 +149,11 @@ def _inspected(path: Path) -> Any:
 
 def _inside(content: bytes, rng: Any) -> bytes:
     """Change the configuration, or the HDF5 file, in a .keras."""
-    return edit_zip(content, rng, rng.choice((edit_json, flip_bits, set_bytes)))
+    return edit_zip_members(content, rng, rng.choice((edit_json, flip_bits, set_bytes)))
 
 
-def frameworks() -> tuple[Any, ...]:
+def framework_kinds() -> tuple[Kind, ...]:
     """Return these kinds."""
-    from scripts.fuzz_kinds import Kind
-
     proto: tuple[Mutator, ...] = (edit_protobuf,)
     bundle = ("model.index", "model.data-00000-of-00001")
     saved = (
@@ -162,7 +163,7 @@ def frameworks() -> tuple[Any, ...]:
     return (
         Kind(
             "tflite", _write_tflite, "model.tflite", _read_tflite, digests=True,
-            mutators=(edit_zip,), reseal=reseal_tflite,
+            mutators=(edit_zip_fields,), reseal=reseal_tflite,
         ),
         Kind("tflite-inspect", _write_tflite, "model.tflite", _inspected),
         Kind(
@@ -178,6 +179,6 @@ def frameworks() -> tuple[Any, ...]:
             own=_own_saved_model, same=among, mutators=proto, share=0.3,
         ),
         Kind("keras", _write_keras, "model.keras", _variables, own=_own_keras, same=among,
-             mutators=(_inside,), share=0.03),
+             mutators=(_inside, edit_zip_fields), share=0.03),
         Kind("h5", _write_hdf5, "model.h5", _variables, own=_own_hdf5, same=among, share=0.03),
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 Bytes: `flip_bits`, `set_bytes`, `truncate`, `insert`, `drop`, `swap`, `repeat`, `inflate`. What has
 a form keeps it, so that damage reaches what lies behind the first check: `edit_json`, `edit_lines`,
-`edit_zip` (with right CRCs, or in its own fields), `edit_protobuf` (with right lengths).
+`edit_zip_members` (with right CRCs), `edit_zip_fields`, `edit_protobuf` (with right lengths).
 """
 
 import io
@@ -45,7 +45,7 @@ _ODD_VALUES: tuple[Any, ...] = (
 def flip_bits(content: bytes, rng: Random) -> bytes:
     """Flip one to three bits."""
     changed = bytearray(content)
-    for _ in range(rng.choice((1, 1, 1, 2, 3)) if changed else 0):
+    for _ in range(rng.choice((1, 1, 2, 3)) if changed else 0):
         changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
     return bytes(changed)
 
@@ -154,10 +154,9 @@ def edit_lines(content: bytes, rng: Random) -> bytes:
 def edit_json(content: bytes, rng: Random) -> bytes:
     """Change a key or a value anywhere in a JSON text."""
     try:
-        value = json.loads(content)
-    except ValueError:
+        changed = edited(json.loads(content), rng)
+    except (ValueError, RecursionError):  # it was edited before
         return flip_bits(content, rng)
-    changed = edited(value, rng)
     text = json.dumps(changed, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
     if rng.random() < 0.05:  # deeper than any record
         depth = rng.choice((40, 900, 5000))
@@ -197,30 +196,32 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from _places(inner)
 
 
-def edit_zip(content: bytes, rng: Random, inner: Mutator = flip_bits) -> bytes:
-    """Change a member and write the archive anew, or a number in the fields of the archive."""
+def edit_zip_fields(content: bytes, rng: Random) -> bytes:
+    """Change a byte in what a zip archive says of its members: names, sizes, offsets, CRCs."""
+    marks = [found.start() for found in re.finditer(rb"PK(\x01\x02|\x03\x04|\x05\x06)", content)]
+    at = rng.choice(marks or [0]) + rng.randrange(46)
+    return content[:at] + rng.choice((b"\xff", b"\0", rng.randbytes(1))) + content[at + 1 :]
+
+
+def edit_zip_members(content: bytes, rng: Random, inner: Mutator = flip_bits) -> bytes:
+    """Change, rename or leave out a member of a zip archive, and write it anew with right CRCs."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = {each.filename: archive.read(each) for each in archive.infolist()}
             begin = min((each.header_offset for each in archive.infolist()), default=0)
     except Exception:  # noqa: BLE001 - zipfile raises many, and such a file is damaged enough
         return flip_bits(content, rng)
-    if rng.random() < 0.3:
-        marks = [found.start() for found in re.finditer(rb"PK(\1\2|\3\4|\5\6)", content)]
-        at = rng.choice(marks or [0]) + rng.randrange(46)
-        return content[:at] + rng.choice((b"\xff", b"\0", rng.randbytes(1))) + content[at + 1 :]
-    name = rng.choice(sorted(members))
+    name = rng.choice(sorted(members) or [""])
     match rng.randrange(5):
-        case 0:
+        case 0 if len(members) > 1:
             del members[name]
         case 1:
             members[rng.choice(("../x", "/x", "a" * 300, name + "x"))] = members.pop(name)
         case _:
             members[name] = inner(members[name], rng)
     whole = io.BytesIO(content[:begin])
-    with zipfile.ZipFile(
-        whole, "a", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
-    ) as made:
+    how = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    with zipfile.ZipFile(whole, "a", how) as made:
         for each, inside in members.items():
             made.writestr(zipfile.ZipInfo(each, (1980, 1, 1, 0, 0, 0)), inside)
     return whole.getvalue()

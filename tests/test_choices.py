@@ -84,3 +84,11 @@ def test_options_of_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert done.code == 2
     assert "--format: unknown value 'txet' (did you mean 'text'?)" in done.stderr
     assert compress(np.eye(2), "INT8").codec.spec == "int8"
+
+
+def test_a_name_of_any_length_makes_a_short_message() -> None:
+    assert len(unknown("x" * 10**7, ["int8", "int4"], "codec stage")) < 300
+    with pytest.raises(SpecError, match=r"^a spec has at most 1000 characters, received 5,000$"):
+        parse_codec("x" * 5000)
+    with pytest.raises(SpecError, match=r"unknown codec stage 'x{80}\.\.\.': the known ones"):
+        parse_codec("x" * 900)

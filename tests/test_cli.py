@@ -162,6 +162,48 @@ def test_vectors_tell_the_unknown_rate(folder: Path, run: Run, tmp_path: Path) -
     assert f"corpus.txt: {rate:.1%} of the tokens are unknown to the tokenizer" in made.stderr
 
 
+@pytest.mark.filterwarnings("always::UserWarning")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("build-bpe", "odd.tsv", "--labelled", "--vocab", 300),
+        ("build-words", "odd.tsv", "--labelled"),
+        ("train-vectors", "odd.tsv", "--labelled", "--tokenizer", "corpus.bpe.model", "--dim", 4),
+        ("train", "odd.tsv", "--vectors", "corpus.vectors.embz", "--epochs", 1),
+        ("train", "train.tsv", "--dev", "odd.tsv", "--vectors", "corpus.vectors.embz",
+         "--epochs", 1),
+        ("evaluate", "model.embz", "odd.tsv"),
+        ("predict", "model.embz", "odd.tsv", "--labelled"),
+        ("compare", "model.embz", "model.rebuilt.embz", "--test", "odd.tsv"),
+        ("rebuild", "model.embz", "--codec", "int8", "--tune", "odd.tsv"),
+        ("factorize", "model.embz", "--rank", 2, "--train", "odd.tsv"),
+        ("prune", "corpus.words.embz", "--by", "coverage", "--texts", "odd.tsv", "--labelled",
+         "--max-vocab", 9),
+    ],
+    ids=lambda command: command[0],
+)  # fmt: skip
+def test_every_command_that_reads_labels_warns_of_a_header_once(
+    trained: Path, run: Run, tmp_path: Path, command: tuple[object, ...]
+) -> None:
+    lines = (trained / "train.tsv").read_text("utf-8").splitlines()
+    odd = tmp_path / "odd.tsv"
+    odd.write_text("\n".join(["label\ttext", *lines[:12], *lines[-12:]]) + "\n", "utf-8")
+    if command[0] == "prune":
+        words, table = tmp_path / "words.tsv", tmp_path / "corpus.words.embz"
+        run("build-words", "corpus.txt", "-o", words)
+        run("train-vectors", "corpus.txt", "--tokenizer", words, "--dim", 4, "-o", table)
+    given = [tmp_path / str(word) if (tmp_path / str(word)).exists() else word for word in command]
+    if command[0] not in ("evaluate", "predict", "compare"):
+        suffix = {"build-bpe": "model", "build-words": "tsv"}.get(str(command[0]), "embz")
+        given += ["-o", tmp_path / f"made.{suffix}"]
+    done = outcome(*given)
+    # A classifier is not tuned on a label that it does not have, and this one has no large kernel.
+    assert done.code == (command[0] in ("rebuild", "factorize")), done.stderr
+    found = [line for line in done.stderr.splitlines() if "the first row's label" in line]
+    assert len(found) == 1, done.stderr
+    assert f"{odd}: the first row's label is in no other row, line 1 'label\\ttext'" in found[0]
+
+
 def test_pack_on_compress_and_rebuild(trained: Path, run: Run) -> None:
     run("compress", "corpus.vectors.embz", "--codec", "svd:12|int8", "--pack", "-o", "packed.embz")
     plain, packed = (

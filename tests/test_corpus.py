@@ -134,7 +134,7 @@ def fed(path: Path, blocks: Iterable[bytes]) -> Iterator[None]:
                 pipe.write(block)
 
     os.mkfifo(path)
-    thread = threading.Thread(target=feed)
+    thread = threading.Thread(target=feed, daemon=True)
     thread.start()
     yield
     thread.join()

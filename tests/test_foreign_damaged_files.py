@@ -1,6 +1,7 @@
 """Files of TensorFlow and Keras that are cut off, flipped or crafted: one line, no output left."""
 
 import io
+import json
 import resource
 import shutil
 import struct
@@ -18,7 +19,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from embzip.cli import main
 from embzip.errors import EmbzipError, InputError
-from embzip.foreign import variables_of
+from embzip.foreign import rebuild_file, variables_of
 from embzip.foreign.formats import hdf5_probe
 from embzip.foreign.formats.keras_models import load_keras
 from embzip.foreign.inspecting import inspect
@@ -391,3 +392,108 @@ def test_an_output_that_is_no_tensor(
     with pytest.raises(InputError, match=rf"saved.*{why}"):
         slim(tmp_path / "saved", tmp_path / "out", to=to)
     assert not (tmp_path / "out").exists()
+
+
+def reshaped(old: Any) -> Any:
+    return old[()].reshape(-1)
+
+
+@pytest.mark.parametrize(
+    "new",
+    [lambda old: h5py.Empty("f4"), lambda old: "text", reshaped, lambda old: h5py.SoftLink("/no")],
+    ids=["nothing", "text", "flat", "link"],
+)
+@pytest.mark.parametrize("name", ["model.h5", "model.keras"])
+def test_an_array_of_keras_that_is_none(
+    folder: Path, tmp_path: Path, name: str, new: Callable[[Any], Any]
+) -> None:
+    """Each reader names the file; nothing is written."""
+
+    def change(content: bytes) -> bytes:
+        opened = io.BytesIO(content)
+        with h5py.File(opened, "r+") as file:
+            names: list[str] = []
+            file.visititems(lambda path, item: names.append(path) if is_table(item) else None)
+            value = new(file[names[0]])
+            del file[names[0]]
+            file[names[0]] = value
+        return opened.getvalue()
+
+    path = tmp_path / name
+    if name.endswith(".h5"):
+        path.write_bytes(change((folder / name).read_bytes()))
+    else:
+        put(folder / name, path, change)
+    with pytest.raises(EmbzipError, match=name):
+        rebuild_file(path, tmp_path / "out.keras", codec="int8")
+    told = []
+    for read in (inspect, variables_of, lambda path: slim(path, tmp_path / f"slim{path.suffix}")):
+        try:
+            read(path)  # an array of another shape is still one
+        except EmbzipError as error:
+            told.append(str(error))
+    assert all(name in each for each in told)
+
+
+def is_table(item: Any) -> bool:
+    return isinstance(item, h5py.Dataset) and item.shape == (50, 6)
+
+
+@pytest.mark.parametrize("key", ["class_name", "module", "registered_name"])
+@pytest.mark.parametrize("value", [[], {"a": 1}, 3])
+def test_a_class_that_is_not_named_by_text(
+    folder: Path, tmp_path: Path, key: str, value: Any
+) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(folder / "model.keras") as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                config["config"]["layers"][1][key] = value
+                content = json.dumps(config).encode()
+            new.writestr(name, content)
+    with pytest.raises(InputError, match=r"model\.keras: the configuration names a class by text"):
+        slim(path, tmp_path / "out.pb", to="frozen")
+
+
+@pytest.mark.parametrize("deep", ['{"a":' * 5000 + "1" + "}" * 5000, "[" * 5000 + "]" * 5000])
+def test_a_configuration_that_is_nested_too_deep(folder: Path, tmp_path: Path, deep: str) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(folder / "model.keras") as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, deep if name == "config.json" else old.read(name))
+    for call in (
+        lambda: slim(path, tmp_path / "out.pb", to="frozen"),
+        lambda: slim(path, tmp_path / "out.keras"),
+        lambda: rebuild_file(path, tmp_path / "out.keras", codec="int8"),
+    ):
+        with pytest.raises(InputError, match=r"model\.keras.*config"):
+            call()
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_variable_without_a_type(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "saved", tmp_path / "saved")
+    path = tmp_path / "saved" / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for node in model.meta_graphs[0].graph_def.node:
+        if node.op == "VarHandleOp":
+            node.attr.pop("dtype")
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=r"saved: the variable '\w+' of the graph has no type"):
+        slim(tmp_path / "saved", tmp_path / "out.pb", to="frozen")
+
+
+def test_a_configuration_of_keras_that_keras_stumbles_over(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(folder / "model.keras") as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                config["config"]["layers"] = []
+                content = json.dumps(config).encode()
+            new.writestr(name, content)
+    with pytest.raises(EmbzipError, match=r"model\.keras"):
+        rebuild_file(path, tmp_path / "out.keras", codec="int8")

@@ -17,11 +17,12 @@ from embzip.classifier import load_classifier, load_model
 from embzip.codecs import parse_codec
 from embzip.errors import EmbzipError, InputError, MissingFileError, OutputError, SpecError
 from embzip.pipeline import report, run
-from embzip.pipeline.candidate import parse_candidate
+from embzip.pipeline.candidate import WordsOptions, parse_candidate
 from embzip.pipeline.choosing import Choice, Tried, choose
-from embzip.pipeline.corpora import corpora_folder
+from embzip.pipeline.corpora import corpora_folder, corpus_step
+from embzip.pipeline.making import _examples, tokenizer_step
 from embzip.pipeline.plan import make_plan
-from embzip.pipeline.recipe import read_recipe
+from embzip.pipeline.recipe import CorpusRecipe, read_recipe
 from embzip.pipeline.steps import Step, Steps, write_json
 from embzip.types import Progress
 
@@ -86,6 +87,21 @@ def step_names(directory: Path) -> list[str]:
 
 def made(log: Sequence[str]) -> list[str]:
     return [line.partition(", done in ")[0] for line in log if ", done in " in line]
+
+
+def test_odd_labels_are_warned_of_where_the_users_file_is_read_and_nowhere_else(
+    recipe: Path, tmp_path: Path
+) -> None:
+    train = (recipe.parent / "train.tsv").read_text("utf-8")
+    (tmp_path / "train.tsv").write_text(f"label\ttext\n{train}", "utf-8")
+    corpus = CorpusRecipe(train=tmp_path / "train.tsv", test=recipe.parent / "test.tsv")
+    step = corpus_step(corpus)
+    with pytest.warns(UserWarning, match="train.tsv: the first row's label") as caught:
+        made = Steps(tmp_path / "out").folder(step)
+    assert len(caught) == 1
+    assert sum(len(_examples(made, side)) for side in ("train", "dev")) == 301
+    words = tokenizer_step(step, WordsOptions(min_count=1))
+    Steps(tmp_path / "out").folder(words)  # warns of nothing
 
 
 # The record

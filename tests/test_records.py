@@ -58,6 +58,7 @@ def test_right_values_are_returned() -> None:
         ("rows", -1, r"rows must be a whole number in 0\.\.9, received -1"),
         ("rows", 10**40, r"rows must be a whole number in 0\.\.9, received 1000"),
         ("share", "1", "share must be a number, received '1'"),
+        ("share", -(10**400), r"share must be a number up to 2e\+308, received -1000"),
         ("on", 1, "on must be true or false, received 1"),
         ("name", ["a"] * 900, r"name must be text, received \['a', .{1,40}\]$"),
         ("name", "c", "name must be one of a, b, received 'c'"),

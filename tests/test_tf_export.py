@@ -279,7 +279,6 @@ def test_attached_files_are_a_zip_that_unzip_reads(tmp_path: Path) -> None:
         {"to": "coreml"},
         {"kernels": "int3"},
         {"to": "frozen", "calibrate": ["lion"]},
-        {"to": "onnx", "kernels": "int8"},
     ],
 )
 def test_unknown_choices_name_the_known(tmp_path: Path, options: dict[str, Any]) -> None:

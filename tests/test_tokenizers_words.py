@@ -197,7 +197,7 @@ def test_ascii_needs_no_normal_form(text: str, lowercase: bool) -> None:
         ({"max_vocab": 0}, "max_vocab must be at least 1, received 0"),
         ({"max_vocab": -5}, "received -5"),
         ({"min_count": 99}, "no word occurs 99 times or more: lower min_count"),
-        ({"unicode": "UTF-8"}, "the options: unicode must be one of NFC, "),
+        ({"unicode": "UTF-8"}, "unknown normal form 'UTF-8': the known"),
     ],
 )
 def test_bad_options(tmp_path: Path, options: dict[str, object], message: str) -> None:

@@ -28,7 +28,7 @@ def export(
     /,
     *,
     to: Annotated[Literal["litert", "savedmodel", "frozen", "onnx"] | None, CHOICE] = None,
-    kernels: Annotated[Literal["float32", "float16", "int8"], CHOICE] = "float32",
+    kernels: Annotated[Literal["float32", "float16", "int8"] | None, CHOICE] = None,
     compute: Annotated[Literal["float32", "int8"], CHOICE] = "float32",
     calibrate: Annotated[Path | None, Parameter(metavar="TEXTS")] = None,
     errors: Errors = "strict",
@@ -49,7 +49,8 @@ def export(
     to
         What will load it; by default what the suffix of -o says, else litert.
     kernels
-        How convolution and dense kernels are stored; codes stay codes.
+        How convolution and dense kernels are stored; by default as in MODEL.embz, which changes no
+        answer. In a .tflite, int8 given here also rounds what kernels read: faster, less exact.
     compute
         int8: convolutions and dense layers in whole numbers (litert only); needs --calibrate.
     calibrate
@@ -73,10 +74,12 @@ def export(
     record = {
         "bytes_before": before,
         "bytes_after": made.nbytes,
+        "kernels": list(made.kernels),
         "max_difference": made.max_difference,
     }
     output.show(
         record,
-        f"{before:,} -> {made.nbytes:,} bytes, {size_change(before, made.nbytes)}, probabilities "
-        f"within {made.max_difference:.2g} of the classifier's",
+        f"{before:,} -> {made.nbytes:,} bytes, {size_change(before, made.nbytes)}, kernels "
+        f"{' and '.join(made.kernels)}, probabilities within {made.max_difference:.2g} of the "
+        "classifier's",
     )

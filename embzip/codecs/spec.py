@@ -19,6 +19,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # A stage costs time and an array or two, and no chain of real use has six: a file's chain of
 # thousands would be decoded for minutes.
 _MOST_STAGES = 16
+_LONGEST = 1000  # characters
 _VALUE = re.compile(r"[^|,:=\s]+")
 
 
@@ -56,6 +57,8 @@ arguments=(), options={})]
         raise SpecError(
             f"a spec has at most {_MOST_STAGES} stages, received {len(texts)}: {spec[:60]!r}..."
         )
+    if len(spec) > _LONGEST:
+        raise SpecError(f"a spec has at most {_LONGEST} characters, received {len(spec):,}")
     return [_parse_stage(text.strip(), spec) for text in texts]
 
 

@@ -239,8 +239,8 @@ def _record(metadata: object, path: Path) -> dict[str, Any]:
         raise FileFormatError(f"{path}: not a .embz file: its record is of another format")
     if found != VERSION:
         raise FileFormatError(
-            f"{path}: a file in version {found} of the .embz format, and this embzip reads version "
-            f"{VERSION} only: make the file anew with this embzip"
+            f"{path}: a file in version {shown(found)} of the .embz format, and this embzip reads "
+            f"version {VERSION} only: make the file anew with this embzip"
         )
     return record
 

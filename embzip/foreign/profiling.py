@@ -19,6 +19,7 @@ import tensorflow as tf
 from embzip.errors import InputError
 from embzip.foreign.formats.graphs import Flow
 from embzip.foreign.formats.kinds import kind_of
+from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 from embzip.foreign.formats.tensor_protos import shape_of
 from embzip.foreign.graph.flat_graphs import flat_graph
 from embzip.foreign.graph.writing import input_specs
@@ -146,7 +147,7 @@ def _traced(path: Path, inputs: int, rng: np.random.Generator) -> tuple[float, l
             options = v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE)
             try:
                 session.run(list(signature.outputs.values()), fed, options, trace)
-            except (tf.errors.OpError, ValueError, TypeError) as error:
+            except LIBRARY_ERRORS as error:
                 why = " ".join(str(error).split())[:200]
                 raise InputError(f"{path}: TensorFlow cannot run this graph ({why})") from error
             if number == 0:

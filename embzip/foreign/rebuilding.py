@@ -14,7 +14,7 @@ from embzip.errors import InputError
 from embzip.evaluation.distortion import reconstruction
 from embzip.foreign.formats.keras_models import load_keras, write_keras
 from embzip.foreign.formats.kinds import kind_of
-from embzip.foreign.graph.flat_graphs import flat_graph
+from embzip.foreign.graph.flat_graphs import flat_graph, naming
 from embzip.foreign.graph.rebuilding import chosen_table, table_of, with_compressed_table
 from embzip.foreign.graph.writing import write_frozen, write_saved_model
 from embzip.foreign.inspecting import inspect
@@ -82,11 +82,13 @@ def rebuild_file(
             f"{own}: --fold is for .keras, .h5 and .embz files, not for graphs: leave it out"
         )
     else:
-        flat = flat_graph(own, outputs).optimized()
-        name = chosen_table(flat, layer)
-        old = table_of(flat, name)
-        table = embedding or _compressed(old, codec, seed)
-        small = with_compressed_table(flat, name, table)
+        flat = flat_graph(own, outputs)
+        with naming(own):
+            flat = flat.optimized()
+            name = chosen_table(flat, layer)
+            old = table_of(flat, name)
+            table = embedding or _compressed(old, codec, seed)
+            small = with_compressed_table(flat, name, table)
         format = "frozen" if target.suffix == ".pb" else "savedmodel"
         (write_frozen if format == "frozen" else write_saved_model)(small, target)
     return Rebuilt(

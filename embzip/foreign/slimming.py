@@ -30,7 +30,7 @@ from embzip.foreign.formats.keras_files import (
 )
 from embzip.foreign.formats.keras_models import load_keras, objects_of, write_keras
 from embzip.foreign.formats.kinds import find_prefix, kind_of
-from embzip.foreign.graph.flat_graphs import flat_graph
+from embzip.foreign.graph.flat_graphs import flat_graph, naming
 from embzip.foreign.graph.writing import write_frozen, write_saved_model
 from embzip.foreign.inspecting import inspect
 from embzip.inspection import bytes_on_disk
@@ -87,7 +87,9 @@ def slim(
     record = inspect(own)
     unread = {t.name for t in record.tensors if t.role == "optimizer"}
     if (kind, to) in _GRAPHS:
-        flat = flat_graph(own, outputs).optimized()
+        flat = flat_graph(own, outputs)
+        with naming(own):
+            flat = flat.optimized()
         (write_frozen if to == "frozen" else write_saved_model)(flat, target)
         unread |= {t.name for t in record.tensors if not t.needed}
     else:

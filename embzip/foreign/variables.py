@@ -21,6 +21,7 @@ from embzip.foreign.formats.graphs import Flow, read_graph
 from embzip.foreign.formats.hdf5 import open_hdf5, weight_tensors
 from embzip.foreign.formats.keras_files import open_keras, variables_file
 from embzip.foreign.formats.kinds import find_prefix, kind_of, saved_model_file
+from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 from embzip.foreign.formats.object_graphs import read_objects
 from embzip.foreign.formats.saved_models import read_meta_graph
 from embzip.foreign.formats.tensor_protos import array_of
@@ -249,7 +250,7 @@ def _arrays(file: Any, path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
     for tensor in _kept(weight_tensors(file, str(path))):
         try:
             yield tensor.name, file[tensor.name][()]
-        except (OSError, RuntimeError) as error:
+        except (*LIBRARY_ERRORS, OSError) as error:
             raise InputError(f"{path}: {tensor.name} cannot be read ({error})") from error
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from embzip.errors import EmbzipError, FileFormatError, InputError
 from embzip.files import blocks_of
 from embzip.limits import MOST, MOST_RECORD, text_limit
-from embzip.records import Fields, parse_json
+from embzip.records import Fields, parse_json, shown
 from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
 
@@ -113,7 +113,7 @@ def read_attachment(path: Path) -> Attachment:
         if config.take("version", int) != VERSION:
             raise FileFormatError(
                 f"{path}: this embzip reads version {VERSION} of exported files, found version "
-                f"{config.take('version', int)!r}: export the classifier again"
+                f"{shown(config.take('version', int))}: export the classifier again"
             )
         model_bytes = config.whole("model_bytes", least=1, most=path.stat().st_size)
         # A row takes at least a byte of the model.
@@ -146,8 +146,10 @@ def _labels(
     fields = Fields.of(record, where)
     fields.only(heads or ("labels",))
     labels = tuple(tuple(fields.texts(name)) for name in heads or ("labels",))
-    if not all(labels):
-        raise FileFormatError(f"{where}: every output must have labels: {_AGAIN}")
+    if not all(labels) or len(set(heads)) != len(heads):
+        raise FileFormatError(
+            f"{where}: every output must have labels, and a name of its own: {_AGAIN}"
+        )
     return labels
 
 

@@ -105,7 +105,7 @@ def reach_of(
     if table.tokenizer is None:
         return Reach(0.0)
     case = "lower-cased" if table.tokenizer.normalization.lowercase else "not lower-cased"
-    by_hand = f"texts are {case}; --lowercase or --no-lowercase (lowercase=) decides by hand"
+    by_hand = f"texts are {case}, which --lowercase or --no-lowercase (lowercase=) decides by hand"
     remedy = "train vectors on texts like these (`embzip train-vectors`)"
     rate = unknown_rate(encoded, table.tokenizer.vocabulary.unk_id)
     warn_unknown(rate, "the training texts", f"{remedy}; {by_hand}" if foreign else remedy)
@@ -113,5 +113,6 @@ def reach_of(
         return Reach(rate)
     lost = tuple(unreachable(table.tokenizer))
     tokens = table.rows - len(table.tokenizer.vocabulary.special_ids)
-    warn_unreachable(lost, tokens, by_hand)
+    form = table.tokenizer.normalization.unicode
+    warn_unreachable(lost, tokens, f"texts are cut at punctuation and brought to {form}; {by_hand}")
     return Reach(rate, lost, tokens)

@@ -1,28 +1,21 @@
-"""Trains a classifier on a table, and times training steps.
+"""Trains a classifier on a table.
 
 The loop itself is in `embzip.tf.trainer`. Keras' global random state is not used: everything random
 is drawn from `seed`.
 """
 
-import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from embzip.classifier import Classifier, Encoder, encoder_class
+from embzip.classifier import Classifier, encoder_class
 from embzip.classifier.schedules import PruningShares
 from embzip.classifier.training_options import Optimizer, check_training_options
-from embzip.compression import compress
 from embzip.corpus import Example, check_training_labels
 from embzip.embedding import CompressedEmbedding
-from embzip.layers.decoding import CompressedEmbeddingLayer, TrainableEmbedding
-from embzip.tf.batches import Batches, batches_of, default_max_length, encode, training_and_dev
-from embzip.tf.classifiers import arrays_of, build_model
+from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.pruning import GradualPruning, PruningReport, sparsity, zipped_nbytes
-from embzip.tf.tables import reach_of, table_of
-from embzip.tf.trainer import OPTIMIZERS, Trainer
+from embzip.tf.task import Task
 from embzip.tokenizers.reach import Reach
 from embzip.types import Progress
 from embzip.vectors.base import Vectors
@@ -148,7 +141,7 @@ def train(
         seed=seed,
     )
     kept, held_out = training_and_dev(examples, dev)
-    task = _Task.prepare(
+    task = Task.prepare(
         kept,
         check_training_labels(examples, "the training examples"),
         vectors,
@@ -187,137 +180,3 @@ def train(
         task.reach,
         report,
     )
-
-
-def step_function(
-    examples: Sequence[Example],
-    vectors: Vectors | CompressedEmbedding,
-    *,
-    trainable: bool = True,
-    max_length: int | None = None,
-    encoder: str = "cnn",
-    batch_size: int = 64,
-    seed: int = 0,
-    optimizer: Optimizer = "adam",
-    **shape: Any,
-) -> Callable[[], float]:
-    """Return a function that performs one training step of `train`, and returns its seconds.
-
-    To compare the training times of two tables fairly, alternate steps of both. Each call uses the
-    next random batch. The first call traces the step, so do not count it.
-
-    Parameters
-    ----------
-    examples, vectors, encoder, shape
-        As in `train`; nothing is held out.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from embzip.vocabulary import Vocabulary
-    >>> table = Vectors(Vocabulary(["goal", "vote"]), np.eye(2, 8))
-    >>> examples = [Example("goal", "sport"), Example("vote", "politics")] * 8
-    >>> step = step_function(examples, table, optimizer="adam-rows")
-    >>> 0 < step_seconds(step, steps=2)
-    True
-    """
-    check_training_options(batch_size=batch_size, optimizer=optimizer, seed=seed)
-    task = _Task.prepare(
-        examples,
-        check_training_labels(examples, "the training examples"),
-        vectors,
-        trainable=trainable,
-        max_length=max_length,
-        encoder=encoder_class(encoder),
-        shape=shape,
-        learning_rate=1e-3,
-        seed=seed,
-        optimizer=optimizer,
-    )
-    rng = np.random.default_rng(seed)
-
-    def step() -> float:
-        chosen = rng.choice(len(task.batches), min(batch_size, len(task.batches)), replace=False)
-        return task.trainer.step(*task.batches.cut(chosen))
-
-    return step
-
-
-def step_seconds(step: Callable[[], float], *, steps: int = 20, warm_up: int = 3) -> float:
-    """Return the median seconds of `steps` calls of a `step_function`, after a warm-up.
-
-    >>> step_seconds(iter([9.0, 0.1, 0.3, 0.2]).__next__, steps=3, warm_up=1)
-    0.2
-    """
-    for _ in range(warm_up):
-        step()
-    return statistics.median(step() for _ in range(steps))
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """Everything that a training run needs."""
-
-    table: Vectors | CompressedEmbedding
-    labels: tuple[str, ...]
-    config: Encoder
-    model: Any
-    trainer: Trainer
-    batches: Batches
-    cut_share: float
-    reach: Reach
-
-    @classmethod
-    def prepare(
-        cls,
-        examples: Sequence[Example],
-        labels: tuple[str, ...],
-        vectors: Vectors | CompressedEmbedding,
-        *,
-        trainable: bool,
-        max_length: int | None,
-        encoder: type[Encoder],
-        shape: Mapping[str, Any],
-        learning_rate: float,
-        seed: int,
-        optimizer: Optimizer,
-        lowercase: bool | None = None,
-        random_init: bool = False,
-    ) -> "_Task":
-        # Refuses wrong options before the table is read.
-        encoder.of(1, encoder.longest if max_length is None else max_length, shape)
-        table = table_of(vectors, trainable, seed if random_init else None, lowercase)
-        encoded = encode(table, examples)
-        reach = reach_of(table, encoded, foreign=vectors.tokenizer is None)
-        if max_length is None:
-            lengths = [len(ids) for ids in encoded]
-            least = encoder.least_length(shape)
-            max_length = default_max_length(lengths, least=least, most=encoder.longest)
-        config = encoder.of(table.dim, max_length, shape)
-        layer: Any
-        if isinstance(table, Vectors):
-            pad_id = table.vocabulary.pad_id
-            layer = TrainableEmbedding(table.matrix, pad_id=pad_id, name="embedding")
-        else:
-            layer = CompressedEmbeddingLayer(table, name="embedding")
-        model = build_model(config, len(labels), layer, seed=seed)
-        return cls(
-            table,
-            labels,
-            config,
-            model,
-            Trainer(model, OPTIMIZERS[optimizer](learning_rate)),
-            batches_of(examples, labels, table, config, encoded),
-            sum(len(ids) > max_length for ids in encoded) / len(encoded),
-            reach,
-        )
-
-    def classifier(self) -> Classifier:
-        """Return the trained model as a classifier."""
-        table = self.table
-        if isinstance(table, Vectors):
-            trained = self.model.get_layer("embedding").table.value.numpy()
-            table = compress(replace(table, matrix=trained), "float32")
-        return Classifier(
-            table, self.labels, self.config, arrays_of(self.model, self.config, len(self.labels))
-        )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from embzip.errors import TokenizerError
 from embzip.places import TOKENIZER
+from embzip.records import shown
 from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_texts
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
@@ -75,6 +76,6 @@ def tokenizer_from_bytes(
     if kind == "bpe":
         return BpeTokenizer.from_bytes(content, rows, normalization)
     raise TokenizerError(
-        f"a tokenizer's kind must be 'words', 'words+aliases' or 'bpe', found {kind!r}: was the "
-        "file written by a newer embzip?"
+        f"a tokenizer's kind must be 'words', 'words+aliases' or 'bpe', found {shown(kind)}: was "
+        "the file written by a newer embzip?"
     )

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from embzip.errors import TokenizerError
 from embzip.files import existing_file, write_bytes
-from embzip.records import Fields, parse_json
+from embzip.records import Fields, parse_json, shown
 from embzip.tokenizers.base import (
     Normalization,
     check_ids,
@@ -290,6 +290,6 @@ def _words_record(line: str, where: str) -> Fields:
     if fields.take("version", int) != _VERSION:
         raise TokenizerError(
             f"{where}: this embzip reads version {_VERSION} of words files, found version "
-            f"{record['version']!r}: install a newer embzip"
+            f"{shown(record['version'])}: install a newer embzip"
         )
     return fields

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from embzip.errors import TokenizerError
 from embzip.files import digest
-from embzip.records import parse_json
+from embzip.records import parse_json, shown
 
 if TYPE_CHECKING:
     import tokenizers
@@ -183,14 +183,14 @@ def read_record(content: bytes, where: str) -> dict[str, object] | None:
     if record.get("version") != _VERSION:
         raise TokenizerError(
             f"{where}, line {line}: this embzip reads version {_VERSION} of BPE models, found "
-            f"version {record.get('version')!r}: install a newer embzip"
+            f"version {shown(record.get('version'))}: install a newer embzip"
         )
     found = record.pop("digest", None)
     model = content[: len(content) - len(rest)]
     expected = digest(model + _canonical(record))
     if found != expected or rest != _canonical({**record, "digest": found}) + b"\n":
         raise TokenizerError(
-            f"{where}: the digest in line {line} is {found!r}, but that of the file is "
+            f"{where}: the digest in line {line} is {shown(found)}, but that of the file is "
             f"{expected!r}: the file was edited or damaged; restore it from a copy (training again "
             "may give other ids, which a trained model cannot use)"
         )

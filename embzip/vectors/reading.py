@@ -11,7 +11,6 @@ duplicate tokens are checked in `base`. Messages count rows from 0 and lines fro
 """
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, NoReturn, cast, get_args
@@ -22,22 +21,15 @@ from numpy.typing import NDArray
 from embzip.choices import chosen
 from embzip.errors import InputError
 from embzip.files import existing_file
-from embzip.signatures import signature_of
 from embzip.streams import compression_of, expanded
 from embzip.types import Matrix
 from embzip.vectors.npy import read_npy
+from embzip.vectors.recognizing import BOM, HEADER, LONGEST_WORD, NUMBER, format_of
 
 Format = Literal["auto", "text", "binary", "npy"]
 
 _BLOCK = 1 << 22  # bytes parsed at a time
 _HEAD = 1 << 16  # bytes that tell the format
-_LONGEST_WORD = 10_000  # bytes; a longer token means that the file is of another format
-_HEADER = re.compile(rb"[ \t]*(-?\d{1,40})[ \t]+(-?\d{1,40})[ \t]*\r?\n")
-_NUMERIC = b"0123456789+-.eEnaifNAIFTYty \t\r\n"  # all characters of a row's numbers
-_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.I)
-_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_READ = ("vectors", "text", "labelled", "json", "unknown")  # may be vectors
-_BOM = b"\xef\xbb\xbf"
 
 
 class _Source(NamedTuple):
@@ -73,7 +65,7 @@ def read_rows(
         kind = compression_of(file.read(_HEAD))
     with path.open("rb") if kind is None else expanded(path, kind) as file:
         head = file.read(_HEAD)
-        looks = _looks_like(path, head)
+        looks = format_of(path, head)
         if looks is not None and format not in ("auto", looks):
             raise InputError(
                 f"{path}: expected vectors as {format}, found {looks}: pass "
@@ -92,8 +84,8 @@ def read_rows(
         if words is not None:
             return read_npy(path, file, words)
         size = os.fstat(file.fileno()).st_size
-        start = len(_BOM) if head.startswith(_BOM) else 0
-        header = _HEADER.match(head, start)
+        start = len(BOM) if head.startswith(BOM) else 0
+        header = HEADER.match(head, start)
         if header is None:
             file.seek(start)
             dim = len(file.readline().split()) - 1
@@ -111,45 +103,6 @@ def read_rows(
         if "binary" in (looks, format):
             return _read_binary(source)
         return _read_text(source)
-
-
-def _looks_like(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | None:
-    """Return the format that a file's first bytes suggest; None for text or binary."""
-    if not head.strip():
-        raise InputError(f"{path}: expected vectors, found " + ("blanks" if head else "no bytes"))
-    found = signature_of(path, head)
-    if found.kind == "npy":
-        return "npy"
-    if found.kind == "embz":
-        raise InputError(
-            f"{path}: expected foreign vectors, found a .embz file: read it with embzip.load"
-        )
-    if found.kind not in _READ:
-        raise InputError(f"{path}: expected vectors, found {found}")
-    header = _HEADER.match(head, len(_BOM) if head.startswith(_BOM) else 0)
-    row = head[header.end() :] if header else head
-    numbers = row.partition(b" ")[2]
-    line = numbers.partition(b"\n")[0]
-    fields = line.split()
-    numeric = header and len(fields) == int(header[2]) and all(map(_NUMBER.fullmatch, fields))
-    if header and not numeric and _has_binary_rows(head, header.end(), 4 * int(header[2])):
-        return "binary"
-    if line.strip() and not line.strip(_NUMERIC):
-        return "text"
-    width = max(4 * int(header[2]), 0) if header else len(line)
-    return "binary" if _CONTROL.search(numbers[: min(width, len(numbers))]) else None
-
-
-def _has_binary_rows(head: bytes, at: int, width: int) -> bool:
-    """Say whether tokens stand where binary rows of so many bytes have them, as far as one sees."""
-    rows = 0
-    while width > 0 and (space := head.find(b" ", at)) >= 0 and space + width < len(head):
-        token = head[at:space].removeprefix(b"\n")
-        if len(token) > _LONGEST_WORD or _CONTROL.search(token) or token.split() != [token]:
-            return False
-        at = space + 1 + width
-        rows += 1
-    return rows > 0
 
 
 def _cut_short(source: _Source, row: int) -> InputError:
@@ -194,12 +147,12 @@ def _read_binary(source: _Source) -> tuple[list[str], Matrix]:
         space = buffer.find(b" ", at)
         if space < 0 or len(buffer) < space + 1 + width:
             left = size - file.tell()
-            buffer = buffer[at:] + file.read(min(max(_BLOCK, width + _LONGEST_WORD), left))
+            buffer = buffer[at:] + file.read(min(max(_BLOCK, width + LONGEST_WORD), left))
             at = 0
             space = buffer.find(b" ")
-        if space - at > _LONGEST_WORD or (space < 0 and len(buffer) - at > _LONGEST_WORD):
+        if space - at > LONGEST_WORD or (space < 0 and len(buffer) - at > LONGEST_WORD):
             raise InputError(
-                f"{path}, row {row}: a token of binary vectors must end within {_LONGEST_WORD:,} "
+                f"{path}, row {row}: a token of binary vectors must end within {LONGEST_WORD:,} "
                 "bytes, and this one does not: if the file is text, pass --format text "
                 "(format='text')"
             )
@@ -273,7 +226,7 @@ def _explain(source: _Source, first: int, lines: Sequence[bytes]) -> NoReturn:
             )
         word, _, rest = line.partition(b" ")
         fields = rest.split()
-        wrong = next((field for field in fields if not _NUMBER.fullmatch(field)), None)
+        wrong = next((field for field in fields if not NUMBER.fullmatch(field)), None)
         if not word.strip():
             found = "an empty token"
         elif len(fields) > dim:

@@ -17,11 +17,11 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 from tensorflow.python.eager.context import eager_mode
 
 from embzip.errors import InputError, MissingFileError
+from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
-# The errors of TensorFlow's reader for damaged files; a short one is an IndexError.
-_DAMAGED = (tf.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
+_DAMAGED = (*LIBRARY_ERRORS, MemoryError)
 
 
 @dataclass(frozen=True)

@@ -200,6 +200,8 @@ def config_of(file: Any, where: str) -> Any:
 def _check(dataset: Any, name: str, where: str) -> None:
     if dataset.external is not None or dataset.is_virtual:
         raise InputError(f"{where}: values must be in this file, and those of {name} are not")
+    if dataset.shape is None:
+        raise InputError(f"{where}: {name} must be an array, and it holds nothing: it is damaged")
     stored = dataset.id.get_storage_size()
     claimed = _claimed(dataset)
     if claimed > max(FREE if stored else 4096, EXPANSION * stored):

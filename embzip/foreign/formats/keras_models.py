@@ -23,6 +23,7 @@ from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5, optimize
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.foreign.formats.keras_files import keras_config, open_keras, variables_file
 from embzip.foreign.formats.kinds import kind_of
+from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 
 _MODULES = frozenset(
     {"keras", "keras.layers", "keras.models", "keras.initializers", "keras.regularizers"}
@@ -73,7 +74,7 @@ def load_keras(path: str | Path) -> Any:
             named = Path(folder, "model.h5" if legacy else "model.keras")
             named.symlink_to(path.resolve())
             return keras.models.load_model(named, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, ImportError) as error:
+    except (*LIBRARY_ERRORS, OSError, ImportError) as error:
         if isinstance(error, EmbzipError):
             raise
         why = " ".join(str(error).split())[:200]
@@ -94,6 +95,8 @@ def check_classes(config: Any, where: str) -> None:
 
     Raises
     ------
+    InputError
+        For a class that is not named by text.
     UnsupportedModelError
         For code, and for classes that neither belong to Keras nor are registered. The message
         names the class and its layer.
@@ -102,7 +105,13 @@ def check_classes(config: Any, where: str) -> None:
         kind, module = part.get("class_name"), part.get("module")
         inner = part.get("config")
         layer = inner.get("name") if isinstance(inner, dict) else None
-        registered = keras.saving.get_registered_object(part.get("registered_name"))
+        own = part.get("registered_name")
+        if not all(name is None or isinstance(name, str) for name in (kind, module, own)):
+            raise InputError(
+                f"{where}: the configuration names a class by text, found {kind!r}, {module!r}, "
+                f"{own!r}: it is damaged"
+            )
+        registered = keras.saving.get_registered_object(own)
         named = f"{module + '.' if isinstance(module, str) else ''}{kind}"
         if kind in _CODE:
             raise UnsupportedModelError(

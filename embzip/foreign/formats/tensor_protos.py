@@ -7,6 +7,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.errors import InputError
+from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 
 
 def dtype_name(number: int) -> str:
@@ -49,7 +50,7 @@ def array_of(proto: Any, where: str) -> NDArray[Any]:
     """
     try:
         array: NDArray[Any] = tf.make_ndarray(proto)
-    except (ValueError, TypeError) as error:
+    except LIBRARY_ERRORS as error:
         why = " ".join(str(error).split())[:160]
         raise InputError(f"{where}: its values are damaged ({why})") from error
     return array

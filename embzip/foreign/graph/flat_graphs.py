@@ -5,7 +5,8 @@ Graphs that do more than compute (read files, call Python) are refused.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
-from embzip.errors import InputError
+from embzip.errors import EmbzipError, InputError
 from embzip.foreign.formats.bundles import Bundle
 from embzip.foreign.formats.checkpoints import read_meta
 from embzip.foreign.formats.graphs import Flow, node_name, read_graph
 from embzip.foreign.formats.hdf5 import EXPANSION, FREE
 from embzip.foreign.formats.kinds import find_prefix, kind_of, saved_model_file
+from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 from embzip.foreign.formats.saved_models import read_meta_graph
 from embzip.foreign.formats.tensor_protos import dtype_name, fits, shape_of
 from embzip.foreign.formats.variable_slices import checkpoint_slices
@@ -89,14 +91,26 @@ def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
         effects, and unknown outputs.
     """
     kind, own = kind_of(path)
-    if kind == "savedmodel":
-        flat = _of_saved_model(own, outputs)
-    elif kind in ("keras", "h5"):
-        flat = _of_keras(own, outputs)
-    else:
-        flat = _of_graph(kind, own, outputs)
-    _check_sound(flat, own)
+    with naming(own):
+        if kind == "savedmodel":
+            flat = _of_saved_model(own, outputs)
+        elif kind in ("keras", "h5"):
+            flat = _of_keras(own, outputs)
+        else:
+            flat = _of_graph(kind, own, outputs)
+        _check_sound(flat, own)
     return flat
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the name of a file before an error that does not say which file it is about."""
+    try:
+        yield
+    except EmbzipError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
 
 
 def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
@@ -145,7 +159,7 @@ def _check_sound(flat: FlatGraph, path: Path) -> None:
             for signature in flat.signatures.values():
                 for name in (*signature.inputs.values(), *signature.outputs.values()):
                     scope.get_tensor_by_name(name)
-    except (tf.errors.OpError, ValueError, TypeError, KeyError) as error:
+    except LIBRARY_ERRORS as error:
         why = " ".join(str(error).split())[:200]
         raise InputError(
             f"{path}: TensorFlow cannot import the graph ({why}): the file is damaged"

@@ -20,6 +20,7 @@ from embzip.foreign.formats.graphs import (
     inference_outputs,
     node_name,
 )
+from embzip.foreign.formats.tensor_protos import dtype_name
 from embzip.foreign.formats.tensor_slices import TensorSlice
 from embzip.foreign.graph.lazy_constants import LazyConstant, write_constant, write_placeholder
 
@@ -154,6 +155,8 @@ def _read_of_constant(frozen: Any, node: Any) -> None:
 
 
 def _constant(node: Any, stored: Tensors, piece: TensorSlice) -> LazyConstant:
+    if dtype_name(node.attr["dtype"].type) == "invalid":
+        raise InputError(f"the variable {node.name!r} of the graph has no type: it is damaged")
     shape = piece.shape(stored.shape(piece.key))
     declared = tf.TensorShape(node.attr["shape"].shape if "shape" in node.attr else None)
     if not declared.is_compatible_with(shape):

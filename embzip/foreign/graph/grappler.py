@@ -3,10 +3,10 @@
 Large constants are removed before and put back afterwards, so that they are not copied or folded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import tensorflow as tf
 from tensorflow.core.framework import attr_value_pb2, graph_pb2, node_def_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.grappler import tf_optimizer
@@ -14,6 +14,7 @@ from tensorflow.python.tools import optimize_for_inference_lib
 
 from embzip.errors import InputError
 from embzip.foreign.formats.graphs import Flow, called, functions_of, node_name
+from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 
 _LARGE = 2**20  # bytes
 _INLINE = ("function",)
@@ -41,7 +42,8 @@ def optimized(graph: Any, outputs: Sequence[str]) -> Any:
     """
     large, small = _without_large(pruned_to(graph, outputs))
     tidy = _run(small, outputs, _TIDY)
-    normed = optimize_for_inference_lib.fold_batch_norms(small)
+    with _readable():
+        normed = optimize_for_inference_lib.fold_batch_norms(small)
     normed.library.CopyFrom(small.library)  # fold_batch_norms drops the functions
     folded = _run(normed, outputs, (*_TIDY, "constfold", *_TIDY))
     best = folded if folded.ByteSize() <= tidy.ByteSize() else tidy
@@ -94,9 +96,15 @@ def _run(graph: Any, outputs: Sequence[str], optimizers: Sequence[str]) -> Any:
     options = config.graph_options.rewrite_options
     options.min_graph_nodes = -1  # small graphs too
     options.optimizers.extend(optimizers)
-    try:
+    with _readable():
         return tf_optimizer.OptimizeGraph(config, meta)
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except LIBRARY_ERRORS as error:
         raise InputError(
             f"TensorFlow cannot optimize this graph ({' '.join(str(error).split())[:200]}): it is "
             "damaged, or contains operators that TensorFlow does not know"

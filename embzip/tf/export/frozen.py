@@ -9,21 +9,20 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.files import write_bytes
-from embzip.tf.export.graph import FORMS, Model, check_size, constant, serving_function
+from embzip.tf.export.graph import Model, constant, serving_function
 
 
-def export_frozen(model: Model, path: str | Path, *, kernels: str = "float32") -> None:
+def export_frozen(model: Model, path: str | Path, *, kernels: str | None = None) -> None:
     """Write a .pb file: the placeholder `ids`, int32 (batch, time), and `probabilities`.
 
     A kit has one output per classifier, with its name.
     """
-    check_size(model, path)
     write_bytes(path, frozen_graph(model, kernels).SerializeToString())
 
 
-def frozen_graph(model: Model, kernels: str) -> Any:
+def frozen_graph(model: Model, kernels: str | None) -> Any:
     """Return the GraphDef."""
-    return serving_function(model, FORMS[kernels], constant).graph.as_graph_def()
+    return serving_function(model, kernels, constant).graph.as_graph_def()
 
 
 def run_frozen(

@@ -40,12 +40,15 @@ def reach(model: Model) -> tuple[int, int]:
 
 
 def serving_function(
-    served: Model, form: Form, store: Store, names: Sequence[str] | None = None
+    served: Model, kernels: str | None, store: Store, names: Sequence[str] | None = None
 ) -> Any:
     """Return a concrete function: int32 ids (batch, time) -> {output name: probabilities}.
 
     Parameters
     ----------
+    kernels
+        How the graph stores kernels, one of `FORMS`; None for the form that each classifier's file
+        has, which changes no number.
     names
         The names of the outputs; by default those of `heads_of`.
 
@@ -60,7 +63,7 @@ def serving_function(
         _check_name(name, _NAME.fullmatch(name) is not None)
     layer = CompressedEmbeddingLayer(_unmasked(served.embedding), name="embedding")
     codes = [as_is(variable.value.numpy(), store) for variable in layer.non_trainable_variables]
-    heads = [serving_head(classifier, form, store) for classifier in classifiers]
+    heads = [serving_head(each, FORMS[kernels or each.kernels], store) for each in classifiers]
     limits = [classifier.config.max_length for classifier in classifiers]
     longest = max(limits)
 

@@ -1,17 +1,18 @@
-"""Makes kernels smaller in a finished .tflite: float16 or int8 numbers, and int8 arithmetic.
+"""Makes kernels smaller in a finished .tflite or .onnx: float16 or int8 numbers, int8 arithmetic.
 
 Only the kernels of convolutions and dense layers change. They are found by their numbers, which the
 converter reorders but does not change; so a codec's tables and components are never mistaken for
 kernels.
 
-int8 kernels are symmetric, with one scale per filter. With float32 arithmetic, LiteRT quantizes
-each input when it runs ("dynamic range"). With int8 arithmetic, representative texts determine the
-ranges of inputs and outputs.
+int8 kernels are symmetric, with one scale per filter, as in a classifier's own file. With float32
+arithmetic they become float32 numbers once, when the model is loaded, so that answers stay the
+same. Or LiteRT quantizes each input when it runs ("dynamic range"), which is faster. With int8
+arithmetic, representative texts determine the ranges of inputs and outputs.
 
 References: Jacob et al. 2018; the LiteRT 8-bit quantization specification.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,21 @@ def float32_kernels(content: bytes, heads: Heads) -> bytes:
 
 def float16_kernels(content: bytes, heads: Heads) -> bytes:
     """Return the model with float16 kernels; it computes in float32."""
+
+    def halved(kernel: NDArray[np.float32]) -> tuple[NDArray[Any], None]:
+        check_float16(kernel)
+        return kernel.astype(np.float16), None
+
+    return _dequantized(content, heads, halved, 3)
+
+
+def stored_int8_kernels(content: bytes, heads: Heads) -> bytes:
+    """Return the model with int8 kernels; it computes in float32."""
+    return _dequantized(content, heads, quantized_kernel, 5)
+
+
+def _dequantized(content: bytes, heads: Heads, smaller: Callable[..., Any], version: int) -> bytes:
+    """Return the model with smaller kernels, and operators that make them float32 when loaded."""
     model = Model(content)
     done: set[int] = set()  # equal kernels of a kit's classifiers are stored once
     for operator, kernel in list(_kernels(model, heads)):
@@ -49,10 +65,11 @@ def float16_kernels(content: bytes, heads: Heads) -> bytes:
         if index in done:
             continue
         done.add(index)
-        check_float16(kernel)
-        half = model.add_constant(_named(model, index, b"float16"), kernel.astype(np.float16))
+        numbers, scale = smaller(kernel)
+        name = _named(model, index, numbers.dtype.name.encode())
+        stored = model.add_constant(name, numbers, scale)
         model.empty(index)
-        model.insert(operator, [model.convert("DEQUANTIZE", 3, half, index)])
+        model.insert(operator, [model.convert("DEQUANTIZE", version, stored, index)])
     return model.to_bytes()
 
 
@@ -130,14 +147,19 @@ def observed_ranges(
 
 def _kernels(model: Model, heads: Heads) -> Iterator[tuple[Operator, NDArray[np.float32]]]:
     """Yield each operator that multiplies by a kernel of a classifier, and that kernel."""
-    known = {_content(kernel) for head in heads for kernel in kernels_of(head)}
+    known = contents(heads)
     for operator in model.products():
         kernel = model.constant(int(operator.inputs[1]))
-        if kernel is not None and _content(kernel) in known:
+        if kernel is not None and content_of(kernel) in known:
             yield operator, kernel
 
 
-def _content(kernel: NDArray[np.float32]) -> str:
+def contents(heads: Heads) -> set[str]:
+    """Return what `content_of` says of each kernel of some classifiers."""
+    return {content_of(kernel) for head in heads for kernel in kernels_of(head)}
+
+
+def content_of(kernel: NDArray[np.float32]) -> str:
     """Return a digest of the numbers that does not depend on their order."""
     return digest(np.sort(kernel, axis=None).astype("<f4").tobytes())
 

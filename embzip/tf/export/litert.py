@@ -17,41 +17,43 @@ from embzip.litert import LiteRtModel, litert
 from embzip.litert.attachment import Attachment, attach, read_attachment
 from embzip.tf.export.graph import (
     Model,
-    check_size,
     constant,
     heads_of,
     reach,
     serving_function,
 )
-from embzip.tf.export.heads import as_is
 from embzip.tf.export.kernels import (
     float16_kernels,
     float32_kernels,
     int8_arithmetic,
     int8_kernels,
+    stored_int8_kernels,
 )
 
 _TEXTS = 1000  # the largest number of representative texts that are run
 
 KERNELS = {"float32": float32_kernels, "float16": float16_kernels, "int8": int8_kernels}
+STORED = {**KERNELS, "int8": stored_int8_kernels}  # which changes no answer
 
 
 def export_litert(
     model: Model,
     path: str | Path,
     *,
-    kernels: str = "float32",
+    kernels: str | None = None,
     calibrate: Sequence[str] | None = None,
 ) -> None:
     """Write a .tflite file that `embzip.load_model` and any LiteRT interpreter run."""
     litert()  # the result is run at the end, so a missing LiteRT is reported first
-    check_size(model, path)
-    plain, heads = converted(model), list(heads_of(model).values())
-    if calibrate is None:
-        content = KERNELS[kernels](plain, heads)
-    else:
+    content, heads = converted(model), list(heads_of(model).values())
+    if calibrate is not None:
         texts = calibrate[:_TEXTS]
-        content = int8_arithmetic(plain, heads, [_input(model, t) for t in model.encode(texts)])
+        content = int8_arithmetic(content, heads, [_input(model, t) for t in model.encode(texts)])
+    elif kernels is not None:
+        content = KERNELS[kernels](content, heads)
+    else:
+        for form in {head.kernels: None for head in heads}:
+            content = STORED[form](content, [head for head in heads if head.kernels == form])
     write_bytes(path, attach(content, attachment_of(model)))
 
 
@@ -63,7 +65,9 @@ def converted(model: Model) -> bytes:
     """
     heads = len(heads_of(model))
     names = [f"probabilities_{index:05d}" for index in range(heads)]
-    function = serving_function(model, as_is, constant, names if isinstance(model, Kit) else None)
+    function = serving_function(
+        model, "float32", constant, names if isinstance(model, Kit) else None
+    )
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
     content: bytes = converter.convert()
     return content

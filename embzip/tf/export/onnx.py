@@ -8,47 +8,44 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embzip.errors import MissingPackageError, SpecError
+from embzip.errors import MissingPackageError
 from embzip.files import write_bytes
 from embzip.tf.export.frozen import frozen_graph
-from embzip.tf.export.graph import Model, check_size, heads_of
+from embzip.tf.export.graph import Model, heads_of
 
 _OPSET = 17
 
 
-def export_onnx(served: Model, path: str | Path, *, kernels: str = "float32") -> None:
+def export_onnx(served: Model, path: str | Path, *, kernels: str | None = None) -> None:
     """Write an .onnx file: the input `ids`, int32 (batch, time), and the output `probabilities`.
 
     A kit has one output per classifier, with its name.
 
     Raises
     ------
-    SpecError
-        For kernels in another form than float32: tf2onnx would convert them back.
     MissingPackageError
         If tf2onnx or onnxruntime is not installed.
     """
-    if kernels != "float32":
-        raise SpecError(
-            f"an ONNX export needs float32 kernels, received {kernels!r}: quantize the exported "
-            "file with onnxruntime.quantization, or export to litert"
-        )
     try:
         import onnxruntime  # type: ignore[import-untyped]  # noqa: F401
         import tf2onnx  # type: ignore[import-untyped]
+
+        from embzip.tf.export.onnx_kernels import with_kernels
     except ImportError as error:
         raise MissingPackageError(
             f"ONNX needs tf2onnx and onnxruntime, and importing them failed ({error}): "
             "`pip install 'tf2onnx>=1.17' 'onnx>=1.17' 'onnxruntime>=1.20'`, or "
             "`uv sync --extra onnx` from a checkout"
         ) from error
-    check_size(served, path)
     model, _ = tf2onnx.convert.from_graph_def(
-        _without_bitcasts(frozen_graph(served, kernels)),
+        _without_bitcasts(frozen_graph(served, "float32")),
         input_names=["ids:0"],
         output_names=[f"{name}:0" for name in heads_of(served)],
         opset=_OPSET,
     )
+    heads = list(heads_of(served).values())
+    for form in ("float16", "int8"):
+        with_kernels(model, [each for each in heads if (kernels or each.kernels) == form], form)
     write_bytes(path, model.SerializeToString())
 
 

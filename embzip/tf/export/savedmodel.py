@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from embzip.files import atomic_folder
 from embzip.foreign.formats.bundle_writing import tensorflow_writes
-from embzip.tf.export.graph import FORMS, Model, serving_function
+from embzip.tf.export.graph import Model, serving_function
 from embzip.tf.export.heads import Source
 
 MARKER = "saved_model.pb"  # a folder with this file is a SavedModel
 
 
-def export_savedmodel(model: Model, path: str | Path, *, kernels: str = "float32") -> None:
+def export_savedmodel(model: Model, path: str | Path, *, kernels: str | None = None) -> None:
     """Write a folder with the signature `serving_default`: `ids` -> `probabilities`.
 
     A kit has one output per classifier, with its name. A SavedModel at `path` is replaced.
@@ -29,7 +29,7 @@ def export_savedmodel(model: Model, path: str | Path, *, kernels: str = "float32
         module.weights.append(held)
         return lambda: tf.convert_to_tensor(held)
 
-    module.serve = serving_function(model, FORMS[kernels], variable)
+    module.serve = serving_function(model, kernels, variable)
     with atomic_folder(path, marker=MARKER) as folder, tensorflow_writes(Path(path)):
         tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from embzip.choices import chosen
 from embzip.errors import SpecError
 from embzip.tf.export.frozen import export_frozen, run_frozen
-from embzip.tf.export.graph import FORMS, Model, heads_of, reach
+from embzip.tf.export.graph import FORMS, Model, check_size, heads_of, reach
 from embzip.tf.export.litert import export_litert, run_litert
 from embzip.tf.export.onnx import export_onnx, run_onnx
 from embzip.tf.export.savedmodel import export_savedmodel, run_savedmodel
@@ -37,11 +37,15 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class Export:
-    """The size of an export in bytes, and its largest difference from NumPy's probabilities."""
+    """The size of an export in bytes, and its largest difference from NumPy's probabilities.
+
+    `kernels` are the forms in which it stores kernels: one, except for a kit.
+    """
 
     path: Path
     nbytes: int
     max_difference: float
+    kernels: tuple[str, ...]
 
 
 def export(
@@ -49,7 +53,7 @@ def export(
     path: str | Path,
     *,
     to: str = "litert",
-    kernels: str = "float32",
+    kernels: str | None = None,
     calibrate: Sequence[str] | None = None,
 ) -> Export:
     """Write a classifier or a kit as a file that another runtime loads without embzip.
@@ -67,7 +71,9 @@ def export(
         `litert`, `savedmodel`, `frozen` or `onnx`.
     kernels
         The form of convolution and dense kernels: `float32`, `float16` or `int8` (one scale per
-        filter); for ONNX only `float32`. Codes and tables of the embedding are never changed.
+        filter). None keeps the form in which each classifier's own file stores them, and its
+        answers. In a .tflite, `int8` also rounds the inputs of kernels, which is faster. Codes and
+        tables of the embedding are never changed.
     calibrate
         Only for LiteRT: representative texts. Convolutions and dense layers then compute in int8,
         with ranges that fit these texts.
@@ -100,13 +106,17 @@ def export(
     True
     """
     to = chosen(to, TARGETS, "target")
-    options: dict[str, Any] = {"kernels": chosen(kernels, FORMS, "type of kernels")}
+    if kernels is not None:
+        kernels = chosen(kernels, FORMS, "type of kernels")
+    options: dict[str, Any] = {"kernels": kernels}
     if calibrate is not None:
         if to != "litert":
             raise SpecError(
                 f"only litert can compute in int8, received calibrate with {to!r}: leave it out"
             )
         options["calibrate"] = calibrate
+    if to != "savedmodel":
+        check_size(model, path)
     target, heads = TARGETS[to], heads_of(model)
     ids = _padded(model, calibrate)
     # Computed before anything is written: an answer that is no number is an error.
@@ -116,7 +126,9 @@ def export(
     differences = [
         np.abs(rows - answers).max(initial=0) for rows, answers in zip(found, expected, strict=True)
     ]
-    return Export(Path(path), _nbytes(Path(path)), float(max(differences)))
+    wanted = "int8" if calibrate is not None else kernels
+    forms = dict.fromkeys(wanted or head.kernels for head in heads_of(model).values())
+    return Export(Path(path), _nbytes(Path(path)), float(max(differences)), tuple(forms))
 
 
 def _padded(model: Model, texts: Sequence[str] | None) -> NDArray[np.int32]:
