@@ -497,3 +497,27 @@ def test_a_configuration_of_keras_that_keras_stumbles_over(folder: Path, tmp_pat
             new.writestr(name, content)
     with pytest.raises(EmbzipError, match=r"model\.keras"):
         rebuild_file(path, tmp_path / "out.keras", codec="int8")
+
+
+def field(tag: int, content: bytes) -> bytes:
+    """A protobuf field of bytes: its tag, its length as a varint, its content."""
+    size, length = b"", len(content)
+    while length > 127:
+        size, length = size + bytes([length & 127 | 128]), length >> 7
+    return bytes([tag]) + size + bytes([length]) + content
+
+
+def test_messages_that_are_nested_too_deep(tmp_path: Path) -> None:
+    inner, key = b"\x18\x01", b"\x0a\x01k"  # an attribute, and the key of one in a function
+    for _ in range(3000):
+        inner = field(0x52, field(0x12, key + field(0x12, inner)))
+    node = b"\x0a\x01a\x12\x05Const" + field(0x2A, key + field(0x12, inner))
+    (tmp_path / "deep.pb").write_bytes(field(0x0A, node))
+    opening = 'func { name: "f" attr { key: "k" value { ' * 3000
+    text = f'node {{ name: "a" attr {{ key: "k" value {{ {opening}i: 1{" } } }" * 3000} }} }} }}'
+    (tmp_path / "deep.pbtxt").write_text(text)
+    for name in ("deep.pb", "deep.pbtxt"):
+        for read in (inspect, variables_of, lambda path: slim(path, tmp_path / "out.pb")):
+            with pytest.raises(InputError, match=rf"{name}: expected a GraphDef"):
+                read(tmp_path / name)
+    assert len(list(tmp_path.iterdir())) == 2

@@ -510,7 +510,7 @@ def test_report_of_a_folder_without_one(tmp_path: Path) -> None:
     ("old", "new", "error", "message"),
     [
         ("seed = 0", "seed = ", InputError, r"expected a recipe in TOML.*line 1"),
-        ("seed = 0", "sead = 0", InputError, r"unknown key 'sead': the known ones are seed, corp"),
+        ("seed = 0", "sead = 0", InputError, r"unknown key 'sead' \(did you mean 'seed'\?\): the "),
         ("seed = 0", "seed = true", InputError, r"seed must be a whole number, received True"),
         ("seed = 0", "seed = -1", InputError, r"seed must lie in 0\.\.2\*\*32-1, received -1"),
         ('"train.tsv"', '"none.tsv"', MissingFileError, r"none\.tsv: no such file"),
@@ -532,7 +532,7 @@ def test_report_of_a_folder_without_one(tmp_path: Path) -> None:
             InputError,
             r"\[choice\]: against must be one of 'best float32', 'best of all', 'words', .* 'word'",
         ),
-        ("tune = true", "tuen = true", InputError, r"3 \('bpe'\): unknown key 'tuen': the known"),
+        ("tune = true", "tuen = true", InputError, r"3 \('bpe'\): unknown key 'tuen' .*: the k"),
         ("tune = true", "tune = 1", InputError, r"tune must be true or false, received 1"),
         ("svd:8|int8", "svd:8|int9", SpecError, r"\('bpe'\), codec: unknown codec stage 'int9'"),
         (
@@ -542,8 +542,8 @@ def test_report_of_a_folder_without_one(tmp_path: Path) -> None:
             r"codec: 'svd:17': the rank is at most 16,",
         ),
         ("bpe:300", "bpe:x", SpecError, r"tokenizer: vocab must be a whole number.*'x'"),
-        ("bpe:300", "bqe:300", SpecError, r"unknown name 'bqe': the known ones are bpe, words"),
-        ("bpe:300", "bpe:300,size=1", SpecError, r"unknown option 'size' in 'bpe:300,size=1'"),
+        ("bpe:300", "bqe:300", SpecError, r"unknown name 'bqe' \(did you mean 'bpe'\?\)"),
+        ("bpe:300", "bpe:300,size=1", SpecError, r"'bpe:300,size=1': unknown option 'size'"),
         ("bpe:300", "bpe:300,vocab=1", SpecError, r"vocab occurs twice"),
         ("bpe:300", "bpe:300,coverage=2", SpecError, r"coverage must be a number from 0 to 1"),
         ("word2vec:16", "word2vec:16,sg=yes", SpecError, r"sg must be true or false.*'yes'"),
@@ -661,7 +661,7 @@ def test_a_candidate_names_its_encoder(spec: str, encoder: str, arguments: dict)
 @pytest.mark.parametrize(
     ("spec", "rule"),
     [
-        ("rnn", "unknown name 'rnn': the known ones are attention, cnn, fnet, mean"),
+        ("rnn", r"unknown name 'rnn' \(did you mean 'cnn'\?\): the known ones are attention, "),
         ("fnet:heads=2", "unknown option 'heads'"),
         ("attention:heads=5", "width must be a multiple of heads"),
         ("cnn:windows=a", "windows must be whole numbers"),

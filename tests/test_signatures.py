@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embzip.compression import compress
-from embzip.embz.format import save
-from embzip.errors import MissingFileError
+from embzip.embz.format import load, save
+from embzip.errors import FileFormatError, MissingFileError
 from embzip.signatures import HEAD, signature_of
 from embzip.tokenizers.building import build_bpe, build_words
 
@@ -159,3 +159,24 @@ def test_any_bytes_are_told(tail: bytes, head: bytes) -> None:
         path = Path(folder, "f")
         path.write_bytes(head[:20] + tail)
         assert signature_of(path).what
+
+
+@pytest.mark.parametrize("kind", [*WRITTEN[1:], *CONTENTS])
+def test_load_of_another_file_says_what_it_is(kind: str, tmp_path: Path) -> None:
+    path = written(tmp_path, kind).rename(tmp_path / "model.embz")
+    with pytest.raises(FileFormatError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert signature_of(path).what in message or kind == "safetensors"
+    assert "announce" not in message
+    assert str(int.from_bytes(path.read_bytes()[:8], "little")) not in message or kind == "empty"
+
+
+def test_a_file_that_is_cut_short_is_said_to_be(tmp_path: Path) -> None:
+    path = written(tmp_path, "embz")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200])
+    header = int.from_bytes(whole[:8], "little")
+    with pytest.raises(FileFormatError, match=f"cut short: its header has {header} bytes"):
+        load(path)

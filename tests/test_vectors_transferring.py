@@ -1,5 +1,6 @@
 """Subword rows from word rows: against a dense solver, on real words, and what is refused."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -173,6 +174,8 @@ def test_what_is_refused() -> None:
 def test_counts_of_a_words_file(tmp_path: Path) -> None:
     WordTokenizer(["a", "b"], Normalization(), [0, 7, 3, 4]).save(tmp_path / "w.tsv")
     assert read_counts(tmp_path / "w.tsv") == {"a": 3, "b": 4}
+    (tmp_path / "w.gz").write_bytes(gzip.compress((tmp_path / "w.tsv").read_bytes()))
+    assert read_counts(tmp_path / "w.gz") == {"a": 3, "b": 4}
     WordTokenizer(["a", "b"], Normalization()).save(tmp_path / "none.tsv")
     with pytest.raises(InputError, match="contains no counts"):
         read_counts(tmp_path / "none.tsv")

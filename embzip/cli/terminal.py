@@ -84,8 +84,8 @@ def printable(text: str) -> str:
 def field(text: str) -> str:
     r"""Return text as a field of a line: `printable`, without tabs, and valid UTF-8.
 
-    >>> field("a\\tb")
-    'a\\\\tb'
+    >>> field("a\tb")
+    'a\\tb'
     """
     return printable(text.translate(_TAB)).encode("utf-8", "backslashreplace").decode()
 

@@ -1,11 +1,13 @@
 """Reads counts of tokens from a file: a words file, or plain `token<TAB>count` lines."""
 
+import os
 import re
 from pathlib import Path
 
 from embzip.corpus import read_texts
 from embzip.errors import InputError
 from embzip.files import existing_file
+from embzip.places import COUNTS
 from embzip.streams import opened
 from embzip.tokenizers.words import parse_words
 
@@ -36,9 +38,11 @@ def read_counts(path: str | Path) -> dict[str, int]:
     >>> read_counts(path)
     {'sea': 12, 'ship': 3}
     """
+    if os.path.isfile(path) and COUNTS.kind_of(path) == "words":
+        return _of_words_file(path)
     counts: dict[str, int] = {}
     for number, line in enumerate(read_texts(path), start=1):
-        if number == 1 and line.startswith("{") and "\t" not in line:
+        if number == 1 and line.startswith("{") and "\t" not in line:  # compressed
             return _of_words_file(path)
         token, _, digits = line.partition("\t")
         if not (token and _COUNT.fullmatch(digits)):

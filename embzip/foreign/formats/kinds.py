@@ -105,7 +105,7 @@ def _latest(state: Path) -> str:
     message = CheckpointState()
     try:
         text_format.Parse(state.read_bytes().decode("utf-8"), message)
-    except (text_format.ParseError, UnicodeDecodeError, DecodeError) as error:
+    except (text_format.ParseError, UnicodeDecodeError, DecodeError, RecursionError) as error:
         raise InputError(
             f"{state}: the checkpoint state cannot be read ({error}): pass a checkpoint prefix"
         ) from error
