@@ -17,7 +17,6 @@ from embzip.errors import EmbzipError, FileFormatError, InputError
 Value = TypeVar("Value")
 
 _MOST = 1 << 19  # objects and lists of one text
-_DEEPEST = 32  # objects and lists within each other; our own records have six
 _KINDS: Mapping[type, str] = {
     str: "text",
     int: "a whole number",
@@ -29,7 +28,11 @@ _KINDS: Mapping[type, str] = {
 
 
 def parse_json(
-    content: bytes | str, where: str, *, error: type[EmbzipError] = FileFormatError
+    content: bytes | str,
+    where: str,
+    *,
+    error: type[EmbzipError] = FileFormatError,
+    deepest: int = 32,
 ) -> Any:
     """Return what a JSON text says.
 
@@ -39,12 +42,14 @@ def parse_json(
         The text, or its UTF-8; lone surrogates may stand in it.
     where
         The file, or the part of it; messages begin with it.
+    deepest
+        How many objects and lists may stand within each other; our own records have six.
 
     Raises
     ------
     FileFormatError
         Or the given `error`: for anything but JSON, a key that stands twice in an object, objects
-        or lists nested more than 32 deep, and more than 524,288 of them.
+        or lists nested deeper, and more than 524,288 of them.
 
     Examples
     --------
@@ -58,7 +63,7 @@ def parse_json(
         text = content if isinstance(content, str) else content.decode("utf-8", "surrogatepass")
         many = text.count("[") + text.count("{") > _MOST  # each takes 60 to 230 bytes in memory
         value = None if many else json.loads(text, object_pairs_hook=_no_duplicates)
-        deep = _is_deep(value)
+        deep = _is_deep(value, deepest)
     except RecursionError:
         deep = True
     except ValueError as found:
@@ -66,7 +71,7 @@ def parse_json(
     if many:
         raise error(f"{where} holds more than {_MOST:,} objects and lists")
     if deep:
-        raise error(f"{where} is JSON nested more than {_DEEPEST} deep")
+        raise error(f"{where} is JSON nested more than {deepest} deep")
     return value
 
 
@@ -205,9 +210,9 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _is_deep(value: Any) -> bool:
+def _is_deep(value: Any, deepest: int) -> bool:
     level: list[Iterable[Any]] = [[value]]
-    for _ in range(_DEEPEST + 1):
+    for _ in range(deepest + 1):
         level = [
             each.values() if isinstance(each, dict) else each
             for values in level

@@ -102,7 +102,8 @@ def _interpreter(content: bytes, path: Path) -> Any:
             model_content=content, num_threads=1, experimental_op_resolver_type=plain
         )
     except (ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: LiteRT cannot run this model ({error})") from error
+        why = str(error).strip().partition("\n")[0][:200]
+        raise InputError(f"{path}: LiteRT cannot run this model ({why})") from error
 
 
 def _feed(interpreter: Any, made: dict[str, Any], rows: int, synthetic: Synthetic) -> None:

@@ -251,7 +251,8 @@ def _arrays(file: Any, path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
         try:
             yield tensor.name, file[tensor.name][()]
         except (*LIBRARY_ERRORS, OSError) as error:
-            raise InputError(f"{path}: {tensor.name} cannot be read ({error})") from error
+            why = str(error).strip().partition("\n")[0][:200]
+            raise InputError(f"{path}: {tensor.name} cannot be read ({why})") from error
 
 
 def _kept(tensors: Any) -> Iterator[StoredTensor]:

@@ -174,7 +174,7 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (*_DAMAGED, *_ODD) as error:
         raise FileFormatError(
-            f"{path}: the files attached to the model cannot be read ({error}): {_AGAIN}"
+            f"{path}: the files attached to the model cannot be read ({str(error)[:200]}): {_AGAIN}"
         ) from error
 
 

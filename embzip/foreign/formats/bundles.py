@@ -163,7 +163,9 @@ class Bundle:
         try:
             graph.ParseFromString(self.read(OBJECT_GRAPH))
         except DecodeError as error:
-            raise InputError(f"{self.prefix}: its object graph is damaged ({error})") from error
+            raise InputError(
+                f"{self.prefix}: its object graph is damaged ({_first(error)})"
+            ) from error
         return graph
 
 

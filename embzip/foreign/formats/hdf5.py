@@ -4,7 +4,6 @@ The model configuration in a file is only text here; no layer is made from it.
 """
 
 import io
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,8 +15,10 @@ from embzip.errors import InputError
 from embzip.files import existing_file, is_full
 from embzip.foreign.formats.names import with_embedding
 from embzip.inspection import ArtefactRecord, Role, StoredTensor, make_record
+from embzip.records import parse_json
 
 EXPANSION = 100  # how many times a part may grow when it is decompressed
+CONFIG_DEEPEST = 200  # objects and lists within each other: models hold models
 FREE = 64 * 2**20  # bytes that a compressed part may always decompress to
 
 
@@ -191,10 +192,10 @@ def config_of(file: Any, where: str) -> Any:
             "with model.save('model.keras'), or name the classifier of embzip it belongs to, "
             "`embzip rebuild ... --model CLASSIFIER.embz`"
         )
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: its model_config is not valid JSON ({error})") from error
+    where = f"{where}: its model_config"
+    if not isinstance(text, str | bytes):
+        raise InputError(f"{where} must be text, found {type(text).__name__}")
+    return parse_json(text, where, error=InputError, deepest=CONFIG_DEEPEST)
 
 
 def _check(dataset: Any, name: str, where: str) -> None:

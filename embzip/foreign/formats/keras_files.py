@@ -3,7 +3,6 @@
 Nothing is deserialized; `config.json` is only parsed as JSON.
 """
 
-import json
 import lzma
 import shutil
 import struct
@@ -16,7 +15,7 @@ from typing import Any
 
 from embzip.errors import EmbzipError, InputError
 from embzip.files import existing_file, temporary_folder
-from embzip.foreign.formats.hdf5 import EXPANSION, FREE, open_hdf5, weight_tensors
+from embzip.foreign.formats.hdf5 import CONFIG_DEEPEST, EXPANSION, FREE, open_hdf5, weight_tensors
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.inspection import (
     ArtefactRecord,
@@ -25,6 +24,7 @@ from embzip.inspection import (
     make_record,
     scaled,
 )
+from embzip.records import parse_json
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _CONFIG_LIMIT = 64 * 2**20
@@ -52,8 +52,8 @@ def open_keras(path: Path) -> Iterator[zipfile.ZipFile]:
         if isinstance(error, EmbzipError):
             raise
         raise InputError(
-            f"{path}: expected a .keras file, and it cannot be read ({error}): it is damaged, cut "
-            "short or encrypted"
+            f"{path}: expected a .keras file, and it cannot be read ({str(error)[:200]}): it is "
+            "damaged, cut short or encrypted"
         ) from error
 
 
@@ -83,10 +83,8 @@ def variables_file(
 
 def keras_config(archive: zipfile.ZipFile, where: str) -> Any:
     """Return the parsed `config.json`."""
-    try:
-        return json.loads(archive.read(CONFIG))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: {CONFIG} is not valid JSON ({error})") from error
+    content = archive.read(CONFIG)
+    return parse_json(content, f"{where}: {CONFIG}", error=InputError, deepest=CONFIG_DEEPEST)
 
 
 def inspect_keras(path: Path) -> ArtefactRecord:
