@@ -119,6 +119,11 @@ def rebuild(
     from embzip.rewriting import Tuning, rebuild_file
 
     kind, own = kind_of(model)
+    if kind == "checkpoint" and config is None and str(result.output).lower().endswith(".embz"):
+        raise InputError(
+            f"{own}: a checkpoint has no graph of embzip's: pass the classifier that its variables "
+            "are of too, --model CLASSIFIER.embz"
+        )
     formats, end = _FORMATS.get("embz" if config else kind, (_GRAPH, ".rebuilt.pb"))
     tuning = None
     with (
