@@ -177,7 +177,11 @@ def _zstd(content: bytes) -> bytes:
 def _unzstd(content: bytes) -> bytes:
     import zstandard
 
-    return zstandard.ZstdDecompressor().decompressobj().decompress(content)
+    reader = zstandard.ZstdDecompressor().decompressobj()
+    plain = reader.decompress(content)
+    if not reader.eof:
+        raise ValueError("it is cut short")
+    return plain
 
 
 def _lines(path: Path) -> Any:

@@ -257,6 +257,8 @@ def spoiled(change):
         (spoiled(lambda r: r["candidates"][1]["bytes"].update(total=10**400)), r"bytes\.total"),
         (spoiled(lambda r: r["candidates"][1].update(codec={"a": 1})), "codec must be text"),
         (spoiled(lambda r: r.update(corpus=[1])), "corpus must be an object or null"),
+        (spoiled(lambda r: r.update(baseline="x" * 9000)), r"one of \[.{1,300}received 'x{9}"),
+        (spoiled(lambda r: r["candidates"][1].update(name="x" * 9000, dim="")), r"^.{1,250}$"),
         (spoiled(lambda r: r.update(seed="0")), "seed must be a whole number or null"),
     ],
 )

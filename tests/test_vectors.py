@@ -483,6 +483,9 @@ def test_npy_headers_are_held_against_the_file(tmp_path: Path) -> None:
     refused(tmp_path, content.replace(b"(3, 2)", b"(0, 2)"), "at least 1 row", words=words)
     refused(tmp_path, content.replace(b"<f4", b"<i4"), "float32", words=words)
     refused(tmp_path, content, "--words FILE")
+    for version in (b"\0\0", b"\1\x18", b"\4\0"):
+        other = content[:6] + version + content[8:]
+        refused(tmp_path, other, "version 1.0, 2.0 or 3.0 of the .npy format", words=words)
 
 
 def test_case_75_words_of_another_number(tmp_path: Path) -> None:

@@ -75,10 +75,10 @@ def check_record(record: Any, where: str = "record") -> Record:
         raise InputError(f"{where}: expected a report with a list of candidates")
     names = [_check(candidate, f"{where}, candidate") for candidate in record["candidates"]]
     if len(set(names)) != len(names):
-        raise InputError(f"{where}: names of candidates must be distinct, received {names}")
+        raise InputError(f"{where}: names of candidates must be distinct, received {shown(names)}")
     if record.get("baseline") not in names:
         raise InputError(
-            f"{where}: baseline must be the name of a candidate, one of {names}, "
+            f"{where}: baseline must be the name of a candidate, one of {shown(names)}, "
             f"received {shown(record.get('baseline'))}"
         )
     _check_kind(record, "choice", str, where)
@@ -159,7 +159,7 @@ def _check(candidate: Any, where: str) -> str:
     if not isinstance(candidate, dict) or not isinstance(candidate.get("name"), str):
         raise InputError(f"{where}: expected an object with a name, received {shown(candidate)}")
     name: str = candidate["name"]
-    where = f"{where} {name!r}"
+    where = f"{where} {shown(name)}"
     for key, limits in _NUMBERS.items():
         _check_number(candidate.get(key), where, key, limits)
     for key in _TEXTS:

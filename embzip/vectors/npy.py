@@ -34,7 +34,13 @@ def read_npy(
         If there are not as many tokens as rows.
     """
     file.seek(len(NPY))
-    wide = file.read(2)[:1] != b"\1"  # version 1 has a header length of 2 bytes, later ones of 4
+    version = file.read(2)
+    if version not in (b"\1\0", b"\2\0", b"\3\0"):
+        raise InputError(
+            f"{path}: expected version 1.0, 2.0 or 3.0 of the .npy format, found "
+            f"{'.'.join(map(str, version))}: save it again with np.save"
+        )
+    wide = version != b"\1\0"  # version 1 has a header length of 2 bytes, later ones of 4
     length = int.from_bytes(file.read(4 if wide else 2), "little")
     text = file.read(min(length, 10_000))
     header = _HEADER.fullmatch(text)
