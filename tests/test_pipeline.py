@@ -532,7 +532,12 @@ def test_report_of_a_folder_without_one(tmp_path: Path) -> None:
             InputError,
             r"\[choice\]: against must be one of 'best float32', 'best of all', 'words', .* 'word'",
         ),
-        ("tune = true", "tuen = true", InputError, r"3 \('bpe'\): unknown key 'tuen' .*: the known"),
+        (
+            "tune = true",
+            "tuen = true",
+            InputError,
+            r"3 \('bpe'\): unknown key 'tuen' .*: the known",
+        ),
         ("tune = true", "tune = 1", InputError, r"tune must be true or false, received 1"),
         ("svd:8|int8", "svd:8|int9", SpecError, r"\('bpe'\), codec: unknown codec stage 'int9'"),
         (
