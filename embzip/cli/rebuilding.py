@@ -11,6 +11,7 @@ from embzip.cli.parameters import Errors, Pack, Seed, UsageError
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.terminal import load_quietly, progress
 from embzip.corpus import read_examples
+from embzip.errors import InputError
 from embzip.inspection import size_change
 from embzip.outputs import FOLDER
 from embzip.places import EMBZ_FILE, EXAMPLES, check_places
