@@ -226,7 +226,7 @@ def test_files_without_weights_and_hostile_ones_are_refused(folder: Path, tmp_pa
         path.write_bytes(graph_of(tensor))
         with pytest.raises(InputError, match=said):
             variables_of(path)
-    (tmp_path / "model.tflite").write_bytes(b"TFL3")
+    (tmp_path / "model.tflite").write_bytes(b"\0\0\0\0TFL3")
     with pytest.raises(InputError, match="of a tflite file cannot be read"):
         variables_of(tmp_path / "model.tflite")
     cut = tmp_path / "cut.pb"

@@ -243,17 +243,17 @@ def test_what_auto_became_is_reported_and_pack_makes_smaller_files(
     folder, directory = tmp_path / "recipe", tmp_path / "run"
     shutil.copytree(recipe.parent, folder)
     shutil.copytree(finished, directory)
-    changed = RECIPE.replace("svd:4|int8", "auto:6KB").replace("words-int8", "auto")
+    changed = RECIPE.replace("svd:4|int8", "auto:20KB").replace("words-int8", "auto")
     changed += 'pack = true\n[[candidate]]\nname = "packed"\ntokenizer = "words:min_count=1"\n'
     changed += 'codec = "svd|int8"\npack = true\n[report]\ncontrols = false\n'
     (folder / "recipe.toml").write_text(changed)
     words, auto, bpe, packed = run(folder / "recipe.toml", directory)["candidates"]
     assert words["resolved_codec"] == "float32"
-    assert auto["codec"] == "auto:6KB"
+    assert auto["codec"] == "auto:20KB"
     chain = parse_codec(auto["resolved_codec"])
     assert chain.resolved
     assert auto["stored_codec"] == chain.spec.rpartition("|")[2]
-    assert auto["bytes"]["embedding"] <= 6000
+    assert (directory / "auto.embz").stat().st_size <= 20_000
     rank, quantizer = packed["resolved_codec"].split("|")
     assert rank.startswith("svd:16")
     assert quantizer == "int8"
@@ -267,7 +267,7 @@ def test_what_auto_became_is_reported_and_pack_makes_smaller_files(
     embzip.save(load_classifier(directory / "bpe.embz"), tmp_path / "plain.embz")
     assert before.read_bytes() == (tmp_path / "plain.embz").read_bytes(), "only the file changes"
     markdown = (directory / "report.md").read_text("utf-8").replace("\\", "")
-    assert f"| auto:6KB | {chain.spec} |" in markdown
+    assert f"| auto:20KB | {chain.spec} |" in markdown
 
 
 def test_a_killed_run_resumes(recipe: Path, finished: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from embzip.cli.parameters import Errors, Pack, Seed, UsageError
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.terminal import load_quietly, progress
 from embzip.corpus import read_examples
+from embzip.errors import InputError
 from embzip.inspection import size_change
 from embzip.outputs import FOLDER
 from embzip.places import EMBZ_FILE, EXAMPLES, check_places
@@ -119,6 +120,11 @@ def rebuild(
     from embzip.rewriting import Tuning, rebuild_file
 
     kind, own = kind_of(model)
+    if kind == "checkpoint" and config is None and str(result.output).lower().endswith(".embz"):
+        raise InputError(
+            f"{own}: a checkpoint has no graph of embzip's: pass the classifier that its variables "
+            "are of too, --model CLASSIFIER.embz"
+        )
     formats, end = _FORMATS.get("embz" if config else kind, (_GRAPH, ".rebuilt.pb"))
     tuning = None
     with (
