@@ -1,6 +1,7 @@
 """Vectors, texts, compressed texts, reports, recipes, outlines and cached steps."""
 
 import bz2
+import codecs
 import gzip
 import json
 import lzma
@@ -49,7 +50,8 @@ def _own_gensim(path: Path, **options: Any) -> Any:
 
     found = KeyedVectors.load_word2vec_format(str(path), datatype=np.float32, **options)
     tokens = list(found.index_to_key)
-    tokens[0] = tokens[0].removeprefix("\ufeff")  # embzip drops a byte-order mark, and says so
+    if path.read_bytes().startswith(codecs.BOM_UTF8):  # embzip drops it, and says so
+        tokens[0] = tokens[0].removeprefix("\ufeff")
     return tokens, found.vectors.astype("<f4").tobytes(), found.vectors.shape
 
 
