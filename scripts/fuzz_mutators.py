@@ -154,10 +154,10 @@ def edit_lines(content: bytes, rng: Random) -> bytes:
 def edit_json(content: bytes, rng: Random) -> bytes:
     """Change a key or a value anywhere in a JSON text."""
     try:
-        changed = edited(json.loads(content), rng)
+        changed = json.dumps(edited(json.loads(content), rng), ensure_ascii=rng.random() < 0.5)
     except (ValueError, RecursionError):  # it was edited before
         return flip_bits(content, rng)
-    text = json.dumps(changed, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+    text = changed.encode("utf-8", "surrogatepass")
     if rng.random() < 0.05:  # deeper than any record
         depth = rng.choice((40, 900, 5000))
         text = text[:-1] + b',"deep":' + b"[" * depth + b"]" * depth + text[-1:]
@@ -208,10 +208,10 @@ def edit_zip_members(content: bytes, rng: Random, inner: Mutator = flip_bits) ->
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = {each.filename: archive.read(each) for each in archive.infolist()}
-            begin = min((each.header_offset for each in archive.infolist()), default=0)
+            begin = min(each.header_offset for each in archive.infolist())
     except Exception:  # noqa: BLE001 - zipfile raises many, and such a file is damaged enough
         return flip_bits(content, rng)
-    name = rng.choice(sorted(members) or [""])
+    name = rng.choice(sorted(members))
     match rng.randrange(5):
         case 0 if len(members) > 1:
             del members[name]

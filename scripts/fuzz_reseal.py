@@ -49,7 +49,7 @@ def _changed(name: str, dtype: str, content: bytes, record: Any, rng: Random) ->
         made = rng.choice(PLAIN)(plain, rng)
         packed = lzma.compress(made, lzma.FORMAT_RAW, filters=_FILTERS)
         return packed if bpe else zlib.crc32(packed).to_bytes(4, "little") + packed
-    if dtype == "F32" and content and rng.random() < 0.6:
+    if dtype == "F32" and len(content) >= 4 and rng.random() < 0.6:
         at = 4 * rng.randrange(len(content) // 4)
         number = struct.pack("<f", rng.choice(_FLOATS))
         if rng.random() < 0.2:
