@@ -13,7 +13,7 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 
 from embzip.errors import InputError
-from embzip.files import existing_file, is_full
+from embzip.files.reading import existing_file, is_full
 from embzip.foreign.formats.names import with_embedding
 from embzip.inspection import ArtefactRecord, Role, StoredTensor, make_record
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import EmbzipError, InputError
-from embzip.files import existing_file, temporary_folder
+from embzip.files.reading import existing_file
+from embzip.files.writing import temporary_folder
 from embzip.foreign.formats.hdf5 import EXPANSION, FREE, open_hdf5, weight_tensors
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.inspection import (
