@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from embzip.errors import EmbzipError, InputError, MissingPackageError
-from embzip.files import write_bytes
+from embzip.files.writing import write_bytes
 
 # What `find * -name '*.txt' | LC_ALL=C sort | xargs sha256sum | sha256sum` prints in the
 # package's folder bbcnews/data.

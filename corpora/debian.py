@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from embzip.errors import EmbzipError, InputError, MissingPackageError
-from embzip.files import write_bytes
+from embzip.files.writing import write_bytes
 
 SIDES = ("test", "dev", "train")
 FORMS = frozenset(

@@ -18,10 +18,10 @@ from embzip.codecs.chain import Codec
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.inspecting import inspect_embz
 from embzip.errors import InputError
+from embzip.files.signatures import signature_of
 from embzip.foreign.formats.kinds import KINDS
 from embzip.foreign.formats.kinds import kind_of as foreign_kind
 from embzip.inspection import ArtefactRecord
-from embzip.signatures import signature_of
 
 if TYPE_CHECKING:
     from embzip.foreign.profiling import Profile

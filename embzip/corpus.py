@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from embzip.errors import InputError
+from embzip.files.places import TEXTS
+from embzip.files.streams import opened
 from embzip.labels import LabelCheck
-from embzip.places import TEXTS
-from embzip.streams import opened
 
 Errors = Literal["strict", "replace"]
 Paths = str | Path | Sequence[str | Path]

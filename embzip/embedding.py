@@ -22,7 +22,7 @@ from embzip.errors import (
     MismatchError,
     UnknownTokenError,
 )
-from embzip.files import digest
+from embzip.files.reading import digest
 from embzip.packing.arrays import PackedArray
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays, Matrix

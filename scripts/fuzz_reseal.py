@@ -9,7 +9,7 @@ import zlib
 from random import Random
 from typing import Any
 
-from embzip.files import digest
+from embzip.files.reading import digest
 from scripts.fuzz_mutators import PLAIN, edit_json, edited, flip_bits, inflate
 
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 23}]

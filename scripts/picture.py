@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
-from embzip.files import write_bytes
+from embzip.files.writing import write_bytes
 from scripts.results import PAGE, blocks
 
 PICTURE = PAGE.parent / "figures" / "smaller.svg"

@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from embzip.files import write_bytes
+from embzip.files.writing import write_bytes
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 BLOCK = re.compile(

@@ -16,16 +16,10 @@ ORDER = [
     "errors",
     "types",
     "choices",  # names that a user writes
-    "limits",
     "files",
-    "signatures",  # what a file is, by its first bytes
-    "places",
-    "records",
-    "outputs",
     "inspection",  # what is said of a file of any format
     "seeds",
     "engine",  # blocks of rows and of texts
-    "streams",  # bytes of text, decompressed
     "labels",  # what is odd about them
     "corpus",
     "vocabulary",
@@ -77,7 +71,7 @@ OWNERS = {
     "faiss": {"codecs"},
     "numba": {"codecs"},
     "constriction": {"packing"},
-    "zstandard": {"streams"},
+    "zstandard": {"files"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "cyclopts": {"cli"},

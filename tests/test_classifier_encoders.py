@@ -29,7 +29,7 @@ from embzip.classifier.rebuilding import reading_metric, rebuild
 from embzip.classifier.registry import BUILTIN
 from embzip.embz.format import save
 from embzip.errors import FileFormatError, InputError, MismatchError, SpecError
-from embzip.records import Fields
+from embzip.files.records import Fields
 from embzip.tf.export import export
 from tests.models import SHAPES, WORDS, tiny_classifier
 from tests.test_tf_training import accuracy, examples, vectors

@@ -13,7 +13,7 @@ import embzip
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.container import read_header, write_container
 from embzip.errors import FileFormatError
-from embzip.files import digest
+from embzip.files.reading import digest
 from embzip.packing.models import Models, read_models
 
 ROWS, DIM = 600, 3

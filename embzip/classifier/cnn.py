@@ -8,7 +8,7 @@ import numpy as np
 
 from embzip.classifier.encoder import Encoder
 from embzip.errors import InputError
-from embzip.limits import check_size
+from embzip.files.limits import check_size
 from embzip.types import Arrays, Matrix
 
 

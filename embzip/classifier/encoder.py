@@ -20,8 +20,8 @@ from typing import Any, ClassVar, Self, get_origin
 import numpy as np
 
 from embzip.errors import InputError
-from embzip.limits import MOST, check_size
-from embzip.records import Fields
+from embzip.files.limits import MOST, check_size
+from embzip.files.records import Fields
 from embzip.types import Arrays, Matrix
 
 _OWN = ("columns", "max_length", "indicator")  # follow from table and texts, not from options

@@ -13,12 +13,12 @@ from embzip.classifier.model import Classifier, check_weights
 from embzip.classifier.registry import encoder_class
 from embzip.classifier.storage import from_tensors, to_tensors
 from embzip.errors import FileFormatError, MismatchError
-from embzip.files import digest
-from embzip.limits import MOST_RECORD
+from embzip.files.limits import MOST_RECORD
+from embzip.files.places import CLASSIFIER, SERVED
+from embzip.files.reading import digest
+from embzip.files.records import Fields, parse_json
 from embzip.litert import LiteRtKit, load_litert
-from embzip.places import CLASSIFIER, SERVED
 from embzip.prediction import TextClassifier, TextKit
-from embzip.records import Fields, parse_json
 
 if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding

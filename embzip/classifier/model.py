@@ -26,8 +26,8 @@ from embzip.errors import (
     MismatchError,
     NotFiniteError,
 )
-from embzip.files import digest
-from embzip.limits import LARGEST_WEIGHT, MOST_NUMBERS, MOST_RECORD, check_size
+from embzip.files.limits import LARGEST_WEIGHT, MOST_NUMBERS, MOST_RECORD, check_size
+from embzip.files.reading import digest
 from embzip.prediction import TextClassifier
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix

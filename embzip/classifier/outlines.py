@@ -20,9 +20,9 @@ from embzip.classifier.registry import encoder_class
 from embzip.classifier.specs import parse_classifier
 from embzip.compression import compress
 from embzip.errors import InputError
-from embzip.limits import MOST
-from embzip.places import OUTLINE
-from embzip.records import Fields
+from embzip.files.limits import MOST
+from embzip.files.places import OUTLINE
+from embzip.files.records import Fields
 from embzip.tokenizers import load_tokenizer
 from embzip.vectors.base import Vectors
 

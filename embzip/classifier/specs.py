@@ -11,7 +11,7 @@ from embzip.choices import unknown
 from embzip.classifier.registry import BUILTIN, encoder_class
 from embzip.codecs.spec import Stage, one_stage
 from embzip.errors import InputError, SpecError
-from embzip.limits import MOST
+from embzip.files.limits import MOST
 
 # These counts may be 0; all others must be at least 1.
 _MAY_BE_ZERO = frozenset({"max_length"})

@@ -10,9 +10,9 @@ from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Json, Whole
 from embzip.cli.results import Result
 from embzip.cli.terminal import load_quietly, progress, show, without_notices
-from embzip.files import existing_file
+from embzip.files.outputs import FOLDER
+from embzip.files.reading import existing_file
 from embzip.inspection import size_change
-from embzip.outputs import FOLDER
 
 if TYPE_CHECKING:
     from embzip.foreign.profiling import Profile

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from embzip.cli.parameters import Errors, Json, Labelled, Model, Seed
 from embzip.cli.terminal import field, progress, show, without_notices
 from embzip.corpus import read_examples, read_texts
-from embzip.places import EXAMPLES, SERVED, TEXTS, check_places
+from embzip.files.places import EXAMPLES, SERVED, TEXTS, check_places
 
 
 def evaluate(

@@ -10,9 +10,9 @@ from embzip.cli.parameters import Errors, Model, UsageError
 from embzip.cli.results import Result
 from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_texts
+from embzip.files.outputs import FOLDER
+from embzip.files.places import CLASSIFIER, TEXTS, check_places
 from embzip.inspection import size_change
-from embzip.outputs import FOLDER
-from embzip.places import CLASSIFIER, TEXTS, check_places
 
 _FORMATS = {
     ".tflite": "litert",

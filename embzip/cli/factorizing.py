@@ -9,8 +9,8 @@ from embzip.cli.parameters import Errors, Model, Seed, UsageError, Whole
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_examples
+from embzip.files.places import CLASSIFIER, EXAMPLES, check_places
 from embzip.inspection import size_change
-from embzip.places import CLASSIFIER, EXAMPLES, check_places
 from embzip.seeds import check_seed
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from embzip.files import reason_of
+from embzip.files.reading import reason_of
 
 _HERE = Path(__file__).parent.parent
 

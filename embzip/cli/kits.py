@@ -10,8 +10,8 @@ from embzip.cli.parameters import Pack, UsageError
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.terminal import progress
 from embzip.errors import InputError
+from embzip.files.places import CLASSIFIER, check_places
 from embzip.inspection import size_change
-from embzip.places import CLASSIFIER, check_places
 
 if TYPE_CHECKING:
     from embzip.classifier import Classifier

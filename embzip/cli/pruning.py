@@ -14,7 +14,7 @@ from embzip.cli.tables import Reading, write_table
 from embzip.cli.terminal import progress
 from embzip.corpus import read_texts
 from embzip.errors import InputError
-from embzip.places import CLASSIFIER, TABLE, TEXTS, check_places
+from embzip.files.places import CLASSIFIER, TABLE, TEXTS, check_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,9 +12,9 @@ from embzip.cli.results import EMBZ, Result
 from embzip.cli.terminal import load_quietly, progress
 from embzip.corpus import read_examples
 from embzip.errors import InputError
+from embzip.files.outputs import FOLDER
+from embzip.files.places import EMBZ_FILE, EXAMPLES, check_places
 from embzip.inspection import size_change
-from embzip.outputs import FOLDER
-from embzip.places import EMBZ_FILE, EXAMPLES, check_places
 from embzip.seeds import check_seed
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from embzip.cli.parameters import Errors, Json, Seed
 from embzip.cli.terminal import drawn, log, progress, show, without_notices
 from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
-from embzip.files import write_bytes
-from embzip.outputs import check_apart, output_path
-from embzip.places import EMBZ_FILE, EXAMPLES, check_places
+from embzip.files.outputs import check_apart, output_path
+from embzip.files.places import EMBZ_FILE, EXAMPLES, check_places
+from embzip.files.writing import write_bytes
 
 Folder = Annotated[
     Path | None,

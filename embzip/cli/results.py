@@ -13,9 +13,9 @@ from cyclopts import Parameter
 from embzip.cli.parameters import Json, UsageError
 from embzip.cli.terminal import drop_stdout, log, show
 from embzip.errors import OutputError
-from embzip.files import is_character_device, temporary_folder
+from embzip.files.outputs import FOLDER, Formats, check_apart, format_of, output_path
+from embzip.files.writing import is_character_device, temporary_folder
 from embzip.inspection import bytes_on_disk
-from embzip.outputs import FOLDER, Formats, check_apart, format_of, output_path
 
 STREAM = Path("-")
 TABLES = {".embz": "embz", ".vec": "text", ".txt": "text", ".bin": "binary"}
@@ -91,7 +91,7 @@ class Result:
         suffix
             Of the name without -o.
         formats, marker
-            As in `embzip.outputs.format_of`.
+            As in `embzip.files.outputs.format_of`.
 
         Raises
         ------

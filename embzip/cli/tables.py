@@ -11,9 +11,9 @@ from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Corpus, Errors, Labelled, Pack, Seed, Table, UsageError, Whole
 from embzip.cli.results import EMBZ, TABLES, Output, Result
 from embzip.cli.terminal import progress
+from embzip.files.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
+from embzip.files.signatures import signature_of
 from embzip.inspection import size_change
-from embzip.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
-from embzip.signatures import signature_of
 
 if TYPE_CHECKING:
     from embzip.embedding import CompressedEmbedding

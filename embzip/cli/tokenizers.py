@@ -6,7 +6,7 @@ from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Corpus, Errors, Labelled, Lowercase, Unicode, Whole
 from embzip.cli.results import Result
 from embzip.cli.terminal import progress
-from embzip.places import TEXTS, check_places
+from embzip.files.places import TEXTS, check_places
 
 
 def build_bpe(

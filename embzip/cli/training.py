@@ -12,7 +12,7 @@ from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
 from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_examples
-from embzip.places import EXAMPLES, TABLE, check_places
+from embzip.files.places import EXAMPLES, TABLE, check_places
 
 if TYPE_CHECKING:
     from embzip.tokenizers.reach import Reach

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec
 from embzip.errors import EmbzipError, FileFormatError, InputError
-from embzip.files import digest
-from embzip.limits import MOST_HEADER
-from embzip.records import Fields, parse_json, shown
-from embzip.signatures import signature_of
+from embzip.files.limits import MOST_HEADER
+from embzip.files.reading import digest
+from embzip.files.records import Fields, parse_json, shown
+from embzip.files.signatures import signature_of
 
 VERSION = 1  # of the format; the only one
 _DTYPES = {

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.container import VERSION, container_nbytes
-from embzip.limits import check_size
+from embzip.files.limits import check_size
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays
 from embzip.vocabulary import Vocabulary, encode_tokens

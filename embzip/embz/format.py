@@ -36,10 +36,11 @@ from embzip.embz.container import (
 from embzip.embz.contents import Contents, contents_of, words_of
 from embzip.embz.packed import heads_of, packing_of, shape_of, told_by
 from embzip.errors import FileFormatError, InputTypeError, OutputError
-from embzip.files import atomic_write, existing_file
+from embzip.files.reading import existing_file
+from embzip.files.records import Fields
+from embzip.files.writing import atomic_write
 from embzip.inspection import Role
 from embzip.packing.tensors import pack_tensors, unpack_tensors
-from embzip.records import Fields
 from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
 from embzip.types import Arrays

@@ -6,7 +6,7 @@ from embzip.codecs.registry import parse_codec
 from embzip.embz.container import read_header, reading
 from embzip.embz.format import role_of
 from embzip.embz.packed import heads_of, packing_of, shape_of
-from embzip.files import existing_file
+from embzip.files.reading import existing_file
 from embzip.inspection import ArtefactRecord, StoredTensor, make_record
 
 

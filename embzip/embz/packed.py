@@ -4,9 +4,9 @@ from embzip.codecs.base import RowContexts
 from embzip.codecs.chain import Codec
 from embzip.codecs.registry import parse_codec
 from embzip.embz.container import Header
-from embzip.limits import MOST
+from embzip.files.limits import MOST
+from embzip.files.records import Fields
 from embzip.packing.record import Packed, packed_arrays
-from embzip.records import Fields
 
 
 def told_by(codec: Codec, rows: int, dim: int) -> dict[str, RowContexts]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from embzip.errors import EmbzipError, InputError, SpecError
-from embzip.files import existing_file
+from embzip.files.reading import existing_file
 
 _WARM_UP = 10
 # One thread, as where several classifiers share a machine: on a busy one, threads that wait for

@@ -13,7 +13,7 @@ from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError, UnsupportedModelError
-from embzip.files import temporary_folder
+from embzip.files.writing import temporary_folder
 from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.layers.finding import (
     check_model,

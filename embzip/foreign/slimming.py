@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from embzip.errors import InputError
-from embzip.files import atomic_write
+from embzip.files.writing import atomic_write
 from embzip.foreign.formats.bundle_writing import write_bundle
 from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle
 from embzip.foreign.formats.hdf5 import copy_hdf5, open_hdf5

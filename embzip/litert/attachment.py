@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import EmbzipError, FileFormatError, InputError
-from embzip.files import blocks_of
-from embzip.limits import MOST, MOST_RECORD, text_limit
-from embzip.records import Fields, parse_json, shown
+from embzip.files.limits import MOST, MOST_RECORD, text_limit
+from embzip.files.reading import blocks_of
+from embzip.files.records import Fields, parse_json, shown
 from embzip.tokenizers import tokenizer_from_bytes
 from embzip.tokenizers.base import Normalization, Tokenizer
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import MismatchError
-from embzip.files import existing_file
+from embzip.files.reading import existing_file
 from embzip.litert.attachment import read_attachment
 from embzip.litert.runtime import LiteRtModel
 from embzip.prediction import TextClassifier, TextKit

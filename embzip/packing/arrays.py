@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from embzip.errors import FileFormatError
-from embzip.files import digest
+from embzip.files.reading import digest
 from embzip.packing.blocks import Coder
 from embzip.packing.models import Models, read_models
 from embzip.packing.record import ROWS, Packed

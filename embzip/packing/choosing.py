@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.base import RowContexts
-from embzip.files import digest
+from embzip.files.reading import digest
 from embzip.packing.blocks import Coder, Contexts, Learned
 from embzip.packing.models import fit_models
 from embzip.packing.record import (

@@ -9,10 +9,10 @@ import numpy as np
 from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.base import RowContexts
 from embzip.errors import FileFormatError
+from embzip.files.records import Fields, shown
 from embzip.packing.blocks import Contexts
 from embzip.packing.models import MOST_TABLES
 from embzip.packing.views import VIEWS, Pieces, View, fits
-from embzip.records import Fields, shown
 
 ROWS = 256  # of a block
 MOST_CLASSES = 16

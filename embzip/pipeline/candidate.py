@@ -12,7 +12,7 @@ from embzip.classifier.specs import ClassifierOptions, parse_classifier, stage_o
 from embzip.classifier.storage import storage
 from embzip.codecs import parse_codec
 from embzip.errors import SpecError
-from embzip.records import Fields
+from embzip.files.records import Fields
 
 KEYS = (
     "tokenizer", "vectors", "classifier", "codec", "trainable", "fold", "tune", "tune_params",

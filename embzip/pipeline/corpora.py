@@ -12,7 +12,8 @@ from types import ModuleType
 
 from embzip.corpus import Example, check_training_labels, read_examples, read_texts, split_examples
 from embzip.errors import InputError, MissingFileError
-from embzip.files import atomic_write, existing_file
+from embzip.files.reading import existing_file
+from embzip.files.writing import atomic_write
 from embzip.pipeline.recipe import CorpusRecipe
 from embzip.pipeline.steps import Step, write_json
 from embzip.types import Progress

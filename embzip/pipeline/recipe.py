@@ -27,11 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import InputError
-from embzip.files import existing_file
+from embzip.files.places import RECIPE
+from embzip.files.reading import existing_file
+from embzip.files.records import Fields
 from embzip.pipeline.candidate import KEYS, Candidate, parse_candidate
 from embzip.pipeline.choosing import BEST, BEST_FLOAT32, Choice
-from embzip.places import RECIPE
-from embzip.records import Fields
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from embzip.errors import OutputError
-from embzip.files import atomic_write
-from embzip.outputs import check_apart
+from embzip.files.outputs import check_apart
+from embzip.files.writing import atomic_write
 from embzip.pipeline.choosing import choose
 from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import make_plan

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import FileFormatError, OutputError
-from embzip.files import digest, digest_of_file, is_alive, write_bytes
-from embzip.records import Fields, parse_json
+from embzip.files.reading import digest, digest_of_file
+from embzip.files.records import Fields, parse_json
+from embzip.files.writing import is_alive, write_bytes
 from embzip.report.record import embzip_version
 from embzip.types import Progress
 

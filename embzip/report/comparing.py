@@ -11,7 +11,7 @@ from embzip.embz.format import load
 from embzip.evaluation.accuracy import evaluate
 from embzip.evaluation.nearness import OTHER_BASIS, nearness
 from embzip.evaluation.serving import measure_serving
-from embzip.files import temporary_folder
+from embzip.files.writing import temporary_folder
 from embzip.report.record import Record, check_record, environment, facts_of, json_ready, tested
 
 _SHORT_TEXT = "a short text of some ten words to measure latency with"

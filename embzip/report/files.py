@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from embzip.errors import InputError, OutputError
-from embzip.files import write_bytes
-from embzip.places import REPORT
-from embzip.records import parse_json
+from embzip.files.places import REPORT
+from embzip.files.records import parse_json
+from embzip.files.writing import write_bytes
 from embzip.report.html import to_html
 from embzip.report.markdown import to_markdown
 from embzip.report.record import Record, check_record, json_ready

@@ -38,7 +38,7 @@ import numpy as np
 from embzip.embz.inspecting import inspect_embz
 from embzip.errors import InputError
 from embzip.evaluation.serving import SERVING_THREADS
-from embzip.records import shown
+from embzip.files.records import shown
 
 Record = dict[str, Any]
 

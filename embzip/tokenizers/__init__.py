@@ -7,8 +7,8 @@ serving a model does not need it.
 from pathlib import Path
 
 from embzip.errors import TokenizerError
-from embzip.places import TOKENIZER
-from embzip.records import shown
+from embzip.files.places import TOKENIZER
+from embzip.files.records import shown
 from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_texts
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe

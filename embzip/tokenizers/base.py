@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, cast, get_args
 from embzip.choices import chosen
 from embzip.corpus import Paths, paths_of
 from embzip.errors import IdRangeError, InputTypeError, TokenizerError
-from embzip.records import Fields
+from embzip.files.records import Fields
 from embzip.types import Progress
 from embzip.vocabulary import Vocabulary
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import TokenizerError
-from embzip.files import existing_file, temporary_folder, write_bytes
-from embzip.records import Fields
+from embzip.files.reading import existing_file
+from embzip.files.records import Fields
+from embzip.files.writing import temporary_folder, write_bytes
 from embzip.tokenizers.base import (
     Normalization,
     check_ids,

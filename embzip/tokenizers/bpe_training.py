@@ -30,7 +30,7 @@ from embzip.errors import (
     OutputError,
     TokenizerError,
 )
-from embzip.files import temporary_folder
+from embzip.files.writing import temporary_folder
 from embzip.tokenizers.yttm_model import MAX_PIECES, SEPARATORS, SPACE_MARK, YttmModel
 
 Engine = Literal["youtokentome", "tokenizers"]

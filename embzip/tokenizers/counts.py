@@ -6,9 +6,9 @@ from pathlib import Path
 
 from embzip.corpus import read_texts
 from embzip.errors import InputError
-from embzip.files import existing_file
-from embzip.places import COUNTS
-from embzip.streams import opened
+from embzip.files.places import COUNTS
+from embzip.files.reading import existing_file
+from embzip.files.streams import opened
 from embzip.tokenizers.words import parse_words
 
 _COUNT = re.compile("[0-9]{1,18}")  # 18 digits fit 64 bits

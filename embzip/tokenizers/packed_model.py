@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.errors import FileFormatError, InputError
-from embzip.records import parse_json
+from embzip.files.records import parse_json
 from embzip.tokenizers.yttm_model import YttmModel
 
 # Little-endian: characters, merges, unk, pad, bos, eos.

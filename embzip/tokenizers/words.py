@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from embzip.errors import TokenizerError
-from embzip.files import existing_file, write_bytes
-from embzip.records import Fields, parse_json, shown
+from embzip.files.reading import existing_file
+from embzip.files.records import Fields, parse_json, shown
+from embzip.files.writing import write_bytes
 from embzip.tokenizers.base import (
     Normalization,
     check_ids,

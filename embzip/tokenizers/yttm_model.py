@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from embzip.errors import TokenizerError
-from embzip.files import digest
-from embzip.records import parse_json, shown
+from embzip.files.reading import digest
+from embzip.files.records import parse_json, shown
 
 if TYPE_CHECKING:
     import tokenizers

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from embzip.corpus import read_texts
 from embzip.errors import InputError, MismatchError
-from embzip.signatures import NPY
+from embzip.files.signatures import NPY
 
 _HEADER = re.compile(
     rb"\{'descr': '([<>]f[248])', 'fortran_order': (True|False), "

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from embzip.choices import chosen
 from embzip.errors import InputError
-from embzip.files import existing_file
-from embzip.streams import compression_of, expanded
+from embzip.files.reading import existing_file
+from embzip.files.streams import compression_of, expanded
 from embzip.types import Matrix
 from embzip.vectors.npy import read_npy
 from embzip.vectors.recognizing import BOM, HEADER, LONGEST_WORD, NUMBER, format_of

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from embzip.errors import InputError
-from embzip.signatures import signature_of
+from embzip.files.signatures import signature_of
 
 LONGEST_WORD = 10_000  # bytes; a longer token means that the file is of another format
 HEADER = re.compile(rb"[ \t]*(-?\d{1,40})[ \t]+(-?\d{1,40})[ \t]*\r?\n")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from embzip.corpus import Errors, Paths, corpus_name, read_texts
 from embzip.errors import InputError, MissingPackageError, OutputError, SpecError
-from embzip.files import temporary_folder
+from embzip.files.writing import temporary_folder
 from embzip.seeds import check_seed
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.base import Tokenizer

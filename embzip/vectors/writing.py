@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from embzip.errors import InputError
-from embzip.files import atomic_write
+from embzip.files.writing import atomic_write
 from embzip.types import Matrix
 
 _ASCII_SPACE = re.compile(r"[ \t\n\v\f\r]")

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.errors import FileFormatError, InputError
-from embzip.limits import MOST_TOKEN, text_limit
+from embzip.files.limits import MOST_TOKEN, text_limit
 from embzip.vocabulary.lzma2 import compress, decompress
 from embzip.vocabulary.token_list import TokenList
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.python.eager.context import eager_mode
 
 from embzip.errors import EmbzipError, OutputError
-from embzip.files import temporary_folder
+from embzip.files.writing import temporary_folder
 from embzip.foreign.formats.bundles import Bundle
 
 SHARD = 2**29  # bytes written at a time; a larger tensor is written alone

@@ -14,10 +14,10 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorflow.core.framework import graph_pb2
 
 from embzip.errors import InputError
-from embzip.files import digest, existing_file
+from embzip.files.reading import digest, existing_file
+from embzip.files.signatures import HEAD, is_text
 from embzip.foreign.formats.tensor_protos import dtype_name, shape_of
 from embzip.inspection import NodeCounts, Role, StoredTensor
-from embzip.signatures import HEAD, is_text
 
 VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp"})
 GATHERS = frozenset({"Gather", "GatherV2", "ResourceGather"})

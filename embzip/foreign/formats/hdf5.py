@@ -12,10 +12,10 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 
 from embzip.errors import InputError
-from embzip.files import existing_file, is_full
+from embzip.files.reading import existing_file, is_full
+from embzip.files.records import parse_json
 from embzip.foreign.formats.names import with_embedding
 from embzip.inspection import ArtefactRecord, Role, StoredTensor, make_record
-from embzip.records import parse_json
 
 EXPANSION = 100  # how many times a part may grow when it is decompressed
 CONFIG_DEEPEST = 200  # objects and lists within each other: models hold models

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import EmbzipError, InputError
-from embzip.files import existing_file, temporary_folder
+from embzip.files.reading import existing_file
+from embzip.files.records import parse_json
+from embzip.files.writing import temporary_folder
 from embzip.foreign.formats.hdf5 import CONFIG_DEEPEST, EXPANSION, FREE, open_hdf5, weight_tensors
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.inspection import (
@@ -24,7 +26,6 @@ from embzip.inspection import (
     make_record,
     scaled,
 )
-from embzip.records import parse_json
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _CONFIG_LIMIT = 64 * 2**20

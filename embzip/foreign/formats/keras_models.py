@@ -18,7 +18,8 @@ from keras.src.backend.common import global_state
 from keras.src.legacy.saving import saving_options, saving_utils
 
 from embzip.errors import EmbzipError, InputError, UnsupportedModelError
-from embzip.files import atomic_write, existing_file, temporary_folder
+from embzip.files.reading import existing_file
+from embzip.files.writing import atomic_write, temporary_folder
 from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5, optimizer_groups
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.foreign.formats.keras_files import keras_config, open_keras, variables_file

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from embzip.errors import InputError, MissingFileError
-from embzip.signatures import signature_of
+from embzip.files.signatures import signature_of
 
 KINDS = (
     "a checkpoint (folder, prefix, or one of its files), a SavedModel folder, a frozen .pb or "

@@ -11,7 +11,7 @@ import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
 from embzip.errors import InputError
-from embzip.files import existing_file
+from embzip.files.reading import existing_file
 from embzip.foreign.formats.names import with_embedding
 from embzip.inspection import (
     ArtefactRecord,

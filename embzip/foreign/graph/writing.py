@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 from tensorflow.python.eager.context import eager_mode
 
-from embzip.files import atomic_folder, write_bytes
+from embzip.files.writing import atomic_folder, write_bytes
 from embzip.foreign.formats.bundle_writing import tensorflow_writes
 from embzip.foreign.formats.graphs import Flow, node_name, rename_functions
 from embzip.foreign.formats.tensor_protos import array_of

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embzip.files import write_bytes
+from embzip.files.writing import write_bytes
 from embzip.tf.export.graph import Model, constant, serving_function
 
 

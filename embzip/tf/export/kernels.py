@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from embzip.classifier import Classifier
 from embzip.codecs.rounding import symmetric_int8
 from embzip.errors import InputError
-from embzip.files import digest
+from embzip.files.reading import digest
 from embzip.litert import litert
 from embzip.tf.export.flatbuffer import Model, Operator
 from embzip.tf.export.graph import check_float16

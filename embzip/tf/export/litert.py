@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.classifier import Kit
-from embzip.files import write_bytes
+from embzip.files.writing import write_bytes
 from embzip.litert import LiteRtModel, litert
 from embzip.litert.attachment import Attachment, attach, read_attachment
 from embzip.tf.export.graph import (

@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.errors import MissingPackageError
-from embzip.files import write_bytes
+from embzip.files.writing import write_bytes
 from embzip.tf.export.frozen import frozen_graph
 from embzip.tf.export.graph import Model, heads_of
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from embzip.files import atomic_folder
+from embzip.files.writing import atomic_folder
 from embzip.foreign.formats.bundle_writing import tensorflow_writes
 from embzip.tf.export.graph import Model, serving_function
 from embzip.tf.export.heads import Source

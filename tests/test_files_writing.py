@@ -13,15 +13,8 @@ from pathlib import Path
 import pytest
 
 from embzip.errors import MissingFileError, OutputError
-from embzip.files import (
-    atomic_folder,
-    atomic_write,
-    blocks_of,
-    digest,
-    existing_file,
-    temporary_folder,
-    write_bytes,
-)
+from embzip.files.reading import blocks_of, digest, existing_file
+from embzip.files.writing import atomic_folder, atomic_write, temporary_folder, write_bytes
 
 
 def test_a_failing_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -86,7 +79,7 @@ def test_case_61_disk_full_keeps_the_old_file(tmp_path: Path) -> None:
     # The limit is the kernel's own: a write beyond it fails as on a full disk.
     program = (
         "import resource, sys\n"
-        "from embzip.files import write_bytes\n"
+        "from embzip.files.writing import write_bytes\n"
         "from embzip.errors import OutputError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try:\n"
@@ -166,7 +159,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_save(tmp_path: Path) 
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from embzip.files import atomic_folder, atomic_write, temporary_folder\n"
+        "from embzip.files.writing import atomic_folder, atomic_write, temporary_folder\n"
         "here = Path(sys.argv[1])\n"
         "with atomic_write(here / 'a') as a, atomic_folder(here / 'b', marker='m') as b:\n"
         "    with temporary_folder(here) as c:\n"

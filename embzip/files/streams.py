@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from embzip.errors import EmbzipError, InputError, MissingPackageError, OutputError
-from embzip.files import readable_path
-from embzip.signatures import COMPRESSED
+from embzip.files.reading import readable_path
+from embzip.files.signatures import COMPRESSED
 
 _BUFFER = 1 << 17
 _HEAD = 16  # bytes that tell every kind of compression

@@ -6,11 +6,12 @@ was: who reads it says what is wrong.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from embzip.files import existing_file
+from embzip.files.protobuf import fields
+from embzip.files.reading import existing_file
 
 HEAD = 1 << 16  # bytes that are looked at
 NPY = b"\x93NUMPY"
@@ -171,10 +172,10 @@ def _fasttext(head: bytes, path: Path) -> Signature | None:
 
 def _protobuf(head: bytes, path: Path) -> Signature | None:
     """Tell graphs of TensorFlow, ONNX and sentencepiece by their first fields."""
-    fields = list(_fields(head))
-    if not fields:
+    found = list(fields(head))
+    if not found:
         return None
-    first, inner = fields[0], list(_fields(fields[0].content))
+    first, inner = found[0], list(fields(found[0].content))
     if first.number == 1 and inner and inner[0].number == 1 and inner[0].content:
         # A node has a name, then its operator; a piece its text, then its score, four bytes.
         second = inner[1] if len(inner) > 1 else None
@@ -182,10 +183,10 @@ def _protobuf(head: bytes, path: Path) -> Signature | None:
             return Signature("frozen", "a frozen graph of TensorFlow", _FOREIGN.format(path=path))
         if second and (second.number, second.wire) == (2, 5):
             return Signature("sentencepiece", "a sentencepiece model", _OWN_TOKENIZERS)
-    if (first.number, first.wire) != (1, 0) or len(fields) < 2 or fields[1].wire != 2:
+    if (first.number, first.wire) != (1, 0) or len(found) < 2 or found[1].wire != 2:
         return None
-    second = fields[1]
-    begins = next(_fields(second.content), None)
+    second = found[1]
+    begins = next(fields(second.content), None)
     if first.value == 1 and second.number == 2 and begins and begins.wire == 2:
         return Signature(
             "savedmodel",
@@ -280,44 +281,3 @@ _TOLD: tuple[Callable[[bytes, Path], Signature | None], ...] = (
     _text,
     _protobuf,
 )
-
-
-@dataclass(frozen=True)
-class _Field:
-    """A field of a protobuf message: its number, wire type, and number or bytes."""
-
-    number: int
-    wire: int
-    value: int
-    content: bytes
-
-
-def _fields(message: bytes) -> Iterator[_Field]:
-    """Yield the fields at the beginning of a message, the last cut where the bytes end."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        number, wire = tag >> 3, tag & 7
-        value, content = 0, b""
-        if not 1 <= number <= 1000:
-            return
-        if wire == 0:
-            value, at = _varint(message, at)
-        elif wire == 2:
-            length, at = _varint(message, at)
-            content = message[at : at + length]
-            at += length
-        elif wire in (1, 5):
-            at += 8 if wire == 1 else 4
-        else:
-            return
-        yield _Field(number, wire, value, content)
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift, byte in enumerate(message[at : at + 10]):
-        value |= (byte & 127) << (7 * shift)
-        if byte < 128:
-            return value, at + shift + 1
-    return value, len(message)

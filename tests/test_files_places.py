@@ -6,7 +6,7 @@ import pytest
 from embzip.compression import compress
 from embzip.embz.format import save
 from embzip.errors import InputError, TokenizerError
-from embzip.places import CLASSIFIER, EXAMPLES, TABLE, TEXTS, TOKENIZER, check_places
+from embzip.files.places import CLASSIFIER, EXAMPLES, TABLE, TEXTS, TOKENIZER, check_places
 
 
 @pytest.fixture(autouse=True)

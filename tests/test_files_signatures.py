@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from embzip.compression import compress
 from embzip.embz.format import load, save
 from embzip.errors import FileFormatError, MissingFileError
-from embzip.signatures import HEAD, signature_of
+from embzip.files.signatures import HEAD, signature_of
 from embzip.tokenizers.building import build_bpe, build_words
 
 ROWS = np.eye(3, 4, dtype=np.float32)

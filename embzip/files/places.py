@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embzip.errors import EmbzipError, InputError
-from embzip.signatures import Signature, signature_of
+from embzip.files.signatures import Signature, signature_of
 
 _JSON = {"json", "hf-tokenizer", "hf-config"}
 _COMPRESSED = {"gzip", "bzip2", "xz", "zstd"}
@@ -18,7 +18,7 @@ _TEXTS = frozenset({"text", "labelled", "vectors", *_JSON, *_COMPRESSED})
 
 @dataclass(frozen=True)
 class Place:
-    """What is expected in a place, and the kinds of `embzip.signatures` that are taken there.
+    """What is expected in a place, and the kinds of `embzip.files.signatures` that are taken there.
 
     Files of unknown kind and empty ones are taken too: whoever reads them says what is wrong.
     """

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from embzip.errors import FileFormatError, InputError
-from embzip.records import Fields, parse_json
+from embzip.files.records import Fields, parse_json
 
 
 @pytest.mark.parametrize("depth", [33, 900, 5000, 200_000])

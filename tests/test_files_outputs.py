@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from embzip.errors import OutputError
-from embzip.outputs import FOLDER, check_apart, format_of, output_path
+from embzip.files.outputs import FOLDER, check_apart, format_of, output_path
 
 TABLES = {".embz": "embz", ".vec": "text", ".bin": "binary"}
 GRAPHS = {".pb": "frozen", FOLDER: "savedmodel"}

@@ -1,9 +1,8 @@
-"""Reads and writes files safely: checked paths, atomic replacement, temporary files, digests.
+"""Writes files safely: atomic replacement, temporary files and folders.
 
 Knows nothing about any file format.
 """
 
-import errno
 import os
 import shutil
 import stat
@@ -14,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from embzip.errors import EmbzipError, MissingFileError, OutputError
+from embzip.errors import EmbzipError, OutputError
+from embzip.files.reading import is_full, reason_of
 
 # Host and process stand in the name of a temporary file, so that what a killed process left can
 # be told from what another is writing. The user's name for the output has no place in it: that may
@@ -28,47 +28,6 @@ _SPECIAL = {
     stat.S_IFBLK: "block device",
 }
 _LEFT_ALONE = 60  # seconds since the last change for which a leftover is kept
-
-
-def existing_file(path: str | Path) -> Path:
-    """Return `path`, or raise `MissingFileError` if it is not a readable regular file."""
-    path = readable_path(path)
-    if not path.is_file():
-        raise MissingFileError(
-            f"{path}: expected a regular file, found a pipe or device: save its content to a file "
-            "first"
-        )
-    return path
-
-
-def readable_path(path: str | Path) -> Path:
-    """Return `path`, or raise `MissingFileError` if it is a directory or cannot be read."""
-    path = Path(path)
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError) as error:
-        absent = isinstance(error, FileNotFoundError | NotADirectoryError)
-        why = "no such file" if absent else f"cannot be opened: {reason_of(error)}"
-        raise MissingFileError(f"{path}: {why}") from error
-    if stat.S_ISDIR(mode):
-        raise MissingFileError(f"{path}: expected a file, found a directory")
-    if not os.access(path, os.R_OK):
-        raise MissingFileError(f"{path}: you have no permission to read this file")
-    return path
-
-
-def is_full(error: BaseException) -> bool:
-    """Tell whether a failure means that there is no room for what is written."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def reason_of(error: BaseException) -> str:
-    """Return what the operating system says of a failure, without the name of the file.
-
-    >>> reason_of(FileNotFoundError(2, "No such file or directory", "a.txt"))
-    'No such file or directory'
-    """
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 @contextmanager
@@ -206,34 +165,6 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     """Write `content` to the file `path`, atomically."""
     with atomic_write(path) as file:
         file.write(content)
-
-
-def digest(content: bytes | memoryview) -> str:
-    """Return the BLAKE2b digest of `content`: 16 bytes as 32 hexadecimal digits.
-
-    >>> digest(b"embzip")
-    '5723aeaa3b493a63a2859626c07f0fb8'
-    """
-    import hashlib  # imported here: it loads OpenSSL, 3.6 MB that serving does not need
-
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def digest_of_file(path: str | Path) -> str:
-    """Return the `digest` of a file's bytes, read a part at a time."""
-    import hashlib
-
-    with Path(path).open("rb") as file:
-        made = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
-    return made.hexdigest()
-
-
-def blocks_of(path: str | Path, size: int) -> Iterator[bytes]:
-    """Yield the first `size` bytes of a file, or all if it is shorter, a megabyte at a time."""
-    with Path(path).open("rb") as file:
-        while size > 0 and (block := file.read(min(size, 1 << 20))):
-            yield block
-            size -= len(block)
 
 
 def check_replaceable(path: Path, marker: str) -> None:

@@ -1,7 +1,7 @@
 """Names of a command's results: what a suffix means, and what must not be overwritten.
 
 Everything here is asked before a command works, so that hours of work do not end in a refusal.
-Writing itself is in `embzip.files`.
+Writing itself is in `embzip.files.writing`.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from embzip.errors import OutputError
-from embzip.files import check_replaceable, check_writable_place, is_character_device
+from embzip.files.writing import check_replaceable, check_writable_place, is_character_device
 
 FOLDER = "/"  # a suffix of `Formats`: any name that is not the name of a file of a known format
 Formats = Mapping[str, str]  # suffix -> format, the default one first

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 import embzip
-from embzip import limits
 from embzip.classifier.registry import BUILTIN
 from embzip.errors import InputError, SpecError
-from embzip.limits import MOST, check_size
+from embzip.files import limits
+from embzip.files.limits import MOST, check_size
 
 PAGE = Path(embzip.__file__).parent / "embz" / "README.md"
 

@@ -1,0 +1,1 @@
+"""Files of any kind: told apart, read, checked, named and written safely."""
