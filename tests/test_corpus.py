@@ -20,7 +20,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embzip import corpus, load, load_model, streams
+from embzip import corpus, load, load_model
 from embzip.artefacts import inspect
 from embzip.corpus import (
     Example,
@@ -32,6 +32,7 @@ from embzip.corpus import (
     split_examples,
 )
 from embzip.errors import EmbzipError, InputError, MissingFileError, MissingPackageError
+from embzip.files import streams
 from embzip.pipeline.recipe import read_recipe
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.counts import read_counts

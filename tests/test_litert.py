@@ -196,9 +196,8 @@ def test_serving_imports_numpy_and_litert_only(exported: Path) -> None:
         "numpy",
     }
     assert own == {
-        "choices", "classifier", "corpus", "errors", "files", "labels", "limits", "litert",
-        "places", "prediction", "records", "signatures", "streams", "tokenizers", "types",
-        "vocabulary",
+        "choices", "classifier", "corpus", "errors", "files", "labels", "litert", "prediction",
+        "tokenizers", "types", "vocabulary",
     }  # fmt: skip
 
 

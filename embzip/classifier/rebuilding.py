@@ -140,7 +140,7 @@ def rebuild(
     Examples
     --------
     >>> from embzip.classifier import CnnConfig, head_shapes
-    >>> from embzip.tokenizers import Normalization
+    >>> from embzip.tokenizers import Normalization, WordTokenizer
     >>> from embzip.vectors.base import Vectors
     >>> words = WordTokenizer(["ball", "vote"], Normalization())
     >>> table = compress(Vectors(words.vocabulary, np.eye(4), tokenizer=words), "float32")
