@@ -28,6 +28,7 @@ class LabelCheck:
         self._counts: Counter[str] = Counter()
         self._first: dict[str, tuple[int, str]] = {}  # the line that has a label first
         self._lengths: list[tuple[int, int]] = []  # of label and text
+        self._wider = 0  # rows with a third column, of those
 
     def add(self, number: int, label: str, text: str) -> None:
         """Look at the row in a line of this number."""
@@ -38,6 +39,7 @@ class LabelCheck:
         self._counts[label] += 1
         if len(self._lengths) < _MOST_LENGTHS:
             self._lengths.append((len(label), len(text)))
+            self._wider += "\t" in text
 
     def oddity(self) -> str | None:
         """Return what is odd, with a row that shows it; None of labels as they should be."""
@@ -57,6 +59,12 @@ class LabelCheck:
                 f"{len(alone):,} of {rows:,} rows have a label that no other row has, such as "
                 f"{self._row(alone[0])}: lines must be label<TAB>text, so remove what stands "
                 "before the label, such as a number, or exchange the columns"
+            )
+        if 2 * self._wider > len(self._lengths):
+            return (
+                f"{self._wider:,} of {len(self._lengths):,} rows have a third column, which is "
+                f"read as text, such as {self._row(next(iter(self._counts)))}: lines must be "
+                "label<TAB>text, so remove what stands behind the text"
             )
         said = []
         if alone and alone[0] == next(iter(self._counts)):

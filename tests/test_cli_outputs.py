@@ -96,7 +96,7 @@ def test_stdin_that_is_redirected_from_the_output(folder: Path) -> None:
         (["export", "model.embz", "-o", "m.embz"], ".tflite, .savedmodel, .pb, .onnx or a name"),
         (["export", "model.embz", "--to", "litert", "-o", "m.onnx"], "must be .tflite"),
         (["kit", "model.embz", "-o", "m.json"], "must be .embz"),
-        (["slim", "saved.h5", "-o", "m.embz"], ".keras, .h5, .hdf5, .pb"),
+        (["slim", "saved.h5", "-o", "m.embz"], ".h5, .hdf5, .keras, .pb"),
         (["build-words", "corpus.txt", "-o", "w.embz"], "must be .tsv, .txt"),
         (["build-bpe", "corpus.txt", "-o", "w.tsv"], "must be .model, .bpe, .yttm"),
         (["compare", "model.embz", "model.embz", "-o", "r.pdf"], ".json, .md, .html"),
@@ -132,7 +132,9 @@ def test_a_result_goes_to_stdout(folder: Path) -> None:
     assert words.stdout == Path("words.tsv").read_bytes()
     both = run("compress", "table.embz", "--codec", "int8", "-o", "-", "--json")
     assert (both.returncode, both.stdout) == (2, b"")
-    assert b"-o - and --json go not together" in both.stderr
+    assert b"-o - and --json cannot go together" in both.stderr
+    slimmed = run("slim", "saved.h5", "-o", "-")
+    assert b"keras" not in slimmed.stderr.split(b":")[1], "the kind stays what it is"
     folder_ = run("export", "model.embz", "--to", "savedmodel", "-o", "-")
     assert (folder_.returncode, folder_.stdout) == (2, b"")
 

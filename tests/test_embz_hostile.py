@@ -139,6 +139,26 @@ def test_every_byte_that_can_change_an_answer_is_covered_in_both_modes(
             assert found == expected[0], (index, mmap)
 
 
+@pytest.mark.parametrize("kind", ["classifier", "int8 kit"])
+@pytest.mark.parametrize("mmap", [False, True])
+def test_who_loads_the_table_alone_learns_of_changed_heads(
+    tmp_path: Path, kind: str, mmap: bool
+) -> None:
+    path = tmp_path / "a.embz"
+    KINDS[kind](path)
+    whole = bytearray(path.read_bytes())
+    with path.open("rb") as file:
+        header = read_header(file, path)
+    heads = [name for name in header.specs if name.startswith("heads.")]
+    assert len(heads) > 2
+    for name in heads:
+        whole[header.offsets[name]] ^= 0x10
+        path.write_bytes(whole)
+        whole[header.offsets[name]] ^= 0x10
+        with pytest.raises(FileFormatError, match=name):
+            embzip.load(path, mmap=mmap).verify()
+
+
 def resealed(path: Path, change: Callable[[dict[str, Any], Tensors], None]) -> Path:
     """Write the file again, changed, with right digests."""
     with path.open("rb") as file:

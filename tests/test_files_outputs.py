@@ -2,6 +2,8 @@
 
 import os
 import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,24 @@ def test_folders_prefixes_and_stdin_are_inputs_too(
         with pytest.raises(OutputError, match="texts: is the input - too"):
             check_apart("texts", ["-"])
         check_apart("other", ["-"])
+        check_apart("-", ["other", None, "-"])
     finally:
         os.dup2(kept, 0)
         os.close(kept)
+
+
+def test_stdout_that_is_an_input(tmp_path: Path) -> None:
+    path = tmp_path / "texts"
+    path.write_text("a\n")
+    program = (
+        "from embzip.files.outputs import check_apart\n"
+        "import sys\n"
+        "check_apart('-', [None, sys.argv[1]])\n"
+    )
+    with path.open("a") as stdout:
+        done = subprocess.run(
+            [sys.executable, "-c", program, path],
+            stdout=stdout, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert f"standard output is the input {path} too: send it elsewhere" in done.stderr
+    assert path.read_text() == "a\n"

@@ -32,6 +32,7 @@ def test_labels_as_they_should_be() -> None:
         ([A, A, A, A, B, ("c", "x")], "line 5 'b.tanother text', and 1 more such labels"),
         ([A, B, ("c", "x")], "3 of 3 rows have a label that no other row has, such as line 1"),
         ([("a long label", "short")] * 3, "longer than texts, 12 characters and 5"),
+        ([("a", "text\t3"), ("b", "text\t4")] * 2, "4 of 4 rows have a third column, .* line 1"),
         ([("a", "x" * 100)] * 2 + [("a", "y" * 100), ("b", "z" * 100)], "line 4 'b.tz{58}'"),
     ],
 )

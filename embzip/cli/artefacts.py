@@ -109,10 +109,11 @@ def slim(
     from embzip.artefacts import slim, slimmable
 
     kind, own = slimmable(path)
-    formats = {end: name for end, name in _FORMATS.items() if to in (None, name)}
-    if (to or kind) in ("checkpoint", "savedmodel"):
-        formats |= {FOLDER: to or kind}
-    end = _ENDS.get(to or kind, ".slim")
+    made_of = to or kind
+    formats = {end: name for end, name in _FORMATS.items() if name == made_of}
+    formats |= {FOLDER: made_of} if made_of in ("checkpoint", "savedmodel") else {}
+    formats |= _FORMATS if to is None else {}  # after the kind's own, which stands for no suffix
+    end = _ENDS.get(made_of, ".slim")
     destination = Result(output, force, as_json)
     with (
         destination.writing([own, path], end, formats) as made,

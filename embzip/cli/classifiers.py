@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from embzip.cli.parameters import Errors, Json, Labelled, Model, Seed
 from embzip.cli.terminal import field, progress, show, without_notices
 from embzip.corpus import read_examples, read_texts
+from embzip.files.outputs import check_apart
 from embzip.files.places import EXAMPLES, SERVED, TEXTS, check_places
 
 
@@ -43,7 +44,7 @@ def evaluate(
     from embzip.classifier import load_one
     from embzip.evaluation.accuracy import evaluate
 
-    with progress("evaluating"):
+    with progress("evaluating"), without_notices():  # LiteRT writes one
         result = evaluate(
             load_one(model, head=head),
             read_examples(test, errors=errors),
@@ -100,6 +101,7 @@ def predict(
 
     with without_notices():  # LiteRT writes one
         loaded = load_model(model)
+    check_apart("-", [model, file])
     texts = list(read_texts(file, labelled=labelled, errors=errors))
     with progress("predicting"):
         if isinstance(loaded, TextKit):

@@ -101,20 +101,19 @@ class Result:
         """
         name = STREAM if self.output == STREAM else None
         if name is not None and self.as_json:
-            raise UsageError("-o - and --json go not together: both would be written to stdout")
+            raise UsageError("-o - and --json cannot go together: both would be written to stdout")
         path = name or output_path(str(inputs[0]), suffix, self.output, force=self.force)
         format = format_of(path, formats, marker=marker)
-        if FOLDER in formats and format == formats[FOLDER]:
-            if name is not None:
-                raise UsageError(f"-o - is for one file: a {format} is several, so name a folder")
-        elif name is not None or is_character_device(path):
+        if name is not None and format == formats.get(FOLDER):
+            raise UsageError(f"-o - is for one file: a {format} is several, so name a folder")
+        check_apart(path, inputs)
+        if name is not None or is_character_device(path):
             with temporary_folder() as folder:
                 made = Output(folder / f"result{suffix}", path, format, self.as_json)
                 yield made
                 made.nbytes = made.path.stat().st_size
                 _write_through(made.path, path)
             return
-        check_apart(path, inputs)
         made = Output(path, path, format, self.as_json)
         yield made
         made.nbytes = bytes_on_disk(path)

@@ -164,14 +164,19 @@ def load(path: str | Path, *, mmap: bool = False) -> CompressedEmbedding:
     FileFormatError
         For a damaged file, or one in another version of the format.
     """
-    return read(path, mmap=mmap).embedding
+    # Heads are dropped here, and nobody could verify them later.
+    return _checked(path, mmap, heads_mapped=False).embedding
 
 
 def read(path: str | Path, *, mmap: bool = False) -> Loaded:
     """Read everything in a .embz file; the parameters and errors are those of `load`."""
+    return _checked(path, mmap, heads_mapped=True)
+
+
+def _checked(path: str | Path, mmap: bool, heads_mapped: bool) -> Loaded:
     path = existing_file(path)
     with path.open("rb") as file, reading(path):
-        return _read(file, path, read_header(file, path), mmap)
+        return _read(file, path, read_header(file, path), mmap, heads_mapped)
 
 
 def role_of(name: str) -> Role:
@@ -180,7 +185,7 @@ def role_of(name: str) -> Role:
     return _ROLES.get(first, "vocabulary")
 
 
-def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
+def _read(file: BinaryIO, path: Path, header: Header, mmap: bool, heads_mapped: bool) -> Loaded:
     record = header.record
     rows, dim = shape_of(record)
     codec = parse_codec(record.take("codec", str))
@@ -207,7 +212,10 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool) -> Loaded:
     mapped = {
         name
         for name in header.specs
-        if mmap and role_of(name) != "vocabulary" and (name in lazy or name not in packed)
+        if mmap
+        and role_of(name) != "vocabulary"
+        and (name in lazy or name not in packed)
+        and (heads_mapped or role_of(name) != "other_variables")
     } - {f"heads.{index}.config" for index in range(heads)}
     contents = {
         name: read_tensor(file, path, header, name, mmap=name in mapped) for name in header.specs

@@ -93,7 +93,7 @@ def format_of(path: str | Path, formats: Formats, *, marker: str | None = None) 
     'text'
     """
     path = Path(path)
-    suffix = path.suffix.lower()
+    suffix = (path.suffix or (path.name if path.name.startswith(".") else "")).lower()
     found = formats.get(suffix)
     stream = str(path) == "-" or is_character_device(path)
     if found is None and FOLDER in formats and suffix not in _KNOWN and not stream:
@@ -116,7 +116,7 @@ def format_of(path: str | Path, formats: Formats, *, marker: str | None = None) 
 
 
 def check_apart(output: str | Path, inputs: Iterable[str | Path | None]) -> None:
-    """Check that writing `output` destroys none of the inputs.
+    """Check that writing `output`, of which `-` is standard output, destroys none of the inputs.
 
     Files are compared by device and inode, so that links and other spellings are seen through.
 
@@ -130,10 +130,16 @@ def check_apart(output: str | Path, inputs: Iterable[str | Path | None]) -> None
     OutputError
         If `output` is an input, stands in a folder that is one, or is a folder that holds one.
     """
+    if str(output) == "-":
+        stdout = _identity(1)
+        for given in inputs:
+            if stdout is not None and stdout == _identity(0 if str(given) == "-" else str(given)):
+                raise OutputError(f"standard output is the input {given} too: send it elsewhere")
+        return
     output = Path(output)
     real = Path(os.path.realpath(output))
     target = _identity(output)
-    around = {_identity(folder): folder for folder in real.parents}
+    around = {_identity(folder) for folder in real.parents}
     for given in inputs:
         if given is None:
             continue
@@ -148,7 +154,7 @@ def check_apart(output: str | Path, inputs: Iterable[str | Path | None]) -> None
             raise OutputError(f"{output}: is a folder that holds the input {given}: choose another")
 
 
-def _identity(path: Path | int) -> tuple[int, int] | None:
+def _identity(path: Path | str | int) -> tuple[int, int] | None:
     """Return device and inode of a file or folder, None where nothing is there or a pipe is."""
     try:
         status = os.stat(path)

@@ -75,7 +75,7 @@ def renderer(path: str | Path) -> Callable[[Record], str]:
     suffix = Path(path).suffix.lower()
     if suffix not in RENDERERS:
         raise OutputError(
-            f"{path}: a report's file ends in {', '.join(RENDERERS)}, received {suffix or 'none'!r}"
+            f"{path}: a report's file ends in {', '.join(RENDERERS)}, found {suffix or 'no suffix'}"
         )
     return RENDERERS[suffix]
 

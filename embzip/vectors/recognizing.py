@@ -31,7 +31,8 @@ def format_of(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | Non
         return "npy"
     if found.kind == "embz":
         raise InputError(
-            f"{path}: expected foreign vectors, found a .embz file: read it with embzip.load"
+            f"{path}: expected foreign vectors, found a .embz file, or one that was compressed: "
+            "decompress it first, and read it with embzip.load"
         )
     if found.kind not in _READ:
         raise InputError(f"{path}: expected vectors, found {found}")
