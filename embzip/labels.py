@@ -5,7 +5,6 @@ Such files are read and trained without an error, and the classifier is wrong. W
 """
 
 from collections import Counter
-from statistics import median
 
 _MOST_LABELS = 10_000  # later ones are not looked at, which bounds the memory
 _MOST_LENGTHS = 100_000
@@ -43,6 +42,8 @@ class LabelCheck:
 
     def oddity(self) -> str | None:
         """Return what is odd, with a row that shows it; None of labels as they should be."""
+        from statistics import median  # imported here: who serves reads no labels
+
         rows = self._counts.total()
         if rows < 3:
             return None
