@@ -14,13 +14,14 @@ from random import Random
 import pytest
 
 from embzip.errors import InputError
-from scripts import fuzz_mutators
-from scripts.fuzz import FAULTS, Found, follow, keep, share_out, table
-from scripts.fuzz import fuzz as run_apart
-from scripts.fuzz_child import mutant, outcome, run
-from scripts.fuzz_frameworks import among
-from scripts.fuzz_kinds import Kind, Wrong, kinds, plain_kinds
-from scripts.fuzz_mutators import edit_json, edit_protobuf, edit_zip_members
+from scripts.fuzz import mutators
+from scripts.fuzz.__main__ import FAULTS, Found, follow, keep, share_out, table
+from scripts.fuzz.__main__ import fuzz as run_apart
+from scripts.fuzz.child import mutant, outcome, run
+from scripts.fuzz.frameworks import among
+from scripts.fuzz.kind import Kind, Wrong
+from scripts.fuzz.kinds import kinds, plain_kinds
+from scripts.fuzz.mutators import edit_json, edit_protobuf, edit_zip_members
 
 PLAIN = plain_kinds()
 NAMES = [kind.name for kind in PLAIN]
@@ -145,8 +146,8 @@ def test_mutants_are_shared_out_and_the_table_adds_them() -> None:
 
 @pytest.mark.parametrize("name", ["PLAIN", "edit_lines", "edit_json", "edit_protobuf"])
 def test_mutators_change_bytes_and_take_any(name: str) -> None:
-    made = getattr(fuzz_mutators, name)
-    mutators = made if isinstance(made, tuple) else (made,)
+    made = getattr(mutators, name)
+    chosen = made if isinstance(made, tuple) else (made,)
     contents = (
         b"",
         b"a",
@@ -158,7 +159,7 @@ def test_mutators_change_bytes_and_take_any(name: str) -> None:
     for seed in range(200):
         rng = Random(seed)
         content = rng.choice(contents)
-        changed += rng.choice(mutators)(content, rng) != content
+        changed += rng.choice(chosen)(content, rng) != content
     assert changed > 120
 
 
@@ -174,7 +175,7 @@ def test_what_has_a_form_keeps_it(tmp_path: Path) -> None:
         text, deep, _ = edit_json(b'{"a": [1, {"b": 2}]}', rng).partition(b',"deep"')
         json.loads(text + b"}" if deep else text)
         changed = edit_protobuf(message, rng)
-        kept += bool(list(fuzz_mutators._fields(changed)))
+        kept += bool(list(mutators._fields(changed)))
         path.write_bytes(
             edit_zip_members(path.read_bytes(), rng) if seed % 10 else path.read_bytes()
         )

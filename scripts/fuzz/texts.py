@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from scripts.fuzz_embz import words_tokenizer
-from scripts.fuzz_kinds import WORDS, Kind
-from scripts.fuzz_mutators import edit_json, edit_lines
+from scripts.fuzz.embz_files import words_tokenizer
+from scripts.fuzz.kind import WORDS, Kind
+from scripts.fuzz.mutators import edit_json, edit_lines
 
 RECIPE = """seed = 0
 [corpus]

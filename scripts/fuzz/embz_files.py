@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from embzip.errors import InputError
-from scripts.fuzz_kinds import TEXTS, WORDS, Kind, Wrong
-from scripts.fuzz_mutators import edit_json, edit_lines
-from scripts.fuzz_reseal import reseal_embz, reseal_model
+from scripts.fuzz.kind import TEXTS, WORDS, Kind, Wrong
+from scripts.fuzz.mutators import edit_json, edit_lines
+from scripts.fuzz.resealing import reseal_embz, reseal_model
 
 
 def read_embz(path: Path) -> Any:

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from embzip.files.reading import digest
-from scripts.fuzz_mutators import PLAIN, edit_json, edited, flip_bits, inflate
+from scripts.fuzz.mutators import PLAIN, edit_json, edited, flip_bits, inflate
 
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 23}]
 _FLOATS = (0.0, -0.0, 1e-45, -1.0, 3e38, -3e38, float("inf"), float("-inf"), float("nan"), 1e18)

@@ -1,8 +1,7 @@
-"""What a kind of damaged file is, and the list of all.
+"""What a kind of damaged file is.
 
 A reader returns plain values that can be compared, and raises `Wrong` for values that no file may
-give, such as a probability that is no number. The kinds themselves are in `fuzz_embz`, `fuzz_texts`
-and `fuzz_frameworks`, and what puts right digests on damage in `fuzz_reseal`.
+give, such as a probability that is no number.
 """
 
 import operator
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripts.fuzz_mutators import PLAIN, Mutator
+from scripts.fuzz.mutators import PLAIN, Mutator
 
 Reader = Callable[[Path], Any]
 WORDS = ["able", "ably", "about", "café", "lion", "people", "say", "tiger", "zoo"]
@@ -75,26 +74,6 @@ class Kind:
         """Everything that damages it; what knows its form as often as what does not."""
         often = max(1, len(PLAIN) // max(1, len(self.mutators)))
         return PLAIN + self.mutators * often
-
-
-def kinds() -> tuple[Kind, ...]:
-    """Return every kind, those of frameworks last."""
-    return (*plain_kinds(), *frameworks())
-
-
-def plain_kinds() -> tuple[Kind, ...]:
-    """Return the kinds that need no TensorFlow."""
-    from scripts.fuzz_embz import embz_kinds
-    from scripts.fuzz_texts import text_kinds
-
-    return (*embz_kinds(), *text_kinds())
-
-
-def frameworks() -> tuple[Kind, ...]:
-    """Return the kinds that need TensorFlow."""
-    from scripts.fuzz_frameworks import framework_kinds
-
-    return framework_kinds()
 
 
 def quiet() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from scripts.fuzz_embz import answers, classifier_of, table_of, words_tokenizer
-from scripts.fuzz_kinds import TEXTS, Kind
-from scripts.fuzz_mutators import (
+from scripts.fuzz.embz_files import answers, classifier_of, table_of, words_tokenizer
+from scripts.fuzz.kind import TEXTS, Kind
+from scripts.fuzz.mutators import (
     Mutator,
     edit_json,
     edit_protobuf,
@@ -20,7 +20,7 @@ from scripts.fuzz_mutators import (
     flip_bits,
     set_bytes,
 )
-from scripts.fuzz_reseal import reseal_tflite
+from scripts.fuzz.resealing import reseal_tflite
 
 
 def _variables(path: Path) -> Any:

@@ -17,7 +17,8 @@ from random import Random
 from typing import Any
 
 from embzip.errors import EmbzipError
-from scripts.fuzz_kinds import Kind, Wrong, kinds, quiet
+from scripts.fuzz.kind import Kind, Wrong, quiet
+from scripts.fuzz.kinds import kinds
 
 MEMORY = 1 << 30  # bytes, beside what the sample takes
 RESEALED = 0.4  # of the mutants of a kind that can be resealed

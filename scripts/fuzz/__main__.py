@@ -24,8 +24,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.fuzz_child import mutant
-from scripts.fuzz_kinds import Kind, kinds
+from scripts.fuzz.child import mutant
+from scripts.fuzz.kind import Kind
+from scripts.fuzz.kinds import kinds
 
 CLASSES = ("refused", "same", "resealed", "alone", "wrong", "crash", "hang", "other")
 FAULTS = ("wrong", "crash", "hang", "other")
@@ -120,7 +121,7 @@ def fuzz(kind: Kind, samples: Path, *, mutants: int, seed: int) -> Found:
     while first < mutants:
         until = min(mutants, first + _BATCH)
         given = map(str, (kind.name, samples / kind.name, seed, first, until))
-        command = [sys.executable, "-m", "scripts.fuzz_child", *given]
+        command = [sys.executable, "-m", "scripts.fuzz.child", *given]
         with (
             tempfile.TemporaryFile() as said,
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process,

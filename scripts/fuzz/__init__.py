@@ -1,0 +1,1 @@
+"""Damages files of every kind, and counts how reading them ends: `python -m scripts.fuzz`."""
