@@ -72,6 +72,7 @@ OWNERS = {
     "numba": {"codecs"},
     "constriction": {"packing"},
     "zstandard": {"files"},
+    "tempfile": {"files"},  # leftovers of killed processes are found by one name
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "cyclopts": {"cli"},

@@ -13,7 +13,6 @@ import os
 import select
 import stat
 import sys
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,9 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from embzip.errors import EmbzipError, InputError, MissingPackageError, OutputError
+from embzip.errors import EmbzipError, InputError, MissingPackageError
 from embzip.files.reading import readable_path
 from embzip.files.signatures import COMPRESSED
+from embzip.files.writing import temporary_folder
 
 _BUFFER = 1 << 17
 _HEAD = 16  # bytes that tell every kind of compression
@@ -86,9 +86,11 @@ def expanded(path: str | Path, kind: str) -> Iterator[IO[bytes]]:
     ------
     InputError
         If it is damaged, or expands to more than 16 MB and 200 times its size.
+    OutputError
+        If there is no room for it where TMPDIR says.
     """
     most = max(_ALWAYS_EXPANDED, _MOST_EXPANDED * Path(path).stat().st_size)
-    with tempfile.TemporaryFile(prefix="embzip-") as file:
+    with temporary_folder() as folder, (folder / "expanded").open("w+b") as file:
         with opened(path) as packed:
             while block := packed.read(_BUFFER):
                 if file.tell() + len(block) > most:
@@ -96,13 +98,7 @@ def expanded(path: str | Path, kind: str) -> Iterator[IO[bytes]]:
                         f"{path}: expands to more than {most:,} bytes, more than vectors do: if "
                         f"you trust it, decompress it first with `{kind} -d`"
                     )
-                try:
-                    file.write(block)
-                except OSError as error:
-                    raise OutputError(
-                        f"{path}: cannot be decompressed into {tempfile.gettempdir()} "
-                        f"({error.strerror}): set TMPDIR to a folder on another disk"
-                    ) from error
+                file.write(block)
         file.seek(0)
         yield file
 

@@ -5,7 +5,6 @@ Keras model is made, from checked classes, only to convert a Keras file into ano
 """
 
 import json
-import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from embzip.errors import InputError
-from embzip.files.writing import atomic_write
+from embzip.files.writing import atomic_write, temporary_folder
 from embzip.foreign.formats.bundle_writing import write_bundle
 from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle
 from embzip.foreign.formats.hdf5 import copy_hdf5, open_hdf5
@@ -151,7 +150,11 @@ def _keras(path: Path, target: Path, dropped: set[str]) -> None:
         for part in objects_of(config):
             if "compile_config" in part:  # nested models can be compiled too
                 part["compile_config"] = None
-        with zipfile.ZipFile(file, "w") as slim_archive, tempfile.TemporaryFile() as weights:
+        with (
+            temporary_folder() as folder,
+            (folder / "weights.h5").open("w+b") as weights,
+            zipfile.ZipFile(file, "w") as slim_archive,
+        ):
             slim_archive.writestr(_member(METADATA), archive.read(METADATA))
             slim_archive.writestr(_member(CONFIG), json.dumps(config))
             with variables_file(archive, str(path), attributes=True) as source:
