@@ -26,7 +26,8 @@ from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe, build_words
 from embzip.vectors.base import Vectors, with_special_rows
 from embzip.vectors.pruning import prune
-from embzip.vectors.training import to_gensim, train_vectors
+from embzip.vectors.training import train_vectors
+from embzip.vectors.word2vec import to_gensim
 from embzip.vocabulary import Vocabulary
 
 TEXTS = [

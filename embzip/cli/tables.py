@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Corpus, Errors, Labelled, Pack, Seed, Table, UsageError, Whole
 from embzip.cli.results import EMBZ, TABLES, Output, Result
-from embzip.cli.terminal import progress
+from embzip.cli.terminal import log, progress
 from embzip.files.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
 from embzip.files.signatures import signature_of
 from embzip.inspection import size_change
@@ -51,10 +51,14 @@ class Reading:
 def train_vectors(
     *corpus: Corpus,
     tokenizer: Path,
+    method: Annotated[Literal["word2vec", "ppmi"], CHOICE] = "word2vec",
     dim: Whole = 300,
-    epochs: Whole = 5,
     window: Whole = 5,
-    sg: Annotated[bool, Parameter(negative="--cbow")] = False,
+    epochs: Whole | None = None,
+    sg: Annotated[bool | None, Parameter(negative="--cbow")] = None,
+    smoothing: float | None = None,
+    shift: Whole | None = None,
+    exponent: float | None = None,
     workers: Whole | None = None,
     seed: Seed = 0,
     deterministic: bool = False,
@@ -62,7 +66,10 @@ def train_vectors(
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
-    """Train word2vec vectors for a tokenizer's rows.
+    """Train vectors for a tokenizer's rows: word2vec, or ppmi.
+
+    ppmi counts once what stands near what, takes the positive mutual information of the counts, and
+    keeps its largest singular vectors: seconds, and the same vectors each time.
 
     The .embz file holds the tokenizer with the table, and counts. -o FILE.txt or FILE.vec writes
     word2vec text instead, -o FILE.bin word2vec binary: rows alone, the most frequent first.
@@ -73,21 +80,29 @@ def train_vectors(
     ----------
     tokenizer
         What build-bpe or build-words wrote.
+    method
+        How they are trained.
     dim
         Numbers a row.
-    epochs
-        Passes over the text.
     window
         Tokens of context on each side.
+    epochs
+        Of word2vec: passes over the text; by default 5.
     sg
-        Skip-gram, or bag of words.
+        Of word2vec: skip-gram, or bag of words, the default.
+    smoothing
+        Of ppmi: power of the contexts' counts, 0 to 1; by default 0.75.
+    shift
+        Of ppmi: its logarithm is taken from the mutual information; by default 1.
+    exponent
+        Of ppmi: power of the singular values, 0 to 1; by default 0.5.
     workers
-        Threads; by default all cores. Only 1 is reproducible.
+        Threads of word2vec; by default all cores. With more than 1, each run differs.
     deterministic
-        One thread: same input and seed, same vectors.
+        Of word2vec, one thread: same input and seed, same vectors.
     """
     check_places(*((path, TEXTS) for path in corpus), (tokenizer, TOKENIZER))
-    from embzip.vectors.training import train_vectors
+    from embzip.vectors.training import is_reproducible, train_vectors
 
     with (
         result.writing([*corpus, tokenizer], ".vectors.embz", TABLES) as made,
@@ -96,10 +111,14 @@ def train_vectors(
         vectors = train_vectors(
             corpus,
             tokenizer,
+            method=method,
             dim=dim,
-            epochs=epochs,
             window=window,
+            epochs=epochs,
             sg=sg,
+            smoothing=smoothing,
+            shift=shift,
+            exponent=exponent,
             workers=workers,
             seed=seed,
             deterministic=deterministic,
@@ -110,8 +129,11 @@ def train_vectors(
         write_table(vectors, made)
     rows = len(vectors.vocabulary)
     unknown = vectors.unknown_rate
+    again = is_reproducible(method, workers=workers, deterministic=deterministic)
+    if not again:
+        log("several threads give other vectors each time; --deterministic gives the same, slower")
     made.show(
-        {"rows": rows, "dim": dim, "unknown_rate": unknown},
+        {"rows": rows, "dim": dim, "unknown_rate": unknown, "reproducible": again},
         f"{rows:,} rows of {dim}, {unknown:.4f} of the corpus's tokens unknown to the tokenizer",
     )
 

@@ -13,6 +13,7 @@ from embzip.classifier.storage import storage
 from embzip.codecs import parse_codec
 from embzip.errors import SpecError
 from embzip.files.records import Fields
+from embzip.vectors.ppmi import PpmiOptions
 
 KEYS = (
     "tokenizer", "vectors", "classifier", "codec", "trainable", "fold", "tune", "tune_params",
@@ -53,7 +54,8 @@ class Word2vecOptions:
 
 TokenizerOptions = WordsOptions | BpeOptions
 _TOKENIZERS: Mapping[str, type] = {"words": WordsOptions, "bpe": BpeOptions}
-_VECTORS: Mapping[str, type] = {"word2vec": Word2vecOptions}
+VectorsOptions = Word2vecOptions | PpmiOptions
+_VECTORS: Mapping[str, type] = {"word2vec": Word2vecOptions, "ppmi": PpmiOptions}
 _MANY_ROWS = 1 << 20  # stands for the rows of a table that is not trained yet
 
 
@@ -64,7 +66,7 @@ class Candidate:
     name: str
     tokenizer: str
     tokenizer_options: TokenizerOptions
-    vectors_options: Word2vecOptions
+    vectors_options: VectorsOptions
     classifier_options: ClassifierOptions
     codec: str
     trainable: bool
@@ -101,7 +103,7 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
 
     fields = Fields.of_user(table, where)
     tokenizer = fields.take("tokenizer", str)
-    vectors: Word2vecOptions = _options(
+    vectors: VectorsOptions = _options(
         fields.take("vectors", str, "word2vec:300,epochs=5"), _VECTORS, f"{where}, vectors"
     )
     try:
