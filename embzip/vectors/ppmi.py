@@ -160,7 +160,7 @@ def ppmi(pairs: "csr_array[Any]", *, smoothing: float = 1, shift: int = 1) -> "c
 def _even(rows: Matrix) -> NDArray[np.bool_]:
     """Make all rows equally long, those that float32 can tell from zero, and say which they are."""
     lengths = np.linalg.norm(rows, axis=1)
-    told = lengths > lengths.max() * _LEAST
+    told: NDArray[np.bool_] = lengths > lengths.max() * _LEAST
     rows[~told] = 0
     rows[told] *= (SCALE * np.sqrt(rows.shape[1]) / lengths[told])[:, None].astype(np.float32)
     return told
