@@ -147,6 +147,7 @@ def test_ctrl_c_keeps_the_best_epoch_if_told_to() -> None:
     assert result.dev_accuracy == whole.dev_accuracy
     assert result.best_epoch == whole.best_epoch == int(np.argmax(whole.dev_accuracy))
     assert same(result.classifier, whole.classifier)
+    assert result.classifier.training.runs[0].interrupted
     with pytest.raises(KeyboardInterrupt):
         tf.train(examples(60), vectors(), epochs=9, progress=progress, **options)
     with pytest.raises(KeyboardInterrupt):  # no epoch has ended: there is nothing to keep
@@ -449,7 +450,7 @@ def test_how_it_was_trained_is_recorded_and_saved(tmp_path: Path) -> None:
             best_epoch=int(np.argmax(result.dev_accuracy)) + 1,
             batch_size=32,
             learning_rate=0.01,
-            optimizer=result.classifier.training.runs[0].optimizer,
+            optimizer="adam",
             seed=7,
             patience=2,
             trainable=True,
@@ -477,9 +478,14 @@ def test_other_options_are_recorded() -> None:
         optimizer="adam-rows",
         pruning=PruningShares(0.5, frequency=1),
         batch_size=10,
+        decay=True,
+        label_smoothing=0.1,
+        average=0.5,
         **SMALL,
     )
     (run,) = result.classifier.training.runs
+    assert (run.decay, run.label_smoothing, run.average) == (True, 0.1, 0.5)
+    assert (run.token_dropout, run.interrupted) == (0, False)
     assert (run.held_out, run.trainable, run.random_init) == (False, False, True)
     assert (run.optimizer, run.pruning) == ("adam-rows", PruningShares(0.5, frequency=1).over(24))
     assert run.training == TextDigest.of(each.text for each in data)

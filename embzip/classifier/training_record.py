@@ -22,6 +22,7 @@ from embzip.files.limits import MOST, check_size
 from embzip.files.records import Fields
 
 KINDS = ("train", "tune")
+_OPTIMIZERS = tuple(name for name in get_args(Optimizer) if name != "auto")
 _MOST_TEXTS = 2**48
 
 
@@ -42,9 +43,11 @@ class TrainingRun:
         How many were asked for, and which one was kept, from 1; None where the last one was kept,
         because none was better on dev.
     batch_size, learning_rate, optimizer, seed
-        As in `embzip.tf.train`.
-    patience, trainable, random_init
-        Of `train`; None where a run has no such option.
+        As in `embzip.tf.train`; of the optimizers, the one that was chosen.
+    patience, trainable, random_init, decay, label_smoothing, token_dropout, average
+        Of `train`; None, False or 0 where a run has no such option.
+    interrupted
+        Whether Ctrl-C ended the run before its time, so that the same options make another model.
     pruning
         Of `train`: the schedule in steps, or None.
     params, quantize
@@ -64,6 +67,11 @@ class TrainingRun:
     patience: int | None = None
     trainable: bool | None = None
     random_init: bool = False
+    decay: bool = False
+    label_smoothing: float = 0.0
+    token_dropout: float = 0.0
+    average: float = 0.0
+    interrupted: bool = False
     pruning: PolynomialSchedule | None = None
     params: bool = False
     quantize: bool = False
@@ -79,8 +87,14 @@ class TrainingRun:
             raise InputError(
                 f"best_epoch must lie in 1..{self.epochs} (epochs), received {self.best_epoch}"
             )
+        if self.optimizer not in _OPTIMIZERS:
+            raise InputError(unknown(self.optimizer, _OPTIMIZERS, "optimizer"))
         check_training_options(
-            learning_rate=self.learning_rate, optimizer=self.optimizer, seed=self.seed
+            learning_rate=self.learning_rate,
+            label_smoothing=self.label_smoothing,
+            token_dropout=self.token_dropout,
+            average=self.average,
+            seed=self.seed,
         )
         for name, texts in (("training", self.training), ("dev", self.dev)):
             if not texts.count:
@@ -121,11 +135,16 @@ class TrainingRun:
             best_epoch=record.whole("best_epoch") if "best_epoch" in record else None,
             batch_size=record.whole("batch_size"),
             learning_rate=record.take("learning_rate", float),
-            optimizer=record.choice("optimizer", get_args(Optimizer)),
+            optimizer=record.choice("optimizer", _OPTIMIZERS),
             seed=record.whole("seed"),
             patience=record.whole("patience") if "patience" in record else None,
             trainable=record.take("trainable", bool) if "trainable" in record else None,
             random_init=record.take("random_init", bool, False),
+            decay=record.take("decay", bool, False),
+            label_smoothing=record.take("label_smoothing", float, 0.0),
+            token_dropout=record.take("token_dropout", float, 0.0),
+            average=record.take("average", float, 0.0),
+            interrupted=record.take("interrupted", bool, False),
             pruning=_schedule(record.fields("pruning")) if "pruning" in record else None,
             params=record.take("params", bool, False),
             quantize=record.take("quantize", bool, False),
@@ -192,7 +211,7 @@ class TrainingRecord:
             best_epoch=MOST["epochs"],
             batch_size=MOST["batch_size"],
             learning_rate=1.2345678901234567e-100,
-            optimizer=max(get_args(Optimizer), key=len),
+            optimizer=max(_OPTIMIZERS, key=len),
             seed=2**32 - 1,
             params=True,
             quantize=True,

@@ -211,11 +211,16 @@ def train(
         best_epoch=None if run.best_epoch is None else run.best_epoch + 1,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        optimizer=optimizer,
+        optimizer=task.optimizer,
         seed=seed,
         patience=patience,
         trainable=trainable,
         random_init=random_init,
+        decay=decay,
+        label_smoothing=label_smoothing,
+        token_dropout=token_dropout,
+        average=average,
+        interrupted=run.interrupted,
         pruning=None if pruning is None else pruning.schedule,
     )
     return TrainResult(
