@@ -16,7 +16,8 @@ from embzip.errors import InputError, MissingPackageError, SpecError
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe, build_words
 from embzip.vectors.cooccurrence import cooccurrences
-from embzip.vectors.ppmi import SCALE, PpmiOptions, ppmi, ppmi_rows
+from embzip.vectors.options import PpmiOptions
+from embzip.vectors.ppmi import SCALE, ppmi, ppmi_rows
 from embzip.vectors.training import is_reproducible, train_vectors
 
 Dense = NDArray[np.float64]
@@ -197,10 +198,14 @@ def test_more_pairs_than_memory_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "ppmi", "epochs": 5}, "epochs is no option of ppmi, whose own are smoothing"),
+        (
+            {"method": "ppmi", "epochs": 5},
+            "epochs is no option of ppmi, whose own are dim, window, smoothing",
+        ),
         ({"method": "ppmi", "sg": False}, "sg is no option of ppmi"),
         ({"method": "ppmi", "deterministic": True}, "deterministic is no option of ppmi"),
-        ({"shift": 1}, "shift is no option of word2vec, whose own are epochs, sg, deterministic"),
+        ({"shift": 1}, "shift is no option of word2vec, whose own are dim, epochs, window"),
+        ({"method": "ppmi", "sample": 0.1}, "sample is no option of ppmi"),
         ({"smoothing": 0.5}, "smoothing is no option of word2vec"),
         ({"method": "PPMI", "exponent": 1.5}, r"exponent must be a number in 0\.\.1"),
         ({"method": "ppmi", "smoothing": float("nan")}, "smoothing must be a number"),

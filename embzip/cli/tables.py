@@ -56,6 +56,8 @@ def train_vectors(
     window: Whole = 5,
     epochs: Whole | None = None,
     sg: Annotated[bool | None, Parameter(negative="--cbow")] = None,
+    negative: Whole | None = None,
+    sample: float | None = None,
     smoothing: float | None = None,
     shift: Whole | None = None,
     exponent: float | None = None,
@@ -90,6 +92,11 @@ def train_vectors(
         Of word2vec: passes over the text; by default 5.
     sg
         Of word2vec: skip-gram, or bag of words, the default.
+    negative
+        Of word2vec: tokens drawn at random for each token of the text; by default 5.
+    sample
+        Of word2vec: tokens above this share of the text are partly left out; by default 0.001, and
+        0 leaves none out.
     smoothing
         Of ppmi: power of the contexts' counts, 0 to 1; by default 0.75.
     shift
@@ -116,6 +123,8 @@ def train_vectors(
             window=window,
             epochs=epochs,
             sg=sg,
+            negative=negative,
+            sample=sample,
             smoothing=smoothing,
             shift=shift,
             exponent=exponent,

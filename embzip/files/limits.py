@@ -39,6 +39,7 @@ MOST: Mapping[str, int] = {
     "min_count": 2**31 - 1,
     "window": 1 << 10,  # of vectors
     "shift": 1 << 10,
+    "negative": 1 << 10,
 }
 
 

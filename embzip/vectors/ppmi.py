@@ -5,7 +5,6 @@ matrix of their mutual information is factorized.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from embzip.errors import InputError, SpecError
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix, Progress
 from embzip.vectors.cooccurrence import cooccurrences
+from embzip.vectors.options import PpmiOptions
 from embzip.vectors.rows import TrainedRows, check_known
 from embzip.vectors.singular import left_singular, projected_bytes
 
@@ -25,29 +25,6 @@ if TYPE_CHECKING:
 SCALE = 0.1  # the root mean square of each row's numbers
 _ROWS = 4096  # of a block
 _LEAST = 1e-5  # of the longest row
-
-
-@dataclass(frozen=True)
-class PpmiOptions:
-    """`ppmi:300,window=5`: vectors from the corpus's co-occurrences; see `embzip.train_vectors`.
-
-    Raises
-    ------
-    SpecError
-        For a number that is no share, 0 to 1.
-    """
-
-    dim: int = 300
-    window: int = 5
-    smoothing: float = 0.75
-    shift: int = 1
-    exponent: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name in ("smoothing", "exponent"):
-            share = getattr(self, name)
-            if not 0 <= share <= 1:  # nor is NaN
-                raise SpecError(f"{name} must be a number in 0..1, received {share!r}")
 
 
 def ppmi_rows(

@@ -19,8 +19,8 @@ _LEAST = 1e-10
 
 
 def projected_bytes(rows: int, rank: int) -> int:
-    """Return how many bytes `left_singular` takes beside its matrix: three float32 arrays."""
-    return 3 * 4 * rows * (rank + _MORE)
+    """Return how many bytes `left_singular` takes beside its matrix: four float32 arrays."""
+    return 4 * 4 * rows * (rank + _MORE)
 
 
 def left_singular(
@@ -78,8 +78,8 @@ def left_singular(
     with threadpool_limits(1, user_api="blas"):
         columns = min(rank + _MORE, *matrix.shape)
         rng = np.random.default_rng(seed)
-        random = rng.standard_normal((matrix.shape[1], columns), np.float32)
-        basis = _orthonormal(matrix @ random)
+        basis = rng.standard_normal((matrix.shape[1], columns), np.float32)
+        basis = _orthonormal(matrix @ basis)
         for done in range(ITERATIONS):
             if progress is not None:
                 progress(done, ITERATIONS)

@@ -5,9 +5,7 @@ What the methods share is here: the corpus, the options, the rows of ids that we
 
 import os
 from pathlib import Path
-from typing import Any, Literal, get_args
 
-from embzip.choices import chosen
 from embzip.corpus import Errors, Paths, corpus_name, read_texts
 from embzip.errors import SpecError
 from embzip.seeds import check_seed
@@ -16,10 +14,9 @@ from embzip.tokenizers.base import Tokenizer
 from embzip.tokenizers.reach import warn_unknown
 from embzip.types import Progress
 from embzip.vectors.base import Vectors
-from embzip.vectors.ppmi import PpmiOptions, ppmi_rows
+from embzip.vectors.options import Method, PpmiOptions, check_whole, options_of
+from embzip.vectors.ppmi import ppmi_rows
 from embzip.vectors.word2vec import word2vec_rows
-
-Method = Literal["word2vec", "ppmi"]
 
 
 def train_vectors(
@@ -31,6 +28,8 @@ def train_vectors(
     window: int = 5,
     epochs: int | None = None,
     sg: bool | None = None,
+    negative: int | None = None,
+    sample: float | None = None,
     smoothing: float | None = None,
     shift: int | None = None,
     exponent: float | None = None,
@@ -68,6 +67,12 @@ def train_vectors(
     sg
         Of word2vec: whether to train skip-gram; otherwise, and by default, continuous bag of words
         (CBOW), which is faster.
+    negative
+        Of word2vec: tokens drawn at random for each token, which the model learns to tell from it;
+        by default 5.
+    sample
+        Of word2vec: the share of the corpus above which occurrences of a token are left out at
+        random; by default 0.001, and 0 leaves none out.
     smoothing
         Of ppmi: the power, 0 to 1, that the counts of contexts are raised to; by default 0.75.
         Less makes rare contexts weigh less.
@@ -138,44 +143,30 @@ def train_vectors(
     >>> train_vectors(path, build_words(path), method="ppmi", dim=4).dim
     4
     """
-    method = chosen(method, get_args(Method), "method")  # type: ignore[assignment]
-    of_word2vec = {"epochs": epochs, "sg": sg, "deterministic": deterministic or None}
-    of_ppmi = {"smoothing": smoothing, "shift": shift, "exponent": exponent}
-    own, others = (of_word2vec, of_ppmi) if method == "word2vec" else (of_ppmi, of_word2vec)
-    for name, value in others.items():
-        if value is not None:
-            raise SpecError(
-                f"{name} is no option of {method}, whose own are {', '.join(own)}: leave it out"
-            )
-    options = {"dim": dim, "window": window, "epochs": epochs, "shift": shift, "workers": workers}
-    for name, number in options.items():
-        most = {"dim": 65_536, "workers": 1024}.get(name, 2**31 - 1)
-        if number is not None:
-            _check_whole(name, number, most)
+    options = options_of(
+        method,
+        {
+            "dim": dim, "window": window, "epochs": epochs, "sg": sg, "negative": negative,
+            "sample": sample, "deterministic": deterministic or None, "smoothing": smoothing,
+            "shift": shift, "exponent": exponent,
+        },
+    )  # fmt: skip
+    if workers is not None:
+        check_whole("workers", workers, 1024)
     check_seed(seed)
     if deterministic and workers not in (None, 1):
         raise SpecError(
             f"deterministic training uses one thread, received workers={workers}: leave out one "
             "of the two options"
         )
-    given: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
-    counting = PpmiOptions(dim, window, **given) if method == "ppmi" else None
     known: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
     texts, where = read_texts(corpus, labelled=labelled, errors=errors), corpus_name(corpus)
-    if counting is not None:
-        rows = ppmi_rows(texts, known, counting, where=where, seed=seed, progress=progress)
+    if isinstance(options, PpmiOptions):
+        rows = ppmi_rows(texts, known, options, where=where, seed=seed, progress=progress)
     else:
+        threads = _threads(workers, deterministic)
         rows = word2vec_rows(
-            texts,
-            known,
-            where=where,
-            dim=dim,
-            epochs=5 if epochs is None else epochs,
-            window=window,
-            sg=bool(sg),
-            workers=_threads(workers, deterministic),
-            seed=seed,
-            progress=progress,
+            texts, known, options, where=where, workers=threads, seed=seed, progress=progress
         )
     vectors = Vectors(known.vocabulary, rows.completed(known.vocabulary), rows.counts, known)
     warn_unknown(
@@ -205,8 +196,3 @@ def _threads(workers: int | None, deterministic: bool) -> int:
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _check_whole(name: str, value: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise SpecError(f"{name} must be a whole number in 1..{most}, received {value!r}")

@@ -18,6 +18,7 @@ from embzip.tokenizers.base import Tokenizer
 from embzip.types import Progress
 from embzip.vectors.base import Table, vectors_of
 from embzip.vectors.id_file import GROUP, IdFile, write_ids
+from embzip.vectors.options import Word2vecOptions
 from embzip.vectors.rows import TrainedRows, check_known
 
 if TYPE_CHECKING:
@@ -27,19 +28,16 @@ if TYPE_CHECKING:
 def word2vec_rows(
     texts: Iterator[str],
     tokenizer: Tokenizer,
+    options: Word2vecOptions,
     *,
     where: str,
-    dim: int,
-    epochs: int,
-    window: int,
-    sg: bool,
     workers: int,
     seed: int,
     progress: Progress | None = None,
 ) -> TrainedRows:
     """Train the rows of the ids that occur in texts, by negative sampling.
 
-    The options and what is raised are those of `embzip.train_vectors`, already checked.
+    What the options mean and what is raised, `embzip.train_vectors` says.
 
     Parameters
     ----------
@@ -50,7 +48,7 @@ def word2vec_rows(
     """
     gensim_package()
     if progress is not None:
-        progress(0, epochs)
+        progress(0, options.epochs)
     with temporary_folder() as folder:
         tokenized = folder / "ids.txt"
         try:
@@ -66,13 +64,9 @@ def word2vec_rows(
                 "space, or set TMPDIR to a folder on another disk"
             ) from error
         check_known(counts, tokenizer.vocabulary, where)
-        options = {
-            "vector_size": dim, "epochs": epochs, "window": window, "sg": int(sg), "seed": seed,
-            "workers": threads,
-        }  # fmt: skip
-        keyed = _train(tokenized, counts, ids, options, progress)
+        keyed = _train(tokenized, counts, ids, options, threads, seed, progress)
     met = np.flatnonzero(counts)
-    matrix = np.zeros((len(counts), dim), np.float32)
+    matrix = np.zeros((len(counts), options.dim), np.float32)
     matrix[met] = keyed.vectors[[keyed.key_to_index[str(index)] for index in met.tolist()]]
     return TrainedRows(matrix, counts > 0, counts)
 
@@ -134,13 +128,13 @@ def _train(
     tokenized: Path,
     counts: NDArray[np.int64],
     ids: IdFile,
-    options: dict[str, int],
+    options: Word2vecOptions,
+    threads: int,
+    seed: int,
     progress: Progress | None,
 ) -> Any:  # gensim's KeyedVectors, its keys the ids as text
     from gensim.models import Word2Vec
     from gensim.models.callbacks import CallbackAny2Vec
-
-    epochs = options["epochs"]
 
     class Reporter(CallbackAny2Vec):  # type: ignore[misc]  # untyped base
         done = 0
@@ -148,9 +142,20 @@ def _train(
         def on_epoch_end(self, model: object) -> None:
             self.done += 1
             if progress is not None:
-                progress(self.done, epochs)
+                progress(self.done, options.epochs)
 
-    model = Word2Vec(min_count=1, hashfxn=_hash_token, **options)
+    model = Word2Vec(
+        vector_size=options.dim,
+        epochs=options.epochs,
+        window=options.window,
+        sg=int(options.sg),
+        negative=options.negative,
+        sample=options.sample,
+        min_count=1,
+        hashfxn=_hash_token,
+        workers=threads,
+        seed=seed,
+    )
     # By falling count, then by id: the order decides the initial values.
     order = np.argsort(-counts, kind="stable")
     frequencies = {str(index): int(counts[index]) for index in order.tolist() if counts[index]}
@@ -160,7 +165,7 @@ def _train(
         total_examples=ids.lines,
         # A thread stops once it has read more than its share; 1 less ends it at its last line.
         total_words=ids.groups * GROUP - 1,
-        epochs=epochs,
+        epochs=options.epochs,
         callbacks=[Reporter()],
     )
     return model.wv
