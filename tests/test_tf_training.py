@@ -329,8 +329,8 @@ def test_case_28_texts_without_tokens() -> None:
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        ({"epochs": 0}, "epochs must be at least 1, received 0"),
-        ({"batch_size": -1}, "batch_size must be at least 1"),
+        ({"epochs": 0}, "epochs must lie in 1..65536, received 0"),
+        ({"batch_size": -1}, "batch_size must lie in 1..65536"),
         ({"learning_rate": float("nan")}, "learning_rate must be a positive number"),
         ({"optimizer": "sgd"}, "unknown optimizer 'sgd': the known ones are auto, adam, adam-rows"),
         ({"windows": ()}, "windows"),
