@@ -1,4 +1,4 @@
-"""`embzip train` on a terminal: a bar with the running loss, and Ctrl-C that keeps the best epoch."""
+"""`embzip train` on a terminal: a bar with the loss, and Ctrl-C that keeps the best epoch."""
 
 import json
 import os
