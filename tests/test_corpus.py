@@ -20,7 +20,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embzip import corpus, load, load_model
+from embzip import load, load_model
 from embzip.artefacts import inspect
 from embzip.corpus import (
     Example,
@@ -172,7 +172,7 @@ def test_a_pipe_that_nobody_writes_to_is_refused_in_time(
 def test_a_line_without_end_does_not_fill_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpus, "_LONGEST", 1 << 20)
+    monkeypatch.setattr("embzip.files.lines._LONGEST", 1 << 20)
     path = tmp_path / "pipe"
     with fed(path, itertools.repeat(bytes(1 << 16))):
         tracemalloc.start()
@@ -350,6 +350,21 @@ def test_labelled_texts_are_what_follows_the_first_tab(tmp_path: Path) -> None:
     path = written(tmp_path, b"a\tone\ttwo\nb\t\n")
     assert list(read_texts(path, labelled=True)) == ["one\ttwo", ""]
     assert read_examples(path) == [Example("one\ttwo", "a"), Example("", "b")]
+
+
+def test_some_files_of_a_corpus_are_labelled(tmp_path: Path) -> None:
+    plain = written(tmp_path, b"rain\tin the north\n\n", "plain.txt")
+    train = written(tmp_path, b"sport\tthree goals\n", "train.tsv")
+    for labelled in (train, str(train), [train]):
+        assert list(read_texts([plain, str(train)], labelled=labelled)) == (
+            ["rain\tin the north", "", "three goals"]
+        )
+    assert list(read_texts([train, plain], labelled=[train, plain])) == (
+        ["three goals", "in the north", ""]
+    )
+    assert list(read_texts([train], labelled=[])) == ["sport\tthree goals"]
+    with pytest.raises(InputError, match=r"train.tsv: a labelled file must be one of .*plain.txt"):
+        list(read_texts(plain, labelled=train))
 
 
 def test_a_labelled_file_read_as_plain_text_is_warned_of(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.parameters import Errors, Json, Labelled, Model, Seed
+from embzip.cli.parameters import Errors, Json, Model, Seed, UsageError
 from embzip.cli.terminal import field, progress, show, without_notices
 from embzip.corpus import read_examples, read_texts
 from embzip.files.outputs import check_apart
@@ -75,10 +75,10 @@ def evaluate(
 
 def predict(
     model: Model,
-    file: Annotated[Path, Parameter(name="FILE")] = Path("-"),
+    file: Annotated[Path | None, Parameter(name="FILE")] = None,
     /,
     *,
-    labelled: Labelled = False,
+    labelled: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     errors: Errors = "strict",
     as_json: Json = False,
 ) -> None:
@@ -93,16 +93,21 @@ def predict(
     Parameters
     ----------
     file
-        Texts, one a line; - is stdin.
+        Texts, one a line; - is stdin, which is read by default.
+    labelled
+        A file of label<TAB>text lines instead, of which the text is read.
     """
-    check_places((model, SERVED), (file, TEXTS))
+    if file is not None and labelled is not None:
+        raise UsageError("give texts as FILE or by --labelled, not both")
+    check_places((model, SERVED), (file, TEXTS), (labelled, EXAMPLES))
     from embzip.classifier import load_model
     from embzip.prediction import TextKit
 
     with without_notices():  # LiteRT writes one
         loaded = load_model(model)
-    check_apart("-", [model, file])
-    texts = list(read_texts(file, labelled=labelled, errors=errors))
+    source = labelled or file or Path("-")
+    check_apart("-", [model, source])
+    texts = list(read_texts(source, labelled=labelled is not None, errors=errors))
     with progress("predicting"):
         if isinstance(loaded, TextKit):
             rows = loaded.predict(texts)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.corpus import Errors, Paths, corpus_name, read_texts
+from embzip.corpus import Labelled, Paths, corpus_name, read_texts
 from embzip.errors import InputError, MissingPackageError, OutputError, SpecError
+from embzip.files.lines import Errors
 from embzip.files.writing import temporary_folder
 from embzip.seeds import check_seed
 from embzip.tokenizers import load_tokenizer
@@ -40,7 +41,7 @@ def train_vectors(
     workers: int | None = None,
     seed: int = 0,
     deterministic: bool = False,
-    labelled: bool = False,
+    labelled: Labelled = False,
     errors: Errors = "strict",
     progress: Progress | None = None,
 ) -> Vectors:
@@ -71,7 +72,8 @@ def train_vectors(
         Whether to train in one thread, so that equal input gives equal bytes on one machine.
         Several threads write to the table without locks: results differ from run to run.
     labelled
-        Whether lines are `label<TAB>text`.
+        Which files hold `label<TAB>text` lines, of which the text is read: all (True), none, or
+        those of the corpus that are named here.
     errors
         `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
     progress
