@@ -157,13 +157,13 @@ def split_examples(
     return kept, held_out
 
 
-def check_training_labels(examples: Iterable[Example], where: str) -> tuple[str, ...]:
-    """Return the sorted labels of training data, or raise if there are fewer than two.
+def check_training_labels(examples: Sequence[Example], where: str) -> tuple[str, ...]:
+    """Return the sorted labels of training data, or raise if nothing can be learned from it.
 
     Raises
     ------
     InputError
-        If there are fewer than two labels.
+        If there are fewer than two labels, or fewer than two different texts.
     """
     labels = tuple(sorted({example.label for example in examples}))
     if len(labels) < 2:
@@ -171,7 +171,64 @@ def check_training_labels(examples: Iterable[Example], where: str) -> tuple[str,
             f"{where}: training needs at least two different labels, found "
             + (f"only {labels[0]!r}" if labels else "none")
         )
+    first = examples[0].text
+    if all(example.text == first for example in examples):
+        raise InputError(
+            f"{where}: training needs at least two different texts, found only {first[:40]!r}"
+        )
     return labels
+
+
+def check_dev(dev: Sequence[Example], training: Iterable[Example], labels: Iterable[str]) -> None:
+    """Warn of dev examples that say nothing about new texts.
+
+    Parameters
+    ----------
+    labels
+        What the classifier can answer.
+
+    Warns
+    -----
+    UserWarning
+        With their number: for texts that also stand in training, and for labels that no answer
+        can be.
+
+    Raises
+    ------
+    InputError
+        If no example has a known label.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> goal, vote = Example("a goal", "sport"), Example("a vote", "politics")
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     check_dev([goal, Example("rain", "weather")], [goal, vote], ["politics", "sport"])
+    >>> [str(warning.message).partition(",")[0] for warning in caught]
+    ['dev shares 1 of its 2 texts with training', 'dev has labels that training lacks']
+    """
+    known = set(labels)
+    foreign = Counter(example.label for example in dev if example.label not in known)
+    rows = foreign.total()
+    named = ", ".join(repr(label[:40]) for label in sorted(foreign)[:5])
+    if rows == len(dev):
+        learned_labels = ", ".join(map(repr, sorted(known)[:20]))
+        raise InputError(f"dev must have labels of training ({learned_labels}), found only {named}")
+    learned = {example.text for example in training}
+    shared = [example.text for example in dev if example.text in learned]
+    # Warned of here, not at the caller: the same dev is then said once in a process.
+    if shared:
+        warnings.warn(
+            f"dev shares {len(shared):,} of its {len(dev):,} texts with training, such as "
+            f"{shared[0][:40]!r}, so its accuracy is too high: remove them from one of the two",
+            stacklevel=1,
+        )
+    if rows:
+        warnings.warn(
+            f"dev has labels that training lacks, in {rows:,} of its {len(dev):,} texts: {named}; "
+            "they count as errors: correct them, or add such texts to training",
+            stacklevel=1,
+        )
 
 
 def _labelled_of(files: Sequence[str | Path], labelled: Labelled) -> set[str]:
@@ -198,15 +255,10 @@ def _labelled(
             yield None
             continue
         label, tab, text = line.partition("\t")
-        if not tab:
-            raise InputError(
-                f"{path}, line {number}: expected label<TAB>text, found no tab in {line[:40]!r}"
-            )
         label = label.strip()
-        if not label:
-            raise InputError(
-                f"{path}, line {number}: expected label<TAB>text, found an empty label"
-            )
+        if not tab or not label:
+            found = "an empty label" if tab else f"no tab in {line[:40]!r}"
+            raise InputError(f"{path}, line {number}: expected label<TAB>text, found {found}")
         check.add(number, label, text)
         yield Example(text=text, label=label)
     odd = None if checked else check.oddity()

@@ -24,6 +24,7 @@ from embzip import load, load_model
 from embzip.artefacts import inspect
 from embzip.corpus import (
     Example,
+    check_dev,
     check_training_labels,
     corpus_name,
     paths_of,
@@ -272,6 +273,27 @@ def test_case_21_one_class_only() -> None:
         check_training_labels([Example("x", "a"), Example("y", "a")], "train.tsv")
     with pytest.raises(EmbzipError, match="found none"):
         check_training_labels([], "train.tsv")
+    same = [Example("goal", "a"), Example("goal", "b")]
+    with pytest.raises(InputError, match=r"train\.tsv: .*two different texts, found only 'goal'"):
+        check_training_labels(same, "train.tsv")
+
+
+TRAINING = [Example("a goal", "sport"), Example("a vote", "politics")]
+RAIN = Example("rain", "weather")
+
+
+def test_dev_that_shares_texts_or_has_labels_of_its_own_is_warned_of() -> None:
+    labels = ["politics", "sport"]
+    dev = [Example("a goal", "sport"), Example("a ball", "sport"), Example("a goal", "politics")]
+    check_dev(dev[1:2], TRAINING, labels)
+    shares = "dev shares 2 of its 3 texts with training, such as 'a goal', so its"
+    with pytest.warns(UserWarning, match=shares):
+        check_dev(dev, TRAINING, labels)
+    lacks = r"labels that training lacks, in 2 of its 3 texts: 'new', 'weather'; they count as err"
+    with pytest.warns(UserWarning, match=lacks):
+        check_dev([dev[1], RAIN, Example("x", "new")], TRAINING, labels)
+    with pytest.raises(InputError, match=r"\('politics', 'sport'\), found only 'weather'"):
+        check_dev([RAIN], TRAINING, labels)
 
 
 def labelled(rows: Iterable[tuple[str, str]]) -> bytes:
