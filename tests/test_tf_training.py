@@ -119,16 +119,52 @@ def test_the_best_epoch_on_dev_is_kept_and_training_stops_early() -> None:
 
 def test_progress_counts_batches() -> None:
     seen: list[tuple[int, int]] = []
+    losses: list[float] = []
+
+    def progress(done: int, total: int, loss: float) -> None:
+        seen.append((done, total))
+        losses.append(loss)
+
     tf.train(
-        examples(50),
-        vectors(),
-        dev=examples(5),
-        epochs=2,
-        batch_size=20,
-        progress=lambda done, total: seen.append((done, total)),
-        **SMALL,
+        examples(50), vectors(), dev=examples(5), epochs=20, patience=20, batch_size=20,
+        progress=progress, **SMALL,
+    )  # fmt: skip
+    assert seen == [(done, 60) for done in range(1, 61)]
+    assert abs(losses[0] - np.log(3)) < 0.5  # three labels, nothing learned yet
+    assert losses[-1] < 0.5 < losses[2]
+
+
+def test_ctrl_c_keeps_the_best_epoch_if_told_to() -> None:
+    def progress(done: int, total: int, loss: float) -> None:
+        if done == 20:  # in the fourth epoch
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {**SMALL, "dev": examples(40, seed=2), "batch_size": 10}
+    result = tf.train(
+        examples(60), vectors(), epochs=9, keep_interrupted=True, progress=progress, **options
     )
-    assert seen == [(done, 6) for done in range(1, 7)]
+    whole = tf.train(examples(60), vectors(), epochs=3, **options)
+    assert result.interrupted and not whole.interrupted
+    assert result.dev_accuracy == whole.dev_accuracy
+    assert result.best_epoch == whole.best_epoch == int(np.argmax(whole.dev_accuracy))
+    assert same(result.classifier, whole.classifier)
+    with pytest.raises(KeyboardInterrupt):
+        tf.train(examples(60), vectors(), epochs=9, progress=progress, **options)
+    with pytest.raises(KeyboardInterrupt):  # no epoch has ended: there is nothing to keep
+        tf.train(examples(400), vectors(), keep_interrupted=True, progress=progress, **options)
+
+
+def test_auto_takes_the_adam_that_is_faster() -> None:
+    few = tf.train(examples(20), vectors(), epochs=1, **SMALL)
+    words = sorted([*WORDS, *(f"x{index}" for index in range(1000))])
+    tokenizer = WordTokenizer(words, Normalization())
+    many = Vectors(tokenizer.vocabulary, np.ones((1062, 4), np.float32), tokenizer=tokenizer)
+    assert few.optimizer == "adam"
+    assert tf.train(examples(20), many, epochs=1, **SMALL).optimizer == "adam-rows"
+    frozen = tf.train(examples(20), many, epochs=1, trainable=False, **SMALL)
+    assert frozen.optimizer == "adam"
+    named = tf.train(examples(20), many, epochs=1, optimizer="adam", **SMALL)
+    assert named.optimizer == "adam"
 
 
 def test_max_length_is_the_99th_percentile_and_the_cut_share_is_told() -> None:
@@ -310,7 +346,7 @@ def test_case_28_texts_without_tokens() -> None:
         ({"epochs": 0}, "epochs must be at least 1, received 0"),
         ({"batch_size": -1}, "batch_size must be at least 1"),
         ({"learning_rate": float("nan")}, "learning_rate must be a positive number"),
-        ({"optimizer": "sgd"}, "unknown optimizer 'sgd': the known ones are adam, adam-rows"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd': the known ones are auto, adam, adam-rows"),
         ({"windows": ()}, "windows"),
         ({"windows": (0, 1)}, "windows"),
         ({"filters": 0}, "filters"),

@@ -7,7 +7,21 @@ from embzip.choices import unknown
 from embzip.errors import InputError
 from embzip.seeds import check_seed
 
-Optimizer = Literal["adam", "adam-rows"]
+Optimizer = Literal["auto", "adam", "adam-rows"]
+
+# From here on, an Adam that updates only the rows of a batch is faster (`scripts/bench_epoch.py`).
+_MANY_ROWS = 1000
+
+
+def chosen_optimizer(optimizer: Optimizer, trainable_rows: int) -> Literal["adam", "adam-rows"]:
+    """Return the optimizer that `auto` stands for, with so many rows that are trained.
+
+    >>> chosen_optimizer("auto", 30_000), chosen_optimizer("auto", 0)
+    ('adam-rows', 'adam')
+    """
+    if optimizer != "auto":
+        return optimizer
+    return "adam-rows" if trainable_rows >= _MANY_ROWS else "adam"
 
 
 def check_training_options(
@@ -15,7 +29,11 @@ def check_training_options(
     epochs: int = 1,
     batch_size: int = 1,
     learning_rate: float = 1e-3,
-    optimizer: str = "adam",
+    patience: int = 1,
+    optimizer: str = "auto",
+    label_smoothing: float = 0.0,
+    token_dropout: float = 0.0,
+    average: float = 0.0,
     seed: int = 0,
 ) -> None:
     """Check the options of a run, those that are given.
@@ -32,9 +50,16 @@ def check_training_options(
     >>> check_training_options(epochs=10, batch_size=64)
     """
     check_seed(seed)
-    for name, number in (("epochs", epochs), ("batch_size", batch_size)):
+    counts = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
+    for name, number in counts.items():
         if number < 1:
             raise InputError(f"{name} must be at least 1, received {number}")
+    shares = {
+        "label_smoothing": label_smoothing, "token_dropout": token_dropout, "average": average,
+    }  # fmt: skip
+    for name, share in shares.items():
+        if not 0 <= share < 1:
+            raise InputError(f"{name} must be at least 0 and below 1, received {share}")
     if not 0 < learning_rate < math.inf:
         raise InputError(f"learning_rate must be a positive number, received {learning_rate}")
     if optimizer not in get_args(Optimizer):

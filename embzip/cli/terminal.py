@@ -10,10 +10,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from embzip.errors import OutputError
-from embzip.types import Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -116,8 +115,14 @@ def show_warning(
     log(f"warning: {message}")
 
 
+class Bar(Protocol):
+    """Moves a bar; a training tells its loss too."""
+
+    def __call__(self, done: int, total: int, loss: float | None = None, /) -> None: ...
+
+
 @contextmanager
-def progress(label: str) -> Iterator[Progress | None]:
+def progress(label: str) -> Iterator[Bar | None]:
     """Draw a bar on stderr while the block runs, and give the callback that moves it.
 
     Until the callback is called the bar only shows that work goes on. Where stderr is no
@@ -137,16 +142,19 @@ def progress(label: str) -> Iterator[Progress | None]:
             bars.BarColumn(),
             bars.TaskProgressColumn(),
             bars.TimeElapsedColumn(),
+            bars.TextColumn("{task.fields[loss]}"),
             console=Console(file=terminal),
             transient=True,
             redirect_stdout=False,  # stdout may be a file or a pipe, and belongs to the result
         ) as bar,
     ):
-        task = bar.add_task(label, total=None)
+        task = bar.add_task(label, total=None, loss="")
 
-        def move(done: int, total: int) -> None:
+        def move(done: int, total: int, loss: float | None = None, /) -> None:
             # A full bar would look like the end; what follows the last step is not counted.
             bar.update(task, completed=done, total=total if done < total else None)
+            if loss is not None:
+                bar.update(task, loss=f"loss {loss:.4f}")
 
         yield move
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, Token
 
+from embzip.classifier.training_options import Optimizer
+from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Errors, Pack, Seed, UsageError, Whole
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
@@ -94,7 +96,10 @@ def train(
     shape: Shape = Shape(),
     pruning: Pruning = Pruning(),
     epochs: Whole = 10,
+    patience: Whole = 2,
     batch_size: Whole = 64,
+    learning_rate: float = 1e-3,
+    optimizer: Annotated[Optimizer, CHOICE] = "auto",
     seed: Seed = 0,
     reading: Reading = Reading(),
     errors: Errors = "strict",
@@ -108,6 +113,8 @@ def train(
 
     With --sparsity the smallest weights become zero, more and more of them (Zhu and Gupta 2017).
     A file of zeros is smaller only when it is packed: --pack.
+
+    Ctrl-C ends the training, keeps its best epoch so far, and ends the command with exit code 130.
 
     Without -o, train.tsv becomes train.model.embz in the current folder.
 
@@ -130,8 +137,15 @@ def train(
         cnn (Kim 2014), mean (of the rows, as fastText), attention or fnet.
     epochs
         At most this many.
+    patience
+        Training ends after so many epochs without a better accuracy on dev.
     batch_size
         Texts a step.
+    learning_rate
+        How far a step goes.
+    optimizer
+        adam updates the whole table at each step, adam-rows the rows that a batch has read; auto
+        is the faster one for this table.
     """
     places = [(path, EXAMPLES) for path in examples]
     check_places(*places, (vectors, TABLE), (dev, EXAMPLES))
@@ -147,7 +161,15 @@ def train(
     kind = encoder_class(encoder)
     # What is out of range is refused before anything is read, and before TensorFlow is loaded.
     kind.of(1, kind.longest if max_length is None else max_length, chosen)
-    check_training_options(epochs=epochs, batch_size=batch_size, seed=seed)
+    options: dict[str, Any] = {
+        "epochs": epochs,
+        "patience": patience,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "optimizer": optimizer,
+        "seed": seed,
+    }
+    check_training_options(**options)
     shares = None if sparsity is None else PruningShares(sparsity, **schedule)
     inputs = [*examples, vectors, dev, reading.words]
     with result.writing(inputs, ".model.embz", EMBZ) as made, progress("training") as report:
@@ -166,10 +188,9 @@ def train(
             max_length=max_length,
             encoder=encoder,
             **chosen,
-            epochs=epochs,
-            batch_size=batch_size,
+            **options,
             pruning=shares,
-            seed=seed,
+            keep_interrupted=True,
             progress=report,
         )
         # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
@@ -184,7 +205,10 @@ def train(
         "lowercase": lowercased,
         "unknown_rate": reach.unknown_rate,
         "unreachable": None if reach.unreachable is None else len(reach.unreachable),
+        "optimizer": trained.optimizer,
+        "interrupted": trained.interrupted,
         "dev_accuracy": list(trained.dev_accuracy),
+        "best_epoch": trained.best_epoch + 1,
         "epoch_seconds": list(trained.epoch_seconds),
         "file_bytes": made.nbytes,
         "pruning": None if trained.pruning is None else trained.pruning.to_json(),
@@ -198,12 +222,19 @@ def train(
         before, after = trained.pruning.zipped_before, trained.pruning.zipped_after
         lines.append(f"weights in a zip: {before:,} -> {after:,} bytes")
     lines.append(_told(reach, lowercased))
+    epochs_done, seconds = len(trained.dev_accuracy), sum(trained.epoch_seconds)
     lines.append(
-        f"dev accuracy {max(trained.dev_accuracy):.4f}, {len(trained.classifier.labels)} labels, "
-        f"{trained.cut_share:.4f} of the texts cut at {trained.classifier.config.max_length} "
-        f"tokens, {made.nbytes:,} bytes"
+        f"{'interrupted after' if trained.interrupted else 'trained for'} {epochs_done} of "
+        f"{epochs} epochs in {seconds:.1f} s with {trained.optimizer}; kept epoch "
+        f"{trained.best_epoch + 1}: dev accuracy {max(trained.dev_accuracy):.4f}"
+    )
+    lines.append(
+        f"{len(trained.classifier.labels)} labels, {trained.cut_share:.4f} of the texts cut at "
+        f"{trained.classifier.config.max_length} tokens, {made.nbytes:,} bytes"
     )
     made.show(record, *lines)
+    if trained.interrupted:
+        raise KeyboardInterrupt
 
 
 def _told(reach: "Reach", lowercase: bool) -> str:

@@ -35,7 +35,7 @@ from embzip.pipeline.candidate import (
 from embzip.pipeline.steps import Step, write_json
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.building import build_bpe, build_words
-from embzip.types import Progress
+from embzip.types import Progress, without_loss
 from embzip.vectors.training import train_vectors
 
 _SERVED_TEXTS = 200
@@ -85,7 +85,7 @@ def train_step(
             trainable=trainable,
             random_init=random_init,
             seed=seed,
-            progress=progress,
+            progress=without_loss(progress),
         )
         result.classifier.save(folder / "model.embz")
         record = {

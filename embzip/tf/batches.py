@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from embzip.classifier import Encoder
 from embzip.corpus import Example, split_examples
 from embzip.embedding import CompressedEmbedding
+from embzip.engine import spans
 from embzip.errors import InputError, MismatchError
 from embzip.vectors.base import Vectors
 
 Ids = NDArray[np.unsignedinteger[Any]]
+
+POOL = 50  # batches whose texts are sorted by length together
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +54,19 @@ class Batches:
     def shuffled(
         self, batch_size: int, rng: np.random.Generator
     ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-        """Yield (ids, labels) of every text once, in random order."""
+        """Yield (ids, labels) of every text once, in random batches of texts of similar length.
+
+        A batch is padded to its longest text. So random texts are drawn for `POOL` batches at a
+        time and sorted by length; then all batches are shuffled.
+        """
         order = rng.permutation(len(self))
-        for first in range(0, len(order), batch_size):
-            yield self.cut(order[first : first + batch_size])
+        batches: list[NDArray[np.int64]] = []
+        for pool in spans(len(order), POOL * batch_size):
+            drawn = order[pool]
+            by_length = drawn[np.argsort(self.lengths[drawn], kind="stable")]
+            batches += (by_length[part] for part in spans(len(by_length), batch_size))
+        for index in rng.permutation(len(batches)).tolist():
+            yield self.cut(batches[index])
 
 
 def smallest_type(largest: int) -> np.dtype[Any]:

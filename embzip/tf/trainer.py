@@ -17,7 +17,7 @@ from embzip.tf.batches import Batches
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.pruning import GradualPruning
 from embzip.tf.quantization import fake_quantized
-from embzip.types import Progress
+from embzip.types import TrainingProgress
 
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "adam-rows": RowSparseAdam}
 _EVALUATED = 256  # texts evaluated at a time
@@ -25,11 +25,20 @@ _EVALUATED = 256  # texts evaluated at a time
 
 @dataclass(frozen=True)
 class Run:
-    """The result of a training run; `best_epoch` is None if no epoch was better than `to_beat`."""
+    """The result of a training run.
+
+    Attributes
+    ----------
+    best_epoch
+        The epoch whose variables were kept, from 0; None if none was better than `to_beat`.
+    interrupted
+        Whether Ctrl-C ended it.
+    """
 
     epoch_seconds: list[float]
     dev_accuracy: list[float]
     best_epoch: int | None
+    interrupted: bool = False
 
 
 class Trainer:
@@ -42,9 +51,26 @@ class Trainer:
     ----------
     quantize
         Variables that are rounded to int8 in the forward pass, and trained as float32.
+    label_smoothing
+        The share of each target that is spread over all labels.
+    token_dropout
+        The share of the tokens that are read as unknown in training.
+    unk_id, pad_id, seed
+        What token dropout needs.
     """
 
-    def __init__(self, model: Any, optimizer: Any, *, quantize: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        *,
+        quantize: Sequence[Any] = (),
+        label_smoothing: float = 0.0,
+        token_dropout: float = 0.0,
+        unk_id: int | None = None,
+        pad_id: int | None = None,
+        seed: int = 0,
+    ) -> None:
         inner = keras.Model(model.input, model.get_layer("dense").output)
         variables = model.trainable_variables
         values = [variable.value for variable in variables]
@@ -62,13 +88,19 @@ class Trainer:
             found, _ = inner.stateless_call(seen, others, ids, training=training)
             return found
 
-        def step(ids: Any, labels: Any) -> None:
+        def step(ids: Any, labels: Any) -> Any:
+            if token_dropout:
+                drawn = tf.random.stateless_uniform(tf.shape(ids), (seed, optimizer.iterations))
+                ids = tf.where((drawn < token_dropout) & (ids != pad_id), unk_id, ids)
             with tf.GradientTape() as tape:
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                    labels, logits(ids, training=True)
-                )
+                found = logits(ids, training=True)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, found)
+                if label_smoothing:
+                    uniform = -tf.reduce_mean(tf.nn.log_softmax(found), axis=-1)
+                    losses = (1 - label_smoothing) * losses + label_smoothing * uniform
                 loss = tf.reduce_mean(losses)
             optimizer.apply(tape.gradient(loss, values), variables)
+            return loss
 
         def predict(ids: Any) -> Any:
             return tf.argmax(logits(ids, training=False), axis=-1, output_type=tf.int32)
@@ -82,10 +114,8 @@ class Trainer:
         self._predict = tf.function(predict, input_signature=[ids], autograph=False)
 
     def step(self, ids: NDArray[np.int32], labels: NDArray[np.int32]) -> float:
-        """Train on one batch, and return the seconds it took."""
-        start = time.perf_counter()
-        self._step(tf.constant(ids), tf.constant(labels))
-        return time.perf_counter() - start
+        """Train on one batch, and return its mean loss."""
+        return float(self._step(tf.constant(ids), tf.constant(labels)))
 
     def accuracy(self, batches: Batches) -> float:
         """Return the share of texts whose most probable label is correct."""
@@ -106,8 +136,10 @@ class Trainer:
         patience: int,
         seed: int,
         to_beat: float,
-        progress: Progress | None,
+        progress: TrainingProgress | None,
+        average: float = 0.0,
         pruning: GradualPruning | None = None,
+        keep_interrupted: bool = False,
     ) -> Run:
         """Train, and set the model to the variables of its best epoch.
 
@@ -118,8 +150,12 @@ class Trainer:
         to_beat
             The dev accuracy that an epoch must exceed; if none does, the model keeps the variables
             of the last epoch.
+        average
+            The weight of earlier epochs in a moving average of the variables, which dev judges.
         pruning
             The pruning; only epochs that end with its final sparsity can be the best.
+        keep_interrupted
+            Whether Ctrl-C, after an epoch that can be the best, ends training instead of raising.
         """
         rng = np.random.default_rng(seed)
         steps = -(-len(batches) // batch_size)
@@ -131,26 +167,48 @@ class Trainer:
         seconds: list[float] = []
         accuracies: list[float] = []
         best_epoch: int | None = None
-        best_values: list[NDArray[np.float32]] = []
-        for epoch in range(epochs):
-            start = time.perf_counter()
-            for done, (ids, labels) in enumerate(batches.shuffled(batch_size, rng), start=1):
-                self.step(ids, labels)
-                if pruning is not None:
-                    pruning.on_train_batch_end(done)
-                if progress is not None:
-                    progress(epoch * steps + done, epochs * steps)
-            seconds.append(time.perf_counter() - start)
-            accuracies.append(self.accuracy(dev))
-            if pruning is not None and not pruning.finished:
-                first_epoch = epoch + 1
-                continue
-            if accuracies[-1] > to_beat:
-                to_beat, best_epoch = accuracies[-1], epoch
-                best_values = [variable.value.numpy() for variable in self._variables]
-            elif epoch - (first_epoch - 1 if best_epoch is None else best_epoch) >= patience:
-                break
-        if best_epoch is not None and best_epoch != len(accuracies) - 1:
-            for variable, value in zip(self._variables, best_values, strict=True):
-                variable.assign(value)
-        return Run(seconds, accuracies, best_epoch)
+        best: list[NDArray[np.float32]] = []
+        averaged: list[NDArray[np.float32]] = []
+        interrupted = False
+        try:
+            for epoch in range(epochs):
+                start = time.perf_counter()
+                total_loss = 0.0
+                for done, (ids, labels) in enumerate(batches.shuffled(batch_size, rng), start=1):
+                    total_loss += self.step(ids, labels)
+                    if pruning is not None:
+                        pruning.on_train_batch_end(done)
+                    if progress is not None:
+                        progress(epoch * steps + done, epochs * steps, total_loss / done)
+                seconds.append(time.perf_counter() - start)
+                last: list[NDArray[np.float32]] = []
+                if average:
+                    last = self._values()
+                    averaged = [
+                        average * before + (1 - average) * now
+                        for before, now in zip(averaged or last, last, strict=True)
+                    ]
+                    self._assign(averaged)
+                accuracies.append(self.accuracy(dev))
+                if pruning is not None and not pruning.finished:
+                    first_epoch = epoch + 1
+                elif accuracies[-1] > to_beat:
+                    to_beat, best_epoch, best = accuracies[-1], epoch, self._values()
+                elif epoch - (first_epoch - 1 if best_epoch is None else best_epoch) >= patience:
+                    break
+                if average:
+                    self._assign(last)
+        except KeyboardInterrupt:
+            if best_epoch is None or not keep_interrupted:
+                raise
+            interrupted = True
+        if best_epoch is not None:
+            self._assign(best)
+        return Run(seconds, accuracies, best_epoch, interrupted)
+
+    def _values(self) -> list[NDArray[np.float32]]:
+        return [variable.value.numpy() for variable in self._variables]
+
+    def _assign(self, values: Sequence[NDArray[np.float32]]) -> None:
+        for variable, value in zip(self._variables, values, strict=True):
+            variable.assign(value)

@@ -17,7 +17,7 @@ from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.pruning import GradualPruning, PruningReport, sparsity, zipped_nbytes
 from embzip.tf.task import Task
 from embzip.tokenizers.reach import Reach
-from embzip.types import Progress
+from embzip.types import TrainingProgress
 from embzip.vectors.base import Vectors
 
 
@@ -37,6 +37,12 @@ class TrainResult:
         The share of the training texts that are longer than `max_length`.
     reach
         How the table's tokenizer fits the training texts and the table.
+    optimizer
+        The one that was used: what `auto` stood for.
+    best_epoch
+        The epoch that was kept, from 0.
+    interrupted
+        Whether Ctrl-C ended the training; see `keep_interrupted`.
     pruning
         The zeros and the zipped bytes, if the model was pruned; otherwise None.
     """
@@ -46,6 +52,9 @@ class TrainResult:
     dev_accuracy: list[float]
     cut_share: float
     reach: Reach
+    optimizer: str
+    best_epoch: int
+    interrupted: bool = False
     pruning: PruningReport | None = None
 
 
@@ -63,10 +72,15 @@ def train(
     learning_rate: float = 1e-3,
     patience: int = 2,
     seed: int = 0,
-    optimizer: Optimizer = "adam",
+    optimizer: Optimizer = "auto",
     random_init: bool = False,
     pruning: GradualPruning | PruningShares | None = None,
-    progress: Progress | None = None,
+    decay: bool = False,
+    label_smoothing: float = 0.0,
+    token_dropout: float = 0.0,
+    average: float = 0.0,
+    keep_interrupted: bool = False,
+    progress: TrainingProgress | None = None,
     **shape: Any,
 ) -> TrainResult:
     """Train a classifier: embedding, encoder, dense layer, softmax.
@@ -95,14 +109,18 @@ def train(
         Training ends after this many epochs without a better dev accuracy.
     optimizer
         `adam` is Keras' Adam, which updates the whole table at each step; `adam-rows` updates only
-        the rows that a batch has read.
+        the rows that a batch has read; `auto` is the faster one for this table.
     random_init
         Whether to start from random rows with the table's standard deviation, as a baseline.
     pruning
         Makes kernels and a trainable table sparse during training; only epochs after the end of
         its schedule can be the best.
+    keep_interrupted
+        Whether Ctrl-C ends the training with its best epoch so far, if there is one, instead of
+        raising KeyboardInterrupt.
     progress
-        Called with (batches done, batches of all epochs); with early stopping, it ends before.
+        Called with (batches done, batches of all epochs, mean loss of this epoch so far); with
+        early stopping, it ends before.
     shape
         Options of the encoder, such as `filters=64`: the fields of its configuration
         (`embzip.CnnConfig`, `MeanConfig`, `AttentionConfig`, `FnetConfig`).
@@ -139,13 +157,18 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        patience=patience,
         optimizer=optimizer,
+        label_smoothing=label_smoothing,
+        token_dropout=token_dropout,
+        average=average,
         seed=seed,
     )
     labels = check_training_labels(examples, "the training examples")
     kept, held_out = training_and_dev(examples, dev)
     if dev is not None:
         check_dev(held_out, kept, labels)
+    steps = epochs * -(-len(kept) // batch_size)
     task = Task.prepare(
         kept,
         labels,
@@ -159,9 +182,12 @@ def train(
         seed=seed,
         optimizer=optimizer,
         random_init=random_init,
+        decay_steps=steps if decay else 0,
+        label_smoothing=label_smoothing,
+        token_dropout=token_dropout,
     )
     if isinstance(pruning, PruningShares):
-        pruning = GradualPruning(pruning.over(epochs * -(-len(kept) // batch_size)))
+        pruning = GradualPruning(pruning.over(steps))
     zipped = 0 if pruning is None else zipped_nbytes(task.model)
     run = task.trainer.fit(
         task.batches,
@@ -172,7 +198,9 @@ def train(
         seed=seed,
         to_beat=-1.0,
         progress=progress,
+        average=average,
         pruning=pruning,
+        keep_interrupted=keep_interrupted,
     )
     report = None
     if pruning is not None:
@@ -183,5 +211,8 @@ def train(
         run.dev_accuracy,
         task.cut_share,
         task.reach,
+        task.optimizer,
+        0 if run.best_epoch is None else run.best_epoch,
+        run.interrupted,
         report,
     )

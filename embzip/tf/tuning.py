@@ -13,7 +13,7 @@ from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.classifiers import arrays_of, from_classifier
 from embzip.tf.quantization import fake_quantized
 from embzip.tf.trainer import Trainer
-from embzip.types import Progress
+from embzip.types import Progress, without_loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def tune(
         patience=epochs,
         seed=seed,
         to_beat=before,
-        progress=progress,
+        progress=without_loss(progress),
     )
     if run.best_epoch is None and not quantize:
         return TuneResult(classifier, False, before, run.dev_accuracy)
