@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.parameters import Errors, Json, Model, Seed, UsageError
+from embzip.cli.parameters import Errors, Json, Seed, UsageError
 from embzip.cli.terminal import field, progress, show, without_notices
 from embzip.corpus import read_examples, read_texts
 from embzip.files.outputs import check_apart
@@ -14,10 +14,7 @@ from embzip.files.places import EXAMPLES, SERVED, TEXTS, check_places
 
 
 def evaluate(
-    model: Model,
-    test: Annotated[Path, Parameter(name="TEST.tsv")],
-    /,
-    *,
+    *files: Annotated[Path, Parameter(name="MODEL.embz... TEST.tsv", required=True)],
     against: Annotated[Path | None, Parameter(metavar="OTHER.embz")] = None,
     head: Annotated[str | None, Parameter(metavar="NAME")] = None,
     seed: Seed = 0,
@@ -31,27 +28,37 @@ def evaluate(
     and KL the mean divergence of MODEL's probabilities from OTHER's. Without --against those are
     null.
 
+    Several classifiers are an ensemble, measured as one: the mean of their probabilities. They need
+    the same labels. A folder stands for the classifiers in it, in --against too.
+
     Parameters
     ----------
-    test
-        label<TAB>text lines; - is stdin.
+    files
+        A classifier's .embz or .tflite file, or several, then label<TAB>text lines; - is stdin.
     against
         A classifier to compare with.
     head
         Of a kit: the name of one classifier.
     """
-    check_places((model, SERVED), (test, EXAMPLES), (against, SERVED))
-    from embzip.classifier import load_one
+    *models, test = files
+    if not models:
+        raise UsageError(f"give one classifier or several, and then the test texts; found {test}")
+    served = [(path, SERVED) for path in (*models, against)]
+    check_places(*served, (test, EXAMPLES))
+    from embzip.classifier import Ensemble, load_one
     from embzip.evaluation.accuracy import evaluate
 
     with progress("evaluating"), without_notices():  # LiteRT writes one
+        classifier = load_one(models, head=head)
         result = evaluate(
-            load_one(model, head=head),
+            classifier,
             read_examples(test, errors=errors),
             against=against,
             seed=seed,
         )
-    lines = [
+    count = len(classifier.members) if isinstance(classifier, Ensemble) else 1
+    lines = [f"classifiers   {count:,}, the mean of their probabilities"] * (count > 1)
+    lines += [
         f"accuracy      {result.accuracy:.4f}",
         f"macro-F1      {result.macro_f1:.4f}",
         f"rows          {result.rows:,}",
@@ -70,11 +77,11 @@ def evaluate(
     if result.agreement is not None:
         lines.append(f"agreement     {result.agreement:.4f}")
         lines.append(f"KL            {result.kl:.4g} nats, KL(OTHER || MODEL)")
-    show(result.to_json(), *lines, as_json=as_json)
+    show({"classifiers": count, **result.to_json()}, *lines, as_json=as_json)
 
 
 def predict(
-    model: Model,
+    model: Annotated[Path, Parameter(name="MODEL.embz")],
     file: Annotated[Path | None, Parameter(name="FILE")] = None,
     /,
     *,
@@ -92,6 +99,9 @@ def predict(
 
     Parameters
     ----------
+    model
+        A classifier's .embz or .tflite file; a folder of several is an ensemble, which answers by
+        the mean of their probabilities.
     file
         Texts, one a line; - is stdin, which is read by default.
     labelled
