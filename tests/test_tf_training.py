@@ -144,7 +144,8 @@ def test_ctrl_c_keeps_the_best_epoch_if_told_to() -> None:
         examples(60), vectors(), epochs=9, keep_interrupted=True, progress=progress, **options
     )
     whole = tf.train(examples(60), vectors(), epochs=3, **options)
-    assert result.interrupted and not whole.interrupted
+    assert result.interrupted
+    assert not whole.interrupted
     assert result.dev_accuracy == whole.dev_accuracy
     assert result.best_epoch == whole.best_epoch == int(np.argmax(whole.dev_accuracy))
     assert same(result.classifier, whole.classifier)

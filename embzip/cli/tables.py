@@ -65,6 +65,8 @@ def train_vectors(
     epochs: Whole = 5,
     window: Whole = 5,
     sg: Annotated[bool, Parameter(negative="--cbow")] = False,
+    negative: Whole = 5,
+    sample: float = 1e-3,
     workers: Whole | None = None,
     seed: Seed = 0,
     deterministic: bool = False,
@@ -91,6 +93,10 @@ def train_vectors(
         Tokens of context on each side.
     sg
         Skip-gram, or bag of words.
+    negative
+        Tokens drawn at random for each token of the text.
+    sample
+        Tokens above this share of the text are partly left out; 0 leaves none out.
     workers
         Threads; by default all cores. Only 1 is reproducible.
     deterministic
@@ -110,6 +116,8 @@ def train_vectors(
             epochs=epochs,
             window=window,
             sg=sg,
+            negative=negative,
+            sample=sample,
             workers=workers,
             seed=seed,
             deterministic=deterministic,

@@ -48,6 +48,8 @@ class Word2vecOptions:
     epochs: int = 5
     window: int = 5
     sg: bool = False
+    negative: int = 5
+    sample: float = 1e-3
     deterministic: bool = False
 
 

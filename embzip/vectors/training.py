@@ -38,6 +38,8 @@ def train_vectors(
     epochs: int = 5,
     window: int = 5,
     sg: bool = False,
+    negative: int = 5,
+    sample: float = 1e-3,
     workers: int | None = None,
     seed: int = 0,
     deterministic: bool = False,
@@ -64,6 +66,11 @@ def train_vectors(
         The largest number of context tokens on each side of a token.
     sg
         Whether to train skip-gram; otherwise continuous bag of words (CBOW), which is faster.
+    negative
+        Tokens drawn at random for each token, which the model learns to tell from it.
+    sample
+        The share of the corpus above which occurrences of a token are left out at random; 0 leaves
+        none out.
     workers
         Threads; by default one for each available core.
     seed
@@ -117,8 +124,11 @@ def train_vectors(
     >>> list(vectors.vocabulary), vectors.matrix.shape, vectors.counts.tolist()
     (['<PAD>', '<UNK>', 'a', 'and', 'cat', 'dog'], (6, 8), [0, 0, 100, 50, 50, 50])
     """
-    for name, option in (("dim", dim), ("epochs", epochs), ("window", window)):
+    counts_given = {"dim": dim, "epochs": epochs, "window": window, "negative": negative}
+    for name, option in counts_given.items():
         _check_whole(name, option, 1, 65_536 if name == "dim" else 2**31 - 1)
+    if not 0 <= sample <= 1:
+        raise SpecError(f"sample must lie in 0..1, received {sample}")
     check_seed(seed)
     if workers is not None:
         _check_whole("workers", workers, 1, 1024)
@@ -151,7 +161,7 @@ def train_vectors(
         _check_learnable(counts, ids.longest, chosen.vocabulary, corpus_name(corpus))
         options = {
             "vector_size": dim, "epochs": epochs, "window": window, "sg": int(sg), "seed": seed,
-            "workers": threads,
+            "workers": threads, "negative": negative, "sample": sample,
         }  # fmt: skip
         trained = _train(tokenized, counts, ids, options, progress)
     matrix = _all_rows(trained, counts, chosen.vocabulary)
@@ -250,7 +260,7 @@ def _train(
     tokenized: Path,
     counts: NDArray[np.int64],
     ids: IdFile,
-    options: dict[str, int],
+    options: dict[str, Any],
     progress: Progress | None,
 ) -> Any:  # gensim's KeyedVectors, its keys the ids as text
     from gensim.models import Word2Vec
