@@ -165,7 +165,9 @@ def test_an_exported_file_is_a_member(folder: Path) -> None:
 
 def test_files_that_are_no_ensemble(folder: Path) -> None:
     Path("empty").mkdir()
-    with pytest.raises(MissingFileError, match=r"empty: .*holds \.embz or \.tflite files, found n"):
+    with pytest.raises(
+        MissingFileError, match=r"empty: .*directory in which no file ends in \.embz or"
+    ):
         load_model("empty")
     with pytest.raises(InputError, match="received none"):
         load_model([])
@@ -206,12 +208,16 @@ def test_predict_takes_a_folder(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        ("evaluate 0.embz", 2, "give one classifier or several, and then the test texts; found 0"),
+        ("evaluate 0.embz", 2, "give MODEL.embz, or several, and then TEST.tsv: found only 0"),
         ("evaluate", 2, "requires an argument"),
         ("evaluate 0.embz 1.embz", 1, "1.embz: expected label<TAB>text lines"),
         ("evaluate test.tsv 0.embz", 1, "exchange them"),
         ("evaluate 0.embz none test.tsv", 1, "none: no such file"),
-        ("predict empty texts.txt", 1, "empty: a folder given as a classifier holds .embz or"),
+        (
+            "predict empty texts.txt",
+            1,
+            "empty: expected a file, found a directory in which no file ends in",
+        ),
     ],
 )
 def test_the_commands_refuse(words: str, code: int, says: str, folder: Path) -> None:

@@ -62,7 +62,11 @@ def test_a_labelled_file_may_be_standard_input(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        ("build-words", 2, "name a text file, or by --labelled one of label<TAB>text lines"),
+        (
+            "build-words",
+            2,
+            "name a text file as CORPUS, or by --labelled one of label<TAB>text lines",
+        ),
         ("build-words 1.tsv --labelled 1.tsv", 2, "1.tsv is named as text and by --labelled"),
         ("build-words 1.tsv --labelled -o words.tsv", 2, "--labelled requires an argument"),
         ("predict model.embz more.txt --labelled 1.tsv", 2, "as FILE or by --labelled, not both"),

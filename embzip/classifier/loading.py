@@ -148,8 +148,8 @@ def _served(paths: Paths) -> list[str | Path]:
         found = sorted(each for each in Path(path).iterdir() if each.suffix in _SUFFIXES)
         if not found:
             raise MissingFileError(
-                f"{path}: a folder given as a classifier holds {' or '.join(_SUFFIXES)} files, "
-                "found none"
+                f"{path}: expected a file, found a directory in which no file ends in "
+                + " or ".join(_SUFFIXES)
             )
         files += found
     if not files:

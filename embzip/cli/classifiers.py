@@ -42,7 +42,7 @@ def evaluate(
     """
     *models, test = files
     if not models:
-        raise UsageError(f"give one classifier or several, and then the test texts; found {test}")
+        raise UsageError(f"give MODEL.embz, or several, and then TEST.tsv: found only {test}")
     served = [(path, SERVED) for path in (*models, against)]
     check_places(*served, (test, EXAMPLES))
     from embzip.classifier import Ensemble, load_one

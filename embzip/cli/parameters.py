@@ -88,7 +88,7 @@ def corpus_of(
     """
     files = [*labelled, *corpus]
     if not files:
-        raise UsageError("name a text file, or by --labelled one of label<TAB>text lines")
+        raise UsageError("name a text file as CORPUS, or by --labelled one of label<TAB>text lines")
     for path in labelled:
         if path in corpus:
             raise UsageError(f"{path} is named as text and by --labelled: name it once")
