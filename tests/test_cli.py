@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from embzip.classifier import TextDigest
 from embzip.cli import COMMANDS, app
 from embzip.cli.explaining import arguments, explain
+from embzip.corpus import read_examples, split_examples
 from tests.commands import outcome, stdout_of
 
 ROOT = Path(__file__).parent.parent
@@ -287,6 +289,23 @@ def test_inspect_adds_up_to_the_files_size(trained: Path, run: Run) -> None:
         assert record["rows"] == 800
     assert (record["codec"], record["dim"]) == ("int8", 12), "svd:12 is folded into the kernels"
     assert f"{size:,}" in run("inspect", "model.rebuilt.embz")
+
+
+def test_inspect_says_how_a_classifier_was_trained(trained: Path, run: Run) -> None:
+    parts = split_examples(read_examples(trained / "train.tsv"))
+    kept, dev = (TextDigest.of(each.text for each in part) for part in parts)
+    (classifier,) = json_of(run("inspect", "model.rebuilt.embz", "--json"))["classifiers"]
+    (trained_as,) = classifier["training"]
+    assert trained_as["kind"] == "train"
+    assert trained_as["held_out"] is True
+    seen = [trained_as["training"], trained_as["dev"]]
+    assert seen == [[kept.count, kept.digest], [dev.count, dev.digest]]
+    shown = run("inspect", "model.rebuilt.embz")
+    assert (
+        f"  train         {kept.count:,} texts ({kept.digest}), dev of {dev.count:,} held" in shown
+    )
+    assert f" {dev.count:,} held out ({dev.digest}), epoch {trained_as['best_epoch']} of " in shown
+    assert "seed 0, patience 2, trainable true" in shown
 
 
 def test_rebuild_on_a_compressed_table_and_without_folding(trained: Path, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import tensorflow
 from numpy.typing import NDArray
 
 from embzip import tf
-from embzip.classifier import Classifier
+from embzip.classifier import Classifier, TextDigest, TrainingRun
 from embzip.classifier.rebuilding import rebuild
+from embzip.classifier.schedules import PruningShares
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.errors import EmbzipError, InputError, MismatchError
@@ -149,6 +151,7 @@ def test_ctrl_c_keeps_the_best_epoch_if_told_to() -> None:
     assert result.dev_accuracy == whole.dev_accuracy
     assert result.best_epoch == whole.best_epoch == int(np.argmax(whole.dev_accuracy))
     assert same(result.classifier, whole.classifier)
+    assert result.classifier.training.runs[0].interrupted
     with pytest.raises(KeyboardInterrupt):
         tf.train(examples(60), vectors(), epochs=9, progress=progress, **options)
     with pytest.raises(KeyboardInterrupt):  # no epoch has ended: there is nothing to keep
@@ -449,3 +452,86 @@ def test_steps_can_be_timed_one_at_a_time() -> None:
     sparse = tf.step_function(examples(30), vectors(), optimizer="adam-rows", **options)
     for step in (dense, sparse):
         assert 0 < tf.step_seconds(step, steps=3, warm_up=1) < 5
+
+
+def test_how_it_was_trained_is_recorded_and_saved(tmp_path: Path) -> None:
+    data = examples(300)
+    kept, held_out = training_and_dev(data, None)
+    options: Any = {"epochs": 4, "batch_size": 32, "seed": 7, **SMALL}
+    result = tf.train(data, vectors(), **options)
+    assert result.classifier.training.runs == (
+        TrainingRun(
+            kind="train",
+            training=TextDigest.of(example.text for example in kept),
+            dev=TextDigest.of(example.text for example in held_out),
+            held_out=True,
+            epochs=4,
+            best_epoch=int(np.argmax(result.dev_accuracy)) + 1,
+            batch_size=32,
+            learning_rate=0.01,
+            optimizer="adam",
+            seed=7,
+            patience=2,
+            trainable=True,
+        ),
+    )
+    assert result.classifier.training.has_seen(TextDigest.of(each.text for each in data))
+    paths = [tmp_path / "a.embz", tmp_path / "b.embz"]
+    for path, texts in zip(paths, (data, [*data]), strict=True):
+        tf.train(texts, vectors(), **options).classifier.save(path)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    turned = [replace(each, label="abc"["bca".index(each.label)]) for each in data]
+    other = tf.train(turned, vectors(), **options).classifier.training
+    assert other.runs[0].training == result.classifier.training.runs[0].training
+
+
+def test_other_options_are_recorded() -> None:
+    data, dev = examples(60), examples(9, seed=3)
+    result = tf.train(
+        data,
+        vectors(),
+        dev=dev,
+        epochs=4,
+        trainable=False,
+        random_init=True,
+        optimizer="adam-rows",
+        pruning=PruningShares(0.5, frequency=1),
+        batch_size=10,
+        decay=True,
+        label_smoothing=0.1,
+        average=0.5,
+        **SMALL,
+    )
+    (run,) = result.classifier.training.runs
+    assert (run.decay, run.label_smoothing, run.average) == (True, 0.1, 0.5)
+    assert (run.token_dropout, run.interrupted) == (0, False)
+    assert (run.held_out, run.trainable, run.random_init) == (False, False, True)
+    assert (run.optimizer, run.pruning) == ("adam-rows", PruningShares(0.5, frequency=1).over(24))
+    assert run.training == TextDigest.of(each.text for each in data)
+    assert run.dev == TextDigest.of(each.text for each in dev)
+
+
+def test_a_tuning_is_recorded_where_it_is_kept() -> None:
+    data, more, dev = examples(80), examples(200, seed=1), examples(40, seed=2)
+    first = tf.train(data, vectors(), epochs=1, **{**SMALL, "learning_rate": 1e-4}).classifier
+    small = rebuild(first, codec="svd:6|int8")
+    assert small.training == first.training
+    tuned = tf.tune(small, more, dev=dev, epochs=9, learning_rate=0.02, seed=4)
+    assert tuned.tuned
+    run = TrainingRun(
+        kind="tune",
+        training=TextDigest.of(each.text for each in more),
+        dev=TextDigest.of(each.text for each in dev),
+        held_out=False,
+        epochs=9,
+        best_epoch=int(np.argmax(tuned.dev_accuracy)) + 1,
+        batch_size=64,
+        learning_rate=0.02,
+        optimizer="adam",
+        seed=4,
+    )
+    assert tuned.classifier.training.runs == (*first.training.runs, run)
+    turned = [replace(each, label="abc"["bca".index(each.label)]) for each in more]
+    again = tf.tune(tuned.classifier, turned, dev=dev, epochs=1, learning_rate=0.1, quantize=True)
+    assert not again.tuned
+    assert again.classifier.training == tuned.classifier.training

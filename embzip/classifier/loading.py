@@ -13,6 +13,7 @@ from embzip.classifier.kit import Kit
 from embzip.classifier.model import Classifier, check_weights
 from embzip.classifier.registry import encoder_class
 from embzip.classifier.storage import from_tensors, to_tensors
+from embzip.classifier.training_record import TrainingRecord
 from embzip.corpus import Paths, paths_of
 from embzip.errors import FileFormatError, InputError, MismatchError, MissingFileError
 from embzip.files.limits import MOST_RECORD
@@ -25,7 +26,7 @@ from embzip.prediction import TextClassifier, TextKit
 if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding
 
-_RECORD = ("kind", "labels", "name", "ranks")  # what is not the encoder's
+_RECORD = ("kind", "labels", "name", "ranks", "training")  # what is not the encoder's
 _SUFFIXES = (".embz", ".tflite")  # of the files that a folder stands for
 _NAME_ONE = "name one of them (--head)"
 
@@ -158,7 +159,7 @@ def _served(paths: Paths) -> list[str | Path]:
 
 
 def describe(path: str | Path) -> list[dict[str, Any]]:
-    """List the classifiers of a file: name (None without one), encoder, labels, bytes, options."""
+    """List the classifiers of a file: name (None without one), shape, bytes, and how trained."""
     loaded = read(path, mmap=True)
     named: dict[str | None, Classifier] = {}
     if isinstance(loaded, Classifier):
@@ -173,6 +174,7 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
             "bytes": sum(a.nbytes for a in to_tensors(each.arrays, each.kernels).values()),
             "kernels": each.kernels,
             "options": {k: v for k, v in each.config.to_record().items() if k != "kind"},
+            "training": each.training.to_json(),
         }
         for name, each in named.items()
     ]
@@ -211,6 +213,7 @@ def _read(
         {layer: ranks.whole(layer) for layer in ranks.values},
         kernels,
         digests,
+        TrainingRecord.from_record(record),
     )
     if not embedding.mapped:
         check_weights(arrays)

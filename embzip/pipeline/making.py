@@ -22,6 +22,7 @@ from embzip.classifier.rebuilding import bounded, rebuild
 from embzip.classifier.specs import ClassifierOptions
 from embzip.compression import compress
 from embzip.corpus import Example, read_examples
+from embzip.embz.budgets import most_of
 from embzip.embz.format import load, save
 from embzip.evaluation.accuracy import evaluate
 from embzip.evaluation.serving import measure_serving
@@ -125,6 +126,7 @@ def rebuild_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) 
     codec = None if candidate.codec == "float32" else candidate.codec
     fold, kernels = candidate.fold, candidate.kernels
     pack = candidate.pack and not candidate.tune  # what is tuned is packed afterwards
+    roomy = candidate.tune and codec is not None and most_of(codec) is not None
 
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         classifier = load_classifier(parents[0] / "model.embz")
@@ -135,7 +137,7 @@ def rebuild_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) 
         table = most = None
         if codec is not None:
             # A size in a recipe is the file's.
-            bound = bounded(classifier, codec, fold=fold, kernels=kernels)
+            bound = bounded(classifier, codec, fold=fold, kernels=kernels, tuned=roomy)
             most = bound.most
             # The report names the chain that the data made of the codec; folding takes it apart.
             table = rebuild(classifier, codec=bound.codec, fold=False, seed=seed).embedding
@@ -144,7 +146,14 @@ def rebuild_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) 
         resolved = "float32" if table is None else table.codec.spec
         write_json(folder / "rebuild.json", {"codec": resolved})
 
-    parameters = {"codec": codec, "fold": fold, "kernels": kernels, "pack": pack, "seed": seed}
+    parameters = {
+        "codec": codec,
+        "fold": fold,
+        "kernels": kernels,
+        "pack": pack,
+        "roomy": roomy,
+        "seed": seed,
+    }
     return Step("rebuild", parameters, (trained, vectors), make)
 
 

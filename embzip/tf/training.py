@@ -5,12 +5,14 @@ is drawn from `seed`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from embzip.classifier import Classifier, encoder_class
 from embzip.classifier.schedules import PruningShares
+from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import Optimizer, check_training_options
+from embzip.classifier.training_record import TrainingRecord, TrainingRun
 from embzip.corpus import Example, check_dev, check_training_labels
 from embzip.embedding import CompressedEmbedding
 from embzip.tf.batches import batches_of, training_and_dev
@@ -28,7 +30,7 @@ class TrainResult:
     Attributes
     ----------
     classifier
-        The model of the best epoch.
+        The model of the best epoch. Its `training` says how it was made, and from which texts.
     epoch_seconds
         The training time of each epoch in seconds, without the evaluation on dev.
     dev_accuracy
@@ -205,8 +207,29 @@ def train(
     report = None
     if pruning is not None:
         report = PruningReport(tuple(sparsity(task.model)), zipped, zipped_nbytes(task.model))
+    known = TrainingRun(
+        kind="train",
+        training=TextDigest.of(example.text for example in kept),
+        dev=TextDigest.of(example.text for example in held_out),
+        held_out=dev is None,
+        epochs=epochs,
+        best_epoch=None if run.best_epoch is None else run.best_epoch + 1,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=task.optimizer,
+        seed=seed,
+        patience=patience,
+        trainable=trainable,
+        random_init=random_init,
+        decay=decay,
+        label_smoothing=label_smoothing,
+        token_dropout=token_dropout,
+        average=average,
+        interrupted=run.interrupted,
+        pruning=None if pruning is None else pruning.schedule,
+    )
     return TrainResult(
-        task.classifier(),
+        replace(task.classifier(), training=TrainingRecord((known,))),
         run.epoch_seconds,
         run.dev_accuracy,
         task.cut_share,
