@@ -36,7 +36,7 @@ test = "test.tsv"
 text = ["more.txt"]
 [defaults]
 vectors = "word2vec:16,epochs=1,deterministic=true"
-classifier = "cnn:8,windows=1-2,dropout=0.1,epochs=2,batch_size=32,max_length=20"
+classifier = "cnn:8,windows=1-2,dropout=0.1,epochs=6,batch_size=32,max_length=20"
 [[candidate]]
 name = "words"
 tokenizer = "words:min_count=1"
@@ -153,13 +153,9 @@ def test_the_candidates_are_what_their_recipe_says(finished: Path) -> None:
 
 def test_controls_stand_beside_the_baseline(finished: Path) -> None:
     controls = json.loads((finished / "report.json").read_text("utf-8"))["controls"]
-    assert [control["name"] for control in controls] == [
-        "words, row-sparse Adam",
-        "words, random initialization",
-    ]
-    assert all(control["epoch_seconds"] > 0 for control in controls)
-    assert "accuracy" not in controls[0]
-    assert 0.4 < controls[1]["accuracy"] <= 1
+    assert [control["name"] for control in controls] == ["words, random initialization"]
+    assert controls[0]["epoch_seconds"] > 0
+    assert 0.4 < controls[0]["accuracy"] <= 1
 
 
 def test_published_files_predict(finished: Path) -> None:
@@ -304,8 +300,7 @@ def test_a_killed_run_resumes(recipe: Path, finished: Path, tmp_path: Path) -> N
     assert made(log)[:4] == first
     assert {"corpus, done before", "words: vectors, done before"} <= set(log)
     assert made(log)[4:8] == ["bpe: tokenizer", "bpe: vectors", "bpe: train", "bpe: rebuild"]
-    assert made(log)[-3:] == [
-        "words, row-sparse Adam: epoch",
+    assert made(log)[-2:] == [
         "words, random initialization: train",
         "words, random initialization: test",
     ]

@@ -5,10 +5,11 @@ Only names and types are checked; the functions that take the options check thei
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
-from embzip.choices import unknown
+from embzip.choices import chosen, unknown
 from embzip.classifier.registry import BUILTIN, encoder_class
+from embzip.classifier.training_options import Optimizer
 from embzip.codecs.spec import Stage, one_stage
 from embzip.errors import InputError, SpecError
 from embzip.files.limits import MOST
@@ -30,18 +31,21 @@ class ClassifierOptions:
     epochs: int = 10
     batch_size: int = 64
     patience: int = 2
+    optimizer: Optimizer = "auto"
     max_length: int = 0
     sparsity: float = 0.0
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments for `embzip.tf.train`."""
-        training = {"epochs": self.epochs, "patience": self.patience}
-        return {**self.step_arguments(), **training}
-
-    def step_arguments(self) -> dict[str, Any]:
-        """Return the arguments for `embzip.tf.step_function`."""
-        sizes = {"batch_size": self.batch_size, "max_length": self.max_length or None}
-        return {"encoder": self.encoder, **self.shape, **sizes}
+        return {
+            "encoder": self.encoder,
+            **self.shape,
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "patience": self.patience,
+            "optimizer": self.optimizer,
+            "max_length": self.max_length or None,
+        }
 
 
 def parse_classifier(spec: str, where: str) -> ClassifierOptions:
@@ -57,8 +61,10 @@ def parse_classifier(spec: str, where: str) -> ClassifierOptions:
     values = values_of(stage, {**shape, **training}, where)
     given = {name: values.pop(name) for name in shape if name in values}
     try:
+        if "optimizer" in values:
+            values["optimizer"] = chosen(values["optimizer"], get_args(Optimizer), "optimizer")
         encoder.of(1, encoder.longest, given)
-    except InputError as error:
+    except (InputError, SpecError) as error:
         raise SpecError(f"{where}: {error}") from error
     return ClassifierOptions(stage.name, {**shape, **given}, **values)
 

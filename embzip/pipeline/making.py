@@ -4,7 +4,6 @@
     tokenizer   tokenizer            as build_words or build_bpe writes it
     vectors     vectors.embz         float32, with counts
     train       model.embz train.json
-    epoch       train.json           of a control: seconds, and no model
     rebuild     model.embz rebuild.json
     tune        model.embz tune.json
     dev, test   evaluation.json
@@ -100,26 +99,6 @@ def train_step(
     how = {"trainable": trainable, "random_init": random_init, "seed": seed}
     parameters = {**asdict(options), **how}
     return Step("train", parameters, (corpus, vectors), make)
-
-
-def row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, seed: int) -> Step:
-    """Return the step that times a row-sparse Adam; the model that it trains is not kept."""
-
-    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        from embzip import tf
-
-        examples = _examples(parents[0], "train")
-        step = tf.step_function(
-            examples,
-            load(parents[1] / "vectors.embz"),
-            **options.step_arguments(),
-            seed=seed,
-            optimizer="adam-rows",
-        )
-        epoch = tf.step_seconds(step) * len(examples) / options.batch_size
-        write_json(folder / "train.json", {"epoch_seconds": [epoch]})
-
-    return Step("epoch", {**asdict(options), "seed": seed}, (corpus, vectors), make)
 
 
 def rebuild_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) -> Step:
