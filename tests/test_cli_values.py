@@ -19,6 +19,8 @@ WRONG = {
     "train test.tsv --vectors t.embz --epochs 0": "epochs must lie in 1..65536, received 0",
     "train test.tsv --vectors t.embz --batch-size 0": "batch_size must lie in 1..65536",
     "train test.tsv --vectors t.embz --seed -1": "seed must be",
+    "train test.tsv --vectors t.embz --seeds 0": "seeds must be at least 1, received 0",
+    "train test.tsv --vectors t.embz --seeds -2 -o m": "seeds must be at least 1, received -2",
     "train test.tsv --vectors t.embz --max-length 0": "max_length",
     "train test.tsv --vectors t.embz --dropout 1": "dropout",
     "train test.tsv --vectors t.embz --filters 0": "filters",

@@ -15,6 +15,7 @@ import pytest
 import embzip
 from embzip.classifier import load_classifier, load_model
 from embzip.codecs import parse_codec
+from embzip.corpus import read_texts
 from embzip.errors import EmbzipError, InputError, MissingFileError, OutputError, SpecError
 from embzip.pipeline import report, run
 from embzip.pipeline.candidate import WordsOptions, parse_candidate
@@ -169,7 +170,10 @@ def test_unlabelled_text_reaches_the_vocabulary_and_test_does_not(
     assert vocabulary is not None
     assert "zyzzyva" in vocabulary
     corpus = next((finished / "steps").glob("corpus-*"))
-    texts = set((corpus / "texts.txt").read_text("utf-8").splitlines())
+    written = (corpus / "texts.txt").read_text("utf-8").splitlines()
+    train, more = corpus / "train.tsv", recipe.parent / "more.txt"
+    assert written == list(read_texts([train, more], labelled=train))  # as build-words reads them
+    texts = set(written)
     for side in ("dev", "test"):
         lines = (corpus / f"{side}.tsv").read_text("utf-8").splitlines()
         assert len(lines) > 10

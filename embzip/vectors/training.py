@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.corpus import Errors, Paths, corpus_name, read_texts
+from embzip.corpus import Labelled, Paths, corpus_name, read_texts
 from embzip.errors import InputError, MissingPackageError, OutputError, SpecError
+from embzip.files.lines import Errors
 from embzip.files.writing import temporary_folder
 from embzip.seeds import check_seed
 from embzip.tokenizers import load_tokenizer
@@ -42,7 +43,7 @@ def train_vectors(
     workers: int | None = None,
     seed: int = 0,
     deterministic: bool = False,
-    labelled: bool = False,
+    labelled: Labelled = False,
     errors: Errors = "strict",
     progress: Progress | None = None,
 ) -> Vectors:
@@ -78,7 +79,8 @@ def train_vectors(
         Whether to train in one thread, so that equal input gives equal bytes on one machine.
         Several threads write to the table without locks: results differ from run to run.
     labelled
-        Whether lines are `label<TAB>text`.
+        Which files hold `label<TAB>text` lines, of which the text is read: all (True), none, or
+        those of the corpus that are named here.
     errors
         `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
     progress
@@ -102,7 +104,8 @@ def train_vectors(
     SpecError
         For an option out of range.
     InputError
-        For a corpus that cannot be read, or contains no token that the tokenizer knows.
+        For a corpus that cannot be read, contains no token that the tokenizer knows, or has no
+        token beside another: only one distinct token, or no text of two.
     MissingPackageError
         Without gensim.
 
@@ -155,13 +158,7 @@ def train_vectors(
                 f"{tokenized}: writing the tokenized corpus failed ({error.strerror}): free some "
                 "space, or set TMPDIR to a folder on another disk"
             ) from error
-        unk_id = chosen.vocabulary.unk_id
-        if counts.sum() == (0 if unk_id is None else counts[unk_id]):
-            raise InputError(
-                f"{corpus_name(corpus)}: expected text with tokens that the tokenizer knows, found "
-                + (f"{counts.sum()} tokens, all unknown" if counts.any() else "no tokens")
-                + ": does the tokenizer belong to this corpus?"
-            )
+        _check_learnable(counts, ids.longest, chosen.vocabulary, corpus_name(corpus))
         options = {
             "vector_size": dim, "epochs": epochs, "window": window, "sg": int(sg), "seed": seed,
             "workers": threads, "negative": negative, "sample": sample,
@@ -232,6 +229,26 @@ def _cores() -> int:
 def _check_whole(name: str, value: int, least: int, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise SpecError(f"{name} must be a whole number in {least}..{most}, received {value!r}")
+
+
+def _check_learnable(
+    counts: NDArray[np.int64], longest: int, vocabulary: Vocabulary, where: str
+) -> None:
+    """Refuse a corpus from which no row is learned."""
+    unk_id = vocabulary.unk_id
+    if counts.sum() == (0 if unk_id is None else counts[unk_id]):
+        raise InputError(
+            f"{where}: expected text with tokens that the tokenizer knows, found "
+            + (f"{counts.sum()} tokens, all unknown" if counts.any() else "no tokens")
+            + ": does the tokenizer belong to this corpus?"
+        )
+    met = np.flatnonzero(counts)
+    if len(met) == 1 or longest == 1:
+        only = f"only {vocabulary.token(int(met[0]))!r}" if len(met) == 1 else "texts of one token"
+        raise InputError(
+            f"{where}: a row is learned from the other tokens of its texts, which need at least "
+            f"two different ones, found {only}: add texts"
+        )
 
 
 def _hash_token(token: str) -> int:
