@@ -6,6 +6,7 @@ from .artefacts import slim as slim
 from .classifier import AttentionConfig as AttentionConfig
 from .classifier import Classifier as Classifier
 from .classifier import CnnConfig as CnnConfig
+from .classifier import Ensemble as Ensemble
 from .classifier import FnetConfig as FnetConfig
 from .classifier import Kit as Kit
 from .classifier import MeanConfig as MeanConfig

@@ -195,18 +195,18 @@ def test_vectors_from_counts_and_what_is_the_same_again(run: Run, tmp_path: Path
 @pytest.mark.parametrize(
     "command",
     [
-        ("build-bpe", "odd.tsv", "--labelled", "--vocab", 300),
-        ("build-words", "odd.tsv", "--labelled"),
-        ("train-vectors", "odd.tsv", "--labelled", "--tokenizer", "corpus.bpe.model", "--dim", 4),
+        ("build-bpe", "--labelled", "odd.tsv", "--vocab", 300),
+        ("build-words", "--labelled", "odd.tsv"),
+        ("train-vectors", "--labelled", "odd.tsv", "--tokenizer", "corpus.bpe.model", "--dim", 4),
         ("train", "odd.tsv", "--vectors", "corpus.vectors.embz", "--epochs", 1),
         ("train", "train.tsv", "--dev", "odd.tsv", "--vectors", "corpus.vectors.embz",
          "--epochs", 1),
         ("evaluate", "model.embz", "odd.tsv"),
-        ("predict", "model.embz", "odd.tsv", "--labelled"),
+        ("predict", "model.embz", "--labelled", "odd.tsv"),
         ("compare", "model.embz", "model.rebuilt.embz", "--test", "odd.tsv"),
         ("rebuild", "model.embz", "--codec", "int8", "--tune", "odd.tsv"),
         ("factorize", "model.embz", "--rank", 2, "--train", "odd.tsv"),
-        ("prune", "corpus.words.embz", "--by", "coverage", "--texts", "odd.tsv", "--labelled",
+        ("prune", "corpus.words.embz", "--by", "coverage", "--labelled", "odd.tsv",
          "--max-vocab", 9),
     ],
     ids=lambda command: command[0],
@@ -432,7 +432,7 @@ def test_labelled_corpus_several_files_and_stdin(trained: Path, run: Run) -> Non
     (trained / "b.txt").write_text(corpus[half:], "utf-8")
     run("build-words", "corpus.txt", "-o", "1.tsv")
     run("build-words", "a.txt", "b.txt", "-o", "2.tsv")
-    run("build-words", "train.tsv", "--labelled", "-o", "3.tsv")
+    run("build-words", "--labelled", "train.tsv", "-o", "3.tsv")
     assert run("build-words", "-", stdin=corpus).endswith("stdin.words.tsv\n")
     contents = {
         (trained / name).read_bytes() for name in ("1.tsv", "2.tsv", "3.tsv", "stdin.words.tsv")

@@ -16,9 +16,11 @@ from tests.models import tiny_classifier
 
 # A command, and what its message names.
 WRONG = {
-    "train test.tsv --vectors t.embz --epochs 0": "epochs must be at least 1, received 0",
-    "train test.tsv --vectors t.embz --batch-size 0": "batch_size must be at least 1",
+    "train test.tsv --vectors t.embz --epochs 0": "epochs must lie in 1..65536, received 0",
+    "train test.tsv --vectors t.embz --batch-size 0": "batch_size must lie in 1..65536",
     "train test.tsv --vectors t.embz --seed -1": "seed must be",
+    "train test.tsv --vectors t.embz --seeds 0": "seeds must be at least 1, received 0",
+    "train test.tsv --vectors t.embz --seeds -2 -o m": "seeds must be at least 1, received -2",
     "train test.tsv --vectors t.embz --max-length 0": "max_length",
     "train test.tsv --vectors t.embz --dropout 1": "dropout",
     "train test.tsv --vectors t.embz --filters 0": "filters",
@@ -82,5 +84,5 @@ def test_no_framework_is_loaded_for_a_value_out_of_range(tmp_path: Path) -> None
 
 
 def test_the_library_checks_the_same(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="epochs must be at least 1"):
+    with pytest.raises(InputError, match="epochs must lie in 1"):
         train([], tiny_classifier().embedding, epochs=0)

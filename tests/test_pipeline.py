@@ -15,6 +15,7 @@ import pytest
 import embzip
 from embzip.classifier import load_classifier, load_model
 from embzip.codecs import parse_codec
+from embzip.corpus import read_texts
 from embzip.errors import EmbzipError, InputError, MissingFileError, OutputError, SpecError
 from embzip.pipeline import report, run
 from embzip.pipeline.candidate import WordsOptions, parse_candidate
@@ -196,7 +197,10 @@ def test_unlabelled_text_reaches_the_vocabulary_and_test_does_not(
     assert vocabulary is not None
     assert "zyzzyva" in vocabulary
     corpus = next((finished / "steps").glob("corpus-*"))
-    texts = set((corpus / "texts.txt").read_text("utf-8").splitlines())
+    written = (corpus / "texts.txt").read_text("utf-8").splitlines()
+    train, more = corpus / "train.tsv", recipe.parent / "more.txt"
+    assert written == list(read_texts([train, more], labelled=train))  # as build-words reads them
+    texts = set(written)
     for side in ("dev", "test"):
         lines = (corpus / f"{side}.tsv").read_text("utf-8").splitlines()
         assert len(lines) > 10
@@ -577,7 +581,7 @@ def test_report_of_a_folder_without_one(tmp_path: Path) -> None:
             r"vectors: smoothing must be a number from 0 to 1, received '2'",
         ),
         ("windows=1-2", "windows=1-0", SpecError, r"windows must be whole numbers in 1"),
-        ("epochs=2", "epochs=0", SpecError, r"classifier: epochs must be a whole number"),
+        ("epochs=6", "epochs=0", SpecError, r"classifier: epochs must be a whole number"),
         ("cnn:8,", "cnn:2000000000,", SpecError, r"filters must be .* in 1\.\.65536"),
         ("length=20", "length=2147483647", SpecError, r"max_length must .* in 0\.\.65536"),
         ("windows=1-2", "windows=1-9999", SpecError, r"windows must .* in 1\.\.1024.*'1-9999'"),

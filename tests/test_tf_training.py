@@ -24,6 +24,9 @@ from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 
+# Texts of a handful of words are alike, in training and in dev.
+pytestmark = pytest.mark.filterwarnings("ignore:dev shares")
+
 WORDS = sorted(f"w{index:02}" for index in range(60))
 SMALL: Any = {"filters": 8, "windows": (1, 2), "learning_rate": 0.01}
 
@@ -294,12 +297,27 @@ def test_a_random_table_has_the_spread_of_the_given_one() -> None:
 def test_case_21_one_class_only() -> None:
     with pytest.raises(InputError, match="at least two different labels, found only 'a'"):
         tf.train([Example("w00", "a"), Example("w01", "a")], vectors())
+    with pytest.raises(InputError, match="two different texts, found only 'w00'"):
+        tf.train([Example("w00", "a"), Example("w00", "b")], vectors())
+
+
+@pytest.mark.filterwarnings("default:dev shares")
+def test_dev_texts_that_stand_in_training_are_warned_of() -> None:
+    few = [Example(f"w{index:02}", "ab"[index % 2]) for index in range(8)]
+    shares = "dev shares 2 of its 3 texts with training, such as 'w00'"
+    with pytest.warns(UserWarning, match=shares):
+        model = tf.train(few, vectors(), dev=[*few[:2], Example("w09", "a")], **SMALL).classifier
+    with pytest.warns(UserWarning, match=shares):
+        tf.tune(model, few, dev=[*few[:2], Example("w09", "a")], epochs=1)
+    with pytest.raises(InputError, match=r"dev must have labels of training \('a', 'b'\), found"):
+        tf.train(few, vectors(), dev=[Example("w09", "A")], **SMALL)
 
 
 def test_case_21_a_label_seen_once_and_dev_labels_unseen_in_training() -> None:
     train = [*examples(60), Example("w50 w51", "once")]
     dev = [Example("w00", "a"), Example("w02", "never"), Example("", "never")]
-    result = tf.train(train, vectors(), dev=dev, epochs=6, **SMALL)
+    with pytest.warns(UserWarning, match="lacks, in 2 of its 3 texts: 'never'"):
+        result = tf.train(train, vectors(), dev=dev, epochs=6, **SMALL)
     assert result.classifier.labels == ("a", "b", "c", "once")
     assert max(result.dev_accuracy) < 0.34  # the unseen label is an error
 
@@ -329,8 +347,8 @@ def test_case_28_texts_without_tokens() -> None:
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        ({"epochs": 0}, "epochs must be at least 1, received 0"),
-        ({"batch_size": -1}, "batch_size must be at least 1"),
+        ({"epochs": 0}, "epochs must lie in 1..65536, received 0"),
+        ({"batch_size": -1}, "batch_size must lie in 1..65536"),
         ({"learning_rate": float("nan")}, "learning_rate must be a positive number"),
         ({"optimizer": "sgd"}, "unknown optimizer 'sgd': the known ones are auto, adam, adam-rows"),
         ({"windows": ()}, "windows"),

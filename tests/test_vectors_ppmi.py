@@ -171,9 +171,9 @@ def test_the_order_of_texts_changes_nothing(tmp_path: Path) -> None:
     [
         ([], r"corpus\.txt: .*found no tokens"),
         (["zebra lion"], "2 tokens, all unknown"),
-        (["cat"], r"corpus\.txt: ppmi learns from tokens .* found none in 1 tokens, 1 different"),
-        (["cat cat cat"] * 9, "found none in 27 tokens, 1 different ones: add texts"),
-        (["cat", "dog", "mat"], "found none in 3 tokens, 3 different ones"),
+        (["cat"], r"corpus\.txt: a row is learned from the other tokens .* found only 'cat'"),
+        (["cat cat cat"] * 9, "found only 'cat': add texts"),
+        (["cat", "dog", "mat"], "found texts of one token: add texts"),
     ],
 )
 def test_corpora_that_nothing_is_learned_from(
@@ -181,6 +181,12 @@ def test_corpora_that_nothing_is_learned_from(
 ) -> None:
     with pytest.raises(InputError, match=message):
         train_vectors(corpus_of(tmp_path, lines), WORDS, method="ppmi", dim=1)
+
+
+def test_nothing_more_often_than_by_chance(tmp_path: Path) -> None:
+    message = r"corpus\.txt: ppmi .* found none in 39 tokens, 8 different ones: .*smaller shift"
+    with pytest.raises(InputError, match=message):
+        train_vectors(corpus_of(tmp_path, TEXTS), WORDS, method="ppmi", dim=1, shift=1000)
 
 
 def test_more_columns_than_tokens(tmp_path: Path) -> None:

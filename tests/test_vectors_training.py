@@ -147,7 +147,7 @@ def test_equal_bytes_in_every_process(tmp_path: Path) -> None:
     assert other.matrix.tobytes() != here.matrix.tobytes()
 
 
-@pytest.mark.parametrize("lines", [["the cat", "the dog"], ["cat"], ["the cat " * 5000] * 3])
+@pytest.mark.parametrize("lines", [["the cat", "the dog"], ["a cat"], ["the cat " * 5000] * 3])
 def test_more_threads_than_lines(tmp_path: Path, lines: list[str]) -> None:
     corpus = corpus_of(tmp_path, lines)
     vectors = train_vectors(corpus, build_words(corpus, min_count=1), dim=4, workers=8, epochs=2)
@@ -250,6 +250,13 @@ def test_case_01_to_07_corpora_that_are_refused(tmp_path: Path) -> None:
             train_vectors(corpus_of(tmp_path, lines), tokenizer)
     with pytest.raises(InputError, match="2 tokens, all unknown"):
         train_vectors(corpus_of(tmp_path, ["a dog"]), tokenizer)
+    for lines, found in (
+        (["cat"] * 9, "only 'cat'"),
+        (["cat cat", "cat"], "only 'cat'"),
+        (["cat", "dog", ""], "texts of one token"),
+    ):
+        with pytest.raises(InputError, match=f"two different ones, found {found}: add texts"):
+            train_vectors(corpus_of(tmp_path, lines), tokenizer)
     (tmp_path / "corpus.txt").write_bytes(b"cat\n\xff\n")
     with pytest.raises(InputError, match="line 2, offset 4"):
         train_vectors(tmp_path / "corpus.txt", tokenizer)

@@ -2,6 +2,7 @@
 from .attention import AttentionConfig as AttentionConfig
 from .cnn import CnnConfig as CnnConfig
 from .encoder import Encoder as Encoder
+from .ensemble import Ensemble as Ensemble
 from .fnet import FnetConfig as FnetConfig
 from .kit import Kit as Kit
 from .loading import load_classifier as load_classifier

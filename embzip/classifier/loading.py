@@ -1,6 +1,6 @@
 """Reads classifiers and kits from files: .embz and exported .tflite."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.classifier.ensemble import Ensemble
 from embzip.classifier.kit import Kit
 from embzip.classifier.model import Classifier, check_weights
 from embzip.classifier.registry import encoder_class
 from embzip.classifier.storage import from_tensors, to_tensors
 from embzip.classifier.training_record import TrainingRecord
-from embzip.errors import FileFormatError, MismatchError
+from embzip.corpus import Paths, paths_of
+from embzip.errors import FileFormatError, InputError, MismatchError, MissingFileError
 from embzip.files.limits import MOST_RECORD
 from embzip.files.places import CLASSIFIER, SERVED
 from embzip.files.reading import digest
@@ -25,17 +27,21 @@ if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding
 
 _RECORD = ("kind", "labels", "name", "ranks", "training")  # what is not the encoder's
+_SUFFIXES = (".embz", ".tflite")  # of the files that a folder stands for
 _NAME_ONE = "name one of them (--head)"
 
 
-def load_model(path: str | Path, *, mmap: bool = False) -> TextClassifier | TextKit:
-    """Read a classifier or a kit from a .embz file or an exported .tflite.
+def load_model(path: Paths, *, mmap: bool = False) -> TextClassifier | TextKit:
+    """Read a classifier or a kit from a .embz file or an exported .tflite; of several, an ensemble.
 
     The content of the file decides which. A .tflite is run by LiteRT, and has the same methods for
     predicting. `load_classifier` reads exactly one classifier, with its arrays.
 
     Parameters
     ----------
+    path
+        One file. Several files, or a folder, which stands for the .embz and .tflite files in it,
+        are an `Ensemble`.
     mmap
         Whether to memory-map the table and the heads, so that processes share them. Digests are
         then not checked until `verify` is called; see `embzip.load`.
@@ -43,10 +49,15 @@ def load_model(path: str | Path, *, mmap: bool = False) -> TextClassifier | Text
     Raises
     ------
     MissingFileError
-        If the file does not exist.
+        If the file does not exist, or the folder holds none.
     FileFormatError
         For a damaged file, or one that contains only an embedding.
+    MismatchError
+        For classifiers with different labels, or a kit among several files.
     """
+    path, *others = _served(path)
+    if others:
+        return _ensemble([path, *others], mmap=mmap)
     if SERVED.kind_of(path, FileFormatError) == "tflite":
         return load_litert(path)
     return read(path, mmap=mmap)
@@ -104,15 +115,47 @@ def load_classifier(path: str | Path, *, head: str | None = None, mmap: bool = F
     return loaded.classifiers[head]
 
 
-def load_one(path: str | Path, *, head: str | None = None) -> TextClassifier:
-    """Read one classifier, as `load_classifier` does, or from an exported .tflite."""
+def load_one(path: Paths, *, head: str | None = None, mmap: bool = False) -> TextClassifier:
+    """Read one classifier, as `load_classifier` does, or from an exported .tflite.
+
+    Several files or a folder are one ensemble, as in `load_model`.
+    """
+    path, *others = _served(path)
+    if others:
+        return _ensemble([path, *others], head=head, mmap=mmap)
     if SERVED.kind_of(path, FileFormatError) != "tflite":
-        return load_classifier(path, head=head)
+        return load_classifier(path, head=head, mmap=mmap)
     loaded = load_litert(path, head)
     if isinstance(loaded, LiteRtKit):
         names = ", ".join(loaded.labels)
         raise MismatchError(f"{path}: a kit of the classifiers {names}: {_NAME_ONE}")
     return loaded
+
+
+def _ensemble(
+    paths: Sequence[str | Path], *, head: str | None = None, mmap: bool = False
+) -> Ensemble:
+    members = [load_one(path, head=head, mmap=mmap) for path in paths]
+    return Ensemble(members, names=[str(path) for path in paths])
+
+
+def _served(paths: Paths) -> list[str | Path]:
+    """Return files; a folder stands for the .embz and .tflite files in it, by their names."""
+    files: list[str | Path] = []
+    for path in paths_of(paths):
+        if not Path(path).is_dir():
+            files.append(path)
+            continue
+        found = sorted(each for each in Path(path).iterdir() if each.suffix in _SUFFIXES)
+        if not found:
+            raise MissingFileError(
+                f"{path}: expected a file, found a directory in which no file ends in "
+                + " or ".join(_SUFFIXES)
+            )
+        files += found
+    if not files:
+        raise InputError("a classifier's file is needed, received none")
+    return files
 
 
 def describe(path: str | Path) -> list[dict[str, Any]]:

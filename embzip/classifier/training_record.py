@@ -82,7 +82,7 @@ class TrainingRun:
         check_size("epochs", self.epochs)
         check_size("batch_size", self.batch_size)
         if self.patience is not None:
-            check_size("patience", self.patience, least=0)
+            check_size("patience", self.patience)
         if self.best_epoch is not None and not 1 <= self.best_epoch <= self.epochs:
             raise InputError(
                 f"best_epoch must lie in 1..{self.epochs} (epochs), received {self.best_epoch}"

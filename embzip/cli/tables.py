@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import Corpus, Errors, Labelled, Pack, Seed, Table, UsageError, Whole
+from embzip.cli.parameters import (
+    Corpus,
+    Errors,
+    Labelled,
+    Pack,
+    Seed,
+    Table,
+    UsageError,
+    Whole,
+    corpus_of,
+)
 from embzip.cli.results import EMBZ, TABLES, Output, Result
 from embzip.cli.terminal import log, progress
 from embzip.files.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
@@ -64,7 +74,7 @@ def train_vectors(
     workers: Whole | None = None,
     seed: Seed = 0,
     deterministic: bool = False,
-    labelled: Labelled = False,
+    labelled: Labelled = (),
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
@@ -108,15 +118,15 @@ def train_vectors(
     deterministic
         Of word2vec, one thread: same input and seed, same vectors.
     """
-    check_places(*((path, TEXTS) for path in corpus), (tokenizer, TOKENIZER))
+    files = corpus_of(corpus, labelled, (tokenizer, TOKENIZER))
     from embzip.vectors.training import is_reproducible, train_vectors
 
     with (
-        result.writing([*corpus, tokenizer], ".vectors.embz", TABLES) as made,
+        result.writing([*corpus, *labelled, tokenizer], ".vectors.embz", TABLES) as made,
         progress("training vectors") as report,
     ):
         vectors = train_vectors(
-            corpus,
+            files,
             tokenizer,
             method=method,
             dim=dim,

@@ -13,7 +13,7 @@ from embzip.classifier.schedules import PruningShares
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import Optimizer, check_training_options
 from embzip.classifier.training_record import TrainingRecord, TrainingRun
-from embzip.corpus import Example, check_training_labels
+from embzip.corpus import Example, check_dev, check_training_labels
 from embzip.embedding import CompressedEmbedding
 from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.pruning import GradualPruning, PruningReport, sparsity, zipped_nbytes
@@ -130,7 +130,8 @@ def train(
     Raises
     ------
     InputError
-        For fewer than two labels, an empty `dev`, or options out of range.
+        For fewer than two labels or two different texts, a `dev` that is empty or has no label of
+        the training examples, or options out of range.
     SpecError
         For an unknown encoder.
     MismatchError
@@ -141,7 +142,8 @@ def train(
     -----
     UserWarning
         Where more than a fifth of the texts' tokens are unknown, or of the tokens of a table
-        without a tokenizer are never read.
+        without a tokenizer are never read. Where `dev` shares texts with the training examples, or
+        has labels that they lack.
 
     Examples
     --------
@@ -164,11 +166,14 @@ def train(
         average=average,
         seed=seed,
     )
+    labels = check_training_labels(examples, "the training examples")
     kept, held_out = training_and_dev(examples, dev)
+    if dev is not None:
+        check_dev(held_out, kept, labels)
     steps = epochs * -(-len(kept) // batch_size)
     task = Task.prepare(
         kept,
-        check_training_labels(examples, "the training examples"),
+        labels,
         vectors,
         trainable=trainable,
         lowercase=lowercase,

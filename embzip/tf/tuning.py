@@ -9,7 +9,7 @@ from embzip.classifier import Classifier
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import check_training_options
 from embzip.classifier.training_record import TrainingRun
-from embzip.corpus import Example
+from embzip.corpus import Example, check_dev
 from embzip.errors import InputError
 from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.classifiers import arrays_of, from_classifier
@@ -78,8 +78,13 @@ def tune(
     Raises
     ------
     InputError
-        If there are no examples, for a label that the classifier does not know, an empty `dev`, or
-        options out of range.
+        If there are no examples, for a label that the classifier does not know, a `dev` that is
+        empty or has no label of the classifier, or options out of range.
+
+    Warns
+    -----
+    UserWarning
+        Where `dev` shares texts with the examples, or has labels that the classifier lacks.
 
     Examples
     --------
@@ -108,6 +113,8 @@ def tune(
         )
     quantize = quantize or classifier.kernels == "int8"
     kept, held_out = training_and_dev(examples, dev)
+    if dev is not None:
+        check_dev(held_out, kept, classifier.labels)
     model = from_classifier(classifier, tunable=params, seed=seed)
     kernels = [variable for variable in model.trainable_variables if variable.name == "kernel"]
     chosen = kernels if quantize else []

@@ -31,9 +31,11 @@ class IdFile:
         self._group_size = GROUP * (len(self._names[-1]) + 1)  # bytes
         self._tokens = self._size = 0  # of the group that is being written
         self.lines = self.groups = 0
+        self.longest = 0  # text, in tokens
 
     def add(self, ids: list[int]) -> None:
         """Write the ids of a text, in several lines if they do not fit into one group."""
+        self.longest = max(self.longest, len(ids))
         for start in range(0, len(ids), _MOST):
             piece = ids[start : start + _MOST]
             if self._tokens + len(piece) > _MOST:

@@ -6,8 +6,9 @@ What the methods share is here: the corpus, the options, the rows of ids that we
 import os
 from pathlib import Path
 
-from embzip.corpus import Errors, Paths, corpus_name, read_texts
+from embzip.corpus import Labelled, Paths, corpus_name, read_texts
 from embzip.errors import SpecError
+from embzip.files.lines import Errors
 from embzip.seeds import check_seed
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.base import Tokenizer
@@ -36,7 +37,7 @@ def train_vectors(
     workers: int | None = None,
     seed: int = 0,
     deterministic: bool = False,
-    labelled: bool = False,
+    labelled: Labelled = False,
     errors: Errors = "strict",
     progress: Progress | None = None,
 ) -> Vectors:
@@ -91,7 +92,8 @@ def train_vectors(
         Of word2vec: whether to train in one thread, so that equal input gives equal bytes on one
         machine. Several threads write to the table without locks: results differ from run to run.
     labelled
-        Whether lines are `label<TAB>text`.
+        Which files hold `label<TAB>text` lines, of which the text is read: all (True), none, or
+        those of the corpus that are named here.
     errors
         `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
     progress
@@ -117,9 +119,10 @@ def train_vectors(
     SpecError
         For an option out of range, or of the other method; for ppmi, more columns than tokens.
     InputError
-        For a corpus that cannot be read, or contains no token that the tokenizer knows. For ppmi,
-        where none stands beside another more often than by chance, or the pairs of tokens need
-        more memory than there is.
+        For a corpus that cannot be read, contains no token that the tokenizer knows, or has no
+        token beside another: only one distinct token, or no text of two. For ppmi, where none
+        stands beside another more often than by chance, or the pairs of tokens need more memory
+        than there is.
     MissingPackageError
         Without gensim (word2vec) or threadpoolctl (ppmi).
 

@@ -19,7 +19,7 @@ from embzip.types import Progress
 from embzip.vectors.base import Table, vectors_of
 from embzip.vectors.id_file import GROUP, IdFile, write_ids
 from embzip.vectors.options import Word2vecOptions
-from embzip.vectors.rows import TrainedRows, check_known
+from embzip.vectors.rows import TrainedRows, check_learnable
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -63,7 +63,7 @@ def word2vec_rows(
                 f"{tokenized}: writing the tokenized corpus failed ({error.strerror}): free some "
                 "space, or set TMPDIR to a folder on another disk"
             ) from error
-        check_known(counts, tokenizer.vocabulary, where)
+        check_learnable(counts, tokenizer.vocabulary, where, beside=ids.longest > 1)
         keyed = _train(tokenized, counts, ids, options, threads, seed, progress)
     met = np.flatnonzero(counts)
     matrix = np.zeros((len(counts), options.dim), np.float32)
