@@ -38,7 +38,7 @@ from .vectors.base import Vectors as Vectors
 from .vectors.base import read_vectors as read_vectors
 from .vectors.base import write_vectors as write_vectors
 from .vectors.pruning import prune as prune
-from .vectors.training import to_gensim as to_gensim
 from .vectors.training import train_vectors as train_vectors
 from .vectors.transferring import transfer as transfer
+from .vectors.word2vec import to_gensim as to_gensim
 from .vocabulary import Vocabulary as Vocabulary

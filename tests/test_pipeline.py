@@ -21,7 +21,7 @@ from embzip.pipeline import report, run
 from embzip.pipeline.candidate import WordsOptions, parse_candidate
 from embzip.pipeline.choosing import Choice, Tried, choose
 from embzip.pipeline.corpora import corpora_folder, corpus_step
-from embzip.pipeline.making import _examples, tokenizer_step
+from embzip.pipeline.making import _examples, tokenizer_step, vectors_step
 from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import CorpusRecipe, read_recipe
 from embzip.pipeline.steps import Step, Steps, write_json
@@ -35,7 +35,7 @@ train = "train.tsv"
 test = "test.tsv"
 text = ["more.txt"]
 [defaults]
-vectors = "word2vec:16,epochs=1,deterministic=true"
+vectors = "word2vec:16,epochs=1"
 classifier = "cnn:8,windows=1-2,dropout=0.1,epochs=6,batch_size=32,max_length=20"
 [[candidate]]
 name = "words"
@@ -103,6 +103,33 @@ def test_odd_labels_are_warned_of_where_the_users_file_is_read_and_nowhere_else(
     assert sum(len(_examples(made, side)) for side in ("train", "dev")) == 301
     words = tokenizer_step(step, WordsOptions(min_count=1))
     Steps(tmp_path / "out").folder(words)  # warns of nothing
+
+
+def test_vectors_of_a_recipe_are_those_of_the_library(recipe: Path, tmp_path: Path) -> None:
+    corpus = CorpusRecipe(train=recipe.parent / "train.tsv", test=recipe.parent / "test.tsv")
+    texts = corpus_step(corpus)
+    words = tokenizer_step(texts, WordsOptions())
+    table = {"name": "a", "tokenizer": "words"}
+    steps = Steps(tmp_path / "out")
+    for spec, options in (
+        ("ppmi:12,window=3,shift=2", {"method": "ppmi", "window": 3, "shift": 2}),
+        ("word2vec:12,sg=false", {"sg": False}),
+    ):
+        candidate = parse_candidate({**table, "vectors": spec}, "recipe")
+        made = steps.folder(vectors_step(texts, words, candidate.vectors_options, 7))
+        expected = embzip.compress(
+            embzip.train_vectors(
+                steps.folder(texts) / "texts.txt",
+                steps.folder(words) / "tokenizer",
+                dim=12,
+                seed=7,
+                **options,
+            ),
+            "float32",
+        )
+        found = embzip.load(made / "vectors.embz")
+        for token in ("the", "said"):
+            assert found.vector(token).tolist() == expected.vector(token).tolist()
 
 
 # The record
@@ -546,6 +573,13 @@ def test_report_of_a_folder_without_one(tmp_path: Path) -> None:
         ("bpe:300", "bpe:300,vocab=1", SpecError, r"vocab occurs twice"),
         ("bpe:300", "bpe:300,coverage=2", SpecError, r"coverage must be a number from 0 to 1"),
         ("word2vec:16", "word2vec:16,sg=yes", SpecError, r"sg must be true or false.*'yes'"),
+        ("word2vec:16,epochs", "ppmi:16,epochs", SpecError, r"'ppmi:16,.* unknown option 'epochs'"),
+        (
+            "word2vec:16,epochs=1",
+            "ppmi:16,smoothing=2",
+            SpecError,
+            r"vectors: smoothing must be a number from 0 to 1, received '2'",
+        ),
         ("windows=1-2", "windows=1-0", SpecError, r"windows must be whole numbers in 1"),
         ("epochs=2", "epochs=0", SpecError, r"classifier: epochs must be a whole number"),
         ("cnn:8,", "cnn:2000000000,", SpecError, r"filters must be .* in 1\.\.65536"),

@@ -29,13 +29,13 @@ from embzip.pipeline.candidate import (
     BpeOptions,
     Candidate,
     TokenizerOptions,
-    Word2vecOptions,
     WordsOptions,
 )
 from embzip.pipeline.steps import Step, write_json
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.building import build_bpe, build_words
 from embzip.types import Progress, without_loss
+from embzip.vectors.options import VectorsOptions
 from embzip.vectors.training import train_vectors
 
 _SERVED_TEXTS = 200
@@ -53,15 +53,16 @@ def tokenizer_step(corpus: Step, options: TokenizerOptions) -> Step:
     return Step("tokenizer", {"kind": kind, **asdict(options)}, (corpus,), make)
 
 
-def vectors_step(corpus: Step, tokenizer: Step, options: Word2vecOptions, seed: int) -> Step:
+def vectors_step(corpus: Step, tokenizer: Step, options: VectorsOptions, seed: int) -> Step:
+    method = options.method
+
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         read = load_tokenizer(parents[1] / "tokenizer")
-        vectors = train_vectors(
-            parents[0] / "texts.txt", read, **asdict(options), seed=seed, progress=progress
-        )
+        texts, given = parents[0] / "texts.txt", asdict(options)
+        vectors = train_vectors(texts, read, method=method, **given, seed=seed, progress=progress)
         save(compress(vectors, "float32"), folder / "vectors.embz", counts=True)
 
-    parameters = {"kind": "word2vec", **asdict(options), "seed": seed}
+    parameters = {"kind": method, **asdict(options), "seed": seed}
     return Step("vectors", parameters, (corpus, tokenizer), make)
 
 
