@@ -40,7 +40,7 @@ def test_a_labelled_file_alone_names_the_result(folder: Path) -> None:
 
 def test_vectors_of_labelled_files_and_others(folder: Path) -> None:
     stdout_of("build-words", "all.txt", "-o", "words.tsv")
-    options = ("--tokenizer", "words.tsv", "--dim", 4, "--deterministic")
+    options = ("--tokenizer", "words.tsv", "--dim", 4)
     stdout_of("train-vectors", "all.txt", *options, "-o", "1.embz")
     mixed = ("--labelled", "1.tsv", "more.txt", "--labelled", "2.tsv")
     stdout_of("train-vectors", *mixed, *options, "-o", "2.embz")

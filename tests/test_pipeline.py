@@ -35,7 +35,7 @@ train = "train.tsv"
 test = "test.tsv"
 text = ["more.txt"]
 [defaults]
-vectors = "word2vec:16,epochs=1,deterministic=true"
+vectors = "word2vec:16,epochs=1"
 classifier = "cnn:8,windows=1-2,dropout=0.1,epochs=6,batch_size=32,max_length=20"
 [[candidate]]
 name = "words"
@@ -113,7 +113,7 @@ def test_vectors_of_a_recipe_are_those_of_the_library(recipe: Path, tmp_path: Pa
     steps = Steps(tmp_path / "out")
     for spec, options in (
         ("ppmi:12,window=3,shift=2", {"method": "ppmi", "window": 3, "shift": 2}),
-        ("word2vec:12,sg=true,deterministic=true", {"sg": True, "deterministic": True}),
+        ("word2vec:12,sg=false", {"sg": False}),
     ):
         candidate = parse_candidate({**table, "vectors": spec}, "recipe")
         made = steps.folder(vectors_step(texts, words, candidate.vectors_options, 7))
@@ -575,7 +575,7 @@ def test_report_of_a_folder_without_one(tmp_path: Path) -> None:
         ("word2vec:16", "word2vec:16,sg=yes", SpecError, r"sg must be true or false.*'yes'"),
         ("word2vec:16,epochs", "ppmi:16,epochs", SpecError, r"'ppmi:16,.* unknown option 'epochs'"),
         (
-            "word2vec:16,epochs=1,deterministic=true",
+            "word2vec:16,epochs=1",
             "ppmi:16,smoothing=2",
             SpecError,
             r"vectors: smoothing must be a number from 0 to 1, received '2'",

@@ -14,9 +14,6 @@ from embzip.codecs.spec import Stage, one_stage
 from embzip.errors import InputError, SpecError
 from embzip.files.limits import MOST
 
-# These counts may be 0; all others must be at least 1.
-_MAY_BE_ZERO = frozenset({"max_length"})
-
 
 @dataclass(frozen=True)
 class ClassifierOptions:
@@ -109,9 +106,9 @@ def _value(key: str, text: str, default: object, where: str) -> object:
         if isinstance(default, bool):
             return {"true": True, "false": False}[text.lower()]
         if isinstance(default, tuple):
-            return tuple(_count(key, part) for part in text.split("-"))
+            return tuple(_count(key, part, 1) for part in text.split("-"))
         if isinstance(default, int):
-            return _count(key, text)
+            return _count(key, text, _least(default))
         if isinstance(default, float):
             number = float(text)
             if not 0 <= number <= 1:
@@ -121,15 +118,20 @@ def _value(key: str, text: str, default: object, where: str) -> object:
         rule = {
             bool: "true or false",
             tuple: f"whole numbers in 1..{MOST.get(key)}, joined by '-'",
-            int: f"a whole number in {int(key not in _MAY_BE_ZERO)}..{MOST.get(key)}",
+            int: f"a whole number in {_least(default)}..{MOST.get(key)}",
             float: "a number from 0 to 1",
         }[type(default)]
         raise SpecError(f"{where}: {key} must be {rule}, received {text!r}") from error
     return text
 
 
-def _count(key: str, text: str) -> int:
+def _least(default: object) -> int:
+    """Return the least count: 0 only where that is the default, and means a choice of ours."""
+    return int(default != 0)
+
+
+def _count(key: str, text: str, least: int) -> int:
     number = int(text)
-    if not (key not in _MAY_BE_ZERO) <= number <= MOST[key]:
+    if not least <= number <= MOST[key]:
         raise ValueError
     return number

@@ -71,9 +71,8 @@ def train_vectors(
     smoothing: float | None = None,
     shift: Whole | None = None,
     exponent: float | None = None,
-    workers: Whole | None = None,
+    workers: Whole = 1,
     seed: Seed = 0,
-    deterministic: bool = False,
     labelled: Labelled = (),
     errors: Errors = "strict",
     result: Result = Result(),
@@ -99,9 +98,10 @@ def train_vectors(
     window
         Tokens of context on each side.
     epochs
-        Of word2vec: passes over the text; by default 5.
+        Of word2vec: passes over the text; by default so many that ten million tokens are read, at
+        least 5 and at most 30.
     sg
-        Of word2vec: skip-gram, or bag of words, the default.
+        Of word2vec: skip-gram, the default, or bag of words, which is faster.
     negative
         Of word2vec: tokens drawn at random for each token of the text; by default 5.
     sample
@@ -114,12 +114,10 @@ def train_vectors(
     exponent
         Of ppmi: power of the singular values, 0 to 1; by default 0.5.
     workers
-        Threads of word2vec; by default all cores. With more than 1, each run differs.
-    deterministic
-        Of word2vec, one thread: same input and seed, same vectors.
+        Threads of word2vec. With more than 1, each run gives other vectors.
     """
     files = corpus_of(corpus, labelled, (tokenizer, TOKENIZER))
-    from embzip.vectors.training import is_reproducible, train_vectors
+    from embzip.vectors.training import train_vectors
 
     with (
         result.writing([*corpus, *labelled, tokenizer], ".vectors.embz", TABLES) as made,
@@ -140,7 +138,6 @@ def train_vectors(
             exponent=exponent,
             workers=workers,
             seed=seed,
-            deterministic=deterministic,
             labelled=labelled,
             errors=errors,
             progress=report,
@@ -148,9 +145,9 @@ def train_vectors(
         write_table(vectors, made)
     rows = len(vectors.vocabulary)
     unknown = vectors.unknown_rate
-    again = is_reproducible(method, workers=workers, deterministic=deterministic)
+    again = method == "ppmi" or workers == 1
     if not again:
-        log("several threads give other vectors each time; --deterministic gives the same, slower")
+        log("several threads give other vectors each time; --workers 1 gives the same, slower")
     made.show(
         {"rows": rows, "dim": dim, "unknown_rate": unknown, "reproducible": again},
         f"{rows:,} rows of {dim}, {unknown:.4f} of the corpus's tokens unknown to the tokenizer",

@@ -12,11 +12,13 @@ from embzip.errors import SpecError
 
 Method = Literal["word2vec", "ppmi"]
 _MOST = 2**31 - 1
+# Of word2vec, by `scripts/bench_defaults.py`: tokens that are read in all, and bounds of epochs.
+_TOKENS, _LEAST_EPOCHS, _MOST_EPOCHS = 10_000_000, 5, 30
 
 
 @dataclass(frozen=True)
 class Word2vecOptions:
-    """`word2vec:300,epochs=5`: vectors trained on the corpus.
+    """`word2vec:300,epochs=5`: vectors trained on the corpus; `epochs=0` is chosen for the corpus.
 
     Raises
     ------
@@ -25,19 +27,28 @@ class Word2vecOptions:
     """
 
     dim: int = 300
-    epochs: int = 5
+    epochs: int = 0
     window: int = 5
-    sg: bool = False
+    sg: bool = True
     negative: int = 5
     sample: float = 1e-3
-    deterministic: bool = False
     method: ClassVar[Method] = "word2vec"
 
     def __post_init__(self) -> None:
         check_whole("dim", self.dim, 65_536)
-        for name in ("epochs", "window", "negative"):
+        for name in ("window", "negative"):
             check_whole(name, getattr(self, name))
+        if self.epochs != 0:
+            check_whole("epochs", self.epochs)
         _check_share("sample", self.sample)
+
+    def passes(self, tokens: int) -> int:
+        """Return how often a corpus of so many tokens is read.
+
+        >>> Word2vecOptions().passes(1_000_000), Word2vecOptions(epochs=3).passes(1_000_000)
+        (10, 3)
+        """
+        return self.epochs or min(_MOST_EPOCHS, max(_LEAST_EPOCHS, _TOKENS // max(1, tokens)))
 
 
 @dataclass(frozen=True)

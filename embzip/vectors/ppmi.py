@@ -16,7 +16,7 @@ from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix, Progress
 from embzip.vectors.cooccurrence import cooccurrences
 from embzip.vectors.options import PpmiOptions
-from embzip.vectors.rows import TrainedRows, check_learnable
+from embzip.vectors.rows import TrainedRows, check_known
 from embzip.vectors.singular import left_singular, projected_bytes
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def ppmi_rows(
         reserved=projected_bytes(len(vocabulary), dim),
         memory=memory,
     )
-    check_learnable(counts, vocabulary, where, beside=pairs.nnz > 0)
+    check_known(counts, vocabulary, where)
     information = ppmi(pairs, smoothing=options.smoothing, shift=options.shift)
     del pairs  # they take more memory than what was made of them
     learned = np.diff(information.indptr) > 0

@@ -51,34 +51,12 @@ class TrainedRows:
         return matrix
 
 
-def check_learnable(
-    counts: NDArray[np.int64], vocabulary: Vocabulary, where: str, *, beside: bool
-) -> None:
-    """Refuse a corpus from which no row is learned.
-
-    Parameters
-    ----------
-    where
-        The name of the corpus in the message.
-    beside
-        Whether a text of it has two tokens.
-
-    Raises
-    ------
-    InputError
-        For a corpus without a known token, of one token, or of texts of one token.
-    """
+def check_known(counts: NDArray[np.int64], vocabulary: Vocabulary, where: str) -> None:
+    """Raise InputError unless a corpus has a token that the tokenizer knows."""
     unk_id = vocabulary.unk_id
     if counts.sum() == (0 if unk_id is None else counts[unk_id]):
         raise InputError(
             f"{where}: expected text with tokens that the tokenizer knows, found "
             + (f"{counts.sum()} tokens, all unknown" if counts.any() else "no tokens")
             + ": does the tokenizer belong to this corpus?"
-        )
-    met = np.flatnonzero(counts)
-    if len(met) == 1 or not beside:
-        only = f"only {vocabulary.token(int(met[0]))!r}" if len(met) == 1 else "texts of one token"
-        raise InputError(
-            f"{where}: a row is learned from the other tokens of its texts, which need at least "
-            f"two different ones, found {only}: add texts"
         )

@@ -3,11 +3,9 @@
 What the methods share is here: the corpus, the options, the rows of ids that were not met.
 """
 
-import os
 from pathlib import Path
 
 from embzip.corpus import Labelled, Paths, corpus_name, read_texts
-from embzip.errors import SpecError
 from embzip.files.lines import Errors
 from embzip.seeds import check_seed
 from embzip.tokenizers import load_tokenizer
@@ -34,9 +32,8 @@ def train_vectors(
     smoothing: float | None = None,
     shift: int | None = None,
     exponent: float | None = None,
-    workers: int | None = None,
+    workers: int = 1,
     seed: int = 0,
-    deterministic: bool = False,
     labelled: Labelled = False,
     errors: Errors = "strict",
     progress: Progress | None = None,
@@ -64,9 +61,10 @@ def train_vectors(
     window
         The largest number of context tokens on each side of a token.
     epochs
-        Of word2vec: passes over the corpus, by default 5.
+        Of word2vec: passes over the corpus; by default so many that ten million tokens are read,
+        at least 5 and at most 30.
     sg
-        Of word2vec: whether to train skip-gram; otherwise, and by default, continuous bag of words
+        Of word2vec: whether to train skip-gram, as by default; otherwise continuous bag of words
         (CBOW), which is faster.
     negative
         Of word2vec: tokens drawn at random for each token, which the model learns to tell from it;
@@ -84,13 +82,11 @@ def train_vectors(
         Of ppmi: the power, 0 to 1, that singular values are raised to; by default 0.5. With 0 all
         columns are equally long; with 1 the first are by far the longest.
     workers
-        Threads of word2vec; by default one for each available core. ppmi uses one, and whatever
-        this is, its result is the same.
+        Threads of word2vec. With one, equal input gives equal bytes on one machine; several write
+        to the table without locks, so that results differ from run to run. ppmi uses one, and
+        whatever this is, its result is the same.
     seed
         From 0 to 2**32 - 1.
-    deterministic
-        Of word2vec: whether to train in one thread, so that equal input gives equal bytes on one
-        machine. Several threads write to the table without locks: results differ from run to run.
     labelled
         Which files hold `label<TAB>text` lines, of which the text is read: all (True), none, or
         those of the corpus that are named here.
@@ -140,7 +136,7 @@ def train_vectors(
     >>> from embzip.tokenizers.building import build_words
     >>> path = Path(tempfile.mkdtemp(), "corpus.txt")
     >>> _ = path.write_text("a cat and a dog\\n" * 50)
-    >>> vectors = train_vectors(path, build_words(path), dim=8, deterministic=True)
+    >>> vectors = train_vectors(path, build_words(path), dim=8)
     >>> list(vectors.vocabulary), vectors.matrix.shape, vectors.counts.tolist()
     (['<PAD>', '<UNK>', 'a', 'and', 'cat', 'dog'], (6, 8), [0, 0, 100, 50, 50, 50])
     >>> train_vectors(path, build_words(path), method="ppmi", dim=4).dim
@@ -150,26 +146,20 @@ def train_vectors(
         method,
         {
             "dim": dim, "window": window, "epochs": epochs, "sg": sg, "negative": negative,
-            "sample": sample, "deterministic": deterministic or None, "smoothing": smoothing,
-            "shift": shift, "exponent": exponent,
+            "sample": sample, "smoothing": smoothing, "shift": shift, "exponent": exponent,
         },
     )  # fmt: skip
-    if workers is not None:
-        check_whole("workers", workers, 1024)
+    if epochs is not None:
+        check_whole("epochs", epochs)
+    check_whole("workers", workers, 1024)
     check_seed(seed)
-    if deterministic and workers not in (None, 1):
-        raise SpecError(
-            f"deterministic training uses one thread, received workers={workers}: leave out one "
-            "of the two options"
-        )
     known: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
     texts, where = read_texts(corpus, labelled=labelled, errors=errors), corpus_name(corpus)
     if isinstance(options, PpmiOptions):
         rows = ppmi_rows(texts, known, options, where=where, seed=seed, progress=progress)
     else:
-        threads = _threads(workers, deterministic)
         rows = word2vec_rows(
-            texts, known, options, where=where, workers=threads, seed=seed, progress=progress
+            texts, known, options, where=where, workers=workers, seed=seed, progress=progress
         )
     vectors = Vectors(known.vocabulary, rows.completed(known.vocabulary), rows.counts, known)
     warn_unknown(
@@ -178,24 +168,3 @@ def train_vectors(
         "build a tokenizer on this corpus, with a lower --min-count or a larger --max-vocab",
     )
     return vectors
-
-
-def is_reproducible(method: Method, *, workers: int | None, deterministic: bool) -> bool:
-    """Tell whether `train_vectors` with these options gives equal bytes again, on one machine.
-
-    >>> is_reproducible("word2vec", workers=2, deterministic=False)
-    False
-    >>> is_reproducible("ppmi", workers=2, deterministic=False)
-    True
-    """
-    return method == "ppmi" or _threads(workers, deterministic) == 1
-
-
-def _threads(workers: int | None, deterministic: bool) -> int:
-    if deterministic:
-        return 1
-    if workers is not None:
-        return workers
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -19,7 +19,8 @@ from embzip.types import Progress
 from embzip.vectors.base import Table, vectors_of
 from embzip.vectors.id_file import GROUP, IdFile, write_ids
 from embzip.vectors.options import Word2vecOptions
-from embzip.vectors.rows import TrainedRows, check_learnable
+from embzip.vectors.rows import TrainedRows, check_known
+from embzip.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -47,8 +48,6 @@ def word2vec_rows(
         Threads at most; fewer where the texts are few.
     """
     gensim_package()
-    if progress is not None:
-        progress(0, options.epochs)
     with temporary_folder() as folder:
         tokenized = folder / "ids.txt"
         try:
@@ -63,7 +62,8 @@ def word2vec_rows(
                 f"{tokenized}: writing the tokenized corpus failed ({error.strerror}): free some "
                 "space, or set TMPDIR to a folder on another disk"
             ) from error
-        check_learnable(counts, tokenizer.vocabulary, where, beside=ids.longest > 1)
+        check_known(counts, tokenizer.vocabulary, where)
+        _check_beside(counts, ids.longest, tokenizer.vocabulary, where)
         keyed = _train(tokenized, counts, ids, options, threads, seed, progress)
     met = np.flatnonzero(counts)
     matrix = np.zeros((len(counts), options.dim), np.float32)
@@ -119,6 +119,19 @@ def gensim_package() -> Any:  # gensim carries no types
     return gensim
 
 
+def _check_beside(
+    counts: NDArray[np.int64], longest: int, vocabulary: Vocabulary, where: str
+) -> None:
+    """Refuse a corpus without a token beside another."""
+    met = np.flatnonzero(counts)
+    if len(met) == 1 or longest == 1:
+        only = f"only {vocabulary.token(int(met[0]))!r}" if len(met) == 1 else "texts of one token"
+        raise InputError(
+            f"{where}: a row is learned from the other tokens of its texts, which need at least "
+            f"two different ones, found {only}: add texts"
+        )
+
+
 def _hash_token(token: str) -> int:
     """Return a hash that is the same in every process, unlike the built-in one."""
     return zlib.crc32(token.encode())
@@ -136,17 +149,21 @@ def _train(
     from gensim.models import Word2Vec
     from gensim.models.callbacks import CallbackAny2Vec
 
+    epochs = options.passes(int(counts.sum()))
+    if progress is not None:
+        progress(0, epochs)
+
     class Reporter(CallbackAny2Vec):  # type: ignore[misc]  # untyped base
         done = 0
 
         def on_epoch_end(self, model: object) -> None:
             self.done += 1
             if progress is not None:
-                progress(self.done, options.epochs)
+                progress(self.done, epochs)
 
     model = Word2Vec(
         vector_size=options.dim,
-        epochs=options.epochs,
+        epochs=epochs,
         window=options.window,
         sg=int(options.sg),
         negative=options.negative,
@@ -165,7 +182,7 @@ def _train(
         total_examples=ids.lines,
         # A thread stops once it has read more than its share; 1 less ends it at its last line.
         total_words=ids.groups * GROUP - 1,
-        epochs=options.epochs,
+        epochs=epochs,
         callbacks=[Reporter()],
     )
     return model.wv
