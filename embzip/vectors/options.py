@@ -4,14 +4,14 @@ What an option means, `embzip.train_vectors` says.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal
 
 from embzip.choices import chosen
 from embzip.errors import SpecError
+from embzip.files.limits import MOST
 
 Method = Literal["word2vec", "ppmi"]
-_MOST = 2**31 - 1
 # Of word2vec, by `scripts/bench_defaults.py`: tokens that are read in all, and bounds of epochs.
 _TOKENS, _LEAST_EPOCHS, _MOST_EPOCHS = 10_000_000, 5, 30
 
@@ -35,12 +35,15 @@ class Word2vecOptions:
     method: ClassVar[Method] = "word2vec"
 
     def __post_init__(self) -> None:
-        check_whole("dim", self.dim, 65_536)
-        for name in ("window", "negative"):
+        for name in ("dim", "window", "negative"):
             check_whole(name, getattr(self, name))
         if self.epochs != 0:
             check_whole("epochs", self.epochs)
         _check_share("sample", self.sample)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments for `embzip.train_vectors`."""
+        return {"method": self.method, **asdict(self), "epochs": self.epochs or None}
 
     def passes(self, tokens: int) -> int:
         """Return how often a corpus of so many tokens is read.
@@ -69,11 +72,14 @@ class PpmiOptions:
     method: ClassVar[Method] = "ppmi"
 
     def __post_init__(self) -> None:
-        check_whole("dim", self.dim, 65_536)
-        for name in ("window", "shift"):
+        for name in ("dim", "window", "shift"):
             check_whole(name, getattr(self, name))
         for name in ("smoothing", "exponent"):
             _check_share(name, getattr(self, name))
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments for `embzip.train_vectors`."""
+        return {"method": self.method, **asdict(self)}
 
 
 VectorsOptions = Word2vecOptions | PpmiOptions
@@ -111,10 +117,10 @@ def options_of(method: str, given: Mapping[str, Any]) -> VectorsOptions:
     return found
 
 
-def check_whole(name: str, value: int, most: int = _MOST) -> None:
-    """Raise SpecError unless an option is a whole number from 1 to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise SpecError(f"{name} must be a whole number in 1..{most}, received {value!r}")
+def check_whole(name: str, value: int) -> None:
+    """Raise SpecError unless an option is a whole number from 1 to the limit of that name."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST[name]:
+        raise SpecError(f"{name} must be a whole number in 1..{MOST[name]}, received {value!r}")
 
 
 def _check_share(name: str, value: float) -> None:

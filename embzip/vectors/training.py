@@ -57,7 +57,7 @@ def train_vectors(
     method
         `word2vec` or `ppmi`; an option of the other one is refused.
     dim
-        Columns of the table. For ppmi at most as many as tokens occur.
+        Columns of the table. For ppmi at most as many as there are tokens that it learns of.
     window
         The largest number of context tokens on each side of a token.
     epochs
@@ -151,7 +151,7 @@ def train_vectors(
     )  # fmt: skip
     if epochs is not None:
         check_whole("epochs", epochs)
-    check_whole("workers", workers, 1024)
+    check_whole("workers", workers)
     check_seed(seed)
     known: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
     texts, where = read_texts(corpus, labelled=labelled, errors=errors), corpus_name(corpus)
