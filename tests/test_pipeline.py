@@ -26,6 +26,7 @@ from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import CorpusRecipe, read_recipe
 from embzip.pipeline.steps import Step, Steps, write_json
 from embzip.types import Progress
+from embzip.vectors.options import Word2vecOptions
 
 ROOT = Path(embzip.__file__).resolve().parent.parent
 RECIPE = """\
@@ -110,6 +111,7 @@ def test_vectors_of_a_recipe_are_those_of_the_library(recipe: Path, tmp_path: Pa
     texts = corpus_step(corpus)
     words = tokenizer_step(texts, WordsOptions())
     table = {"name": "a", "tokenizer": "words"}
+    assert parse_candidate(table, "recipe").vectors_options == Word2vecOptions()
     steps = Steps(tmp_path / "out")
     for spec, options in (
         ("ppmi:12,window=3,shift=2", {"method": "ppmi", "window": 3, "shift": 2}),
