@@ -70,7 +70,7 @@ def test_frequent_tokens_take_no_more_memory_than_pairs_do() -> None:
     # 48 bytes for both halves of a pair, of which `pairs` has some.
     assert most < 24 * pairs.nnz - pairs.data.nbytes - pairs.indices.nbytes
     some = np.arange(0, rows, 97)
-    sums = pairs.sum(axis=1)
+    sums: Dense = pairs.sum(axis=1).astype(np.float64)
     chance = sums[some, None] * sums[None, some] / sums.sum()
     expected = np.maximum(0, np.log(pairs.toarray()[np.ix_(some, some)] / chance))
     np.testing.assert_allclose(found.toarray()[np.ix_(some, some)], expected, rtol=1e-4, atol=1e-6)
