@@ -263,7 +263,7 @@ def test_case_01_to_07_corpora_that_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"dim": 0}, {"dim": 2.0}, {"epochs": 0}, {"window": -1}, {"workers": 0}, {"seed": -1},
+        {"dim": 0}, {"dim": 2.0}, {"epochs": -1}, {"window": -1}, {"workers": 0}, {"seed": -1},
         {"seed": 2**32}, {"epochs": True},
     ],
 )  # fmt: skip
