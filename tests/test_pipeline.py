@@ -37,7 +37,7 @@ test = "test.tsv"
 text = ["more.txt"]
 [defaults]
 vectors = "word2vec:16,epochs=1"
-classifier = "cnn:8,windows=1-2,dropout=0.1,epochs=6,batch_size=32,max_length=20"
+classifier = "cnn:8,windows=1-2,dropout=0.1,epochs=6,batch_size=8,max_length=20"
 [[candidate]]
 name = "words"
 tokenizer = "words:min_count=1"
@@ -221,7 +221,6 @@ def test_candidates_share_steps(finished: Path) -> None:
         "tokenizer": 2,
         "vectors": 2,
         "train": 3,
-        "epoch": 1,
         "rebuild": 2,
         "tune": 1,
         "dev": 3,

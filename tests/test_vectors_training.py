@@ -263,9 +263,9 @@ def test_case_01_to_07_corpora_that_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"dim": 0}, {"dim": 2.0}, {"epochs": 0}, {"window": -1}, {"workers": 0}, {"seed": -1},
-        {"seed": 2**32}, {"epochs": True}, {"epochs": 2**16 + 1}, {"window": 1025},
-        {"workers": 1025},
+        {"dim": 0}, {"dim": 2.0}, {"epochs": -1}, {"window": -1}, {"workers": 0}, {"seed": -1},
+        {"seed": 2**32}, {"epochs": True}, {"epochs": False}, {"epochs": 2**16 + 1},
+        {"window": 1025}, {"workers": 1025},
     ],
 )  # fmt: skip
 def test_options_out_of_range(tmp_path: Path, options: dict[str, int]) -> None:

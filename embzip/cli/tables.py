@@ -98,8 +98,8 @@ def train_vectors(
     window
         Tokens of context on each side.
     epochs
-        Of word2vec: passes over the text; by default so many that ten million tokens are read, at
-        least 5 and at most 30.
+        Of word2vec: passes over the text; by default, and with 0, so many that ten million tokens
+        are read, at least 5 and at most 30.
     sg
         Of word2vec: skip-gram, the default, or bag of words, which is faster.
     negative

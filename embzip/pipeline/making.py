@@ -54,13 +54,15 @@ def tokenizer_step(corpus: Step, options: TokenizerOptions) -> Step:
 
 
 def vectors_step(corpus: Step, tokenizer: Step, options: VectorsOptions, seed: int) -> Step:
+    method = options.method
+
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         read = load_tokenizer(parents[1] / "tokenizer")
-        texts = parents[0] / "texts.txt"
-        vectors = train_vectors(texts, read, **options.arguments(), seed=seed, progress=progress)
+        texts, given = parents[0] / "texts.txt", asdict(options)
+        vectors = train_vectors(texts, read, method=method, **given, seed=seed, progress=progress)
         save(compress(vectors, "float32"), folder / "vectors.embz", counts=True)
 
-    parameters = {"kind": options.method, **asdict(options), "seed": seed}
+    parameters = {"kind": method, **asdict(options), "seed": seed}
     return Step("vectors", parameters, (corpus, tokenizer), make)
 
 

@@ -4,7 +4,7 @@ What an option means, `embzip.train_vectors` says.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
 from embzip.choices import chosen
@@ -37,13 +37,8 @@ class Word2vecOptions:
     def __post_init__(self) -> None:
         for name in ("dim", "window", "negative"):
             check_whole(name, getattr(self, name))
-        if self.epochs != 0:
-            check_whole("epochs", self.epochs)
+        check_whole("epochs", self.epochs, least=0)
         _check_share("sample", self.sample)
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments for `embzip.train_vectors`."""
-        return {"method": self.method, **asdict(self), "epochs": self.epochs or None}
 
     def passes(self, tokens: int) -> int:
         """Return how often a corpus of so many tokens is read.
@@ -76,10 +71,6 @@ class PpmiOptions:
             check_whole(name, getattr(self, name))
         for name in ("smoothing", "exponent"):
             _check_share(name, getattr(self, name))
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments for `embzip.train_vectors`."""
-        return {"method": self.method, **asdict(self)}
 
 
 VectorsOptions = Word2vecOptions | PpmiOptions
@@ -117,10 +108,13 @@ def options_of(method: str, given: Mapping[str, Any]) -> VectorsOptions:
     return found
 
 
-def check_whole(name: str, value: int) -> None:
-    """Raise SpecError unless an option is a whole number from 1 to the limit of that name."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST[name]:
-        raise SpecError(f"{name} must be a whole number in 1..{MOST[name]}, received {value!r}")
+def check_whole(name: str, value: int, *, least: int = 1) -> None:
+    """Raise SpecError unless an option is a whole number from `least` to the limit of its name."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not least <= value <= MOST[name]:
+        raise SpecError(
+            f"{name} must be a whole number in {least}..{MOST[name]}, received {value!r}"
+        )
 
 
 def _check_share(name: str, value: float) -> None:

@@ -61,8 +61,8 @@ def train_vectors(
     window
         The largest number of context tokens on each side of a token.
     epochs
-        Of word2vec: passes over the corpus; by default so many that ten million tokens are read,
-        at least 5 and at most 30.
+        Of word2vec: passes over the corpus; by default, and with 0, so many that ten million tokens
+        are read, at least 5 and at most 30.
     sg
         Of word2vec: whether to train skip-gram, as by default; otherwise continuous bag of words
         (CBOW), which is faster.
@@ -149,8 +149,6 @@ def train_vectors(
             "sample": sample, "smoothing": smoothing, "shift": shift, "exponent": exponent,
         },
     )  # fmt: skip
-    if epochs is not None:
-        check_whole("epochs", epochs)
     check_whole("workers", workers)
     check_seed(seed)
     known: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
