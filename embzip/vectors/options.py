@@ -74,7 +74,9 @@ class PpmiOptions:
 
 
 VectorsOptions = Word2vecOptions | PpmiOptions
-OPTIONS: Mapping[str, type] = {kind.method: kind for kind in (Word2vecOptions, PpmiOptions)}
+OPTIONS: Mapping[str, type[VectorsOptions]] = {
+    kind.method: kind for kind in (Word2vecOptions, PpmiOptions)
+}
 
 
 def options_of(method: str, given: Mapping[str, Any]) -> VectorsOptions:
@@ -100,9 +102,10 @@ def options_of(method: str, given: Mapping[str, Any]) -> VectorsOptions:
     told = {name: value for name, value in given.items() if value is not None}
     for name in told:
         if name not in own:
+            others = [other for other in OPTIONS if other != kind.method]
             raise SpecError(
-                f"{name} is no option of {method.lower()}, whose own are {', '.join(own)}: leave "
-                "it out"
+                f"{name} is no option of {kind.method}, whose own are {', '.join(own)}: leave it "
+                f"out, or choose the method {' or '.join(others)}"
             )
     found: VectorsOptions = kind(**told)
     return found
