@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.tf.batches import Batches
+from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.pruning import GradualPruning
 from embzip.tf.quantization import fake_quantized
@@ -143,26 +144,31 @@ class Trainer:
         accuracies: list[float] = []
         best_epoch: int | None = None
         best: list[NDArray[np.float32]] = []
-        interrupted = False
         try:
-            for epoch in range(epochs):
-                start = time.perf_counter()
-                total_loss = 0.0
-                for done, (ids, labels) in enumerate(batches.shuffled(batch_size, rng), start=1):
-                    total_loss += self.step(ids, labels)
-                    if pruning is not None:
-                        pruning.on_train_batch_end(done)
-                    if progress is not None:
-                        progress(epoch * steps + done, epochs * steps, total_loss / done)
-                seconds.append(time.perf_counter() - start)
-                accuracies.append(self.accuracy(dev))
-                if pruning is not None and not pruning.finished:
-                    first_epoch = epoch + 1
-                elif accuracies[-1] > to_beat:
-                    to_beat, best_epoch = accuracies[-1], epoch
-                    best = [variable.value.numpy() for variable in self._variables]
-                elif epoch - (first_epoch - 1 if best_epoch is None else best_epoch) >= patience:
-                    break
+            with noticed_interrupts(keep_interrupted) as stopped:
+                for epoch in range(epochs):
+                    start = time.perf_counter()
+                    loss = 0.0
+                    for done, (ids, labels) in enumerate(batches.shuffled(batch_size, rng), 1):
+                        if stopped():
+                            raise KeyboardInterrupt
+                        loss += self.step(ids, labels)
+                        if pruning is not None:
+                            pruning.on_train_batch_end(done)
+                        if progress is not None:
+                            progress(epoch * steps + done, epochs * steps, loss / done)
+                    seconds.append(time.perf_counter() - start)
+                    accuracies.append(self.accuracy(dev))
+                    if pruning is not None and not pruning.finished:
+                        first_epoch = epoch + 1
+                    elif accuracies[-1] > to_beat:
+                        to_beat, best_epoch = accuracies[-1], epoch
+                        best = [variable.value.numpy() for variable in self._variables]
+                    elif (
+                        epoch - (first_epoch - 1 if best_epoch is None else best_epoch) >= patience
+                    ):
+                        break
+                interrupted = stopped()
         except KeyboardInterrupt:
             if best_epoch is None or not keep_interrupted:
                 raise
