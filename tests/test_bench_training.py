@@ -1,0 +1,35 @@
+"""The pure parts of the scripts that measure training: folds, settings, README's commands."""
+
+from pathlib import Path
+
+from embzip.corpus import Example
+from scripts.bench_chain import commands_of
+from scripts.bench_defaults import SETTINGS, changed, fold_examples
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_folds_hold_every_example_once_and_copies_together() -> None:
+    examples = [Example(f"text {number % 300}", "ab"[number % 2]) for number in range(500)]
+    folds = fold_examples(examples)
+    assert sorted((e.text, e.label) for fold in folds for e in fold) == sorted(
+        (e.text, e.label) for e in examples
+    )
+    texts = [{example.text for example in fold} for fold in folds]
+    assert sum(map(len, texts)) == 300
+    assert all(20 <= len(fold) <= 45 for fold in texts)
+
+
+def test_a_setting_differs_from_its_base_in_what_was_changed() -> None:
+    base = SETTINGS["sg-15"]
+    made = changed("sg-15", vectors={"window": 3}, classifier={"filters": 7})
+    assert made.base == "sg-15"
+    assert made.words == base.words
+    assert made.vectors == {**base.vectors, "window": 3}
+    assert made.classifier == {**base.classifier, "filters": 7}
+    assert all(setting.base in SETTINGS for setting in SETTINGS.values())
+
+
+def test_the_chain_is_what_the_readme_says() -> None:
+    names = [command.split()[1] for command in commands_of(README.read_text("utf-8"))]
+    assert names == ["build-words", "train-vectors", "train", "rebuild", "evaluate"]
