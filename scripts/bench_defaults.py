@@ -83,6 +83,12 @@ SETTINGS["average"] = changed("sg-15", classifier={"average": 0.5})
 SETTINGS["batch-32"] = changed("sg-15", classifier={"batch_size": 32})
 SETTINGS["rate-2e-3"] = changed("sg-15", classifier={"learning_rate": 2e-3})
 SETTINGS["filters-256"] = changed("sg-15", classifier={"filters": 256})
+SETTINGS["batch-32-epochs-20-decay"] = changed(
+    "sg-15", classifier={"batch_size": 32, "epochs": 20, "patience": 20, "decay": True}
+)
+SETTINGS["rate-3e-3-decay"] = changed(
+    "sg-15", classifier={"learning_rate": 3e-3, "decay": True, "patience": 10}
+)
 SETTINGS["adam"] = changed("sg-15", classifier={"optimizer": "adam"})
 
 
