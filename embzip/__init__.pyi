@@ -6,6 +6,7 @@ from .artefacts import slim as slim
 from .classifier import AttentionConfig as AttentionConfig
 from .classifier import Classifier as Classifier
 from .classifier import CnnConfig as CnnConfig
+from .classifier import Ensemble as Ensemble
 from .classifier import FnetConfig as FnetConfig
 from .classifier import Kit as Kit
 from .classifier import MeanConfig as MeanConfig
@@ -37,7 +38,7 @@ from .vectors.base import Vectors as Vectors
 from .vectors.base import read_vectors as read_vectors
 from .vectors.base import write_vectors as write_vectors
 from .vectors.pruning import prune as prune
-from .vectors.training import to_gensim as to_gensim
 from .vectors.training import train_vectors as train_vectors
 from .vectors.transferring import transfer as transfer
+from .vectors.word2vec import to_gensim as to_gensim
 from .vocabulary import Vocabulary as Vocabulary

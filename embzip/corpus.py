@@ -1,32 +1,25 @@
-"""Reads texts and labelled examples from disk: streamed, with UTF-8 checked.
+"""Reads texts and labelled examples from disk, streamed: each line of `files.lines` is one text.
 
-Each line is one text. Lines end at LF or CR LF and nowhere else: NEL, U+2028 and NUL are ordinary
-characters of the text. A byte-order mark at the start of a file is dropped. Files are opened, and
-decompressed, in `streams`. Nothing is tokenized here.
+Nothing is tokenized here.
 """
 
-import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from embzip.errors import InputError
-from embzip.files.places import TEXTS
-from embzip.files.streams import opened
+from embzip.files.lines import Errors, lines_of
 from embzip.labels import LabelCheck
 
-Errors = Literal["strict", "replace"]
 Paths = str | Path | Sequence[str | Path]
+Labelled = bool | Paths  # which files of a corpus hold label<TAB>text lines: all, none, or these
 
 # A file looks labelled if each of its first lines has one tab, and few distinct words before it.
 _LOOKED_AT, _FEWEST = 1000, 20
 _LINES_A_LABEL = 4
 _FASTTEXT = "__label__"
-_LONGEST = 1 << 28  # bytes of a line; what has none that end is no text
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,9 @@ def paths_of(paths: Paths) -> list[str | Path]:
     return [paths] if isinstance(paths, str | Path) else list(paths)
 
 
-def read_texts(paths: Paths, *, labelled: bool = False, errors: Errors = "strict") -> Iterator[str]:
+def read_texts(
+    paths: Paths, *, labelled: Labelled = False, errors: Errors = "strict"
+) -> Iterator[str]:
     """Yield the texts of files, one per line, without line ends.
 
     Parameters
@@ -54,7 +49,8 @@ def read_texts(paths: Paths, *, labelled: bool = False, errors: Errors = "strict
     paths
         One file or several; `-` is standard input.
     labelled
-        Whether lines are `label<TAB>text`; only the text is yielded. Empty lines are kept.
+        Which of them hold `label<TAB>text` lines, of which only the text is yielded: all (True),
+        none, or those named here, as they are named in `paths`. Empty lines are kept.
     errors
         `strict` refuses invalid UTF-8; `replace` replaces it by U+FFFD, and warns at the end of
         the file how often.
@@ -62,7 +58,7 @@ def read_texts(paths: Paths, *, labelled: bool = False, errors: Errors = "strict
     Warns
     -----
     UserWarning
-        At the end of a file that looks labelled although `labelled` is false.
+        At the end of a file that looks labelled and is read as plain text.
 
     Raises
     ------
@@ -70,10 +66,22 @@ def read_texts(paths: Paths, *, labelled: bool = False, errors: Errors = "strict
         If a file does not exist or is a directory.
     InputError
         For invalid UTF-8, UTF-16, a line of more than 256 MB, what is no text file or pipe, or a
-        labelled line without a tab. The message names file, line and offset.
+        labelled line without a tab. The message names file, line and offset. For a labelled file
+        that is not among `paths`.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> plain, train = folder / "plain.txt", folder / "train.tsv"
+    >>> _ = plain.write_text("rain in the north\\n"), train.write_text("sport\\tthree goals\\n")
+    >>> list(read_texts([plain, train], labelled=train))
+    ['rain in the north', 'three goals']
     """
-    for path in paths_of(paths):
-        if labelled:
+    files = paths_of(paths)
+    with_labels = _labelled_of(files, labelled)
+    for path in files:
+        if str(path) in with_labels:
             for example in _labelled(path, errors):
                 yield "" if example is None else example.text
         else:
@@ -149,13 +157,13 @@ def split_examples(
     return kept, held_out
 
 
-def check_training_labels(examples: Iterable[Example], where: str) -> tuple[str, ...]:
-    """Return the sorted labels of training data, or raise if there are fewer than two.
+def check_training_labels(examples: Sequence[Example], where: str) -> tuple[str, ...]:
+    """Return the sorted labels of training data, or raise if nothing can be learned from it.
 
     Raises
     ------
     InputError
-        If there are fewer than two labels.
+        If there are fewer than two labels, or fewer than two different texts.
     """
     labels = tuple(sorted({example.label for example in examples}))
     if len(labels) < 2:
@@ -163,7 +171,78 @@ def check_training_labels(examples: Iterable[Example], where: str) -> tuple[str,
             f"{where}: training needs at least two different labels, found "
             + (f"only {labels[0]!r}" if labels else "none")
         )
+    first = examples[0].text
+    if all(example.text == first for example in examples):
+        raise InputError(
+            f"{where}: training needs at least two different texts, found only {first[:40]!r}"
+        )
     return labels
+
+
+def check_dev(dev: Sequence[Example], training: Iterable[Example], labels: Iterable[str]) -> None:
+    """Warn of dev examples that say nothing about new texts.
+
+    Parameters
+    ----------
+    labels
+        What the classifier can answer.
+
+    Warns
+    -----
+    UserWarning
+        With their number: for texts that also stand in training, and for labels that no answer
+        can be.
+
+    Raises
+    ------
+    InputError
+        If no example has a known label.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> goal, vote = Example("a goal", "sport"), Example("a vote", "politics")
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     check_dev([goal, Example("rain", "weather")], [goal, vote], ["politics", "sport"])
+    >>> [str(warning.message).partition(",")[0] for warning in caught]
+    ['dev shares 1 of its 2 texts with training', 'dev has labels that training lacks']
+    """
+    known = set(labels)
+    foreign = Counter(example.label for example in dev if example.label not in known)
+    rows = foreign.total()
+    named = ", ".join(repr(label[:40]) for label in sorted(foreign)[:5])
+    if rows == len(dev):
+        learned_labels = ", ".join(map(repr, sorted(known)[:20]))
+        raise InputError(f"dev must have labels of training ({learned_labels}), found only {named}")
+    learned = {example.text for example in training}
+    shared = [example.text for example in dev if example.text in learned]
+    # Warned of here, not at the caller: the same dev is then said once in a process.
+    if shared:
+        warnings.warn(
+            f"dev shares {len(shared):,} of its {len(dev):,} texts with training, such as "
+            f"{shared[0][:40]!r}, so its accuracy is too high: remove them from one of the two",
+            stacklevel=1,
+        )
+    if rows:
+        warnings.warn(
+            f"dev has labels that training lacks, in {rows:,} of its {len(dev):,} texts: {named}; "
+            "they count as errors: correct them, or add such texts to training",
+            stacklevel=1,
+        )
+
+
+def _labelled_of(files: Sequence[str | Path], labelled: Labelled) -> set[str]:
+    """Return the names of the files that are labelled."""
+    names = {str(path) for path in files}
+    if isinstance(labelled, bool):
+        return names if labelled else set()
+    chosen = {str(path) for path in paths_of(labelled)}
+    for name in sorted(chosen - names):
+        raise InputError(
+            f"{name}: a labelled file must be one of the corpus, which is {corpus_name(files)}: "
+            "add it there"
+        )
+    return chosen
 
 
 def _labelled(
@@ -171,20 +250,15 @@ def _labelled(
 ) -> Iterator[Example | None]:
     """Yield the example of each line, None of an empty one, and warn of odd labels at the end."""
     check = LabelCheck()
-    for number, line in _lines(path, errors):
+    for number, line in lines_of(path, errors):
         if not line.strip():
             yield None
             continue
         label, tab, text = line.partition("\t")
-        if not tab:
-            raise InputError(
-                f"{path}, line {number}: expected label<TAB>text, found no tab in {line[:40]!r}"
-            )
         label = label.strip()
-        if not label:
-            raise InputError(
-                f"{path}, line {number}: expected label<TAB>text, found an empty label"
-            )
+        if not tab or not label:
+            found = "an empty label" if tab else f"no tab in {line[:40]!r}"
+            raise InputError(f"{path}, line {number}: expected label<TAB>text, found {found}")
         check.add(number, label, text)
         yield Example(text=text, label=label)
     odd = None if checked else check.oddity()
@@ -196,7 +270,7 @@ def _unlabelled(path: str | Path, errors: Errors) -> Iterator[str]:
     """Yield each line, and warn at the end if the lines look labelled."""
     begins: Counter[str] = Counter()
     fasttext = True
-    for number, line in _lines(path, errors):
+    for number, line in lines_of(path, errors):
         if number <= _LOOKED_AT and line.strip():
             begins[line.partition("\t")[0] if line.count("\t") == 1 else ""] += 1
             fasttext = fasttext and line.startswith(_FASTTEXT)
@@ -204,14 +278,14 @@ def _unlabelled(path: str | Path, errors: Errors) -> Iterator[str]:
     if begins and fasttext:
         warnings.warn(
             f"{path}: lines begin with {_FASTTEXT}, and it was read as part of the text: write "
-            "label<TAB>text, and pass --labelled if the command has that option",
+            "label<TAB>text, and name the file by --labelled if the command has that option",
             stacklevel=3,
         )
     elif "" not in begins and begins.total() >= max(_FEWEST, _LINES_A_LABEL * len(begins)):
         warnings.warn(
             f"{path}: lines begin with one of {len(begins)} words and a tab, such as "
             f"{next(iter(begins))[:40]!r}; they were read as part of the text. If they are "
-            "labels, remove them, or pass --labelled if the command has that option",
+            "labels, remove them, or name the file by --labelled if the command has that option",
             stacklevel=3,
         )
 
@@ -223,59 +297,3 @@ def corpus_name(paths: Paths) -> str:
     'a.txt, b.txt'
     """
     return ", ".join(str(path) for path in paths_of(paths))
-
-
-def _lines(path: str | Path, errors: Errors) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, text) for each line of one file."""
-    offset = replaced = 0
-    first = ""
-    if str(path) != "-" and os.path.isfile(path):
-        TEXTS.kind_of(path)
-    with opened(path) as file:
-        for number, raw in enumerate(iter(partial(file.readline, _LONGEST), b""), start=1):
-            line = raw
-            if number == 1:
-                _refuse_utf16(path, line)
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            if len(raw) == _LONGEST and not raw.endswith(b"\n"):
-                raise InputError(
-                    f"{path}, line {number}, offset {offset}: a text must end within "
-                    f"{_LONGEST >> 20} MB: break the line"
-                )
-            try:
-                text = line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                at = offset + len(raw) - len(line) + error.start
-                place = f"line {number}, offset {at}"
-                if errors == "strict":
-                    raise InputError(
-                        f"{path}, {place}: expected UTF-8, found byte "
-                        f"0x{line[error.start]:02x} ({error.reason}): convert the file, or "
-                        "pass --errors replace"
-                    ) from error
-                text = line.decode("utf-8", "replace")
-                # The text itself may contain U+FFFD; ignoring errors leaves only those.
-                replaced += text.count("\ufffd")
-                replaced -= line.decode("utf-8", "ignore").count("\ufffd")
-                first = first or place
-            offset += len(raw)
-            yield number, text.removesuffix("\n").removesuffix("\r")
-    if replaced:
-        warnings.warn(
-            f"{path}: {replaced} invalid UTF-8 sequences were replaced by U+FFFD, the first in "
-            f"{first}",
-            stacklevel=3,
-        )
-
-
-def _refuse_utf16(path: str | Path, head: bytes) -> None:
-    # UTF-16 without a byte-order mark has NUL in every other byte of Latin text. A NUL elsewhere
-    # is allowed.
-    even, odd = head[0:200:2], head[1:200:2]
-    shares = sorted(side.count(0) / max(1, len(side)) for side in (even, odd))
-    alternating = len(head) >= 8 and shares[0] < 0.1 and shares[1] > 0.7
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or alternating:
-        raise InputError(
-            f"{path}, line 1, offset 0: expected UTF-8, but this looks like UTF-16: "
-            "convert it with `iconv -f UTF-16 -t UTF-8`"
-        )

@@ -115,6 +115,33 @@ def map_texts(function: Callable[[list[str]], Found], texts: Iterable[str]) -> I
         yield function(block)
 
 
+def reduce_texts(
+    function: Callable[[list[str]], Found],
+    combine: Callable[[Found, Found], Found],
+    texts: Iterable[str],
+) -> Found | None:
+    """Return what `function` finds in all blocks of texts, combined two by two; None without one.
+
+    Neighbours of about equally many blocks are combined, as in a binary tree: what grows, such as
+    a sum of sparse matrices, is gone through once for each doubling, and not for each block. The
+    order depends on the texts alone.
+
+    Examples
+    --------
+    >>> reduce_texts(len, int.__add__, ["sea", "ship"])
+    2
+    """
+    halves: list[tuple[int, Found]] = []  # (blocks in it, found there): ever fewer blocks
+    for found in map_texts(function, texts):
+        size = 1
+        while halves and halves[-1][0] == size:
+            found, size = combine(halves.pop()[1], found), 2 * size
+        halves.append((size, found))
+    if not halves:
+        return None
+    return reduce(lambda later, half: combine(half, later), (half for _, half in halves[::-1]))
+
+
 def count_texts(
     function: Callable[[list[str]], Counter[str]], texts: Iterable[str]
 ) -> Counter[str]:

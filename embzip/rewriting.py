@@ -110,7 +110,8 @@ def rebuild_file(
     old: Any = read(path) if config is None else _with_variables(config, path)
     chain = most = None
     if codec is not None:
-        bound = bounded(old, codec, fold=fold is not False, kernels=kernels)
+        tuned_too = tuning is not None
+        bound = bounded(old, codec, fold=fold is not False, kernels=kernels, tuned=tuned_too)
         chain, most = bound.codec, bound.most
     table = table_for(old, embedding, codec=chain, kernels=kernels, seed=seed)
     model: Any = on_table(old, table, fold=fold is not False, kernels=kernels)

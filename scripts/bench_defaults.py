@@ -178,9 +178,7 @@ def vectors_of(
         texts.write_text("".join(f"{example.text}\n" for example in train), "utf-8")
         started = time.perf_counter()
         words = embzip.build_words(texts, **setting.words)
-        vectors = embzip.train_vectors(
-            texts, words, dim=300, seed=seed, deterministic=True, **setting.vectors
-        )
+        vectors = embzip.train_vectors(texts, words, dim=300, seed=seed, **setting.vectors)
         seconds = time.perf_counter() - started
         embzip.save(embzip.compress(vectors, "float32"), folder / "vectors.embz", counts=True)
         texts.unlink()

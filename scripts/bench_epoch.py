@@ -1,82 +1,117 @@
-"""Training time of tables of different sizes, step by step in turn: what an epoch costs.
+"""What an epoch costs, before and after a change: steps of two checkouts in turn.
 
-    python -m scripts.bench_epoch data/ru_ok_toxic/train.tsv.xz
+    git worktree add /tmp/before COMMIT
+    python -m scripts.bench_epoch data --before /tmp/before
 
-For one data set: the full-vocabulary word table and the BPE table of min(30,000, a third of the
-words), both float32, 300 wide and trainable, with Keras' Adam; as controls the word table with a
-row-sparse Adam and with the table frozen. A step of each is done in turn, so that all see the same
-machine; the figures are medians of single steps, and steps times batches is an epoch.
+The table has a row for every word, 300 wide, float32 and trainable. Each figure is of a process of
+its own, which trains for some steps and reports their mean times the steps of an epoch, and its
+peak memory; the processes take turns, so that all see the same machine, and of the turns the median
+counts. `before` and `after` are trained with the same options (batches of 64, Keras' Adam), `auto`
+with the optimizer that is chosen for the table, `frozen` with the table left as it is. Without
+--before, that column stays empty.
 """
 
 import argparse
+import json
+import os
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from embzip import Vectors, build_bpe, build_words, read_examples
-from embzip.corpus import Example
-from embzip.tf import step_function
-from embzip.tokenizers.base import Tokenizer
+import embzip
+from embzip import read_examples
+from scripts.bench_task import examples_file
 
+SETS = ("ru_avito", "ru_ok_toxic", "r8", "debian-topic", "tagmynews", "clinc150", "trec")
 DIM, BATCH = 300, 64
+HERE = Path(__file__).parent.parent
+VARIANTS: dict[str, dict[str, Any]] = {
+    "before": {"optimizer": "adam"},
+    "after": {"optimizer": "adam"},
+    "auto": {},
+    "frozen": {"trainable": False},
+}
 
 
 def main() -> None:
-    """Time the steps and print one row a table."""
+    """Time the steps and print a row for each set; or, as a child, time one variant."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("train", type=Path, nargs="+")
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("texts", type=Path, help="folder of NAME/train.tsv.xz; of a child, a set's")
+    parser.add_argument("--before", type=Path, help="another checkout")
+    parser.add_argument("--sets", nargs="+", default=SETS)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--child", choices=VARIANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--table", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    print("| data | table | rows | ms a step (min, median, max) | s an epoch | words / this |")
-    print("|---|---|---|---|---|---|")
-    for path in arguments.train:
-        _bench(path, arguments.steps)
+    if arguments.child:
+        print(json.dumps(_measured(arguments.texts, arguments.table, arguments)))
+        return
+    print("| data | rows | s an epoch: before | after | auto | frozen | before / after "
+          "| before / auto | peak MB: before | after | auto |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    for name in arguments.sets:
+        print(_row(arguments.texts / name, arguments), flush=True)
 
 
-def _bench(path: Path, count: int) -> None:
+def _row(folder: Path, arguments: argparse.Namespace) -> str:
+    examples = examples_file(folder, "train")
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
+    if arguments.before is None:
+        del found["before"]
+    with tempfile.TemporaryDirectory() as temporary:
+        table = Path(temporary, "table.embz")
+        texts = Path(temporary, "texts.txt")
+        texts.write_text("".join(f"{e.text}\n" for e in read_examples(examples)), "utf-8")
+        words = embzip.build_words(texts, min_count=1)
+        rows = len(words.vocabulary)
+        matrix = np.random.default_rng(0).normal(0, 0.1, (rows, DIM)).astype(np.float32)
+        vectors = embzip.Vectors(words.vocabulary, matrix, tokenizer=words)
+        embzip.save(embzip.compress(vectors, "float32"), table)
+        for _ in range(arguments.turns):
+            for variant, measured in found.items():
+                checkout = arguments.before if variant == "before" else HERE
+                command = [sys.executable, __file__, str(examples), "--table", str(table)]
+                command += ["--child", variant, "--steps", str(arguments.steps)]
+                environment = {**os.environ, "PYTHONPATH": str(checkout)}
+                done = subprocess.run(
+                    command, env=environment, stdout=subprocess.PIPE, check=True, cwd=temporary
+                )
+                measured.append(json.loads(done.stdout))
+    seconds, peak = (
+        {name: statistics.median(one[key] for one in runs) for name, runs in found.items()}
+        for key in ("seconds", "peak_mb")
+    )
+    ratios = [
+        f"{seconds['before'] / seconds[name]:.1f}" if "before" in seconds else ""
+        for name in ("after", "auto")
+    ]
+    cells = [
+        folder.name, f"{rows:,}",
+        *(f"{seconds[name]:.1f}" if name in seconds else "" for name in VARIANTS), *ratios,
+        *(f"{peak[name]:,.0f}" if name in peak else "" for name in ("before", "after", "auto")),
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def _measured(path: Path, table: Path, arguments: argparse.Namespace) -> dict[str, float]:
+    from embzip import tf
+
     examples = read_examples(path)
-    with tempfile.TemporaryDirectory() as folder:
-        texts = Path(folder, "texts.txt")
-        texts.write_text("".join(f"{example.text}\n" for example in examples), "utf-8")
-        words = build_words(texts, min_count=1)
-        third = (len(words.vocabulary) - 2) // 3
-        bpe = build_bpe(texts, vocab=min(30_000, third))
-    steps: dict[str, tuple[int, Callable[[], float]]] = {
-        "words, Adam": _step(examples, words),
-        "BPE, Adam": _step(examples, bpe),
-        "words, row-sparse Adam": _step(examples, words, optimizer="adam-rows"),
-        "words, frozen": _step(examples, words, trainable=False),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(count + 3):
-        for name, (_, step) in steps.items():
-            taken = step()
-            if turn >= 3:  # the first turns trace the graph and fill the caches
-                seconds[name].append(taken)
-    batches = -(-len(examples) // BATCH)
-    base = statistics.median(seconds["words, Adam"])
-    for name, (rows, _) in steps.items():
-        middle = statistics.median(seconds[name])
-        spread = ", ".join(
-            f"{1e3 * s:.0f}" for s in (min(seconds[name]), middle, max(seconds[name]))
-        )
-        print(
-            f"| {path.parent.name} | {name} | {rows:,} | {spread} | {middle * batches:.0f} "
-            f"| {base / middle:.2f} |",
-            flush=True,
-        )
-
-
-def _step(
-    examples: list[Example], tokenizer: Tokenizer, **options: object
-) -> tuple[int, Callable[[], float]]:
-    rows = len(tokenizer.vocabulary)
-    matrix = np.random.default_rng(0).normal(0, 0.1, (rows, DIM)).astype(np.float32)
-    table = Vectors(tokenizer.vocabulary, matrix, tokenizer=tokenizer)
-    return rows, step_function(examples, table, batch_size=BATCH, **options)  # type: ignore[arg-type]
+    options = VARIANTS[arguments.child]
+    step = tf.step_function(examples, embzip.load(table), batch_size=BATCH, **options)
+    for _ in range(3):  # traces the graph, fills caches
+        step()
+    taken = [step() for _ in range(arguments.steps)]
+    steps = -(-len(examples) // BATCH)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": statistics.mean(taken) * steps, "peak_mb": peak}
 
 
 if __name__ == "__main__":

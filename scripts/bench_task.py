@@ -151,7 +151,6 @@ def train_model(task: Task, folder: Path) -> None:
         epochs=settings.vector_epochs,
         sg=True,
         seed=task.seed,
-        deterministic=True,
     )
     vector_seconds = time.perf_counter() - started
     lengths = [len(ids) for ids in tf.batches.encode(vectors, train)]

@@ -27,7 +27,7 @@ seed = 0
 train = "train.tsv"
 test = "test.tsv"
 [defaults]
-vectors = "word2vec:8,epochs=1,deterministic=true"
+vectors = "word2vec:8,epochs=1"
 classifier = "cnn:4,windows=1,epochs=1,max_length=20"
 tokenizer = "words:min_count=1"
 [[candidate]]

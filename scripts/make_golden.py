@@ -8,11 +8,14 @@ nothing was released in it.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from embzip.classifier import Classifier, CnnConfig
 from embzip.classifier.model import head_shapes
+from embzip.classifier.text_digests import TextDigest
+from embzip.classifier.training_record import TrainingRecord, TrainingRun
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.format import save
@@ -49,6 +52,17 @@ GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
 FOLDER, PACKS = GOLDEN / "codecs", GOLDEN / "packed"
 CLASSIFIER = GOLDEN / "classifier.embz"
 TEXTS = ("wörd01 wörd07 unheard", "wörd11")
+_OPTIONS: dict[str, Any] = {
+    "training": TextDigest.of(TEXTS),
+    "dev": TextDigest.of(["wörd39"]),
+    "held_out": True,
+    "epochs": 10,
+    "best_epoch": 4,
+    "batch_size": 64,
+    "learning_rate": 0.001,
+    "optimizer": "adam",
+    "seed": 0,
+}
 
 
 def golden_words() -> WordTokenizer:
@@ -79,7 +93,11 @@ def golden_classifier() -> Classifier:
         for name, shape in head_shapes(config, 2).items()
     }
     table = golden_table("svd:4|int8")
-    return Classifier(table, ("animals", "people"), config, arrays, kernels="int8")
+    training = TrainingRecord((TrainingRun(**_OPTIONS, kind="train", patience=2, trainable=True),))
+    training = training.then(TrainingRun(**_OPTIONS, kind="tune", params=True))
+    return Classifier(
+        table, ("animals", "people"), config, arrays, kernels="int8", training=training
+    )
 
 
 def path_of(spec: str, folder: Path = FOLDER) -> Path:

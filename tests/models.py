@@ -11,6 +11,9 @@ from embzip.classifier import (
     MeanConfig,
     head_shapes,
 )
+from embzip.classifier.schedules import PolynomialSchedule
+from embzip.classifier.text_digests import TextDigest
+from embzip.classifier.training_record import TrainingRecord, TrainingRun
 from embzip.compression import compress
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization
@@ -48,6 +51,46 @@ def tiny_classifier(
         for name, shape in head_shapes(config, len(labels)).items()
     }
     return Classifier(embedding, labels, config, arrays)
+
+
+def training_record() -> TrainingRecord:
+    """Return what a file says of a pruned classifier that was tuned on other texts."""
+    train = TrainingRun(
+        kind="train",
+        training=TextDigest.of(["the lion", "people say", "the tiger"]),
+        dev=TextDigest.of(["the zoo"]),
+        held_out=True,
+        epochs=9,
+        best_epoch=3,
+        batch_size=2,
+        learning_rate=1e-3,
+        optimizer="adam-rows",
+        seed=5,
+        patience=2,
+        trainable=False,
+        random_init=True,
+        decay=True,
+        label_smoothing=0.1,
+        token_dropout=0.05,
+        average=0.25,
+        interrupted=True,
+        pruning=PolynomialSchedule(0.75, end=12, frequency=3),
+    )
+    tune = TrainingRun(
+        kind="tune",
+        training=TextDigest.of(["people", "lions"]),
+        dev=TextDigest.of(["zoo", "say"]),
+        held_out=False,
+        epochs=2,
+        best_epoch=2,
+        batch_size=64,
+        learning_rate=3e-4,
+        optimizer="adam",
+        seed=0,
+        params=True,
+        quantize=True,
+    )
+    return TrainingRecord((train, tune))
 
 
 def classifiers(spec: str = "float32") -> dict[str, Classifier]:

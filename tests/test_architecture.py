@@ -19,6 +19,7 @@ ORDER = [
     "files",
     "inspection",  # what is said of a file of any format
     "seeds",
+    "memory",  # how much there is
     "engine",  # blocks of rows and of texts
     "labels",  # what is odd about them
     "corpus",
@@ -66,6 +67,7 @@ OWNERS = {
     "ai_edge_litert": {"litert", "foreign", "tf"},
     "tf2onnx": {"tf"},
     "gensim": {"vectors"},
+    "threadpoolctl": {"vectors"},
     "youtokentome": {"tokenizers"},
     "tokenizers": {"tokenizers"},
     "faiss": {"codecs"},

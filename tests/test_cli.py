@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from embzip.classifier import TextDigest
 from embzip.cli import COMMANDS, app
 from embzip.cli.explaining import arguments, explain
+from embzip.corpus import read_examples, split_examples
 from tests.commands import outcome, stdout_of
 
 ROOT = Path(__file__).parent.parent
@@ -92,7 +94,7 @@ def trained(folder: Path) -> Path:
         stdout_of("build-bpe", "corpus.txt", "--vocab", 800)
         stdout_of(
             "train-vectors", "corpus.txt", "--tokenizer", "corpus.bpe.model", "--dim", 24,
-            "--sg", "--deterministic",
+            "--epochs", 5,
         )  # fmt: skip
         stdout_of("compress", "corpus.vectors.embz", "--codec", "svd:12|int8")
         stdout_of(
@@ -162,22 +164,48 @@ def test_vectors_tell_the_unknown_rate(folder: Path, run: Run, tmp_path: Path) -
     assert f"corpus.txt: {rate:.1%} of the tokens are unknown to the tokenizer" in made.stderr
 
 
+def test_vectors_from_counts_and_what_is_the_same_again(run: Run, tmp_path: Path) -> None:
+    run("build-words", "corpus.txt", "-o", tmp_path / "words.tsv")
+    train = ("train-vectors", "corpus.txt", "--tokenizer", tmp_path / "words.tsv", "--dim", 4)
+    made = []
+    for workers in (1, 2):
+        path = tmp_path / f"{workers}.vec"
+        counted = outcome(*train, "--method", "PPMI", "--workers", workers, "-o", path, "--json")
+        assert json_of(counted.stdout)["reproducible"] is True
+        assert counted.stderr == ""
+        made.append(path.read_bytes())
+    assert made[0] == made[1]
+    again = ("--epochs", 1, "-o", tmp_path / "v.embz", "--json")
+    for options, reproducible in ((["--workers", 2], False), ([], True)):
+        trained = outcome(*train, *options, *again)
+        assert json_of(trained.stdout)["reproducible"] is reproducible
+        assert ("--workers 1" in trained.stderr) is not reproducible
+    for options, message in (
+        (["--method", "ppmi", "--epochs", 3], "epochs is no option of ppmi"),
+        (["--method", "ppmi", "--cbow"], "sg is no option of ppmi"),
+        (["--shift", 2], "shift is no option of word2vec"),
+    ):
+        wrong = outcome(*train, *options, "-o", tmp_path / "w.embz")
+        assert wrong.code == 1
+        assert message in wrong.stderr
+
+
 @pytest.mark.filterwarnings("always::UserWarning")
 @pytest.mark.parametrize(
     "command",
     [
-        ("build-bpe", "odd.tsv", "--labelled", "--vocab", 300),
-        ("build-words", "odd.tsv", "--labelled"),
-        ("train-vectors", "odd.tsv", "--labelled", "--tokenizer", "corpus.bpe.model", "--dim", 4),
+        ("build-bpe", "--labelled", "odd.tsv", "--vocab", 300),
+        ("build-words", "--labelled", "odd.tsv"),
+        ("train-vectors", "--labelled", "odd.tsv", "--tokenizer", "corpus.bpe.model", "--dim", 4),
         ("train", "odd.tsv", "--vectors", "corpus.vectors.embz", "--epochs", 1),
         ("train", "train.tsv", "--dev", "odd.tsv", "--vectors", "corpus.vectors.embz",
          "--epochs", 1),
         ("evaluate", "model.embz", "odd.tsv"),
-        ("predict", "model.embz", "odd.tsv", "--labelled"),
+        ("predict", "model.embz", "--labelled", "odd.tsv"),
         ("compare", "model.embz", "model.rebuilt.embz", "--test", "odd.tsv"),
         ("rebuild", "model.embz", "--codec", "int8", "--tune", "odd.tsv"),
         ("factorize", "model.embz", "--rank", 2, "--train", "odd.tsv"),
-        ("prune", "corpus.words.embz", "--by", "coverage", "--texts", "odd.tsv", "--labelled",
+        ("prune", "corpus.words.embz", "--by", "coverage", "--labelled", "odd.tsv",
          "--max-vocab", 9),
     ],
     ids=lambda command: command[0],
@@ -289,6 +317,23 @@ def test_inspect_adds_up_to_the_files_size(trained: Path, run: Run) -> None:
     assert f"{size:,}" in run("inspect", "model.rebuilt.embz")
 
 
+def test_inspect_says_how_a_classifier_was_trained(trained: Path, run: Run) -> None:
+    parts = split_examples(read_examples(trained / "train.tsv"))
+    kept, dev = (TextDigest.of(each.text for each in part) for part in parts)
+    (classifier,) = json_of(run("inspect", "model.rebuilt.embz", "--json"))["classifiers"]
+    (trained_as,) = classifier["training"]
+    assert trained_as["kind"] == "train"
+    assert trained_as["held_out"] is True
+    seen = [trained_as["training"], trained_as["dev"]]
+    assert seen == [[kept.count, kept.digest], [dev.count, dev.digest]]
+    shown = run("inspect", "model.rebuilt.embz")
+    assert (
+        f"  train         {kept.count:,} texts ({kept.digest}), dev of {dev.count:,} held" in shown
+    )
+    assert f" {dev.count:,} held out ({dev.digest}), epoch {trained_as['best_epoch']} of " in shown
+    assert "seed 0, patience 2, trainable true" in shown
+
+
 def test_rebuild_on_a_compressed_table_and_without_folding(trained: Path, run: Run) -> None:
     run("compress", "model.embz", "--codec", "int8", "-o", "table.embz")
     for fold in ("--fold", "--no-fold"):
@@ -354,7 +399,7 @@ def test_words_and_foreign_vectors(trained: Path, run: Run) -> None:
         written = json_of(
             run(
                 "train-vectors", "corpus.txt", "--tokenizer", "corpus.words.tsv", "--dim", 8,
-                "--epochs", 1, "--deterministic", "--json", "-o", f"words.{suffix}",
+                "--epochs", 1, "--json", "-o", f"words.{suffix}",
             )
         )  # fmt: skip
         assert written["rows"] == record["rows"]
@@ -386,7 +431,7 @@ def test_labelled_corpus_several_files_and_stdin(trained: Path, run: Run) -> Non
     (trained / "b.txt").write_text(corpus[half:], "utf-8")
     run("build-words", "corpus.txt", "-o", "1.tsv")
     run("build-words", "a.txt", "b.txt", "-o", "2.tsv")
-    run("build-words", "train.tsv", "--labelled", "-o", "3.tsv")
+    run("build-words", "--labelled", "train.tsv", "-o", "3.tsv")
     assert run("build-words", "-", stdin=corpus).endswith("stdin.words.tsv\n")
     contents = {
         (trained / name).read_bytes() for name in ("1.tsv", "2.tsv", "3.tsv", "stdin.words.tsv")

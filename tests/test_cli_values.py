@@ -16,9 +16,11 @@ from tests.models import tiny_classifier
 
 # A command, and what its message names.
 WRONG = {
-    "train test.tsv --vectors t.embz --epochs 0": "epochs must be at least 1, received 0",
-    "train test.tsv --vectors t.embz --batch-size 0": "batch_size must be at least 1",
+    "train test.tsv --vectors t.embz --epochs 0": "epochs must lie in 1..65536, received 0",
+    "train test.tsv --vectors t.embz --batch-size 0": "batch_size must lie in 1..65536",
     "train test.tsv --vectors t.embz --seed -1": "seed must be",
+    "train test.tsv --vectors t.embz --seeds 0": "seeds must be at least 1, received 0",
+    "train test.tsv --vectors t.embz --seeds -2 -o m": "seeds must be at least 1, received -2",
     "train test.tsv --vectors t.embz --max-length 0": "max_length",
     "train test.tsv --vectors t.embz --dropout 1": "dropout",
     "train test.tsv --vectors t.embz --filters 0": "filters",
@@ -38,6 +40,9 @@ WRONG = {
     "train-vectors test.tsv --tokenizer words.tsv --window 0": "window",
     "train-vectors test.tsv --tokenizer words.tsv --workers 0": "workers",
     "train-vectors test.tsv --tokenizer words.tsv --seed -1": "seed",
+    "train-vectors test.tsv --tokenizer words.tsv --method ppmi --smoothing 2": "smoothing",
+    "train-vectors test.tsv --tokenizer words.tsv --method ppmi --exponent -1": "exponent",
+    "train-vectors test.tsv --tokenizer words.tsv --method ppmi --shift 0": "shift",
     "build-words test.tsv --min-count 0": "min_count",
     "build-words test.tsv --max-vocab 0": "max_vocab",
     "build-bpe test.tsv --vocab 2": "vocab",
@@ -79,5 +84,5 @@ def test_no_framework_is_loaded_for_a_value_out_of_range(tmp_path: Path) -> None
 
 
 def test_the_library_checks_the_same(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="epochs must be at least 1"):
+    with pytest.raises(InputError, match="epochs must lie in 1"):
         train([], tiny_classifier().embedding, epochs=0)

@@ -20,10 +20,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embzip import corpus, load, load_model
+from embzip import load, load_model
 from embzip.artefacts import inspect
 from embzip.corpus import (
     Example,
+    check_dev,
     check_training_labels,
     corpus_name,
     paths_of,
@@ -172,7 +173,7 @@ def test_a_pipe_that_nobody_writes_to_is_refused_in_time(
 def test_a_line_without_end_does_not_fill_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpus, "_LONGEST", 1 << 20)
+    monkeypatch.setattr("embzip.files.lines._LONGEST", 1 << 20)
     path = tmp_path / "pipe"
     with fed(path, itertools.repeat(bytes(1 << 16))):
         tracemalloc.start()
@@ -272,6 +273,27 @@ def test_case_21_one_class_only() -> None:
         check_training_labels([Example("x", "a"), Example("y", "a")], "train.tsv")
     with pytest.raises(EmbzipError, match="found none"):
         check_training_labels([], "train.tsv")
+    same = [Example("goal", "a"), Example("goal", "b")]
+    with pytest.raises(InputError, match=r"train\.tsv: .*two different texts, found only 'goal'"):
+        check_training_labels(same, "train.tsv")
+
+
+TRAINING = [Example("a goal", "sport"), Example("a vote", "politics")]
+RAIN = Example("rain", "weather")
+
+
+def test_dev_that_shares_texts_or_has_labels_of_its_own_is_warned_of() -> None:
+    labels = ["politics", "sport"]
+    dev = [Example("a goal", "sport"), Example("a ball", "sport"), Example("a goal", "politics")]
+    check_dev(dev[1:2], TRAINING, labels)
+    shares = "dev shares 2 of its 3 texts with training, such as 'a goal', so its"
+    with pytest.warns(UserWarning, match=shares):
+        check_dev(dev, TRAINING, labels)
+    lacks = r"labels that training lacks, in 2 of its 3 texts: 'new', 'weather'; they count as err"
+    with pytest.warns(UserWarning, match=lacks):
+        check_dev([dev[1], RAIN, Example("x", "new")], TRAINING, labels)
+    with pytest.raises(InputError, match=r"\('politics', 'sport'\), found only 'weather'"):
+        check_dev([RAIN], TRAINING, labels)
 
 
 def labelled(rows: Iterable[tuple[str, str]]) -> bytes:
@@ -350,6 +372,21 @@ def test_labelled_texts_are_what_follows_the_first_tab(tmp_path: Path) -> None:
     path = written(tmp_path, b"a\tone\ttwo\nb\t\n")
     assert list(read_texts(path, labelled=True)) == ["one\ttwo", ""]
     assert read_examples(path) == [Example("one\ttwo", "a"), Example("", "b")]
+
+
+def test_some_files_of_a_corpus_are_labelled(tmp_path: Path) -> None:
+    plain = written(tmp_path, b"rain\tin the north\n\n", "plain.txt")
+    train = written(tmp_path, b"sport\tthree goals\n", "train.tsv")
+    for labelled in (train, str(train), [train]):
+        assert list(read_texts([plain, str(train)], labelled=labelled)) == (
+            ["rain\tin the north", "", "three goals"]
+        )
+    assert list(read_texts([train, plain], labelled=[train, plain])) == (
+        ["three goals", "in the north", ""]
+    )
+    assert list(read_texts([train], labelled=[])) == ["sport\tthree goals"]
+    with pytest.raises(InputError, match=r"train.tsv: a labelled file must be one of .*plain.txt"):
+        list(read_texts(plain, labelled=train))
 
 
 def test_a_labelled_file_read_as_plain_text_is_warned_of(tmp_path: Path) -> None:

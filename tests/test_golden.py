@@ -6,9 +6,20 @@ import numpy as np
 import pytest
 
 import embzip
+from embzip.classifier import Classifier
+from embzip.classifier.text_digests import TextDigest
 from embzip.codecs.registry import BUILTIN
 from embzip.packing.arrays import PackedArray
-from scripts.make_golden import CLASSIFIER, FOLDER, PACKED, PACKS, SPECS, TEXTS, path_of
+from scripts.make_golden import (
+    CLASSIFIER,
+    FOLDER,
+    PACKED,
+    PACKS,
+    SPECS,
+    TEXTS,
+    golden_classifier,
+    path_of,
+)
 
 FILES = sorted(FOLDER.glob("*.embz"))
 
@@ -49,3 +60,7 @@ def test_the_golden_classifier_answers_as_it_did(mmap: bool) -> None:
     expected = np.load(CLASSIFIER.with_suffix(".npy"))
     np.testing.assert_allclose(model.probabilities(TEXTS), expected, rtol=1e-5)
     assert model.labels == ("animals", "people")
+    assert isinstance(model, Classifier)
+    assert [run.kind for run in model.training.runs] == ["train", "tune"]
+    assert model.training.trained_on(TextDigest.of(reversed(TEXTS)))
+    assert model.training.runs == golden_classifier().training.runs

@@ -116,7 +116,7 @@ def test_all_renderings_name_every_candidate_and_number(render):
         for key in ("size", "ratio", "accuracy", "codec", "p50", "macro_f1"):
             assert line.cells[key] in shown.replace("\u00a0", " ")
         assert line.name in shown
-    assert "words, row-sparse Adam" in shown
+    assert "words, random initialization" in shown
     assert "random initialization" in shown
     assert "rank 16 holds 41 %" in shown
 
@@ -247,7 +247,7 @@ def spoiled(change):
         (spoiled(lambda r: r["candidates"][1].update(difference_ci95=[1])), "difference_ci95"),
         (spoiled(lambda r: r["candidates"][1].update(accuracy=float("nan"))), "finite"),
         (spoiled(lambda r: r.update(choice=0.01)), r"choice must be text or null, received 0\.01"),
-        (spoiled(lambda r: r["controls"][0].update(rss_mb=True)), "control 'words, row-sparse"),
+        (spoiled(lambda r: r["controls"][0].update(rss_mb=True)), "control 'words, random"),
         (spoiled(lambda r: r["controls"][0].update(notes=5)), "notes must be texts or null, .* 5"),
         (spoiled(lambda r: r["controls"][0].update(notes=["a", 5])), "notes must be texts"),
         (spoiled(lambda r: r.update(controls=3)), "controls must be a list or null, received 3"),

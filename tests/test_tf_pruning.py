@@ -210,6 +210,7 @@ def table() -> Vectors:
     return Vectors(Vocabulary(["goal", "match", "vote", "law"]), rng.normal(size=(4, 8)))
 
 
+@pytest.mark.filterwarnings("ignore:dev shares")
 def test_training_keeps_an_epoch_of_the_final_sparsity() -> None:
     """The first epochs are as accurate and not yet sparse: none of them may be the best."""
     pruning = GradualPruning(PolynomialSchedule(final=0.5, end=11, frequency=2))

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import tensorflow
 from numpy.typing import NDArray
 
 from embzip import tf
-from embzip.classifier import Classifier
+from embzip.classifier import Classifier, TextDigest, TrainingRun
 from embzip.classifier.rebuilding import rebuild
+from embzip.classifier.schedules import PruningShares
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.errors import EmbzipError, InputError, MismatchError
@@ -21,6 +23,9 @@ from embzip.tf.tables import redrawn, table_of
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
+
+# Texts of a handful of words are alike, in training and in dev.
+pytestmark = pytest.mark.filterwarnings("ignore:dev shares")
 
 WORDS = sorted(f"w{index:02}" for index in range(60))
 SMALL: Any = {"filters": 8, "windows": (1, 2), "learning_rate": 0.01}
@@ -146,6 +151,7 @@ def test_ctrl_c_keeps_the_best_epoch_if_told_to() -> None:
     assert result.dev_accuracy == whole.dev_accuracy
     assert result.best_epoch == whole.best_epoch == int(np.argmax(whole.dev_accuracy))
     assert same(result.classifier, whole.classifier)
+    assert result.classifier.training.runs[0].interrupted
     with pytest.raises(KeyboardInterrupt):
         tf.train(examples(60), vectors(), epochs=9, progress=progress, **options)
     with pytest.raises(KeyboardInterrupt):  # no epoch has ended: there is nothing to keep
@@ -291,12 +297,27 @@ def test_a_random_table_has_the_spread_of_the_given_one() -> None:
 def test_case_21_one_class_only() -> None:
     with pytest.raises(InputError, match="at least two different labels, found only 'a'"):
         tf.train([Example("w00", "a"), Example("w01", "a")], vectors())
+    with pytest.raises(InputError, match="two different texts, found only 'w00'"):
+        tf.train([Example("w00", "a"), Example("w00", "b")], vectors())
+
+
+@pytest.mark.filterwarnings("default:dev shares")
+def test_dev_texts_that_stand_in_training_are_warned_of() -> None:
+    few = [Example(f"w{index:02}", "ab"[index % 2]) for index in range(8)]
+    shares = "dev shares 2 of its 3 texts with training, such as 'w00'"
+    with pytest.warns(UserWarning, match=shares):
+        model = tf.train(few, vectors(), dev=[*few[:2], Example("w09", "a")], **SMALL).classifier
+    with pytest.warns(UserWarning, match=shares):
+        tf.tune(model, few, dev=[*few[:2], Example("w09", "a")], epochs=1)
+    with pytest.raises(InputError, match=r"dev must have labels of training \('a', 'b'\), found"):
+        tf.train(few, vectors(), dev=[Example("w09", "A")], **SMALL)
 
 
 def test_case_21_a_label_seen_once_and_dev_labels_unseen_in_training() -> None:
     train = [*examples(60), Example("w50 w51", "once")]
     dev = [Example("w00", "a"), Example("w02", "never"), Example("", "never")]
-    result = tf.train(train, vectors(), dev=dev, epochs=6, **SMALL)
+    with pytest.warns(UserWarning, match="lacks, in 2 of its 3 texts: 'never'"):
+        result = tf.train(train, vectors(), dev=dev, epochs=6, **SMALL)
     assert result.classifier.labels == ("a", "b", "c", "once")
     assert max(result.dev_accuracy) < 0.34  # the unseen label is an error
 
@@ -326,8 +347,8 @@ def test_case_28_texts_without_tokens() -> None:
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        ({"epochs": 0}, "epochs must be at least 1, received 0"),
-        ({"batch_size": -1}, "batch_size must be at least 1"),
+        ({"epochs": 0}, "epochs must lie in 1..65536, received 0"),
+        ({"batch_size": -1}, "batch_size must lie in 1..65536"),
         ({"learning_rate": float("nan")}, "learning_rate must be a positive number"),
         ({"optimizer": "sgd"}, "unknown optimizer 'sgd': the known ones are auto, adam, adam-rows"),
         ({"windows": ()}, "windows"),
@@ -431,3 +452,86 @@ def test_steps_can_be_timed_one_at_a_time() -> None:
     sparse = tf.step_function(examples(30), vectors(), optimizer="adam-rows", **options)
     for step in (dense, sparse):
         assert 0 < tf.step_seconds(step, steps=3, warm_up=1) < 5
+
+
+def test_how_it_was_trained_is_recorded_and_saved(tmp_path: Path) -> None:
+    data = examples(300)
+    kept, held_out = training_and_dev(data, None)
+    options: Any = {"epochs": 4, "batch_size": 32, "seed": 7, **SMALL}
+    result = tf.train(data, vectors(), **options)
+    assert result.classifier.training.runs == (
+        TrainingRun(
+            kind="train",
+            training=TextDigest.of(example.text for example in kept),
+            dev=TextDigest.of(example.text for example in held_out),
+            held_out=True,
+            epochs=4,
+            best_epoch=int(np.argmax(result.dev_accuracy)) + 1,
+            batch_size=32,
+            learning_rate=0.01,
+            optimizer="adam",
+            seed=7,
+            patience=2,
+            trainable=True,
+        ),
+    )
+    assert result.classifier.training.has_seen(TextDigest.of(each.text for each in data))
+    paths = [tmp_path / "a.embz", tmp_path / "b.embz"]
+    for path, texts in zip(paths, (data, [*data]), strict=True):
+        tf.train(texts, vectors(), **options).classifier.save(path)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    turned = [replace(each, label="abc"["bca".index(each.label)]) for each in data]
+    other = tf.train(turned, vectors(), **options).classifier.training
+    assert other.runs[0].training == result.classifier.training.runs[0].training
+
+
+def test_other_options_are_recorded() -> None:
+    data, dev = examples(60), examples(9, seed=3)
+    result = tf.train(
+        data,
+        vectors(),
+        dev=dev,
+        epochs=4,
+        trainable=False,
+        random_init=True,
+        optimizer="adam-rows",
+        pruning=PruningShares(0.5, frequency=1),
+        batch_size=10,
+        decay=True,
+        label_smoothing=0.1,
+        average=0.5,
+        **SMALL,
+    )
+    (run,) = result.classifier.training.runs
+    assert (run.decay, run.label_smoothing, run.average) == (True, 0.1, 0.5)
+    assert (run.token_dropout, run.interrupted) == (0, False)
+    assert (run.held_out, run.trainable, run.random_init) == (False, False, True)
+    assert (run.optimizer, run.pruning) == ("adam-rows", PruningShares(0.5, frequency=1).over(24))
+    assert run.training == TextDigest.of(each.text for each in data)
+    assert run.dev == TextDigest.of(each.text for each in dev)
+
+
+def test_a_tuning_is_recorded_where_it_is_kept() -> None:
+    data, more, dev = examples(80), examples(200, seed=1), examples(40, seed=2)
+    first = tf.train(data, vectors(), epochs=1, **{**SMALL, "learning_rate": 1e-4}).classifier
+    small = rebuild(first, codec="svd:6|int8")
+    assert small.training == first.training
+    tuned = tf.tune(small, more, dev=dev, epochs=9, learning_rate=0.02, seed=4)
+    assert tuned.tuned
+    run = TrainingRun(
+        kind="tune",
+        training=TextDigest.of(each.text for each in more),
+        dev=TextDigest.of(each.text for each in dev),
+        held_out=False,
+        epochs=9,
+        best_epoch=int(np.argmax(tuned.dev_accuracy)) + 1,
+        batch_size=64,
+        learning_rate=0.02,
+        optimizer="adam",
+        seed=4,
+    )
+    assert tuned.classifier.training.runs == (*first.training.runs, run)
+    turned = [replace(each, label="abc"["bca".index(each.label)]) for each in more]
+    again = tf.tune(tuned.classifier, turned, dev=dev, epochs=1, learning_rate=0.1, quantize=True)
+    assert not again.tuned
+    assert again.classifier.training == tuned.classifier.training

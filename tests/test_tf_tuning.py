@@ -20,6 +20,9 @@ from embzip.tf.trainer import Trainer
 from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 
+# Each test here trains until it knows the texts, and looks at those.
+pytestmark = pytest.mark.filterwarnings("ignore:dev shares")
+
 WORDS = [f"word{index}" for index in range(40)]
 EXAMPLES = [
     Example(" ".join(WORDS[place] for place in places), "even" if sum(places) % 2 == 0 else "odd")

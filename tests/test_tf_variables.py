@@ -1,6 +1,7 @@
 """`rebuild --model`: a checkpoint without a graph becomes a .embz of a classifier that is known."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from embzip.classifier import Classifier, CnnConfig, FnetConfig, MeanConfig, load_classifier
+from embzip.classifier import (
+    Classifier,
+    CnnConfig,
+    FnetConfig,
+    MeanConfig,
+    TrainingRecord,
+    load_classifier,
+)
 from embzip.classifier.outlines import read_outline
 from embzip.cli import main
 from embzip.compression import compress
@@ -18,7 +26,7 @@ from embzip.foreign.slimming import slim
 from embzip.layers.decoding import TrainableEmbedding
 from embzip.tf import from_classifier, with_variables
 from embzip.tf.classifiers import build_model
-from tests.models import tiny_classifier
+from tests.models import tiny_classifier, training_record
 from tests.processes import run_tensorflow
 
 pytestmark = pytest.mark.filterwarnings(
@@ -82,15 +90,20 @@ def test_a_table_that_was_trained_replaces_the_codes(encoder: Any, tmp_path: Pat
         if part.weights and part.name != "embedding":
             model.get_layer(part.name).set_weights(part.get_weights())
     prefix = tf.train.Checkpoint(model=model).write(str(tmp_path / "model"))
-    found = with_variables(tiny_classifier("int8", seed=2, encoder=encoder), prefix)
+    known = replace(tiny_classifier("int8", seed=2, encoder=encoder), training=training_record())
+    found = with_variables(known, prefix)
     same(found, trained)
+    assert found.training == TrainingRecord()
     assert found.embedding.codec.spec == "float32"
 
 
 def test_weights_files_of_keras_are_matched_by_keras(tmp_path: Path) -> None:
     trained = twin(1)
     from_classifier(trained).save_weights(tmp_path / "model.weights.h5")
-    same(with_variables(twin(2), tmp_path / "model.weights.h5"), trained)
+    known = replace(twin(2), training=training_record())
+    found = with_variables(known, tmp_path / "model.weights.h5")
+    same(found, trained)
+    assert found.training == TrainingRecord(), "whatever trained these numbers, it was not that"
     with pytest.raises(MismatchError, match="do not fit the given classifier"):
         with_variables(tiny_classifier(seed=2), tmp_path / "model.weights.h5")
 

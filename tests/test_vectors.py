@@ -31,7 +31,7 @@ from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe
 from embzip.vectors.base import Vectors, read_vectors, with_special_rows, write_vectors
 from embzip.vectors.pruning import prune
-from embzip.vectors.training import to_gensim
+from embzip.vectors.word2vec import to_gensim
 from embzip.vocabulary import Vocabulary
 
 TOKENS = ["sea", "größe", "日本", "<UNK>", "a\u00a0b", "x\u2028y", "."]

@@ -238,7 +238,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("by", ["count", "norm", "sensitivity", "coverage"])
 def test_the_command_by(by: str, folder: Path) -> None:
-    looked_at = ["--texts", "train.tsv", "--labelled"] if by in ("sensitivity", "coverage") else []
+    looked_at = ["--labelled", "train.tsv"] if by in ("sensitivity", "coverage") else []
     arguments = ["prune", "model.embz", "--max-vocab", 4, "--by", by, *looked_at, "--remap"]
     assert run(*arguments) == 0
     made = load("model.pruned.embz")
@@ -255,8 +255,12 @@ def test_the_command_by(by: str, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        ("model.embz --max-vocab 2 --by sensitivity", 2, "--texts goes with"),
-        ("model.embz --max-vocab 2 --texts texts.txt", 2, "--texts goes with"),
+        ("model.embz --max-vocab 2 --by sensitivity", 2, "--texts or --labelled, one"),
+        ("model.embz --max-vocab 2 --texts texts.txt", 2, "--texts or --labelled, one"),
+        (
+            "model.embz --max-vocab 2 --by coverage --texts texts.txt --labelled train.tsv", 2,
+            "--texts or --labelled, one of them, goes with",
+        ),
         ("model.embz --max-vocab 2 --by other", 2, "--by"),
         ("model.embz --max-vocab 2 --remap -o x.vec", 2, "--remap needs a .embz file"),
         ("model.embz --max-vocab 2 --by coverage --texts empty.txt", 1, "empty.txt: expected text"),
@@ -265,7 +269,7 @@ def test_the_command_by(by: str, folder: Path) -> None:
         ("glove.txt --max-vocab 1 --by coverage --texts texts.txt", 1, "glove.txt: a foreign"),
         ("glove.txt --max-vocab 1 --remap", 1, "needs a table with a word tokenizer"),
         (
-            "model.embz --max-vocab 2 --by coverage --labelled --texts texts.txt", 1,
+            "model.embz --max-vocab 2 --by coverage --labelled texts.txt", 1,
             "texts.txt, line 1: expected label<TAB>text",
         ),
     ],
@@ -293,7 +297,7 @@ def test_text_of_trained_vectors_is_pruned_as_their_embz_is(tmp_path: Path) -> N
     for suffix in ("embz", "vec", "bin"):
         table, small = tmp_path / f"v.{suffix}", tmp_path / f"{suffix}.vec"
         train = ("train-vectors", corpus, "--tokenizer", words, "--dim", 4, "--epochs", 1)
-        assert run(*train, "--deterministic", "-o", table) == 0
+        assert run(*train, "-o", table) == 0
         assert run("prune", table, "--max-vocab", 3, "-o", small) == 0
         assert [line.split()[0] for line in small.read_text("utf-8").splitlines()[1:]] == (
             ["zebra", "yes", "cat"]

@@ -26,7 +26,8 @@ from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe, build_words
 from embzip.vectors.base import Vectors, with_special_rows
 from embzip.vectors.pruning import prune
-from embzip.vectors.training import to_gensim, train_vectors
+from embzip.vectors.training import train_vectors
+from embzip.vectors.word2vec import to_gensim
 from embzip.vocabulary import Vocabulary
 
 TEXTS = [
@@ -48,9 +49,7 @@ def test_gensim_over_the_tokens_gives_the_same_rows(tmp_path: Path) -> None:
     frequencies = dict(zip(tokenizer.vocabulary, tokenizer.counts.tolist(), strict=True))
     by_rank = sorted(frequencies, key=lambda token: -frequencies[token])
     for sg in (False, True):
-        ours = train_vectors(
-            corpus, tokenizer, dim=12, epochs=3, window=2, sg=sg, seed=7, deterministic=True
-        )
+        ours = train_vectors(corpus, tokenizer, dim=12, epochs=3, window=2, sg=sg, seed=7)
         theirs = Word2Vec(
             vector_size=12, epochs=3, window=2, sg=int(sg), seed=7, workers=1, min_count=1
         )
@@ -68,16 +67,16 @@ def test_a_tokenizer_that_knows_few_tokens_is_warned_of(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, ["cat dog cat sun", "sea sea sea cat"])
     few = WordTokenizer(["cat", "sun"], Normalization())
     with pytest.warns(UserWarning, match=r"corpus.txt: 50.0% of .* unknown .*min-count"):
-        vectors = train_vectors(corpus, few, dim=4, deterministic=True)
+        vectors = train_vectors(corpus, few, dim=4)
     assert vectors.unknown_rate == 0.5
     most = WordTokenizer(["cat", "sea", "sun"], Normalization())
-    assert train_vectors(corpus, most, dim=4, deterministic=True).unknown_rate == 1 / 8
+    assert train_vectors(corpus, most, dim=4).unknown_rate == 1 / 8
 
 
 def test_rows_stand_in_the_tokenizers_order(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, LINES)
     tokenizer = build_words(corpus, min_count=1)
-    vectors = train_vectors(corpus, tokenizer, dim=4, deterministic=True)
+    vectors = train_vectors(corpus, tokenizer, dim=4)
     assert vectors.vocabulary == tokenizer.vocabulary
     assert vectors.tokenizer is tokenizer
     assert vectors.counts is not None
@@ -90,7 +89,7 @@ def test_rows_stand_in_the_tokenizers_order(tmp_path: Path) -> None:
 
 def test_padding_is_zero_and_unknown_the_mean(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, LINES)
-    vectors = train_vectors(corpus, build_words(corpus, min_count=1), dim=4, deterministic=True)
+    vectors = train_vectors(corpus, build_words(corpus, min_count=1), dim=4)
     assert vectors.matrix[0].tolist() == [0, 0, 0, 0]
     np.testing.assert_allclose(vectors.matrix[1], vectors.matrix[2:].mean(axis=0), rtol=1e-5)
 
@@ -98,7 +97,7 @@ def test_padding_is_zero_and_unknown_the_mean(tmp_path: Path) -> None:
 def test_unknown_tokens_are_trained_where_they_stand(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, [*LINES, "rare words", "once"])
     tokenizer = build_words(corpus, min_count=2)
-    vectors = train_vectors(corpus, tokenizer, dim=4, deterministic=True)
+    vectors = train_vectors(corpus, tokenizer, dim=4)
     assert vectors.counts is not None
     assert vectors.counts[1] == 3
     assert not np.allclose(vectors.matrix[1], vectors.matrix[2:].mean(axis=0), rtol=1e-3)
@@ -108,7 +107,7 @@ def test_tokens_never_seen_get_the_row_of_unknown(tmp_path: Path) -> None:
     tokenizer = WordTokenizer(["cat", "dog", "the", "unicorn"], Normalization())
     for extra in ([], ["zebra"]):
         corpus = corpus_of(tmp_path, ["the cat", "the dog"] * 9 + extra)
-        vectors = train_vectors(corpus, tokenizer, dim=4, deterministic=True)
+        vectors = train_vectors(corpus, tokenizer, dim=4)
         row = vectors.matrix[vectors.vocabulary["unicorn"]]
         assert row.any()
         np.testing.assert_array_equal(row, vectors.matrix[1])
@@ -117,7 +116,7 @@ def test_tokens_never_seen_get_the_row_of_unknown(tmp_path: Path) -> None:
 def test_bpe_pieces_are_trained(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, LINES)
     tokenizer = build_bpe(corpus, tmp_path / "bpe.model", vocab=30)
-    vectors = train_vectors(corpus, tmp_path / "bpe.model", dim=4, deterministic=True)
+    vectors = train_vectors(corpus, tmp_path / "bpe.model", dim=4)
     assert vectors.counts is not None
     encoded = tokenizer.encode(LINES)
     assert vectors.counts.sum() == sum(map(len, encoded))
@@ -129,7 +128,7 @@ def test_bpe_pieces_are_trained(tmp_path: Path) -> None:
 def test_equal_bytes_in_every_process(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, LINES)
     tokenizer = build_words(corpus, tmp_path / "words.tsv", min_count=1)
-    options = {"dim": 8, "epochs": 2, "seed": 3, "deterministic": True}
+    options = {"dim": 8, "epochs": 2, "seed": 3}
     here = train_vectors(corpus, tokenizer, **options)  # type: ignore[arg-type]
     code = (
         "import sys, hashlib; from embzip.vectors.training import train_vectors\n"
@@ -146,7 +145,7 @@ def test_equal_bytes_in_every_process(tmp_path: Path) -> None:
     assert other.matrix.tobytes() != here.matrix.tobytes()
 
 
-@pytest.mark.parametrize("lines", [["the cat", "the dog"], ["cat"], ["the cat " * 5000] * 3])
+@pytest.mark.parametrize("lines", [["the cat", "the dog"], ["a cat"], ["the cat " * 5000] * 3])
 def test_more_threads_than_lines(tmp_path: Path, lines: list[str]) -> None:
     corpus = corpus_of(tmp_path, lines)
     vectors = train_vectors(corpus, build_words(corpus, min_count=1), dim=4, workers=8, epochs=2)
@@ -170,7 +169,7 @@ def test_similar_words_are_near(tmp_path: Path) -> None:
     groups = [[f"{name}{i}" for i in range(8)] for name in ("sea", "sky")]
     lines = [" ".join(rng.choice(groups[n % 2], 8)) for n in range(800)]
     corpus = corpus_of(tmp_path, lines)
-    vectors = train_vectors(corpus, build_words(corpus), dim=16, epochs=10, deterministic=True)
+    vectors = train_vectors(corpus, build_words(corpus), dim=16, epochs=10)
     near = to_gensim(vectors).most_similar("sea0", topn=7)
     assert {token[:3] for token, _ in near} == {"sea"}
 
@@ -249,6 +248,13 @@ def test_case_01_to_07_corpora_that_are_refused(tmp_path: Path) -> None:
             train_vectors(corpus_of(tmp_path, lines), tokenizer)
     with pytest.raises(InputError, match="2 tokens, all unknown"):
         train_vectors(corpus_of(tmp_path, ["a dog"]), tokenizer)
+    for lines, found in (
+        (["cat"] * 9, "only 'cat'"),
+        (["cat cat", "cat"], "only 'cat'"),
+        (["cat", "dog", ""], "texts of one token"),
+    ):
+        with pytest.raises(InputError, match=f"two different ones, found {found}: add texts"):
+            train_vectors(corpus_of(tmp_path, lines), tokenizer)
     (tmp_path / "corpus.txt").write_bytes(b"cat\n\xff\n")
     with pytest.raises(InputError, match="line 2, offset 4"):
         train_vectors(tmp_path / "corpus.txt", tokenizer)
@@ -258,7 +264,7 @@ def test_case_01_to_07_corpora_that_are_refused(tmp_path: Path) -> None:
     "options",
     [
         {"dim": 0}, {"dim": 2.0}, {"epochs": 0}, {"window": -1}, {"workers": 0}, {"seed": -1},
-        {"seed": 2**32}, {"epochs": True}, {"workers": 2, "deterministic": True},
+        {"seed": 2**32}, {"epochs": True},
     ],
 )  # fmt: skip
 def test_options_out_of_range(tmp_path: Path, options: dict[str, int]) -> None:

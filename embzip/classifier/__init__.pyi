@@ -2,6 +2,7 @@
 from .attention import AttentionConfig as AttentionConfig
 from .cnn import CnnConfig as CnnConfig
 from .encoder import Encoder as Encoder
+from .ensemble import Ensemble as Ensemble
 from .fnet import FnetConfig as FnetConfig
 from .kit import Kit as Kit
 from .loading import load_classifier as load_classifier
@@ -11,3 +12,6 @@ from .mean import MeanConfig as MeanConfig
 from .model import Classifier as Classifier
 from .model import head_shapes as head_shapes
 from .registry import encoder_class as encoder_class
+from .text_digests import TextDigest as TextDigest
+from .training_record import TrainingRecord as TrainingRecord
+from .training_record import TrainingRun as TrainingRun

@@ -32,13 +32,12 @@ def folded(classifier: Classifier, table: CompressedEmbedding) -> Classifier:
             carried = kernel[..., table.dim :, :].sum(axis=-2, keepdims=True)
             parts.append((offset @ words)[..., None, :] + carried)
         arrays[reading] = np.concatenate(parts, axis=-2).astype(np.float32)
-    return Classifier(
-        plain,
-        classifier.labels,
-        config.reading(plain.dim + indicator, indicator=indicator),
-        arrays,
-        classifier.ranks,
-        classifier.kernels,
+    return replace(
+        classifier,
+        embedding=plain,
+        config=config.reading(plain.dim + indicator, indicator=indicator),
+        arrays=arrays,
+        digests={},
     )
 
 

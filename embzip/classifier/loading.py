@@ -1,6 +1,6 @@
 """Reads classifiers and kits from files: .embz and exported .tflite."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.classifier.ensemble import Ensemble
 from embzip.classifier.kit import Kit
 from embzip.classifier.model import Classifier, check_weights
 from embzip.classifier.registry import encoder_class
 from embzip.classifier.storage import from_tensors, to_tensors
-from embzip.errors import FileFormatError, MismatchError
+from embzip.classifier.training_record import TrainingRecord
+from embzip.corpus import Paths, paths_of
+from embzip.errors import FileFormatError, InputError, MismatchError, MissingFileError
 from embzip.files.limits import MOST_RECORD
 from embzip.files.places import CLASSIFIER, SERVED
 from embzip.files.reading import digest
@@ -23,18 +26,22 @@ from embzip.prediction import TextClassifier, TextKit
 if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding
 
-_RECORD = ("kind", "labels", "name", "ranks")  # what is not the encoder's
+_RECORD = ("kind", "labels", "name", "ranks", "training")  # what is not the encoder's
+_SUFFIXES = (".embz", ".tflite")  # of the files that a folder stands for
 _NAME_ONE = "name one of them (--head)"
 
 
-def load_model(path: str | Path, *, mmap: bool = False) -> TextClassifier | TextKit:
-    """Read a classifier or a kit from a .embz file or an exported .tflite.
+def load_model(path: Paths, *, mmap: bool = False) -> TextClassifier | TextKit:
+    """Read a classifier or a kit from a .embz file or an exported .tflite; of several, an ensemble.
 
     The content of the file decides which. A .tflite is run by LiteRT, and has the same methods for
     predicting. `load_classifier` reads exactly one classifier, with its arrays.
 
     Parameters
     ----------
+    path
+        One file. Several files, or a folder, which stands for the .embz and .tflite files in it,
+        are an `Ensemble`.
     mmap
         Whether to memory-map the table and the heads, so that processes share them. Digests are
         then not checked until `verify` is called; see `embzip.load`.
@@ -42,10 +49,15 @@ def load_model(path: str | Path, *, mmap: bool = False) -> TextClassifier | Text
     Raises
     ------
     MissingFileError
-        If the file does not exist.
+        If the file does not exist, or the folder holds none.
     FileFormatError
         For a damaged file, or one that contains only an embedding.
+    MismatchError
+        For classifiers with different labels, or a kit among several files.
     """
+    path, *others = _served(path)
+    if others:
+        return _ensemble([path, *others], mmap=mmap)
     if SERVED.kind_of(path, FileFormatError) == "tflite":
         return load_litert(path)
     return read(path, mmap=mmap)
@@ -103,10 +115,16 @@ def load_classifier(path: str | Path, *, head: str | None = None, mmap: bool = F
     return loaded.classifiers[head]
 
 
-def load_one(path: str | Path, *, head: str | None = None) -> TextClassifier:
-    """Read one classifier, as `load_classifier` does, or from an exported .tflite."""
+def load_one(path: Paths, *, head: str | None = None, mmap: bool = False) -> TextClassifier:
+    """Read one classifier, as `load_classifier` does, or from an exported .tflite.
+
+    Several files or a folder are one ensemble, as in `load_model`.
+    """
+    path, *others = _served(path)
+    if others:
+        return _ensemble([path, *others], head=head, mmap=mmap)
     if SERVED.kind_of(path, FileFormatError) != "tflite":
-        return load_classifier(path, head=head)
+        return load_classifier(path, head=head, mmap=mmap)
     loaded = load_litert(path, head)
     if isinstance(loaded, LiteRtKit):
         names = ", ".join(loaded.labels)
@@ -114,8 +132,34 @@ def load_one(path: str | Path, *, head: str | None = None) -> TextClassifier:
     return loaded
 
 
+def _ensemble(
+    paths: Sequence[str | Path], *, head: str | None = None, mmap: bool = False
+) -> Ensemble:
+    members = [load_one(path, head=head, mmap=mmap) for path in paths]
+    return Ensemble(members, names=[str(path) for path in paths])
+
+
+def _served(paths: Paths) -> list[str | Path]:
+    """Return files; a folder stands for the .embz and .tflite files in it, by their names."""
+    files: list[str | Path] = []
+    for path in paths_of(paths):
+        if not Path(path).is_dir():
+            files.append(path)
+            continue
+        found = sorted(each for each in Path(path).iterdir() if each.suffix in _SUFFIXES)
+        if not found:
+            raise MissingFileError(
+                f"{path}: expected a file, found a directory in which no file ends in "
+                + " or ".join(_SUFFIXES)
+            )
+        files += found
+    if not files:
+        raise InputError("a classifier's file is needed, received none")
+    return files
+
+
 def describe(path: str | Path) -> list[dict[str, Any]]:
-    """List the classifiers of a file: name (None without one), encoder, labels, bytes, options."""
+    """List the classifiers of a file: name (None without one), shape, bytes, and how trained."""
     loaded = read(path, mmap=True)
     named: dict[str | None, Classifier] = {}
     if isinstance(loaded, Classifier):
@@ -130,6 +174,7 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
             "bytes": sum(a.nbytes for a in to_tensors(each.arrays, each.kernels).values()),
             "kernels": each.kernels,
             "options": {k: v for k, v in each.config.to_record().items() if k != "kind"},
+            "training": each.training.to_json(),
         }
         for name, each in named.items()
     ]
@@ -168,6 +213,7 @@ def _read(
         {layer: ranks.whole(layer) for layer in ranks.values},
         kernels,
         digests,
+        TrainingRecord.from_record(record),
     )
     if not embedding.mapped:
         check_weights(arrays)

@@ -19,6 +19,7 @@ from embzip.classifier.answering import Head, probabilities_of
 from embzip.classifier.blocks import dense_shapes
 from embzip.classifier.encoder import Encoder
 from embzip.classifier.storage import rounded, storage, to_tensors
+from embzip.classifier.training_record import TrainingRecord
 from embzip.errors import (
     EmbzipError,
     FileFormatError,
@@ -57,6 +58,8 @@ class Classifier(TextClassifier):
     kernels
         How a file stores the kernels: `float32`, `float16`, or `int8` with one scale per output
         column. `arrays` are rounded accordingly at once, and stay float32.
+    training
+        How it was trained, and digests of the texts it has seen; empty where that is not known.
 
     Examples
     --------
@@ -84,6 +87,7 @@ class Classifier(TextClassifier):
     ranks: Mapping[str, int] = field(default_factory=dict)
     kernels: str = "float32"
     digests: Mapping[str, str] = field(default_factory=dict, repr=False)
+    training: TrainingRecord = field(default_factory=TrainingRecord)
 
     def __post_init__(self) -> None:
         if self.embedding.pad_id is None or self.embedding.unk_id is None:
@@ -178,6 +182,8 @@ class Classifier(TextClassifier):
         record = {"labels": self.labels, **self.config.to_record(), **extra}
         if self.ranks:
             record["ranks"] = dict(self.ranks)
+        if self.training.runs:
+            record["training"] = self.training.to_json()
         text = json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         config = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
         if len(config) > MOST_RECORD:

@@ -197,10 +197,20 @@ def table_for(
 
 
 def bounded(
-    model: Classifier | Kit, codec: str, *, fold: bool = True, kernels: str | None = None
+    model: Classifier | Kit,
+    codec: str,
+    *,
+    fold: bool = True,
+    kernels: str | None = None,
+    tuned: bool = False,
 ) -> FileCodec:
-    """Return a codec whose `auto` bounds the file of a model that is rebuilt with it."""
-    heads = {"": model} if isinstance(model, Classifier) else model.classifiers
+    """Return a codec whose `auto` bounds the file of a model that is rebuilt with it.
+
+    With `tuned`, the file has room for the record of a tuning that follows.
+    """
+    heads = {"": model} if isinstance(model, Classifier) else dict(model.classifiers)
+    if tuned:
+        heads = {n: replace(each, training=each.training.widest()) for n, each in heads.items()}
 
     def made(table: CompressedEmbedding) -> tuple[CompressedEmbedding, Sequence[Arrays]]:
         rebuilt = {

@@ -5,16 +5,14 @@ Only names and types are checked; the functions that take the options check thei
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
-from embzip.choices import unknown
+from embzip.choices import chosen, unknown
 from embzip.classifier.registry import BUILTIN, encoder_class
+from embzip.classifier.training_options import Optimizer
 from embzip.codecs.spec import Stage, one_stage
 from embzip.errors import InputError, SpecError
 from embzip.files.limits import MOST
-
-# These counts may be 0; all others must be at least 1.
-_MAY_BE_ZERO = frozenset({"max_length"})
 
 
 @dataclass(frozen=True)
@@ -30,18 +28,21 @@ class ClassifierOptions:
     epochs: int = 10
     batch_size: int = 64
     patience: int = 2
+    optimizer: Optimizer = "auto"
     max_length: int = 0
     sparsity: float = 0.0
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments for `embzip.tf.train`."""
-        training = {"epochs": self.epochs, "patience": self.patience}
-        return {**self.step_arguments(), **training}
-
-    def step_arguments(self) -> dict[str, Any]:
-        """Return the arguments for `embzip.tf.step_function`."""
-        sizes = {"batch_size": self.batch_size, "max_length": self.max_length or None}
-        return {"encoder": self.encoder, **self.shape, **sizes}
+        return {
+            "encoder": self.encoder,
+            **self.shape,
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "patience": self.patience,
+            "optimizer": self.optimizer,
+            "max_length": self.max_length or None,
+        }
 
 
 def parse_classifier(spec: str, where: str) -> ClassifierOptions:
@@ -57,8 +58,10 @@ def parse_classifier(spec: str, where: str) -> ClassifierOptions:
     values = values_of(stage, {**shape, **training}, where)
     given = {name: values.pop(name) for name in shape if name in values}
     try:
+        if "optimizer" in values:
+            values["optimizer"] = chosen(values["optimizer"], get_args(Optimizer), "optimizer")
         encoder.of(1, encoder.longest, given)
-    except InputError as error:
+    except (InputError, SpecError) as error:
         raise SpecError(f"{where}: {error}") from error
     return ClassifierOptions(stage.name, {**shape, **given}, **values)
 
@@ -103,9 +106,9 @@ def _value(key: str, text: str, default: object, where: str) -> object:
         if isinstance(default, bool):
             return {"true": True, "false": False}[text.lower()]
         if isinstance(default, tuple):
-            return tuple(_count(key, part) for part in text.split("-"))
+            return tuple(_count(key, part, 1) for part in text.split("-"))
         if isinstance(default, int):
-            return _count(key, text)
+            return _count(key, text, _least(default))
         if isinstance(default, float):
             number = float(text)
             if not 0 <= number <= 1:
@@ -115,15 +118,20 @@ def _value(key: str, text: str, default: object, where: str) -> object:
         rule = {
             bool: "true or false",
             tuple: f"whole numbers in 1..{MOST.get(key)}, joined by '-'",
-            int: f"a whole number in {int(key not in _MAY_BE_ZERO)}..{MOST.get(key)}",
+            int: f"a whole number in {_least(default)}..{MOST.get(key)}",
             float: "a number from 0 to 1",
         }[type(default)]
         raise SpecError(f"{where}: {key} must be {rule}, received {text!r}") from error
     return text
 
 
-def _count(key: str, text: str) -> int:
+def _least(default: object) -> int:
+    """Return the least count: 0 only where that is the default, and means a choice of ours."""
+    return int(default != 0)
+
+
+def _count(key: str, text: str, least: int) -> int:
     number = int(text)
-    if not (key not in _MAY_BE_ZERO) <= number <= MOST[key]:
+    if not least <= number <= MOST[key]:
         raise ValueError
     return number

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from embzip.choices import unknown
 from embzip.errors import InputError
+from embzip.files.limits import check_size
 from embzip.seeds import check_seed
 
 Optimizer = Literal["auto", "adam", "adam-rows"]
@@ -52,8 +53,7 @@ def check_training_options(
     check_seed(seed)
     counts = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
     for name, number in counts.items():
-        if number < 1:
-            raise InputError(f"{name} must be at least 1, received {number}")
+        check_size(name, number)
     shares = {
         "label_smoothing": label_smoothing, "token_dropout": token_dropout, "average": average,
     }  # fmt: skip

@@ -140,12 +140,32 @@ def _classifiers(path: Path, record: dict[str, Any]) -> list[str]:
 
     record["classifiers"] = describe(path) if record["heads"] else []
     lines = [f"{record['codec']}, {record['rows']:,} rows of {record['dim']}"]
-    lines += [
-        f"classifier      {each['name'] or ''} {each['encoder']}, {len(each['labels'])} labels, "
-        f"{each['bytes']:,} bytes"
-        for each in record["classifiers"]
-    ]
+    for each in record["classifiers"]:
+        lines.append(
+            f"classifier      {each['name'] or ''} {each['encoder']}, "
+            f"{len(each['labels'])} labels, {each['bytes']:,} bytes"
+        )
+        lines += [f"  {_trained(run)}" for run in each["training"]]
     return lines
+
+
+def _trained(run: dict[str, Any]) -> str:
+    """Say how a classifier was trained, and on how many texts."""
+    (texts, digest), (chosen, by) = run["training"], run["dev"]
+    how = "held out" if run["held_out"] else "given"
+    epoch = f"epoch {run['best_epoch']} of" if "best_epoch" in run else "the last of"
+    said = ("kind", "training", "dev", "held_out", "epochs", "best_epoch")
+    options = ", ".join(f"{k} {_shown(v)}" for k, v in run.items() if k not in said)
+    return (
+        f"{run['kind']:<14}{texts:,} texts ({digest}), dev of {chosen:,} {how} ({by}), "
+        f"{epoch} {run['epochs']}, {options}"
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "-".join(f"{key}={_shown(each)}" for key, each in value.items())
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _graph(kind: str, record: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.parameters import Errors, Json, Labelled, Model, Seed
+from embzip.cli.parameters import Errors, Json, Seed, UsageError
 from embzip.cli.terminal import field, progress, show, without_notices
 from embzip.corpus import read_examples, read_texts
 from embzip.files.outputs import check_apart
@@ -14,10 +14,7 @@ from embzip.files.places import EXAMPLES, SERVED, TEXTS, check_places
 
 
 def evaluate(
-    model: Model,
-    test: Annotated[Path, Parameter(name="TEST.tsv")],
-    /,
-    *,
+    *files: Annotated[Path, Parameter(name="MODEL.embz... TEST.tsv", required=True)],
     against: Annotated[Path | None, Parameter(metavar="OTHER.embz")] = None,
     head: Annotated[str | None, Parameter(metavar="NAME")] = None,
     seed: Seed = 0,
@@ -31,27 +28,37 @@ def evaluate(
     and KL the mean divergence of MODEL's probabilities from OTHER's. Without --against those are
     null.
 
+    Several classifiers are an ensemble, measured as one: the mean of their probabilities. They need
+    the same labels. A folder stands for the classifiers in it, in --against too.
+
     Parameters
     ----------
-    test
-        label<TAB>text lines; - is stdin.
+    files
+        A classifier's .embz or .tflite file, or several, then label<TAB>text lines; - is stdin.
     against
         A classifier to compare with.
     head
         Of a kit: the name of one classifier.
     """
-    check_places((model, SERVED), (test, EXAMPLES), (against, SERVED))
-    from embzip.classifier import load_one
+    *models, test = files
+    if not models:
+        raise UsageError(f"give MODEL.embz, or several, and then TEST.tsv: found only {test}")
+    served = [(path, SERVED) for path in (*models, against)]
+    check_places(*served, (test, EXAMPLES))
+    from embzip.classifier import Ensemble, load_one
     from embzip.evaluation.accuracy import evaluate
 
     with progress("evaluating"), without_notices():  # LiteRT writes one
+        classifier = load_one(models, head=head)
         result = evaluate(
-            load_one(model, head=head),
+            classifier,
             read_examples(test, errors=errors),
             against=against,
             seed=seed,
         )
-    lines = [
+    count = len(classifier.members) if isinstance(classifier, Ensemble) else 1
+    lines = [f"classifiers   {count:,}, the mean of their probabilities"] * (count > 1)
+    lines += [
         f"accuracy      {result.accuracy:.4f}",
         f"macro-F1      {result.macro_f1:.4f}",
         f"rows          {result.rows:,}",
@@ -70,15 +77,15 @@ def evaluate(
     if result.agreement is not None:
         lines.append(f"agreement     {result.agreement:.4f}")
         lines.append(f"KL            {result.kl:.4g} nats, KL(OTHER || MODEL)")
-    show(result.to_json(), *lines, as_json=as_json)
+    show({"classifiers": count, **result.to_json()}, *lines, as_json=as_json)
 
 
 def predict(
-    model: Model,
-    file: Annotated[Path, Parameter(name="FILE")] = Path("-"),
+    model: Annotated[Path, Parameter(name="MODEL.embz")],
+    file: Annotated[Path | None, Parameter(name="FILE")] = None,
     /,
     *,
-    labelled: Labelled = False,
+    labelled: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     errors: Errors = "strict",
     as_json: Json = False,
 ) -> None:
@@ -92,17 +99,25 @@ def predict(
 
     Parameters
     ----------
+    model
+        A classifier's .embz or .tflite file; a folder of several is an ensemble, which answers by
+        the mean of their probabilities.
     file
-        Texts, one a line; - is stdin.
+        Texts, one a line; - is stdin, which is read by default.
+    labelled
+        A file of label<TAB>text lines instead, of which the text is read.
     """
-    check_places((model, SERVED), (file, TEXTS))
+    if file is not None and labelled is not None:
+        raise UsageError("give texts as FILE or by --labelled, not both")
+    check_places((model, SERVED), (file, TEXTS), (labelled, EXAMPLES))
     from embzip.classifier import load_model
     from embzip.prediction import TextKit
 
     with without_notices():  # LiteRT writes one
         loaded = load_model(model)
-    check_apart("-", [model, file])
-    texts = list(read_texts(file, labelled=labelled, errors=errors))
+    source = labelled or file or Path("-")
+    check_apart("-", [model, source])
+    texts = list(read_texts(source, labelled=labelled is not None, errors=errors))
     with progress("predicting"):
         if isinstance(loaded, TextKit):
             rows = loaded.predict(texts)

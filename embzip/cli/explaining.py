@@ -38,7 +38,8 @@ def explain(app: App, name: str) -> str:
         meaning = _meaning(argument).replace("%", "%%") + _default(argument)
         if argument.index is not None:
             several = argument.field_info.kind is inspect.Parameter.VAR_POSITIONAL
-            words.append(f"{argument.name}..." if several else argument.name)
+            more = several and "..." not in argument.name
+            words.append(f"{argument.name}..." if more else argument.name)
             words[-1] = words[-1] if argument.required else f"[{words[-1]}]"
             parser.add_argument(argument.name, metavar=words[-1], help=meaning)
             continue

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter, Token
 
 from embzip.cli.choices import CHOICE
+from embzip.files.places import EXAMPLES, TEXTS, Place, check_places
 
 
 class UsageError(Exception):
@@ -26,7 +27,6 @@ Corpus = Annotated[
     Path,
     Parameter(
         name="CORPUS",
-        required=True,
         help="Text files, one text a line; several are read one after the other; - is stdin. "
         "gzip, bzip2, xz and zstd are decompressed.",
     ),
@@ -41,7 +41,14 @@ Table = Annotated[
     ),
 ]
 Model = Annotated[Path, Parameter(name="MODEL.embz", help="A classifier's .embz file.")]
-Labelled = Annotated[bool, Parameter(help="Lines are label<TAB>text, of which the text is read.")]
+Labelled = Annotated[
+    tuple[Path, ...],
+    Parameter(
+        metavar="FILE",
+        help="A file of label<TAB>text lines, of which the text is read, before CORPUS; for "
+        "several, give the option again.",
+    ),
+]
 Errors = Annotated[
     Literal["strict", "replace"],
     CHOICE,
@@ -60,3 +67,31 @@ Json = Annotated[bool, Parameter(name="--json", help="Print one JSON object on s
 Pack = Annotated[
     bool, Parameter(help="Entropy code what gets smaller by it; loading takes longer.")
 ]
+
+
+def corpus_of(
+    corpus: Sequence[Path], labelled: Sequence[Path], *others: tuple[Path, Place]
+) -> list[Path]:
+    """Return the files of a corpus in the order of reading: labelled ones first, as in a recipe.
+
+    Parameters
+    ----------
+    others
+        The command's other files and their places, for `check_places`.
+
+    Raises
+    ------
+    UsageError
+        Without any file, or where one is named in both ways.
+    InputError
+        For a file of another kind.
+    """
+    files = [*labelled, *corpus]
+    if not files:
+        raise UsageError("name a text file as CORPUS, or by --labelled one of label<TAB>text lines")
+    for path in labelled:
+        if path in corpus:
+            raise UsageError(f"{path} is named as text and by --labelled: name it once")
+    plain = [(path, TEXTS) for path in corpus]
+    check_places(*plain, *((path, EXAMPLES) for path in labelled), *others)
+    return files

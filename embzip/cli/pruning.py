@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import Errors, Labelled, Table, UsageError, Whole
+from embzip.cli.parameters import Errors, Table, UsageError, Whole
 from embzip.cli.results import TABLES, Result
 from embzip.cli.tables import Reading, write_table
 from embzip.cli.terminal import progress
 from embzip.corpus import read_texts
 from embzip.errors import InputError
-from embzip.files.places import CLASSIFIER, TABLE, TEXTS, check_places
+from embzip.files.places import CLASSIFIER, EXAMPLES, TABLE, TEXTS, check_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +68,7 @@ def prune(
     min_count: Whole | None = None,
     by: Annotated[Literal["count", "norm", "sensitivity", "coverage"], CHOICE] = "count",
     texts: Path | None = None,
-    labelled: Labelled = False,
+    labelled: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     remap: bool = False,
     reading: Reading = Reading(),
     errors: Errors = "strict",
@@ -93,33 +94,41 @@ def prune(
         count: the most frequent; norm: the longest rows; sensitivity: what a classifier's answers
         change most without; coverage: the longest rows, but one token of each text first.
     texts
-        What sensitivity and coverage look at.
+        What sensitivity and coverage look at: texts, one a line.
+    labelled
+        A file of label<TAB>text lines instead, of which the text is read.
     remap
         Dropped words read the most similar row that is kept.
     """
     if max_vocab is None and min_count is None:
         raise UsageError("give --max-vocab, --min-count, or both")
     needs_texts = by in ("sensitivity", "coverage")
-    if needs_texts != (texts is not None):
-        raise UsageError("--texts goes with --by sensitivity and --by coverage, and only")
-    check_places((vectors, CLASSIFIER if by == "sensitivity" else TABLE), (texts, TEXTS))
+    if (texts is not None) + (labelled is not None) != needs_texts:
+        raise UsageError(
+            "--texts or --labelled, one of them, goes with --by sensitivity and --by coverage, and "
+            "only"
+        )
+    place = CLASSIFIER if by == "sensitivity" else TABLE
+    check_places((vectors, place), (texts, TEXTS), (labelled, EXAMPLES))
+    source = texts if labelled is None else labelled
     from embzip.vectors.pruning import prune
 
-    inputs = [vectors, texts, reading.words]
+    inputs = [vectors, source, reading.words]
     with result.writing(inputs, ".pruned.embz", TABLES) as made, progress("pruning"):
         if remap and made.format != "embz":
             raise UsageError("--remap needs a .embz file: word2vec files hold rows only")
         table = reading.read(vectors)
         ids: list[list[int]] = []
-        if texts is not None:
+        if source is not None:
             if table.tokenizer is None:
                 raise InputError(
-                    f"{vectors}: a foreign table has no tokenizer to read {texts} with: train the "
+                    f"{vectors}: a foreign table has no tokenizer to read {source} with: train the "
                     "vectors (`embzip train-vectors`), or prune by count or norm"
                 )
-            ids = table.tokenizer.encode(list(read_texts(texts, labelled=labelled, errors=errors)))
+            read = read_texts(source, labelled=labelled is not None, errors=errors)
+            ids = table.tokenizer.encode(list(read))
             if not any(set(text) - set(table.tokenizer.vocabulary.special_ids) for text in ids):
-                raise InputError(f"{texts}: expected text with tokens of the table, found none")
+                raise InputError(f"{source}: expected text with tokens of the table, found none")
         pruned = prune(
             table,
             max_vocab=max_vocab,

@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import Corpus, Errors, Labelled, Pack, Seed, Table, UsageError, Whole
+from embzip.cli.parameters import (
+    Corpus,
+    Errors,
+    Labelled,
+    Pack,
+    Seed,
+    Table,
+    UsageError,
+    Whole,
+    corpus_of,
+)
 from embzip.cli.results import EMBZ, TABLES, Output, Result
-from embzip.cli.terminal import progress
+from embzip.cli.terminal import log, progress
 from embzip.files.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
 from embzip.files.signatures import signature_of
 from embzip.inspection import size_change
@@ -51,20 +61,26 @@ class Reading:
 def train_vectors(
     *corpus: Corpus,
     tokenizer: Path,
+    method: Annotated[Literal["word2vec", "ppmi"], CHOICE] = "word2vec",
     dim: Whole = 300,
-    epochs: Whole = 5,
     window: Whole = 5,
-    sg: Annotated[bool, Parameter(negative="--cbow")] = False,
-    negative: Whole = 5,
-    sample: float = 1e-3,
-    workers: Whole | None = None,
+    epochs: Whole | None = None,
+    sg: Annotated[bool | None, Parameter(negative="--cbow")] = None,
+    negative: Whole | None = None,
+    sample: float | None = None,
+    smoothing: float | None = None,
+    shift: Whole | None = None,
+    exponent: float | None = None,
+    workers: Whole = 1,
     seed: Seed = 0,
-    deterministic: bool = False,
-    labelled: Labelled = False,
+    labelled: Labelled = (),
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
-    """Train word2vec vectors for a tokenizer's rows.
+    """Train vectors for a tokenizer's rows: word2vec, or ppmi.
+
+    ppmi counts once what stands near what, takes the positive mutual information of the counts, and
+    keeps its largest singular vectors: seconds, and the same vectors each time.
 
     The .embz file holds the tokenizer with the table, and counts. -o FILE.txt or FILE.vec writes
     word2vec text instead, -o FILE.bin word2vec binary: rows alone, the most frequent first.
@@ -75,42 +91,53 @@ def train_vectors(
     ----------
     tokenizer
         What build-bpe or build-words wrote.
+    method
+        How they are trained.
     dim
         Numbers a row.
-    epochs
-        Passes over the text.
     window
         Tokens of context on each side.
+    epochs
+        Of word2vec: passes over the text; by default so many that ten million tokens are read, at
+        least 5 and at most 30.
     sg
-        Skip-gram, or bag of words.
+        Of word2vec: skip-gram, the default, or bag of words, which is faster.
     negative
-        Tokens drawn at random for each token of the text.
+        Of word2vec: tokens drawn at random for each token of the text; by default 5.
     sample
-        Tokens above this share of the text are partly left out; 0 leaves none out.
+        Of word2vec: tokens above this share of the text are partly left out; by default 0.001, and
+        0 leaves none out.
+    smoothing
+        Of ppmi: power of the contexts' counts, 0 to 1; by default 0.75.
+    shift
+        Of ppmi: its logarithm is taken from the mutual information; by default 1.
+    exponent
+        Of ppmi: power of the singular values, 0 to 1; by default 0.5.
     workers
-        Threads; by default all cores. Only 1 is reproducible.
-    deterministic
-        One thread: same input and seed, same vectors.
+        Threads of word2vec. With more than 1, each run gives other vectors.
     """
-    check_places(*((path, TEXTS) for path in corpus), (tokenizer, TOKENIZER))
+    files = corpus_of(corpus, labelled, (tokenizer, TOKENIZER))
     from embzip.vectors.training import train_vectors
 
     with (
-        result.writing([*corpus, tokenizer], ".vectors.embz", TABLES) as made,
+        result.writing([*corpus, *labelled, tokenizer], ".vectors.embz", TABLES) as made,
         progress("training vectors") as report,
     ):
         vectors = train_vectors(
-            corpus,
+            files,
             tokenizer,
+            method=method,
             dim=dim,
-            epochs=epochs,
             window=window,
+            epochs=epochs,
             sg=sg,
             negative=negative,
             sample=sample,
+            smoothing=smoothing,
+            shift=shift,
+            exponent=exponent,
             workers=workers,
             seed=seed,
-            deterministic=deterministic,
             labelled=labelled,
             errors=errors,
             progress=report,
@@ -118,8 +145,11 @@ def train_vectors(
         write_table(vectors, made)
     rows = len(vectors.vocabulary)
     unknown = vectors.unknown_rate
+    again = method == "ppmi" or workers == 1
+    if not again:
+        log("several threads give other vectors each time; --workers 1 gives the same, slower")
     made.show(
-        {"rows": rows, "dim": dim, "unknown_rate": unknown},
+        {"rows": rows, "dim": dim, "unknown_rate": unknown, "reproducible": again},
         f"{rows:,} rows of {dim}, {unknown:.4f} of the corpus's tokens unknown to the tokenizer",
     )
 

@@ -3,10 +3,17 @@
 from typing import Annotated, Literal
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import Corpus, Errors, Labelled, Lowercase, Unicode, Whole
+from embzip.cli.parameters import (
+    Corpus,
+    Errors,
+    Labelled,
+    Lowercase,
+    Unicode,
+    Whole,
+    corpus_of,
+)
 from embzip.cli.results import Result
 from embzip.cli.terminal import progress
-from embzip.files.places import TEXTS, check_places
 
 
 def build_bpe(
@@ -17,7 +24,7 @@ def build_bpe(
     lowercase: Lowercase = True,
     unicode: Unicode = "NFC",
     engine: Annotated[Literal["youtokentome", "tokenizers"], CHOICE] = "youtokentome",
-    labelled: Labelled = False,
+    labelled: Labelled = (),
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
@@ -39,16 +46,16 @@ def build_bpe(
     engine
         What trains: tokenizers where youtokentome cannot be built; one file format.
     """
-    check_places(*((path, TEXTS) for path in corpus))
+    files = corpus_of(corpus, labelled)
     from embzip.tokenizers.building import build_bpe
 
     formats = dict.fromkeys((".model", ".bpe", ".yttm"), "bpe")
     with (
-        result.writing(corpus, ".bpe.model", formats) as made,
+        result.writing([*corpus, *labelled], ".bpe.model", formats) as made,
         progress("training BPE") as report,
     ):
         tokenizer = build_bpe(
-            corpus,
+            files,
             made.path,
             vocab=vocab,
             coverage=coverage,
@@ -76,7 +83,7 @@ def build_words(
     max_vocab: Whole = 220_000,
     lowercase: Lowercase = True,
     unicode: Unicode = "NFC",
-    labelled: Labelled = False,
+    labelled: Labelled = (),
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
@@ -94,16 +101,16 @@ def build_words(
     max_vocab
         Keep at most this many, the most frequent.
     """
-    check_places(*((path, TEXTS) for path in corpus))
+    files = corpus_of(corpus, labelled)
     from embzip.tokenizers.building import build_words
 
     formats = {".tsv": "words", ".txt": "words"}
     with (
-        result.writing(corpus, ".words.tsv", formats) as made,
+        result.writing([*corpus, *labelled], ".words.tsv", formats) as made,
         progress("counting words") as report,
     ):
         tokenizer = build_words(
-            corpus,
+            files,
             made.path,
             min_count=min_count,
             max_vocab=max_vocab,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
@@ -12,12 +12,14 @@ from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Errors, Pack, Seed, UsageError, Whole
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
-from embzip.cli.terminal import progress, without_notices
+from embzip.cli.terminal import Bar, progress, without_notices
+from embzip.cli.trained import Trained, show_trained, train_several
 from embzip.corpus import read_examples
+from embzip.files.outputs import FOLDER, make_folder
 from embzip.files.places import EXAMPLES, TABLE, check_places
+from embzip.seeds import seeds_from
 
-if TYPE_CHECKING:
-    from embzip.tokenizers.reach import Reach
+_FOLDER = {FOLDER: "folder of classifiers"}
 
 
 def _widths(_: type, tokens: Sequence[Token]) -> tuple[int, ...]:
@@ -101,6 +103,7 @@ def train(
     learning_rate: float = 1e-3,
     optimizer: Annotated[Optimizer, CHOICE] = "auto",
     seed: Seed = 0,
+    seeds: Whole | None = None,
     reading: Reading = Reading(),
     errors: Errors = "strict",
     pack: Pack = False,
@@ -116,7 +119,11 @@ def train(
 
     Ctrl-C ends the training, keeps its best epoch so far, and ends the command with exit code 130.
 
-    Without -o, train.tsv becomes train.model.embz in the current folder.
+    --seeds N trains N classifiers, which differ by their seed alone: --seed, and the numbers after
+    it. Each is written when it is trained, as DIR/model-SEED.embz where -o names DIR. `embzip
+    evaluate DIR TEST.tsv` measures them as one. For more of them, give the next --seed.
+
+    Without -o, train.tsv becomes train.model.embz in the current folder, or train.models/.
 
     Parameters
     ----------
@@ -146,6 +153,8 @@ def train(
     optimizer
         adam updates the whole table at each step, adam-rows the rows that a batch has read; auto
         is the faster one for this table.
+    seeds
+        Train so many classifiers, with one seed after the other; -o is a folder.
     """
     places = [(path, EXAMPLES) for path in examples]
     check_places(*places, (vectors, TABLE), (dev, EXAMPLES))
@@ -167,87 +176,47 @@ def train(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "optimizer": optimizer,
-        "seed": seed,
     }
-    check_training_options(**options)
+    check_training_options(**options, seed=seed)
     shares = None if sparsity is None else PruningShares(sparsity, **schedule)
     inputs = [*examples, vectors, dev, reading.words]
-    with result.writing(inputs, ".model.embz", EMBZ) as made, progress("training") as report:
+    several = () if seeds is None else seeds_from(seed, seeds)
+    suffix, formats = (".models", _FOLDER) if several else (".model.embz", EMBZ)
+    with result.writing(inputs, suffix, formats) as made, progress("training") as report:
+        if several:
+            make_folder(made.path)
         training = read_examples(examples, errors=errors)
         held_out = None if dev is None else read_examples(dev, errors=errors)
         table = reading.read(vectors)
         with without_notices():  # last, for it takes seconds: bad input is answered before
             from embzip.tf import train
 
-        trained = train(
-            training,
-            table,
-            dev=held_out,
-            trainable=trainable,
-            lowercase=lowercase,
-            max_length=max_length,
-            encoder=encoder,
-            **chosen,
-            **options,
-            pruning=shares,
-            keep_interrupted=True,
-            progress=report,
-        )
-        # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
-        trained.classifier.save(made.path, counts=True, pack=pack)
-    reach = trained.reach
-    lowercased = trained.classifier.tokenizer.normalization.lowercase
-    record = {
-        "encoder": trained.classifier.config.kind,
-        "labels": list(trained.classifier.labels),
-        "max_length": trained.classifier.config.max_length,
-        "cut_share": trained.cut_share,
-        "lowercase": lowercased,
-        "unknown_rate": reach.unknown_rate,
-        "unreachable": None if reach.unreachable is None else len(reach.unreachable),
-        "optimizer": trained.optimizer,
-        "interrupted": trained.interrupted,
-        "dev_accuracy": list(trained.dev_accuracy),
-        "best_epoch": trained.best_epoch + 1,
-        "epoch_seconds": list(trained.epoch_seconds),
-        "file_bytes": made.nbytes,
-        "pruning": None if trained.pruning is None else trained.pruning.to_json(),
-    }
-    lines = []
-    if trained.pruning is not None:
-        lines = [
-            f"  {found.layer}.{found.weight:<12} {found.sparsity:.4f} of {found.numbers:,} are zero"
-            for found in trained.pruning.layers
-        ]
-        before, after = trained.pruning.zipped_before, trained.pruning.zipped_after
-        lines.append(f"weights in a zip: {before:,} -> {after:,} bytes")
-    lines.append(_told(reach, lowercased))
-    epochs_done, seconds = len(trained.dev_accuracy), sum(trained.epoch_seconds)
-    lines.append(
-        f"{'interrupted after' if trained.interrupted else 'trained for'} {epochs_done} of "
-        f"{epochs} epochs in {seconds:.1f} s with {trained.optimizer}; kept epoch "
-        f"{trained.best_epoch + 1}: dev accuracy {max(trained.dev_accuracy):.4f}"
-    )
-    lines.append(
-        f"{len(trained.classifier.labels)} labels, {trained.cut_share:.4f} of the texts cut at "
-        f"{trained.classifier.config.max_length} tokens, {made.nbytes:,} bytes"
-    )
-    made.show(record, *lines)
-    if trained.interrupted:
-        raise KeyboardInterrupt
+        def one(seed: int, path: Path, bar: Bar | None) -> Trained:
+            """Train the classifier of a seed and write it."""
+            trained = train(
+                training,
+                table,
+                dev=held_out,
+                trainable=trainable,
+                lowercase=lowercase,
+                max_length=max_length,
+                encoder=encoder,
+                **chosen,
+                **options,
+                seed=seed,
+                pruning=shares,
+                keep_interrupted=True,
+                progress=bar,
+            )
+            # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
+            trained.classifier.save(path, counts=True, pack=pack)
+            return Trained(trained, seed, path.name, path.stat().st_size, epochs)
 
-
-def _told(reach: "Reach", lowercase: bool) -> str:
-    """Say how the tokenizer fits the training texts and a foreign table."""
-    from embzip.tokenizers.reach import named
-
-    case = "lower-cased" if lowercase else "not lower-cased"
-    told = f"texts {case}, {reach.unknown_rate:.4f} of their tokens unknown"
-    if reach.unreachable is not None:
-        such = f", such as {named(reach.unreachable)}" if reach.unreachable else ""
-        lost = f"{len(reach.unreachable):,} of the table's {reach.tokens:,} tokens"
-        told += f"; {lost} are never read{such}"
-    return told
+        if several:
+            made_all = train_several(one, several, made.path, report)
+        else:
+            made_all = [one(seed, made.path, report)]
+    show_trained(made, made_all, several)
 
 
 def _given(options: Shape | Pruning) -> dict[str, Any]:

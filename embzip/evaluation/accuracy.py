@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier import load_one
-from embzip.corpus import Example, read_examples
+from embzip.classifier import Ensemble, load_one
+from embzip.corpus import Example, Paths, read_examples
 from embzip.errors import InputError, InputTypeError, SpecError
 from embzip.prediction import TextClassifier
 from embzip.seeds import check_seed
@@ -28,7 +28,8 @@ class Evaluation:
     """One model on one test set of `rows` rows; fractions, not percent.
 
     `accuracy` is the share of rows whose predicted label is the expected one; `unknown_rate` the
-    share of the test's tokens, uncut, that are UNK (None for a table without UNK);
+    share of the test's tokens, uncut, that are UNK (None for a table without UNK; of an
+    ensemble, the mean of its members');
     `unseen_labels` are those the model was never trained on, whose `unseen_rows` rows count as
     errors. Compared with another model, else None: `difference` is the accuracy of the model
     minus that of the other, `difference_ci95` its 95 % interval (low, high), `mcnemar_p` what
@@ -59,10 +60,10 @@ class Evaluation:
 
 
 def evaluate(
-    model: TextClassifier | str | Path,
+    model: TextClassifier | Paths,
     test: Sequence[Example] | str | Path,
     *,
-    against: TextClassifier | str | Path | None = None,
+    against: TextClassifier | Paths | None = None,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Evaluation:
@@ -71,7 +72,8 @@ def evaluate(
     Parameters
     ----------
     model, against
-        Classifiers, or paths of .embz or exported .tflite files that hold one.
+        Classifiers, or paths of .embz or exported .tflite files that hold one. Several paths, or a
+        folder of such files, are one `Ensemble`: the mean of their probabilities.
     test
         Examples, or the path of a file with `label<TAB>text` lines.
     resamples, seed
@@ -83,6 +85,8 @@ def evaluate(
         For a test set without rows.
     InputTypeError
         For a test row that is not an `Example`.
+    MismatchError
+        For several classifiers with different labels.
     """
     examples = _examples(test)
     texts = [example.text for example in examples]
@@ -225,8 +229,8 @@ def _examples(test: Sequence[Example] | str | Path) -> list[Example]:
     return examples
 
 
-def _classifier(model: TextClassifier | str | Path) -> TextClassifier:
-    return load_one(model) if isinstance(model, str | Path) else model
+def _classifier(model: TextClassifier | Paths) -> TextClassifier:
+    return model if isinstance(model, TextClassifier) else load_one(model)
 
 
 def _labels_of(
@@ -238,6 +242,10 @@ def _labels_of(
 
 
 def _unknown_rate(classifier: TextClassifier, texts: Sequence[str]) -> float | None:
+    if isinstance(classifier, Ensemble):  # each member may have a tokenizer of its own
+        rates = [_unknown_rate(member, texts) for member in classifier.members]
+        known = [rate for rate in rates if rate is not None]
+        return float(np.mean(known)) if len(known) == len(rates) else None
     unk_id = classifier.tokenizer.vocabulary.unk_id
     if unk_id is None:
         return None

@@ -37,7 +37,9 @@ MOST: Mapping[str, int] = {
     "vocab": 1 << 24,
     "max_vocab": 1 << 24,
     "min_count": 2**31 - 1,
-    "window": 1 << 10,  # of word2vec
+    "window": 1 << 10,  # of vectors
+    "shift": 1 << 10,
+    "negative": 1 << 10,
 }
 
 

@@ -115,6 +115,24 @@ def format_of(path: str | Path, formats: Formats, *, marker: str | None = None) 
     return found
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder of a command's results, if it is not there.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made, or something else stands there.
+    """
+    try:
+        path.mkdir(exist_ok=True)
+    except FileExistsError:
+        raise OutputError(
+            f"{path}: expected the name of a folder to write, found a file: choose another name"
+        ) from None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be made: {error.strerror}") from error
+
+
 def check_apart(output: str | Path, inputs: Iterable[str | Path | None]) -> None:
     """Check that writing `output`, of which `-` is standard output, destroys none of the inputs.
 

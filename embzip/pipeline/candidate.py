@@ -13,6 +13,7 @@ from embzip.classifier.storage import storage
 from embzip.codecs import parse_codec
 from embzip.errors import SpecError
 from embzip.files.records import Fields
+from embzip.vectors.options import OPTIONS, VectorsOptions
 
 KEYS = (
     "tokenizer", "vectors", "classifier", "codec", "trainable", "fold", "tune", "tune_params",
@@ -40,22 +41,8 @@ class BpeOptions:
     unicode: str = "NFC"
 
 
-@dataclass(frozen=True)
-class Word2vecOptions:
-    """`word2vec:300,epochs=5`: vectors trained on the corpus."""
-
-    dim: int = 300
-    epochs: int = 5
-    window: int = 5
-    sg: bool = False
-    negative: int = 5
-    sample: float = 1e-3
-    deterministic: bool = False
-
-
 TokenizerOptions = WordsOptions | BpeOptions
 _TOKENIZERS: Mapping[str, type] = {"words": WordsOptions, "bpe": BpeOptions}
-_VECTORS: Mapping[str, type] = {"word2vec": Word2vecOptions}
 _MANY_ROWS = 1 << 20  # stands for the rows of a table that is not trained yet
 
 
@@ -66,7 +53,7 @@ class Candidate:
     name: str
     tokenizer: str
     tokenizer_options: TokenizerOptions
-    vectors_options: Word2vecOptions
+    vectors_options: VectorsOptions
     classifier_options: ClassifierOptions
     codec: str
     trainable: bool
@@ -103,8 +90,8 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
 
     fields = Fields.of_user(table, where)
     tokenizer = fields.take("tokenizer", str)
-    vectors: Word2vecOptions = _options(
-        fields.take("vectors", str, "word2vec:300,epochs=5"), _VECTORS, f"{where}, vectors"
+    vectors: VectorsOptions = _options(
+        fields.take("vectors", str, "word2vec:300,epochs=5"), OPTIONS, f"{where}, vectors"
     )
     try:
         codec = parse_codec(fields.take("codec", str, "float32"))

@@ -4,7 +4,6 @@
     tokenizer   tokenizer            as build_words or build_bpe writes it
     vectors     vectors.embz         float32, with counts
     train       model.embz train.json
-    epoch       train.json           of a control: seconds, and no model
     rebuild     model.embz rebuild.json
     tune        model.embz tune.json
     dev, test   evaluation.json
@@ -22,6 +21,7 @@ from embzip.classifier.rebuilding import bounded, rebuild
 from embzip.classifier.specs import ClassifierOptions
 from embzip.compression import compress
 from embzip.corpus import Example, read_examples
+from embzip.embz.budgets import most_of
 from embzip.embz.format import load, save
 from embzip.evaluation.accuracy import evaluate
 from embzip.evaluation.serving import measure_serving
@@ -29,13 +29,13 @@ from embzip.pipeline.candidate import (
     BpeOptions,
     Candidate,
     TokenizerOptions,
-    Word2vecOptions,
     WordsOptions,
 )
 from embzip.pipeline.steps import Step, write_json
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.building import build_bpe, build_words
 from embzip.types import Progress, without_loss
+from embzip.vectors.options import VectorsOptions
 from embzip.vectors.training import train_vectors
 
 _SERVED_TEXTS = 200
@@ -53,15 +53,16 @@ def tokenizer_step(corpus: Step, options: TokenizerOptions) -> Step:
     return Step("tokenizer", {"kind": kind, **asdict(options)}, (corpus,), make)
 
 
-def vectors_step(corpus: Step, tokenizer: Step, options: Word2vecOptions, seed: int) -> Step:
+def vectors_step(corpus: Step, tokenizer: Step, options: VectorsOptions, seed: int) -> Step:
+    method = options.method
+
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         read = load_tokenizer(parents[1] / "tokenizer")
-        vectors = train_vectors(
-            parents[0] / "texts.txt", read, **asdict(options), seed=seed, progress=progress
-        )
+        texts, given = parents[0] / "texts.txt", asdict(options)
+        vectors = train_vectors(texts, read, method=method, **given, seed=seed, progress=progress)
         save(compress(vectors, "float32"), folder / "vectors.embz", counts=True)
 
-    parameters = {"kind": "word2vec", **asdict(options), "seed": seed}
+    parameters = {"kind": method, **asdict(options), "seed": seed}
     return Step("vectors", parameters, (corpus, tokenizer), make)
 
 
@@ -101,30 +102,11 @@ def train_step(
     return Step("train", parameters, (corpus, vectors), make)
 
 
-def row_sparse_step(corpus: Step, vectors: Step, options: ClassifierOptions, seed: int) -> Step:
-    """Return the step that times a row-sparse Adam; the model that it trains is not kept."""
-
-    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        from embzip import tf
-
-        examples = _examples(parents[0], "train")
-        step = tf.step_function(
-            examples,
-            load(parents[1] / "vectors.embz"),
-            **options.step_arguments(),
-            seed=seed,
-            optimizer="adam-rows",
-        )
-        epoch = tf.step_seconds(step) * len(examples) / options.batch_size
-        write_json(folder / "train.json", {"epoch_seconds": [epoch]})
-
-    return Step("epoch", {**asdict(options), "seed": seed}, (corpus, vectors), make)
-
-
 def rebuild_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) -> Step:
     codec = None if candidate.codec == "float32" else candidate.codec
     fold, kernels = candidate.fold, candidate.kernels
     pack = candidate.pack and not candidate.tune  # what is tuned is packed afterwards
+    roomy = candidate.tune and codec is not None and most_of(codec) is not None
 
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         classifier = load_classifier(parents[0] / "model.embz")
@@ -135,7 +117,7 @@ def rebuild_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) 
         table = most = None
         if codec is not None:
             # A size in a recipe is the file's.
-            bound = bounded(classifier, codec, fold=fold, kernels=kernels)
+            bound = bounded(classifier, codec, fold=fold, kernels=kernels, tuned=roomy)
             most = bound.most
             # The report names the chain that the data made of the codec; folding takes it apart.
             table = rebuild(classifier, codec=bound.codec, fold=False, seed=seed).embedding
@@ -144,7 +126,14 @@ def rebuild_step(trained: Step, vectors: Step, candidate: Candidate, seed: int) 
         resolved = "float32" if table is None else table.codec.spec
         write_json(folder / "rebuild.json", {"codec": resolved})
 
-    parameters = {"codec": codec, "fold": fold, "kernels": kernels, "pack": pack, "seed": seed}
+    parameters = {
+        "codec": codec,
+        "fold": fold,
+        "kernels": kernels,
+        "pack": pack,
+        "roomy": roomy,
+        "seed": seed,
+    }
     return Step("rebuild", parameters, (trained, vectors), make)
 
 

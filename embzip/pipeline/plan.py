@@ -14,7 +14,6 @@ from embzip.pipeline.corpora import corpus_step
 from embzip.pipeline.making import (
     evaluate_step,
     rebuild_step,
-    row_sparse_step,
     serving_step,
     tokenizer_step,
     train_step,
@@ -43,15 +42,12 @@ class CandidateSteps:
 
 @dataclass(frozen=True)
 class ControlSteps:
-    """The steps of a control: the baseline made in another way, measured but not offered.
-
-    `test` is None where only the training is timed.
-    """
+    """The steps of a control: the baseline made in another way, measured but not offered."""
 
     name: str
     note: str
     trained: Step
-    test: Step | None
+    test: Step
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ class Plan:
             for step in (made.dev, made.test, made.serving):
                 yield made.candidate.name, step
         for control in self.controls:
-            yield control.name, control.test or control.trained
+            yield control.name, control.test
 
 
 def make_plan(recipe: Recipe) -> Plan:
@@ -117,12 +113,6 @@ def _controls(recipe: Recipe, baseline: CandidateSteps) -> tuple[ControlSteps, .
     corpus, vectors = baseline.trained.parents
     random = train_step(corpus, vectors, options, True, recipe.seed, random_init=True)
     return (
-        ControlSteps(
-            f"{name}, row-sparse Adam",
-            "timed over some steps, not evaluated",
-            row_sparse_step(corpus, vectors, options, recipe.seed),
-            None,
-        ),
         ControlSteps(
             f"{name}, random initialization",
             "trained without pretrained vectors",

@@ -16,7 +16,7 @@ table and the key. A mistake in a corpus is found when that is read.
     drop = 0.01             # at most so much (of 1) below that of
     against = "best float32"    # or "best of all", or the name of a candidate
     [report]
-    controls = true         # also measure a row-sparse Adam and a random initialization
+    controls = true         # also train the first candidate without pretrained vectors
 """
 
 import re

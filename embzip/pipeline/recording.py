@@ -70,9 +70,7 @@ def _controls(steps: Steps, plan: Plan) -> list[dict[str, Any]]:
     base = _epoch_seconds(steps, plan.candidates[0].trained)
     controls: list[dict[str, Any]] = []
     for control in plan.controls:
-        shown: dict[str, Any] = {}
-        if control.test is not None:
-            shown = tested(steps.record(control.test, "evaluation.json"))
+        shown = tested(steps.record(control.test, "evaluation.json"))
         epoch = _epoch_seconds(steps, control.trained)
         controls.append(
             {

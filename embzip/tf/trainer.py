@@ -90,7 +90,10 @@ class Trainer:
 
         def step(ids: Any, labels: Any) -> Any:
             if token_dropout:
-                drawn = tf.random.stateless_uniform(tf.shape(ids), tf.stack([tf.constant(seed, tf.int64), tf.cast(optimizer.iterations.value, tf.int64)]))
+                key = tf.stack(
+                    [tf.constant(seed, tf.int64), tf.cast(optimizer.iterations.value, tf.int64)]
+                )
+                drawn = tf.random.stateless_uniform(tf.shape(ids), key)
                 ids = tf.where((drawn < token_dropout) & (ids != pad_id), unk_id, ids)
             with tf.GradientTape() as tape:
                 found = logits(ids, training=True)

@@ -5,13 +5,15 @@ is drawn from `seed`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from embzip.classifier import Classifier, encoder_class
 from embzip.classifier.schedules import PruningShares
+from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import Optimizer, check_training_options
-from embzip.corpus import Example, check_training_labels
+from embzip.classifier.training_record import TrainingRecord, TrainingRun
+from embzip.corpus import Example, check_dev, check_training_labels
 from embzip.embedding import CompressedEmbedding
 from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.pruning import GradualPruning, PruningReport, sparsity, zipped_nbytes
@@ -28,7 +30,7 @@ class TrainResult:
     Attributes
     ----------
     classifier
-        The model of the best epoch.
+        The model of the best epoch. Its `training` says how it was made, and from which texts.
     epoch_seconds
         The training time of each epoch in seconds, without the evaluation on dev.
     dev_accuracy
@@ -128,7 +130,8 @@ def train(
     Raises
     ------
     InputError
-        For fewer than two labels, an empty `dev`, or options out of range.
+        For fewer than two labels or two different texts, a `dev` that is empty or has no label of
+        the training examples, or options out of range.
     SpecError
         For an unknown encoder.
     MismatchError
@@ -139,7 +142,8 @@ def train(
     -----
     UserWarning
         Where more than a fifth of the texts' tokens are unknown, or of the tokens of a table
-        without a tokenizer are never read.
+        without a tokenizer are never read. Where `dev` shares texts with the training examples, or
+        has labels that they lack.
 
     Examples
     --------
@@ -162,11 +166,14 @@ def train(
         average=average,
         seed=seed,
     )
+    labels = check_training_labels(examples, "the training examples")
     kept, held_out = training_and_dev(examples, dev)
+    if dev is not None:
+        check_dev(held_out, kept, labels)
     steps = epochs * -(-len(kept) // batch_size)
     task = Task.prepare(
         kept,
-        check_training_labels(examples, "the training examples"),
+        labels,
         vectors,
         trainable=trainable,
         lowercase=lowercase,
@@ -200,8 +207,29 @@ def train(
     report = None
     if pruning is not None:
         report = PruningReport(tuple(sparsity(task.model)), zipped, zipped_nbytes(task.model))
+    known = TrainingRun(
+        kind="train",
+        training=TextDigest.of(example.text for example in kept),
+        dev=TextDigest.of(example.text for example in held_out),
+        held_out=dev is None,
+        epochs=epochs,
+        best_epoch=None if run.best_epoch is None else run.best_epoch + 1,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=task.optimizer,
+        seed=seed,
+        patience=patience,
+        trainable=trainable,
+        random_init=random_init,
+        decay=decay,
+        label_smoothing=label_smoothing,
+        token_dropout=token_dropout,
+        average=average,
+        interrupted=run.interrupted,
+        pruning=None if pruning is None else pruning.schedule,
+    )
     return TrainResult(
-        task.classifier(),
+        replace(task.classifier(), training=TrainingRecord((known,))),
         run.epoch_seconds,
         run.dev_accuracy,
         task.cut_share,

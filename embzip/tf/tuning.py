@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 import keras
 
 from embzip.classifier import Classifier
+from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import check_training_options
-from embzip.corpus import Example
+from embzip.classifier.training_record import TrainingRun
+from embzip.corpus import Example, check_dev
 from embzip.errors import InputError
 from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.classifiers import arrays_of, from_classifier
@@ -23,7 +25,8 @@ class TuneResult:
     Attributes
     ----------
     classifier
-        The tuned model, or the original one if tuning did not raise the accuracy on dev.
+        The tuned model, with this run in its `training`; or the original one if tuning did not
+        raise the accuracy on dev.
     tuned
         Whether it is the tuned one.
     dev_accuracy_before
@@ -75,8 +78,13 @@ def tune(
     Raises
     ------
     InputError
-        If there are no examples, for a label that the classifier does not know, an empty `dev`, or
-        options out of range.
+        If there are no examples, for a label that the classifier does not know, a `dev` that is
+        empty or has no label of the classifier, or options out of range.
+
+    Warns
+    -----
+    UserWarning
+        Where `dev` shares texts with the examples, or has labels that the classifier lacks.
 
     Examples
     --------
@@ -105,6 +113,8 @@ def tune(
         )
     quantize = quantize or classifier.kernels == "int8"
     kept, held_out = training_and_dev(examples, dev)
+    if dev is not None:
+        check_dev(held_out, kept, classifier.labels)
     model = from_classifier(classifier, tunable=params, seed=seed)
     kernels = [variable for variable in model.trainable_variables if variable.name == "kernel"]
     chosen = kernels if quantize else []
@@ -132,7 +142,24 @@ def tune(
             if variable.name == "kernel":
                 variable.assign(fake_quantized(variable.value))
     tuned = replace(classifier, arrays=arrays_of(model, config, len(labels), classifier.ranks))
-    if params and run.best_epoch is not None:
+    if run.best_epoch is None:  # kernels were rounded, and learned nothing
+        return TuneResult(tuned, False, before, run.dev_accuracy)
+    if params:
         moved = replace(table, params=model.get_layer("embedding").params(), digests={})
         tuned = replace(tuned, embedding=moved)
-    return TuneResult(tuned, run.best_epoch is not None, before, run.dev_accuracy)
+    known = TrainingRun(
+        kind="tune",
+        training=TextDigest.of(example.text for example in kept),
+        dev=TextDigest.of(example.text for example in held_out),
+        held_out=dev is None,
+        epochs=epochs,
+        best_epoch=run.best_epoch + 1,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer="adam",
+        seed=seed,
+        params=params,
+        quantize=quantize,
+    )
+    tuned = replace(tuned, training=classifier.training.then(known))
+    return TuneResult(tuned, True, before, run.dev_accuracy)

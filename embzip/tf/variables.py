@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from embzip.checking import check_values
 from embzip.classifier import Classifier
+from embzip.classifier.training_record import TrainingRecord
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError, InputError, MismatchError
@@ -26,6 +27,7 @@ from embzip.foreign.variables import finite, other_names, stored_arrays
 from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.tf.classifiers import arrays_of, from_classifier
 from embzip.tf.encoders import LayerFactory
+from embzip.types import Matrix
 from embzip.vectors.base import Vectors
 
 _LAYER = "embedding"  # its name in `from_classifier`
@@ -41,8 +43,8 @@ def with_variables(
     Parameters
     ----------
     classifier
-        The classifier; everything but its numbers is kept. Row i of the file's table must belong
-        to id i of its tokenizer.
+        The classifier; everything but its numbers, and how they were trained, is kept. Row i of the
+        file's table must belong to id i of its tokenizer.
     path
         A checkpoint of the model of `from_classifier`, or of any program that computes the same;
         or a frozen graph, SavedModel, `.weights.h5`, `.h5` or `.keras` file. Its table is float32,
@@ -91,9 +93,7 @@ def with_variables(
         for name, array in classifier.arrays.items()
     }
     table = codes or stored[chosen[_TABLE]]
-    return replace(
-        classifier, embedding=_filled(embedding, table, str(path)), arrays=arrays, digests={}
-    )
+    return _with_numbers(classifier, _filled(embedding, table, str(path)), arrays)
 
 
 def _target(array: str) -> str:
@@ -126,11 +126,15 @@ def _structurally(classifier: Classifier, path: Path) -> Classifier:
     arrays = arrays_of(model, classifier.config, len(classifier.labels), classifier.ranks)
     finite({**arrays, _LAYER: np.zeros(1, np.float32)}, str(path))
     table = {**layer.codes(), **layer.params()}
+    return _with_numbers(classifier, _filled(classifier.embedding, table, str(path)), arrays)
+
+
+def _with_numbers(
+    classifier: Classifier, embedding: CompressedEmbedding, arrays: dict[str, Matrix]
+) -> Classifier:
+    """Return the classifier with other numbers, of which nobody knows how they were trained."""
     return replace(
-        classifier,
-        embedding=_filled(classifier.embedding, table, str(path)),
-        arrays=arrays,
-        digests={},
+        classifier, embedding=embedding, arrays=arrays, digests={}, training=TrainingRecord()
     )
 
 

@@ -8,8 +8,6 @@ written to its final file in `building.py`, and used in `bpe.py`.
 import json
 import os
 import random
-import re
-import resource
 import signal
 import subprocess
 import sys
@@ -31,6 +29,7 @@ from embzip.errors import (
     TokenizerError,
 )
 from embzip.files.writing import temporary_folder
+from embzip.memory import available_memory
 from embzip.tokenizers.yttm_model import MAX_PIECES, SEPARATORS, SPACE_MARK, YttmModel
 
 Engine = Literal["youtokentome", "tokenizers"]
@@ -84,23 +83,6 @@ def check_options(vocab: int, coverage: float, threads: int | None, engine: str)
             "youtokentome is not installed: run `pip install cython setuptools wheel` and then "
             "`pip install --no-build-isolation youtokentome`, or pass --engine tokenizers"
         )
-
-
-def available_memory() -> int:
-    """Return how many bytes of memory this process may still use, if the system tells."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text())
-        limits += [int(found[1]) * 1024] if found else []
-    control_group = Path("/sys/fs/cgroup/memory.max")
-    if control_group.exists() and (most := control_group.read_text().strip()).isdigit():
-        used = int(control_group.with_name("memory.current").read_text())
-        limits.append(max(0, int(most) - used))
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        limits.append(soft)
-    return min(limits)
 
 
 def train(

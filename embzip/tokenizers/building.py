@@ -9,9 +9,10 @@ from collections import Counter
 from itertools import chain
 from pathlib import Path
 
-from embzip.corpus import Errors, Paths, corpus_name, read_texts
+from embzip.corpus import Labelled, Paths, corpus_name, read_texts
 from embzip.engine import count_texts
 from embzip.errors import InputError, TokenizerError
+from embzip.files.lines import Errors
 from embzip.tokenizers.base import Normalization, UnicodeForm, reported
 from embzip.tokenizers.bpe import BpeTokenizer
 from embzip.tokenizers.bpe_training import Engine, check_options, train
@@ -29,7 +30,7 @@ def build_words(
     max_vocab: int = 220_000,
     lowercase: bool = True,
     unicode: UnicodeForm = "NFC",
-    labelled: bool = False,
+    labelled: Labelled = False,
     errors: Errors = "strict",
     progress: Progress | None = None,
 ) -> WordTokenizer:
@@ -51,7 +52,8 @@ def build_words(
     lowercase, unicode
         The normalization, which is stored with the tokenizer.
     labelled
-        Whether lines are `label<TAB>text`.
+        Which files hold `label<TAB>text` lines, of which the text is read: all (True), none, or
+        those of the corpus that are named here.
     errors
         `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
     progress
@@ -112,7 +114,7 @@ def build_bpe(
     lowercase: bool = True,
     unicode: UnicodeForm = "NFC",
     engine: Engine = "youtokentome",
-    labelled: bool = False,
+    labelled: Labelled = False,
     errors: Errors = "strict",
     memory: int | None = None,
     progress: Progress | None = None,
@@ -137,7 +139,8 @@ def build_bpe(
     engine
         `youtokentome`, or `tokenizers` if that cannot be installed; the file format is the same.
     labelled
-        Whether lines are `label<TAB>text`.
+        Which files hold `label<TAB>text` lines, of which the text is read: all (True), none, or
+        those of the corpus that are named here.
     errors
         `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
     memory

@@ -1,15 +1,14 @@
 """Writes a corpus as lines of token ids, laid out for gensim's fast path. Trains nothing."""
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embzip.engine import map_texts
-from embzip.errors import InputTypeError
-from embzip.tokenizers.base import Tokenizer, check_ids
+from embzip.tokenizers.base import Tokenizer
+from embzip.vectors.encoding import encoded_ids
 
 GROUP = 10_001  # tokens; gensim ends a batch of lines once it has read more than 10,000
 _MOST = 9_999  # tokens of text in a group; gensim skips what follows the 10,000th
@@ -32,9 +31,11 @@ class IdFile:
         self._group_size = GROUP * (len(self._names[-1]) + 1)  # bytes
         self._tokens = self._size = 0  # of the group that is being written
         self.lines = self.groups = 0
+        self.longest = 0  # text, in tokens
 
     def add(self, ids: list[int]) -> None:
         """Write the ids of a text, in several lines if they do not fit into one group."""
+        self.longest = max(self.longest, len(ids))
         for start in range(0, len(ids), _MOST):
             piece = ids[start : start + _MOST]
             if self._tokens + len(piece) > _MOST:
@@ -66,20 +67,8 @@ def write_ids(texts: Iterator[str], tokenizer: Tokenizer, file: IdFile) -> NDArr
     """Tokenize texts into a file, and return how often each id occurs."""
     rows = len(tokenizer.vocabulary)
     counts = np.zeros(rows, np.int64)
-    for encoded in map_texts(tokenizer.encode, texts):
-        for ids in encoded:
-            if not isinstance(ids, list):
-                raise InputTypeError(
-                    "a tokenizer's encode must return a list of int for each text, received "
-                    f"{type(ids).__name__}"
-                )
-        together = list(chain.from_iterable(encoded))
-        if not together:
-            continue
-        found = np.asarray(together)
-        if found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= rows:
-            check_ids(together, rows)  # raises, and names the position
-        counts += np.bincount(found, minlength=rows)
+    for encoded, together in map_texts(lambda block: encoded_ids(block, tokenizer), texts):
+        counts += np.bincount(together, minlength=rows)
         for ids in encoded:
             file.add(ids)
     return counts

@@ -106,7 +106,33 @@ def classifier_of(table: Any, *, kind: str = "cnn", kernels: str = "float32") ->
         name: rng.normal(size=shape).astype(np.float32)
         for name, shape in head_shapes(config, 2).items()
     }
-    return Classifier(table, ("sport", "politics"), config, arrays, kernels=kernels)
+    return Classifier(
+        table, ("sport", "politics"), config, arrays, kernels=kernels, training=_trained()
+    )
+
+
+def _trained() -> Any:
+    """What a file says of a run with every option."""
+    from embzip.classifier.schedules import PolynomialSchedule
+    from embzip.classifier.text_digests import TextDigest
+    from embzip.classifier.training_record import TrainingRecord, TrainingRun
+
+    run = TrainingRun(
+        kind="train",
+        training=TextDigest.of(["a", "b"]),
+        dev=TextDigest.of(["c"]),
+        held_out=True,
+        epochs=9,
+        best_epoch=3,
+        batch_size=2,
+        learning_rate=1e-3,
+        optimizer="adam",
+        seed=5,
+        patience=2,
+        trainable=True,
+        pruning=PolynomialSchedule(0.75, end=12),
+    )
+    return TrainingRecord((run,)).widest()
 
 
 def _save(name: str, made: Callable[[], Any], **options: Any) -> Callable[[Path], None]:

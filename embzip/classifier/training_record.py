@@ -1,0 +1,263 @@
+"""How a classifier was trained, and digests of the texts that it has seen.
+
+A file stores this in some 200 bytes a run, without names of files, machines or times, so that equal
+runs make equal files. What stands elsewhere in the file is not repeated: the encoder's options,
+`max_length`, and whether texts are lower-cased.
+
+Only whole sets of texts are known again, never single ones (a list of them would cost more than a
+small classifier). What the vectors were trained on before is not known here.
+"""
+
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from typing import Any, Self, get_args
+
+import numpy as np
+
+from embzip.choices import unknown
+from embzip.classifier.schedules import PolynomialSchedule
+from embzip.classifier.text_digests import TextDigest
+from embzip.classifier.training_options import Optimizer, check_training_options
+from embzip.errors import InputError
+from embzip.files.limits import MOST, check_size
+from embzip.files.records import Fields
+
+KINDS = ("train", "tune")
+_OPTIMIZERS = tuple(name for name in get_args(Optimizer) if name != "auto")
+_MOST_TEXTS = 2**48
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """One run of `embzip.tf.train` or `tune`: its options, and what it has seen.
+
+    Attributes
+    ----------
+    kind
+        `train`, which starts from random kernels, or `tune`, which goes on from what was there.
+    training, dev
+        The texts that the numbers come from, and those that chose among the epochs.
+    held_out
+        Whether dev was held out of the examples, a tenth by a fixed hash of the texts (all of them
+        where that is none; then `dev` equals `training`); it was given otherwise.
+    epochs, best_epoch
+        How many were asked for, and which one was kept, from 1; None where the last one was kept,
+        because none was better on dev.
+    batch_size, learning_rate, optimizer, seed
+        As in `embzip.tf.train`; of the optimizers, the one that was chosen.
+    patience, trainable, random_init, decay, label_smoothing, token_dropout, average
+        Of `train`; None, False or 0 where a run has no such option.
+    interrupted
+        Whether Ctrl-C ended the run before its time, so that the same options make another model.
+    pruning
+        Of `train`: the schedule in steps, or None.
+    params, quantize
+        Of `tune`.
+    """
+
+    kind: str
+    training: TextDigest
+    dev: TextDigest
+    held_out: bool
+    epochs: int
+    best_epoch: int | None
+    batch_size: int
+    learning_rate: float
+    optimizer: str
+    seed: int
+    patience: int | None = None
+    trainable: bool | None = None
+    random_init: bool = False
+    decay: bool = False
+    label_smoothing: float = 0.0
+    token_dropout: float = 0.0
+    average: float = 0.0
+    interrupted: bool = False
+    pruning: PolynomialSchedule | None = None
+    params: bool = False
+    quantize: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(unknown(self.kind, KINDS, "kind of training"))
+        check_size("epochs", self.epochs)
+        check_size("batch_size", self.batch_size)
+        if self.patience is not None:
+            check_size("patience", self.patience)
+        if self.best_epoch is not None and not 1 <= self.best_epoch <= self.epochs:
+            raise InputError(
+                f"best_epoch must lie in 1..{self.epochs} (epochs), received {self.best_epoch}"
+            )
+        if self.optimizer not in _OPTIMIZERS:
+            raise InputError(unknown(self.optimizer, _OPTIMIZERS, "optimizer"))
+        check_training_options(
+            learning_rate=self.learning_rate,
+            label_smoothing=self.label_smoothing,
+            token_dropout=self.token_dropout,
+            average=self.average,
+            seed=self.seed,
+        )
+        for name, texts in (("training", self.training), ("dev", self.dev)):
+            if not texts.count:
+                raise InputError(f"a run has texts for {name}, received none")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a file stores; options that are off are left out."""
+        record: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None or (field.default is not MISSING and value == field.default):
+                continue
+            if isinstance(value, TextDigest):
+                value = [value.count, value.digest]
+            elif isinstance(value, PolynomialSchedule):
+                value = asdict(value)
+            elif isinstance(value, np.generic):  # no JSON
+                value = value.item()
+            record[field.name] = value
+        return record
+
+    @classmethod
+    def from_record(cls, record: Fields) -> Self:
+        """Return the run that a file's record describes.
+
+        Raises
+        ------
+        FileFormatError, InputError, SpecError
+            For missing or unknown keys, values of the wrong type, and values out of range.
+        """
+        record.only(field.name for field in fields(cls))
+        return cls(
+            kind=record.choice("kind", KINDS),
+            training=_texts(record, "training"),
+            dev=_texts(record, "dev"),
+            held_out=record.take("held_out", bool),
+            epochs=record.whole("epochs"),
+            best_epoch=record.whole("best_epoch") if "best_epoch" in record else None,
+            batch_size=record.whole("batch_size"),
+            learning_rate=record.take("learning_rate", float),
+            optimizer=record.choice("optimizer", _OPTIMIZERS),
+            seed=record.whole("seed"),
+            patience=record.whole("patience") if "patience" in record else None,
+            trainable=record.take("trainable", bool) if "trainable" in record else None,
+            random_init=record.take("random_init", bool, False),
+            decay=record.take("decay", bool, False),
+            label_smoothing=record.take("label_smoothing", float, 0.0),
+            token_dropout=record.take("token_dropout", float, 0.0),
+            average=record.take("average", float, 0.0),
+            interrupted=record.take("interrupted", bool, False),
+            pruning=_schedule(record.fields("pruning")) if "pruning" in record else None,
+            params=record.take("params", bool, False),
+            quantize=record.take("quantize", bool, False),
+        )
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """The runs that made a classifier's numbers, the first one first.
+
+    It is empty where nothing is known, as of a classifier that was made in code. If the first run
+    is no `train`, what came before is not known.
+
+    What it says is true of the past: rebuilding, factorizing or a kit change no text that was seen.
+    So yes is certain, and no means that the record cannot tell: texts may have been seen one by
+    one, or by the vectors.
+
+    Attributes
+    ----------
+    runs
+        Each run that the numbers come from; a tuning that was not kept is none.
+
+    Examples
+    --------
+    >>> train, dev = TextDigest.of(["a goal", "the vote"]), TextDigest.of(["a draw"])
+    >>> run = TrainingRun(
+    ...     kind="train", training=train, dev=dev, held_out=True, epochs=5, best_epoch=2,
+    ...     batch_size=64, learning_rate=0.001, optimizer="adam", seed=0,
+    ... )
+    >>> record = TrainingRecord((run,))
+    >>> record.trained_on(train), record.trained_on(dev), record.chosen_on(dev)
+    (True, False, True)
+    >>> record.has_seen(TextDigest.of(["a draw", "a goal", "the vote"]))
+    True
+    """
+
+    runs: tuple[TrainingRun, ...] = ()
+
+    def then(self, run: TrainingRun) -> "TrainingRecord":
+        """Return the record after one more run."""
+        return TrainingRecord((*self.runs, run))
+
+    def trained_on(self, texts: TextDigest) -> bool:
+        """Return whether these are the training texts of a run."""
+        return any(run.training == texts for run in self.runs)
+
+    def chosen_on(self, texts: TextDigest) -> bool:
+        """Return whether these are the texts by which a run chose its epoch."""
+        return any(run.dev == texts for run in self.runs)
+
+    def has_seen(self, texts: TextDigest) -> bool:
+        """Return whether these are a run's training texts, its dev, or both together."""
+        return any(texts in (run.training, run.dev, run.training + run.dev) for run in self.runs)
+
+    def widest(self) -> "TrainingRecord":
+        """Return the record after one more `tune` that takes the most bytes a `tune` can take."""
+        most = TextDigest(_MOST_TEXTS, "f" * 16)
+        run = TrainingRun(
+            kind="tune",
+            training=most,
+            dev=most,
+            held_out=False,
+            epochs=MOST["epochs"],
+            best_epoch=MOST["epochs"],
+            batch_size=MOST["batch_size"],
+            learning_rate=1.2345678901234567e-100,
+            optimizer=max(_OPTIMIZERS, key=len),
+            seed=2**32 - 1,
+            params=True,
+            quantize=True,
+        )
+        return self.then(run)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return what a file stores."""
+        return [run.to_json() for run in self.runs]
+
+    @classmethod
+    def from_record(cls, record: Fields) -> Self:
+        """Return the record of a classifier from the key `training` of a file's record, if there.
+
+        Raises
+        ------
+        FileFormatError, InputError, SpecError
+            As in `TrainingRun.from_record`.
+        """
+        runs = record.take("training", list, [])
+        where = f"{record.where}, training"
+        return cls(
+            tuple(
+                TrainingRun.from_record(Fields.of(run, f"{where}[{index}]", record.error))
+                for index, run in enumerate(runs)
+            )
+        )
+
+
+def _texts(record: Fields, key: str) -> TextDigest:
+    pair = record.take(key, list)
+    if len(pair) != 2:
+        raise record.wrong(key, "a count and a digest", pair)
+    named = replace(
+        record, values={"count": pair[0], "digest": pair[1]}, where=f"{record.where}, {key}"
+    )
+    return TextDigest(named.whole("count"), named.take("digest", str))
+
+
+def _schedule(record: Fields) -> PolynomialSchedule:
+    record.only(field.name for field in fields(PolynomialSchedule))
+    return PolynomialSchedule(
+        final=record.take("final", float),
+        end=record.whole("end"),
+        initial=record.take("initial", float),
+        begin=record.whole("begin"),
+        frequency=record.whole("frequency"),
+        exponent=record.take("exponent", float),
+    )

@@ -1,0 +1,122 @@
+"""What each method of training vectors takes, each default once; trains nothing.
+
+What an option means, `embzip.train_vectors` says.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+from embzip.choices import chosen
+from embzip.errors import SpecError
+
+Method = Literal["word2vec", "ppmi"]
+_MOST = 2**31 - 1
+# Of word2vec, by `scripts/bench_defaults.py`: tokens that are read in all, and bounds of epochs.
+_TOKENS, _LEAST_EPOCHS, _MOST_EPOCHS = 10_000_000, 5, 30
+
+
+@dataclass(frozen=True)
+class Word2vecOptions:
+    """`word2vec:300,epochs=5`: vectors trained on the corpus; `epochs=0` is chosen for the corpus.
+
+    Raises
+    ------
+    SpecError
+        For a number out of range.
+    """
+
+    dim: int = 300
+    epochs: int = 0
+    window: int = 5
+    sg: bool = True
+    negative: int = 5
+    sample: float = 1e-3
+    method: ClassVar[Method] = "word2vec"
+
+    def __post_init__(self) -> None:
+        check_whole("dim", self.dim, 65_536)
+        for name in ("window", "negative"):
+            check_whole(name, getattr(self, name))
+        if self.epochs != 0:
+            check_whole("epochs", self.epochs)
+        _check_share("sample", self.sample)
+
+    def passes(self, tokens: int) -> int:
+        """Return how often a corpus of so many tokens is read.
+
+        >>> Word2vecOptions().passes(1_000_000), Word2vecOptions(epochs=3).passes(1_000_000)
+        (10, 3)
+        """
+        return self.epochs or min(_MOST_EPOCHS, max(_LEAST_EPOCHS, _TOKENS // max(1, tokens)))
+
+
+@dataclass(frozen=True)
+class PpmiOptions:
+    """`ppmi:300,window=5`: vectors from the counts of what stands near what.
+
+    Raises
+    ------
+    SpecError
+        For a number out of range.
+    """
+
+    dim: int = 300
+    window: int = 5
+    smoothing: float = 0.75
+    shift: int = 1
+    exponent: float = 0.5
+    method: ClassVar[Method] = "ppmi"
+
+    def __post_init__(self) -> None:
+        check_whole("dim", self.dim, 65_536)
+        for name in ("window", "shift"):
+            check_whole(name, getattr(self, name))
+        for name in ("smoothing", "exponent"):
+            _check_share(name, getattr(self, name))
+
+
+VectorsOptions = Word2vecOptions | PpmiOptions
+OPTIONS: Mapping[str, type] = {kind.method: kind for kind in (Word2vecOptions, PpmiOptions)}
+
+
+def options_of(method: str, given: Mapping[str, Any]) -> VectorsOptions:
+    """Return the options of a method.
+
+    Parameters
+    ----------
+    given
+        By name; None stands for the default.
+
+    Raises
+    ------
+    SpecError
+        For an unknown method, an option of the other one, or a number out of range.
+
+    Examples
+    --------
+    >>> options_of("ppmi", {"dim": 100, "shift": None})
+    PpmiOptions(dim=100, window=5, smoothing=0.75, shift=1, exponent=0.5)
+    """
+    kind = OPTIONS[chosen(method, OPTIONS, "method")]
+    own = [field.name for field in fields(kind)]
+    told = {name: value for name, value in given.items() if value is not None}
+    for name in told:
+        if name not in own:
+            raise SpecError(
+                f"{name} is no option of {method.lower()}, whose own are {', '.join(own)}: leave "
+                "it out"
+            )
+    found: VectorsOptions = kind(**told)
+    return found
+
+
+def check_whole(name: str, value: int, most: int = _MOST) -> None:
+    """Raise SpecError unless an option is a whole number from 1 to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise SpecError(f"{name} must be a whole number in 1..{most}, received {value!r}")
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:  # nor is NaN
+        raise SpecError(f"{name} must be a number in 0..1, received {value!r}")
