@@ -202,7 +202,7 @@ def check_dev(dev: Sequence[Example], training: Iterable[Example], labels: Itera
     --------
     >>> import warnings
     >>> goal, vote = Example("a goal", "sport"), Example("a vote", "politics")
-    >>> with warnings.catch_warnings(record=True) as caught:
+    >>> with warnings.catch_warnings(record=True, action="always") as caught:
     ...     check_dev([goal, Example("rain", "weather")], [goal, vote], ["politics", "sport"])
     >>> [str(warning.message).partition(",")[0] for warning in caught]
     ['dev shares 1 of its 2 texts with training', 'dev has labels that training lacks']

@@ -35,7 +35,7 @@ def main() -> None:
         texts.write_text("".join(f"{example.text}\n" for example in kept), "utf-8")
         words = build_words(texts, min_count=1)
         vectors = train_vectors(
-            texts, words, dim=arguments.dim, sg=True, epochs=10, seed=arguments.seed
+            texts, words, method="word2vec", dim=arguments.dim, epochs=10, seed=arguments.seed
         )
         print(f"| encoder | s an epoch | dev | KB | dev, {arguments.codec} | KB | head, KB |")
         print("|---|---|---|---|---|---|---|")

@@ -42,7 +42,9 @@ def main() -> None:
         texts.write_text("".join(f"{example.text}\n" for example in kept), "utf-8")
         words = build_words(texts, min_count=1)
         seed = arguments.seed
-        vectors = train_vectors(texts, words, dim=arguments.dim, sg=True, epochs=10, seed=seed)
+        vectors = train_vectors(
+            texts, words, method="word2vec", dim=arguments.dim, epochs=10, seed=seed
+        )
         trained = train(kept, vectors, dev=dev, epochs=arguments.epochs, seed=seed).classifier
         small = rebuild(trained, codec=arguments.codec, seed=seed)
         path = Path(folder, "small.embz")

@@ -35,10 +35,14 @@ def main() -> None:
         small = build_words(texts, min_count=1, max_vocab=arguments.max_vocab)
 
         def retrained(seed: int) -> Vectors:
-            return train_vectors(texts, small, dim=arguments.dim, sg=True, epochs=10, seed=seed)
+            return train_vectors(
+                texts, small, method="word2vec", dim=arguments.dim, epochs=10, seed=seed
+            )
 
         def pruned(seed: int) -> Vectors:
-            whole = train_vectors(texts, full, dim=arguments.dim, sg=True, epochs=10, seed=seed)
+            whole = train_vectors(
+                texts, full, method="word2vec", dim=arguments.dim, epochs=10, seed=seed
+            )
             return prune(whole, max_vocab=arguments.max_vocab).vectors
 
         for way, make in (("retrain", retrained), ("prune", pruned)):

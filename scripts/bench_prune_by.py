@@ -46,7 +46,7 @@ def main() -> None:
             corpus = Path(folder, "texts.txt")
             corpus.write_text("".join(f"{text}\n" for text in texts), "utf-8")
             words = build_words(corpus, min_count=1)
-            table = train_vectors(corpus, words, dim=100, sg=True, epochs=10)
+            table = train_vectors(corpus, words, method="word2vec", dim=100, epochs=10)
             trained = train(
                 kept, table, dev=dev, epochs=6, optimizer="adam-rows",
                 max_length=arguments.max_length,

@@ -82,7 +82,7 @@ def main() -> None:
             for seed in range(arguments.seeds):
                 if (shape.dim, seed) not in tables:
                     tables[shape.dim, seed] = train_vectors(
-                        texts, words, dim=shape.dim, sg=True, epochs=10, seed=seed
+                        texts, words, method="word2vec", dim=shape.dim, epochs=10, seed=seed
                     )
                 result = train(
                     kept,

@@ -146,5 +146,7 @@ def _word2vec300(texts: Path | None) -> NDArray[np.float32]:
     paths = [texts / name / "train.tsv.xz" for name in TRAINED_ON]
     print("training word2vec300, in one thread: some minutes", file=sys.stderr)
     words = embzip.build_words(paths, min_count=2, labelled=True)
-    vectors = embzip.train_vectors(paths, words, dim=300, epochs=5, sg=True, labelled=True)
+    vectors = embzip.train_vectors(
+        paths, words, method="word2vec", dim=300, epochs=5, labelled=True
+    )
     return vectors.matrix

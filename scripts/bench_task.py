@@ -149,7 +149,7 @@ def train_model(task: Task, folder: Path) -> None:
         tokenizer,
         dim=settings.dim,
         epochs=settings.vector_epochs,
-        sg=True,
+        method="word2vec",
         seed=task.seed,
     )
     vector_seconds = time.perf_counter() - started

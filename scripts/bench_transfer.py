@@ -65,7 +65,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         texts = Path(folder, "texts.txt")
         texts.write_text("".join(f"{example.text}\n" for example in kept), "utf-8")
-        options = {"dim": arguments.dim, "sg": True, "epochs": 10, "workers": arguments.workers}
+        options = {
+            "method": "word2vec",
+            "dim": arguments.dim,
+            "epochs": 10,
+            "workers": arguments.workers,
+        }
         start = time.perf_counter()
         words = train_vectors(texts, build_words(texts, min_count=1), **options)
         show("words", words, time.perf_counter() - start, None)

@@ -69,10 +69,6 @@ def training_record() -> TrainingRecord:
         patience=2,
         trainable=False,
         random_init=True,
-        decay=True,
-        label_smoothing=0.1,
-        token_dropout=0.05,
-        average=0.25,
         interrupted=True,
         pruning=PolynomialSchedule(0.75, end=12, frequency=3),
     )

@@ -131,6 +131,17 @@ def test_no_member_and_what_is_no_text() -> None:
         Ensemble([tiny_classifier()]).predict("lion")
 
 
+def test_what_is_no_member() -> None:
+    model = tiny_classifier()
+    kit = Kit.of({"topic": model, "mood": model})
+    with pytest.raises(InputTypeError, match="must be classifiers, received Kit: of a kit, pass"):
+        Ensemble([model, kit])
+    with pytest.raises(InputTypeError, match="received a kit of topic, mood: pass one of its"):
+        evaluate(kit, [embzip.Example("a lion", model.labels[0])])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="2 classifiers needs as many names, received 1"):
+        Ensemble([model, model], names=["one"])
+
+
 def test_a_member_that_overflows_is_no_number(folder: Path) -> None:
     model = tiny_classifier()
     huge = {name: np.sign(array) * np.float32(5e18) for name, array in model.arrays.items()}

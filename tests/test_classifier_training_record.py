@@ -55,10 +55,6 @@ def test_what_is_stored(tmp_path: Path) -> None:
             "patience": 2,
             "trainable": False,
             "random_init": True,
-            "decay": True,
-            "label_smoothing": 0.1,
-            "token_dropout": 0.05,
-            "average": 0.25,
             "interrupted": True,
             "pruning": {
                 "final": 0.75, "end": 12, "initial": 0.0, "begin": 0, "frequency": 3,
@@ -102,10 +98,6 @@ def test_a_run_takes_few_bytes() -> None:
         training=TextDigest(23_474, "f" * 16),
         dev=TextDigest(2_609, "f" * 16),
         random_init=False,
-        decay=False,
-        label_smoothing=0.0,
-        token_dropout=0.0,
-        average=0.0,
         interrupted=False,
         pruning=None,
         trainable=True,
@@ -227,11 +219,8 @@ def run_with(**changes: Any) -> Callable[[Any], object]:
         (run_with(learning_rate=10**400), "learning_rate must be a number up to"),
         (run_with(optimizer="sgd"), "optimizer must be one of adam"),
         (run_with(optimizer="auto"), "optimizer must be one of adam"),
-        (run_with(decay=0.1), "decay must be true or false"),
+        (run_with(random_init=0.1), "random_init must be true or false"),
         (run_with(interrupted=3), "interrupted must be true or false"),
-        (run_with(label_smoothing=1), "label_smoothing must be at least 0 and below 1"),
-        (run_with(token_dropout="a"), "token_dropout must be a number"),
-        (run_with(average=-0.5), "average must be at least 0 and below 1"),
         (run_with(seed=2**32), "seed must be a whole number in"),
         (run_with(patience=-1), "patience must be a whole number"),
         (run_with(trainable=1), "trainable must be true or false"),
@@ -263,8 +252,7 @@ def test_every_missing_key_is_an_option_that_is_off_or_refused(field: str, tmp_p
     path = tmp_path / "a.embz"
     save(Crafted(lambda record: record["training"][0].pop(field, None)), path)
     off = {"best_epoch": None, "patience": None, "trainable": None, "pruning": None}
-    off |= dict.fromkeys(("random_init", "decay", "interrupted"), False)
-    off |= dict.fromkeys(("label_smoothing", "token_dropout", "average"), 0.0)
+    off |= dict.fromkeys(("random_init", "interrupted"), False)
     off |= {"params": False, "quantize": False}
     if field in off:
         model = load_model(path)

@@ -94,7 +94,6 @@ def trained(folder: Path) -> Path:
         stdout_of("build-bpe", "corpus.txt", "--vocab", 800)
         stdout_of(
             "train-vectors", "corpus.txt", "--tokenizer", "corpus.bpe.model", "--dim", 24,
-            "--epochs", 5,
         )  # fmt: skip
         stdout_of("compress", "corpus.vectors.embz", "--codec", "svd:12|int8")
         stdout_of(
@@ -157,7 +156,7 @@ def test_vectors_tell_the_unknown_rate(folder: Path, run: Run, tmp_path: Path) -
     run("build-words", "corpus.txt", "--max-vocab", 5, "-o", tmp_path / "few.tsv")
     made = outcome(
         "train-vectors", "corpus.txt", "--tokenizer", tmp_path / "few.tsv", "--dim", 4,
-        "--epochs", 1, "-o", tmp_path / "few.embz", "--json",
+        "-o", tmp_path / "few.embz", "--json",
     )  # fmt: skip
     rate = json_of(made.stdout)["unknown_rate"]
     assert 0.5 < rate < 1
@@ -170,20 +169,20 @@ def test_vectors_from_counts_and_what_is_the_same_again(run: Run, tmp_path: Path
     made = []
     for workers in (1, 2):
         path = tmp_path / f"{workers}.vec"
-        counted = outcome(*train, "--method", "PPMI", "--workers", workers, "-o", path, "--json")
+        counted = outcome(*train, "--workers", workers, "-o", path, "--json")
         assert json_of(counted.stdout)["reproducible"] is True
         assert counted.stderr == ""
         made.append(path.read_bytes())
     assert made[0] == made[1]
-    again = ("--epochs", 1, "-o", tmp_path / "v.embz", "--json")
+    again = ("--method", "WORD2VEC", "--epochs", 1, "-o", tmp_path / "v.embz", "--json")
     for options, reproducible in ((["--workers", 2], False), ([], True)):
         trained = outcome(*train, *options, *again)
         assert json_of(trained.stdout)["reproducible"] is reproducible
         assert ("--workers 1" in trained.stderr) is not reproducible
     for options, message in (
-        (["--method", "ppmi", "--epochs", 3], "epochs is no option of ppmi"),
-        (["--method", "ppmi", "--cbow"], "sg is no option of ppmi"),
-        (["--shift", 2], "shift is no option of word2vec"),
+        (["--epochs", 3], "leave it out, or choose the method word2vec"),
+        (["--cbow"], "sg is no option of ppmi"),
+        (["--method", "word2vec", "--shift", 2], "shift is no option of word2vec"),
     ):
         wrong = outcome(*train, *options, "-o", tmp_path / "w.embz")
         assert wrong.code == 1
@@ -371,8 +370,8 @@ def test_prune_then_compress(trained: Path, run: Run) -> None:
     run("build-words", "corpus.txt", "-o", "all.tsv")
     rows = json_of(
         run(
-            "train-vectors", "corpus.txt", "--tokenizer", "all.tsv", "--dim", 8, "--epochs", 1,
-            "--workers", 1, "--sg", "--json", "-o", "all.embz",
+            "train-vectors", "corpus.txt", "--tokenizer", "all.tsv", "--dim", 8,
+            "--method", "word2vec", "--epochs", 1, "--sg", "--json", "-o", "all.embz",
         )
     )["rows"]  # fmt: skip
     record = json_of(run("prune", "all.embz", "--max-vocab", 300, "--json"))
@@ -399,7 +398,7 @@ def test_words_and_foreign_vectors(trained: Path, run: Run) -> None:
         written = json_of(
             run(
                 "train-vectors", "corpus.txt", "--tokenizer", "corpus.words.tsv", "--dim", 8,
-                "--epochs", 1, "--json", "-o", f"words.{suffix}",
+                "--json", "-o", f"words.{suffix}",
             )
         )  # fmt: skip
         assert written["rows"] == record["rows"]

@@ -23,7 +23,7 @@ UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202e\ud800-\udfff]")
 WRITERS = {
     "build-bpe": ["corpus.txt", "--vocab", "50"],
     "build-words": ["corpus.txt", "--min-count", "1"],
-    "train-vectors": ["corpus.txt", "--tokenizer", "words.tsv", "--dim", "4", "--epochs", "1"],
+    "train-vectors": ["corpus.txt", "--tokenizer", "words.tsv", "--dim", "2"],
     "transfer": ["table.embz", "--tokenizer", "bpe.model", "--counts", "counts.tsv"],
     "prune": ["table.embz", "--max-vocab", "2"],
     "compress": ["table.embz", "--codec", "int8"],

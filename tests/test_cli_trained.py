@@ -1,6 +1,7 @@
 """`embzip train --seeds N`: several classifiers in a folder, each as it would be alone."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,15 @@ def test_what_is_no_folder_is_refused(words: str, code: int, says: str, folder: 
     assert (done.code, done.stdout) == (code, "")
     assert says in done.stderr
     assert Path("train").read_text() == "a file"
+
+
+@pytest.mark.filterwarnings("ignore:the training texts")
+def test_the_accuracy_is_that_of_the_epoch_that_was_kept(folder: Path) -> None:
+    examples = [Example(f"the {w} {n}", w) for n in range(15) for w in ("goal", "market")]
+    result = train(examples, load("table.embz"), epochs=1, filters=2)
+    pruned = replace(result, dev_accuracy=[0.75, 0.25, 0.5], best_epoch=2)  # pruned until the 2nd
+    told = Trained(pruned, 0, "model.embz", 9, 3).epochs_told()
+    assert told.endswith("kept epoch 3: dev accuracy 0.5000")
 
 
 @pytest.mark.filterwarnings("ignore:the training texts")

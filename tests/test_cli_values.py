@@ -36,7 +36,7 @@ WRONG = {
     "inspect m.embz --profile 0": "at least 1 input",
     "inspect m.tflite --profile 0": "at least 1 input",
     "train-vectors test.tsv --tokenizer words.tsv --dim 0": "dim",
-    "train-vectors test.tsv --tokenizer words.tsv --epochs 0": "epochs",
+    "train-vectors test.tsv --tokenizer words.tsv --method word2vec --epochs -1": "epochs",
     "train-vectors test.tsv --tokenizer words.tsv --window 0": "window",
     "train-vectors test.tsv --tokenizer words.tsv --workers 0": "workers",
     "train-vectors test.tsv --tokenizer words.tsv --seed -1": "seed",

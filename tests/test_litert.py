@@ -197,7 +197,7 @@ def test_serving_imports_numpy_and_litert_only(exported: Path) -> None:
     }
     assert own == {
         "choices", "classifier", "corpus", "errors", "files", "labels", "litert", "prediction",
-        "tokenizers", "types", "vocabulary",
+        "seeds", "tokenizers", "types", "vocabulary",
     }  # fmt: skip
 
 

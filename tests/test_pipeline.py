@@ -26,6 +26,7 @@ from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import CorpusRecipe, read_recipe
 from embzip.pipeline.steps import Step, Steps, write_json
 from embzip.types import Progress
+from embzip.vectors.options import PpmiOptions
 
 ROOT = Path(embzip.__file__).resolve().parent.parent
 RECIPE = """\
@@ -36,7 +37,7 @@ test = "test.tsv"
 text = ["more.txt"]
 [defaults]
 vectors = "word2vec:16,epochs=1"
-classifier = "cnn:8,windows=1-2,dropout=0.1,epochs=6,batch_size=32,max_length=20"
+classifier = "cnn:8,windows=1-2,dropout=0.1,epochs=6,batch_size=8,max_length=20"
 [[candidate]]
 name = "words"
 tokenizer = "words:min_count=1"
@@ -110,10 +111,11 @@ def test_vectors_of_a_recipe_are_those_of_the_library(recipe: Path, tmp_path: Pa
     texts = corpus_step(corpus)
     words = tokenizer_step(texts, WordsOptions())
     table = {"name": "a", "tokenizer": "words"}
+    assert parse_candidate(table, "recipe").vectors_options == PpmiOptions()
     steps = Steps(tmp_path / "out")
     for spec, options in (
         ("ppmi:12,window=3,shift=2", {"method": "ppmi", "window": 3, "shift": 2}),
-        ("word2vec:12,sg=false", {"sg": False}),
+        ("word2vec:12,sg=false", {"method": "word2vec", "sg": False}),
     ):
         candidate = parse_candidate({**table, "vectors": spec}, "recipe")
         made = steps.folder(vectors_step(texts, words, candidate.vectors_options, 7))
@@ -219,7 +221,6 @@ def test_candidates_share_steps(finished: Path) -> None:
         "tokenizer": 2,
         "vectors": 2,
         "train": 3,
-        "epoch": 1,
         "rebuild": 2,
         "tune": 1,
         "dev": 3,

@@ -5,12 +5,14 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from embzip.errors import InputError, MissingPackageError, SpecError
 from embzip.tokenizers import Normalization, WordTokenizer
@@ -56,6 +58,22 @@ def test_mutual_information_is_that_of_the_papers(smoothing: float, shift: int) 
     np.testing.assert_allclose(found.toarray(), expected, rtol=1e-5, atol=1e-6)
     assert found.nnz == np.count_nonzero(expected)
     np.testing.assert_array_equal(pairs.toarray(), before)
+
+
+def test_frequent_tokens_take_no_more_memory_than_pairs_do() -> None:
+    rows = 2000  # all of them beside each other, so that each is a row of very many pairs
+    pairs = csr_array(np.random.default_rng(0).integers(1, 9, (rows, rows)))
+    tracemalloc.start()
+    found = ppmi(pairs)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # 48 bytes for both halves of a pair, of which `pairs` has some.
+    assert most < 24 * pairs.nnz - pairs.data.nbytes - pairs.indices.nbytes
+    some = np.arange(0, rows, 97)
+    sums: Dense = pairs.sum(axis=1).astype(np.float64)
+    chance = sums[some, None] * sums[None, some] / sums.sum()
+    expected = np.maximum(0, np.log(pairs.toarray()[np.ix_(some, some)] / chance))
+    np.testing.assert_allclose(found.toarray()[np.ix_(some, some)], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("exponent", [0, 0.5, 1])
@@ -143,7 +161,7 @@ def test_equal_bytes_with_any_number_of_workers_and_threads(tmp_path: Path) -> N
     corpus = corpus_of(tmp_path, lines)
     build_words(corpus, tmp_path / "words.tsv")
     made = {}
-    for workers, threads in ((1, "1"), (2, "2"), (7, "3"), (None, "4")):
+    for workers, threads in ((1, "1"), (2, "2"), (7, "3"), (1, "4")):
         names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
         options = json.dumps({"dim": 50, "workers": workers, "seed": 3})
         child = subprocess.run(
@@ -209,9 +227,12 @@ def test_more_pairs_than_memory_has(tmp_path: Path) -> None:
             "epochs is no option of ppmi, whose own are dim, window, smoothing",
         ),
         ({"method": "ppmi", "sg": False}, "sg is no option of ppmi"),
-        ({"shift": 1}, "shift is no option of word2vec, whose own are dim, epochs, window"),
+        (
+            {"method": "word2vec", "shift": 1},
+            "shift is no option of word2vec, whose own are dim, epochs, window",
+        ),
         ({"method": "ppmi", "sample": 0.1}, "sample is no option of ppmi"),
-        ({"smoothing": 0.5}, "smoothing is no option of word2vec"),
+        ({"method": "word2vec", "smoothing": 0.5}, "smoothing is no option of word2vec"),
         ({"method": "PPMI", "exponent": 1.5}, r"exponent must be a number in 0\.\.1"),
         ({"method": "ppmi", "smoothing": float("nan")}, "smoothing must be a number"),
         ({"method": "ppmi", "smoothing": -0.1}, "smoothing must be a number"),

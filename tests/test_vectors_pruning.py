@@ -296,7 +296,7 @@ def test_text_of_trained_vectors_is_pruned_as_their_embz_is(tmp_path: Path) -> N
     assert run("build-words", corpus, "-o", words) == 0
     for suffix in ("embz", "vec", "bin"):
         table, small = tmp_path / f"v.{suffix}", tmp_path / f"{suffix}.vec"
-        train = ("train-vectors", corpus, "--tokenizer", words, "--dim", 4, "--epochs", 1)
+        train = ("train-vectors", corpus, "--tokenizer", words, "--dim", 2)
         assert run(*train, "-o", table) == 0
         assert run("prune", table, "--max-vocab", 3, "-o", small) == 0
         assert [line.split()[0] for line in small.read_text("utf-8").splitlines()[1:]] == (

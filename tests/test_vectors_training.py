@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe, build_words
 from embzip.vectors.base import Vectors, with_special_rows
 from embzip.vectors.pruning import prune
-from embzip.vectors.training import train_vectors
+from embzip.vectors.training import train_vectors as by_any_method
 from embzip.vectors.word2vec import to_gensim
 from embzip.vocabulary import Vocabulary
 
@@ -34,6 +36,10 @@ TEXTS = [
     "the cat sat on the mat", "the cat and the dog", "a dog sat", "the mat", "on the cat", "dog",
 ]  # fmt: skip
 LINES = [text for text in TEXTS for _ in range(20)] + ["and a the cat", "and the"]
+
+
+# What is true of both methods is tested here with word2vec; test_vectors_ppmi.py has the other.
+train_vectors = partial(by_any_method, method="word2vec")
 
 
 def corpus_of(folder: Path, lines: list[str]) -> Path:
@@ -128,8 +134,8 @@ def test_bpe_pieces_are_trained(tmp_path: Path) -> None:
 def test_equal_bytes_in_every_process(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, LINES)
     tokenizer = build_words(corpus, tmp_path / "words.tsv", min_count=1)
-    options = {"dim": 8, "epochs": 2, "seed": 3}
-    here = train_vectors(corpus, tokenizer, **options)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"method": "word2vec", "dim": 8, "epochs": 2, "seed": 3}
+    here = train_vectors(corpus, tokenizer, **options)
     code = (
         "import sys, hashlib; from embzip.vectors.training import train_vectors\n"
         f"vectors = train_vectors(sys.argv[1], sys.argv[2], **{options})\n"
@@ -141,7 +147,7 @@ def test_equal_bytes_in_every_process(tmp_path: Path) -> None:
     )  # fmt: skip
     assert child.stdout == here.matrix.tobytes()
     assert child.stderr == b""  # gensim's log included
-    other = train_vectors(corpus, tokenizer, **{**options, "seed": 4})  # type: ignore[arg-type]
+    other = train_vectors(corpus, tokenizer, **{**options, "seed": 4})
     assert other.matrix.tobytes() != here.matrix.tobytes()
 
 
@@ -263,8 +269,9 @@ def test_case_01_to_07_corpora_that_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"dim": 0}, {"dim": 2.0}, {"epochs": 0}, {"window": -1}, {"workers": 0}, {"seed": -1},
-        {"seed": 2**32}, {"epochs": True},
+        {"dim": 0}, {"dim": 2.0}, {"epochs": -1}, {"window": -1}, {"workers": 0}, {"seed": -1},
+        {"seed": 2**32}, {"epochs": True}, {"epochs": False}, {"epochs": 2**16 + 1},
+        {"window": 1025}, {"workers": 1025},
     ],
 )  # fmt: skip
 def test_options_out_of_range(tmp_path: Path, options: dict[str, int]) -> None:

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from embzip.errors import InputError, MismatchError
+from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.prediction import TextClassifier
 from embzip.tokenizers.base import Tokenizer, check_texts
 from embzip.types import Matrix
@@ -23,12 +23,14 @@ class Ensemble(TextClassifier):
         The classifiers, at least one; ensembles too. The order of their labels may differ: that of
         the first is taken.
     names
-        What messages call them; by default "classifier 1" and so on.
+        What messages call them, one for each; by default "classifier 1" and so on.
 
     Raises
     ------
     InputError
-        Without a classifier.
+        Without a classifier, or for another number of names.
+    InputTypeError
+        For a member that is no classifier, such as a kit.
     MismatchError
         For labels that one of them knows and another does not. The message names some.
 
@@ -50,7 +52,7 @@ class Ensemble(TextClassifier):
     ...     return Classifier(table, ("sport", "politics"), MeanConfig(4, 9), arrays)
     >>> ensemble = Ensemble([classifier(0), classifier(4)])  # knows nothing; is rather sure
     >>> [round(float(each), 3) for each in ensemble.probabilities(["the vote, a vote"])[0]]
-    [0.309, 0.691]
+    [0.334, 0.666]
     """
 
     def __init__(
@@ -59,8 +61,19 @@ class Ensemble(TextClassifier):
         self.members = tuple(members)
         if not self.members:
             raise InputError("an ensemble needs at least one classifier, received none")
+        for member in self.members:
+            if not isinstance(member, TextClassifier):
+                raise InputTypeError(
+                    "the members of an ensemble must be classifiers, received "
+                    f"{type(member).__name__}: of a kit, pass one of its classifiers"
+                )
         numbers = range(1, len(self.members) + 1)
         self.names = tuple(names or (f"classifier {number}" for number in numbers))
+        if len(self.names) != len(self.members):
+            raise InputError(
+                f"an ensemble of {len(self.members)} classifiers needs as many names, received "
+                f"{len(self.names)}: pass one for each, or none"
+            )
         self.labels = self.members[0].labels
         # The column of each of our labels in a member's answers.
         self._columns = [

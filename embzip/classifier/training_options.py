@@ -32,9 +32,6 @@ def check_training_options(
     learning_rate: float = 1e-3,
     patience: int = 1,
     optimizer: str = "auto",
-    label_smoothing: float = 0.0,
-    token_dropout: float = 0.0,
-    average: float = 0.0,
     seed: int = 0,
 ) -> None:
     """Check the options of a run, those that are given.
@@ -54,12 +51,6 @@ def check_training_options(
     counts = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
     for name, number in counts.items():
         check_size(name, number)
-    shares = {
-        "label_smoothing": label_smoothing, "token_dropout": token_dropout, "average": average,
-    }  # fmt: skip
-    for name, share in shares.items():
-        if not 0 <= share < 1:
-            raise InputError(f"{name} must be at least 0 and below 1, received {share}")
     if not 0 < learning_rate < math.inf:
         raise InputError(f"learning_rate must be a positive number, received {learning_rate}")
     if optimizer not in get_args(Optimizer):

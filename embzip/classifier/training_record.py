@@ -44,7 +44,7 @@ class TrainingRun:
         because none was better on dev.
     batch_size, learning_rate, optimizer, seed
         As in `embzip.tf.train`; of the optimizers, the one that was chosen.
-    patience, trainable, random_init, decay, label_smoothing, token_dropout, average
+    patience, trainable, random_init
         Of `train`; None, False or 0 where a run has no such option.
     interrupted
         Whether Ctrl-C ended the run before its time, so that the same options make another model.
@@ -67,10 +67,6 @@ class TrainingRun:
     patience: int | None = None
     trainable: bool | None = None
     random_init: bool = False
-    decay: bool = False
-    label_smoothing: float = 0.0
-    token_dropout: float = 0.0
-    average: float = 0.0
     interrupted: bool = False
     pruning: PolynomialSchedule | None = None
     params: bool = False
@@ -91,9 +87,6 @@ class TrainingRun:
             raise InputError(unknown(self.optimizer, _OPTIMIZERS, "optimizer"))
         check_training_options(
             learning_rate=self.learning_rate,
-            label_smoothing=self.label_smoothing,
-            token_dropout=self.token_dropout,
-            average=self.average,
             seed=self.seed,
         )
         for name, texts in (("training", self.training), ("dev", self.dev)):
@@ -140,10 +133,6 @@ class TrainingRun:
             patience=record.whole("patience") if "patience" in record else None,
             trainable=record.take("trainable", bool) if "trainable" in record else None,
             random_init=record.take("random_init", bool, False),
-            decay=record.take("decay", bool, False),
-            label_smoothing=record.take("label_smoothing", float, 0.0),
-            token_dropout=record.take("token_dropout", float, 0.0),
-            average=record.take("average", float, 0.0),
             interrupted=record.take("interrupted", bool, False),
             pruning=_schedule(record.fields("pruning")) if "pruning" in record else None,
             params=record.take("params", bool, False),

@@ -61,7 +61,7 @@ class Reading:
 def train_vectors(
     *corpus: Corpus,
     tokenizer: Path,
-    method: Annotated[Literal["word2vec", "ppmi"], CHOICE] = "word2vec",
+    method: Annotated[Literal["word2vec", "ppmi"], CHOICE] = "ppmi",
     dim: Whole = 300,
     window: Whole = 5,
     epochs: Whole | None = None,
@@ -77,10 +77,11 @@ def train_vectors(
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
-    """Train vectors for a tokenizer's rows: word2vec, or ppmi.
+    """Train vectors for a tokenizer's rows.
 
     ppmi counts once what stands near what, takes the positive mutual information of the counts, and
-    keeps its largest singular vectors: seconds, and the same vectors each time.
+    keeps its largest singular vectors: seconds, and the same vectors each time. word2vec goes
+    through the corpus again and again.
 
     The .embz file holds the tokenizer with the table, and counts. -o FILE.txt or FILE.vec writes
     word2vec text instead, -o FILE.bin word2vec binary: rows alone, the most frequent first.
@@ -98,8 +99,8 @@ def train_vectors(
     window
         Tokens of context on each side.
     epochs
-        Of word2vec: passes over the text; by default so many that ten million tokens are read, at
-        least 5 and at most 30.
+        Of word2vec: passes over the text; by default, and with 0, so many that ten million tokens
+        are read, at least 5 and at most 30.
     sg
         Of word2vec: skip-gram, the default, or bag of words, which is faster.
     negative

@@ -38,6 +38,11 @@ class Trained:
     nbytes: int
     epochs: int
 
+    @property
+    def accuracy(self) -> float:
+        """Dev accuracy of the epoch that was kept; before pruning ended, one may be better."""
+        return self.result.dev_accuracy[self.result.best_epoch]
+
     def to_json(self) -> dict[str, object]:
         """Return what `--json` prints of it."""
         result, reach = self.result, self.result.reach
@@ -80,7 +85,7 @@ class Trained:
             f"{'interrupted after' if result.interrupted else 'trained for'} "
             f"{len(result.dev_accuracy)} of {self.epochs} epochs in "
             f"{sum(result.epoch_seconds):.1f} s with {result.optimizer}; kept epoch "
-            f"{result.best_epoch + 1}: dev accuracy {max(result.dev_accuracy):.4f}"
+            f"{result.best_epoch + 1}: dev accuracy {self.accuracy:.4f}"
         )
 
     def size(self) -> str:
@@ -130,10 +135,10 @@ def show_trained(output: Output, made: Sequence[Trained], seeds: Sequence[int]) 
         lines = [made[0].reading()]
         for each in made:
             lines += [f"{each.name}: {each.epochs_told()}", f"{each.name}: {each.size()}"]
-        best = [max(each.result.dev_accuracy) for each in made]
+        kept = [each.accuracy for each in made]
         lines.append(
-            f"{len(made)} of {len(seeds)} classifiers, dev accuracy {fmean(best):.4f} on the mean, "
-            f"from {min(best):.4f} to {max(best):.4f}"
+            f"{len(made)} of {len(seeds)} classifiers, dev accuracy {fmean(kept):.4f} on the mean, "
+            f"from {min(kept):.4f} to {max(kept):.4f}"
         )
         output.show({"classifiers": [{"name": x.name, **x.to_json()} for x in made]}, *lines)
     else:

@@ -117,7 +117,8 @@ def train(
     With --sparsity the smallest weights become zero, more and more of them (Zhu and Gupta 2017).
     A file of zeros is smaller only when it is packed: --pack.
 
-    Ctrl-C ends the training, keeps its best epoch so far, and ends the command with exit code 130.
+    Ctrl-C ends the training, keeps its best epoch so far, and ends the command with exit code 130;
+    before the first epoch has ended, nothing is written.
 
     --seeds N trains N classifiers, which differ by their seed alone: --seed, and the numbers after
     it. Each is written when it is trained, as DIR/model-SEED.embz where -o names DIR. `embzip

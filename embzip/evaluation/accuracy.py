@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from embzip.classifier import Ensemble, load_one
 from embzip.corpus import Example, Paths, read_examples
 from embzip.errors import InputError, InputTypeError, SpecError
-from embzip.prediction import TextClassifier
+from embzip.prediction import TextClassifier, TextKit
 from embzip.seeds import check_seed
 from embzip.tokenizers.reach import unknown_rate
 
@@ -84,7 +84,7 @@ def evaluate(
     InputError
         For a test set without rows.
     InputTypeError
-        For a test row that is not an `Example`.
+        For a test row that is not an `Example`, and for a kit.
     MismatchError
         For several classifiers with different labels.
     """
@@ -230,7 +230,14 @@ def _examples(test: Sequence[Example] | str | Path) -> list[Example]:
 
 
 def _classifier(model: TextClassifier | Paths) -> TextClassifier:
-    return model if isinstance(model, TextClassifier) else load_one(model)
+    if isinstance(model, TextClassifier):
+        return model
+    if isinstance(model, TextKit):
+        raise InputTypeError(
+            f"evaluate measures one classifier, received a kit of {', '.join(model.labels)}: pass "
+            "one of its classifiers"
+        )
+    return load_one(model)
 
 
 def _labels_of(

@@ -40,6 +40,7 @@ MOST: Mapping[str, int] = {
     "window": 1 << 10,  # of vectors
     "shift": 1 << 10,
     "negative": 1 << 10,
+    "workers": 1 << 10,
 }
 
 

@@ -91,7 +91,7 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
     fields = Fields.of_user(table, where)
     tokenizer = fields.take("tokenizer", str)
     vectors: VectorsOptions = _options(
-        fields.take("vectors", str, "word2vec:300,epochs=5"), OPTIONS, f"{where}, vectors"
+        fields.take("vectors", str, "ppmi"), OPTIONS, f"{where}, vectors"
     )
     try:
         codec = parse_codec(fields.take("codec", str, "float32"))

@@ -7,7 +7,7 @@ table and the key. A mistake in a corpus is found when that is read.
     [corpus]                # train, test, optionally dev and text (relative to the recipe);
     name = "bbc"            # or the name of a module of corpora/
     [defaults]              # any key of a candidate but its name
-    vectors = "word2vec:300,epochs=5"
+    vectors = "ppmi:300"
     [[candidate]]           # the first is the baseline
     name = "words"
     tokenizer = "words:min_count=1"

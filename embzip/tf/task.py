@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import keras
-
 from embzip.classifier import Classifier, Encoder
 from embzip.classifier.training_options import Optimizer, chosen_optimizer
 from embzip.compression import compress
@@ -50,9 +48,6 @@ class Task:
         optimizer: Optimizer,
         lowercase: bool | None = None,
         random_init: bool = False,
-        decay_steps: int = 0,
-        label_smoothing: float = 0.0,
-        token_dropout: float = 0.0,
     ) -> "Task":
         # Refuses wrong options before the table is read.
         encoder.of(1, encoder.longest if max_length is None else max_length, shape)
@@ -72,25 +67,12 @@ class Task:
             layer = CompressedEmbeddingLayer(table, name="embedding")
         model = build_model(config, len(labels), layer, seed=seed)
         chosen = chosen_optimizer(optimizer, table.rows if isinstance(table, Vectors) else 0)
-        unk_id = table.vocabulary.unk_id if isinstance(table, Vectors) else table.unk_id
-        rate: Any = learning_rate
-        if decay_steps:
-            rate = keras.optimizers.schedules.PolynomialDecay(learning_rate, decay_steps, 0.0)
-        trainer = Trainer(
-            model,
-            OPTIMIZERS[chosen](rate),
-            label_smoothing=label_smoothing,
-            token_dropout=token_dropout,
-            unk_id=unk_id,
-            pad_id=layer.pad_id,
-            seed=seed,
-        )
         return cls(
             table,
             labels,
             config,
             model,
-            trainer,
+            Trainer(model, OPTIMIZERS[chosen](learning_rate)),
             batches_of(examples, labels, table, config, encoded),
             sum(len(ids) > max_length for ids in encoded) / len(encoded),
             reach,

@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.tf.batches import Batches
+from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.pruning import GradualPruning
 from embzip.tf.quantization import fake_quantized
@@ -51,26 +52,9 @@ class Trainer:
     ----------
     quantize
         Variables that are rounded to int8 in the forward pass, and trained as float32.
-    label_smoothing
-        The share of each target that is spread over all labels.
-    token_dropout
-        The share of the tokens that are read as unknown in training.
-    unk_id, pad_id, seed
-        What token dropout needs.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        optimizer: Any,
-        *,
-        quantize: Sequence[Any] = (),
-        label_smoothing: float = 0.0,
-        token_dropout: float = 0.0,
-        unk_id: int | None = None,
-        pad_id: int | None = None,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, model: Any, optimizer: Any, *, quantize: Sequence[Any] = ()) -> None:
         inner = keras.Model(model.input, model.get_layer("dense").output)
         variables = model.trainable_variables
         values = [variable.value for variable in variables]
@@ -89,18 +73,10 @@ class Trainer:
             return found
 
         def step(ids: Any, labels: Any) -> Any:
-            if token_dropout:
-                key = tf.stack(
-                    [tf.constant(seed, tf.int64), tf.cast(optimizer.iterations.value, tf.int64)]
-                )
-                drawn = tf.random.stateless_uniform(tf.shape(ids), key)
-                ids = tf.where((drawn < token_dropout) & (ids != pad_id), unk_id, ids)
             with tf.GradientTape() as tape:
-                found = logits(ids, training=True)
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, found)
-                if label_smoothing:
-                    uniform = -tf.reduce_mean(tf.nn.log_softmax(found), axis=-1)
-                    losses = (1 - label_smoothing) * losses + label_smoothing * uniform
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    labels, logits(ids, training=True)
+                )
                 loss = tf.reduce_mean(losses)
             optimizer.apply(tape.gradient(loss, values), variables)
             return loss
@@ -140,7 +116,6 @@ class Trainer:
         seed: int,
         to_beat: float,
         progress: TrainingProgress | None,
-        average: float = 0.0,
         pruning: GradualPruning | None = None,
         keep_interrupted: bool = False,
     ) -> Run:
@@ -153,8 +128,6 @@ class Trainer:
         to_beat
             The dev accuracy that an epoch must exceed; if none does, the model keeps the variables
             of the last epoch.
-        average
-            The weight of earlier epochs in a moving average of the variables, which dev judges.
         pruning
             The pruning; only epochs that end with its final sparsity can be the best.
         keep_interrupted
@@ -171,47 +144,36 @@ class Trainer:
         accuracies: list[float] = []
         best_epoch: int | None = None
         best: list[NDArray[np.float32]] = []
-        averaged: list[NDArray[np.float32]] = []
-        interrupted = False
         try:
-            for epoch in range(epochs):
-                start = time.perf_counter()
-                total_loss = 0.0
-                for done, (ids, labels) in enumerate(batches.shuffled(batch_size, rng), start=1):
-                    total_loss += self.step(ids, labels)
-                    if pruning is not None:
-                        pruning.on_train_batch_end(done)
-                    if progress is not None:
-                        progress(epoch * steps + done, epochs * steps, total_loss / done)
-                seconds.append(time.perf_counter() - start)
-                last: list[NDArray[np.float32]] = []
-                if average:
-                    last = self._values()
-                    averaged = [
-                        average * before + (1 - average) * now
-                        for before, now in zip(averaged or last, last, strict=True)
-                    ]
-                    self._assign(averaged)
-                accuracies.append(self.accuracy(dev))
-                if pruning is not None and not pruning.finished:
-                    first_epoch = epoch + 1
-                elif accuracies[-1] > to_beat:
-                    to_beat, best_epoch, best = accuracies[-1], epoch, self._values()
-                elif epoch - (first_epoch - 1 if best_epoch is None else best_epoch) >= patience:
-                    break
-                if average:
-                    self._assign(last)
+            with noticed_interrupts(keep_interrupted) as stopped:
+                for epoch in range(epochs):
+                    start = time.perf_counter()
+                    loss = 0.0
+                    for done, (ids, labels) in enumerate(batches.shuffled(batch_size, rng), 1):
+                        if stopped():
+                            raise KeyboardInterrupt
+                        loss += self.step(ids, labels)
+                        if pruning is not None:
+                            pruning.on_train_batch_end(done)
+                        if progress is not None:
+                            progress(epoch * steps + done, epochs * steps, loss / done)
+                    seconds.append(time.perf_counter() - start)
+                    accuracies.append(self.accuracy(dev))
+                    if pruning is not None and not pruning.finished:
+                        first_epoch = epoch + 1
+                    elif accuracies[-1] > to_beat:
+                        to_beat, best_epoch = accuracies[-1], epoch
+                        best = [variable.value.numpy() for variable in self._variables]
+                    elif (
+                        epoch - (first_epoch - 1 if best_epoch is None else best_epoch) >= patience
+                    ):
+                        break
+                interrupted = stopped()
         except KeyboardInterrupt:
             if best_epoch is None or not keep_interrupted:
                 raise
             interrupted = True
         if best_epoch is not None:
-            self._assign(best)
+            for variable, value in zip(self._variables, best, strict=True):
+                variable.assign(value)
         return Run(seconds, accuracies, best_epoch, interrupted)
-
-    def _values(self) -> list[NDArray[np.float32]]:
-        return [variable.value.numpy() for variable in self._variables]
-
-    def _assign(self, values: Sequence[NDArray[np.float32]]) -> None:
-        for variable, value in zip(self._variables, values, strict=True):
-            variable.assign(value)

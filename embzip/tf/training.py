@@ -77,10 +77,6 @@ def train(
     optimizer: Optimizer = "auto",
     random_init: bool = False,
     pruning: GradualPruning | PruningShares | None = None,
-    decay: bool = False,
-    label_smoothing: float = 0.0,
-    token_dropout: float = 0.0,
-    average: float = 0.0,
     keep_interrupted: bool = False,
     progress: TrainingProgress | None = None,
     **shape: Any,
@@ -161,9 +157,6 @@ def train(
         learning_rate=learning_rate,
         patience=patience,
         optimizer=optimizer,
-        label_smoothing=label_smoothing,
-        token_dropout=token_dropout,
-        average=average,
         seed=seed,
     )
     labels = check_training_labels(examples, "the training examples")
@@ -184,9 +177,6 @@ def train(
         seed=seed,
         optimizer=optimizer,
         random_init=random_init,
-        decay_steps=steps if decay else 0,
-        label_smoothing=label_smoothing,
-        token_dropout=token_dropout,
     )
     if isinstance(pruning, PruningShares):
         pruning = GradualPruning(pruning.over(steps))
@@ -200,7 +190,6 @@ def train(
         seed=seed,
         to_beat=-1.0,
         progress=progress,
-        average=average,
         pruning=pruning,
         keep_interrupted=keep_interrupted,
     )
@@ -221,10 +210,6 @@ def train(
         patience=patience,
         trainable=trainable,
         random_init=random_init,
-        decay=decay,
-        label_smoothing=label_smoothing,
-        token_dropout=token_dropout,
-        average=average,
         interrupted=run.interrupted,
         pruning=None if pruning is None else pruning.schedule,
     )

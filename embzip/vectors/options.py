@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 
 from embzip.choices import chosen
 from embzip.errors import SpecError
+from embzip.files.limits import MOST
 
 Method = Literal["word2vec", "ppmi"]
-_MOST = 2**31 - 1
 # Of word2vec, by `scripts/bench_defaults.py`: tokens that are read in all, and bounds of epochs.
 _TOKENS, _LEAST_EPOCHS, _MOST_EPOCHS = 10_000_000, 5, 30
 
@@ -35,11 +35,9 @@ class Word2vecOptions:
     method: ClassVar[Method] = "word2vec"
 
     def __post_init__(self) -> None:
-        check_whole("dim", self.dim, 65_536)
-        for name in ("window", "negative"):
+        for name in ("dim", "window", "negative"):
             check_whole(name, getattr(self, name))
-        if self.epochs != 0:
-            check_whole("epochs", self.epochs)
+        check_whole("epochs", self.epochs, least=0)
         _check_share("sample", self.sample)
 
     def passes(self, tokens: int) -> int:
@@ -69,15 +67,16 @@ class PpmiOptions:
     method: ClassVar[Method] = "ppmi"
 
     def __post_init__(self) -> None:
-        check_whole("dim", self.dim, 65_536)
-        for name in ("window", "shift"):
+        for name in ("dim", "window", "shift"):
             check_whole(name, getattr(self, name))
         for name in ("smoothing", "exponent"):
             _check_share(name, getattr(self, name))
 
 
 VectorsOptions = Word2vecOptions | PpmiOptions
-OPTIONS: Mapping[str, type] = {kind.method: kind for kind in (Word2vecOptions, PpmiOptions)}
+OPTIONS: Mapping[str, type[VectorsOptions]] = {
+    kind.method: kind for kind in (Word2vecOptions, PpmiOptions)
+}
 
 
 def options_of(method: str, given: Mapping[str, Any]) -> VectorsOptions:
@@ -103,18 +102,22 @@ def options_of(method: str, given: Mapping[str, Any]) -> VectorsOptions:
     told = {name: value for name, value in given.items() if value is not None}
     for name in told:
         if name not in own:
+            others = [other for other in OPTIONS if other != kind.method]
             raise SpecError(
-                f"{name} is no option of {method.lower()}, whose own are {', '.join(own)}: leave "
-                "it out"
+                f"{name} is no option of {kind.method}, whose own are {', '.join(own)}: leave it "
+                f"out, or choose the method {' or '.join(others)}"
             )
     found: VectorsOptions = kind(**told)
     return found
 
 
-def check_whole(name: str, value: int, most: int = _MOST) -> None:
-    """Raise SpecError unless an option is a whole number from 1 to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise SpecError(f"{name} must be a whole number in 1..{most}, received {value!r}")
+def check_whole(name: str, value: int, *, least: int = 1) -> None:
+    """Raise SpecError unless an option is a whole number from `least` to the limit of its name."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not least <= value <= MOST[name]:
+        raise SpecError(
+            f"{name} must be a whole number in {least}..{MOST[name]}, received {value!r}"
+        )
 
 
 def _check_share(name: str, value: float) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 SCALE = 0.1  # the root mean square of each row's numbers
-_ROWS = 4096  # of a block
+_PAIRS = 1 << 18  # of a block: frequent tokens have rows of very many
 _LEAST = 1e-5  # of the longest row
 
 
@@ -122,11 +122,10 @@ def ppmi(pairs: "csr_array[Any]", *, smoothing: float = 1, shift: int = 1) -> "c
     contexts = np.where(words > 0, words**smoothing, 0)
     contexts /= max(contexts.sum(), 1)
     information = np.empty(pairs.nnz, np.float32)
-    for part in spans(pairs.shape[0], _ROWS):
-        starts = pairs.indptr[part.start : part.stop + 1]
-        inside = slice(starts[0], starts[-1])
-        expected = np.repeat(words[part], np.diff(starts)) * contexts[pairs.indices[inside]]
-        information[inside] = np.log(pairs.data[inside] / (expected * shift))
+    for part in spans(pairs.nnz, _PAIRS):
+        row = np.searchsorted(pairs.indptr, np.arange(part.start, part.stop), side="right") - 1
+        expected = words[row] * contexts[pairs.indices[part]]
+        information[part] = np.log(pairs.data[part] / (expected * shift))
     np.maximum(information, 0, out=information)
     kept = (information, pairs.indices.copy(), pairs.indptr.copy())
     found = sparse.csr_array(kept, shape=pairs.shape)

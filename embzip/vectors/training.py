@@ -22,7 +22,7 @@ def train_vectors(
     corpus: Paths,
     tokenizer: Tokenizer | str | Path,
     *,
-    method: Method = "word2vec",
+    method: Method = "ppmi",
     dim: int = 300,
     window: int = 5,
     epochs: int | None = None,
@@ -40,10 +40,9 @@ def train_vectors(
 ) -> Vectors:
     """Train vectors on texts; one row for each id of the tokenizer.
 
-    `word2vec` goes through the corpus again and again (by gensim, negative sampling). `ppmi` counts
-    once what stands near what, and factorizes the counts' positive pointwise mutual information:
-    what word2vec approaches step by step. It takes seconds, and equal input gives equal bytes on
-    one machine.
+    `ppmi` counts once what stands near what, and factorizes the counts' positive pointwise mutual
+    information. `word2vec` approaches that step by step, going through the corpus again and again
+    (by gensim, negative sampling). Classifiers of either are equally good, and ppmi takes seconds.
 
     A text of 10,000 tokens or more is split into several parts for word2vec, all of which are
     trained. Rare tokens are not dropped: the tokenizer has already chosen the vocabulary.
@@ -55,14 +54,14 @@ def train_vectors(
     tokenizer
         A tokenizer, or the path of a tokenizer file.
     method
-        `word2vec` or `ppmi`; an option of the other one is refused.
+        `ppmi` or `word2vec`; an option of the other one is refused.
     dim
-        Columns of the table. For ppmi at most as many as tokens occur.
+        Columns of the table. For ppmi at most as many as there are tokens that it learns of.
     window
         The largest number of context tokens on each side of a token.
     epochs
-        Of word2vec: passes over the corpus; by default so many that ten million tokens are read,
-        at least 5 and at most 30.
+        Of word2vec: passes over the corpus; by default, and with 0, so many that ten million tokens
+        are read, at least 5 and at most 30.
     sg
         Of word2vec: whether to train skip-gram, as by default; otherwise continuous bag of words
         (CBOW), which is faster.
@@ -136,10 +135,10 @@ def train_vectors(
     >>> from embzip.tokenizers.building import build_words
     >>> path = Path(tempfile.mkdtemp(), "corpus.txt")
     >>> _ = path.write_text("a cat and a dog\\n" * 50)
-    >>> vectors = train_vectors(path, build_words(path), dim=8)
+    >>> vectors = train_vectors(path, build_words(path), dim=4)
     >>> list(vectors.vocabulary), vectors.matrix.shape, vectors.counts.tolist()
-    (['<PAD>', '<UNK>', 'a', 'and', 'cat', 'dog'], (6, 8), [0, 0, 100, 50, 50, 50])
-    >>> train_vectors(path, build_words(path), method="ppmi", dim=4).dim
+    (['<PAD>', '<UNK>', 'a', 'and', 'cat', 'dog'], (6, 4), [0, 0, 100, 50, 50, 50])
+    >>> train_vectors(path, build_words(path), method="word2vec", dim=4).dim
     4
     """
     options = options_of(
@@ -149,9 +148,7 @@ def train_vectors(
             "sample": sample, "smoothing": smoothing, "shift": shift, "exponent": exponent,
         },
     )  # fmt: skip
-    if epochs is not None:
-        check_whole("epochs", epochs)
-    check_whole("workers", workers, 1024)
+    check_whole("workers", workers)
     check_seed(seed)
     known: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
     texts, where = read_texts(corpus, labelled=labelled, errors=errors), corpus_name(corpus)
