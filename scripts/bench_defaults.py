@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,22 +32,30 @@ import numpy as np
 import embzip
 from embzip import Example, read_examples
 from embzip.files.writing import write_bytes
+from embzip.tokenizers.base import Tokenizer
 from scripts.bench_task import examples_file
 
 SETS = ("tagmynews", "ru_avito", "debian-topic", "r8", "trec", "clinc150", "ru_ok_toxic")
 BY_MACRO_F1 = ("ru_ok_toxic",)
 CELLS = Path(__file__).parent / "cells" / "defaults"
 FOLDS = 10
+COMPRESSED = ("svd:32|int8", "svd|tcq:2", "svd|tcq:1")  # judged beside the float32 table
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Options of `build_words`, `train_vectors` and `tf.train`, and what they are compared with."""
+    """Options of `build_words`, `train_vectors` and `tf.train`, and what they are compared with.
+
+    `labelled` is the share of the training texts whose labels are used; words and vectors come from
+    those texts alone, or from `all_texts`.
+    """
 
     base: str
     vectors: Mapping[str, Any] = field(default_factory=dict)
     classifier: Mapping[str, Any] = field(default_factory=dict)
     words: Mapping[str, Any] = field(default_factory=dict)
+    labelled: float = 1.0
+    all_texts: bool = False
 
 
 def changed(base: str, **parts: Mapping[str, Any]) -> Setting:
@@ -83,6 +91,28 @@ SETTINGS["average"] = changed("sg-15", classifier={"average": 0.5})
 SETTINGS["batch-32"] = changed("sg-15", classifier={"batch_size": 32})
 SETTINGS["rate-2e-3"] = changed("sg-15", classifier={"learning_rate": 2e-3})
 SETTINGS["filters-256"] = changed("sg-15", classifier={"filters": 256})
+SETTINGS["batch-32-epochs-20-decay"] = changed(
+    "sg-15", classifier={"batch_size": 32, "epochs": 20, "patience": 20, "decay": True}
+)
+SETTINGS["rate-3e-3-decay"] = changed(
+    "sg-15", classifier={"learning_rate": 3e-3, "decay": True, "patience": 10}
+)
+SETTINGS["ppmi"] = replace(SETTINGS["sg-15"], base="sg-15", vectors={"method": "ppmi"})
+SETTINGS["ppmi-exponent-1"] = changed("ppmi", vectors={"exponent": 1})
+SETTINGS["ppmi-window-2"] = changed("ppmi", vectors={"window": 2})
+SETTINGS["ppmi-window-10"] = changed("ppmi", vectors={"window": 10})
+SETTINGS["ppmi-min-count-2"] = changed("ppmi", words={"min_count": 2})
+SETTINGS["ppmi-epochs-20"] = changed("ppmi", classifier={"epochs": 20, "patience": 4})
+SETTINGS["ppmi-token-dropout"] = changed("ppmi", classifier={"token_dropout": 0.1})
+SETTINGS["ppmi-label-smoothing"] = changed("ppmi", classifier={"label_smoothing": 0.1})
+SETTINGS["ppmi-average"] = changed("ppmi", classifier={"average": 0.5})
+SETTINGS["ppmi-filters-256"] = changed("ppmi", classifier={"filters": 256})
+SETTINGS["ppmi-dropout-0.3"] = changed("ppmi", classifier={"dropout": 0.3})
+SETTINGS["ppmi-adam"] = changed("ppmi", classifier={"optimizer": "adam"})
+SETTINGS["bpe-sg-15"] = replace(SETTINGS["sg-15"], base="bpe-sg-15", words={"bpe": True})
+SETTINGS["bpe-ppmi"] = replace(SETTINGS["ppmi"], base="bpe-sg-15", words={"bpe": True})
+SETTINGS["tenth"] = replace(SETTINGS["ppmi"], base="tenth", labelled=0.1)
+SETTINGS["tenth-all-texts"] = replace(SETTINGS["tenth"], all_texts=True)
 SETTINGS["adam"] = changed("sg-15", classifier={"optimizer": "adam"})
 
 
@@ -121,7 +151,10 @@ def path_of(setting: str, name: str, seed: int) -> Path:
 def options_of(setting: str) -> dict[str, Any]:
     """Return what a cell's file must hold, so that it need not be computed again."""
     of = SETTINGS[setting]
-    return {"words": dict(of.words), "vectors": dict(of.vectors), "classifier": dict(of.classifier)}
+    options = {name: dict(getattr(of, name)) for name in ("words", "vectors", "classifier")}
+    if of.labelled < 1:
+        options |= {"labelled": of.labelled, "all_texts": of.all_texts}
+    return options
 
 
 def done(setting: str, name: str, seed: int) -> bool:
@@ -138,15 +171,25 @@ def cell(folder: Path, setting: str, seed: int, output: Path) -> str:
     folds = fold_examples(read_examples(examples_file(folder, "train")))
     judge, stop = folds[seed % FOLDS], folds[(seed + 1) % FOLDS]
     train = [e for i, fold in enumerate(folds) if (i - seed) % FOLDS > 1 for e in fold]
-    table, vector_seconds = vectors_of(train, folder.name, options, seed, output)
+    labelled = train[: round(options.labelled * len(train))]
+    texts = train if options.all_texts else labelled
+    table, vector_seconds = vectors_of(texts, folder.name, options, seed, output)
     started = time.perf_counter()
-    result = tf.train(train, table, dev=stop, seed=seed, **options.classifier)
+    result = tf.train(labelled, table, dev=stop, seed=seed, **options.classifier)
     seconds = time.perf_counter() - started
     known = [e for e in judge if e.label in result.classifier.labels]
+    measured = "macro_f1" if folder.name in BY_MACRO_F1 else "accuracy"
     found = embzip.evaluate(result.classifier, known).to_json()
+    counted = replace(result.classifier.embedding, counts=table.counts)
+    counted = replace(result.classifier, embedding=counted)
+    compressed = {
+        codec: embzip.evaluate(embzip.rebuild(counted, codec=codec), known).to_json()[measured]
+        for codec in COMPRESSED
+    }
     record = {
         "options": options_of(setting),
-        "figure": found["macro_f1" if folder.name in BY_MACRO_F1 else "accuracy"],
+        "figure": found[measured],
+        "compressed": compressed,
         "texts": len(known),
         "stop_accuracy": [round(a, 5) for a in result.dev_accuracy],
         "best_epoch": result.best_epoch,
@@ -164,15 +207,21 @@ def vectors_of(
     train: list[Example], name: str, setting: Setting, seed: int, output: Path
 ) -> tuple[Any, float]:
     """Return the vectors of a setting, which cells with equal options share, and their seconds."""
-    key = json.dumps([name, seed, dict(setting.words), dict(setting.vectors)], sort_keys=True)
+    parts = [name, len(train), seed, dict(setting.words), dict(setting.vectors)]
+    key = json.dumps(parts, sort_keys=True)
     folder = output / "vectors" / hashlib.sha256(key.encode()).hexdigest()[:20]
     if not (folder / "seconds").is_file():
         folder.mkdir(parents=True, exist_ok=True)
         texts = folder / "texts.txt"
         texts.write_text("".join(f"{example.text}\n" for example in train), "utf-8")
         started = time.perf_counter()
-        words = embzip.build_words(texts, **setting.words)
-        vectors = embzip.train_vectors(texts, words, dim=300, seed=seed, **setting.vectors)
+        words: Tokenizer = embzip.build_words(texts, min_count=1)
+        if setting.words.get("bpe"):
+            words = embzip.build_bpe(texts, vocab=min(30_000, len(words.vocabulary) // 3))
+        elif setting.words != {"min_count": 1}:
+            words = embzip.build_words(texts, **setting.words)
+        given = {"method": "word2vec", **setting.vectors}
+        vectors = embzip.train_vectors(texts, words, dim=300, seed=seed, **given)
         seconds = time.perf_counter() - started
         embzip.save(embzip.compress(vectors, "float32"), folder / "vectors.embz", counts=True)
         texts.unlink()
