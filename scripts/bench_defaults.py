@@ -180,8 +180,8 @@ def cell(folder: Path, setting: str, seed: int, output: Path) -> str:
     known = [e for e in judge if e.label in result.classifier.labels]
     measured = "macro_f1" if folder.name in BY_MACRO_F1 else "accuracy"
     found = embzip.evaluate(result.classifier, known).to_json()
-    counted = replace(result.classifier.embedding, counts=table.counts)
-    counted = replace(result.classifier, embedding=counted)
+    embedding = replace(result.classifier.embedding, counts=table.counts)
+    counted = replace(result.classifier, embedding=embedding)
     compressed = {
         codec: embzip.evaluate(embzip.rebuild(counted, codec=codec), known).to_json()[measured]
         for codec in COMPRESSED

@@ -17,7 +17,7 @@ def test_folds_hold_every_example_once_and_copies_together() -> None:
     )
     texts = [{example.text for example in fold} for fold in folds]
     assert sum(map(len, texts)) == 300
-    assert all(20 <= len(fold) <= 45 for fold in texts)
+    assert all(10 <= len(fold) <= 50 for fold in texts)
 
 
 def test_a_setting_differs_from_its_base_in_what_was_changed() -> None:
