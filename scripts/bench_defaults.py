@@ -47,7 +47,8 @@ class Setting:
     """Options of `build_words`, `train_vectors` and `tf.train`, and what they are compared with.
 
     `labelled` is the share of the training texts whose labels are used; words and vectors come from
-    those texts alone, or from `all_texts`.
+    those texts alone, or from `all_texts`. `pool` is the batches whose texts are sorted by length
+    together, where it is not the library's; with 1 they are random.
     """
 
     base: str
@@ -56,6 +57,7 @@ class Setting:
     words: Mapping[str, Any] = field(default_factory=dict)
     labelled: float = 1.0
     all_texts: bool = False
+    pool: int | None = None
 
 
 def changed(base: str, **parts: Mapping[str, Any]) -> Setting:
@@ -111,6 +113,7 @@ SETTINGS["ppmi-dropout-0.3"] = changed("ppmi", classifier={"dropout": 0.3})
 SETTINGS["ppmi-adam"] = changed("ppmi", classifier={"optimizer": "adam"})
 SETTINGS["bpe-sg-15"] = replace(SETTINGS["sg-15"], base="bpe-sg-15", words={"bpe": True})
 SETTINGS["bpe-ppmi"] = replace(SETTINGS["ppmi"], base="bpe-sg-15", words={"bpe": True})
+SETTINGS["random-batches"] = replace(SETTINGS["ppmi"], base="ppmi", pool=1)
 SETTINGS["tenth"] = replace(SETTINGS["ppmi"], base="tenth", labelled=0.1)
 SETTINGS["tenth-all-texts"] = replace(SETTINGS["tenth"], all_texts=True)
 SETTINGS["adam"] = changed("sg-15", classifier={"optimizer": "adam"})
@@ -151,9 +154,12 @@ def path_of(setting: str, name: str, seed: int) -> Path:
 def options_of(setting: str) -> dict[str, Any]:
     """Return what a cell's file must hold, so that it need not be computed again."""
     of = SETTINGS[setting]
-    options = {name: dict(getattr(of, name)) for name in ("words", "vectors", "classifier")}
+    parts = ("words", "vectors", "classifier")
+    options: dict[str, Any] = {name: dict(getattr(of, name)) for name in parts}
     if of.labelled < 1:
         options |= {"labelled": of.labelled, "all_texts": of.all_texts}
+    if of.pool is not None:
+        options["pool"] = of.pool
     return options
 
 
@@ -168,6 +174,8 @@ def cell(folder: Path, setting: str, seed: int, output: Path) -> str:
     from embzip import tf
 
     options = SETTINGS[setting]
+    if options.pool is not None:
+        tf.batches.POOL = options.pool
     folds = fold_examples(read_examples(examples_file(folder, "train")))
     judge, stop = folds[seed % FOLDS], folds[(seed + 1) % FOLDS]
     train = [e for i, fold in enumerate(folds) if (i - seed) % FOLDS > 1 for e in fold]
