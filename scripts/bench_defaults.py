@@ -250,8 +250,8 @@ def table() -> str:
     """Return the table of all settings that have cells."""
     lines = [
         f"| setting | against | {' | '.join(SETS)} | mean gain | twice its standard error | cells "
-        "| s, vectors | s, classifier |",
-        f"|---|---|{'---|' * len(SETS)}---|---|---|---|---|",
+        f"| s, vectors | s, classifier | as {COMPRESSED[-1].replace('|', chr(92) + '|')} |",
+        f"|---|---|{'---|' * len(SETS)}---|---|---|---|---|---|",
     ]
     for setting, of in SETTINGS.items():
         cells, bases = cells_of(setting), cells_of(of.base)
@@ -276,9 +276,12 @@ def table() -> str:
             sum(record[name] for record in cells.values()) / len({s for _, s in cells})
             for name in ("vector_seconds", "seconds")
         ]
+        coded = [r for r in cells.values() if "compressed" in r]
+        lost = [100 * (r["compressed"][COMPRESSED[-1]] - r["figure"]) for r in coded]
         lines.append(
             f"| {setting} | {of.base if setting != of.base else ''} | {shown} | {told}"
-            f"| {len(cells)} | {seconds[0]:.0f} | {seconds[1]:.0f} |"
+            f"| {len(cells)} | {seconds[0]:.0f} | {seconds[1]:.0f} "
+            f"| {f'{np.mean(lost):+.2f}' if lost else ''} |"
         )
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from embzip.errors import SpecError
 from embzip.files.limits import MOST
 
 Method = Literal["word2vec", "ppmi"]
-# Of word2vec, by `scripts/bench_defaults.py`: tokens that are read in all, and bounds of epochs.
+# Of word2vec: tokens that are read in all, and bounds of epochs; chosen, not measured.
 _TOKENS, _LEAST_EPOCHS, _MOST_EPOCHS = 10_000_000, 5, 30
 
 
