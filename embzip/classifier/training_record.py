@@ -50,6 +50,8 @@ class TrainingRun:
         Whether Ctrl-C ended the run before its time, so that the same options make another model.
     pruning
         Of `train`: the schedule in steps, or None.
+    soft
+        Of `train`: whether it learned probabilities, another model's word, instead of labels.
     params, quantize
         Of `tune`.
     """
@@ -71,6 +73,7 @@ class TrainingRun:
     pruning: PolynomialSchedule | None = None
     params: bool = False
     quantize: bool = False
+    soft: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -137,6 +140,7 @@ class TrainingRun:
             pruning=_schedule(record.fields("pruning")) if "pruning" in record else None,
             params=record.take("params", bool, False),
             quantize=record.take("quantize", bool, False),
+            soft=record.take("soft", bool, False),
         )
 
 

@@ -13,13 +13,15 @@ from embzip.classifier.schedules import PruningShares
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import Optimizer, check_training_options
 from embzip.classifier.training_record import TrainingRecord, TrainingRun
-from embzip.corpus import Example, check_dev, check_training_labels
+from embzip.corpus import Example, check_dev
 from embzip.embedding import CompressedEmbedding
+from embzip.soft_labels import SoftLabels
 from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.pruning import GradualPruning, PruningReport, sparsity, zipped_nbytes
+from embzip.tf.targets import answered_labels, targets_of
 from embzip.tf.task import Task
 from embzip.tokenizers.reach import Reach
-from embzip.types import TrainingProgress
+from embzip.types import Matrix, TrainingProgress
 from embzip.vectors.base import Vectors
 
 
@@ -65,6 +67,8 @@ def train(
     vectors: Vectors | CompressedEmbedding,
     *,
     dev: Sequence[Example] | None = None,
+    targets: SoftLabels | Matrix | None = None,
+    labels: Sequence[str] | None = None,
     trainable: bool = True,
     lowercase: bool | None = None,
     max_length: int | None = None,
@@ -93,6 +97,12 @@ def train(
     dev
         The examples that decide which epoch is kept; labels that do not occur in training count
         as errors. None holds out a tenth of the examples, by a fixed hash of the texts.
+    targets
+        Probabilities to learn instead of the labels, another model's word: of every training text,
+        or a matrix (examples, classes) in the order of the examples. Dev is judged by its labels.
+    labels
+        The classes in the order of the output columns; those of `examples` among them. None takes
+        them sorted: those of the targets, if these are `SoftLabels`, else those of the examples.
     trainable
         Whether the table is trained too, as float32. Otherwise it keeps its codes.
     lowercase
@@ -127,12 +137,13 @@ def train(
     ------
     InputError
         For fewer than two labels or two different texts, a `dev` that is empty or has no label of
-        the training examples, or options out of range.
+        the training examples, targets that are no probabilities, a label that targets or `labels`
+        lack, or options out of range.
     SpecError
         For an unknown encoder.
     MismatchError
-        For a frozen table without special rows or tokenizer, or `lowercase` with a table that has
-        a tokenizer.
+        For a frozen table without special rows or tokenizer, `lowercase` with a table that has a
+        tokenizer, or a training text that `targets` say nothing of.
 
     Warns
     -----
@@ -159,14 +170,14 @@ def train(
         optimizer=optimizer,
         seed=seed,
     )
-    labels = check_training_labels(examples, "the training examples")
+    classes = answered_labels(examples, labels, targets)
     kept, held_out = training_and_dev(examples, dev)
     if dev is not None:
-        check_dev(held_out, kept, labels)
+        check_dev(held_out, kept, classes)
     steps = epochs * -(-len(kept) // batch_size)
     task = Task.prepare(
         kept,
-        labels,
+        classes,
         vectors,
         trainable=trainable,
         lowercase=lowercase,
@@ -177,6 +188,7 @@ def train(
         seed=seed,
         optimizer=optimizer,
         random_init=random_init,
+        targets=targets_of(targets, examples, kept, classes),
     )
     if isinstance(pruning, PruningShares):
         pruning = GradualPruning(pruning.over(steps))
@@ -212,6 +224,7 @@ def train(
         random_init=random_init,
         interrupted=run.interrupted,
         pruning=None if pruning is None else pruning.schedule,
+        soft=targets is not None,
     )
     return TrainResult(
         replace(task.classifier(), training=TrainingRecord((known,))),
