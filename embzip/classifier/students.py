@@ -1,0 +1,176 @@
+"""Makes a small float32 classifier out of a large one, for `embzip.tf.distill` to go on from.
+
+The rows of the words that matter most, brought to fewer columns; the kernels that read them,
+folded; the filters that contribute most. Nothing is trained here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.classifier.answering import features_of
+from embzip.classifier.cnn import CnnConfig
+from embzip.classifier.encoder import Encoder
+from embzip.classifier.mean import MeanConfig
+from embzip.classifier.model import Classifier
+from embzip.classifier.rebuilding import reading_metric
+from embzip.classifier.student_shape import StudentShape
+from embzip.errors import InputError
+from embzip.tokenizers.base import Tokenizer
+from embzip.types import Matrix
+from embzip.vectors.base import Vectors, vectors_of
+from embzip.vectors.pruning import prune
+from embzip.vectors.transferring import transfer
+
+Ids = Sequence[Sequence[int]]
+_SAMPLE = 4096  # texts by which filters are chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a student starts from.
+
+    Attributes
+    ----------
+    vectors
+        Its table, float32, with its tokenizer and the counts of the training texts.
+    config
+        Its encoder.
+    arrays
+        The arrays that it takes over, by the names of `Classifier.arrays`; those that are missing
+        start at random.
+    """
+
+    vectors: Vectors
+    config: Encoder
+    arrays: dict[str, Matrix]
+
+
+def kept_table(
+    teacher: Classifier,
+    texts: Ids,
+    *,
+    rows: int = 0,
+    tokenizer: Tokenizer | None = None,
+    scores: NDArray[np.float64] | None = None,
+) -> Vectors:
+    """Return the teacher's rows that a student keeps, with the counts of some texts.
+
+    Parameters
+    ----------
+    texts
+        Training texts as ids of the teacher.
+    rows
+        Words with a row of their own, beside the special rows; 0 for all.
+    tokenizer
+        What the student reads instead of the teacher's tokens. Its rows come from the teacher's
+        by `embzip.transfer`.
+    scores
+        (rows,) how much each row of the teacher matters, by default its count.
+
+    Raises
+    ------
+    InputError
+        For more rows than the teacher has, or fewer than all of a table of pieces.
+    """
+    every = np.concatenate([*texts, np.zeros(0, np.int64)]).astype(np.int64)
+    counts = np.bincount(every, minlength=teacher.embedding.rows)
+    table = replace(vectors_of(teacher.embedding), counts=counts)
+    if tokenizer is not None:
+        table = transfer(table, tokenizer).vectors
+        scores = None
+    most = len(table.ordinary_ids())
+    if rows > most:
+        raise InputError(
+            f"a student keeps rows of its teacher's table, which has {most:,}; received rows = "
+            f"{rows:,}: name fewer"
+        )
+    if rows in (0, most):
+        return table
+    return prune(table, max_vocab=rows, scores=scores).vectors
+
+
+def start_of(
+    teacher: Classifier, table: Vectors, texts: Ids, shape: StudentShape, *, dropout: float = 0.2
+) -> Start:
+    """Return what a student of a shape takes over from its teacher.
+
+    The table's rows are brought to fewer columns by their singular vectors, as the teacher's
+    kernels see them, each row weighted by the square root of its count; kernels are folded to
+    match, so that they see what is left of each row.
+
+    Parameters
+    ----------
+    table
+        What `kept_table` returns.
+    texts
+        Training texts as ids of the teacher, by which the filters of a CNN are chosen: those that
+        contribute most to its answers.
+    """
+    own, dim = teacher.config, min(shape.dim, table.dim)
+    columns, back = _fewer_columns(table, reading_metric(teacher), dim)
+    small = replace(table, matrix=columns)
+    same = own.kind == shape.encoder and not teacher.ranks  # then what reads the table folds
+    if shape.encoder == MeanConfig.kind:
+        config = MeanConfig(dim, own.max_length, dropout)
+        arrays = {}
+        if same and not own.indicator:
+            kernel = back @ teacher.arrays["dense.kernel"]
+            arrays = {"dense.kernel": kernel, "dense.bias": teacher.arrays["dense.bias"]}
+        return Start(small, config, arrays)
+    if not (same and isinstance(own, CnnConfig)):
+        least = CnnConfig.least_length({})
+        length = max(own.max_length, least)
+        return Start(small, CnnConfig(dim, length, shape.filters, dropout=dropout), {})
+    filters = min(shape.filters, own.filters)
+    arrays = {"dense.bias": teacher.arrays["dense.bias"]}
+    dense = teacher.arrays["dense.kernel"].reshape(len(own.windows), own.filters, -1)
+    rest = []
+    for index, kept in enumerate(_contributing(teacher, own, texts[:_SAMPLE], filters)):
+        kernel = teacher.arrays[f"conv.{index}.kernel"][..., kept]
+        folded = [back @ kernel[:, : table.dim], kernel[:, table.dim :]]  # the indicator, if any
+        arrays[f"conv.{index}.kernel"] = np.concatenate(folded, axis=1)
+        arrays[f"conv.{index}.bias"] = teacher.arrays[f"conv.{index}.bias"][kept]
+        rest.append(dense[index][kept])
+    arrays["dense.kernel"] = np.concatenate(rest)
+    return Start(
+        small,
+        replace(own, columns=dim + own.indicator, filters=filters, dropout=dropout),
+        arrays,
+    )
+
+
+def _fewer_columns(table: Vectors, metric: Matrix, dim: int) -> tuple[Matrix, Matrix]:
+    """Return (rows, dim) numbers, and the (dim, columns) matrix that leads back to the table.
+
+    The singular vectors of the weighted rows in the coordinates of the metric; scales of columns
+    are evened out half-way, so that an optimizer moves all of them.
+    """
+    whiten = np.linalg.cholesky(metric.astype(np.float64))
+    weights = np.sqrt(np.maximum(1 if table.counts is None else table.counts, 1))[:, None]
+    seen = table.matrix @ whiten
+    _, axes = np.linalg.eigh(seen.T @ (weights * seen))
+    axes = axes[:, ::-1][:, :dim]
+    columns = seen @ axes
+    spread = np.sqrt((weights * columns**2).sum(axis=0) / weights.sum())
+    scale = np.sqrt(np.maximum(spread, 1e-9 * spread.max()) * spread.max())
+    back = np.linalg.solve(whiten.T, axes * scale).T
+    return (columns / scale).astype(np.float32), back.astype(np.float32)
+
+
+def _contributing(
+    teacher: Classifier, config: CnnConfig, texts: Ids, filters: int
+) -> list[NDArray[np.int64]]:
+    """Return, for each window of a CNN, the filters that move the teacher's answers most.
+
+    A filter contributes its standard deviation over texts times the spread of its weights over the
+    classes: what is the same for every text, or for every class, changes no answer.
+    """
+    features = features_of(teacher.embedding, teacher.head, texts)
+    contribution = features.std(axis=0) * teacher.arrays["dense.kernel"].std(axis=1)
+    return [
+        np.sort(np.argsort(-each, kind="stable")[:filters])
+        for each in contribution.reshape(len(config.windows), config.filters)
+    ]
