@@ -26,6 +26,7 @@ from embzip.vectors.transferring import transfer
 
 Ids = Sequence[Sequence[int]]
 _SAMPLE = 4096  # texts by which filters are chosen
+_DROPOUT = 0.2  # a student has no features to spare
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +93,7 @@ def kept_table(
     return prune(table, max_vocab=rows, scores=scores).vectors
 
 
-def start_of(
-    teacher: Classifier, table: Vectors, texts: Ids, shape: StudentShape, *, dropout: float = 0.2
-) -> Start:
+def start_of(teacher: Classifier, table: Vectors, texts: Ids, shape: StudentShape) -> Start:
     """Return what a student of a shape takes over from its teacher.
 
     The table's rows are brought to fewer columns by their singular vectors, as the teacher's
@@ -111,35 +110,47 @@ def start_of(
     """
     own, dim = teacher.config, min(shape.dim, table.dim)
     columns, back = _fewer_columns(table, reading_metric(teacher), dim)
-    small = replace(table, matrix=columns)
-    same = own.kind == shape.encoder and not teacher.ranks  # then what reads the table folds
-    if shape.encoder == MeanConfig.kind:
-        config = MeanConfig(dim, own.max_length, dropout)
-        arrays = {}
-        if same and not own.indicator:
-            kernel = back @ teacher.arrays["dense.kernel"]
-            arrays = {"dense.kernel": kernel, "dense.bias": teacher.arrays["dense.bias"]}
-        return Start(small, config, arrays)
-    if not (same and isinstance(own, CnnConfig)):
-        least = CnnConfig.least_length({})
-        length = max(own.max_length, least)
-        return Start(small, CnnConfig(dim, length, shape.filters, dropout=dropout), {})
-    filters = min(shape.filters, own.filters)
+    small, config = replace(table, matrix=columns), student_config(teacher, shape, dim)
+    if not _takes_over(teacher, shape):
+        return Start(small, config, {})
     arrays = {"dense.bias": teacher.arrays["dense.bias"]}
+    if not (isinstance(own, CnnConfig) and isinstance(config, CnnConfig)):
+        arrays["dense.kernel"] = _folded(teacher.arrays["dense.kernel"], back)
+        return Start(small, config, arrays)
     dense = teacher.arrays["dense.kernel"].reshape(len(own.windows), own.filters, -1)
     rest = []
-    for index, kept in enumerate(_contributing(teacher, own, texts[:_SAMPLE], filters)):
+    for index, kept in enumerate(_contributing(teacher, own, texts[:_SAMPLE], config.filters)):
         kernel = teacher.arrays[f"conv.{index}.kernel"][..., kept]
-        folded = [back @ kernel[:, : table.dim], kernel[:, table.dim :]]  # the indicator, if any
-        arrays[f"conv.{index}.kernel"] = np.concatenate(folded, axis=1)
+        arrays[f"conv.{index}.kernel"] = _folded(kernel, back)
         arrays[f"conv.{index}.bias"] = teacher.arrays[f"conv.{index}.bias"][kept]
         rest.append(dense[index][kept])
     arrays["dense.kernel"] = np.concatenate(rest)
-    return Start(
-        small,
-        replace(own, columns=dim + own.indicator, filters=filters, dropout=dropout),
-        arrays,
-    )
+    return Start(small, config, arrays)
+
+
+def student_config(teacher: Classifier, shape: StudentShape, dim: int) -> Encoder:
+    """Return the encoder of a student over `dim` columns; a CNN keeps its teacher's windows."""
+    own = teacher.config
+    if _takes_over(teacher, shape):
+        config = replace(own, columns=dim + own.indicator, dropout=_DROPOUT)  # type: ignore[type-var]
+        if isinstance(config, CnnConfig):
+            config = replace(config, filters=min(shape.filters, config.filters))
+        return config
+    if shape.encoder == MeanConfig.kind:
+        return MeanConfig(dim, own.max_length, _DROPOUT)
+    length = max(own.max_length, CnnConfig.least_length({}))
+    return CnnConfig(dim, length, shape.filters, dropout=_DROPOUT)
+
+
+def _takes_over(teacher: Classifier, shape: StudentShape) -> bool:
+    """Return whether the teacher's kernels become the student's."""
+    return teacher.config.kind == shape.encoder and not teacher.ranks
+
+
+def _folded(kernel: Matrix, back: Matrix) -> Matrix:
+    """Return a kernel (..., columns, outputs) for fewer columns; the indicator, if any, stays."""
+    columns = back.shape[1]
+    return np.concatenate([back @ kernel[..., :columns, :], kernel[..., columns:, :]], axis=-2)
 
 
 def _fewer_columns(table: Vectors, metric: Matrix, dim: int) -> tuple[Matrix, Matrix]:
