@@ -135,7 +135,7 @@ class Trainer:
         Parameters
         ----------
         batches
-            The texts; or what returns those of an epoch, always as many.
+            The texts; or what returns those of an epoch, about as many each time.
         patience
             Training ends after this many epochs without a better dev accuracy.
         to_beat
