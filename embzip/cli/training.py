@@ -211,7 +211,7 @@ def train(
             )
             # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
             trained.classifier.save(path, counts=True, pack=pack)
-            return Trained(trained, seed, path.name, path.stat().st_size, epochs)
+            return Trained(trained, path.name, path.stat().st_size)
 
         if several:
             made_all = train_several(one, several, made.path, report)

@@ -39,12 +39,6 @@ class TrainResult:
         The share of the training texts that are longer than `max_length`.
     reach
         How the table's tokenizer fits the training texts and the table.
-    optimizer
-        The one that was used: what `auto` stood for.
-    best_epoch
-        The epoch that was kept, from 0.
-    interrupted
-        Whether Ctrl-C ended the training; see `keep_interrupted`.
     pruning
         The zeros and the zipped bytes, if the model was pruned; otherwise None.
     """
@@ -54,10 +48,12 @@ class TrainResult:
     dev_accuracy: list[float]
     cut_share: float
     reach: Reach
-    optimizer: str
-    best_epoch: int
-    interrupted: bool = False
     pruning: PruningReport | None = None
+
+    @property
+    def run(self) -> TrainingRun:
+        """What the classifier's file says of this training, such as the epoch that was kept."""
+        return self.classifier.training.runs[-1]
 
 
 def train(
@@ -202,7 +198,7 @@ def train(
         dev=TextDigest.of(example.text for example in held_out),
         held_out=dev is None,
         epochs=epochs,
-        best_epoch=None if run.best_epoch is None else run.best_epoch + 1,
+        best_epoch=run.best_epoch,
         batch_size=batch_size,
         learning_rate=learning_rate,
         optimizer=task.optimizer,
@@ -219,8 +215,5 @@ def train(
         run.dev_accuracy,
         task.cut_share,
         task.reach,
-        task.optimizer,
-        0 if run.best_epoch is None else run.best_epoch,
-        run.interrupted,
         report,
     )
