@@ -445,14 +445,6 @@ def test_rows_that_no_batch_reads_stay_as_they_are() -> None:
     )
 
 
-def test_steps_can_be_timed_one_at_a_time() -> None:
-    options: Any = {"filters": 4, "windows": (1,), "batch_size": 8}
-    dense = tf.step_function(examples(30), vectors(), **options)
-    sparse = tf.step_function(examples(30), vectors(), optimizer="adam-rows", **options)
-    for step in (dense, sparse):
-        assert 0 < tf.step_seconds(step, steps=3, warm_up=1) < 5
-
-
 def test_how_it_was_trained_is_recorded_and_saved(tmp_path: Path) -> None:
     data = examples(300)
     kept, held_out = training_and_dev(data, None)

@@ -9,8 +9,6 @@ from .pruning import PruningShares as PruningShares
 from .pruning import sparsity as sparsity
 from .pruning import strip as strip
 from .pruning import zipped_nbytes as zipped_nbytes
-from .step_timing import step_function as step_function
-from .step_timing import step_seconds as step_seconds
 from .training import TrainResult as TrainResult
 from .training import train as train
 from .tuning import TuneResult as TuneResult
