@@ -179,7 +179,8 @@ class Trainer:
                         first_epoch = epoch + 1
                     elif accuracies[-1] > to_beat:
                         to_beat, best_epoch = accuracies[-1], epoch + 1
-                        best = [variable.value.numpy() for variable in self._variables]
+                        best.clear()  # first: two copies of a large table need not fit
+                        best.extend(variable.value.numpy() for variable in self._variables)
                     elif epoch + 1 - (best_epoch or first_epoch) >= patience:
                         break
                 interrupted = stopped()
@@ -188,6 +189,7 @@ class Trainer:
                 raise
             interrupted = True
         if best_epoch:
-            for variable, value in zip(self._variables, best, strict=True):
+            # What an interrupted copy lacks is still in the variables.
+            for variable, value in zip(self._variables, best, strict=False):
                 variable.assign(value)
         return Run(seconds, accuracies, best_epoch, interrupted)
