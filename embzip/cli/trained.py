@@ -26,11 +26,14 @@ class Trained:
         Its file's name.
     nbytes
         Its file's size.
+    interrupted
+        Whether Ctrl-C was pressed while it was trained or written.
     """
 
     result: "TrainResult"
     name: str
     nbytes: int
+    interrupted: bool = False
 
     @property
     def accuracy(self) -> float:
@@ -112,7 +115,7 @@ def train_several(
             if not made:
                 raise
             break
-        if made[-1].result.run.interrupted:
+        if made[-1].interrupted:
             break
     return made
 
@@ -137,7 +140,7 @@ def show_trained(output: Output, made: Sequence[Trained], seeds: Sequence[int]) 
         output.show({"classifiers": [{"name": x.name, **x.to_json()} for x in made]}, *lines)
     else:
         output.show(made[0].to_json(), *made[0].lines())
-    if made[-1].result.run.interrupted or len(made) < len(seeds):
+    if made[-1].interrupted or len(made) < len(seeds):
         raise KeyboardInterrupt
 
 
