@@ -253,7 +253,7 @@ def test_a_damaged_record_is_refused_in_one_line(
 def test_every_missing_key_is_an_option_that_is_off_or_refused(field: str, tmp_path: Path) -> None:
     path = tmp_path / "a.embz"
     save(Crafted(lambda record: record["training"][0].pop(field, None)), path)
-    off = {"best_epoch": None, "patience": None, "trainable": None, "pruning": None}
+    off = {"patience": None, "trainable": None, "pruning": None}
     off |= dict.fromkeys(("random_init", "interrupted"), False)
     off |= {"params": False, "quantize": False, "soft": False}
     if field in off:

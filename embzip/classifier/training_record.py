@@ -40,8 +40,7 @@ class TrainingRun:
         Whether dev was held out of the examples, a tenth by a fixed hash of the texts (all of them
         where that is none; then `dev` equals `training`); it was given otherwise.
     epochs, best_epoch
-        How many were asked for, and which one was kept, from 1; None where the last one was kept,
-        because none was better on dev.
+        How many were asked for, and which one was kept, from 1.
     batch_size, learning_rate, optimizer, seed
         As in `embzip.tf.train`; of the optimizers, the one that was chosen.
     patience, trainable, random_init
@@ -61,7 +60,7 @@ class TrainingRun:
     dev: TextDigest
     held_out: bool
     epochs: int
-    best_epoch: int | None
+    best_epoch: int
     batch_size: int
     learning_rate: float
     optimizer: str
@@ -82,7 +81,7 @@ class TrainingRun:
         check_size("batch_size", self.batch_size)
         if self.patience is not None:
             check_size("patience", self.patience)
-        if self.best_epoch is not None and not 1 <= self.best_epoch <= self.epochs:
+        if not 1 <= self.best_epoch <= self.epochs:
             raise InputError(
                 f"best_epoch must lie in 1..{self.epochs} (epochs), received {self.best_epoch}"
             )
@@ -128,7 +127,7 @@ class TrainingRun:
             dev=_texts(record, "dev"),
             held_out=record.take("held_out", bool),
             epochs=record.whole("epochs"),
-            best_epoch=record.whole("best_epoch") if "best_epoch" in record else None,
+            best_epoch=record.whole("best_epoch"),
             batch_size=record.whole("batch_size"),
             learning_rate=record.take("learning_rate", float),
             optimizer=record.choice("optimizer", _OPTIMIZERS),

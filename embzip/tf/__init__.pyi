@@ -11,8 +11,6 @@ from .pruning import PruningShares as PruningShares
 from .pruning import sparsity as sparsity
 from .pruning import strip as strip
 from .pruning import zipped_nbytes as zipped_nbytes
-from .step_timing import step_function as step_function
-from .step_timing import step_seconds as step_seconds
 from .teaching import ask as ask
 from .teaching import teacher_of as teacher_of
 from .training import TrainResult as TrainResult

@@ -133,16 +133,16 @@ def tune(
         to_beat=before,
         progress=without_loss(progress),
     )
-    if run.best_epoch is None and not quantize:
+    if not (run.best_epoch or quantize):
         return TuneResult(classifier, False, before, run.dev_accuracy)
-    if run.best_epoch is None:
+    if not run.best_epoch:
         model = from_classifier(classifier, seed=seed)
     if quantize:
         for variable in model.trainable_variables:
             if variable.name == "kernel":
                 variable.assign(fake_quantized(variable.value))
     tuned = replace(classifier, arrays=arrays_of(model, config, len(labels), classifier.ranks))
-    if run.best_epoch is None:  # kernels were rounded, and learned nothing
+    if not run.best_epoch:  # kernels were rounded, and learned nothing
         return TuneResult(tuned, False, before, run.dev_accuracy)
     if params:
         moved = replace(table, params=model.get_layer("embedding").params(), digests={})
@@ -153,7 +153,7 @@ def tune(
         dev=TextDigest.of(example.text for example in held_out),
         held_out=dev is None,
         epochs=epochs,
-        best_epoch=run.best_epoch + 1,
+        best_epoch=run.best_epoch,
         batch_size=batch_size,
         learning_rate=learning_rate,
         optimizer="adam",
