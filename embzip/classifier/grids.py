@@ -99,4 +99,5 @@ def _octet_scale(columns: Matrix) -> NDArray[np.float16]:
     wanted = np.abs(columns).max(axis=0, initial=0).astype(np.float32) / np.float32(127)
     scale = wanted.astype(np.float16)
     raised = (scale.view(np.uint16) + (scale < wanted).astype(np.uint16)).view(np.float16)
-    return np.maximum(raised, np.float16(SMALLEST))
+    least: NDArray[np.float16] = np.maximum(raised, np.float16(SMALLEST))
+    return least

@@ -138,7 +138,8 @@ class Classifier(TextClassifier):
 
         self.embedding.verify()
         with located(self.embedding.mapped):
-            parts = (self.arrays[name].reshape(-1).view(np.uint8) for name in sorted(self.arrays))
+            ordered = (self.arrays[name].reshape(-1) for name in sorted(self.arrays))
+            parts = (array.view(np.uint8).data for array in ordered)
             if "arrays" in self.digests and digest(*parts) != self.digests["arrays"]:
                 raise FileFormatError(
                     "the arrays of a classifier do not match their digest: the file is damaged"

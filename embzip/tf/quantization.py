@@ -38,7 +38,7 @@ def rounded_kernel(kernel: Any, kernels: str) -> Any:
     bits = scaled(kernels).bits
     rounding = _octets if bits == 8 else _of_least_squares
 
-    @tf.custom_gradient
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def straight_through(numbers: Any) -> Any:
         flat = tf.reshape(numbers, (-1, numbers.shape[-1]))
         return tf.reshape(rounding(flat, bits), tf.shape(numbers)), lambda gradient: gradient

@@ -135,8 +135,10 @@ def as_levels(kernel: NDArray[Any], store: Store, *, kernels: str) -> Source:
     return lambda: tf.cast(levels(), tf.float32) * scales()
 
 
-FORMS: dict[str, Form] = {"float32": as_is, "float16": as_float16} | {
-    form: partial(as_levels, kernels=form) for form in SCALED
+FORMS: dict[str, Form] = {
+    "float32": as_is,
+    "float16": as_float16,
+    **{form: partial(as_levels, kernels=form) for form in SCALED},
 }
 
 
