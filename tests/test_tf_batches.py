@@ -1,5 +1,7 @@
 """Batches hold texts of similar length, and every text once an epoch."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from embzip.tf.batches import POOL, Batches
@@ -46,3 +48,14 @@ def test_two_epochs_draw_different_batches() -> None:
         {frozenset(labels.tolist()) for _, labels in made.shuffled(8, rng)} for _ in range(2)
     )
     assert not one & two
+
+
+def test_targets_stand_in_the_labels_place_in_training_only() -> None:
+    made = batches(100)
+    targets = np.stack([made.labels, 1 - made.labels.astype(np.float32)], axis=1)
+    soft = replace(made, targets=targets.astype(np.float32))
+    for (ids, labels), (same, wanted) in zip(drawn(made, 16, 0), drawn(soft, 16, 0), strict=True):
+        assert np.array_equal(ids, same)
+        assert wanted.dtype == np.float32
+        assert np.array_equal(wanted, np.stack([labels, 1 - labels], axis=1))
+    assert np.array_equal(soft.cut(np.arange(3))[1], made.cut(np.arange(3))[1])

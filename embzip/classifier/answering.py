@@ -28,13 +28,17 @@ class Head:
     def _prepared(self) -> Arrays:
         return self.config.prepare(self.arrays)
 
-    def probabilities(self, rows: Matrix, shown: Matrix) -> Matrix:
-        """Return (texts, classes) for decoded rows (texts, length, dim), which are not modified."""
+    def features(self, rows: Matrix, shown: Matrix) -> Matrix:
+        """Return (texts, features) for decoded rows, which are not modified."""
         limit = self.config.max_length
         columns, shown = rows[:, :limit], shown[:, :limit]
         if self.config.indicator:
             columns = np.concatenate([columns, shown[..., None]], axis=-1)
-        logits = linear(self.config.encode(columns, shown, self._prepared), self.arrays, "dense")
+        return self.config.encode(columns, shown, self._prepared)
+
+    def probabilities(self, rows: Matrix, shown: Matrix) -> Matrix:
+        """Return (texts, classes) for decoded rows (texts, length, dim), which are not modified."""
+        logits = linear(self.features(rows, shown), self.arrays, "dense")
         logits -= logits.max(axis=1, keepdims=True)
         powers = np.exp(logits)
         probabilities: Matrix = powers / powers.sum(axis=1, keepdims=True)
@@ -46,12 +50,28 @@ def probabilities_of(
 ) -> list[Matrix]:
     """Return the (texts, classes) of each head; rows are looked up once for all heads."""
     answers = [np.empty((len(ids), len(head.arrays["dense.bias"])), np.float32) for head in heads]
-    for batch, padded in _batches(ids, [head.config for head in heads], embedding.pad_id or 0):
-        rows = embedding[padded]
-        shown = (padded != embedding.pad_id).astype(np.float32)
+    for batch, rows, shown in _looked_up(embedding, heads, ids):
         for head, answer in zip(heads, answers, strict=True):
             answer[batch] = head.probabilities(rows, shown)
     return answers
+
+
+def features_of(
+    embedding: "CompressedEmbedding", head: Head, ids: Sequence[Sequence[int]]
+) -> Matrix:
+    """Return the (texts, features) that the dense layer of a head reads."""
+    found = np.empty((len(ids), head.config.features), np.float32)
+    for batch, rows, shown in _looked_up(embedding, [head], ids):
+        found[batch] = head.features(rows, shown)
+    return found
+
+
+def _looked_up(
+    embedding: "CompressedEmbedding", heads: Sequence[Head], ids: Sequence[Sequence[int]]
+) -> Iterator[tuple[list[int], Matrix, Matrix]]:
+    """Yield (indices of texts, their rows, which of those are tokens) in batches."""
+    for batch, padded in _batches(ids, [head.config for head in heads], embedding.pad_id or 0):
+        yield batch, embedding[padded], (padded != embedding.pad_id).astype(np.float32)
 
 
 def _batches(

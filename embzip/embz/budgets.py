@@ -57,7 +57,7 @@ def file_codec(codec: str, table: Table, made: Made | None = None) -> FileCodec:
     words = words_of(table.tokenizer, table.vocabulary) if most_of(codec) is not None else {}
 
     def measure(chain: Codec, rows: int, dim: int) -> int:
-        embedding = _unfilled(chain, table)
+        embedding = unfilled(chain, table)
         heads: Sequence[Arrays] = ()
         if made is not None:
             embedding, heads = made(embedding)
@@ -85,7 +85,7 @@ def most_of(codec: str) -> int | None:
     return auto.nbytes(1) if named and isinstance(auto, Auto) else None
 
 
-def _unfilled(chain: Codec, table: Table) -> CompressedEmbedding:
+def unfilled(chain: Codec, table: Table) -> CompressedEmbedding:
     """Return a table of a chain whose codes take no memory, and whose params are all 1."""
     layout = chain.layout(table.rows, table.dim)
     return CompressedEmbedding(

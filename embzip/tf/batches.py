@@ -15,6 +15,7 @@ from embzip.corpus import Example, split_examples
 from embzip.embedding import CompressedEmbedding
 from embzip.engine import spans
 from embzip.errors import InputError, MismatchError
+from embzip.types import Matrix
 from embzip.vectors.base import Vectors
 
 Ids = NDArray[np.unsignedinteger[Any]]
@@ -36,12 +37,15 @@ class Batches:
         (texts,) indices of the labels; an unknown label has the number of labels as its index.
     padding
         The number of padding tokens that every text keeps, as far as `max_length` allows.
+    targets
+        (texts, classes) probabilities to learn instead of the labels, or None.
     """
 
     ids: Ids
     lengths: NDArray[np.int32]
     labels: Ids
     padding: int
+    targets: Matrix | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -53,8 +57,10 @@ class Batches:
 
     def shuffled(
         self, batch_size: int, rng: np.random.Generator
-    ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32] | Matrix]]:
         """Yield (ids, labels) of every text once, in random batches of texts of similar length.
+
+        Where there are targets, they stand in the labels' place.
 
         A batch is padded to its longest text. So random texts are drawn for `POOL` batches at a
         time and sorted by length; then all batches are shuffled.
@@ -66,7 +72,8 @@ class Batches:
             by_length = drawn[np.argsort(self.lengths[drawn], kind="stable")]
             batches += (by_length[part] for part in spans(len(by_length), batch_size))
         for index in rng.permutation(len(batches)).tolist():
-            yield self.cut(batches[index])
+            ids, labels = self.cut(batches[index])
+            yield ids, labels if self.targets is None else self.targets[batches[index]]
 
 
 def smallest_type(largest: int) -> np.dtype[Any]:

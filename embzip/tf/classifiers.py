@@ -13,7 +13,7 @@ from keras import layers, ops
 from embzip.classifier import Classifier, Encoder, Kit, head_shapes
 from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.tf.encoders import LayerFactory, features_of
-from embzip.types import Matrix
+from embzip.types import Arrays, Matrix
 
 
 def build_model(
@@ -85,7 +85,7 @@ def from_classifier(classifier: Classifier, *, tunable: bool = False, seed: int 
     model = build_model(
         classifier.config, len(classifier.labels), layer, seed=seed, ranks=classifier.ranks
     )
-    assign(model, classifier, LayerFactory(seed))
+    assign(model, classifier.arrays, LayerFactory(seed))
     return model
 
 
@@ -116,7 +116,7 @@ def from_kit(kit: Kit) -> Any:
         )
     model = keras.Model(ids, answers)
     for factory, classifier in zip(factories, kit.classifiers.values(), strict=True):
-        assign(model, classifier, factory)
+        assign(model, classifier.arrays, factory)
     return model
 
 
@@ -146,8 +146,8 @@ def answer(config: Encoder, classes: int, columns: Any, shown: Any, factory: Lay
     return layers.Softmax(name=factory.name("softmax"))(logits)
 
 
-def assign(model: Any, classifier: Classifier, factory: LayerFactory) -> None:
-    """Set the variables of a model to the arrays of a classifier."""
-    for name, array in classifier.arrays.items():
+def assign(model: Any, arrays: Arrays, factory: LayerFactory) -> None:
+    """Set variables of a model to the arrays of a classifier, or to some of them."""
+    for name, array in arrays.items():
         layer_name, index = factory.place(name)
         model.get_layer(layer_name).weights[index].assign(array)

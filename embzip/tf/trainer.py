@@ -4,6 +4,7 @@ A step is a plain tf.function. On CPUs, no alternative was faster; XLA is slower
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.pruning import GradualPruning
 from embzip.tf.quantization import rounded_kernel
-from embzip.types import TrainingProgress
+from embzip.types import Matrix, TrainingProgress
 
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "adam-rows": RowSparseAdam}
 _EVALUATED = 256  # texts evaluated at a time
@@ -52,9 +53,17 @@ class Trainer:
     quantize
         The form (`int8`, `int4`, `int2`) to which kernels are rounded in the forward pass, while
         they are trained as float32; none by default.
+    soft
+        Whether batches have targets, probabilities to learn, instead of labels.
+
+    References
+    ----------
+    Hinton, Vinyals and Dean 2015, Distilling the knowledge in a neural network (soft targets).
     """
 
-    def __init__(self, model: Any, optimizer: Any, *, quantize: str = "") -> None:
+    def __init__(
+        self, model: Any, optimizer: Any, *, quantize: str = "", soft: bool = False
+    ) -> None:
         inner = keras.Model(model.input, model.get_layer("dense").output)
         variables = model.trainable_variables
         values = [variable.value for variable in variables]
@@ -73,12 +82,13 @@ class Trainer:
             found, _ = inner.stateless_call(seen, others, ids, training=training)
             return found
 
-        def step(ids: Any, labels: Any) -> Any:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits
+        if soft:
+            losses = tf.nn.softmax_cross_entropy_with_logits
+
+        def step(ids: Any, wanted: Any) -> Any:
             with tf.GradientTape() as tape:
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                    labels, logits(ids, training=True)
-                )
-                loss = tf.reduce_mean(losses)
+                loss = tf.reduce_mean(losses(wanted, logits(ids, training=True)))
             optimizer.apply(tape.gradient(loss, values), variables)
             return loss
 
@@ -87,15 +97,17 @@ class Trainer:
 
         # Batches differ in width; with a fixed signature, they are not traced again.
         ids = tf.TensorSpec((None, None), tf.int32)
-        labels = tf.TensorSpec((None,), tf.int32)
+        wanted = (
+            tf.TensorSpec((None, None), tf.float32) if soft else tf.TensorSpec((None,), tf.int32)
+        )
         self._model = model
         self._variables = variables
-        self._step = tf.function(step, input_signature=[ids, labels], autograph=False)
+        self._step = tf.function(step, input_signature=[ids, wanted], autograph=False)
         self._predict = tf.function(predict, input_signature=[ids], autograph=False)
 
-    def step(self, ids: NDArray[np.int32], labels: NDArray[np.int32]) -> float:
-        """Train on one batch, and return its mean loss."""
-        return float(self._step(tf.constant(ids), tf.constant(labels)))
+    def step(self, ids: NDArray[np.int32], wanted: NDArray[np.int32] | Matrix) -> float:
+        """Train on one batch of labels or targets, and return its mean loss."""
+        return float(self._step(tf.constant(ids), tf.constant(wanted)))
 
     def accuracy(self, batches: Batches) -> float:
         """Return the share of texts whose most probable label is correct."""
@@ -108,7 +120,7 @@ class Trainer:
 
     def fit(
         self,
-        batches: Batches,
+        batches: Batches | Callable[[int], Batches],
         dev: Batches,
         *,
         epochs: int,
@@ -124,6 +136,8 @@ class Trainer:
 
         Parameters
         ----------
+        batches
+            The texts; or what returns those of an epoch, always as many.
         patience
             Training ends after this many epochs without a better dev accuracy.
         to_beat
@@ -135,7 +149,8 @@ class Trainer:
             Whether Ctrl-C, after an epoch that can be the best, ends training instead of raising.
         """
         rng = np.random.default_rng(seed)
-        steps = -(-len(batches) // batch_size)
+        texts = batches if isinstance(batches, Batches) else batches(0)
+        steps = -(-len(texts) // batch_size)
         if pruning is not None:
             pruning.check_steps(epochs * steps)
             pruning.set_model(self._model)
@@ -150,10 +165,12 @@ class Trainer:
                 for epoch in range(epochs):
                     start = time.perf_counter()
                     loss = 0.0
-                    for done, (ids, labels) in enumerate(batches.shuffled(batch_size, rng), 1):
+                    if epoch and not isinstance(batches, Batches):
+                        texts = batches(epoch)
+                    for done, (ids, wanted) in enumerate(texts.shuffled(batch_size, rng), 1):
                         if stopped():
                             raise KeyboardInterrupt
-                        loss += self.step(ids, labels)
+                        loss += self.step(ids, wanted)
                         if pruning is not None:
                             pruning.on_train_batch_end(done)
                         if progress is not None:

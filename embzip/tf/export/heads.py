@@ -104,7 +104,7 @@ def _keras(classifier: Classifier, form: Form, store: Store) -> Head:
     model = keras.Model(
         [columns, shown], answer(classifier.config, labels, columns, shown, factory)
     )
-    assign(model, classifier, factory)
+    assign(model, classifier.arrays, factory)
 
     def hold(variable: Any) -> Source:
         array = variable.value.numpy()

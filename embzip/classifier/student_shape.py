@@ -1,0 +1,89 @@
+"""The shape of a student: how many rows, columns and filters, and how each is stored."""
+
+from dataclasses import dataclass, fields
+
+from embzip.classifier.cnn import CnnConfig
+from embzip.classifier.mean import MeanConfig
+from embzip.classifier.specs import values_of
+from embzip.classifier.storage import storage
+from embzip.codecs import parse_codec
+from embzip.codecs.spec import Stage, one_stage
+from embzip.embz.budgets import most_of
+from embzip.errors import InputError, SpecError
+from embzip.files.limits import check_size
+
+ENCODERS = (CnnConfig.kind, MeanConfig.kind)
+_STANDARD_CODEC, _STANDARD_KERNELS = "svd|tcq:2", "int4"
+
+
+@dataclass(frozen=True)
+class StudentShape:
+    """How many numbers a student has, and how its file stores them.
+
+    Attributes
+    ----------
+    rows
+        Words with a row of their own, beside the special rows; 0 for all of the tokenizer's.
+    dim
+        Columns of the table.
+    filters
+        Filters of each window of a CNN.
+    encoder
+        `cnn` or `mean`.
+    codec
+        The codec of the table.
+    kernels
+        How kernels are stored, as in `Classifier`.
+
+    Raises
+    ------
+    InputError, SpecError
+        For what is out of range or unknown. A codec that names a size is refused: a shape says what
+        is stored, and `size` of `embzip.tf.distill` how much.
+
+    Examples
+    --------
+    >>> StudentShape(rows=5000, dim=8)
+    StudentShape(rows=5000, dim=8, filters=64, encoder='cnn', codec='svd|tcq:2', kernels='int4')
+    """
+
+    rows: int = 8000
+    dim: int = 16
+    filters: int = 64
+    encoder: str = CnnConfig.kind
+    codec: str = _STANDARD_CODEC
+    kernels: str = _STANDARD_KERNELS
+
+    def __post_init__(self) -> None:
+        check_size("rows", self.rows, least=0)
+        check_size("dim", self.dim)
+        check_size("filters", self.filters)
+        if self.encoder not in ENCODERS:
+            raise InputError(
+                f"a student's encoder is one of {', '.join(ENCODERS)}, received {self.encoder!r}"
+            )
+        storage(self.kernels)
+        if most_of(self.codec) is not None:
+            raise SpecError(
+                f"a student's size is named by itself (size, --size), and not by its codec; "
+                f"received {self.codec!r}"
+            )
+        codec = parse_codec(self.codec)
+        if codec.resolved:
+            codec.layout(max(self.rows, 1), self.dim)
+
+
+def parse_shape(spec: str, codec: str, where: str) -> StudentShape:
+    """Return the shape that a recipe names: 'rows=8000,dim=16,filters=64,kernels=int4'.
+
+    >>> parse_shape("rows=3000,dim=8", "svd|int4", "recipe").codec
+    'svd|int4'
+    """
+    names = [field.name for field in fields(StudentShape) if field.name != "codec"]
+    defaults = {name: getattr(StudentShape(), name) for name in names}
+    try:
+        stage = one_stage(f"student:{spec}" if spec else "student")
+        values = values_of(Stage("student", (), stage.options), defaults, where)
+        return StudentShape(codec=codec, **values)
+    except (InputError, SpecError) as error:
+        raise SpecError(f"{where}: {error}") from error
