@@ -169,9 +169,9 @@ def test_a_bound_leaves_room_for_a_tuning(size: int, tmp_path: Path) -> None:
 
 def test_a_size_that_a_tuned_file_cannot_have_is_refused_before() -> None:
     model = replace(tiny_classifier(), training=TrainingRecord((TRAIN,)))
-    rebuild(model, codec=bounded(model, "auto:2950B").codec)
-    with pytest.raises(SpecError, match=r"auto:2950B.*the least is"):
-        rebuild(model, codec=bounded(model, "auto:2950B", tuned=True).codec)
+    rebuild(model, codec=bounded(model, "auto:1600B").codec)
+    with pytest.raises(SpecError, match=r"auto:1600B.*the least is"):
+        rebuild(model, codec=bounded(model, "auto:1600B", tuned=True).codec)
 
 
 class Crafted:

@@ -125,8 +125,9 @@ def rebuild(
         Whether linear decoding is folded into the kernels that read the table. Probabilities stay
         the same within 1e-5.
     kernels
-        How a file stores the kernels of convolutions and dense layers: `float32`, `float16` or
-        `int8`; None keeps the current form. Given alone, the table is not changed.
+        How a file stores the kernels of convolutions and dense layers: `float32`, `float16`,
+        `int8`, `int4` or `int2`; None keeps the current form. Given alone, the table is not
+        changed.
 
     Raises
     ------

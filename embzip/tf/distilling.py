@@ -244,7 +244,7 @@ def distill(
         dev=TextDigest.of(example.text for example in plan.dev),
         held_out=dev is None,
         epochs=epochs,
-        best_epoch=run.best_epoch + 1,
+        best_epoch=run.best_epoch,
         batch_size=batch_size,
         learning_rate=learning_rate,
         optimizer="adam",
@@ -329,7 +329,7 @@ def _tuned(
         progress=progress,
         keep_interrupted=keep_interrupted,
     )
-    if run.best_epoch is not None:
+    if run.best_epoch:
         arrays = arrays_of(model, student.config, len(student.labels), student.ranks)
         student = replace(student, arrays=arrays)
     return student, [before, *run.dev_accuracy], run.interrupted

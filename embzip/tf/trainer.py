@@ -4,7 +4,7 @@ A step is a plain tf.function. On CPUs, no alternative was faster; XLA is slower
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from embzip.tf.batches import Batches
 from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.pruning import GradualPruning
-from embzip.tf.quantization import fake_quantized
+from embzip.tf.quantization import rounded_kernel
 from embzip.types import Matrix, TrainingProgress
 
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "adam-rows": RowSparseAdam}
@@ -51,7 +51,8 @@ class Trainer:
     Parameters
     ----------
     quantize
-        Variables that are rounded to int8 in the forward pass, and trained as float32.
+        The form (`int8`, `int4`, `int2`) to which kernels are rounded in the forward pass, while
+        they are trained as float32; none by default.
     soft
         Whether batches have targets, probabilities to learn, instead of labels.
 
@@ -61,19 +62,20 @@ class Trainer:
     """
 
     def __init__(
-        self, model: Any, optimizer: Any, *, quantize: Sequence[Any] = (), soft: bool = False
+        self, model: Any, optimizer: Any, *, quantize: str = "", soft: bool = False
     ) -> None:
         inner = keras.Model(model.input, model.get_layer("dense").output)
         variables = model.trainable_variables
         values = [variable.value for variable in variables]
         optimizer.build(variables)
-        chosen = {id(variable) for variable in quantize}
 
         def logits(ids: Any, training: bool) -> Any:
-            if not chosen:
+            if not quantize:
                 return inner(ids, training=training)
             seen = [
-                fake_quantized(variable.value) if id(variable) in chosen else variable.value
+                rounded_kernel(variable.value, quantize)
+                if variable.name == "kernel"
+                else variable.value
                 for variable in variables
             ]
             others = [variable.value for variable in inner.non_trainable_variables]
