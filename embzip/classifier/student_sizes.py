@@ -42,7 +42,8 @@ def student_nbytes(teacher: Classifier, table: Vectors, shape: StudentShape) -> 
         What `kept_table` returns; of its matrix nothing is read.
     """
     dim = min(shape.dim, teacher.embedding.dim)
-    narrow = replace(table, matrix=np.zeros((table.rows, dim), np.float32))
+    # Of all tables it has the most even singular values, so that a share of energy keeps most.
+    narrow = replace(table, matrix=np.eye(table.rows, dim, dtype=np.float32))
     config = student_config(teacher, shape, dim)
     shapes = head_shapes(config, len(teacher.labels))
     plain = Classifier(
@@ -50,9 +51,9 @@ def student_nbytes(teacher: Classifier, table: Vectors, shape: StudentShape) -> 
         teacher.labels,
         config,
         {name: np.ones(sizes, np.float32) for name, sizes in shapes.items()},
-        training=teacher.training.widest(),
+        training=teacher.training.widest("distill"),
     )
-    coded = unfilled(parse_codec(shape.codec), narrow)
+    coded = unfilled(parse_codec(shape.codec).resolve(narrow.matrix), narrow)
     small = on_table(plain, coded, kernels=shape.kernels)
     words = words_of(table.tokenizer, table.vocabulary)
     return contents_of(small.embedding, small.head_tensors(), words).nbytes

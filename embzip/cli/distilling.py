@@ -159,11 +159,13 @@ def distill(
     )
     from embzip.classifier import load_one
     from embzip.classifier.student_shape import StudentShape
+    from embzip.soft_labels import read_soft_labels
     from embzip.tokenizers import load_tokenizer
 
     wanted = StudentShape(**given) if given else None
-    inputs = [*teachers, train, dev, *texts, tokenizer, folds.vectors]
-    with result.writing(inputs, ".distilled.embz", EMBZ) as output, progress("distilling") as bar:
+    inputs = [*teachers, probabilities, train, dev, *texts, tokenizer, folds.vectors]
+    first = [path for path in inputs if path is not None]
+    with result.writing(first, ".distilled.embz", EMBZ) as output, progress("distilling") as bar:
         options: dict[str, Any] = {
             "shape": wanted,
             "size": size,
@@ -171,6 +173,7 @@ def distill(
             "tokenizer": None if tokenizer is None else load_tokenizer(tokenizer),
         }
         examples = read_examples(train, errors=errors)
+        targets = None if probabilities is None else read_soft_labels(probabilities)
         loaded = [load_one(path) for path in teachers]
         with without_notices():
             from embzip.tf import distill
