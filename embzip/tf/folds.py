@@ -1,5 +1,6 @@
 """Fold teachers: classifiers that have not seen a part of the training texts, and so teach it."""
 
+import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -51,6 +52,7 @@ def fold_teachers(
     vectors: Vectors | CompressedEmbedding,
     *,
     folds: int = 4,
+    only: Sequence[int] | None = None,
     dev: Sequence[Example] | None = None,
     targets: SoftLabels | Matrix | None = None,
     seed: int | None = None,
@@ -72,6 +74,9 @@ def fold_teachers(
     vectors
         The table to begin with: the teacher's before its training, or another one. Not the
         teacher's own, which has seen every fold.
+    only
+        The folds whose teachers are trained, such as `[2]`, so that each can be written before the
+        next one is trained. None trains all.
     dev
         As in `train`; None holds out the same tenth, which belongs to no fold.
     targets
@@ -84,14 +89,14 @@ def fold_teachers(
     Returns
     -------
     list[Classifier]
-        Of each fold, with the labels of the teacher.
+        Of each fold, or those of `only`, with the labels of the teacher.
 
     Raises
     ------
     InputError
-        For less than two folds, a teacher without a record of its training, one that learned
-        probabilities if no `targets` are given, a trained table of the teacher as `vectors`, and as
-        in `train`.
+        For less than two folds, a fold of `only` that is none, a teacher without a record of its
+        training, one that learned probabilities if no `targets` are given, a trained table of the
+        teacher as `vectors`, and as in `train`.
     MismatchError, SpecError
         As in `train`.
 
@@ -120,11 +125,16 @@ def fold_teachers(
     answered_labels(examples, teacher.labels, targets)
     rows = targets_of(targets, examples, kept, teacher.labels)
     fold = fold_of([example.text for example in kept], folds)
-    parts = [np.flatnonzero(fold != index) for index in range(folds)]
+    chosen = range(folds) if only is None else only
+    for index in chosen:
+        if not 0 <= index < folds:
+            raise InputError(f"`only` must hold numbers in 0..{folds - 1}, received {index}")
+    parts = [np.flatnonzero(fold != index) for index in chosen]
     sizes = (len(kept), *map(len, parts))
     whole, *steps = (run.epochs * -(-size // run.batch_size) for size in sizes)
     made: list[Classifier] = []
-    for index, part in enumerate(parts):
+    for done, (index, part) in enumerate(zip(chosen, parts, strict=True)):
+        gc.collect()  # Keras' models are cycles: without it, those of all folds stay in memory
         result = train(
             [kept[place] for place in part],
             vectors,
@@ -132,8 +142,8 @@ def fold_teachers(
             targets=None if rows is None else rows[part],
             labels=teacher.labels,
             seed=(run.seed if seed is None else seed) + index,
-            progress=_after(progress, sum(steps[:index]), sum(steps)),
-            pruning=_pruning_of(run, steps[index] / whole),
+            progress=_after(progress, sum(steps[:done]), sum(steps)),
+            pruning=_pruning_of(run, steps[done] / whole),
             **_options_of(teacher, run, vectors),
         )
         made.append(result.classifier)
