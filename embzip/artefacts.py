@@ -135,8 +135,8 @@ def rebuild(
         The table to read instead; or the codec to compress the model's own with. See
         `embzip.classifier.rebuilding.rebuild_classifier` for what must agree.
     kernels
-        How a file stores the kernels of a classifier: `float32`, `float16` or `int8`; as before
-        where not given.
+        How a file stores the kernels of a classifier: `float32`, `float16`, `int8`, `int4` or
+        `int2`; as before where not given.
     fold
         Whether linear decoding moves into the layers that read the table; by default it does in
         our own models, and not in a Keras model.
@@ -166,9 +166,7 @@ def rebuild(
             "files are rebuilt by embzip.rebuild_file(path, target, ...)"
         )
     if kernels is not None:
-        raise InputError(
-            "kernels are stored in float16 or int8 in .embz files, not in Keras models"
-        )
+        raise InputError("kernels are stored in fewer bits in .embz files, not in Keras models")
     from embzip.foreign.keras_rebuilding import rebuild_model, table_for
 
     table = table_for(model, layer, embedding, codec, seed)

@@ -320,7 +320,7 @@ def test_records_that_are_no_encoder(encoder: type[Encoder], change: str, tmp_pa
             "type": {"max_length": 8.0}, "extra": {"depth": 1}, "range": {"max_length": 0}
         }[change]  # fmt: skip
     text = json.dumps({"labels": model.labels, **record})
-    head = {**model.arrays, "config": np.frombuffer(text.encode(), np.uint8)}
+    head = {**model.tensors({}), "config": np.frombuffer(text.encode(), np.uint8)}
 
     class Crafted:
         embedding = model.embedding

@@ -93,7 +93,7 @@ def test_mapped_heads_are_mapped_and_can_be_verified(tmp_path: Path) -> None:
     Kit.of(classifiers("int8")).save(path)
     kit = load_model(path, mmap=True)
     for classifier in kit.classifiers.values():
-        for array in (*classifier.arrays.values(), *kit.embedding.codes.values()):
+        for array in classifier.arrays.values():
             base = array
             while base is not None and not isinstance(base, np.memmap):
                 base = base.base
@@ -105,7 +105,7 @@ def test_mapped_heads_are_mapped_and_can_be_verified(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(FileFormatError, match="digest"):
         load_model(path)
-    with pytest.raises(FileFormatError, match=r"'project\.kernel' of a classifier"):
+    with pytest.raises(FileFormatError, match="the arrays of a classifier do not match"):
         load_model(path, mmap=True).verify()
 
 

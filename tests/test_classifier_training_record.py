@@ -169,9 +169,9 @@ def test_a_bound_leaves_room_for_a_tuning(size: int, tmp_path: Path) -> None:
 
 def test_a_size_that_a_tuned_file_cannot_have_is_refused_before() -> None:
     model = replace(tiny_classifier(), training=TrainingRecord((TRAIN,)))
-    rebuild(model, codec=bounded(model, "auto:2950B").codec)
-    with pytest.raises(SpecError, match=r"auto:2950B.*the least is"):
-        rebuild(model, codec=bounded(model, "auto:2950B", tuned=True).codec)
+    rebuild(model, codec=bounded(model, "auto:1600B").codec)
+    with pytest.raises(SpecError, match=r"auto:1600B.*the least is"):
+        rebuild(model, codec=bounded(model, "auto:1600B", tuned=True).codec)
 
 
 class Crafted:
@@ -253,7 +253,7 @@ def test_a_damaged_record_is_refused_in_one_line(
 def test_every_missing_key_is_an_option_that_is_off_or_refused(field: str, tmp_path: Path) -> None:
     path = tmp_path / "a.embz"
     save(Crafted(lambda record: record["training"][0].pop(field, None)), path)
-    off = {"best_epoch": None, "patience": None, "trainable": None, "pruning": None}
+    off = {"patience": None, "trainable": None, "pruning": None}
     off |= dict.fromkeys(("random_init", "interrupted"), False)
     off |= {"params": False, "quantize": False, "soft": False}
     if field in off:

@@ -33,7 +33,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     (length,) = struct.unpack_from("<Q", raw)
     header = json.loads(raw[8 : 8 + length])
     record = json.loads(header.pop("__metadata__")["embzip"])
-    assert (record["format"], record["version"]) == ("embzip", 1)
+    assert record["version"] == 1
     stated = record.pop("header_digest")
     covered = json.dumps(
         {"record": record, "tensors": header},
@@ -41,12 +41,49 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     )  # fmt: skip
     assert checksum(covered.encode()) == stated
     tensors = {}
-    for name, entry in header.items():
+    order = sorted(header, key=lambda name: header[name]["data_offsets"])
+    for name, digest in zip(order, record["digests"], strict=True):
+        entry = header[name]
         first, last = (8 + length + offset for offset in entry["data_offsets"])
-        assert checksum(raw[first:last]) == record["digests"][name]
+        assert checksum(raw[first:last]) == digest
         numbers = np.frombuffer(raw[first:last], TYPES[entry["dtype"]])
         tensors[name] = numbers.reshape(entry["shape"])
+    small = tensors.pop("small").tobytes()
+    for name, dtype, shape in sorted(layout_of(record)):
+        size = int(np.dtype(dtype).itemsize * np.prod(shape))
+        if name not in tensors and size < 4096:
+            tensors[name] = np.frombuffer(small[:size], dtype).reshape(shape)
+            small = small[size:]
+    for index, size in enumerate(record.get("heads", [])):
+        tensors[f"heads.{index}.config"] = np.frombuffer(small[:size], np.uint8)
+        small = small[size:]
+    assert not small
     return record, tensors
+
+
+def layout_of(record: dict[str, Any]) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Return name, type and shape of all codes and params."""
+    *transforms, quantizer = record["codec"].split("|")
+    rows, columns = record["rows"], record["dim"]
+    found: list[tuple[str, str, tuple[int, ...]]] = []
+    for index, stage in enumerate(transforms):
+        if stage == "center":
+            found.append((f"params.{index}.mean", "<f4", (columns,)))
+            continue
+        rank = int(stage.removeprefix("svd:").partition(",")[0])
+        if stage.endswith(",components=int8"):
+            found.append((f"params.{index}.octets", "i1", (rank, columns)))
+            found.append((f"params.{index}.scale", "<f4", (rank,)))
+        else:
+            found.append((f"params.{index}.components", "<f4", (rank, columns)))
+        columns = rank
+    kind = {"float32": "<f4", "float16": "<f2"}.get(quantizer, "i1")
+    found.append(("codes.values", kind, (rows, columns)))
+    if quantizer == "int8":
+        found.append(("codes.scale", "<f4", (rows,)))
+    elif quantizer == "int8:scale=column":
+        found.append((f"params.{len(transforms)}.scale", "<f4", (columns,)))
+    return found
 
 
 def table_of(record: dict[str, Any], tensors: dict[str, np.ndarray]) -> np.ndarray:
@@ -67,8 +104,9 @@ def table_of(record: dict[str, Any], tensors: dict[str, np.ndarray]) -> np.ndarr
             rows = rows @ (octets * tensors[f"params.{index}.scale"][:, None])
         else:
             rows = rows @ tensors[f"params.{index}.components"]
-    if record["pad_id"] is not None:
-        rows[record["pad_id"]] = 0
+    pad = 0 if "tokenizer" in record else record.get("pad_id")
+    if pad is not None:
+        rows[pad] = 0
     return rows
 
 
@@ -96,20 +134,37 @@ def tokens_of(content: bytes) -> list[str]:
 
 
 def head_of(tensors: dict[str, np.ndarray], index: int) -> tuple[dict, dict[str, np.ndarray]]:
-    """Return the configuration and the float32 arrays of a classifier."""
-    prefix = f"heads.{index}."
-    head = {n.removeprefix(prefix): a for n, a in tensors.items() if n.startswith(prefix)}
-    config = json.loads(head.pop("config").tobytes())
-    arrays = {}
-    for name, array in head.items():
-        if name.endswith(".kernel.scale"):
-            continue
-        scale = head.get(f"{name}.scale", np.float32(1))
-        arrays[name] = array.astype(np.float32) * scale
+    """Return the configuration and the float32 arrays of a CNN."""
+    config = json.loads(tensors[f"heads.{index}.config"].tobytes())
+    content = tensors[f"heads.{index}.arrays"].tobytes()
+    form, filters = config.get("kernels", "float32"), config["filters"]
+    columns, labels = config["columns"], len(config["labels"])
+    shapes = {"dense.kernel": (filters * len(config["windows"]), labels), "dense.bias": (labels,)}
+    for window, width in enumerate(config["windows"]):
+        shapes[f"conv.{window}.kernel"] = (width, columns, filters)
+        shapes[f"conv.{window}.bias"] = (filters,)
+    bits = {"float32": 32, "float16": 16, "int8": 8, "int4": 4, "int2": 2}[form]
+    at, arrays = 0, {}
+    for name, shape in sorted(shapes.items()):
+        count = int(np.prod(shape))
+        if bits <= 8 and name.endswith(".kernel"):
+            scale = np.frombuffer(content, "<f2", shape[-1], at).astype(np.float32)
+            at += 2 * shape[-1]
+            octets = np.frombuffer(content, np.uint8, -(-count * bits // 8), at)
+            at += len(octets)
+            codes = octets[:, None] >> np.arange(0, 8, bits) & (2**bits - 1)
+            middle = 127 if bits == 8 else (2**bits - 1) / 2
+            levels = codes.reshape(-1)[:count].reshape(shape) - np.float32(middle)
+            arrays[name] = scale * levels.astype(np.float32)
+        else:
+            kind = np.dtype("<f4" if bits == 32 else "<f2")
+            arrays[name] = np.frombuffer(content, kind, count, at).reshape(shape)
+            at += count * kind.itemsize
+    assert at == len(content)
     return config, arrays
 
 
-@pytest.mark.parametrize("kernels", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("kernels", ["float32", "float16", "int8", "int4", "int2"])
 @pytest.mark.parametrize("spec", ["int8", "svd:4|int8", "center|svd|int8:scale=column", "float16"])
 def test_a_reader_written_from_the_page(spec: str, kernels: str, tmp_path: Path) -> None:
     plain = tiny_classifier(spec)

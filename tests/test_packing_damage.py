@@ -84,12 +84,7 @@ def test_case_54_every_flipped_byte_in_both_modes(path: Path) -> None:
     expected = small().decode()
     record, tensors = stored(path)
     whole = bytearray(path.read_bytes())
-    params = sum(a.nbytes for n, a in tensors.items() if n.startswith("params"))
-    with path.open("rb") as file:
-        header = read_header(file, path)
-    start = header.offsets["codes.values"]
-    codes = range(start, start + len(tensors["codes.values"]))
-    assert params
+    assert tensors.keys() == {"codes.values", "small"}
     assert record
     broken = path.with_name("b.embz")
     for index in range(len(whole)):
@@ -97,9 +92,6 @@ def test_case_54_every_flipped_byte_in_both_modes(path: Path) -> None:
         broken.write_bytes(whole)
         whole[index] ^= 0x10
         for mmap in (False, True):
-            # Mapped, plain params are not compared with their digests: verify() does that.
-            if mmap and index >= header.nbytes and index not in codes:
-                continue
             try:
                 found = embzip.load(broken, mmap=mmap).decode()
             except FileFormatError:

@@ -13,6 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from onnx import numpy_helper
 
 from embzip.classifier import Classifier, Encoder, Kit
+from embzip.classifier.storage import SCALED
 from embzip.cli import main
 from embzip.tf.export import export
 from embzip.tf.export.kernels import content_of, contents
@@ -44,7 +45,7 @@ def stored(path: Path, target: str) -> list[Any]:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("encoder", SHAPES)
-@pytest.mark.parametrize("form", ["float16", "int8"])
+@pytest.mark.parametrize("form", ["float16", *SCALED])
 def test_stored_kernels_stay(
     tmp_path: Path, target: str, encoder: type[Encoder], form: str
 ) -> None:
@@ -56,28 +57,30 @@ def test_stored_kernels_stay(
     floats = [array for array in arrays if array.dtype == np.float32]
     assert not contents([model]) & {content_of(array) for array in floats}, "no kernel is float32"
     kernels = [array for name, array in model.arrays.items() if name.endswith("kernel")]
-    small = sum(array.size for array in arrays if array.dtype == form)
+    dtype = "float16" if form == "float16" else "int8"
+    small = sum(array.size for array in arrays if array.dtype == dtype)
     assert small >= sum(kernel.size for kernel in kernels)
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_kit_keeps_the_form_of_each_classifier(tmp_path: Path, target: str) -> None:
-    forms = dict(zip(classifiers(), ("int8", "float32", "float16", "int8"), strict=True))
+    forms = dict(zip(classifiers(), ("int8", "float32", "float16", "int4"), strict=True))
     kit = Kit.of({name: replace(c, kernels=forms[name]) for name, c in classifiers().items()})
     made = export(kit, tmp_path / "model", to=target)
     assert made.max_difference < 1e-6
-    assert set(made.kernels) == {"float32", "float16", "int8"}
+    assert set(made.kernels) == {"float32", "float16", "int8", "int4"}
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_form_that_is_asked_for(tmp_path: Path, target: str) -> None:
-    model = replace(tiny_classifier("int8", dim=300), kernels="int8")
+@pytest.mark.parametrize("form", SCALED)
+def test_a_form_that_is_asked_for(tmp_path: Path, target: str, form: str) -> None:
+    model = replace(tiny_classifier("int8", dim=300), kernels=form)
     kept = export(model, tmp_path / "kept", to=target)
     wide = export(model, tmp_path / "wide", to=target, kernels="float32")
     assert wide.max_difference < 1e-6
     kernels = sum(array.nbytes for name, array in model.arrays.items() if name.endswith("kernel"))
     assert kept.nbytes < wide.nbytes - 0.4 * kernels
-    again = export(model, tmp_path / "again", to=target, kernels="int8")
+    again = export(model, tmp_path / "again", to=target, kernels=form)
     assert again.nbytes == pytest.approx(kept.nbytes, rel=0.05)
     assert again.max_difference < (0.05 if target == "litert" else 1e-6)
 

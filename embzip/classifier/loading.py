@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from embzip.classifier.ensemble import Ensemble
 from embzip.classifier.kit import Kit
-from embzip.classifier.model import Classifier, check_weights
+from embzip.classifier.model import Classifier, check_weights, head_shapes
 from embzip.classifier.registry import encoder_class
-from embzip.classifier.storage import from_tensors, to_tensors
+from embzip.classifier.storage import from_tensor, storage, to_tensor
 from embzip.classifier.training_record import TrainingRecord
 from embzip.corpus import Paths, paths_of
 from embzip.errors import FileFormatError, InputError, MismatchError, MissingFileError
-from embzip.files.limits import MOST_RECORD
 from embzip.files.places import CLASSIFIER, SERVED
 from embzip.files.reading import digest
 from embzip.files.records import Fields, parse_json
@@ -26,7 +25,7 @@ from embzip.prediction import TextClassifier, TextKit
 if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding
 
-_RECORD = ("kind", "labels", "name", "ranks", "training")  # what is not the encoder's
+_RECORD = ("kernels", "kind", "labels", "name", "ranks", "training")  # what is not the encoder's
 _SUFFIXES = (".embz", ".tflite")  # of the files that a folder stands for
 _NAME_ONE = "name one of them (--head)"
 
@@ -120,7 +119,7 @@ def load_one(path: Paths, *, head: str | None = None, mmap: bool = False) -> Tex
 
     Several files or a folder are one ensemble, as in `load_model`.
     """
-    path, *others = _served(path)
+    path, *others = _served(path, head)
     if others:
         return _ensemble([path, *others], head=head, mmap=mmap)
     if SERVED.kind_of(path, FileFormatError) != "tflite":
@@ -139,7 +138,7 @@ def _ensemble(
     return Ensemble(members, names=[str(path) for path in paths])
 
 
-def _served(paths: Paths) -> list[str | Path]:
+def _served(paths: Paths, head: str | None = None) -> list[str | Path]:
     """Return files; a folder stands for the .embz and .tflite files in it, by their names."""
     files: list[str | Path] = []
     for path in paths_of(paths):
@@ -152,10 +151,30 @@ def _served(paths: Paths) -> list[str | Path]:
                 f"{path}: expected a file, found a directory in which no file ends in "
                 + " or ".join(_SUFFIXES)
             )
+        if len(found) > 1:
+            for each in found:
+                _check_member(each, head)
         files += found
     if not files:
         raise InputError("a classifier's file is needed, received none")
     return files
+
+
+def _check_member(path: Path, head: str | None) -> None:
+    """Refuse a table, or a kit of which no head is asked, that stands among a folder's files."""
+    if SERVED.kind_of(path, FileFormatError) != "embz":
+        return
+    from embzip.embz.inspecting import inspect_embz
+
+    heads = inspect_embz(path).own["heads"]
+    if heads == 1 or (heads and head is not None):
+        return
+    found = f"a kit of {heads} classifiers" if heads else "only an embedding"
+    raise (MismatchError if heads else FileFormatError)(
+        f"{path}: expected a classifier, found {found}: a folder stands for every "
+        f"{' and '.join(_SUFFIXES)} in it, so move this file elsewhere, or name the classifiers "
+        "instead of the folder"
+    )
 
 
 def describe(path: str | Path) -> list[dict[str, Any]]:
@@ -171,7 +190,7 @@ def describe(path: str | Path) -> list[dict[str, Any]]:
             "name": name,
             "encoder": each.config.kind,
             "labels": list(each.labels),
-            "bytes": sum(a.nbytes for a in to_tensors(each.arrays, each.kernels).values()),
+            "bytes": to_tensor(each.arrays, each.kernels).nbytes,
             "kernels": each.kernels,
             "options": {k: v for k, v in each.config.to_record().items() if k != "kind"},
             "training": each.training.to_json(),
@@ -184,33 +203,35 @@ def _read(
     embedding: "CompressedEmbedding", index: int, tensors: Mapping[str, NDArray[Any]]
 ) -> tuple[str | None, Classifier]:
     """Return the name of a head and the classifier that its tensors describe."""
-    # The array stays memory-mapped; a plain view of it is faster to compute with.
-    stored = {name: np.asarray(array) for name, array in tensors.items()}
     where = f"heads.{index}.config"
-    text = stored.pop("config").tobytes()
-    if len(text) > MOST_RECORD:
-        raise FileFormatError(f"{where} has at most {MOST_RECORD:,} bytes, found {len(text):,}")
+    text = tensors["config"].tobytes()
     record = Fields.of(parse_json(text, where), where)
-    arrays, kernels = from_tensors(stored)
     own = {key: value for key, value in record.values.items() if key not in _RECORD}
     config = encoder_class(record.take("kind", str)).from_record(replace(record, values=own))
-    ranks = record.fields("ranks", {})
-    prefix = f"heads.{index}."
-    digests = {
-        name: embedding.digests[prefix + name]
-        for name in stored
-        if prefix + name in embedding.digests
-    }
-    for name in [n for n in digests if arrays.get(n) is not stored[n]]:
+    labels = tuple(record.texts("labels"))
+    kernels = storage(record.take("kernels", str, "float32")).name
+    given = record.fields("ranks", {})
+    ranks = {layer: given.whole(layer) for layer in given.values}
+    if tensors.keys() != {"arrays", "config"}:
+        raise FileFormatError(
+            f"the classifier {index} must have 'arrays' and 'config', found {sorted(tensors)}"
+        )
+    # The tensor stays memory-mapped; a plain view of it is faster to compute with.
+    stored = np.asarray(tensors["arrays"])
+    arrays = from_tensor(stored, head_shapes(config, len(labels), ranks), kernels)
+    name = f"heads.{index}.arrays"
+    digests = {"arrays": embedding.digests[name]} if name in embedding.digests else {}
+    if kernels != "float32":
         # What is decoded here cannot be verified later, so its digest is checked now.
-        if digest(np.ascontiguousarray(stored[name]).tobytes()) != digests.pop(name):
-            raise FileFormatError(f"tensor {prefix + name!r} does not match its digest")
+        known = digests.pop("arrays", None)
+        if known is not None and digest(stored.view(np.uint8).data) != known:
+            raise FileFormatError(f"tensor {name!r} does not match its digest")
     classifier = Classifier(
         embedding,
-        tuple(record.texts("labels")),
+        labels,
         config,
         arrays,
-        {layer: ranks.whole(layer) for layer in ranks.values},
+        ranks,
         kernels,
         digests,
         TrainingRecord.from_record(record),

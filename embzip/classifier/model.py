@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from embzip.classifier.answering import Head, probabilities_of
 from embzip.classifier.blocks import dense_shapes
 from embzip.classifier.encoder import Encoder
-from embzip.classifier.storage import rounded, storage, to_tensors
+from embzip.classifier.storage import rounded, storage, to_tensor
 from embzip.classifier.training_record import TrainingRecord
 from embzip.errors import (
     EmbzipError,
@@ -56,8 +56,9 @@ class Classifier(TextClassifier):
         The ranks of factorized layers, which have a `<layer>.reduce.kernel` (rows, rank) besides
         a `<layer>.kernel` (rank, columns); see `embzip.classifier.factorizing`.
     kernels
-        How a file stores the kernels: `float32`, `float16`, or `int8` with one scale per output
-        column. `arrays` are rounded accordingly at once, and stay float32.
+        How a file stores the kernels: `float32`, `float16`, or `int8`, `int4` or `int2` with a
+        scale for each output column; other arrays are float16 with all but the first. `arrays` are
+        rounded accordingly at once, and stay float32.
     training
         How it was trained, and digests of the texts it has seen; empty where that is not known.
 
@@ -137,13 +138,12 @@ class Classifier(TextClassifier):
 
         self.embedding.verify()
         with located(self.embedding.mapped):
-            for name, array in self.arrays.items():
-                content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-                if name in self.digests and digest(content) != self.digests[name]:
-                    raise FileFormatError(
-                        f"tensor {name!r} of a classifier does not match its digest: the file is "
-                        "damaged"
-                    )
+            ordered = (self.arrays[name].reshape(-1) for name in sorted(self.arrays))
+            parts = (array.view(np.uint8).data for array in ordered)
+            if "arrays" in self.digests and digest(*parts) != self.digests["arrays"]:
+                raise FileFormatError(
+                    "the arrays of a classifier do not match their digest: the file is damaged"
+                )
             check_weights(self.arrays)
 
     @property
@@ -180,6 +180,8 @@ class Classifier(TextClassifier):
         """
         check_weights(self.arrays, NotFiniteError)
         record = {"labels": self.labels, **self.config.to_record(), **extra}
+        if self.kernels != "float32":
+            record["kernels"] = self.kernels
         if self.ranks:
             record["ranks"] = dict(self.ranks)
         if self.training.runs:
@@ -191,7 +193,7 @@ class Classifier(TextClassifier):
                 f"a classifier's labels and options take at most {MOST_RECORD:,} bytes, received "
                 f"{len(config):,}: shorten the labels"
             )
-        return {**to_tensors(self.arrays, self.kernels), "config": config}
+        return {"arrays": to_tensor(self.arrays, self.kernels), "config": config}
 
 
 def check_weights(arrays: Mapping[str, Matrix], error: type[EmbzipError] = FileFormatError) -> None:

@@ -125,8 +125,9 @@ def rebuild(
         Whether linear decoding is folded into the kernels that read the table. Probabilities stay
         the same within 1e-5.
     kernels
-        How a file stores the kernels of convolutions and dense layers: `float32`, `float16` or
-        `int8`; None keeps the current form. Given alone, the table is not changed.
+        How a file stores the kernels of convolutions and dense layers: `float32`, `float16`,
+        `int8`, `int4` or `int2`; None keeps the current form. Given alone, the table is not
+        changed.
 
     Raises
     ------
@@ -210,7 +211,7 @@ def bounded(
     """
     heads = {"": model} if isinstance(model, Classifier) else dict(model.classifiers)
     if tuned:
-        heads = {n: replace(each, training=each.training.widest()) for n, each in heads.items()}
+        heads = {n: replace(each, training=each.training.widest("tune")) for n, each in heads.items()}
 
     def made(table: CompressedEmbedding) -> tuple[CompressedEmbedding, Sequence[Arrays]]:
         rebuilt = {

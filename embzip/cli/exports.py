@@ -28,7 +28,7 @@ def export(
     /,
     *,
     to: Annotated[Literal["litert", "savedmodel", "frozen", "onnx"] | None, CHOICE] = None,
-    kernels: Annotated[Literal["float32", "float16", "int8"] | None, CHOICE] = None,
+    kernels: Annotated[Literal["float32", "float16", "int8", "int4", "int2"] | None, CHOICE] = None,
     compute: Annotated[Literal["float32", "int8"], CHOICE] = "float32",
     calibrate: Annotated[Path | None, Parameter(metavar="TEXTS")] = None,
     errors: Errors = "strict",
@@ -50,7 +50,8 @@ def export(
         What will load it; by default what the suffix of -o says, else litert.
     kernels
         How convolution and dense kernels are stored; by default as in MODEL.embz, which changes no
-        answer. In a .tflite, int8 given here also rounds what kernels read: faster, less exact.
+        answer. int4 and int2 take a byte a number here too. In a .tflite, those and int8, given
+        here, also round what kernels read: faster, less exact.
     compute
         int8: convolutions and dense layers in whole numbers (litert only); needs --calibrate.
     calibrate

@@ -95,11 +95,11 @@ def rebuild(
     tune_params
         --tune moves what rows share too: centroids, codebooks, components, means.
     quantize_kernels
-        --tune sees kernels as int8 makes them, and leaves them ready for it; always with --kernels
-        int8.
+        --tune sees kernels as int8 makes them, and leaves them ready for it. With --kernels int8,
+        int4 or int2 it always sees them as that form does.
     kernels
-        Store convolution and dense kernels as float32, float16 or int8; as before where not given.
-        Alone it keeps the table.
+        Store convolution and dense kernels as float32, float16, int8, int4 or int2, and biases as
+        float16 with all but the first; as before where not given. Alone it keeps the table.
     """
     both, neither = None not in (embedding, codec), embedding is None and codec is None
     if both or (neither and kernels is None):

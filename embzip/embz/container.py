@@ -72,7 +72,7 @@ def write_container(
     The widest items come first, so that every tensor is aligned; equal widths stand by name.
     """
     plain = {name: _plain(tensors[name]) for name in _order(tensors)}
-    file.write(_head(record, plain, {name: digest(_bytes_of(a)) for name, a in plain.items()}))
+    file.write(_head(record, plain, [digest(_bytes_of(array)) for array in plain.values()]))
     for array in plain.values():
         file.write(_bytes_of(array))
 
@@ -80,7 +80,7 @@ def write_container(
 def container_nbytes(record: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> int:
     """Return the bytes that `write_container` writes; of the tensors only the layout is read."""
     plain = {name: tensors[name] for name in _order(tensors)}
-    head = _head(record, plain, dict.fromkeys(plain, digest(b"")))
+    head = _head(record, plain, [digest(b"")] * len(plain))
     return len(head) + sum(array.nbytes for array in plain.values())
 
 
@@ -89,7 +89,7 @@ def _order(tensors: Mapping[str, NDArray[Any]]) -> list[str]:
 
 
 def _head(
-    record: Mapping[str, Any], plain: Mapping[str, NDArray[Any]], digests: Mapping[str, str]
+    record: Mapping[str, Any], plain: Mapping[str, NDArray[Any]], digests: list[str]
 ) -> bytes:
     """Return what stands before the bytes of tensors, which follow in this order."""
     entries: dict[str, dict[str, Any]] = {}
@@ -133,7 +133,8 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     for name, entry in head.items():
         specs[name], offsets[name] = _entry(name, entry, path)
     at = 0
-    for name in sorted(offsets, key=lambda name: (offsets[name], specs[name].nbytes)):
+    order = sorted(offsets, key=lambda name: (offsets[name], specs[name].nbytes))
+    for name in order:
         if offsets[name] != at:
             raise FileFormatError(
                 f"{path}: tensor {name!r} starts at byte {offsets[name]} of the data, expected "
@@ -147,7 +148,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
         )
     digests = record.pop("digests", None)
     stated = record.pop("header_digest", None)
-    if not isinstance(digests, dict) or digests.keys() != specs.keys():
+    if not isinstance(digests, list) or len(digests) != len(specs):
         raise FileFormatError(f"{path}: the header must have a digest of every tensor")
     if stated != _header_digest({**record, "digests": digests}, head):
         raise FileFormatError(f"{path}: the header does not match its digest: it was changed")
@@ -155,7 +156,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
         Fields(record, "the header"),
         specs,
         {name: 8 + length + offset for name, offset in offsets.items()},
-        digests,
+        dict(zip(order, digests, strict=True)),
         8 + length,
     )
 
@@ -235,8 +236,8 @@ def _record(metadata: object, path: Path) -> dict[str, Any]:
         )
     record = _object(text, f"{path}: not a .embz file: its record")
     found = record.get("version")
-    if record.get("format") != "embzip" or type(found) is not int:
-        raise FileFormatError(f"{path}: not a .embz file: its record is of another format")
+    if type(found) is not int:
+        raise FileFormatError(f"{path}: not a .embz file: its record has no version")
     if found != VERSION:
         raise FileFormatError(
             f"{path}: a file in version {shown(found)} of the .embz format, and this embzip reads "

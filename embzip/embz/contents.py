@@ -1,31 +1,115 @@
-"""What a .embz file holds, before it is written: the record, and the tensors by name."""
+"""What a .embz file holds, before it is written: the record, and the tensors by name.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Small tensors stand in one, `small`, without names, types and shapes: these follow from the codec.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.embedding import CompressedEmbedding
-from embzip.embz.container import VERSION, container_nbytes
-from embzip.files.limits import check_size
+from embzip.embz.container import VERSION, Header, container_nbytes
+from embzip.errors import FileFormatError
+from embzip.files.limits import MOST, MOST_RECORD, check_size
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays
 from embzip.vocabulary import Vocabulary, encode_tokens
 
+SMALL = 4096  # bytes from which on a tensor has a name, a digest and a place of its own
+
 
 @dataclass(frozen=True)
 class Contents:
-    """The record and the tensors of a file."""
+    """The record and the tensors of a file, each by its own name."""
 
     record: dict[str, Any]
     tensors: dict[str, NDArray[Any]]
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the file."""
-        return container_nbytes(self.record, self.tensors)
+        """Bytes of the file; of the tensors only the layout is read."""
+        return container_nbytes(*self.stored())
+
+    def stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the record and the tensors as they are written, small ones in one."""
+        packed = self.record.get("packed", {})
+        table = [
+            name
+            for name, array in sorted(self.tensors.items())
+            if name.startswith(("codes.", "params."))
+            and name not in packed
+            and array.nbytes < SMALL
+        ]
+        configs = _configs(sum(name.endswith(".config") for name in self.tensors))
+        lengths = [self.tensors[name].nbytes for name in configs]
+        record = {**self.record, "heads": lengths} if configs else self.record
+        inside = [*table, *configs]
+        tensors = {name: a for name, a in self.tensors.items() if name not in inside}
+        if inside:
+            tensors["small"] = np.concatenate([_octets(self.tensors[name]) for name in inside])
+        return record, tensors
+
+
+def table_specs(layout: Layout) -> list[ArraySpec]:
+    """Return what a table stores, under the names that tensors of a file have."""
+    codes = [replace(spec, name=f"codes.{spec.name}") for spec in layout.codes]
+    return codes + [replace(spec, name=f"params.{spec.name}") for spec in layout.params]
+
+
+def small_specs(header: Header, table: Iterable[ArraySpec]) -> list[ArraySpec]:
+    """Return what stands in the tensor `small`, one after another.
+
+    Parameters
+    ----------
+    table
+        Of all codes and params, as the codec lays them out.
+
+    Raises
+    ------
+    FileFormatError
+        Where `small` has other bytes, so that nothing is read before its size is known.
+    """
+    inside = [
+        spec
+        for spec in sorted(table, key=lambda spec: spec.name)
+        if spec.name not in header.specs and spec.nbytes < SMALL
+    ]
+    lengths = heads_of(header)
+    for name, length in zip(_configs(len(lengths)), lengths, strict=True):
+        inside.append(ArraySpec(name, "uint8", (length,)))
+    found, total = header.specs.get("small"), sum(spec.nbytes for spec in inside)
+    if (found is None and inside) or (
+        found is not None and (found.dtype, found.shape) != ("uint8", (total,))
+    ):
+        raise FileFormatError(
+            "the header: by codec, rows, dim and heads, the tensor 'small' has "
+            f"{total} bytes, found " + ("none" if found is None else f"{found.dtype} {found.shape}")
+        )
+    return inside
+
+
+def split_small(content: NDArray[np.uint8], inside: Iterable[ArraySpec]) -> dict[str, NDArray[Any]]:
+    """Return the tensors that stand in `small`, as `small_specs` says."""
+    found, at = {}, 0
+    for spec in inside:
+        part = content[at : at + spec.nbytes].copy()  # so that it is aligned
+        found[spec.name] = part.view(np.dtype(spec.dtype).newbyteorder("<")).reshape(spec.shape)
+        at += spec.nbytes
+    return found
+
+
+def heads_of(header: Header) -> list[int]:
+    """Return the bytes of each classifier's configuration, as the header says."""
+    if "heads" not in header.record:
+        return []
+    lengths = header.record.wholes("heads", most=MOST_RECORD)
+    if len(lengths) > MOST["classifiers"]:
+        raise header.record.wrong("heads", f"at most {MOST['classifiers']} numbers", lengths)
+    return lengths
 
 
 def words_of(tokenizer: Tokenizer | None, vocabulary: Vocabulary | None) -> dict[str, NDArray[Any]]:
@@ -49,18 +133,25 @@ def contents_of(embedding: CompressedEmbedding, heads: Sequence[Arrays], words: 
     for name, number in sizes.items():
         check_size(name, number, least=0 if name == "classifiers" else 1)
     tokenizer, vocabulary = embedding.tokenizer, embedding.vocabulary
-    record = {
-        "format": "embzip",
+    record: dict[str, Any] = {
         "version": VERSION,
         "codec": embedding.codec.spec,
         "rows": embedding.rows,
         "dim": embedding.dim,
-        "pad_id": embedding.pad_id,
-        "unk_id": embedding.unk_id,
-        "special_ids": [] if vocabulary is None else list(vocabulary.special_ids),
-        "row_order": "kept" if tokenizer is None else "tokenizer",
-        "tokenizer": None if tokenizer is None else tokenizer.kind,
-        "normalization": None if tokenizer is None else tokenizer.normalization.to_json(),
-        "heads": len(heads),
     }
+    if tokenizer is not None:
+        record["tokenizer"] = tokenizer.kind
+        record["normalization"] = tokenizer.normalization.to_json()
+    elif vocabulary is not None:
+        record["special_ids"] = list(vocabulary.special_ids)
+        record["pad_id"], record["unk_id"] = vocabulary.pad_id, vocabulary.unk_id
     return Contents(record, tensors)
+
+
+def _configs(count: int) -> list[str]:
+    return [f"heads.{index}.config" for index in range(count)]
+
+
+def _octets(array: NDArray[Any]) -> NDArray[np.uint8]:
+    plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return plain.reshape(-1).view(np.uint8)

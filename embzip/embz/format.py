@@ -6,6 +6,7 @@ every tensor and one of the header. Tensors are named by role:
     codes.<name>, params.<stage>.<name>     the embedding
     tokenizer | vocabulary, counts          the tokenizer's bytes, or the tokens of a foreign table
     heads.<i>.<name>                        classifiers: arrays, and `config` with the labels
+    small                                   small tensors of the embedding, and each `config`
 
 A tensor may be packed (`embzip.packing`): it stands as bytes, and the record says how to read it.
 Heads are opaque here; `embzip.classifier` gives them meaning. The container is written and read
@@ -33,8 +34,15 @@ from embzip.embz.container import (
     reading,
     write_container,
 )
-from embzip.embz.contents import Contents, contents_of, words_of
-from embzip.embz.packed import heads_of, packing_of, shape_of, told_by
+from embzip.embz.contents import (
+    Contents,
+    contents_of,
+    small_specs,
+    split_small,
+    table_specs,
+    words_of,
+)
+from embzip.embz.packed import packing_of, shape_of, told_by
 from embzip.errors import FileFormatError, InputTypeError, OutputError
 from embzip.files.reading import existing_file
 from embzip.files.records import Fields
@@ -124,7 +132,7 @@ def save(
     if pack:
         made = min(made, _packed(made, embedding), key=attrgetter("nbytes"))
     with atomic_write(path) as file:
-        write_container(file, made.record, made.tensors)
+        write_container(file, *made.stored())
         if most is not None and file.tell() > most:
             raise OutputError(
                 f"{path}: the file would have {file.tell():,} bytes, and {most:,} are allowed: "
@@ -135,7 +143,7 @@ def save(
 def _packed(made: Contents, embedding: CompressedEmbedding) -> Contents:
     """Return what a file holds with its tensors entropy coded where that saves bytes."""
     stored, packed = pack_tensors(
-        {n: a for n, a in made.tensors.items() if n not in ("tokenizer", "vocabulary")},
+        {n: a for n, a in made.tensors.items() if not _is_text(n)},
         rows=embedding.rows,
         codes={f"codes.{name}" for name in embedding.codes},
         before=told_by(embedding.codec, *embedding.shape),
@@ -179,6 +187,11 @@ def _checked(path: str | Path, mmap: bool, heads_mapped: bool) -> Loaded:
         return _read(file, path, read_header(file, path), mmap, heads_mapped)
 
 
+def _is_text(name: str) -> bool:
+    """Say whether a tensor is compressed text, or too short a text for packing."""
+    return name in ("tokenizer", "vocabulary") or name.endswith(".config")
+
+
 def role_of(name: str) -> Role:
     """Return what a tensor of a file is for."""
     first = name.partition(".")[0]
@@ -190,11 +203,11 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool, heads_mapped: 
     rows, dim = shape_of(record)
     codec = parse_codec(record.take("codec", str))
     layout = codec.layout(rows, dim)
-    heads = heads_of(record)
-    packed = packing_of(header)
+    expected = {spec.name: spec for spec in table_specs(layout)}
+    inside = small_specs(header, expected.values())
+    packed = packing_of(header, inside)
     specs = {**header.specs, **{name: entry.spec for name, entry in packed.items()}}
-    expected = {f"codes.{spec.name}": spec for spec in layout.codes}
-    expected |= {f"params.{spec.name}": spec for spec in layout.params}
+    specs |= {spec.name: spec for spec in inside}
     found = {n: s for n, s in specs.items() if role_of(n) == "embedding"}
     if found.keys() != expected.keys():
         raise FileFormatError(
@@ -213,13 +226,16 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool, heads_mapped: 
         name
         for name in header.specs
         if mmap
+        and name != "small"
         and role_of(name) != "vocabulary"
         and (name in lazy or name not in packed)
         and (heads_mapped or role_of(name) != "other_variables")
-    } - {f"heads.{index}.config" for index in range(heads)}
+    }
     contents = {
         name: read_tensor(file, path, header, name, mmap=name in mapped) for name in header.specs
     }
+    if inside:
+        contents |= split_small(contents.pop("small"), inside)
     arrays = unpack_tensors(contents, packed, lazy=lazy, file=str(path))
     digests = {n: d for n, d in header.digests.items() if n in lazy or n not in packed}
     codes = {spec.name: arrays[f"codes.{spec.name}"] for spec in layout.codes}
@@ -244,6 +260,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool, heads_mapped: 
         for name, array in arrays.items():
             if role_of(name) == "other_variables":
                 check_finite(name, array)
+    heads = sum(spec.name.endswith(".config") for spec in inside)
     return Loaded(embedding, [_head(arrays, index) for index in range(heads)])
 
 
@@ -276,7 +293,4 @@ def _special_rows(record: Fields) -> dict[str, Any]:
 
 def _head(arrays: Arrays, index: int) -> dict[str, NDArray[Any]]:
     prefix = f"heads.{index}."
-    head = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
-    if "config" not in head:
-        raise FileFormatError(f"the classifier {index} lacks its tensor 'heads.{index}.config'")
-    return head
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from embzip.codecs.registry import parse_codec
 from embzip.embz.container import read_header, reading
+from embzip.embz.contents import heads_of, small_specs, table_specs
 from embzip.embz.format import role_of
-from embzip.embz.packed import heads_of, packing_of, shape_of
+from embzip.embz.packed import packing_of, shape_of
 from embzip.files.reading import existing_file
 from embzip.inspection import ArtefactRecord, StoredTensor, make_record
 
@@ -21,9 +22,14 @@ def inspect_embz(path: str | Path) -> ArtefactRecord:
     path = existing_file(path)
     with path.open("rb") as file, reading(path):
         header = read_header(file, path)
-        packed = packing_of(header)
+        rows, dim = shape_of(header.record)
+        codec = parse_codec(header.record.take("codec", str))
+        inside = small_specs(header, table_specs(codec.layout(rows, dim)))
+        packed = packing_of(header, inside)
         tensors = []
-        for spec in header.specs.values():
+        for spec in (*header.specs.values(), *inside):
+            if spec.name == "small":
+                continue
             plain = packed[spec.name].spec if spec.name in packed else spec
             tensors.append(
                 StoredTensor(
@@ -36,14 +42,13 @@ def inspect_embz(path: str | Path) -> ArtefactRecord:
                     unpacked=plain.nbytes,
                 )
             )
-        rows, dim = shape_of(header.record)
         own = {
-            "codec": parse_codec(header.record.take("codec", str)).spec,
+            "codec": codec.spec,
             "rows": rows,
             "dim": dim,
             "tokenizer": header.record.values.get("tokenizer"),
             "normalization": header.record.values.get("normalization"),
-            "heads": heads_of(header.record),
+            "heads": len(heads_of(header)),
         }
     return make_record(path, "embz", [path], tensors, own=own)
 

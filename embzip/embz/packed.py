@@ -1,5 +1,8 @@
 """What a header says of the table and of how tensors are packed, in which the codec has a say."""
 
+from collections.abc import Iterable
+
+from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.base import RowContexts
 from embzip.codecs.chain import Codec
 from embzip.codecs.registry import parse_codec
@@ -20,13 +23,10 @@ def shape_of(record: Fields) -> tuple[int, int]:
     return rows, dim
 
 
-def heads_of(record: Fields) -> int:
-    """Return how many classifiers the file holds, as the header says."""
-    return record.whole("heads", most=MOST["classifiers"])
-
-
-def packing_of(header: Header) -> dict[str, Packed]:
+def packing_of(header: Header, small: Iterable[ArraySpec]) -> dict[str, Packed]:
     """Return how each packed tensor of a file is packed.
+
+    `small` are those that stand in one tensor, of which classes of rows may be one.
 
     Raises
     ------
@@ -38,4 +38,5 @@ def packing_of(header: Header) -> dict[str, Packed]:
         return {}
     codec = parse_codec(record.take("codec", str))
     told = told_by(codec, *shape_of(record))
-    return packed_arrays(record.take("packed", dict), header.specs, told)
+    sizes = {**header.specs, **{spec.name: spec for spec in small}}
+    return packed_arrays(record.take("packed", dict), sizes, told)

@@ -4,7 +4,7 @@ A step is a plain tf.function. On CPUs, no alternative was faster; XLA is slower
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from embzip.tf.batches import Batches
 from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.pruning import GradualPruning
-from embzip.tf.quantization import fake_quantized
+from embzip.tf.quantization import rounded_kernel
 from embzip.types import Matrix, TrainingProgress
 
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "adam-rows": RowSparseAdam}
@@ -31,14 +31,14 @@ class Run:
     Attributes
     ----------
     best_epoch
-        The epoch whose variables were kept, from 0; None if none was better than `to_beat`.
+        The epoch whose variables were kept, from 1; 0 if none was better than `to_beat`.
     interrupted
         Whether Ctrl-C ended it.
     """
 
     epoch_seconds: list[float]
     dev_accuracy: list[float]
-    best_epoch: int | None
+    best_epoch: int
     interrupted: bool = False
 
 
@@ -51,7 +51,8 @@ class Trainer:
     Parameters
     ----------
     quantize
-        Variables that are rounded to int8 in the forward pass, and trained as float32.
+        The form (`int8`, `int4`, `int2`) to which kernels are rounded in the forward pass, while
+        they are trained as float32; none by default.
     soft
         Whether batches have targets, probabilities to learn, instead of labels.
 
@@ -61,19 +62,20 @@ class Trainer:
     """
 
     def __init__(
-        self, model: Any, optimizer: Any, *, quantize: Sequence[Any] = (), soft: bool = False
+        self, model: Any, optimizer: Any, *, quantize: str = "", soft: bool = False
     ) -> None:
         inner = keras.Model(model.input, model.get_layer("dense").output)
         variables = model.trainable_variables
         values = [variable.value for variable in variables]
         optimizer.build(variables)
-        chosen = {id(variable) for variable in quantize}
 
         def logits(ids: Any, training: bool) -> Any:
-            if not chosen:
+            if not quantize:
                 return inner(ids, training=training)
             seen = [
-                fake_quantized(variable.value) if id(variable) in chosen else variable.value
+                rounded_kernel(variable.value, quantize)
+                if variable.name == "kernel"
+                else variable.value
                 for variable in variables
             ]
             others = [variable.value for variable in inner.non_trainable_variables]
@@ -135,7 +137,7 @@ class Trainer:
         Parameters
         ----------
         batches
-            The texts; or what returns those of an epoch, always as many.
+            The texts; or what returns those of an epoch, about as many each time.
         patience
             Training ends after this many epochs without a better dev accuracy.
         to_beat
@@ -156,7 +158,7 @@ class Trainer:
         first_epoch = 0
         seconds: list[float] = []
         accuracies: list[float] = []
-        best_epoch: int | None = None
+        best_epoch = 0
         best: list[NDArray[np.float32]] = []
         try:
             with noticed_interrupts(keep_interrupted) as stopped:
@@ -178,18 +180,18 @@ class Trainer:
                     if pruning is not None and not pruning.finished:
                         first_epoch = epoch + 1
                     elif accuracies[-1] > to_beat:
-                        to_beat, best_epoch = accuracies[-1], epoch
-                        best = [variable.value.numpy() for variable in self._variables]
-                    elif (
-                        epoch - (first_epoch - 1 if best_epoch is None else best_epoch) >= patience
-                    ):
+                        to_beat, best_epoch = accuracies[-1], epoch + 1
+                        best.clear()  # first: two copies of a large table need not fit
+                        best.extend(variable.value.numpy() for variable in self._variables)
+                    elif epoch + 1 - (best_epoch or first_epoch) >= patience:
                         break
                 interrupted = stopped()
         except KeyboardInterrupt:
-            if best_epoch is None or not keep_interrupted:
+            if not (best_epoch and keep_interrupted):
                 raise
             interrupted = True
-        if best_epoch is not None:
-            for variable, value in zip(self._variables, best, strict=True):
+        if best_epoch:
+            # What an interrupted copy lacks is still in the variables.
+            for variable, value in zip(self._variables, best, strict=False):
                 variable.assign(value)
         return Run(seconds, accuracies, best_epoch, interrupted)

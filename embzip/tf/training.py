@@ -17,6 +17,7 @@ from embzip.corpus import Example, check_dev
 from embzip.embedding import CompressedEmbedding
 from embzip.soft_labels import SoftLabels
 from embzip.tf.batches import batches_of, training_and_dev
+from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.pruning import GradualPruning, PruningReport, sparsity, zipped_nbytes
 from embzip.tf.targets import answered_labels, targets_of
 from embzip.tf.task import Task
@@ -41,12 +42,9 @@ class TrainResult:
         The share of the training texts that are longer than `max_length`.
     reach
         How the table's tokenizer fits the training texts and the table.
-    optimizer
-        The one that was used: what `auto` stood for.
-    best_epoch
-        The epoch that was kept, from 0.
     interrupted
-        Whether Ctrl-C ended the training; see `keep_interrupted`.
+        Whether Ctrl-C ended the training, as its `run` says too, or came after it, while the
+        classifier was made; see `keep_interrupted`.
     pruning
         The zeros and the zipped bytes, if the model was pruned; otherwise None.
     """
@@ -56,10 +54,13 @@ class TrainResult:
     dev_accuracy: list[float]
     cut_share: float
     reach: Reach
-    optimizer: str
-    best_epoch: int
     interrupted: bool = False
     pruning: PruningReport | None = None
+
+    @property
+    def run(self) -> TrainingRun:
+        """What the classifier's file says of this training, such as the epoch that was kept."""
+        return self.classifier.training.runs[-1]
 
 
 def train(
@@ -193,47 +194,49 @@ def train(
     if isinstance(pruning, PruningShares):
         pruning = GradualPruning(pruning.over(steps))
     zipped = 0 if pruning is None else zipped_nbytes(task.model)
-    run = task.trainer.fit(
-        task.batches,
-        batches_of(held_out, task.labels, task.table, task.config),
-        epochs=epochs,
-        batch_size=batch_size,
-        patience=patience,
-        seed=seed,
-        to_beat=-1.0,
-        progress=progress,
-        pruning=pruning,
-        keep_interrupted=keep_interrupted,
-    )
-    report = None
-    if pruning is not None:
-        report = PruningReport(tuple(sparsity(task.model)), zipped, zipped_nbytes(task.model))
-    known = TrainingRun(
-        kind="train",
-        training=TextDigest.of(example.text for example in kept),
-        dev=TextDigest.of(example.text for example in held_out),
-        held_out=dev is None,
-        epochs=epochs,
-        best_epoch=None if run.best_epoch is None else run.best_epoch + 1,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer=task.optimizer,
-        seed=seed,
-        patience=patience,
-        trainable=trainable,
-        random_init=random_init,
-        interrupted=run.interrupted,
-        pruning=None if pruning is None else pruning.schedule,
-        soft=targets is not None,
-    )
+    dev_batches = batches_of(held_out, task.labels, task.table, task.config)
+    # What was trained is not lost to a Ctrl-C that comes before it is returned.
+    with noticed_interrupts(keep_interrupted) as pressed:
+        run = task.trainer.fit(
+            task.batches,
+            dev_batches,
+            epochs=epochs,
+            batch_size=batch_size,
+            patience=patience,
+            seed=seed,
+            to_beat=-1.0,
+            progress=progress,
+            pruning=pruning,
+            keep_interrupted=keep_interrupted,
+        )
+        report = None
+        if pruning is not None:
+            report = PruningReport(tuple(sparsity(task.model)), zipped, zipped_nbytes(task.model))
+        known = TrainingRun(
+            kind="train",
+            training=TextDigest.of(example.text for example in kept),
+            dev=TextDigest.of(example.text for example in held_out),
+            held_out=dev is None,
+            epochs=epochs,
+            best_epoch=run.best_epoch,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            optimizer=task.optimizer,
+            seed=seed,
+            patience=patience,
+            trainable=trainable,
+            random_init=random_init,
+            interrupted=run.interrupted,
+            pruning=None if pruning is None else pruning.schedule,
+            soft=targets is not None,
+        )
+        classifier = replace(task.classifier(), training=TrainingRecord((known,)))
     return TrainResult(
-        replace(task.classifier(), training=TrainingRecord((known,))),
+        classifier,
         run.epoch_seconds,
         run.dev_accuracy,
         task.cut_share,
         task.reach,
-        task.optimizer,
-        0 if run.best_epoch is None else run.best_epoch,
-        run.interrupted,
+        run.interrupted or pressed(),
         report,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import keras
 
 from embzip.classifier import Classifier
+from embzip.classifier.storage import SCALED, rounded
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import check_training_options
 from embzip.classifier.training_record import TrainingRun
@@ -13,7 +14,6 @@ from embzip.corpus import Example, check_dev
 from embzip.errors import InputError
 from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.classifiers import arrays_of, from_classifier
-from embzip.tf.quantization import fake_quantized
 from embzip.tf.trainer import Trainer
 from embzip.types import Progress, without_loss
 
@@ -72,8 +72,8 @@ def tune(
     quantize
         Whether the kernels are trained for int8 with one scale per output column: they are rounded
         in the forward pass and in the result, as `--kernels int8` stores them. The original model
-        is then rounded too before both are compared on dev. A classifier whose file stores int8
-        kernels is always tuned this way.
+        is then rounded too before both are compared on dev. A classifier whose file stores
+        kernels as int8, int4 or int2 is always tuned this way, for that form.
 
     Raises
     ------
@@ -111,14 +111,12 @@ def tune(
             f"{', '.join(map(repr, classifier.labels[:20]))}: train a new classifier (`embzip "
             "train`)"
         )
-    quantize = quantize or classifier.kernels == "int8"
+    form = classifier.kernels if classifier.kernels in SCALED else "int8" if quantize else ""
     kept, held_out = training_and_dev(examples, dev)
     if dev is not None:
         check_dev(held_out, kept, classifier.labels)
     model = from_classifier(classifier, tunable=params, seed=seed)
-    kernels = [variable for variable in model.trainable_variables if variable.name == "kernel"]
-    chosen = kernels if quantize else []
-    trainer = Trainer(model, keras.optimizers.Adam(learning_rate), quantize=chosen)
+    trainer = Trainer(model, keras.optimizers.Adam(learning_rate), quantize=form)
     labels, table, config = classifier.labels, classifier.embedding, classifier.config
     data = batches_of(kept, labels, table, config)
     dev_data = batches_of(held_out, labels, table, config)
@@ -133,16 +131,13 @@ def tune(
         to_beat=before,
         progress=without_loss(progress),
     )
-    if run.best_epoch is None and not quantize:
+    if not (run.best_epoch or form):
         return TuneResult(classifier, False, before, run.dev_accuracy)
-    if run.best_epoch is None:
+    if not run.best_epoch:
         model = from_classifier(classifier, seed=seed)
-    if quantize:
-        for variable in model.trainable_variables:
-            if variable.name == "kernel":
-                variable.assign(fake_quantized(variable.value))
-    tuned = replace(classifier, arrays=arrays_of(model, config, len(labels), classifier.ranks))
-    if run.best_epoch is None:  # kernels were rounded, and learned nothing
+    arrays = arrays_of(model, config, len(labels), classifier.ranks)
+    tuned = replace(classifier, arrays=rounded(arrays, form or "float32"))
+    if not run.best_epoch:  # kernels were rounded, and learned nothing
         return TuneResult(tuned, False, before, run.dev_accuracy)
     if params:
         moved = replace(table, params=model.get_layer("embedding").params(), digests={})
@@ -153,13 +148,13 @@ def tune(
         dev=TextDigest.of(example.text for example in held_out),
         held_out=dev is None,
         epochs=epochs,
-        best_epoch=run.best_epoch + 1,
+        best_epoch=run.best_epoch,
         batch_size=batch_size,
         learning_rate=learning_rate,
         optimizer="adam",
         seed=seed,
         params=params,
-        quantize=quantize,
+        quantize=bool(form),
     )
     tuned = replace(tuned, training=classifier.training.then(known))
     return TuneResult(tuned, True, before, run.dev_accuracy)

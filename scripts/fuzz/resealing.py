@@ -29,16 +29,32 @@ def reseal_embz(content: bytes, rng: Random) -> bytes:
             record = edited(record, rng) | kept
         else:
             name = rng.choice(sorted(tensors))
-            tensors[name] = _changed(name, head[name]["dtype"], tensors[name], record, rng)
+            if name == "small" and rng.random() < 0.7:
+                tensors[name] = _configured(tensors[name], record, rng)
+            else:
+                tensors[name] = _changed(name, head[name]["dtype"], tensors[name], record, rng)
     if rng.random() < 0.15:
         head = edited(head, rng)
     return _sealed(record, head, tensors)
 
 
+def _configured(content: bytes, record: Any, rng: Random) -> bytes:
+    """Return small tensors with another configuration of a classifier, whose length is told."""
+    lengths = record.get("heads") if isinstance(record, dict) else None
+    if not isinstance(lengths, list) or not all(isinstance(length, int) for length in lengths):
+        return content
+    which = rng.randrange(len(lengths)) if lengths else 0
+    first = len(content) - sum(lengths[which:])
+    if not lengths or first < 0 or lengths[which] < 0:
+        return content
+    changed = edit_json(content[first : first + lengths[which]], rng)
+    after = content[first + lengths[which] :]
+    lengths[which] = len(changed)
+    return content[:first] + changed + after
+
+
 def _changed(name: str, dtype: str, content: bytes, record: Any, rng: Random) -> bytes:
     """Return another content of a tensor; what is compressed is changed inside."""
-    if name.endswith(".config"):
-        return edit_json(content, rng)
     if name in ("tokenizer", "vocabulary") and rng.random() < 0.8:
         bpe = record.get("tokenizer") == "bpe"
         packed = content if bpe else content[4:]
@@ -72,7 +88,7 @@ def _sealed(record: Any, head: dict[str, Any], tensors: dict[str, bytes]) -> byt
         at += len(part)
     if isinstance(record, dict):
         record = {key: value for key, value in record.items() if key != "header_digest"}
-        record["digests"] = {name: digest(part) for name, part in zip(head, parts, strict=True)}
+        record["digests"] = [digest(part) for part in parts]
         covered = {"record": record, "tensors": head}
         record["header_digest"] = digest(_json(covered).encode("utf-8", "surrogatepass"))
     whole = {"__metadata__": {"embzip": _json(record)}, **head}

@@ -7,6 +7,7 @@ embedding are never changed.
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.classifier import Classifier, Kit
-from embzip.codecs.rounding import symmetric_int8
+from embzip.classifier.storage import SCALED, whole_levels
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, UnsupportedModelError
 from embzip.layers.decoding import CompressedEmbeddingLayer
@@ -127,14 +128,18 @@ def check_float16(kernel: NDArray[np.float32]) -> None:
         )
 
 
-def as_int8(kernel: NDArray[Any], store: Store) -> Source:
-    """Store a kernel in one byte per number, with one scale per filter (on its last axis)."""
-    octets, scale = symmetric_int8(kernel, axis=tuple(range(kernel.ndim - 1)))
-    levels, scales = store(octets), store(scale)
+def as_levels(kernel: NDArray[Any], store: Store, *, kernels: str) -> Source:
+    """Store a kernel in one byte a number, with a scale for each filter (on its last axis)."""
+    found, scale = whole_levels(kernel, kernels)
+    levels, scales = store(found), store(scale)
     return lambda: tf.cast(levels(), tf.float32) * scales()
 
 
-FORMS: dict[str, Form] = {"float32": as_is, "float16": as_float16, "int8": as_int8}
+FORMS: dict[str, Form] = {
+    "float32": as_is,
+    "float16": as_float16,
+    **{form: partial(as_levels, kernels=form) for form in SCALED},
+}
 
 
 def check_size(model: Model, path: str | Path) -> None:

@@ -1,25 +1,27 @@
-"""Makes kernels smaller in a finished .tflite or .onnx: float16 or int8 numbers, int8 arithmetic.
+"""Makes kernels smaller in a finished .tflite: float16 or int8 numbers, int8 arithmetic.
 
 Only the kernels of convolutions and dense layers change. They are found by their numbers, which the
 converter reorders but does not change; so a codec's tables and components are never mistaken for
 kernels.
 
-int8 kernels are symmetric, with one scale per filter, as in a classifier's own file. With float32
-arithmetic they become float32 numbers once, when the model is loaded, so that answers stay the
-same. Or LiteRT quantizes each input when it runs ("dynamic range"), which is faster. With int8
-arithmetic, representative texts determine the ranges of inputs and outputs.
+int8 kernels are symmetric, with one scale per filter, as in a classifier's own file; those of 4
+and 2 bits are int8 here too, of fewer levels. With float32 arithmetic they become float32 numbers
+once, when the model is loaded, so that answers stay the same. Or LiteRT quantizes each input when
+it runs ("dynamic range"), which is faster. With int8 arithmetic, representative texts determine the
+ranges of inputs and outputs.
 
 References: Jacob et al. 2018; the LiteRT 8-bit quantization specification.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embzip.classifier import Classifier
-from embzip.codecs.rounding import symmetric_int8
+from embzip.classifier.storage import whole_levels
 from embzip.errors import InputError
 from embzip.files.reading import digest
 from embzip.litert import litert
@@ -51,9 +53,9 @@ def float16_kernels(content: bytes, heads: Heads) -> bytes:
     return _dequantized(content, heads, halved, 3)
 
 
-def stored_int8_kernels(content: bytes, heads: Heads) -> bytes:
-    """Return the model with int8 kernels; it computes in float32."""
-    return _dequantized(content, heads, quantized_kernel, 5)
+def stored_levels(content: bytes, heads: Heads, *, kernels: str = "int8") -> bytes:
+    """Return the model with kernels as `int8`, `int4` or `int2`; it computes in float32."""
+    return _dequantized(content, heads, partial(quantized_kernel, kernels=kernels), 5)
 
 
 def _dequantized(content: bytes, heads: Heads, smaller: Callable[..., Any], version: int) -> bytes:
@@ -73,11 +75,11 @@ def _dequantized(content: bytes, heads: Heads, smaller: Callable[..., Any], vers
     return model.to_bytes()
 
 
-def int8_kernels(content: bytes, heads: Heads) -> bytes:
-    """Return the model with int8 kernels; inputs are quantized when it runs."""
+def quick_levels(content: bytes, heads: Heads, *, kernels: str = "int8") -> bytes:
+    """Return the model with kernels in such a form; inputs are quantized when it runs."""
     model = Model(content)
     for operator, kernel in list(_kernels(model, heads)):
-        _replace_kernel(model, operator, *quantized_kernel(kernel))
+        _replace_kernel(model, operator, *quantized_kernel(kernel, kernels))
         model.set_version(operator, _DYNAMIC)
     return model.to_bytes()
 
@@ -112,9 +114,12 @@ def int8_arithmetic(content: bytes, heads: Heads, ids: Sequence[NDArray[np.int32
     return model.to_bytes()
 
 
-def quantized_kernel(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return int8 levels and one scale per entry of the first axis."""
-    return symmetric_int8(kernel, axis=tuple(range(1, kernel.ndim)))
+def quantized_kernel(
+    kernel: NDArray[np.float32], kernels: str = "int8", *, filters: int = 0
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return int8 levels, and a scale for each entry of the axis that counts filters."""
+    levels, scale = whole_levels(np.moveaxis(kernel, filters, -1), kernels)
+    return np.ascontiguousarray(np.moveaxis(levels, -1, filters)), scale
 
 
 def observed_ranges(

@@ -4,7 +4,8 @@ The table stays compressed. The converter's own quantization would also change l
 kernels are quantized in the finished flatbuffer, by `embzip.tf.export.kernels`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from embzip.classifier import Kit
+from embzip.classifier.storage import SCALED
 from embzip.files.writing import write_bytes
 from embzip.litert import LiteRtModel, litert
 from embzip.litert.attachment import Attachment, attach, read_attachment
@@ -26,14 +28,15 @@ from embzip.tf.export.kernels import (
     float16_kernels,
     float32_kernels,
     int8_arithmetic,
-    int8_kernels,
-    stored_int8_kernels,
+    quick_levels,
+    stored_levels,
 )
 
 _TEXTS = 1000  # the largest number of representative texts that are run
 
-KERNELS = {"float32": float32_kernels, "float16": float16_kernels, "int8": int8_kernels}
-STORED = {**KERNELS, "int8": stored_int8_kernels}  # which changes no answer
+_WHOLE: dict[str, Callable[..., bytes]] = {"float32": float32_kernels, "float16": float16_kernels}
+KERNELS = _WHOLE | {form: partial(quick_levels, kernels=form) for form in SCALED}
+STORED = _WHOLE | {form: partial(stored_levels, kernels=form) for form in SCALED}  # exact
 
 
 def export_litert(

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from embzip.classifier.storage import SCALED
 from embzip.errors import MissingPackageError
 from embzip.files.writing import write_bytes
 from embzip.tf.export.frozen import frozen_graph
@@ -44,7 +45,7 @@ def export_onnx(served: Model, path: str | Path, *, kernels: str | None = None) 
         opset=_OPSET,
     )
     heads = list(heads_of(served).values())
-    for form in ("float16", "int8"):
+    for form in ("float16", *SCALED):
         with_kernels(model, [each for each in heads if (kernels or each.kernels) == form], form)
     write_bytes(path, model.SerializeToString())
 

@@ -13,15 +13,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from embzip.codecs.rounding import symmetric_int8
 from embzip.tf.export.graph import check_float16
-from embzip.tf.export.kernels import Heads, content_of, contents
+from embzip.tf.export.kernels import Heads, content_of, contents, quantized_kernel
 
 _FILTERS = {"Conv": 0, "MatMul": 1}  # the axis of a kernel that counts filters
 
 
 def with_kernels(model: Any, heads: Heads, form: str) -> None:
-    """Store the kernels of some classifiers as `float16` or `int8`, in place."""
+    """Store the kernels of some classifiers in a form of fewer bits, in place."""
     graph = model.graph
     known = contents(heads)
     for name, operator, kernel in list(_constants(graph)):
@@ -37,7 +36,7 @@ def with_kernels(model: Any, heads: Heads, form: str) -> None:
         else:
             axis = _FILTERS[operator]
             others = tuple(place for place in range(kernel.ndim) if place != axis)
-            levels, scale = symmetric_int8(kernel, axis=others)
+            levels, scale = quantized_kernel(kernel, form, filters=axis)
             _add(graph, f"{name}/{form}", levels)
             _add(graph, f"{name}/scale", np.expand_dims(scale, others))
             made.append(helper.make_node("Mul", [cast, f"{name}/scale"], [name]))

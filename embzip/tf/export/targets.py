@@ -70,10 +70,11 @@ def export(
     to
         `litert`, `savedmodel`, `frozen` or `onnx`.
     kernels
-        The form of convolution and dense kernels: `float32`, `float16` or `int8` (one scale per
-        filter). None keeps the form in which each classifier's own file stores them, and its
-        answers. In a .tflite, `int8` also rounds the inputs of kernels, which is faster. Codes and
-        tables of the embedding are never changed.
+        The form of convolution and dense kernels: `float32`, `float16`, `int8` (one scale per
+        filter), `int4` or `int2` (fewer levels, also stored in a byte each). None keeps the form in
+        which each classifier's own file stores them, and its answers. In a .tflite, the last three
+        also round the inputs of kernels, which is faster. Codes and tables of the embedding are
+        never changed.
     calibrate
         Only for LiteRT: representative texts. Convolutions and dense layers then compute in int8,
         with ranges that fit these texts.
