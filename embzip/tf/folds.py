@@ -4,12 +4,14 @@ import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier
+from embzip.classifier import Classifier, load_classifier
+from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_record import TrainingRun
 from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
@@ -52,10 +54,10 @@ def fold_teachers(
     vectors: Vectors | CompressedEmbedding,
     *,
     folds: int = 4,
-    only: Sequence[int] | None = None,
     dev: Sequence[Example] | None = None,
     targets: SoftLabels | Matrix | None = None,
     seed: int | None = None,
+    work: str | Path | None = None,
     progress: TrainingProgress | None = None,
 ) -> list[Classifier]:
     """Train classifiers like a teacher, each on all but one fold of the training texts.
@@ -74,29 +76,29 @@ def fold_teachers(
     vectors
         The table to begin with: the teacher's before its training, or another one. Not the
         teacher's own, which has seen every fold.
-    only
-        The folds whose teachers are trained, such as `[2]`, so that each can be written before the
-        next one is trained. None trains all.
     dev
         As in `train`; None holds out the same tenth, which belongs to no fold.
     targets
         As in `train`; needed if the teacher learned probabilities.
     seed
         Fold teacher i has this seed plus i. None is the teacher's.
+    work
+        A folder that keeps each as a file when it is trained. One that is there already is taken
+        from it if it has the same texts, labels and seed: have a folder for each teacher and table.
     progress
         As in `train`, over the batches of all folds.
 
     Returns
     -------
     list[Classifier]
-        Of each fold, or those of `only`, with the labels of the teacher.
+        Of each fold, with the labels of the teacher.
 
     Raises
     ------
     InputError
-        For less than two folds, a fold of `only` that is none, a teacher without a record of its
-        training, one that learned probabilities if no `targets` are given, a trained table of the
-        teacher as `vectors`, and as in `train`.
+        For less than two folds, a teacher without a record of its training, one that learned
+        probabilities if no `targets` are given, a trained table of the teacher as `vectors`, and as
+        in `train`.
     MismatchError, SpecError
         As in `train`.
 
@@ -125,29 +127,47 @@ def fold_teachers(
     answered_labels(examples, teacher.labels, targets)
     rows = targets_of(targets, examples, kept, teacher.labels)
     fold = fold_of([example.text for example in kept], folds)
-    chosen = range(folds) if only is None else only
-    for index in chosen:
-        if not 0 <= index < folds:
-            raise InputError(f"`only` must hold numbers in 0..{folds - 1}, received {index}")
-    parts = [np.flatnonzero(fold != index) for index in chosen]
+    parts = [np.flatnonzero(fold != index) for index in range(folds)]
     sizes = (len(kept), *map(len, parts))
     whole, *steps = (run.epochs * -(-size // run.batch_size) for size in sizes)
+    first = run.seed if seed is None else seed
     made: list[Classifier] = []
-    for done, (index, part) in enumerate(zip(chosen, parts, strict=True)):
+    for index, part in enumerate(parts):
+        learned = [kept[place] for place in part]
+        path = None if work is None else Path(work) / f"fold-{index}-of-{folds}.embz"
+        found = None if path is None else _kept(path, teacher.labels, learned, first + index)
+        if found is not None:
+            made.append(found)
+            continue
         gc.collect()  # Keras' models are cycles: without it, those of all folds stay in memory
         result = train(
-            [kept[place] for place in part],
+            learned,
             vectors,
             dev=held_out,
             targets=None if rows is None else rows[part],
             labels=teacher.labels,
-            seed=(run.seed if seed is None else seed) + index,
-            progress=_after(progress, sum(steps[:done]), sum(steps)),
-            pruning=_pruning_of(run, steps[done] / whole),
+            seed=first + index,
+            progress=_after(progress, sum(steps[:index]), sum(steps)),
+            pruning=_pruning_of(run, steps[index] / whole),
             **_options_of(teacher, run, vectors),
         )
         made.append(result.classifier)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            result.classifier.save(path)
     return made
+
+
+def _kept(
+    path: Path, labels: Sequence[str], learned: Sequence[Example], seed: int
+) -> Classifier | None:
+    """Return the fold teacher in a file, if it was trained on these texts, labels and seed."""
+    if not path.is_file():
+        return None
+    found = load_classifier(path)
+    texts = TextDigest.of(example.text for example in learned)
+    same = found.training.trained_on(texts) and found.training.runs[0].seed == seed
+    return found if same and found.labels == tuple(labels) else None
 
 
 def _training_of(teacher: Classifier) -> TrainingRun:
