@@ -200,7 +200,7 @@ def cell(folder: Path, setting: str, seed: int, output: Path) -> str:
         "compressed": compressed,
         "texts": len(known),
         "stop_accuracy": [round(a, 5) for a in result.dev_accuracy],
-        "best_epoch": result.best_epoch,
+        "best_epoch": result.run.best_epoch - 1,
         "epoch_seconds": [round(s, 2) for s in result.epoch_seconds],
         "seconds": round(seconds, 1),
         "vector_seconds": round(vector_seconds, 1),

@@ -4,14 +4,15 @@
     python -m scripts.bench_epoch data --before /tmp/before
 
 The table has a row for every word, 300 wide, float32 and trainable. Each figure is of a process of
-its own, which trains for some steps and reports their mean times the steps of an epoch, and its
-peak memory; the processes take turns, so that all see the same machine, and of the turns the median
-counts. `before` and `after` are trained with the same options (batches of 64, Keras' Adam), `auto`
-with the optimizer that is chosen for the table, `frozen` with the table left as it is. Without
---before, that column stays empty.
+its own, which trains for some steps, the batches' making included, and reports their mean times the
+steps of an epoch, and its peak memory; the processes take turns, so that all see the same machine,
+and of the turns the median counts. `before` and `after` are trained with the same options (batches
+of 64, Keras' Adam), `auto` with the optimizer that is chosen for the table, `frozen` with the table
+left as it is. Without --before, that column stays empty.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -19,13 +20,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import embzip
-from embzip import read_examples
+from embzip import Example, read_examples
 from scripts.bench_task import examples_file
 
 SETS = ("ru_avito", "ru_ok_toxic", "r8", "debian-topic", "tagmynews", "clinc150", "trec")
@@ -101,17 +103,34 @@ def _row(folder: Path, arguments: argparse.Namespace) -> str:
 
 
 def _measured(path: Path, table: Path, arguments: argparse.Namespace) -> dict[str, float]:
-    from embzip import tf
-
     examples = read_examples(path)
     options = VARIANTS[arguments.child]
-    step = tf.step_function(examples, embzip.load(table), batch_size=BATCH, **options)
-    for _ in range(3):  # traces the graph, fills caches
-        step()
-    taken = [step() for _ in range(arguments.steps)]
+    seconds = step_seconds(examples, embzip.load(table), arguments.steps, BATCH, **options)
     steps = -(-len(examples) // BATCH)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": statistics.mean(taken) * steps, "peak_mb": peak}
+    return {"seconds": seconds * steps, "peak_mb": peak}
+
+
+def step_seconds(
+    examples: list[Example], table: Any, steps: int, batch_size: int, **options: Any
+) -> float:
+    """Return the mean seconds of so many steps of the first epoch, after three."""
+    from embzip import tf
+
+    ends: list[float] = []
+
+    def progress(*_: float) -> None:
+        ends.append(time.perf_counter())
+        if len(ends) == steps + 3:  # the first traces the graph, the next fill caches
+            raise _Enough
+
+    with contextlib.suppress(_Enough):
+        tf.train(examples, table, epochs=1, batch_size=batch_size, progress=progress, **options)
+    return (ends[-1] - ends[2]) / (len(ends) - 3)
+
+
+class _Enough(Exception):
+    """All steps were timed."""
 
 
 if __name__ == "__main__":

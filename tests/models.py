@@ -71,6 +71,7 @@ def training_record() -> TrainingRecord:
         random_init=True,
         interrupted=True,
         pruning=PolynomialSchedule(0.75, end=12, frequency=3),
+        soft=True,
     )
     tune = TrainingRun(
         kind="tune",

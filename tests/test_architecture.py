@@ -23,6 +23,7 @@ ORDER = [
     "engine",  # blocks of rows and of texts
     "labels",  # what is odd about them
     "corpus",
+    "soft_labels",  # what a model says of texts
     "vocabulary",
     "tokenizers",
     "vectors",

@@ -1,10 +1,15 @@
-"""The pure parts of the scripts that measure training: folds, settings, README's commands."""
+"""Parts of the scripts that measure training: folds, settings, README's commands, steps."""
 
 from pathlib import Path
+from typing import Any
 
-from embzip.corpus import Example
+import numpy as np
+
+from embzip import Example, Vectors
+from embzip.vocabulary import Vocabulary
 from scripts.bench_chain import commands_of
 from scripts.bench_defaults import SETTINGS, changed, fold_examples
+from scripts.bench_epoch import step_seconds
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -33,3 +38,12 @@ def test_a_setting_differs_from_its_base_in_what_was_changed() -> None:
 def test_the_chain_is_what_the_readme_says() -> None:
     names = [command.split()[1] for command in commands_of(README.read_text("utf-8"))]
     assert names == ["build-words", "train-vectors", "train", "rebuild", "evaluate"]
+
+
+def test_steps_are_timed_until_there_are_enough() -> None:
+    words = [f"w{number}" for number in range(90)]
+    table = Vectors(Vocabulary(words), np.eye(90, 4))
+    examples = [Example(word, "ab"[number % 2]) for number, word in enumerate(words)]
+    options: dict[str, Any] = {"filters": 2, "windows": (1,), "optimizer": "adam-rows"}
+    for steps in (2, 60):  # an epoch has some 40
+        assert step_seconds(examples, table, steps, 2, **options) > 0

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,6 +193,26 @@ def test_files_that_are_no_ensemble(folder: Path) -> None:
     other.save("other.embz")
     with pytest.raises(MismatchError, match=r"0\.embz has 'people', which other\.embz has not"):
         evaluate(["0.embz", "other.embz"], "test.tsv")
+
+
+def test_a_folder_that_holds_what_is_no_classifier(folder: Path) -> None:
+    remedy = "a folder stands for every .embz and .tflite in it, so move this file elsewhere, or "
+    remedy += "name the classifiers instead of the folder"
+    save(tiny_classifier().embedding, "models/vectors.embz")
+    table = f"models/vectors.embz: expected a classifier, found only an embedding: {remedy}"
+    Path("kits").mkdir()
+    for name in ("a", "b"):
+        parts = {"topic": tiny_classifier(), "mood": tiny_classifier()}
+        Kit.of(parts).save(f"kits/{name}.embz")
+    kit = f"kits/a.embz: expected a classifier, found a kit of 2 classifiers: {remedy}"
+    for load in (load_model, load_one):
+        with pytest.raises(FileFormatError, match=f"^{re.escape(table)}$"):
+            load("models")
+        with pytest.raises(MismatchError, match=f"^{re.escape(kit)}$"):
+            load("kits")
+    assert isinstance(load_one("kits", head="mood"), Ensemble)
+    done = outcome("evaluate", "models", "test.tsv")
+    assert (done.code, done.stdout, done.stderr) == (1, "", f"embzip: error: {table}\n")
 
 
 # Commands

@@ -56,6 +56,7 @@ def test_what_is_stored(tmp_path: Path) -> None:
             "trainable": False,
             "random_init": True,
             "interrupted": True,
+            "soft": True,
             "pruning": {
                 "final": 0.75, "end": 12, "initial": 0.0, "begin": 0, "frequency": 3,
                 "exponent": 3.0,
@@ -227,6 +228,7 @@ def run_with(**changes: Any) -> Callable[[Any], object]:
         (run_with(random_init=[]), "random_init must be true or false"),
         (run_with(params="x"), "params must be true or false"),
         (run_with(quantize=0), "quantize must be true or false"),
+        (run_with(soft=1), "soft must be true or false"),
         (run_with(pruning=0.8), "pruning must be a table"),
         (run_with(pruning={"final": 0.8}), "pruning: the key 'end' is missing"),
         (
@@ -251,9 +253,9 @@ def test_a_damaged_record_is_refused_in_one_line(
 def test_every_missing_key_is_an_option_that_is_off_or_refused(field: str, tmp_path: Path) -> None:
     path = tmp_path / "a.embz"
     save(Crafted(lambda record: record["training"][0].pop(field, None)), path)
-    off = {"best_epoch": None, "patience": None, "trainable": None, "pruning": None}
+    off = {"patience": None, "trainable": None, "pruning": None}
     off |= dict.fromkeys(("random_init", "interrupted"), False)
-    off |= {"params": False, "quantize": False}
+    off |= {"params": False, "quantize": False, "soft": False}
     if field in off:
         model = load_model(path)
         assert isinstance(model, Classifier)

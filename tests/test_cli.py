@@ -255,6 +255,8 @@ def test_evaluate(trained: Path, run: Run) -> None:
     assert alone["rows"] == rows
     assert 0.6 < alone["accuracy"] <= 1, "better than a coin on two classes"
     assert 0 < alone["macro_f1"] <= 1
+    assert 0 < alone["log_loss"] < 0.7, "less than of knowing nothing"
+    assert 0 < alone["calibration_error"] < 0.5
     assert 0 <= alone["unknown_rate"] < 0.05
     assert alone["difference"] is alone["difference_ci95"] is alone["mcnemar_p"] is None
 
@@ -268,6 +270,8 @@ def test_evaluate(trained: Path, run: Run) -> None:
 
     human = run("evaluate", "model.rebuilt.embz", "test.tsv", "--against", "model.embz")
     assert f"{both['accuracy']:.4f}" in human
+    assert f"log loss      {both['log_loss']:.4f} nats" in human
+    assert f"calibration   {both['calibration_error']:.4f} " in human
     assert f"[{low:+.4f}, {high:+.4f}]" in human
     assert f"agreement     {both['agreement']:.4f}" in human
     assert f"KL            {both['kl']:.4g} nats" in human

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from embzip.classifier import Ensemble, load_model
+from embzip.classifier.training_record import TrainingRecord
 from embzip.cli.results import Output
 from embzip.cli.terminal import Bar
 from embzip.cli.trained import Trained, show_trained, train_several
@@ -92,8 +93,13 @@ def test_what_is_no_folder_is_refused(words: str, code: int, says: str, folder: 
 def test_the_accuracy_is_that_of_the_epoch_that_was_kept(folder: Path) -> None:
     examples = [Example(f"the {w} {n}", w) for n in range(15) for w in ("goal", "market")]
     result = train(examples, load("table.embz"), epochs=1, filters=2)
-    pruned = replace(result, dev_accuracy=[0.75, 0.25, 0.5], best_epoch=2)  # pruned until the 2nd
-    told = Trained(pruned, 0, "model.embz", 9, 3).epochs_told()
+    record = TrainingRecord((replace(result.run, epochs=3, best_epoch=3),))
+    pruned = replace(  # until the second epoch had ended
+        result,
+        classifier=replace(result.classifier, training=record),
+        dev_accuracy=[0.75, 0.25, 0.5],
+    )
+    told = Trained(pruned, "model.embz", 9).epochs_told()
     assert told.endswith("kept epoch 3: dev accuracy 0.5000")
 
 
@@ -109,14 +115,14 @@ def test_ctrl_c_keeps_what_was_written(folder: Path, capfd: pytest.CaptureFixtur
         bar(3, 6, 0.5)
         result = train(examples, load("table.embz"), epochs=1, filters=2, seed=seed)
         result.classifier.save(path)
-        return Trained(result, seed, path.name, path.stat().st_size, 1)
+        return Trained(result, path.name, path.stat().st_size)
 
     with pytest.raises(KeyboardInterrupt):
         train_several(one, range(9, 12), folder, None)
     made = train_several(
         one, range(7, 12), folder, lambda done, total, _: moved.append((done, total))
     )
-    assert [each.seed for each in made] == [7, 8]
+    assert [each.result.run.seed for each in made] == [7, 8]
     assert moved == [(3, 30), (9, 30)]
     with pytest.raises(KeyboardInterrupt):
         show_trained(Output(folder, folder, "", False), made, range(7, 12))

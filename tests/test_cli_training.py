@@ -13,11 +13,33 @@ import pytest
 
 from embzip.classifier import load_classifier
 from tests.commands import write_inputs
+from tests.processes import run_tensorflow
 
 TRAIN = (
     sys.executable, "-m", "embzip", "train", "train.tsv", "--vectors", "table.embz",
     "--epochs", "60000", "--patience", "60000", "--filters", "2", "-o", "model.embz", "--json",
 )  # fmt: skip
+
+ONE_EPOCH = ("train", "train.tsv", "--vectors", "table.embz", "--epochs", "1", "--filters", "2")
+# Presses Ctrl-C when a function is first entered, as often as told.
+PRESSED = """
+import signal, sys
+from embzip.cli import main
+import embzip.tf.training
+
+def press(frame, event, _):
+    if event == "call" and frame.f_code.co_qualname == where:
+        sys.setprofile(None)
+        for _ in range(times):
+            signal.raise_signal(signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.setprofile(press)
+try:
+    main(command)
+except SystemExit as end:
+    found = end.code, sys.getprofile()
+"""
 
 
 @pytest.fixture
@@ -47,3 +69,23 @@ def test_the_bar_tells_the_loss_and_ctrl_c_keeps_the_best_epoch(folder: Path) ->
     assert record["interrupted"] is True
     assert 1 <= record["best_epoch"] <= len(record["dev_accuracy"]) < 60_000
     assert load_classifier(folder / "model.embz").labels == ("business", "sports")
+
+
+@pytest.mark.parametrize("where", ["Task.classifier", "Classifier.save", "_sync_folder"])
+@pytest.mark.parametrize("seeds", [(), ("--seeds", "2")])
+def test_ctrl_c_after_the_training_lets_the_model_be_written(
+    where: str, seeds: tuple[str, ...], folder: Path
+) -> None:
+    command = [*ONE_EPOCH, "-o", "made" if seeds else "made.embz", *seeds]
+    assert run_tensorflow(PRESSED, folder, command=command, where=where, times=1) == (130, None)
+    (made,) = (folder / "made").iterdir() if seeds else folder.glob("made*")
+    assert made.name == "model-0.embz" if seeds else "made.embz"
+    assert not load_classifier(made).training.runs[0].interrupted  # it ended by itself
+
+
+def test_ctrl_c_twice_while_the_model_is_written_leaves_nothing(folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    command = [*ONE_EPOCH, "-o", "made.embz"]
+    ended = run_tensorflow(PRESSED, folder, command=command, where="Classifier.save", times=2)
+    assert ended == (130, None)
+    assert sorted(folder.iterdir()) == before

@@ -67,6 +67,11 @@ def test_values_by_hand():
     # sport: TP 2, FP 2, FN 1; politics: TP 1, FP 1, FN 1; weather: FN 1.
     assert found.macro_f1 == pytest.approx((4 / 7 + 2 / 4 + 0) / 3)
     assert found.unknown_rate == 1 / 13  # `a`; the last text counts whole, though it is cut
+    # Logits are 4 * (the text has `goal`) for sport and 2 for politics. `weather` has none.
+    sure, unsure = 1 / (1 + math.exp(-2)), 1 / (1 + math.exp(2))
+    given = [sure, sure, unsure, sure, unsure]
+    assert found.log_loss == pytest.approx(-sum(map(math.log, given)) / 5)
+    assert found.calibration_error == pytest.approx(sure - 3 / 6)  # all rows are as confident
     assert (found.difference, found.difference_ci95, found.mcnemar_p) == (None, None, None)
     assert (found.agreement, found.kl) == (None, None)
 
@@ -75,6 +80,9 @@ def test_case_21_labels_unseen_in_training_are_errors_and_reported():
     found = evaluate(keyword_classifier(), EXAMPLES)
     assert found.unseen_labels == ("weather",)
     assert found.unseen_rows == 1
+    unseen_only = evaluate(keyword_classifier(), EXAMPLES[-1:])
+    assert (unseen_only.accuracy, unseen_only.log_loss) == (0, None)
+    assert unseen_only.calibration_error == pytest.approx(1 / (1 + math.exp(-2)))
     seen_only = evaluate(keyword_classifier(), EXAMPLES[:-1])
     assert seen_only.unseen_rows == 0
     assert seen_only.accuracy == 3 / 5
@@ -108,6 +116,7 @@ def test_other_labels_leave_agreement_out():
     renamed = Classifier(other.embedding, ("politics", "sports"), other.config, other.arrays)
     found = evaluate(model, EXAMPLES, against=renamed)
     assert (found.agreement, found.kl) == (None, None)
+    assert found.log_loss > 0  # of `politics` alone
     assert found.difference == pytest.approx(2 / 6)  # `sports` is never the label expected
 
 

@@ -21,7 +21,7 @@ from embzip.pipeline import report, run
 from embzip.pipeline.candidate import WordsOptions, parse_candidate
 from embzip.pipeline.choosing import Choice, Tried, choose
 from embzip.pipeline.corpora import corpora_folder, corpus_step
-from embzip.pipeline.making import _examples, tokenizer_step, vectors_step
+from embzip.pipeline.making import _examples, tokenizer_step, train_step, vectors_step
 from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import CorpusRecipe, read_recipe
 from embzip.pipeline.steps import Step, Steps, write_json
@@ -683,6 +683,8 @@ def test_without_a_checkout_the_demo_says_that_it_needs_one(tmp_path: Path) -> N
         ("mean", "mean", {"dropout": 0.2, "epochs": 10}),
         ("attention:64,heads=2,epochs=3", "attention", {"width": 64, "heads": 2, "epochs": 3}),
         ("fnet:layers=1,max_length=50", "fnet", {"layers": 1, "max_length": 50}),
+        ("cnn:8,learning_rate=0.003", "cnn", {"filters": 8, "learning_rate": 0.003}),
+        ("cnn", "cnn", {"learning_rate": 1e-3}),
     ],
 )
 def test_a_candidate_names_its_encoder(spec: str, encoder: str, arguments: dict) -> None:
@@ -692,6 +694,19 @@ def test_a_candidate_names_its_encoder(spec: str, encoder: str, arguments: dict)
     assert found.arguments().items() >= arguments.items()
 
 
+def test_a_candidate_is_trained_at_its_learning_rate(recipe: Path, tmp_path: Path) -> None:
+    corpus = CorpusRecipe(train=recipe.parent / "train.tsv", test=recipe.parent / "test.tsv")
+    table = {"name": "a", "tokenizer": "words", "vectors": "ppmi:4"}
+    table["classifier"] = "cnn:2,epochs=1,learning_rate=0.003"
+    candidate = parse_candidate(table, "recipe")
+    texts = corpus_step(corpus)
+    words = tokenizer_step(texts, WordsOptions())
+    vectors = vectors_step(texts, words, candidate.vectors_options, 0)
+    step = train_step(texts, vectors, candidate.classifier_options, False, 0)
+    model = load_classifier(Steps(tmp_path / "out").folder(step) / "model.embz")
+    assert model.training.runs[0].learning_rate == 0.003
+
+
 @pytest.mark.parametrize(
     ("spec", "rule"),
     [
@@ -699,6 +714,8 @@ def test_a_candidate_names_its_encoder(spec: str, encoder: str, arguments: dict)
         ("fnet:heads=2", "unknown option 'heads'"),
         ("attention:heads=5", "width must be a multiple of heads"),
         ("cnn:windows=a", "windows must be whole numbers"),
+        ("cnn:learning_rate=fast", "learning_rate must be a number from 0 to 1, received 'fast'"),
+        ("cnn:learning_rate=0", "recipe, classifier: learning_rate must be a positive number"),
     ],
 )
 def test_wrong_encoders_of_a_candidate(spec: str, rule: str) -> None:

@@ -43,7 +43,7 @@ EXAMPLES = [
 ISSUE_KEYS = {
     *("name", "tokenizer", "codec", "rows", "dim", "bytes", "compression_ratio", "accuracy"),
     *("macro_f1", "unknown_rate", "difference", "difference_ci95", "mcnemar_p", "epoch_seconds"),
-    *("load_seconds", "rss_mb", "latency_ms"),
+    *("load_seconds", "rss_mb", "latency_ms", "log_loss", "calibration_error"),
 }
 
 
@@ -161,6 +161,18 @@ def test_agreement_and_kl_stand_in_every_rendering(render):
         assert text in shown
     assert "Likeness to the baseline" in shown
     assert "KL, nats" in shown
+
+
+@pytest.mark.parametrize("render", [terminal, to_markdown, to_html])
+def test_confidence_stands_in_every_rendering(render):
+    record = usual_record()
+    record["candidates"][2] |= {"log_loss": 1.23456, "calibration_error": 0.0723}
+    shown = " ".join(html.unescape(render(record)).replace("\u00a0", " ").split())
+    for text in ("Confidence", "log loss, nats", "calibration error", "1.23", ".072", ".035"):
+        assert text in shown
+    for entry in record["candidates"]:
+        entry |= {"log_loss": None, "calibration_error": None}
+    assert "Confidence" not in render(record)
 
 
 def test_terminal_fits_eighty_columns():

@@ -146,12 +146,11 @@ def test_ctrl_c_keeps_the_best_epoch_if_told_to() -> None:
         examples(60), vectors(), epochs=9, keep_interrupted=True, progress=progress, **options
     )
     whole = tf.train(examples(60), vectors(), epochs=3, **options)
-    assert result.interrupted
-    assert not whole.interrupted
+    assert result.run.interrupted
+    assert not whole.run.interrupted
     assert result.dev_accuracy == whole.dev_accuracy
-    assert result.best_epoch == whole.best_epoch == int(np.argmax(whole.dev_accuracy))
+    assert result.run.best_epoch == whole.run.best_epoch == int(np.argmax(whole.dev_accuracy)) + 1
     assert same(result.classifier, whole.classifier)
-    assert result.classifier.training.runs[0].interrupted
     with pytest.raises(KeyboardInterrupt):
         tf.train(examples(60), vectors(), epochs=9, progress=progress, **options)
     with pytest.raises(KeyboardInterrupt):  # no epoch has ended: there is nothing to keep
@@ -163,12 +162,12 @@ def test_auto_takes_the_adam_that_is_faster() -> None:
     words = sorted([*WORDS, *(f"x{index}" for index in range(1000))])
     tokenizer = WordTokenizer(words, Normalization())
     many = Vectors(tokenizer.vocabulary, np.ones((1062, 4), np.float32), tokenizer=tokenizer)
-    assert few.optimizer == "adam"
-    assert tf.train(examples(20), many, epochs=1, **SMALL).optimizer == "adam-rows"
+    assert few.run.optimizer == "adam"
+    assert tf.train(examples(20), many, epochs=1, **SMALL).run.optimizer == "adam-rows"
     frozen = tf.train(examples(20), many, epochs=1, trainable=False, **SMALL)
-    assert frozen.optimizer == "adam"
+    assert frozen.run.optimizer == "adam"
     named = tf.train(examples(20), many, epochs=1, optimizer="adam", **SMALL)
-    assert named.optimizer == "adam"
+    assert named.run.optimizer == "adam"
 
 
 def test_max_length_is_the_99th_percentile_and_the_cut_share_is_told() -> None:
@@ -444,14 +443,6 @@ def test_rows_that_no_batch_reads_stay_as_they_are() -> None:
     np.testing.assert_array_equal(
         result.classifier.embedding.decode()[unread], source.matrix[unread]
     )
-
-
-def test_steps_can_be_timed_one_at_a_time() -> None:
-    options: Any = {"filters": 4, "windows": (1,), "batch_size": 8}
-    dense = tf.step_function(examples(30), vectors(), **options)
-    sparse = tf.step_function(examples(30), vectors(), optimizer="adam-rows", **options)
-    for step in (dense, sparse):
-        assert 0 < tf.step_seconds(step, steps=3, warm_up=1) < 5
 
 
 def test_how_it_was_trained_is_recorded_and_saved(tmp_path: Path) -> None:

@@ -36,23 +36,31 @@ class Head:
             columns = np.concatenate([columns, shown[..., None]], axis=-1)
         return self.config.encode(columns, shown, self._prepared)
 
-    def probabilities(self, rows: Matrix, shown: Matrix) -> Matrix:
+    def logits(self, rows: Matrix, shown: Matrix) -> Matrix:
         """Return (texts, classes) for decoded rows (texts, length, dim), which are not modified."""
-        logits = linear(self.features(rows, shown), self.arrays, "dense")
-        logits -= logits.max(axis=1, keepdims=True)
-        powers = np.exp(logits)
-        probabilities: Matrix = powers / powers.sum(axis=1, keepdims=True)
-        return probabilities
+        return linear(self.features(rows, shown), self.arrays, "dense")
 
 
 def probabilities_of(
     embedding: "CompressedEmbedding", heads: Sequence[Head], ids: Sequence[Sequence[int]]
 ) -> list[Matrix]:
     """Return the (texts, classes) of each head; rows are looked up once for all heads."""
+    answers = logits_of(embedding, heads, ids)
+    for answer in answers:  # in place
+        answer -= answer.max(axis=1, keepdims=True)
+        np.exp(answer, out=answer)
+        answer /= answer.sum(axis=1, keepdims=True)
+    return answers
+
+
+def logits_of(
+    embedding: "CompressedEmbedding", heads: Sequence[Head], ids: Sequence[Sequence[int]]
+) -> list[Matrix]:
+    """Return the (texts, classes) of each head before softmax."""
     answers = [np.empty((len(ids), len(head.arrays["dense.bias"])), np.float32) for head in heads]
     for batch, rows, shown in _looked_up(embedding, heads, ids):
         for head, answer in zip(heads, answers, strict=True):
-            answer[batch] = head.probabilities(rows, shown)
+            answer[batch] = head.logits(rows, shown)
     return answers
 
 

@@ -119,7 +119,7 @@ def load_one(path: Paths, *, head: str | None = None, mmap: bool = False) -> Tex
 
     Several files or a folder are one ensemble, as in `load_model`.
     """
-    path, *others = _served(path)
+    path, *others = _served(path, head)
     if others:
         return _ensemble([path, *others], head=head, mmap=mmap)
     if SERVED.kind_of(path, FileFormatError) != "tflite":
@@ -138,7 +138,7 @@ def _ensemble(
     return Ensemble(members, names=[str(path) for path in paths])
 
 
-def _served(paths: Paths) -> list[str | Path]:
+def _served(paths: Paths, head: str | None = None) -> list[str | Path]:
     """Return files; a folder stands for the .embz and .tflite files in it, by their names."""
     files: list[str | Path] = []
     for path in paths_of(paths):
@@ -151,10 +151,30 @@ def _served(paths: Paths) -> list[str | Path]:
                 f"{path}: expected a file, found a directory in which no file ends in "
                 + " or ".join(_SUFFIXES)
             )
+        if len(found) > 1:
+            for each in found:
+                _check_member(each, head)
         files += found
     if not files:
         raise InputError("a classifier's file is needed, received none")
     return files
+
+
+def _check_member(path: Path, head: str | None) -> None:
+    """Refuse a table, or a kit of which no head is asked, that stands among a folder's files."""
+    if SERVED.kind_of(path, FileFormatError) != "embz":
+        return
+    from embzip.embz.inspecting import inspect_embz
+
+    heads = inspect_embz(path).own["heads"]
+    if heads == 1 or (heads and head is not None):
+        return
+    found = f"a kit of {heads} classifiers" if heads else "only an embedding"
+    raise (MismatchError if heads else FileFormatError)(
+        f"{path}: expected a classifier, found {found}: a folder stands for every "
+        f"{' and '.join(_SUFFIXES)} in it, so move this file elsewhere, or name the classifiers "
+        "instead of the folder"
+    )
 
 
 def describe(path: str | Path) -> list[dict[str, Any]]:

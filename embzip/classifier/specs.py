@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from embzip.choices import chosen, unknown
 from embzip.classifier.registry import BUILTIN, encoder_class
-from embzip.classifier.training_options import Optimizer
+from embzip.classifier.training_options import Optimizer, check_training_options
 from embzip.codecs.spec import Stage, one_stage
 from embzip.errors import InputError, SpecError
 from embzip.files.limits import MOST
@@ -27,6 +27,7 @@ class ClassifierOptions:
     shape: Mapping[str, Any]
     epochs: int = 10
     batch_size: int = 64
+    learning_rate: float = 1e-3
     patience: int = 2
     optimizer: Optimizer = "auto"
     max_length: int = 0
@@ -39,6 +40,7 @@ class ClassifierOptions:
             **self.shape,
             "epochs": self.epochs,
             "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
             "patience": self.patience,
             "optimizer": self.optimizer,
             "max_length": self.max_length or None,
@@ -61,9 +63,11 @@ def parse_classifier(spec: str, where: str) -> ClassifierOptions:
         if "optimizer" in values:
             values["optimizer"] = chosen(values["optimizer"], get_args(Optimizer), "optimizer")
         encoder.of(1, encoder.longest, given)
+        options = ClassifierOptions(stage.name, {**shape, **given}, **values)
+        check_training_options(learning_rate=options.learning_rate)
     except (InputError, SpecError) as error:
         raise SpecError(f"{where}: {error}") from error
-    return ClassifierOptions(stage.name, {**shape, **given}, **values)
+    return options
 
 
 def stage_of(spec: str, names: Iterable[str], where: str) -> Stage:

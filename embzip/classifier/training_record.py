@@ -21,37 +21,41 @@ from embzip.errors import InputError
 from embzip.files.limits import MOST, check_size
 from embzip.files.records import Fields
 
-KINDS = ("train", "tune")
+KINDS = ("train", "tune", "distill")
 _OPTIMIZERS = tuple(name for name in get_args(Optimizer) if name != "auto")
 _MOST_TEXTS = 2**48
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """One run of `embzip.tf.train` or `tune`: its options, and what it has seen.
+    """One run of `embzip.tf.train`, `tune` or `distill`: its options, and what it has seen.
 
     Attributes
     ----------
     kind
-        `train`, which starts from random kernels, or `tune`, which goes on from what was there.
+        `train`, which starts from random kernels; `tune`, which goes on from what was there; or
+        `distill`, which goes on from what was left of it.
     training, dev
         The texts that the numbers come from, and those that chose among the epochs.
     held_out
         Whether dev was held out of the examples, a tenth by a fixed hash of the texts (all of them
         where that is none; then `dev` equals `training`); it was given otherwise.
     epochs, best_epoch
-        How many were asked for, and which one was kept, from 1; None where the last one was kept,
-        because none was better on dev.
+        How many were asked for, and which one was kept, from 1.
     batch_size, learning_rate, optimizer, seed
         As in `embzip.tf.train`; of the optimizers, the one that was chosen.
     patience, trainable, random_init
-        Of `train`; None, False or 0 where a run has no such option.
+        Of `train`; None or False where a run has no such option. Of `distill`: `patience`.
     interrupted
         Whether Ctrl-C ended the run before its time, so that the same options make another model.
     pruning
         Of `train`: the schedule in steps, or None.
+    soft
+        Of `train`: whether it learned probabilities, another model's word, instead of labels.
     params, quantize
         Of `tune`.
+    copies, labels, folds
+        Of `distill`: copies of each text, how much labels counted, and fold teachers.
     """
 
     kind: str
@@ -59,7 +63,7 @@ class TrainingRun:
     dev: TextDigest
     held_out: bool
     epochs: int
-    best_epoch: int | None
+    best_epoch: int
     batch_size: int
     learning_rate: float
     optimizer: str
@@ -71,15 +75,24 @@ class TrainingRun:
     pruning: PolynomialSchedule | None = None
     params: bool = False
     quantize: bool = False
+    soft: bool = False
+    copies: int | None = None
+    labels: float = 0.0
+    folds: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(unknown(self.kind, KINDS, "kind of training"))
         check_size("epochs", self.epochs)
         check_size("batch_size", self.batch_size)
-        if self.patience is not None:
-            check_size("patience", self.patience)
-        if self.best_epoch is not None and not 1 <= self.best_epoch <= self.epochs:
+        for name in ("patience", "copies"):
+            number = getattr(self, name)
+            if number is not None:
+                check_size(name, number, least=int(name == "patience"))
+        check_size("folds", self.folds, least=0)
+        if not 0 <= self.labels <= 1:
+            raise InputError(f"labels must lie in 0..1, received {self.labels}")
+        if not 1 <= self.best_epoch <= self.epochs:
             raise InputError(
                 f"best_epoch must lie in 1..{self.epochs} (epochs), received {self.best_epoch}"
             )
@@ -125,7 +138,7 @@ class TrainingRun:
             dev=_texts(record, "dev"),
             held_out=record.take("held_out", bool),
             epochs=record.whole("epochs"),
-            best_epoch=record.whole("best_epoch") if "best_epoch" in record else None,
+            best_epoch=record.whole("best_epoch"),
             batch_size=record.whole("batch_size"),
             learning_rate=record.take("learning_rate", float),
             optimizer=record.choice("optimizer", _OPTIMIZERS),
@@ -137,6 +150,10 @@ class TrainingRun:
             pruning=_schedule(record.fields("pruning")) if "pruning" in record else None,
             params=record.take("params", bool, False),
             quantize=record.take("quantize", bool, False),
+            soft=record.take("soft", bool, False),
+            copies=record.whole("copies") if "copies" in record else None,
+            labels=record.take("labels", float, 0.0),
+            folds=record.whole("folds") if "folds" in record else 0,
         )
 
 
@@ -188,11 +205,15 @@ class TrainingRecord:
         """Return whether these are a run's training texts, its dev, or both together."""
         return any(texts in (run.training, run.dev, run.training + run.dev) for run in self.runs)
 
-    def widest(self) -> "TrainingRecord":
-        """Return the record after one more `tune` that takes the most bytes a `tune` can take."""
+    def widest(self, kind: str) -> "TrainingRecord":
+        """Return the record after one more run, of the most bytes that a run of its kind takes."""
         most = TextDigest(_MOST_TEXTS, "f" * 16)
+        own: dict[str, Any] = {"params": True, "quantize": True}
+        if kind == "distill":
+            own = {"copies": MOST["copies"], "labels": 1 / 3, "folds": MOST["folds"]}
+            own |= {"patience": MOST["patience"], "interrupted": True}
         run = TrainingRun(
-            kind="tune",
+            kind=kind,
             training=most,
             dev=most,
             held_out=False,
@@ -202,8 +223,7 @@ class TrainingRecord:
             learning_rate=1.2345678901234567e-100,
             optimizer=max(_OPTIMIZERS, key=len),
             seed=2**32 - 1,
-            params=True,
-            quantize=True,
+            **own,
         )
         return self.then(run)
 

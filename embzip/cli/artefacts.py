@@ -153,12 +153,11 @@ def _trained(run: dict[str, Any]) -> str:
     """Say how a classifier was trained, and on how many texts."""
     (texts, digest), (chosen, by) = run["training"], run["dev"]
     how = "held out" if run["held_out"] else "given"
-    epoch = f"epoch {run['best_epoch']} of" if "best_epoch" in run else "the last of"
     said = ("kind", "training", "dev", "held_out", "epochs", "best_epoch")
     options = ", ".join(f"{k} {_shown(v)}" for k, v in run.items() if k not in said)
     return (
         f"{run['kind']:<14}{texts:,} texts ({digest}), dev of {chosen:,} {how} ({by}), "
-        f"{epoch} {run['epochs']}, {options}"
+        f"epoch {run['best_epoch']} of {run['epochs']}, {options}"
     )
 
 

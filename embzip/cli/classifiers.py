@@ -28,6 +28,10 @@ def evaluate(
     and KL the mean divergence of MODEL's probabilities from OTHER's. Without --against those are
     null.
 
+    Log loss is the mean of minus the logarithm of the probability that a row's label was given, in
+    nats; rows of labels unseen in training are left out, and it is null where there are no others.
+    The calibration error is how far confidence is from accuracy, over 15 ranges of confidence.
+
     Several classifiers are an ensemble, measured as one: the mean of their probabilities. They need
     the same labels. A folder stands for the classifiers in it, in --against too.
 
@@ -61,6 +65,11 @@ def evaluate(
     lines += [
         f"accuracy      {result.accuracy:.4f}",
         f"macro-F1      {result.macro_f1:.4f}",
+    ]
+    if result.log_loss is not None:
+        lines.append(f"log loss      {result.log_loss:.4f} nats")
+    lines += [
+        f"calibration   {result.calibration_error:.4f} expected error of confidence",
         f"rows          {result.rows:,}",
     ]
     if result.unknown_rate is not None:

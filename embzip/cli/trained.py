@@ -22,32 +22,29 @@ class Trained:
     ----------
     result
         What the training gave.
-    seed
-        Its seed.
     name
         Its file's name.
     nbytes
         Its file's size.
-    epochs
-        The most that it could be trained.
+    interrupted
+        Whether Ctrl-C was pressed while it was trained or written.
     """
 
     result: "TrainResult"
-    seed: int
     name: str
     nbytes: int
-    epochs: int
+    interrupted: bool = False
 
     @property
     def accuracy(self) -> float:
         """Dev accuracy of the epoch that was kept; before pruning ended, one may be better."""
-        return self.result.dev_accuracy[self.result.best_epoch]
+        return self.result.dev_accuracy[self.result.run.best_epoch - 1]
 
     def to_json(self) -> dict[str, object]:
         """Return what `--json` prints of it."""
-        result, reach = self.result, self.result.reach
+        result, run, reach = self.result, self.result.run, self.result.reach
         return {
-            "seed": self.seed,
+            "seed": run.seed,
             "encoder": result.classifier.config.kind,
             "labels": list(result.classifier.labels),
             "max_length": result.classifier.config.max_length,
@@ -55,10 +52,10 @@ class Trained:
             "lowercase": result.classifier.tokenizer.normalization.lowercase,
             "unknown_rate": reach.unknown_rate,
             "unreachable": None if reach.unreachable is None else len(reach.unreachable),
-            "optimizer": result.optimizer,
-            "interrupted": result.interrupted,
+            "optimizer": run.optimizer,
+            "interrupted": run.interrupted,
             "dev_accuracy": list(result.dev_accuracy),
-            "best_epoch": result.best_epoch + 1,
+            "best_epoch": run.best_epoch,
             "epoch_seconds": list(result.epoch_seconds),
             "file_bytes": self.nbytes,
             "pruning": None if result.pruning is None else result.pruning.to_json(),
@@ -80,12 +77,12 @@ class Trained:
 
     def epochs_told(self) -> str:
         """Return how long it was trained, and what came of it."""
-        result = self.result
+        result, run = self.result, self.result.run
         return (
-            f"{'interrupted after' if result.interrupted else 'trained for'} "
-            f"{len(result.dev_accuracy)} of {self.epochs} epochs in "
-            f"{sum(result.epoch_seconds):.1f} s with {result.optimizer}; kept epoch "
-            f"{result.best_epoch + 1}: dev accuracy {self.accuracy:.4f}"
+            f"{'interrupted after' if run.interrupted else 'trained for'} "
+            f"{len(result.dev_accuracy)} of {run.epochs} epochs in "
+            f"{sum(result.epoch_seconds):.1f} s with {run.optimizer}; kept epoch "
+            f"{run.best_epoch}: dev accuracy {self.accuracy:.4f}"
         )
 
     def size(self) -> str:
@@ -118,7 +115,7 @@ def train_several(
             if not made:
                 raise
             break
-        if made[-1].result.interrupted:
+        if made[-1].interrupted:
             break
     return made
 
@@ -143,7 +140,7 @@ def show_trained(output: Output, made: Sequence[Trained], seeds: Sequence[int]) 
         output.show({"classifiers": [{"name": x.name, **x.to_json()} for x in made]}, *lines)
     else:
         output.show(made[0].to_json(), *made[0].lines())
-    if made[-1].result.interrupted or len(made) < len(seeds):
+    if made[-1].interrupted or len(made) < len(seeds):
         raise KeyboardInterrupt
 
 

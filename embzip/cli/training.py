@@ -118,7 +118,8 @@ def train(
     A file of zeros is smaller only when it is packed: --pack.
 
     Ctrl-C ends the training, keeps its best epoch so far, and ends the command with exit code 130;
-    before the first epoch has ended, nothing is written.
+    before the first epoch has ended, nothing is written. What is trained is written whole, unless
+    Ctrl-C is pressed again.
 
     --seeds N trains N classifiers, which differ by their seed alone: --seed, and the numbers after
     it. Each is written when it is trained, as DIR/model-SEED.embz where -o names DIR. `embzip
@@ -191,6 +192,7 @@ def train(
         table = reading.read(vectors)
         with without_notices():  # last, for it takes seconds: bad input is answered before
             from embzip.tf import train
+            from embzip.tf.interrupts import noticed_interrupts
 
         def one(seed: int, path: Path, bar: Bar | None) -> Trained:
             """Train the classifier of a seed and write it."""
@@ -209,9 +211,11 @@ def train(
                 keep_interrupted=True,
                 progress=bar,
             )
-            # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
-            trained.classifier.save(path, counts=True, pack=pack)
-            return Trained(trained, seed, path.name, path.stat().st_size, epochs)
+            with noticed_interrupts(True) as pressed:  # what was trained is written first
+                # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
+                trained.classifier.save(path, counts=True, pack=pack)
+                nbytes = path.stat().st_size
+            return Trained(trained, path.name, nbytes, trained.interrupted or pressed())
 
         if several:
             made_all = train_several(one, several, made.path, report)

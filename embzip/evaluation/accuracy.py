@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 from embzip.classifier import Ensemble, load_one
 from embzip.corpus import Example, Paths, read_examples
 from embzip.errors import InputError, InputTypeError, SpecError
+from embzip.evaluation.confidence import TINY, calibration_error, log_loss
 from embzip.prediction import TextClassifier, TextKit
 from embzip.seeds import check_seed
 from embzip.tokenizers.reach import unknown_rate
-
-# A difference of float32 probabilities below this is noise; it keeps the logarithm finite.
-_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """One model on one test set of `rows` rows; fractions, not percent.
 
-    `accuracy` is the share of rows whose predicted label is the expected one; `unknown_rate` the
-    share of the test's tokens, uncut, that are UNK (None for a table without UNK; of an
-    ensemble, the mean of its members');
+    `accuracy` is the share of rows whose predicted label is the expected one; `log_loss` and
+    `calibration_error` say what the probabilities are worth, as the functions of those names do;
+    `unknown_rate` is the share of the test's tokens, uncut, that are UNK (None for a table without
+    UNK; of an ensemble, the mean of its members');
     `unseen_labels` are those the model was never trained on, whose `unseen_rows` rows count as
-    errors. Compared with another model, else None: `difference` is the accuracy of the model
+    errors, and are left out of `log_loss` (None without other rows): the model has no probability
+    for them. Compared with another model, else None: `difference` is the accuracy of the model
     minus that of the other, `difference_ci95` its 95 % interval (low, high), `mcnemar_p` what
     the function of that name returns, and, where both know the same labels, `agreement` the share
     of rows given the same label and `kl` the mean divergence KL(other || model) in nats;
@@ -40,6 +40,8 @@ class Evaluation:
 
     accuracy: float
     macro_f1: float
+    log_loss: float | None
+    calibration_error: float
     rows: int
     unknown_rate: float | None
     difference: float | None = None
@@ -97,6 +99,9 @@ def evaluate(
     correct = predicted == expected
     known = set(classifier.labels)
     unseen = [label for label in expected if label not in known]
+    place = {label: column for column, label in enumerate(classifier.labels)}
+    columns = np.array([place.get(label, -1) for label in expected])
+    seen = columns >= 0
     comparison: dict[str, Any] = {}
     if against is not None:
         other = _classifier(against)
@@ -112,12 +117,14 @@ def evaluate(
             "against_unseen_labels": tuple(sorted(set(expected) - set(other.labels))),
         }
         if known == set(other.labels):
-            columns = [classifier.labels.index(label) for label in other.labels]
+            same = [place[label] for label in other.labels]
             comparison["agreement"] = float((predicted == other_predicted).mean())
-            comparison["kl"] = mean_kl(other_probabilities, probabilities[:, columns])
+            comparison["kl"] = mean_kl(other_probabilities, probabilities[:, same])
     return Evaluation(
         accuracy=float(correct.mean()),
         macro_f1=macro_f1(list(expected), list(predicted)),
+        log_loss=log_loss(probabilities[seen], columns[seen]) if seen.any() else None,
+        calibration_error=calibration_error(probabilities, correct),
         rows=len(examples),
         unknown_rate=_unknown_rate(classifier, texts),
         unseen_labels=tuple(sorted(set(unseen))),
@@ -210,7 +217,7 @@ def mean_kl(reference: NDArray[np.floating[Any]], model: NDArray[np.floating[Any
     A probability rounded to 0 counts as the smallest normal float32: the result is finite.
     """
     p = reference.astype(np.float64)
-    ratio = np.log(np.maximum(p, _TINY)) - np.log(np.maximum(model, _TINY, dtype=np.float64))
+    ratio = np.log(np.maximum(p, TINY)) - np.log(np.maximum(model, TINY, dtype=np.float64))
     return max(0.0, float(np.sum(p * ratio, axis=1).mean()))  # rounding may leave it below
 
 

@@ -34,6 +34,8 @@ MOST: Mapping[str, int] = {
     "epochs": 1 << 16,
     "patience": 1 << 16,
     "batch_size": 1 << 16,
+    "copies": 1 << 10,
+    "folds": 1 << 10,
     "vocab": 1 << 24,
     "max_vocab": 1 << 24,
     "min_count": 2**31 - 1,

@@ -130,8 +130,9 @@ def _candidate(name: str, facts: dict[str, Any], baseline: dict[str, Any]) -> di
         "bytes": facts["bytes"],
         "compression_ratio": baseline["bytes"]["total"] / facts["bytes"]["total"],
         **dict.fromkeys(
-            ("accuracy", "macro_f1", "unknown_rate", "difference", "difference_ci95", "mcnemar_p")
+            ("accuracy", "macro_f1", "log_loss", "calibration_error", "unknown_rate", "difference")
         ),
+        **dict.fromkeys(("difference_ci95", "mcnemar_p")),
         **dict.fromkeys(("epoch_seconds", "load_seconds", "rss_mb")),
         "latency_ms": {"p50": None, "p99": None},
     }

@@ -6,6 +6,7 @@
         bytes               vocabulary, embedding, classifier, header, total: whole artefact
         compression_ratio   the baseline's total / this total
         accuracy, macro_f1, unknown_rate        fractions, on test
+        log_loss, calibration_error             of its probabilities there: nats, a fraction
         difference, difference_ci95, mcnemar_p  against the baseline; null for the baseline
         epoch_seconds       a training epoch
         load_seconds, rss_mb, latency_ms        p50 and p99 of one text, in a fresh process
@@ -50,6 +51,8 @@ _NUMBERS: Mapping[str, tuple[float, float]] = {
     "compression_ratio": _AMOUNT,
     "accuracy": _FRACTION,
     "macro_f1": _FRACTION,
+    "log_loss": _AMOUNT,
+    "calibration_error": _FRACTION,
     "unknown_rate": _FRACTION,
     "difference": _CHANGE,
     "mcnemar_p": _FRACTION,

@@ -58,6 +58,11 @@ _LIKENESS = (
     Column("read_snr", "SNR as read", "as read: SNR"),
     Column("read_cosine", "cosine as read", "as read: cosine"),
 )
+_CONFIDENCE = (
+    Column("accuracy", "accuracy", "acc"),
+    Column("log_loss", "log loss, nats", "log loss, nats"),
+    Column("calibration", "calibration error", "calibration error"),
+)
 _SPEED = (
     Column("epoch", "training epoch", "epoch"),
     Column("epoch_ratio", "epoch shorter", "shorter"),
@@ -84,6 +89,7 @@ def make_tables(view: View) -> list[Table]:
     """Return the tables of a record that have something to show."""
     wanted = (
         ("Size and accuracy", _SIZE_AND_ACCURACY, view.lines),
+        ("Confidence", _CONFIDENCE, view.lines),
         ("Likeness to the baseline", _LIKENESS, view.lines),
         ("Tokenizer and table", _MODELS, view.lines),
         ("Training and serving", _SPEED, view.lines),
@@ -127,6 +133,14 @@ _MEANINGS = {
         " the difference is not chance."
     ),
     "macro_f1": "mean F1 over labels, rare ones counting like frequent ones.",
+    "log_loss": (
+        "mean of minus the logarithm of the probability that a row's label was given, in nats; "
+        "rows of labels unseen in training are left out."
+    ),
+    "calibration": (
+        "how far confidence is from accuracy (expected calibration error): of 0.05, answers given "
+        "with a probability of .90 are right in about .85 or .95 of the cases."
+    ),
     "dev": "accuracy on the development set, on which choices were made.",
     "unknown": "share of the test's tokens that the tokenizer does not know.",
     "resolved": (

@@ -137,6 +137,8 @@ def _line(candidate: Mapping[str, Any], baseline: Mapping[str, Any]) -> Line:
         "interval": DASH if interval is None else f"{signed(interval[0])} to {signed(interval[1])}",
         "p": p_value(candidate.get("mcnemar_p")),
         "macro_f1": fraction(candidate.get("macro_f1")),
+        "log_loss": divergence(candidate.get("log_loss")),
+        "calibration": fraction(candidate.get("calibration_error")),
         "dev": fraction(candidate.get("dev_accuracy")),
         "unknown": fraction(candidate.get("unknown_rate")),
         "agreement": fraction(candidate.get("agreement")),

@@ -1,6 +1,10 @@
 # The public names, and where each lives; `__init__.py` imports one when it is first used.
 from .classifiers import from_classifier as from_classifier
 from .classifiers import from_kit as from_kit
+from .distilling import DistillResult as DistillResult
+from .distilling import distill as distill
+from .folds import fold_of as fold_of
+from .folds import fold_teachers as fold_teachers
 from .optimizers import RowSparseAdam as RowSparseAdam
 from .pruning import GradualPruning as GradualPruning
 from .pruning import PolynomialSchedule as PolynomialSchedule
@@ -9,8 +13,9 @@ from .pruning import PruningShares as PruningShares
 from .pruning import sparsity as sparsity
 from .pruning import strip as strip
 from .pruning import zipped_nbytes as zipped_nbytes
-from .step_timing import step_function as step_function
-from .step_timing import step_seconds as step_seconds
+from .student_plans import plan_student as plan_student
+from .teaching import ask as ask
+from .teaching import teacher_of as teacher_of
 from .training import TrainResult as TrainResult
 from .training import train as train
 from .tuning import TuneResult as TuneResult

@@ -1,4 +1,4 @@
-"""Ctrl-C between the steps of a training."""
+"""Ctrl-C between the steps of a training, and while its result is made and written."""
 
 import signal
 import threading

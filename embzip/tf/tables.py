@@ -106,7 +106,7 @@ def reach_of(
         return Reach(0.0)
     case = "lower-cased" if table.tokenizer.normalization.lowercase else "not lower-cased"
     by_hand = f"texts are {case}, which --lowercase or --no-lowercase (lowercase=) decides by hand"
-    remedy = "train vectors on texts like these (`embzip train-vectors`)"
+    remedy = "train vectors on texts like these, over more of their words (build-words --min-count)"
     rate = unknown_rate(encoded, table.tokenizer.vocabulary.unk_id)
     warn_unknown(rate, "the training texts", f"{remedy}; {by_hand}" if foreign else remedy)
     if not foreign:

@@ -15,6 +15,7 @@ from embzip.tf.classifiers import arrays_of, build_model
 from embzip.tf.tables import reach_of, table_of
 from embzip.tf.trainer import OPTIMIZERS, Trainer
 from embzip.tokenizers.reach import Reach
+from embzip.types import Matrix
 from embzip.vectors.base import Vectors
 
 
@@ -48,6 +49,7 @@ class Task:
         optimizer: Optimizer,
         lowercase: bool | None = None,
         random_init: bool = False,
+        targets: Matrix | None = None,
     ) -> "Task":
         # Refuses wrong options before the table is read.
         encoder.of(1, encoder.longest if max_length is None else max_length, shape)
@@ -67,13 +69,14 @@ class Task:
             layer = CompressedEmbeddingLayer(table, name="embedding")
         model = build_model(config, len(labels), layer, seed=seed)
         chosen = chosen_optimizer(optimizer, table.rows if isinstance(table, Vectors) else 0)
+        batches = batches_of(examples, labels, table, config, encoded)
         return cls(
             table,
             labels,
             config,
             model,
-            Trainer(model, OPTIMIZERS[chosen](learning_rate)),
-            batches_of(examples, labels, table, config, encoded),
+            Trainer(model, OPTIMIZERS[chosen](learning_rate), soft=targets is not None),
+            replace(batches, targets=targets),
             sum(len(ids) > max_length for ids in encoded) / len(encoded),
             reach,
             chosen,

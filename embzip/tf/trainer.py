@@ -31,14 +31,14 @@ class Run:
     Attributes
     ----------
     best_epoch
-        The epoch whose variables were kept, from 0; None if none was better than `to_beat`.
+        The epoch whose variables were kept, from 1; 0 if none was better than `to_beat`.
     interrupted
         Whether Ctrl-C ended it.
     """
 
     epoch_seconds: list[float]
     dev_accuracy: list[float]
-    best_epoch: int | None
+    best_epoch: int
     interrupted: bool = False
 
 
@@ -137,7 +137,7 @@ class Trainer:
         Parameters
         ----------
         batches
-            The texts; or what returns those of an epoch, always as many.
+            The texts; or what returns those of an epoch, about as many each time.
         patience
             Training ends after this many epochs without a better dev accuracy.
         to_beat
@@ -158,7 +158,7 @@ class Trainer:
         first_epoch = 0
         seconds: list[float] = []
         accuracies: list[float] = []
-        best_epoch: int | None = None
+        best_epoch = 0
         best: list[NDArray[np.float32]] = []
         try:
             with noticed_interrupts(keep_interrupted) as stopped:
@@ -180,18 +180,18 @@ class Trainer:
                     if pruning is not None and not pruning.finished:
                         first_epoch = epoch + 1
                     elif accuracies[-1] > to_beat:
-                        to_beat, best_epoch = accuracies[-1], epoch
-                        best = [variable.value.numpy() for variable in self._variables]
-                    elif (
-                        epoch - (first_epoch - 1 if best_epoch is None else best_epoch) >= patience
-                    ):
+                        to_beat, best_epoch = accuracies[-1], epoch + 1
+                        best.clear()  # first: two copies of a large table need not fit
+                        best.extend(variable.value.numpy() for variable in self._variables)
+                    elif epoch + 1 - (best_epoch or first_epoch) >= patience:
                         break
                 interrupted = stopped()
         except KeyboardInterrupt:
-            if best_epoch is None or not keep_interrupted:
+            if not (best_epoch and keep_interrupted):
                 raise
             interrupted = True
-        if best_epoch is not None:
-            for variable, value in zip(self._variables, best, strict=True):
+        if best_epoch:
+            # What an interrupted copy lacks is still in the variables.
+            for variable, value in zip(self._variables, best, strict=False):
                 variable.assign(value)
         return Run(seconds, accuracies, best_epoch, interrupted)

@@ -13,13 +13,16 @@ from embzip.classifier.schedules import PruningShares
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import Optimizer, check_training_options
 from embzip.classifier.training_record import TrainingRecord, TrainingRun
-from embzip.corpus import Example, check_dev, check_training_labels
+from embzip.corpus import Example, check_dev
 from embzip.embedding import CompressedEmbedding
+from embzip.soft_labels import SoftLabels
 from embzip.tf.batches import batches_of, training_and_dev
+from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.pruning import GradualPruning, PruningReport, sparsity, zipped_nbytes
+from embzip.tf.targets import answered_labels, targets_of
 from embzip.tf.task import Task
 from embzip.tokenizers.reach import Reach
-from embzip.types import TrainingProgress
+from embzip.types import Matrix, TrainingProgress
 from embzip.vectors.base import Vectors
 
 
@@ -39,12 +42,9 @@ class TrainResult:
         The share of the training texts that are longer than `max_length`.
     reach
         How the table's tokenizer fits the training texts and the table.
-    optimizer
-        The one that was used: what `auto` stood for.
-    best_epoch
-        The epoch that was kept, from 0.
     interrupted
-        Whether Ctrl-C ended the training; see `keep_interrupted`.
+        Whether Ctrl-C ended the training, as its `run` says too, or came after it, while the
+        classifier was made; see `keep_interrupted`.
     pruning
         The zeros and the zipped bytes, if the model was pruned; otherwise None.
     """
@@ -54,10 +54,13 @@ class TrainResult:
     dev_accuracy: list[float]
     cut_share: float
     reach: Reach
-    optimizer: str
-    best_epoch: int
     interrupted: bool = False
     pruning: PruningReport | None = None
+
+    @property
+    def run(self) -> TrainingRun:
+        """What the classifier's file says of this training, such as the epoch that was kept."""
+        return self.classifier.training.runs[-1]
 
 
 def train(
@@ -65,6 +68,8 @@ def train(
     vectors: Vectors | CompressedEmbedding,
     *,
     dev: Sequence[Example] | None = None,
+    targets: SoftLabels | Matrix | None = None,
+    labels: Sequence[str] | None = None,
     trainable: bool = True,
     lowercase: bool | None = None,
     max_length: int | None = None,
@@ -93,6 +98,12 @@ def train(
     dev
         The examples that decide which epoch is kept; labels that do not occur in training count
         as errors. None holds out a tenth of the examples, by a fixed hash of the texts.
+    targets
+        Probabilities to learn instead of the labels, another model's word: of every training text,
+        or a matrix (examples, classes) in the order of the examples. Dev is judged by its labels.
+    labels
+        The classes in the order of the output columns; those of `examples` among them. None takes
+        them sorted: those of the targets, if these are `SoftLabels`, else those of the examples.
     trainable
         Whether the table is trained too, as float32. Otherwise it keeps its codes.
     lowercase
@@ -127,12 +138,13 @@ def train(
     ------
     InputError
         For fewer than two labels or two different texts, a `dev` that is empty or has no label of
-        the training examples, or options out of range.
+        the training examples, targets that are no probabilities, a label that targets or `labels`
+        lack, or options out of range.
     SpecError
         For an unknown encoder.
     MismatchError
-        For a frozen table without special rows or tokenizer, or `lowercase` with a table that has
-        a tokenizer.
+        For a frozen table without special rows or tokenizer, `lowercase` with a table that has a
+        tokenizer, or a training text that `targets` say nothing of.
 
     Warns
     -----
@@ -159,14 +171,14 @@ def train(
         optimizer=optimizer,
         seed=seed,
     )
-    labels = check_training_labels(examples, "the training examples")
+    classes = answered_labels(examples, labels, targets)
     kept, held_out = training_and_dev(examples, dev)
     if dev is not None:
-        check_dev(held_out, kept, labels)
+        check_dev(held_out, kept, classes)
     steps = epochs * -(-len(kept) // batch_size)
     task = Task.prepare(
         kept,
-        labels,
+        classes,
         vectors,
         trainable=trainable,
         lowercase=lowercase,
@@ -177,50 +189,54 @@ def train(
         seed=seed,
         optimizer=optimizer,
         random_init=random_init,
+        targets=targets_of(targets, examples, kept, classes),
     )
     if isinstance(pruning, PruningShares):
         pruning = GradualPruning(pruning.over(steps))
     zipped = 0 if pruning is None else zipped_nbytes(task.model)
-    run = task.trainer.fit(
-        task.batches,
-        batches_of(held_out, task.labels, task.table, task.config),
-        epochs=epochs,
-        batch_size=batch_size,
-        patience=patience,
-        seed=seed,
-        to_beat=-1.0,
-        progress=progress,
-        pruning=pruning,
-        keep_interrupted=keep_interrupted,
-    )
-    report = None
-    if pruning is not None:
-        report = PruningReport(tuple(sparsity(task.model)), zipped, zipped_nbytes(task.model))
-    known = TrainingRun(
-        kind="train",
-        training=TextDigest.of(example.text for example in kept),
-        dev=TextDigest.of(example.text for example in held_out),
-        held_out=dev is None,
-        epochs=epochs,
-        best_epoch=None if run.best_epoch is None else run.best_epoch + 1,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer=task.optimizer,
-        seed=seed,
-        patience=patience,
-        trainable=trainable,
-        random_init=random_init,
-        interrupted=run.interrupted,
-        pruning=None if pruning is None else pruning.schedule,
-    )
+    dev_batches = batches_of(held_out, task.labels, task.table, task.config)
+    # What was trained is not lost to a Ctrl-C that comes before it is returned.
+    with noticed_interrupts(keep_interrupted) as pressed:
+        run = task.trainer.fit(
+            task.batches,
+            dev_batches,
+            epochs=epochs,
+            batch_size=batch_size,
+            patience=patience,
+            seed=seed,
+            to_beat=-1.0,
+            progress=progress,
+            pruning=pruning,
+            keep_interrupted=keep_interrupted,
+        )
+        report = None
+        if pruning is not None:
+            report = PruningReport(tuple(sparsity(task.model)), zipped, zipped_nbytes(task.model))
+        known = TrainingRun(
+            kind="train",
+            training=TextDigest.of(example.text for example in kept),
+            dev=TextDigest.of(example.text for example in held_out),
+            held_out=dev is None,
+            epochs=epochs,
+            best_epoch=run.best_epoch,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            optimizer=task.optimizer,
+            seed=seed,
+            patience=patience,
+            trainable=trainable,
+            random_init=random_init,
+            interrupted=run.interrupted,
+            pruning=None if pruning is None else pruning.schedule,
+            soft=targets is not None,
+        )
+        classifier = replace(task.classifier(), training=TrainingRecord((known,)))
     return TrainResult(
-        replace(task.classifier(), training=TrainingRecord((known,))),
+        classifier,
         run.epoch_seconds,
         run.dev_accuracy,
         task.cut_share,
         task.reach,
-        task.optimizer,
-        0 if run.best_epoch is None else run.best_epoch,
-        run.interrupted,
+        run.interrupted or pressed(),
         report,
     )

@@ -131,13 +131,13 @@ def tune(
         to_beat=before,
         progress=without_loss(progress),
     )
-    if run.best_epoch is None and not form:
+    if not (run.best_epoch or form):
         return TuneResult(classifier, False, before, run.dev_accuracy)
-    if run.best_epoch is None:
+    if not run.best_epoch:
         model = from_classifier(classifier, seed=seed)
     arrays = arrays_of(model, config, len(labels), classifier.ranks)
     tuned = replace(classifier, arrays=rounded(arrays, form or "float32"))
-    if run.best_epoch is None:  # kernels were rounded, and learned nothing
+    if not run.best_epoch:  # kernels were rounded, and learned nothing
         return TuneResult(tuned, False, before, run.dev_accuracy)
     if params:
         moved = replace(table, params=model.get_layer("embedding").params(), digests={})
@@ -148,7 +148,7 @@ def tune(
         dev=TextDigest.of(example.text for example in held_out),
         held_out=dev is None,
         epochs=epochs,
-        best_epoch=run.best_epoch + 1,
+        best_epoch=run.best_epoch,
         batch_size=batch_size,
         learning_rate=learning_rate,
         optimizer="adam",

@@ -81,8 +81,8 @@ def ppmi_rows(
     if not learned.any():
         raise InputError(
             f"{where}: ppmi learns from tokens that stand beside others more often than by chance, "
-            f"and found none in {counts.sum():,} tokens, {np.count_nonzero(counts):,} "
-            "different ones: add texts, or pass a smaller shift"
+            f"and found none in {counts.sum():,} tokens ({np.count_nonzero(counts):,} different): "
+            "add texts" + ", or pass a smaller shift" * (options.shift > 1)
         )
     if dim > learned.sum():
         raise SpecError(

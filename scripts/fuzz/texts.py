@@ -95,7 +95,8 @@ def _write_report(folder: Path) -> None:
 
     figures = {
         "tokenizer": "words", "codec": "int8", "rows": 9, "dim": 4, "compression_ratio": 3.0,
-        "accuracy": 0.8, "macro_f1": 0.7, "unknown_rate": 0.1, "difference": -0.01,
+        "accuracy": 0.8, "macro_f1": 0.7, "log_loss": 0.5, "calibration_error": 0.03,
+        "unknown_rate": 0.1, "difference": -0.01,
         "difference_ci95": [-0.02, 0.01], "mcnemar_p": 0.3, "latency_ms": {"p50": 1.0, "p99": 2.0},
         "bytes": {"vocabulary": 9, "embedding": 70, "classifier": 20, "header": 1, "total": 100},
         "epoch_seconds": 2.5, "agreement": 0.9, "kl": 0.01, "snr_db": 20.0, "notes": ["a note"],

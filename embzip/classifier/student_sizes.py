@@ -1,0 +1,110 @@
+"""What a student's file takes, before anything is trained, and which shape a size allows."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import takewhile
+
+import numpy as np
+
+from embzip.classifier.model import Classifier, head_shapes
+from embzip.classifier.rebuilding import on_table
+from embzip.classifier.student_shape import StudentShape
+from embzip.classifier.students import kept_table, student_config
+from embzip.codecs import parse_codec
+from embzip.embz.budgets import most_of, unfilled
+from embzip.embz.contents import contents_of, words_of
+from embzip.errors import InputError
+from embzip.tokenizers.base import Tokenizer
+from embzip.vectors.base import Vectors
+
+# From so many bytes on, such a shape, with as many rows as fit.
+_STEPS = (
+    (0, StudentShape(dim=4, filters=8, codec="svd|tcq:1")),
+    (10_000, StudentShape(dim=8, filters=16, codec="svd|tcq:1")),
+    (15_000, StudentShape(dim=8, filters=32)),
+    (30_000, StudentShape(dim=12, filters=48)),
+    (45_000, StudentShape(dim=16, filters=64)),
+    (90_000, StudentShape(dim=24, filters=64)),
+    (130_000, StudentShape(dim=32, filters=128)),
+    (200_000, StudentShape(dim=48, filters=128, codec="svd|tcq:3")),
+    (400_000, StudentShape(dim=64, filters=128, codec="svd|tcq:4")),
+)
+
+
+def student_nbytes(teacher: Classifier, table: Vectors, shape: StudentShape) -> int:
+    """Return the bytes of a student's file, at most: unpacked, with room for its record.
+
+    Parameters
+    ----------
+    table
+        What `kept_table` returns; of its matrix nothing is read.
+    """
+    dim = min(shape.dim, teacher.embedding.dim)
+    # Of all tables it has the most even singular values, so that a share of energy keeps most.
+    narrow = replace(table, matrix=np.eye(table.rows, dim, dtype=np.float32))
+    config = student_config(teacher, shape, dim)
+    shapes = head_shapes(config, len(teacher.labels))
+    plain = Classifier(
+        unfilled(parse_codec("float32"), narrow),
+        teacher.labels,
+        config,
+        {name: np.ones(sizes, np.float32) for name, sizes in shapes.items()},
+        training=teacher.training.widest("distill"),
+    )
+    coded = unfilled(parse_codec(shape.codec).resolve(narrow.matrix), narrow)
+    small = on_table(plain, coded, kernels=shape.kernels)
+    words = words_of(table.tokenizer, table.vocabulary)
+    return contents_of(small.embedding, small.head_tensors(), words).nbytes
+
+
+def shape_of_size(
+    teacher: Classifier,
+    texts: Sequence[Sequence[int]],
+    size: str,
+    *,
+    tokenizer: Tokenizer | None = None,
+) -> StudentShape:
+    """Return the shape of a student whose file has at most so many bytes.
+
+    Parameters
+    ----------
+    texts
+        Training texts as ids of the teacher.
+    size
+        Such as '64KB'; 1 KB is 1,000 bytes.
+    tokenizer
+        As in `kept_table`.
+
+    Raises
+    ------
+    SpecError
+        For a size that cannot be read.
+    InputError
+        For a size that no shape reaches. The message has the least.
+    """
+    most = most_of(f"auto:{size}") or 0
+    every = kept_table(teacher, texts, tokenizer=tokenizer)
+    words = len(every.ordinary_ids())
+    pieces = every.tokenizer is not None and every.tokenizer.kind == "bpe"
+    counts = [words] if pieces else range(1, words + 1)
+
+    def nbytes(rows: int, shape: StudentShape) -> int:
+        table = every if rows == words else kept_table(teacher, texts, rows=rows)
+        return student_nbytes(teacher, table, shape)
+
+    first = max((step for step in range(len(_STEPS)) if _STEPS[step][0] <= most), default=0)
+    # More of everything, where every word has a row.
+    roomy = list(takewhile(lambda step: nbytes(words, step[1]) <= most, _STEPS[first:]))
+    if roomy:
+        return replace(roomy[-1][1], rows=words)
+    for _, shape in reversed(_STEPS[: first + 1]):
+        fitting = bisect_right(counts, most, key=partial(nbytes, shape=shape))
+        if fitting:
+            return replace(shape, rows=counts[fitting - 1])
+    least = nbytes(counts[0], _STEPS[0][1])
+    raise InputError(
+        f"a student of this teacher takes at least {least:,} bytes, and {most:,} are allowed: "
+        f"name a size of {least:,}B or more"
+    )

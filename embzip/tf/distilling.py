@@ -1,0 +1,348 @@
+"""Distils classifiers into a small one, which answers like them.
+
+The student takes over what matters most of its teacher (`embzip.classifier.students`) and learns
+the teachers' probabilities in float32: the shape first. Then it is coded: the bits. What is not
+coded learns once more, over the codes, while kernels are rounded as the file will round them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import keras
+
+from embzip.classifier import Classifier
+from embzip.classifier.calibration import calibrated
+from embzip.classifier.rebuilding import rebuild
+from embzip.classifier.storage import SCALED
+from embzip.classifier.student_shape import StudentShape
+from embzip.classifier.students import Start, start_of
+from embzip.classifier.text_digests import TextDigest
+from embzip.classifier.training_options import check_training_options
+from embzip.classifier.training_record import TrainingRun
+from embzip.compression import compress
+from embzip.corpus import Example
+from embzip.errors import InputError
+from embzip.evaluation.accuracy import Evaluation, evaluate
+from embzip.layers.decoding import TrainableEmbedding
+from embzip.prediction import TextClassifier
+from embzip.soft_labels import SoftLabels
+from embzip.tf.batches import Batches, batches_of
+from embzip.tf.classifiers import arrays_of, assign, build_model, from_classifier
+from embzip.tf.encoders import LayerFactory
+from embzip.tf.lessons import Lessons, Teaching, UnlabelledTexts
+from embzip.tf.student_plans import plan_student
+from embzip.tf.targets import targets_of
+from embzip.tf.trainer import Run, Trainer
+from embzip.tokenizers.base import Tokenizer
+from embzip.types import Matrix, TrainingProgress
+
+_TUNED_EPOCHS, _TUNING_RATE = 2, 3e-4
+
+
+@dataclass(frozen=True, eq=False)
+class DistillResult:
+    """The result of `distill`.
+
+    Attributes
+    ----------
+    classifier
+        The student.
+    shape
+        Its shape: what was given, or what was chosen for the size.
+    teacher, student
+        The teachers, as one, and the student on dev; the student against the teachers.
+    float_accuracy
+        The student's accuracy on dev after each epoch in float32, 0 to 1.
+    tuned_accuracy
+        The same over its codes: before tuning, and after each epoch of it.
+    temperature
+        By which the student's logits were divided, see `embzip.classifier.calibration`.
+    interrupted
+        Whether Ctrl-C ended the training; see `keep_interrupted`.
+    """
+
+    classifier: Classifier
+    shape: StudentShape
+    teacher: Evaluation
+    student: Evaluation
+    float_accuracy: list[float]
+    tuned_accuracy: list[float]
+    temperature: float
+    interrupted: bool
+
+
+def distill(
+    teacher: TextClassifier | Sequence[TextClassifier],
+    examples: Sequence[Example],
+    *,
+    shape: StudentShape | None = None,
+    size: str | None = None,
+    dev: Sequence[Example] | None = None,
+    texts: UnlabelledTexts = (),
+    fold_teachers: Sequence[TextClassifier] = (),
+    fold_share: float = 0.5,
+    targets: SoftLabels | Matrix | None = None,
+    tokenizer: Tokenizer | None = None,
+    labels: float = 0.0,
+    copies: int = 4,
+    balance: bool = False,
+    epochs: int = 8,
+    batch_size: int = 128,
+    learning_rate: float = 1e-3,
+    patience: int = 2,
+    seed: int = 0,
+    keep_interrupted: bool = False,
+    progress: TrainingProgress | None = None,
+) -> DistillResult:
+    """Distil one or several classifiers into a small one.
+
+    Parameters
+    ----------
+    teacher
+        One classifier or several, of whose probabilities the mean is learned. At least one must be
+        a `Classifier`, from whose table and kernels the student starts: of several, the best on
+        dev. Any other model becomes one by `embzip.tf.teacher_of`.
+    examples
+        Labelled texts, usually those the teachers were trained on.
+    shape
+        How many rows, columns and filters, and how they are stored; by default `StudentShape()`.
+    size
+        Instead: the bytes of the file, such as '64KB' (1 KB is 1,000 bytes), for which a shape is
+        chosen.
+    dev
+        The examples that decide which epoch is kept. None holds out a tenth, as `train` does: then
+        they are the teachers' dev, if those were trained on the same examples.
+    texts
+        Further texts without labels, or a function that opens a stream of them.
+    fold_teachers
+        Classifiers of which number i was trained on all examples but those of fold i (see
+        `embzip.tf.fold_teachers`). A teacher knows its training texts by heart and says little more
+        of them than their labels; these say what they think of texts they have not seen.
+    fold_share
+        How much the word of the folds counts, 0 to 1; the rest is the teachers'.
+    targets
+        What another model said of the examples, as in `train`; the teachers are asked of copies
+        only.
+    tokenizer
+        What the student reads instead of the teacher's tokens; its rows come from the teacher's by
+        `embzip.transfer`.
+    labels
+        How much the examples' labels count beside the teachers' word, 0 to 1.
+    copies
+        Mutilated copies of each text, drawn anew each epoch.
+    balance
+        Whether copies are made of equally many texts of each label.
+    patience
+        Training ends after this many epochs without a better dev accuracy.
+    keep_interrupted
+        Whether Ctrl-C ends the training with the best student so far, if there is one, instead of
+        raising KeyboardInterrupt.
+    progress
+        Called with (batches done, batches of all epochs, mean loss of this epoch so far).
+
+    Raises
+    ------
+    InputError
+        For options out of range, more rows than the teacher has, examples with labels the teachers
+        do not know, a `dev` that is empty or has none of their labels, a size that cannot be
+        reached (the least is said), or if both `shape` and `size` are given.
+    InputTypeError
+        If no teacher is a `Classifier`.
+    MismatchError
+        For teachers with different labels.
+
+    Warns
+    -----
+    UserWarning
+        Where `dev` is not what the teacher's epoch was chosen by: if it was trained on these
+        texts, they tell nothing of new ones.
+
+    References
+    ----------
+    Hinton, Vinyals and Dean 2015, Distilling the knowledge in a neural network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from embzip.tf import train
+    >>> from embzip.vectors.base import Vectors
+    >>> from embzip.vocabulary import Vocabulary
+    >>> table = Vectors(Vocabulary(["goal", "vote", "what"]), np.eye(3, 8))
+    >>> examples = [Example("what a goal", "sport"), Example("what a vote", "politics")] * 8
+    >>> teacher = train(examples, table, windows=(1,), learning_rate=0.1).classifier
+    >>> small = StudentShape(rows=2, dim=2, filters=8, codec="int8", kernels="int8")
+    >>> distill(teacher, examples, shape=small, epochs=2).classifier
+    <Classifier: cnn, 2 labels, over int8, 4 rows of 2>
+    """
+    check_training_options(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        patience=patience,
+        seed=seed,
+    )
+    for name, part in (("labels", labels), ("fold_share", fold_share)):
+        if not 0 <= part <= 1:
+            raise InputError(f"{name} must lie in 0..1, received {part}")
+    if copies < 0:
+        raise InputError(f"copies must be at least 0, received {copies}")
+    plan = plan_student(
+        teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer
+    )
+    source, kept, table = plan.source, plan.kept, plan.table
+    known_of = None if targets is None else targets_of(targets, examples, kept, plan.teacher.labels)
+    start = start_of(source, table, plan.ids, plan.shape)
+    lessons = Lessons(
+        Teaching(plan.teacher, tuple(fold_teachers), fold_share),
+        kept,
+        table,
+        start.config,
+        copies=copies,
+        targets=known_of,
+        labels=labels,
+        texts=texts,
+        balance=balance,
+        seed=seed,
+    )
+    held = batches_of(plan.dev, plan.teacher.labels, table, start.config)
+    in_all = epochs + _TUNED_EPOCHS
+    student, run = _distilled(
+        start,
+        plan.teacher.labels,
+        lessons,
+        held,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        patience=patience,
+        seed=seed,
+        keep_interrupted=keep_interrupted,
+        progress=_part(progress, 0, epochs, in_all),
+    )
+    small = rebuild(student, codec=plan.shape.codec, kernels=plan.shape.kernels, seed=seed)
+    accuracies: list[float] = []
+    interrupted = run.interrupted
+    if not interrupted:
+        try:
+            small, accuracies, interrupted = _tuned(
+                small,
+                lambda epoch: lessons(epochs + epoch),
+                held,
+                batch_size=batch_size,
+                seed=seed,
+                keep_interrupted=keep_interrupted,
+                progress=_part(progress, epochs, _TUNED_EPOCHS, in_all),
+            )
+        except KeyboardInterrupt:
+            if not keep_interrupted:
+                raise
+            interrupted = True
+    small, temperature = calibrated(small, plan.dev)
+    known = TrainingRun(
+        kind="distill",
+        training=TextDigest.of(example.text for example in kept),
+        dev=TextDigest.of(example.text for example in plan.dev),
+        held_out=dev is None,
+        epochs=epochs,
+        best_epoch=run.best_epoch,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer="adam",
+        seed=seed,
+        patience=patience,
+        interrupted=interrupted,
+        copies=copies,
+        labels=labels,
+        folds=len(fold_teachers),
+    )
+    small = replace(small, training=source.training.then(known))
+    return DistillResult(
+        small,
+        plan.shape,
+        evaluate(plan.teacher, plan.dev),
+        evaluate(small, plan.dev, against=plan.teacher),
+        run.dev_accuracy,
+        accuracies,
+        temperature,
+        interrupted,
+    )
+
+
+def _distilled(
+    start: Start,
+    labels: tuple[str, ...],
+    lessons: Lessons,
+    dev: Batches,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    patience: int,
+    seed: int,
+    keep_interrupted: bool,
+    progress: TrainingProgress | None,
+) -> tuple[Classifier, Run]:
+    """Return the float32 student, table and all trained."""
+    pad_id = start.vectors.vocabulary.pad_id
+    layer = TrainableEmbedding(start.vectors.matrix, pad_id=pad_id, name="embedding")
+    model = build_model(start.config, len(labels), layer, seed=seed)
+    assign(model, start.arrays, LayerFactory(seed))
+    run = Trainer(model, keras.optimizers.Adam(learning_rate), soft=True).fit(
+        lessons,
+        dev,
+        epochs=epochs,
+        batch_size=batch_size,
+        patience=patience,
+        seed=seed,
+        to_beat=-1.0,
+        progress=progress,
+        keep_interrupted=keep_interrupted,
+    )
+    learned = replace(start.vectors, matrix=layer.table.value.numpy())
+    arrays = arrays_of(model, start.config, len(labels))
+    return Classifier(compress(learned, "float32"), labels, start.config, arrays), run
+
+
+def _tuned(
+    student: Classifier,
+    lessons: Callable[[int], Batches],
+    dev: Batches,
+    *,
+    batch_size: int,
+    seed: int,
+    keep_interrupted: bool,
+    progress: TrainingProgress | None,
+) -> tuple[Classifier, list[float], bool]:
+    """Return the student with all that is not coded trained over its codes, where that helps."""
+    model = from_classifier(student, seed=seed)
+    form = student.kernels if student.kernels in SCALED else ""
+    trainer = Trainer(model, keras.optimizers.Adam(_TUNING_RATE), soft=True, quantize=form)
+    before = trainer.accuracy(dev)
+    run = trainer.fit(
+        lessons,
+        dev,
+        epochs=_TUNED_EPOCHS,
+        batch_size=batch_size,
+        patience=_TUNED_EPOCHS,
+        seed=seed,
+        to_beat=before,
+        progress=progress,
+        keep_interrupted=keep_interrupted,
+    )
+    if run.best_epoch:
+        arrays = arrays_of(model, student.config, len(student.labels), student.ranks)
+        student = replace(student, arrays=arrays)
+    return student, [before, *run.dev_accuracy], run.interrupted
+
+
+def _part(
+    progress: TrainingProgress | None, before: int, epochs: int, in_all: int
+) -> TrainingProgress | None:
+    """Return the callback of a training that is a part of the whole, counted in its epochs."""
+    if progress is None:
+        return None
+
+    def move(done: int, total: int, loss: float) -> None:
+        progress(before * total // epochs + done, in_all * total // epochs, loss)
+
+    return move

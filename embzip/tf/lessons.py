@@ -1,0 +1,144 @@
+"""What a student learns from: texts and mutilated copies of them, with its teachers' probabilities.
+
+Copies are drawn anew each epoch. Nothing is trained here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+
+from embzip.classifier import Encoder
+from embzip.corpus import Example
+from embzip.prediction import TextClassifier
+from embzip.tf.batches import Batches, batches_of
+from embzip.tf.copies import Copy, mutilated
+from embzip.tf.folds import fold_of
+from embzip.types import Matrix
+from embzip.vectors.base import Vectors
+
+UnlabelledTexts = Sequence[str] | Callable[[], Iterable[str]]
+_LEAST_UNLABELLED = 20_000  # texts an epoch, where the labelled are fewer
+
+
+@dataclass(frozen=True, eq=False)
+class Teaching:
+    """Who says what a text is.
+
+    Attributes
+    ----------
+    full
+        What was trained on all texts.
+    folds
+        Classifiers of which number i was trained on all texts but those of fold i; none where the
+        full one alone is asked.
+    share
+        How much the word of the folds counts, 0 to 1; the rest is the full teacher's.
+    """
+
+    full: TextClassifier
+    folds: Sequence[TextClassifier] = ()
+    share: float = 1.0
+
+    def said(self, copies: Sequence[Copy], texts: Sequence[str]) -> Matrix:
+        """Return the (copies, classes) probabilities of copies of texts.
+
+        Of folds, that one answers which has not seen the text; of a copy from two folds, both, and
+        the mean is taken.
+        """
+        whole = [copy.text for copy in copies]
+        if not self.folds:
+            return self.full.probabilities(whole)
+        fold = fold_of(texts, len(self.folds))
+        found = np.zeros((len(whole), len(self.full.labels)), np.float32)
+        for sources in ([copy.first for copy in copies], [copy.second for copy in copies]):
+            for number, teacher in enumerate(self.folds):
+                rows = np.flatnonzero(fold[sources] == number)
+                columns = [teacher.labels.index(label) for label in self.full.labels]
+                found[rows] += teacher.probabilities([whole[row] for row in rows])[:, columns] / 2
+        if self.share < 1:
+            found = self.share * found + (1 - self.share) * self.full.probabilities(whole)
+        return found
+
+
+class Lessons:
+    """The batches of each epoch: every text, and `copies` mutilated copies of each.
+
+    Parameters
+    ----------
+    targets
+        (examples, classes): what is known of the examples, which their teacher is not asked then.
+    labels
+        How much the labels of examples count beside what is said of them, 0 to 1.
+    texts
+        Further texts without labels, or what opens a stream of them. An epoch reads a part of them:
+        as many as there are examples, or 20,000 if that is more.
+    balance
+        Whether copies are made of equally many texts of each label, rather than of every text.
+    """
+
+    def __init__(
+        self,
+        teaching: Teaching,
+        examples: Sequence[Example],
+        table: Vectors,
+        config: Encoder,
+        *,
+        copies: int,
+        targets: Matrix | None = None,
+        labels: float = 0.0,
+        texts: UnlabelledTexts = (),
+        balance: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self._teaching, self._table, self._config = teaching, table, config
+        self._copies, self._seed = copies, seed
+        self._labels = teaching.full.labels
+        self._examples = examples
+        own = [example.text for example in examples]
+        self._own = teaching.said(_unchanged(own), own) if targets is None else targets
+        if labels:
+            place = {label: index for index, label in enumerate(self._labels)}
+            hard = np.eye(len(place), dtype=np.float32)[[place[e.label] for e in examples]]
+            self._own = (1 - labels) * self._own + labels * hard
+        self._weights = None
+        if balance:
+            _, label, count = np.unique(
+                [example.label for example in examples], return_inverse=True, return_counts=True
+            )
+            self._weights = 1 / (count[label] * len(count))
+        self._more = _parts(texts, max(len(own), _LEAST_UNLABELLED))
+
+    def __call__(self, epoch: int) -> Batches:
+        """Return the texts of an epoch; epochs are asked for in their order."""
+        rng = np.random.default_rng([self._seed, epoch])
+        texts = [example.text for example in self._examples]
+        targets = [self._own]
+        every = [*texts, *next(self._more)]
+        made: list[Copy] = []
+        for _ in range(self._copies):
+            drawn = np.arange(len(every))
+            if self._weights is not None:
+                drawn[: len(texts)] = rng.choice(len(texts), len(texts), p=self._weights)
+            made += mutilated(every, drawn, rng)
+        made = [*_unchanged(every)[len(texts) :], *made]
+        if made:
+            targets.append(self._teaching.said(made, every))
+        learned = [*texts, *(copy.text for copy in made)]
+        examples = [Example(text, self._labels[0]) for text in learned]
+        batches = batches_of(examples, self._labels, self._table, self._config)
+        return replace(batches, targets=np.concatenate(targets).astype(np.float32))
+
+
+def _unchanged(texts: Sequence[str]) -> list[Copy]:
+    return [Copy(text, index, index) for index, text in enumerate(texts)]
+
+
+def _parts(texts: UnlabelledTexts, size: int) -> Iterator[list[str]]:
+    """Yield a part of the texts each time, and after the last part the first one again."""
+    while True:
+        stream = (text for text in (texts() if callable(texts) else texts) if text.strip())
+        yield list(islice(stream, size))  # an empty list where there are none
+        while part := list(islice(stream, size)):
+            yield part

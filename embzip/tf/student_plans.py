@@ -1,0 +1,126 @@
+"""What a student will be, before anything is trained: its teacher, its texts, its shape and size.
+
+Needs no TensorFlow.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from embzip.classifier import Classifier, Ensemble
+from embzip.classifier.student_shape import StudentShape
+from embzip.classifier.student_sizes import shape_of_size, student_nbytes
+from embzip.classifier.students import kept_table
+from embzip.classifier.text_digests import TextDigest
+from embzip.corpus import Example, check_dev
+from embzip.errors import InputError, InputTypeError
+from embzip.evaluation.accuracy import evaluate
+from embzip.prediction import TextClassifier
+from embzip.tf.batches import training_and_dev
+from embzip.tokenizers.base import Tokenizer
+from embzip.vectors.base import Vectors
+
+
+@dataclass(frozen=True, eq=False)
+class StudentPlan:
+    """What `embzip.tf.distill` will train.
+
+    Attributes
+    ----------
+    teacher
+        All teachers as one.
+    source
+        The teacher that the student starts from.
+    kept, dev
+        The examples to learn from, and those that choose the epoch.
+    ids
+        The texts of `kept` as ids of `source`.
+    table
+        The rows of `source` that the student keeps.
+    shape
+        Its shape.
+    nbytes
+        The most bytes that its file can have.
+    """
+
+    teacher: TextClassifier
+    source: Classifier
+    kept: Sequence[Example]
+    dev: Sequence[Example]
+    ids: Sequence[Sequence[int]]
+    table: Vectors
+    shape: StudentShape
+    nbytes: int
+
+
+def plan_student(
+    teacher: TextClassifier | Sequence[TextClassifier],
+    examples: Sequence[Example],
+    *,
+    shape: StudentShape | None = None,
+    size: str | None = None,
+    dev: Sequence[Example] | None = None,
+    tokenizer: Tokenizer | None = None,
+) -> StudentPlan:
+    """Return the plan of a student; parameters, errors and warnings are those of `distill`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from embzip.tf import train
+    >>> from embzip.vocabulary import Vocabulary
+    >>> table = Vectors(Vocabulary(["goal", "vote", "what"]), np.eye(3, 8))
+    >>> examples = [Example("what a goal", "sport"), Example("what a vote", "politics")] * 8
+    >>> teacher = train(examples, table, epochs=1).classifier
+    >>> plan_student(teacher, examples, size="4KB").shape.rows
+    3
+    """
+    if shape is not None and size is not None:
+        raise InputError("distill takes a shape or a size, received both")
+    teachers = [teacher] if isinstance(teacher, TextClassifier) else list(teacher)
+    full = teachers[0] if len(teachers) == 1 else Ensemble(teachers)
+    unknown = sorted({example.label for example in examples} - set(full.labels))
+    if unknown:
+        raise InputError(
+            f"the teacher does not know the label {unknown[0]!r}; it knows "
+            f"{', '.join(map(repr, full.labels[:20]))}: train it on these examples"
+        )
+    kept, held_out = training_and_dev(examples, dev)
+    if dev is not None:
+        check_dev(held_out, kept, full.labels)
+    source = _best(teachers, held_out)
+    _warn_of_dev(source, held_out)
+    ids = source.encode([example.text for example in kept])
+    if size is not None:
+        shape = shape_of_size(source, ids, size, tokenizer=tokenizer)
+    shape = shape or StudentShape()
+    table = kept_table(source, ids, rows=shape.rows, tokenizer=tokenizer)
+    nbytes = student_nbytes(source, table, shape)
+    return StudentPlan(full, source, kept, held_out, ids, table, shape, nbytes)
+
+
+def _best(teachers: Sequence[TextClassifier], dev: Sequence[Example]) -> Classifier:
+    """Return the teacher that a student starts from: of several, the best on dev."""
+    found = [teacher for teacher in teachers if isinstance(teacher, Classifier)]
+    if not found:
+        raise InputTypeError(
+            "a student starts from a classifier's table, and no teacher is a Classifier: make one "
+            "of another model with embzip.tf.teacher_of"
+        )
+    if len(found) == 1:
+        return found[0]
+    return max(found, key=lambda teacher: evaluate(teacher, dev, resamples=1).accuracy)
+
+
+def _warn_of_dev(teacher: Classifier, dev: Sequence[Example]) -> None:
+    """Warn where dev may hold texts that the teacher was trained on."""
+    if teacher.training.chosen_on(TextDigest.of(example.text for example in dev)):
+        return
+    known = "is not what the teacher's epoch was chosen by"
+    if not teacher.training.runs:
+        known = "may hold texts that the teacher was trained on: its file does not say which"
+    warnings.warn(
+        f"dev {known}; of texts that the teacher knows by heart, dev accuracy tells nothing: pass "
+        "the teacher's own dev (--dev), or train it on the same examples",
+        stacklevel=3,
+    )
