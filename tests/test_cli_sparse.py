@@ -65,7 +65,7 @@ def test_a_sparse_model_is_reported_and_pays_when_packed(run: Any, folder: Path)
     assert "weights in a zip" in told
 
 
-def test_rebuild_tunes_shared_weights_and_stores_kernels_in_four_bits(run: Any, folder: Path) -> None:
+def test_rebuild_tunes_shared_weights_for_kernels_of_four_bits(run: Any, folder: Path) -> None:
     run("train", "train.tsv", "--vectors", "table.embz", "--filters", 16, "-o", "model.embz",
         "--epochs", 3)  # fmt: skip
     record = run(
