@@ -7,6 +7,7 @@ import pytest
 
 from embzip.classifier import load_classifier
 from tests.commands import error_of, outcome, stdout_of
+from tests.processes import PRESSED, run_tensorflow
 
 OPTIONS = ("--rows", 10, "--dim", 4, "--filters", 6, "--codec", "int4", "--epochs", 2)
 TRAIN = ("--train", "train.tsv")
@@ -146,3 +147,17 @@ def test_bad_input_is_answered_in_one_line(folder: Path, capfd: pytest.CaptureFi
         "--probabilities", "half.jsonl", "--vectors", "vectors.embz", *TRAIN, "--rows", 5
     )
     assert "train.tsv: " in told("train.tsv", *TRAIN, "--rows", 5)
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [("rebuild", True), ("tuned", True), ("Classifier.save", True), ("start_of", False)],
+)
+def test_ctrl_c_keeps_the_student_that_was_distilled(folder: Path, where: str, kept: bool) -> None:
+    command = [str(part) for part in ("distill", "model.embz", *TRAIN, *OPTIONS, "-o", "made.embz")]
+    ended = run_tensorflow(PRESSED, folder, command=command, where=where, times=1)
+    assert ended == (130, None)
+    assert (folder / "made.embz").is_file() == kept
+    if kept:
+        run = load_classifier(folder / "made.embz").training.runs[-1]
+        assert run.interrupted == (where != "Classifier.save")

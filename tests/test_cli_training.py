@@ -13,7 +13,7 @@ import pytest
 
 from embzip.classifier import load_classifier
 from tests.commands import write_inputs
-from tests.processes import run_tensorflow
+from tests.processes import PRESSED, run_tensorflow
 
 TRAIN = (
     sys.executable, "-m", "embzip", "train", "train.tsv", "--vectors", "table.embz",
@@ -21,25 +21,6 @@ TRAIN = (
 )  # fmt: skip
 
 ONE_EPOCH = ("train", "train.tsv", "--vectors", "table.embz", "--epochs", "1", "--filters", "2")
-# Presses Ctrl-C when a function is first entered, as often as told.
-PRESSED = """
-import signal, sys
-from embzip.cli import main
-import embzip.tf.training
-
-def press(frame, event, _):
-    if event == "call" and frame.f_code.co_qualname == where:
-        sys.setprofile(None)
-        for _ in range(times):
-            signal.raise_signal(signal.SIGINT)
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.setprofile(press)
-try:
-    main(command)
-except SystemExit as end:
-    found = end.code, sys.getprofile()
-"""
 
 
 @pytest.fixture
