@@ -62,7 +62,7 @@ class StudentShape:
             raise InputError(
                 f"a student's encoder is one of {', '.join(ENCODERS)}, received {self.encoder!r}"
             )
-        storage(self.kernels)
+        object.__setattr__(self, "kernels", storage(self.kernels).name)
         if most_of(self.codec) is not None:
             raise SpecError(
                 f"a student's size is named by itself (size, --size), and not by its codec; "
@@ -83,7 +83,10 @@ def parse_shape(spec: str, codec: str, where: str) -> StudentShape:
     defaults = {name: getattr(StudentShape(), name) for name in names}
     try:
         stage = one_stage(f"student:{spec}" if spec else "student")
-        values = values_of(Stage("student", (), stage.options), defaults, where)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from error
+    values = values_of(Stage("student", (), stage.options), defaults, where)
+    try:
         return StudentShape(codec=codec, **values)
     except (InputError, SpecError) as error:
         raise SpecError(f"{where}: {error}") from error
