@@ -99,7 +99,7 @@ def _compute(given: argparse.Namespace) -> None:
             print(f"{cell.part:9} {cell.name:24} {seconds:5.0f} s  {said}", file=sys.stderr)
 
 
-_SAID = ("bytes", "packed_bytes", "dev_accuracy", "accuracy")
+_SAID = ("bytes", "packed_bytes", "dev_accuracy", "dev", "accuracy")
 
 
 def cells_asked(
@@ -180,6 +180,8 @@ def teacher(task: Task) -> dict[str, Any]:
     written = _bytes(made, file)
     coded = _bytes(embzip.rebuild(made, codec="int8", kernels="int8"), file)
     file.unlink()
+    _, dev = task.parts()
+    on_dev = embzip.evaluate(made, dev, resamples=1)
     record, _ = judged(made, task.test(), _answers(task))
     counted = replace(made, embedding=replace(made.embedding, counts=vectors.counts))
     counted.save(_teacher(task), counts=True)
@@ -190,7 +192,8 @@ def teacher(task: Task) -> dict[str, Any]:
         "vector_seconds": round(vector_seconds, 1),
         "seconds": round(seconds, 1),
         "best_epoch": result.run.best_epoch,
-        "dev_accuracy": max(result.dev_accuracy),
+        "dev_accuracy": on_dev.accuracy,
+        "dev_macro_f1": on_dev.macro_f1,
         **record,
     }
 

@@ -24,8 +24,8 @@ from scripts.bench_distill_cells import SIZES, Task
 RANKS = (8, 16, 32, 64, 128)
 BITS = (1, 2, 3, 4)
 KERNELS = ("int4", "int8")
-MEANS = tuple(product((16, 32, 64), ("svd|tcq:2", "svd|int4")))  # columns, codec
-_FIRST_EPOCHS = 2  # of the training by which the shape of a mean is chosen
+MEANS = ((16, "svd|tcq:2"), (32, "svd|tcq:2"), (64, "svd|tcq:1"))  # columns, codec
+_FIRST_EPOCHS = 1  # of the training by which the shape of a mean is chosen
 _PACKED_AT_BEST = 0.7  # of the codes' bytes
 
 Found = tuple[Classifier | None, dict[str, Any]]
