@@ -26,7 +26,7 @@ TOPICS = {
     "rain": ["storm", "cloud", "wind", "snow", "sun"],
 }
 FILLERS = ["a", "about", "and", "for", "in", "of", "on", "the", "to", "with"]
-SHAPE = StudentShape(rows=24, dim=6, filters=12, codec="svd|tcq:2", kernels="int4")
+SHAPE = StudentShape(rows=24, dim=6, filters=12, codec="svd|int4", kernels="int4")
 OPTIONS: dict[str, Any] = {"epochs": 6, "learning_rate": 0.01, "batch_size": 32}
 
 
@@ -75,7 +75,7 @@ def test_a_student_answers_like_its_teacher(
     student = made.classifier
     assert student.labels == teacher.labels
     assert (student.kernels, student.config.features) == ("int4", 24)
-    assert student.embedding.codec.spec == "tcq:2"  # the svd is folded
+    assert student.embedding.codec.spec == "int4"  # the svd is folded
     assert student.embedding.shape == (26, 6)
     assert 0 < len(made.float_accuracy) <= 6
     teacher.save(tmp_path / "teacher.embz")
@@ -168,13 +168,13 @@ def test_dev_that_a_teacher_may_know_is_warned_of(teacher: Classifier) -> None:
     kept, dev = split_examples(EXAMPLES)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        tf.plan_student(teacher, EXAMPLES)
-        tf.plan_student(teacher, kept, dev=dev)
+        tf.plan_student(teacher, EXAMPLES, shape=SHAPE)
+        tf.plan_student(teacher, kept, shape=SHAPE, dev=dev)
     with pytest.warns(UserWarning, match="dev is not what the teacher's epoch was chosen by"):
-        tf.plan_student(teacher, kept[50:], dev=kept[:50])
+        tf.plan_student(teacher, kept[50:], shape=SHAPE, dev=kept[:50])
     forgot = replace(teacher, training=type(teacher.training)())
     with pytest.warns(UserWarning, match="its file does not say which"):
-        tf.plan_student(forgot, EXAMPLES)
+        tf.plan_student(forgot, EXAMPLES, shape=SHAPE)
 
 
 def test_wrong_options_are_refused(teacher: Classifier) -> None:
