@@ -25,6 +25,7 @@ RANKS = (8, 16, 32, 64, 128)
 BITS = (1, 2, 3, 4)
 KERNELS = ("int4", "int8")
 MEANS = ((16, "svd|tcq:2"), (32, "svd|tcq:2"), (64, "svd|tcq:1"))  # columns, codec
+_RATE = 1e-2  # of learning: with the 1e-3 of a CNN, the mean of rows is not done in 8 epochs
 _FIRST_EPOCHS = 1  # of the training by which the shape of a mean is chosen
 _PACKED_AT_BEST = 0.7  # of the codes' bytes
 
@@ -54,7 +55,7 @@ def _grid(task: Task, taught: Classifier) -> list[dict[str, Any]]:
     answers = taught.probabilities(texts)
     most = 1000 * max(int(size.removesuffix("KB")) for size in SIZES)
     file = task.folder / "codec.embz"
-    tried = []
+    tried: list[dict[str, Any]] = []
     for rank, bits in product(RANKS, BITS):
         codes = taught.embedding.rows * rank * bits // 8
         if tried and codes * _PACKED_AT_BEST > most:
@@ -100,6 +101,7 @@ def mean(
             fold_teachers=asked,
             fold_share=share,
             seed=task.seed,
+            learning_rate=_RATE,
             **options,
         )
 

@@ -239,7 +239,7 @@ def teachers() -> str:
         if not before:
             continue
         student = of("student", data, "64KB")
-        seconds = [_mean(r["vector_seconds"] for r in before.values())]
+        seconds: list[float | None] = [_mean(r["vector_seconds"] for r in before.values())]
         seconds += [
             _mean(r["seconds"] for r in f.values()) if f else None for f in (before, folds, student)
         ]
