@@ -18,7 +18,6 @@ from scripts.bench_distill_intervals import holm, interval
 
 ALLOWED = (0.005, 0.01)  # losses
 LOWEST = -0.01  # of the interval of a loss that is shown
-BESIDE = ("50KB", "100KB", "250KB")  # where fastText stands beside students
 TITLES = {"student": "student", "codec": "codec alone", "fasttext": "fastText", "mean": "mean"}
 Record = dict[str, Any]
 BySeed = dict[int, Record]
@@ -69,8 +68,11 @@ def smaller(texts: Path) -> str:
     ]
     rows = []
     ratios: dict[float, list[float]] = {loss: [] for loss in ALLOWED}
+    sets = 0
     for data in (*SETS, *LONG):
         before = of("teacher", data)
+        students = any(of("student", data, size) for size in sizes_of("student"))
+        sets += bool(before) and students
         for loss in ALLOWED:
             for size in sizes_of("student"):
                 after = of("student", data, size)
@@ -97,16 +99,17 @@ def smaller(texts: Path) -> str:
                 )
                 break
             else:
-                if before and any(of("student", data, size) for size in sizes_of("student")):
+                if before and students:
                     rows.append(f"| {data} | | | {100 * loss:g} | none |{' |' * 8}")
     if not rows:
         return ""
     medians = [
-        f"{statistics.median(found):.0f} at a loss of at most {100 * loss:g} ({len(found)} sets)"
+        f"{statistics.median(found):.0f} at a loss of at most {100 * loss:g} "
+        f"({len(found)} of {sets} sets reach it)"
         for loss, found in ratios.items()
         if found
     ]
-    return "\n".join([*lines, *rows, "", f"Median times smaller: {', '.join(medians)}."])
+    return "\n".join([*lines, *rows, "", f"Median times smaller of those: {', '.join(medians)}."])
 
 
 def _gain(data: str, before: BySeed, after: BySeed, seeds: Sequence[int]) -> float:
@@ -146,7 +149,7 @@ def beside_fasttext() -> str:
     pairs = [
         (data, size, seed)
         for data in (*SETS, *LONG)
-        for size in BESIDE
+        for size in SIZES
         for seed in sorted(set(of("student", data, size)) & set(of("fasttext", data, size)))
     ]
     if not pairs:
@@ -163,13 +166,13 @@ def beside_fasttext() -> str:
         "Student less fastText, points, mean of seeds; in brackets McNemar's p of each seed, "
         f"corrected by Holm over all {len(pairs)}.",
         "",
-        f"| data | {' | '.join(BESIDE)} |",
-        f"|---|{'---|' * len(BESIDE)}",
+        f"| data | {' | '.join(SIZES)} |",
+        f"|---|{'---|' * len(SIZES)}",
     ]
-    means: dict[str, list[float]] = {size: [] for size in BESIDE}
+    means: dict[str, list[float]] = {size: [] for size in SIZES}
     for data in dict.fromkeys(data for data, _, _ in pairs):
         cells = []
-        for size in BESIDE:
+        for size in SIZES:
             seeds = [seed for name, at, seed in pairs if (name, at) == (data, size)]
             if not seeds:
                 cells.append("")
