@@ -106,7 +106,7 @@ def test_a_run_takes_few_bytes() -> None:
     nothing = nbytes(TrainingRecord())
     assert nbytes(TrainingRecord((usual,))) - nothing <= 256
     assert nbytes(TrainingRecord((TRAIN,))) - nothing <= 500
-    widest = nbytes(TrainingRecord((usual,)).widest()) - nbytes(TrainingRecord((usual,)))
+    widest = nbytes(TrainingRecord((usual,)).widest("tune")) - nbytes(TrainingRecord((usual,)))
     assert nbytes(TrainingRecord((usual, TUNE))) - nbytes(TrainingRecord((usual,))) <= widest <= 320
 
 

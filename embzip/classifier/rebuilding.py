@@ -211,7 +211,9 @@ def bounded(
     """
     heads = {"": model} if isinstance(model, Classifier) else dict(model.classifiers)
     if tuned:
-        heads = {n: replace(each, training=each.training.widest("tune")) for n, each in heads.items()}
+        heads = {
+            n: replace(each, training=each.training.widest("tune")) for n, each in heads.items()
+        }
 
     def made(table: CompressedEmbedding) -> tuple[CompressedEmbedding, Sequence[Arrays]]:
         rebuilt = {

@@ -60,7 +60,7 @@ class StudentShape:
             raise InputError(
                 f"a student's encoder is one of {', '.join(ENCODERS)}, received {self.encoder!r}"
             )
-        storage(self.kernels)
+        object.__setattr__(self, "kernels", storage(self.kernels).name)
         if most_of(self.codec) is not None:
             raise SpecError(
                 f"a student's size is named by itself (size, --size), and not by its codec; "

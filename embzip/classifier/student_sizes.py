@@ -15,7 +15,7 @@ from embzip.classifier.students import kept_table, student_config
 from embzip.codecs import parse_codec
 from embzip.embz.budgets import most_of, unfilled
 from embzip.embz.contents import contents_of, words_of
-from embzip.errors import InputError
+from embzip.errors import InputError, SpecError
 from embzip.tokenizers.base import Tokenizer
 from embzip.vectors.base import Vectors
 
@@ -84,7 +84,7 @@ def shape_of_size(
     InputError
         For a size that no shape reaches. The message has the least.
     """
-    most = most_of(f"auto:{size}") or 0
+    most = bytes_of(size)
     every = kept_table(teacher, texts, tokenizer=tokenizer)
     words = len(every.ordinary_ids())
     pieces = every.tokenizer is not None and every.tokenizer.kind == "bpe"
@@ -108,3 +108,18 @@ def shape_of_size(
         f"a student of this teacher takes at least {least:,} bytes, and {most:,} are allowed: "
         f"name a size of {least:,}B or more"
     )
+
+
+def bytes_of(size: str) -> int:
+    """Return the bytes of a size that a user names, or raise `SpecError`.
+
+    >>> bytes_of("64KB")
+    64000
+    """
+    try:
+        most = most_of(f"auto:{size}")
+    except SpecError:
+        most = None
+    if most is None:
+        raise SpecError(f"a size is a number of bytes, such as 64KB, received {size!r}")
+    return most

@@ -142,6 +142,14 @@ def student_config(teacher: Classifier, shape: StudentShape, dim: int) -> Encode
     return CnnConfig(dim, length, shape.filters, dropout=_DROPOUT)
 
 
+def filled_shape(teacher: Classifier, table: Vectors, shape: StudentShape) -> StudentShape:
+    """Return a shape with no more rows, columns and filters than the teacher has to give."""
+    dim = min(shape.dim, table.dim)
+    config = student_config(teacher, shape, dim)
+    filters = config.filters if isinstance(config, CnnConfig) else shape.filters
+    return replace(shape, rows=len(table.ordinary_ids()), dim=dim, filters=filters)
+
+
 def _takes_over(teacher: Classifier, shape: StudentShape) -> bool:
     """Return whether the teacher's kernels become the student's."""
     return teacher.config.kind == shape.encoder and not teacher.ranks

@@ -27,6 +27,7 @@ COMMANDS = {
     "compress": "tables",
     "codecs": "codecs",
     "train": "training",
+    "distill": "distilling",
     "rebuild": "rebuilding",
     "evaluate": "classifiers",
     "predict": "classifiers",

@@ -1,5 +1,6 @@
 """The command that makes a small classifier of large ones: distill."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -7,15 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from embzip.cli.distilled import distilled
+from embzip.cli.distilled import planned as plan_told
 from embzip.cli.parameters import Errors, Pack, Seed, UsageError, Whole
-from embzip.cli.results import EMBZ, Output, Result
-from embzip.cli.terminal import progress, without_notices
+from embzip.cli.results import EMBZ, Result
+from embzip.cli.teaching import Teaching, teachers_of
+from embzip.cli.terminal import progress, show, without_notices
 from embzip.corpus import read_examples, read_texts
-from embzip.files.places import EXAMPLES, SERVED, TABLE, TEXTS, TOKENIZER, check_places
-from embzip.inspection import size_change
+from embzip.files.places import (
+    EXAMPLES,
+    PROBABILITIES,
+    SERVED,
+    TABLE,
+    TEXTS,
+    TOKENIZER,
+    check_places,
+)
 
 if TYPE_CHECKING:
-    from embzip.tf.distilling import DistillResult
+    pass
 
 
 @Parameter(name="*")
@@ -47,43 +58,16 @@ class Shape:
     kernels: str | None = None
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Folds:
-    """Teachers that have not seen the texts they speak of.
-
-    Attributes
-    ----------
-    folds
-        Train so many classifiers, each on all texts but a part, and let each speak of the part it
-        has not seen; 0 for none.
-    share
-        How much their word counts, 0 to 1, beside the teachers'.
-    vectors
-        The table that they start from, the one the teacher was trained on; by default one is
-        trained on the texts.
-    work
-        Keep them in this folder, and take from there those that are trained already.
-    """
-
-    folds: Whole = 0
-    share: Annotated[float, Parameter(name="--fold-share")] = 0.5
-    vectors: Annotated[Path | None, Parameter(metavar="VECTORS")] = None
-    work: Annotated[Path | None, Parameter(metavar="DIR")] = None
-
-
 def distill(
-    *teachers: Annotated[Path, Parameter(name="TEACHER.embz", required=True)],
+    *teachers: Annotated[Path, Parameter(name="TEACHER.embz")],
     train: Annotated[Path, Parameter(metavar="TRAIN.tsv")],
+    probabilities: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     texts: Annotated[tuple[Path, ...], Parameter(metavar="TEXTS")] = (),
     dev: Annotated[Path | None, Parameter(metavar="DEV.tsv")] = None,
     size: Annotated[str | None, Parameter(metavar="SIZE")] = None,
     shape: Shape = Shape(),
     tokenizer: Annotated[Path | None, Parameter(metavar="FILE")] = None,
-    folds: Folds = Folds(),
-    labels: float = 0.0,
-    copies: Whole = 4,
-    balance: bool = False,
+    teaching: Teaching = Teaching(),
     epochs: Whole = 8,
     patience: Whole = 2,
     batch_size: Whole = 128,
@@ -101,9 +85,12 @@ def distill(
     mutilated copies of them (shortened, spliced, cut), in float32; then it is coded, and what is
     not coded learns once more.
 
-    Several teachers, or a folder of them, are one: the mean of their probabilities. A dev text must
-    be new to teacher and student: the tenth that is held out by default is, where the teacher was
-    trained on the same file.
+    Several teachers, or a folder of them, are one: the mean of their probabilities. Of any other
+    model, --probabilities holds what it says of the texts of TRAIN.tsv; a full-size classifier is
+    trained on that first, from --vectors, and teaches.
+
+    What dev says is true only of texts that are new to teacher and student. The tenth that is held
+    out by default is new to both, where the teacher was trained on the same file.
 
     Ctrl-C ends the training, keeps the best student so far, and ends the command with exit code
     130.
@@ -113,9 +100,11 @@ def distill(
     Parameters
     ----------
     teachers
-        Classifiers: .embz files, or exported .tflite files beside at least one .embz.
+        Classifiers: .embz files, and exported .tflite files beside them.
     train
         label<TAB>text lines: what the teachers were trained on.
+    probabilities
+        Instead of a teacher: JSON lines with text, and probabilities by label.
     texts
         Further texts without labels, one a line; for several files, give the option again.
     dev
@@ -124,12 +113,6 @@ def distill(
         Of the file, as 64KB (1 KB is 1,000 bytes): a shape is chosen that fits.
     tokenizer
         What the student reads instead of the teacher's words: pieces of `embzip build-bpe`.
-    labels
-        How much the labels count beside the teacher's word, 0 to 1.
-    copies
-        Mutilated copies of each text, new ones each epoch.
-    balance
-        Make copies of equally many texts of each label.
     epochs
         At most this many in float32.
     patience
@@ -143,48 +126,55 @@ def distill(
     """
     given = {f.name: getattr(shape, f.name) for f in fields(shape)}
     given = {name: value for name, value in given.items() if value is not None}
-    if size is not None and given:
-        raise UsageError(f"give --size, or a shape by --{next(iter(given))} and such, not both")
-    if folds.folds == 1 or folds.folds < 0:
-        raise UsageError(f"--folds is 0 or at least 2, received {folds.folds}")
-    if not folds.folds and (folds.vectors or folds.work):
-        raise UsageError("--vectors and --work are for --folds N")
+    _check_usage(teachers, probabilities, size, given, teaching)
+    if dry_run and not teachers:
+        raise UsageError("--dry-run needs a teacher: without one, it would have to be trained")
     check_places(
         *((path, SERVED) for path in teachers),
         (train, EXAMPLES),
+        (probabilities, PROBABILITIES),
         (dev, EXAMPLES),
         *((path, TEXTS) for path in texts),
         (tokenizer, TOKENIZER),
-        (folds.vectors, TABLE),
+        (teaching.vectors, TABLE),
     )
     from embzip.classifier import load_one
     from embzip.classifier.student_shape import StudentShape
-    from embzip.soft_labels import read_soft_labels
     from embzip.tokenizers import load_tokenizer
 
-    wanted = StudentShape(**given) if given else None
-    inputs = [*teachers, probabilities, train, dev, *texts, tokenizer, folds.vectors]
-    first = [path for path in inputs if path is not None]
-    with result.writing(first, ".distilled.embz", EMBZ) as output, progress("distilling") as bar:
-        options: dict[str, Any] = {
-            "shape": wanted,
-            "size": size,
-            "dev": None if dev is None else read_examples(dev, errors=errors),
-            "tokenizer": None if tokenizer is None else load_tokenizer(tokenizer),
-        }
+    planned: dict[str, Any] = {"shape": StudentShape(**given) if given else None, "size": size}
+    planned["dev"] = None if dev is None else read_examples(dev, errors=errors)
+    planned["tokenizer"] = None if tokenizer is None else load_tokenizer(tokenizer)
+    if dry_run:
+        with without_notices():
+            from embzip.tf import plan_student
+
         examples = read_examples(train, errors=errors)
-        targets = None if probabilities is None else read_soft_labels(probabilities)
-        loaded = [load_one(path) for path in teachers]
+        plan = plan_student([load_one(path) for path in teachers], examples, **planned)
+        record, lines = plan_told(plan)
+        show(record, *lines, as_json=result.as_json)
+        return
+    inputs = [*teachers, probabilities, train, dev, *texts, tokenizer, teaching.vectors]
+    named = [path for path in inputs if path is not None]
+    with result.writing(named, ".distilled.embz", EMBZ) as output, progress("distilling") as bar:
+        examples = read_examples(train, errors=errors)
         with without_notices():
             from embzip.tf import distill
+            from embzip.tf.interrupts import noticed_interrupts
+        found = teachers_of(
+            teachers, probabilities, train, texts, examples, planned["dev"], teaching, seed, bar
+        )
         made = distill(
-            loaded,
+            found.teachers,
             examples,
-            **options,
+            **planned,
             texts=partial(read_texts, texts, errors=errors),
-            labels=labels,
-            copies=copies,
-            balance=balance,
+            fold_teachers=found.folds,
+            fold_share=teaching.share,
+            targets=found.targets,
+            labels=teaching.labels,
+            copies=teaching.copies,
+            balance=teaching.balance,
             epochs=epochs,
             patience=patience,
             batch_size=batch_size,
@@ -193,7 +183,33 @@ def distill(
             keep_interrupted=True,
             progress=bar,
         )
-        made.classifier.save(output.path, pack=pack)
-    output.show(_record(made, output), *_lines(made, output))
-    if made.interrupted:
+        with noticed_interrupts(True) as pressed:  # what was trained is written first
+            made.classifier.save(output.path, pack=pack)
+            nbytes = output.path.stat().st_size
+            interrupted = made.interrupted or pressed()
+    record, lines = distilled(made, nbytes)
+    output.show(record, *lines)
+    if interrupted:
         raise KeyboardInterrupt
+
+
+def _check_usage(
+    teachers: Sequence[Path],
+    probabilities: Path | None,
+    size: str | None,
+    given: Mapping[str, object],
+    teaching: Teaching,
+) -> None:
+    """Refuse options that do not go together."""
+    if bool(teachers) == (probabilities is not None):
+        raise UsageError("name teachers, or --probabilities FILE of another model: one of the two")
+    if probabilities is not None and teaching.vectors is None:
+        raise UsageError("--probabilities needs --vectors, from which a classifier learns them")
+    if size is not None and given:
+        raise UsageError(f"give --size, or a shape by --{next(iter(given))} and such: not both")
+    if teaching.folds == 1 or teaching.folds < 0:
+        raise UsageError(f"--folds is 0 or at least 2, received {teaching.folds}")
+    if teaching.work is not None and not teaching.folds:
+        raise UsageError("--work is for --folds N")
+    if teaching.vectors is not None and not teaching.folds and probabilities is None:
+        raise UsageError("--vectors is for --folds N or --probabilities FILE")

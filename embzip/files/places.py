@@ -51,6 +51,7 @@ TOKENIZER = Place(
     "a tokenizer that `embzip build-words` or `embzip build-bpe` wrote",
     frozenset({"words", "bpe", "json", "text", "vectors"}),
 )
+PROBABILITIES = Place("JSON lines with text and probabilities by label", _TEXTS - {"vectors"})
 COUNTS = Place("token<TAB>count lines", _TEXTS | {"words"})
 REPORT = Place("a report.json that `embzip run` wrote", _TEXTS)
 OUTLINE = Place("the outline of a classifier in TOML", _TEXTS)

@@ -10,9 +10,9 @@ from typing import Any
 
 from embzip.classifier.specs import values_of
 from embzip.classifier.student_shape import StudentShape
+from embzip.classifier.student_sizes import bytes_of
 from embzip.classifier.training_options import check_training_options
 from embzip.codecs.spec import one_stage
-from embzip.embz.budgets import most_of
 from embzip.errors import InputError, SpecError
 from embzip.files.records import Fields
 
@@ -108,9 +108,9 @@ def parse_distillation(table: Fields) -> Distillation:
         check_training_options(**{name: values[name] for name in rates if name in values})
         if size is None:
             return Distillation(spec, StudentShape(**shape), None, folds, texts, values)
+        bytes_of(size)
     except (InputError, SpecError) as error:
         raise SpecError(f"{where}, distill: {error}") from error
-    _check_size(size, f"{where}, distill")
     return Distillation(spec, None, size, folds, texts, values)
 
 
@@ -122,15 +122,6 @@ def _check_keys(table: Fields) -> None:
                 f"{table.where}: {key} does not go with distill, which folds its student and tunes "
                 f"it over its codes: remove {key}, or set it to {str(usual).lower()}"
             )
-
-
-def _check_size(size: str, where: str) -> None:
-    try:
-        if most_of(f"auto:{size}") is not None:
-            return
-    except SpecError:
-        pass
-    raise SpecError(f"{where}: size must be a number of bytes, such as 64KB, received {size!r}")
 
 
 def _values(spec: str, where: str) -> dict[str, Any]:

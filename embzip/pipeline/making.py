@@ -22,6 +22,7 @@ from pathlib import Path
 from embzip.classifier import load_classifier
 from embzip.classifier.rebuilding import bounded, rebuild
 from embzip.classifier.specs import ClassifierOptions
+from embzip.classifier.student_sizes import bytes_of
 from embzip.compression import compress
 from embzip.corpus import Example, read_examples, read_texts
 from embzip.embz.budgets import most_of
@@ -212,7 +213,7 @@ def distill_step(
             seed=seed,
             progress=without_loss(progress),
         )
-        most = None if size is None else most_of(f"auto:{size}")
+        most = None if size is None else bytes_of(size)
         save(result.classifier, folder / "model.embz", pack=pack, most=most)
         record = {
             "shape": asdict(result.shape),

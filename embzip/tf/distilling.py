@@ -5,34 +5,28 @@ the teachers' probabilities in float32: the shape first. Then it is coded: the b
 coded learns once more, over the codes, while kernels are rounded as the file will round them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import keras
 
 from embzip.classifier import Classifier
 from embzip.classifier.calibration import calibrated
 from embzip.classifier.rebuilding import rebuild
-from embzip.classifier.storage import SCALED
 from embzip.classifier.student_shape import StudentShape
-from embzip.classifier.students import Start, start_of
+from embzip.classifier.students import start_of
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import check_training_options
 from embzip.classifier.training_record import TrainingRun
-from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.errors import InputError
 from embzip.evaluation.accuracy import Evaluation, evaluate
-from embzip.layers.decoding import TrainableEmbedding
 from embzip.prediction import TextClassifier
 from embzip.soft_labels import SoftLabels
-from embzip.tf.batches import Batches, batches_of
-from embzip.tf.classifiers import arrays_of, assign, build_model, from_classifier
-from embzip.tf.encoders import LayerFactory
+from embzip.tf.batches import batches_of
+from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.lessons import Lessons, Teaching, UnlabelledTexts
 from embzip.tf.student_plans import plan_student
+from embzip.tf.student_training import Course, distilled, tuned
 from embzip.tf.targets import targets_of
-from embzip.tf.trainer import Run, Trainer
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix, TrainingProgress
 
@@ -186,11 +180,8 @@ def distill(
             raise InputError(f"{name} must lie in 0..1, received {part}")
     if copies < 0:
         raise InputError(f"copies must be at least 0, received {copies}")
-    plan = plan_student(
-        teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer
-    )
+    plan = plan_student(teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer)
     source, kept, table = plan.source, plan.kept, plan.table
-    known_of = None if targets is None else targets_of(targets, examples, kept, plan.teacher.labels)
     start = start_of(source, table, plan.ids, plan.shape)
     lessons = Lessons(
         Teaching(plan.teacher, tuple(fold_teachers), fold_share),
@@ -198,46 +189,35 @@ def distill(
         table,
         start.config,
         copies=copies,
-        targets=known_of,
+        targets=None
+        if targets is None
+        else targets_of(targets, examples, kept, plan.teacher.labels),
         labels=labels,
         texts=texts,
         balance=balance,
         seed=seed,
     )
-    held = batches_of(plan.dev, plan.teacher.labels, table, start.config)
-    in_all = epochs + _TUNED_EPOCHS
-    student, run = _distilled(
-        start,
-        plan.teacher.labels,
+    course = Course(
         lessons,
-        held,
+        batches_of(plan.dev, plan.teacher.labels, table, start.config),
         epochs=epochs,
         batch_size=batch_size,
-        learning_rate=learning_rate,
-        patience=patience,
         seed=seed,
         keep_interrupted=keep_interrupted,
-        progress=_part(progress, 0, epochs, in_all),
+        progress=progress,
     )
-    small = rebuild(student, codec=plan.shape.codec, kernels=plan.shape.kernels, seed=seed)
-    accuracies: list[float] = []
-    interrupted = run.interrupted
-    if not interrupted:
-        try:
-            small, accuracies, interrupted = _tuned(
-                small,
-                lambda epoch: lessons(epochs + epoch),
-                held,
-                batch_size=batch_size,
-                seed=seed,
-                keep_interrupted=keep_interrupted,
-                progress=_part(progress, epochs, _TUNED_EPOCHS, in_all),
-            )
-        except KeyboardInterrupt:
-            if not keep_interrupted:
-                raise
-            interrupted = True
-    small, temperature = calibrated(small, plan.dev)
+    student, run = distilled(
+        start, plan.teacher.labels, course, learning_rate=learning_rate, patience=patience
+    )
+    # What was distilled is not lost to a Ctrl-C that comes before it is returned.
+    with noticed_interrupts(keep_interrupted) as pressed:
+        small = rebuild(student, codec=plan.shape.codec, kernels=plan.shape.kernels, seed=seed)
+        accuracies: list[float] = []
+        interrupted = run.interrupted or pressed()
+        if not interrupted:
+            small, accuracies, interrupted = tuned(small, course)
+        small, temperature = calibrated(small, plan.dev)
+        interrupted = interrupted or pressed()
     known = TrainingRun(
         kind="distill",
         training=TextDigest.of(example.text for example in kept),
@@ -266,83 +246,3 @@ def distill(
         temperature,
         interrupted,
     )
-
-
-def _distilled(
-    start: Start,
-    labels: tuple[str, ...],
-    lessons: Lessons,
-    dev: Batches,
-    *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    patience: int,
-    seed: int,
-    keep_interrupted: bool,
-    progress: TrainingProgress | None,
-) -> tuple[Classifier, Run]:
-    """Return the float32 student, table and all trained."""
-    pad_id = start.vectors.vocabulary.pad_id
-    layer = TrainableEmbedding(start.vectors.matrix, pad_id=pad_id, name="embedding")
-    model = build_model(start.config, len(labels), layer, seed=seed)
-    assign(model, start.arrays, LayerFactory(seed))
-    run = Trainer(model, keras.optimizers.Adam(learning_rate), soft=True).fit(
-        lessons,
-        dev,
-        epochs=epochs,
-        batch_size=batch_size,
-        patience=patience,
-        seed=seed,
-        to_beat=-1.0,
-        progress=progress,
-        keep_interrupted=keep_interrupted,
-    )
-    learned = replace(start.vectors, matrix=layer.table.value.numpy())
-    arrays = arrays_of(model, start.config, len(labels))
-    return Classifier(compress(learned, "float32"), labels, start.config, arrays), run
-
-
-def _tuned(
-    student: Classifier,
-    lessons: Callable[[int], Batches],
-    dev: Batches,
-    *,
-    batch_size: int,
-    seed: int,
-    keep_interrupted: bool,
-    progress: TrainingProgress | None,
-) -> tuple[Classifier, list[float], bool]:
-    """Return the student with all that is not coded trained over its codes, where that helps."""
-    model = from_classifier(student, seed=seed)
-    form = student.kernels if student.kernels in SCALED else ""
-    trainer = Trainer(model, keras.optimizers.Adam(_TUNING_RATE), soft=True, quantize=form)
-    before = trainer.accuracy(dev)
-    run = trainer.fit(
-        lessons,
-        dev,
-        epochs=_TUNED_EPOCHS,
-        batch_size=batch_size,
-        patience=_TUNED_EPOCHS,
-        seed=seed,
-        to_beat=before,
-        progress=progress,
-        keep_interrupted=keep_interrupted,
-    )
-    if run.best_epoch:
-        arrays = arrays_of(model, student.config, len(student.labels), student.ranks)
-        student = replace(student, arrays=arrays)
-    return student, [before, *run.dev_accuracy], run.interrupted
-
-
-def _part(
-    progress: TrainingProgress | None, before: int, epochs: int, in_all: int
-) -> TrainingProgress | None:
-    """Return the callback of a training that is a part of the whole, counted in its epochs."""
-    if progress is None:
-        return None
-
-    def move(done: int, total: int, loss: float) -> None:
-        progress(before * total // epochs + done, in_all * total // epochs, loss)
-
-    return move

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier import Classifier
+from embzip.classifier import Classifier, load_classifier
+from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_record import TrainingRun
 from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
@@ -54,6 +56,7 @@ def fold_teachers(
     dev: Sequence[Example] | None = None,
     targets: SoftLabels | Matrix | None = None,
     seed: int | None = None,
+    work: str | Path | None = None,
     progress: TrainingProgress | None = None,
 ) -> list[Classifier]:
     """Train classifiers like a teacher, each on all but one fold of the training texts.
@@ -78,6 +81,9 @@ def fold_teachers(
         As in `train`; needed if the teacher learned probabilities.
     seed
         Fold teacher i has this seed plus i. None is the teacher's.
+    work
+        A folder that keeps each as a file when it is trained. One that is there already is taken
+        from it if it has the same texts, labels and seed: have a folder for each teacher and table.
     progress
         As in `train`, over the batches of all folds.
 
@@ -123,21 +129,43 @@ def fold_teachers(
     parts = [np.flatnonzero(fold != index) for index in range(folds)]
     sizes = (len(kept), *map(len, parts))
     whole, *steps = (run.epochs * -(-size // run.batch_size) for size in sizes)
+    first = run.seed if seed is None else seed
     made: list[Classifier] = []
     for index, part in enumerate(parts):
+        learned = [kept[place] for place in part]
+        path = None if work is None else Path(work) / f"fold-{index}-of-{folds}.embz"
+        found = None if path is None else _kept(path, teacher.labels, learned, first + index)
+        if found is not None:
+            made.append(found)
+            continue
         result = train(
-            [kept[place] for place in part],
+            learned,
             vectors,
             dev=held_out,
             targets=None if rows is None else rows[part],
             labels=teacher.labels,
-            seed=(run.seed if seed is None else seed) + index,
+            seed=first + index,
             progress=_after(progress, sum(steps[:index]), sum(steps)),
             pruning=_pruning_of(run, steps[index] / whole),
             **_options_of(teacher, run, vectors),
         )
         made.append(result.classifier)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            result.classifier.save(path)
     return made
+
+
+def _kept(
+    path: Path, labels: Sequence[str], learned: Sequence[Example], seed: int
+) -> Classifier | None:
+    """Return the fold teacher in a file, if it was trained on these texts, labels and seed."""
+    if not path.is_file():
+        return None
+    found = load_classifier(path)
+    texts = TextDigest.of(example.text for example in learned)
+    same = found.training.trained_on(texts) and found.training.runs[0].seed == seed
+    return found if same and found.labels == tuple(labels) else None
 
 
 def _training_of(teacher: Classifier) -> TrainingRun:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from embzip.classifier import Classifier, Ensemble
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.student_sizes import shape_of_size, student_nbytes
-from embzip.classifier.students import kept_table
+from embzip.classifier.students import filled_shape, kept_table
 from embzip.classifier.text_digests import TextDigest
 from embzip.corpus import Example, check_dev
 from embzip.errors import InputError, InputTypeError
@@ -38,7 +38,7 @@ class StudentPlan:
     table
         The rows of `source` that the student keeps.
     shape
-        Its shape.
+        Its shape: no more than the teacher has to give.
     nbytes
         The most bytes that its file can have.
     """
@@ -96,6 +96,7 @@ def plan_student(
     shape = shape or StudentShape()
     table = kept_table(source, ids, rows=shape.rows, tokenizer=tokenizer)
     nbytes = student_nbytes(source, table, shape)
+    shape = filled_shape(source, table, shape)
     return StudentPlan(full, source, kept, held_out, ids, table, shape, nbytes)
 
 

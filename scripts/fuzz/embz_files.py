@@ -132,7 +132,7 @@ def _trained() -> Any:
         trainable=True,
         pruning=PolynomialSchedule(0.75, end=12),
     )
-    return TrainingRecord((run,)).widest()
+    return TrainingRecord((run,)).widest("tune")
 
 
 def _save(name: str, made: Callable[[], Any], **options: Any) -> Callable[[Path], None]:

@@ -1,0 +1,50 @@
+"""What is said of a student: of its plan, and when it is made."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from embzip.classifier.student_shape import StudentShape
+    from embzip.tf.distilling import DistillResult
+    from embzip.tf.student_plans import StudentPlan
+
+
+def planned(plan: "StudentPlan") -> tuple[dict[str, object], list[str]]:
+    """Return what `--json` prints of a plan, and what is said of it."""
+    record = {"shape": asdict(plan.shape), "most_bytes": plan.nbytes, "rows": plan.table.rows}
+    return record, [
+        f"{_shape_told(plan.shape)}: at most {plan.nbytes:,} bytes; nothing was trained"
+    ]
+
+
+def distilled(made: "DistillResult", nbytes: int) -> tuple[dict[str, object], list[str]]:
+    """Return what `--json` prints of a student, and what is said of it."""
+    teacher, student = made.teacher, made.student
+    kept = max(made.float_accuracy)
+    record: dict[str, object] = {
+        "shape": asdict(made.shape),
+        "file_bytes": nbytes,
+        "teacher": teacher.to_json(),
+        "student": student.to_json(),
+        "float_accuracy": list(made.float_accuracy),
+        "tuned_accuracy": list(made.tuned_accuracy),
+        "temperature": made.temperature,
+        "interrupted": made.interrupted,
+    }
+    ended = "interrupted after" if made.interrupted else "distilled for"
+    return record, [
+        f"{ended} {len(made.float_accuracy)} epochs in float32: dev accuracy {kept:.4f}",
+        f"{_shape_told(made.shape)}, {nbytes:,} bytes",
+        f"dev, {student.rows:,} texts: accuracy {teacher.accuracy:.4f} -> {student.accuracy:.4f} "
+        f"({student.difference:+.4f}), agreement {student.agreement:.4f}, KL {student.kl:.4f} nats",
+        f"log loss {teacher.log_loss:.4f} -> {student.log_loss:.4f}, calibration error "
+        f"{teacher.calibration_error:.4f} -> {student.calibration_error:.4f}",
+    ]
+
+
+def _shape_told(shape: "StudentShape") -> str:
+    filters = f", {shape.filters} filters" if shape.encoder == "cnn" else ""
+    return (
+        f"{shape.rows:,} words of {shape.dim} numbers{filters}, {shape.codec}, kernels "
+        f"{shape.kernels}"
+    )

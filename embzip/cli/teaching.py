@@ -1,0 +1,109 @@
+"""Who teaches a student: classifiers that are read, or trained first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from embzip.cli.parameters import Whole
+from embzip.cli.tables import Reading
+from embzip.cli.terminal import Bar
+from embzip.corpus import Example
+from embzip.errors import InputError
+
+if TYPE_CHECKING:
+    from embzip.classifier import Classifier
+    from embzip.prediction import TextClassifier
+    from embzip.soft_labels import SoftLabels
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Teaching:
+    """What is known of the texts beside the teachers' word.
+
+    Attributes
+    ----------
+    folds
+        Train so many classifiers, each on all texts but a part, and let each speak of the part it
+        has not seen; 0 for none.
+    share
+        How much their word counts, 0 to 1, beside the teachers'.
+    vectors
+        The table that such classifiers start from: the one that the teacher was trained on. By
+        default one is trained on the texts; with --probabilities it must be given.
+    work
+        Keep them in this folder, and take from there those that are trained already.
+    labels
+        How much the labels count beside the teachers' word, 0 to 1.
+    copies
+        Mutilated copies of each text, new ones each epoch.
+    balance
+        Make copies of equally many texts of each label.
+    """
+
+    folds: Whole = 0
+    share: Annotated[float, Parameter(name="--fold-share")] = 0.5
+    vectors: Annotated[Path | None, Parameter(metavar="VECTORS")] = None
+    work: Annotated[Path | None, Parameter(metavar="DIR")] = None
+    labels: float = 0.0
+    copies: Whole = 4
+    balance: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Teachers:
+    """Who teaches."""
+
+    teachers: Sequence["TextClassifier"]
+    folds: Sequence["Classifier"]
+    targets: "SoftLabels | None"
+
+
+def teachers_of(
+    teachers: Sequence[Path],
+    probabilities: Path | None,
+    train: Path,
+    texts: Sequence[Path],
+    examples: Sequence[Example],
+    dev: Sequence[Example] | None,
+    teaching: Teaching,
+    seed: int,
+    bar: Bar | None,
+) -> Teachers:
+    """Read or train those who teach."""
+    from embzip.classifier import Classifier, load_one
+    from embzip.soft_labels import read_soft_labels
+    from embzip.tf import fold_teachers, teacher_of
+    from embzip.vectors.training import train_vectors
+
+    table = None if teaching.vectors is None else Reading().read(teaching.vectors)
+    loaded: list[TextClassifier] = []
+    targets = None
+    if probabilities is None:
+        loaded = [load_one(path) for path in teachers]
+    elif table is not None:
+        targets = read_soft_labels(probabilities)
+        loaded = [teacher_of(targets, examples, table, dev=dev, seed=seed, progress=bar)]
+    if not teaching.folds:
+        return Teachers(loaded, (), targets)
+    first = next((each for each in loaded if isinstance(each, Classifier)), None)
+    if first is None:
+        raise InputError("fold teachers are trained as a .embz teacher was, and there is none")
+    if table is None:
+        table = train_vectors(
+            [train, *texts], first.tokenizer, labelled=train, dim=first.embedding.dim, seed=seed
+        )
+    folds = fold_teachers(
+        first,
+        examples,
+        table,
+        folds=teaching.folds,
+        dev=dev,
+        targets=targets,
+        work=teaching.work,
+        progress=bar,
+    )
+    return Teachers(loaded, folds, targets)
