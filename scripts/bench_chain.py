@@ -37,7 +37,7 @@ SETS = ("tagmynews", "ru_avito", "debian-topic")
 CHAINS = ("before", "after", "fasttext", "fasttext-autotune")
 CELLS = Path(__file__).parent / "cells" / "chain"
 HERE = Path(__file__).parent.parent
-SEEDED = ("train-vectors", "train")
+SEEDED = ("train-vectors", "train", "distill")
 AUTOTUNE = 300  # seconds
 
 

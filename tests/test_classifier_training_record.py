@@ -199,7 +199,7 @@ def run_with(**changes: Any) -> Callable[[Any], object]:
         (lambda record: record.update(training=[3]), r"training\[0\]: expected an object"),
         (lambda record: record["training"].append({}), r"training\[2\]: the key 'kind' is missing"),
         (run_with(host="a"), r"training\[0\]: unknown key 'host'"),
-        (run_with(kind="learn"), "kind must be one of train, tune, received 'learn'"),
+        (run_with(kind="learn"), "kind must be one of train, tune, distill, received 'learn'"),
         (run_with(training=3), "training must be a list"),
         (run_with(training=[3]), "training must be a count and a digest"),
         (run_with(training=["0" * 16, 3]), "training: count must be a whole number"),
@@ -256,6 +256,7 @@ def test_every_missing_key_is_an_option_that_is_off_or_refused(field: str, tmp_p
     off = {"patience": None, "trainable": None, "pruning": None}
     off |= dict.fromkeys(("random_init", "interrupted"), False)
     off |= {"params": False, "quantize": False, "soft": False}
+    off |= {"copies": None, "labels": 0.0, "folds": 0}
     if field in off:
         model = load_model(path)
         assert isinstance(model, Classifier)

@@ -65,15 +65,15 @@ def test_a_sparse_model_is_reported_and_pays_when_packed(run: Any, folder: Path)
     assert "weights in a zip" in told
 
 
-def test_rebuild_tunes_shared_weights_and_stores_kernels_as_int8(run: Any, folder: Path) -> None:
+def test_rebuild_tunes_shared_weights_for_kernels_of_four_bits(run: Any, folder: Path) -> None:
     run("train", "train.tsv", "--vectors", "table.embz", "--filters", 16, "-o", "model.embz",
         "--epochs", 3)  # fmt: skip
     record = run(
-        "rebuild", "model.embz", "--codec", "kmeans:4", "--kernels", "int8", "--tune", "train.tsv",
+        "rebuild", "model.embz", "--codec", "kmeans:4", "--kernels", "int4", "--tune", "train.tsv",
         "--tune-params", "--quantize-kernels", "--json", "-o", "small.embz",
     )  # fmt: skip
     small = load_classifier(folder / "small.embz")
-    assert small.kernels == "int8"
+    assert small.kernels == "int4"
     assert record["bytes_after"] < record["bytes_before"] / 3
     run("rebuild", "small.embz", "--kernels", "float32", "-o", "again.embz")
     again = load_classifier(folder / "again.embz")
@@ -81,11 +81,11 @@ def test_rebuild_tunes_shared_weights_and_stores_kernels_as_int8(run: Any, folde
     texts = ["word1 word3", "word2"]
     np.testing.assert_array_equal(again.probabilities(texts), small.probabilities(texts))
     (described,) = run("inspect", "small.embz", "--json")["classifiers"]
-    assert described["kernels"] == "int8"
+    assert described["kernels"] == "int4"
     assert described["bytes"] < sum(array.nbytes for array in small.arrays.values()) / 3
 
 
-def test_a_recipe_prunes_and_stores_kernels_as_int8(run: Any, folder: Path) -> None:
+def test_a_recipe_prunes_and_stores_kernels_in_four_bits(run: Any, folder: Path) -> None:
     (folder / "recipe.toml").write_text("""
 [corpus]
 train = "train.tsv"
@@ -98,7 +98,7 @@ tokenizer = "words:min_count=1"
 vectors = "word2vec:8,epochs=1"
 classifier = "cnn:8,windows=1-2,epochs=3,sparsity=0.5"
 codec = "kmeans:4"
-kernels = "int8"
+kernels = "int4"
 tune = true
 tune_params = true
 """)
@@ -108,9 +108,9 @@ tune_params = true
     assert all(abs(layer["sparsity"] - 0.5) <= 0.5 / layer["numbers"] for layer in layers)
     (tuned,) = (folder / "out" / "steps").glob("tune-*/model.embz")
     model = load_classifier(tuned)
-    assert (model.kernels, model.embedding.codec.spec) == ("int8", "kmeans:4")
+    assert (model.kernels, model.embedding.codec.spec) == ("int4", "kmeans:4")
     recipe = folder / "recipe.toml"
-    recipe.write_text(recipe.read_text().replace("int8", "int7"))
+    recipe.write_text(recipe.read_text().replace("int4", "int7"))
     refused = outcome("run", "recipe.toml", "-o", "out")
     assert refused.code == 1
     assert re.search(r"'small'.*kernels: unknown type of kernels 'int7'", refused.stderr)

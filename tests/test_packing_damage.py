@@ -84,7 +84,7 @@ def test_case_54_every_flipped_byte_in_both_modes(path: Path) -> None:
     expected = small().decode()
     record, tensors = stored(path)
     whole = bytearray(path.read_bytes())
-    assert tensors.keys() == {"codes.values", "small"}
+    assert tensors.keys() >= {"codes.values", "small"}
     assert record
     broken = path.with_name("b.embz")
     for index in range(len(whole)):

@@ -114,9 +114,16 @@ def test_what_was_done_to_the_teacher_later_changes_nothing(taught: Taught, tmp_
     small = tf.tune(small, taught.given, epochs=1, learning_rate=0.1).classifier
     small.save(tmp_path / "small.embz")
     small = load_classifier(tmp_path / "small.embz")
-    made = fold_teachers(small, taught.given, vectors(), folds=2)
+    made = fold_teachers(small, taught.given, vectors(), folds=2, work=tmp_path / "work")
     assert all(same(one, other) for one, other in zip(made, taught.made, strict=True))
     assert made[0].kernels == "float32"
+    again = fold_teachers(taught.teacher, taught.given, vectors(), folds=2, work=tmp_path / "work")
+    for one, other in zip(again, made, strict=True):
+        np.testing.assert_array_equal(one.probabilities(WORDS), other.probabilities(WORDS))
+    path = tmp_path / "work" / "fold-1-of-2.embz"
+    path.write_bytes((tmp_path / "work" / "fold-0-of-2.embz").read_bytes())
+    others = fold_teachers(taught.teacher, taught.given, vectors(), folds=2, work=path.parent)
+    assert same(others[1], taught.made[1])  # not what was trained without another fold
 
 
 def test_encoder_case_start_and_pruning_are_the_teachers() -> None:

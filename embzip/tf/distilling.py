@@ -19,6 +19,7 @@ from embzip.classifier.training_record import TrainingRun
 from embzip.corpus import Example
 from embzip.errors import InputError
 from embzip.evaluation.accuracy import Evaluation, evaluate
+from embzip.files.limits import check_size
 from embzip.prediction import TextClassifier
 from embzip.soft_labels import SoftLabels
 from embzip.tf.batches import batches_of
@@ -178,8 +179,7 @@ def distill(
     for name, part in (("labels", labels), ("fold_share", fold_share)):
         if not 0 <= part <= 1:
             raise InputError(f"{name} must lie in 0..1, received {part}")
-    if copies < 0:
-        raise InputError(f"copies must be at least 0, received {copies}")
+    check_size("copies", copies, least=0)
     plan = plan_student(teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer)
     source, kept, table = plan.source, plan.kept, plan.table
     start = start_of(source, table, plan.ids, plan.shape)

@@ -1,5 +1,6 @@
 """Fold teachers: classifiers that have not seen a part of the training texts, and so teach it."""
 
+import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -138,6 +139,7 @@ def fold_teachers(
         if found is not None:
             made.append(found)
             continue
+        gc.collect()  # Keras' models are cycles: without it, those of all folds stay in memory
         result = train(
             learned,
             vectors,

@@ -155,8 +155,8 @@ def _kit() -> Any:
     from embzip.classifier import Kit
 
     table = table_of(words_tokenizer())
-    kinds = ("cnn", "mean", "attention", "fnet")
-    return Kit.of({kind: classifier_of(table, kind=kind) for kind in kinds})
+    forms = {"cnn": "int4", "mean": "int2", "attention": "float32", "fnet": "float16"}
+    return Kit.of({k: classifier_of(table, kind=k, kernels=form) for k, form in forms.items()})
 
 
 def _aliases() -> Any:

@@ -1,0 +1,148 @@
+"""`embzip distill`: what it writes and prints, and which options do not go together."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from embzip.classifier import load_classifier
+from tests.commands import error_of, outcome, stdout_of
+
+OPTIONS = ("--rows", 10, "--dim", 4, "--filters", 6, "--codec", "int4", "--epochs", 2)
+TRAIN = ("--train", "train.tsv")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("distilling")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        rows = [
+            f"{label}\t{words} {number % 7} {number}\n"
+            for number in range(60)
+            for label, words in (("sports", "the goal of"), ("business", "a market for"))
+        ]
+        Path("train.tsv").write_text("".join(rows), "utf-8")
+        Path("more.txt").write_text("the goal of a market\na goal for 3\n", "utf-8")
+        stdout_of("build-words", "--labelled", "train.tsv", "--min-count", 1, "-o", "words.tsv")
+        stdout_of(
+            "train-vectors", "--labelled", "train.tsv", "--tokenizer", "words.tsv", "--dim", 8,
+            "-o", "vectors.embz",
+        )  # fmt: skip
+        stdout_of(
+            "train", "train.tsv", "--vectors", "vectors.embz", "--epochs", 3, "--filters", 8,
+            "--learning-rate", 0.01, "-o", "model.embz",
+        )  # fmt: skip
+        said = ({"sports": 0.9, "business": 0.1}, {"sports": 0.2, "business": 0.8})
+        lines = [
+            json.dumps({"text": row.rstrip("\n").partition("\t")[2], "probabilities": said[at % 2]})
+            for at, row in enumerate(rows)
+        ]
+        Path("said.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    return folder
+
+
+@pytest.fixture
+def folder(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for path in source.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_student_is_written_and_told(folder: Path) -> None:
+    command = ("distill", "model.embz", *TRAIN, *OPTIONS, "--texts", "more.txt")
+    told = json.loads(stdout_of(*command, "--json"))
+    assert told["path"] == "model.distilled.embz"
+    assert told["file_bytes"] == (folder / "model.distilled.embz").stat().st_size
+    assert told["shape"] == {
+        "rows": 10, "dim": 4, "filters": 6, "encoder": "cnn", "codec": "int4", "kernels": "int4",
+    }  # fmt: skip
+    assert told["student"]["difference"] == pytest.approx(
+        told["student"]["accuracy"] - told["teacher"]["accuracy"]
+    )
+    assert len(told["float_accuracy"]) <= 2
+    student = load_classifier(folder / "model.distilled.embz")
+    assert (student.embedding.shape, student.kernels) == ((12, 4), "int4")
+    lines = stdout_of(*command, "-o", "again.embz").splitlines()
+    again = (folder / "again.embz").read_bytes()
+    assert again == (folder / "model.distilled.embz").read_bytes()
+    assert lines[0].startswith("distilled for 2 epochs in float32: dev accuracy ")
+    assert lines[1] == (
+        f"10 words of 4 numbers, 6 filters, int4, kernels int4, {len(again):,} bytes"
+    )
+    assert lines[2].startswith(f"dev, {told['student']['rows']} texts: accuracy ")
+    assert lines[-1] == "again.embz"
+
+
+def test_a_dry_run_trains_and_writes_nothing(folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    told = json.loads(
+        stdout_of("distill", "model.embz", *TRAIN, "--size", "2KB", "--dry-run", "--json")
+    )
+    assert told["most_bytes"] <= 2000
+    assert told["shape"]["rows"] + 2 == told["rows"]
+    line = stdout_of("distill", "model.embz", *TRAIN, *OPTIONS, "--dry-run")
+    assert line.startswith("10 words of 4 numbers, 6 filters, int4, kernels int4: at most ")
+    assert line.endswith("bytes; nothing was trained\n")
+    assert sorted(folder.iterdir()) == before
+
+
+def test_folds_are_kept_and_another_models_word_is_learned(folder: Path) -> None:
+    folds = ("--folds", 2, "--vectors", "vectors.embz", "--work", "folds")
+    stdout_of("distill", "model.embz", *TRAIN, *OPTIONS, *folds, "-o", "a.embz")
+    kept = sorted((folder / "folds").iterdir())
+    assert [path.name for path in kept] == ["fold-0-of-2.embz", "fold-1-of-2.embz"]
+    written = [path.stat().st_mtime_ns for path in kept]
+    stdout_of("distill", "model.embz", *TRAIN, *OPTIONS, *folds, "-o", "b.embz")
+    assert [path.stat().st_mtime_ns for path in kept] == written
+    assert (folder / "a.embz").read_bytes() == (folder / "b.embz").read_bytes()
+    # Without a table, one is trained on the texts: here the same again.
+    stdout_of("distill", "model.embz", *TRAIN, *OPTIONS, "--folds", 2, "-o", "c.embz")
+    assert (folder / "a.embz").read_bytes() == (folder / "c.embz").read_bytes()
+    said = ("--probabilities", "said.jsonl", "--vectors", "vectors.embz")
+    told = json.loads(stdout_of("distill", *said, *TRAIN, *OPTIONS, "-o", "d.embz", "--json"))
+    assert told["student"]["rows"] == told["teacher"]["rows"]
+    first, second = load_classifier(folder / "d.embz").training.runs
+    assert (first.kind, first.soft, second.kind) == ("train", True, "distill")
+
+
+def test_options_that_do_not_go_together(folder: Path) -> None:
+    for command, told in (
+        ((), "name teachers, or --probabilities FILE of another model: one of the two"),
+        (("model.embz", "--probabilities", "said.jsonl"), "one of the two"),
+        (("--probabilities", "said.jsonl"), "--probabilities needs --vectors"),
+        (("model.embz", "--size", "9KB", "--dim", 3), "give --size, or a shape by --dim"),
+        (("model.embz", "--folds", 1), "--folds is 0 or at least 2, received 1"),
+        (("model.embz", "--work", "w"), "--work is for --folds N"),
+        (("model.embz", "--vectors", "vectors.embz"), "--vectors is for --folds N or"),
+        (
+            ("--probabilities", "said.jsonl", "--vectors", "vectors.embz", "--dry-run"),
+            "--dry-run needs a teacher",
+        ),
+    ):
+        done = outcome("distill", *command, *TRAIN)
+        assert done.code == 2
+        assert told in done.stderr
+
+
+def test_bad_input_is_answered_in_one_line(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def told(*command: object) -> str:
+        return error_of(["distill", *command], capfd)
+
+    (folder / "empty.txt").write_text("", "utf-8")
+    (folder / "new.tsv").write_text("weather\train in the north\n" * 2, "utf-8")
+    (folder / "half.jsonl").write_text(
+        '{"text": "a", "probabilities": {"sports": 0.5, "business": 0.2}}\n', "utf-8"
+    )
+    assert "bytes, and 300 are allowed: name a size of" in told(
+        "model.embz", *TRAIN, "--size", "300B"
+    )
+    assert "such as 64KB, received 'big'" in told("model.embz", *TRAIN, "--size", "big")
+    assert "received rows = 9,999: name fewer" in told("model.embz", *TRAIN, "--rows", 9999)
+    assert "does not know the label 'weather'" in told("model.embz", "--train", "new.tsv")
+    assert "found only an embedding" in told("vectors.embz", *TRAIN, "--rows", 5)
+    assert "half.jsonl, line 1" in told(
+        "--probabilities", "half.jsonl", "--vectors", "vectors.embz", *TRAIN, "--rows", 5
+    )
+    assert "train.tsv: " in told("train.tsv", *TRAIN, "--rows", 5)

@@ -1,0 +1,195 @@
+"""Distilling: a small student answers like its teacher, within the size that was promised."""
+
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import embzip
+from embzip import tf
+from embzip.classifier import Classifier, load_classifier
+from embzip.classifier.student_shape import StudentShape
+from embzip.classifier.text_digests import TextDigest
+from embzip.corpus import Example, split_examples
+from embzip.errors import InputError, InputTypeError, MismatchError
+from embzip.tokenizers import Normalization, WordTokenizer
+from embzip.vectors.base import Vectors
+from tests.models import tiny_classifier
+
+TOPICS = {
+    "sport": ["goal", "team", "match", "coach", "cup"],
+    "vote": ["party", "poll", "law", "minister", "bill"],
+    "rain": ["storm", "cloud", "wind", "snow", "sun"],
+}
+FILLERS = ["a", "about", "and", "for", "in", "of", "on", "the", "to", "with"]
+SHAPE = StudentShape(rows=24, dim=6, filters=12, codec="svd|int4", kernels="int4")
+OPTIONS: dict[str, Any] = {"epochs": 6, "learning_rate": 0.01, "batch_size": 32}
+
+
+def examples(count: int = 400) -> list[Example]:
+    rng = np.random.default_rng(0)
+    found = []
+    for label in rng.choice(list(TOPICS), count).tolist():
+        words = [*rng.choice(TOPICS[label], 2), *rng.choice(FILLERS, 3)]
+        found.append(Example(" ".join(rng.permutation(words).tolist()), label))
+    return found
+
+
+EXAMPLES = examples()
+
+
+def vectors(seed: int = 0) -> Vectors:
+    words = sorted({word for topic in TOPICS.values() for word in topic} | set(FILLERS))
+    tokenizer = WordTokenizer(words, Normalization())
+    matrix = np.random.default_rng(seed).normal(size=(len(words) + 2, 16)).astype(np.float32)
+    matrix[0] = 0
+    return Vectors(tokenizer.vocabulary, matrix, None, tokenizer)
+
+
+def trained(seed: int = 0, **options: Any) -> Classifier:
+    given = {"epochs": 4, "learning_rate": 0.01, "filters": 24, "windows": (1, 2), **options}
+    return tf.train(EXAMPLES, vectors(seed), seed=seed, **given).classifier
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Classifier:
+    return trained()
+
+
+@pytest.fixture(scope="module")
+def made(teacher: Classifier) -> tf.DistillResult:
+    return tf.distill(teacher, EXAMPLES, shape=SHAPE, **OPTIONS)
+
+
+def test_a_student_answers_like_its_teacher(
+    teacher: Classifier, made: tf.DistillResult, tmp_path: Path
+) -> None:
+    assert made.teacher.accuracy > 0.9
+    assert made.student.agreement is not None
+    assert made.student.agreement > 0.9
+    assert made.student.accuracy > 0.9
+    student = made.classifier
+    assert student.labels == teacher.labels
+    assert (student.kernels, student.config.features) == ("int4", 24)
+    assert student.embedding.codec.spec == "int4"  # the svd is folded
+    assert student.embedding.shape == (26, 6)
+    assert 0 < len(made.float_accuracy) <= 6
+    teacher.save(tmp_path / "teacher.embz")
+    student.save(tmp_path / "student.embz")
+    texts = [example.text for example in EXAMPLES]
+    loaded = load_classifier(tmp_path / "student.embz")
+    assert np.array_equal(loaded.probabilities(texts), student.probabilities(texts))
+    small, large = ((tmp_path / f"{name}.embz").stat().st_size for name in ("student", "teacher"))
+    assert small < large / 4
+
+
+def test_its_record_goes_on_from_its_teachers(teacher: Classifier, made: tf.DistillResult) -> None:
+    first, run = made.classifier.training.runs
+    assert (first,) == teacher.training.runs
+    kept, dev = split_examples(EXAMPLES)
+    assert (run.kind, run.epochs, run.copies, run.folds, run.labels) == ("distill", 6, 4, 0, 0.0)
+    assert run.training == TextDigest.of(example.text for example in kept)
+    assert run.dev == TextDigest.of(example.text for example in dev) == first.dev
+    assert made.float_accuracy[run.best_epoch - 1] == max(made.float_accuracy)
+
+
+def test_the_seed_decides_every_byte(
+    teacher: Classifier, made: tf.DistillResult, tmp_path: Path
+) -> None:
+    again = tf.distill(teacher, EXAMPLES, shape=SHAPE, **OPTIONS)
+    other = tf.distill(teacher, EXAMPLES, shape=SHAPE, seed=1, **OPTIONS)
+    files = []
+    for number, result in enumerate((made, again, other)):
+        result.classifier.save(tmp_path / f"{number}.embz")
+        files.append((tmp_path / f"{number}.embz").read_bytes())
+    assert files[0] == files[1] != files[2]
+
+
+@pytest.mark.parametrize("size", ["2KB", "3KB", "5KB"])
+def test_a_size_is_the_files(teacher: Classifier, tmp_path: Path, size: str) -> None:
+    plan = tf.plan_student(teacher, EXAMPLES, size=size)
+    result = tf.distill(teacher, EXAMPLES, size=size, epochs=1)
+    assert result.shape == plan.shape
+    result.classifier.save(tmp_path / "student.embz")
+    nbytes = (tmp_path / "student.embz").stat().st_size
+    assert nbytes <= plan.nbytes <= int(size[0]) * 1000
+
+
+def test_several_teachers_and_fold_teachers_teach_together(teacher: Classifier) -> None:
+    other = trained(1, labels=["vote", "sport", "rain", "none"][:3])
+    folds = tf.fold_teachers(teacher, EXAMPLES, vectors(), folds=2)
+    result = tf.distill(
+        [teacher, other], EXAMPLES, shape=SHAPE, fold_teachers=folds, labels=0.2, **OPTIONS
+    )
+    run = result.classifier.training.runs[-1]
+    assert (run.folds, run.labels) == (2, 0.2)
+    assert result.student.accuracy > 0.9
+
+
+def test_pieces_and_other_encoders(teacher: Classifier, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("\n".join(e.text for e in EXAMPLES), "utf-8")
+    pieces = embzip.build_bpe(tmp_path / "texts.txt", tmp_path / "pieces.model", vocab=60)
+    whole = replace(SHAPE, rows=0)
+    of_pieces = tf.distill(teacher, EXAMPLES, shape=whole, tokenizer=pieces, **OPTIONS)
+    assert of_pieces.classifier.tokenizer.kind == "bpe"
+    assert of_pieces.student.accuracy > 0.8
+    mean = replace(SHAPE, encoder="mean", codec="int8", kernels="float32")
+    averaged = tf.distill(teacher, EXAMPLES, shape=mean, **{**OPTIONS, "epochs": 12})
+    assert averaged.classifier.config.kind == "mean"
+    assert averaged.student.accuracy > 0.8
+
+
+def test_a_compressed_teacher_and_a_tflite_beside_it_teach_too(
+    teacher: Classifier, tmp_path: Path
+) -> None:
+    small = embzip.rebuild(teacher, codec="svd:8|int8")
+    embzip.export(small, tmp_path / "small.tflite")
+    served = embzip.load_model(tmp_path / "small.tflite")
+    result = tf.distill([served, small], EXAMPLES, shape=SHAPE, **OPTIONS)
+    assert result.student.accuracy > 0.9
+    with pytest.raises(InputTypeError, match="no teacher is a Classifier"):
+        tf.distill(served, EXAMPLES, shape=SHAPE)
+
+
+@pytest.mark.parametrize("to", ["litert", "onnx", "savedmodel"])
+def test_what_is_exported_answers_like_numpy(
+    made: tf.DistillResult, tmp_path: Path, to: str
+) -> None:
+    # `export` runs what it wrote, compares it with NumPy, and raises where they differ.
+    exported = embzip.export(made.classifier, tmp_path / "student", to=to)
+    assert os.path.exists(exported.path if hasattr(exported, "path") else tmp_path / "student")
+
+
+def test_dev_that_a_teacher_may_know_is_warned_of(teacher: Classifier) -> None:
+    kept, dev = split_examples(EXAMPLES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tf.plan_student(teacher, EXAMPLES, shape=SHAPE)
+        tf.plan_student(teacher, kept, shape=SHAPE, dev=dev)
+    with pytest.warns(UserWarning, match="dev is not what the teacher's epoch was chosen by"):
+        tf.plan_student(teacher, kept[50:], shape=SHAPE, dev=kept[:50])
+    forgot = replace(teacher, training=type(teacher.training)())
+    with pytest.warns(UserWarning, match="its file does not say which"):
+        tf.plan_student(forgot, EXAMPLES, shape=SHAPE)
+
+
+def test_wrong_options_are_refused(teacher: Classifier) -> None:
+    def refused(error: type[Exception], told: str, **options: Any) -> None:
+        with pytest.raises(error, match=told):
+            tf.distill(teacher, EXAMPLES, **options)
+
+    refused(InputError, "labels must lie in 0..1, received 1.5", labels=1.5)
+    refused(InputError, "fold_share must lie in 0..1, received -1", fold_share=-1)
+    refused(InputError, "copies must lie in 0..1024, received -1", copies=-1)
+    refused(InputError, "epochs must lie in 1", epochs=0)
+    refused(InputError, "a shape or a size, received both", shape=SHAPE, size="9KB")
+    refused(InputError, "which has 25; received rows = 8,000", shape=StudentShape())
+    unknown = [*EXAMPLES, Example("the sun", "holiday")]
+    with pytest.raises(InputError, match="the teacher does not know the label 'holiday'; it knows"):
+        tf.distill(teacher, unknown, shape=SHAPE)
+    with pytest.raises(MismatchError, match="must have the same labels"):
+        tf.distill([teacher, tiny_classifier()], EXAMPLES, shape=SHAPE)
