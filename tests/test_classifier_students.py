@@ -9,7 +9,7 @@ import pytest
 from embzip import build_bpe
 from embzip.classifier import AttentionConfig, Classifier, CnnConfig, MeanConfig
 from embzip.classifier.rebuilding import rebuild
-from embzip.classifier.student_shape import StudentShape, parse_shape
+from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.student_sizes import shape_of_size, student_nbytes
 from embzip.classifier.students import Start, filled_shape, kept_table, start_of
 from embzip.compression import compress
@@ -157,19 +157,10 @@ def test_a_size_that_cannot_be_is_answered_with_the_least() -> None:
         shape_of_size(teacher, ids, "64 apples")
 
 
-def test_shapes_are_checked_and_read() -> None:
-    assert parse_shape("rows=3000,dim=8,kernels=INT8", "svd|int4", "here") == StudentShape(
-        rows=3000, dim=8, codec="svd|int4", kernels="int8"
-    )
-    assert parse_shape("", "int4", "here") == StudentShape(codec="int4")
-    for spec, told in (
-        ("rows=x", "rows must be a whole number"),
-        ("columns=3", "option"),
-        ("encoder=fnet", "a student's encoder is one of cnn, mean, received 'fnet'"),
-        ("kernels=int3", "kernels"),
-    ):
-        with pytest.raises(SpecError, match=f"^here: (?!here).*{told}"):
-            parse_shape(spec, "int4", "here")
+def test_shapes_are_checked() -> None:
+    assert StudentShape(kernels="INT8").kernels == "int8"
+    with pytest.raises(InputError, match="a student's encoder is one of cnn, mean, received 'fnet"):
+        StudentShape(encoder="fnet")
     with pytest.raises(SpecError, match="a student's size is named by itself"):
         StudentShape(codec="auto:300KB")
     with pytest.raises(InputError, match="dim must lie in"):

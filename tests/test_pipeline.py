@@ -351,6 +351,30 @@ def test_keys_follow_parameters_and_parents() -> None:
     assert children[0].key == children[1].key != children[2].key
 
 
+def test_keys_hold_the_code_that_made_them(tmp_path: Path) -> None:
+    shutil.copytree(
+        ROOT / "embzip", tmp_path / "embzip", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    code = "from embzip.pipeline.steps import Step; print(Step('write', {}, (), print).key)"
+    command = [sys.executable, "-c", code]
+
+    def key() -> str:
+        made = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
+        return made.stdout.strip()
+
+    assert key() == Step("write", {}, (), print).key, "wherever it is installed"
+    path = tmp_path / "embzip" / "vectors" / "ppmi.py"
+    before = path.read_text("utf-8")
+    path.write_text(before + "# another line\n", "utf-8")
+    changed = key()
+    path.rename(path.with_name("renamed.py"))
+    renamed = key()
+    path.with_name("renamed.py").rename(path)
+    path.write_text(before, "utf-8")
+    assert len({changed, renamed, key()}) == 3
+    assert key() == Step("write", {}, (), print).key
+
+
 def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def fail(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         (folder / "half").write_text("half")

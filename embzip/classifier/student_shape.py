@@ -1,13 +1,11 @@
 """The shape of a student: how many rows, columns and filters, and how each is stored."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from embzip.classifier.cnn import CnnConfig
 from embzip.classifier.mean import MeanConfig
-from embzip.classifier.specs import values_of
 from embzip.classifier.storage import storage
 from embzip.codecs import parse_codec
-from embzip.codecs.spec import Stage, one_stage
 from embzip.embz.budgets import most_of
 from embzip.errors import InputError, SpecError
 from embzip.files.limits import check_size
@@ -71,22 +69,3 @@ class StudentShape:
         codec = parse_codec(self.codec)
         if codec.resolved:
             codec.layout(max(self.rows, 1), self.dim)
-
-
-def parse_shape(spec: str, codec: str, where: str) -> StudentShape:
-    """Return the shape that a recipe names: 'rows=8000,dim=16,filters=64,kernels=int4'.
-
-    >>> parse_shape("rows=3000,dim=8", "svd|int4", "recipe").codec
-    'svd|int4'
-    """
-    names = [field.name for field in fields(StudentShape) if field.name != "codec"]
-    defaults = {name: getattr(StudentShape(), name) for name in names}
-    try:
-        stage = one_stage(f"student:{spec}" if spec else "student")
-    except SpecError as error:
-        raise SpecError(f"{where}: {error}") from error
-    values = values_of(Stage("student", (), stage.options), defaults, where)
-    try:
-        return StudentShape(codec=codec, **values)
-    except (InputError, SpecError) as error:
-        raise SpecError(f"{where}: {error}") from error

@@ -84,7 +84,7 @@ def shape_of_size(
     InputError
         For a size that no shape reaches. The message has the least.
     """
-    most = _bytes_of(size)
+    most = bytes_of(size)
     every = kept_table(teacher, texts, tokenizer=tokenizer)
     words = len(every.ordinary_ids())
     pieces = every.tokenizer is not None and every.tokenizer.kind == "bpe"
@@ -110,7 +110,12 @@ def shape_of_size(
     )
 
 
-def _bytes_of(size: str) -> int:
+def bytes_of(size: str) -> int:
+    """Return the bytes of a size that a user names, or raise `SpecError`.
+
+    >>> bytes_of("64KB")
+    64000
+    """
     try:
         most = most_of(f"auto:{size}")
     except SpecError:

@@ -13,11 +13,12 @@ from embzip.classifier.storage import storage
 from embzip.codecs import parse_codec
 from embzip.errors import SpecError
 from embzip.files.records import Fields
+from embzip.pipeline.distillation import Distillation, parse_distillation
 from embzip.vectors.options import OPTIONS, VectorsOptions
 
 KEYS = (
     "tokenizer", "vectors", "classifier", "codec", "trainable", "fold", "tune", "tune_params",
-    "kernels", "pack",
+    "kernels", "pack", "distill",
 )  # fmt: skip
 
 
@@ -48,7 +49,11 @@ _MANY_ROWS = 1 << 20  # stands for the rows of a table that is not trained yet
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to make the model: specs as they were written, and what they were parsed into."""
+    """One way to make the model: specs as they were written, and what they were parsed into.
+
+    With `distill`, all but codec and kernels are the teacher's. Where the student's size is named,
+    codec and kernels are empty: they are chosen.
+    """
 
     name: str
     tokenizer: str
@@ -62,6 +67,12 @@ class Candidate:
     tune_params: bool = False
     kernels: str = "float32"
     pack: bool = False
+    distill: Distillation | None = None
+
+    @property
+    def uncompressed(self) -> bool:
+        """Whether the table is stored as it was trained."""
+        return self.codec == "float32" and self.distill is None
 
 
 def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
@@ -93,33 +104,44 @@ def parse_candidate(table: Mapping[str, Any], where: str) -> Candidate:
     vectors: VectorsOptions = _options(
         fields.take("vectors", str, "ppmi"), OPTIONS, f"{where}, vectors"
     )
-    try:
-        codec = parse_codec(fields.take("codec", str, "float32"))
-        if codec.resolved:
-            # Refuses a rank above the number of columns before anything is trained.
-            codec.layout(_MANY_ROWS, vectors.dim)
-    except SpecError as error:
-        raise SpecError(f"{where}, codec: {error}") from error
     classifier = fields.take("classifier", str, "cnn:128")
-    kernels = fields.take("kernels", str, "float32")
-    try:
-        kernels = storage(kernels).name
-    except SpecError as error:
-        raise SpecError(f"{where}, kernels: {error}") from error
+    distill = parse_distillation(fields) if "distill" in fields else None
+    codec, kernels = _stored(fields, vectors.dim) if distill is None else _of_student(distill)
     return Candidate(
         name=table["name"],
         tokenizer=tokenizer,
         tokenizer_options=_options(tokenizer, _TOKENIZERS, f"{where}, tokenizer"),
         vectors_options=vectors,
         classifier_options=parse_classifier(classifier, f"{where}, classifier"),
-        codec=codec.spec,
+        codec=codec,
         trainable=fields.take("trainable", bool, True),
         fold=fields.take("fold", bool, True),
         tune=fields.take("tune", bool, False),
         tune_params=fields.take("tune_params", bool, False),
         kernels=kernels,
         pack=fields.take("pack", bool, False),
+        distill=distill,
     )
+
+
+def _stored(fields: Fields, dim: int) -> tuple[str, str]:
+    """Return the codec and the kernels of a candidate whose table has so many columns."""
+    try:
+        codec = parse_codec(fields.take("codec", str, "float32"))
+        if codec.resolved:
+            # Refuses a rank above the number of columns before anything is trained.
+            codec.layout(_MANY_ROWS, dim)
+    except SpecError as error:
+        raise SpecError(f"{fields.where}, codec: {error}") from error
+    try:
+        return codec.spec, storage(fields.take("kernels", str, "float32")).name
+    except SpecError as error:
+        raise SpecError(f"{fields.where}, kernels: {error}") from error
+
+
+def _of_student(distill: Distillation) -> tuple[str, str]:
+    shape = distill.shape
+    return ("", "") if shape is None else (shape.codec, shape.kernels)
 
 
 def _options(spec: str, kinds: Mapping[str, type], where: str) -> Any:

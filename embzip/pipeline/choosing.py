@@ -17,7 +17,8 @@ class Choice:
         A fraction: 0.01 is one point of accuracy.
     against
         The reference: "best float32" or "best of all" is the candidate that is best on dev, among
-        those whose codec is float32 or among all; anything else is the name of a candidate.
+        those that are not distilled and whose codec is float32, or among all; anything else is the
+        name of a candidate.
 
     Examples
     --------
@@ -40,12 +41,25 @@ class Choice:
 
 @dataclass(frozen=True)
 class Tried:
-    """What the rule looks at of a candidate: its whole size in bytes, its accuracy on dev."""
+    """What the rule looks at of a candidate.
+
+    Attributes
+    ----------
+    codec
+        "float32" makes it a reference, unless it was distilled.
+    nbytes
+        Its whole size.
+    accuracy
+        On dev, 0 to 1.
+    distilled
+        Whether it is a student of a larger classifier.
+    """
 
     name: str
     codec: str
     nbytes: int
     accuracy: float
+    distilled: bool = False
 
 
 def choose(tried: Sequence[Tried], choice: Choice) -> int:
@@ -61,7 +75,7 @@ def choose(tried: Sequence[Tried], choice: Choice) -> int:
         each.accuracy
         for each in tried
         if choice.against in (BEST, each.name)
-        or (choice.against == BEST_FLOAT32 and each.codec == "float32")
+        or (choice.against == BEST_FLOAT32 and each.codec == "float32" and not each.distilled)
     )
     # Accuracies are ratios of whole numbers: a drop met exactly must not fail by rounding.
     least = reference - choice.drop - 1e-9

@@ -6,21 +6,25 @@
     train       model.embz train.json
     rebuild     model.embz rebuild.json
     tune        model.embz tune.json
+    folds       0.embz 1.embz ...    the fold teachers
+    distill     model.embz distill.json
     dev, test   evaluation.json
     serving     serving.json
 
 A step reads the folders of the steps it builds on, and nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 from embzip.classifier import load_classifier
 from embzip.classifier.rebuilding import bounded, rebuild
 from embzip.classifier.specs import ClassifierOptions
+from embzip.classifier.student_sizes import bytes_of
 from embzip.compression import compress
-from embzip.corpus import Example, read_examples
+from embzip.corpus import Example, read_examples, read_texts
 from embzip.embz.budgets import most_of
 from embzip.embz.format import load, save
 from embzip.evaluation.accuracy import evaluate
@@ -31,6 +35,7 @@ from embzip.pipeline.candidate import (
     TokenizerOptions,
     WordsOptions,
 )
+from embzip.pipeline.distillation import Distillation
 from embzip.pipeline.steps import Step, write_json
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.building import build_bpe, build_words
@@ -165,6 +170,74 @@ def tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> Ste
     return Step("tune", parameters, (corpus, model), make)
 
 
+def folds_step(corpus: Step, trained: Step, vectors: Step, folds: int, seed: int) -> Step:
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        from embzip import tf
+
+        made = tf.fold_teachers(
+            load_classifier(parents[1] / "model.embz"),
+            _examples(parents[0], "train"),
+            load(parents[2] / "vectors.embz"),
+            folds=folds,
+            dev=_examples(parents[0], "dev"),
+            seed=seed,
+            progress=without_loss(progress),
+        )
+        for number, teacher in enumerate(made):
+            teacher.save(folder / f"{number}.embz")
+
+    return Step("folds", {"folds": folds, "seed": seed}, (corpus, trained, vectors), make)
+
+
+def distill_step(
+    corpus: Step, trained: Step, folds: Step | None, asked: Distillation, pack: bool, seed: int
+) -> Step:
+    shape, size = asked.shape, asked.size
+
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        from embzip import tf
+
+        teacher = load_classifier(parents[1] / "model.embz")
+        training = _examples(parents[0], "train")
+        result = tf.distill(
+            teacher,
+            training,
+            shape=shape,
+            size=size,
+            dev=_examples(parents[0], "dev"),
+            texts=_unlabelled(parents[0], len(training)) if asked.texts else (),
+            fold_teachers=[
+                load_classifier(parents[2] / f"{number}.embz") for number in range(asked.folds)
+            ],
+            **asked.lessons,
+            seed=seed,
+            progress=without_loss(progress),
+        )
+        most = None if size is None else bytes_of(size)
+        save(result.classifier, folder / "model.embz", pack=pack, most=most)
+        record = {
+            "shape": asdict(result.shape),
+            "teacher_bytes": (parents[1] / "model.embz").stat().st_size,
+            "teacher": result.teacher.to_json(),
+            "student": result.student.to_json(),
+            "float_accuracy": result.float_accuracy,
+            "tuned_accuracy": result.tuned_accuracy,
+            "temperature": result.temperature,
+        }
+        write_json(folder / "distill.json", record)
+
+    parameters = {
+        "shape": None if shape is None else asdict(shape),
+        "size": size,
+        "texts": asked.texts,
+        "lessons": dict(asked.lessons),
+        "pack": pack,
+        "seed": seed,
+    }
+    parents = (corpus, trained) if folds is None else (corpus, trained, folds)
+    return Step("distill", parameters, parents, make)
+
+
 def evaluate_step(side: str, corpus: Step, model: Step, seed: int, baseline: Step | None) -> Step:
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         against = None if baseline is None else parents[2] / "model.embz"
@@ -189,3 +262,8 @@ def serving_step(corpus: Step, model: Step) -> Step:
 def _examples(corpus: Path, side: str) -> list[Example]:
     """Return train, dev or test as the step `corpus` wrote it, which has looked at the labels."""
     return read_examples(corpus / f"{side}.tsv", checked=True)
+
+
+def _unlabelled(corpus: Path, training: int) -> Callable[[], Iterable[str]]:
+    """Return what opens the recipe's unlabelled texts: they follow those of so many examples."""
+    return lambda: islice(read_texts(corpus / "texts.txt"), training, None)

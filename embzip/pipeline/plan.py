@@ -1,6 +1,7 @@
 """From a recipe to its steps; nothing runs here.
 
     corpus -> tokenizer -> vectors -> train -> rebuild -> tune -> dev, test, serving
+                                            -> folds -> distill -> dev, test, serving
 
 Candidates that share a tokenizer, vectors or a trained model share those steps, because steps
 with equal keys are one. What each step does stands in `making`, which runs when in `steps`.
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from embzip.pipeline.candidate import Candidate
 from embzip.pipeline.corpora import corpus_step
 from embzip.pipeline.making import (
+    distill_step,
     evaluate_step,
+    folds_step,
     rebuild_step,
     serving_step,
     tokenizer_step,
@@ -28,7 +31,8 @@ from embzip.pipeline.steps import Step
 class CandidateSteps:
     """The steps of one candidate; `model` is its artefact.
 
-    `rebuilt` is None where table and kernels are stored as they were trained.
+    `rebuilt` is None where table and kernels are stored as they were trained, and where the model
+    is a student, whose teacher `trained` makes.
     """
 
     candidate: Candidate
@@ -92,8 +96,13 @@ def _candidate_steps(
     tokenizer = tokenizer_step(corpus, candidate.tokenizer_options)
     vectors = vectors_step(corpus, tokenizer, candidate.vectors_options, seed)
     trained = train_step(corpus, vectors, candidate.classifier_options, candidate.trainable, seed)
-    model, rebuilt = trained, None
-    if candidate.codec != "float32" or candidate.kernels != "float32" or candidate.pack:
+    model, rebuilt, distill = trained, None, candidate.distill
+    if distill is not None:
+        folds = None
+        if distill.folds:
+            folds = folds_step(corpus, trained, vectors, distill.folds, seed)
+        model = distill_step(corpus, trained, folds, distill, candidate.pack, seed)
+    elif candidate.codec != "float32" or candidate.kernels != "float32" or candidate.pack:
         model = rebuilt = rebuild_step(trained, vectors, candidate, seed)
     if candidate.tune:
         model = tune_step(corpus, model, candidate, seed)

@@ -93,10 +93,12 @@ def read_recipe(path: str | Path) -> Recipe:
     report = _table(fields, "report", {})
     report.only(("controls",))
     candidates = _candidates(fields, path)
+    corpus = _corpus(_table(fields, "corpus"), path)
+    _check_texts(candidates, corpus, path)
     return Recipe(
         path=path,
         seed=seed,
-        corpus=_corpus(_table(fields, "corpus"), path),
+        corpus=corpus,
         candidates=candidates,
         choice=_choice(_table(fields, "choice", {}), candidates),
         controls=report.take("controls", bool, True),
@@ -162,11 +164,20 @@ def _candidates(document: Fields, path: Path) -> tuple[Candidate, ...]:
     return tuple(candidates)
 
 
+def _check_texts(candidates: Sequence[Candidate], corpus: CorpusRecipe, path: Path) -> None:
+    for candidate in candidates:
+        if candidate.distill is not None and candidate.distill.texts and not corpus.text:
+            raise InputError(
+                f"{path}, {candidate.name!r}: distill learns from unlabelled texts (texts=true), "
+                "and [corpus] names none as `text`: name their files there"
+            )
+
+
 def _choice(table: Fields, candidates: Sequence[Candidate]) -> Choice:
     where = table.where
     table.only(("drop", "against"))
     references = [BEST, *(candidate.name for candidate in candidates)]
-    if any(candidate.codec == "float32" for candidate in candidates):
+    if any(candidate.uncompressed for candidate in candidates):
         references.insert(0, BEST_FLOAT32)
     choice = Choice(
         drop=table.take("drop", float, Choice.drop),

@@ -1,10 +1,11 @@
 """Steps cached by content: what was made once from the same inputs is never made again.
 
-A step is a name, parameters and the steps it builds on. Its key is a digest of those, of their keys
-and of embzip's version, so whatever changes the result changes the key. Its files stand in
-`DIR/steps/<name>-<key>/`. That folder gets its name when they are complete, so that a run that was
-killed leaves nothing that a later one could take for a finished step. What a step does is not known
-here.
+A step is a name, parameters and the steps it builds on. Its key is a digest of those, of their
+keys, of embzip's version and of its source files, so whatever changes the result changes the key. A
+line of embzip that was edited makes every step anew, also one that it does not touch; versions of
+other packages are not looked at. Its files stand in `DIR/steps/<name>-<key>/`. That folder gets its
+name when they are complete, so that a run that was killed leaves nothing that a later one could
+take for a finished step. What a step does is not known here.
 
 `step.json` in a step's folder holds what its key is made of, the digest of each of its files, and a
 digest of itself. A folder that does not match it (a digit changed, a file cut, empty or missing) is
@@ -17,7 +18,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ class Step:
         return {
             "step": self.name,
             "embzip": embzip_version(),
+            "code": source_digest(),
             "parameters": dict(self.parameters),
             "parents": [f"{parent.name}-{parent.key}" for parent in self.parents],
         }
@@ -181,6 +183,14 @@ class Steps:
     def _tell(self, line: str) -> None:
         if self._log is not None:
             self._log(line)
+
+
+@cache
+def source_digest() -> str:
+    """Return a digest of embzip's own source files, their names and what is in them."""
+    root = Path(__file__).parents[1]
+    files = sorted(root.rglob("*.py"))
+    return _digest_of({file.relative_to(root).as_posix(): digest_of_file(file) for file in files})
 
 
 def write_json(path: Path, record: object) -> None:

@@ -17,6 +17,7 @@
         read_snr_db, read_cosine    of what the layers compute from each row of the table
         chosen              true for the one candidate that was chosen on dev
         resolved_codec      the chain that the codec became on this table
+        distill             the spec of a student, which learned a larger classifier's answers
         tune, pack, notes
     choice          the rule by which one of them was chosen, in words
     controls        a list with the same keys: measured for comparison, never chosen
@@ -69,7 +70,7 @@ _NUMBERS: Mapping[str, tuple[float, float]] = {
     "read_cosine": (-1.01, 1.01),
     "seconds": _AMOUNT,
 }
-_TEXTS = ("tokenizer", "codec", "resolved_codec")
+_TEXTS = ("tokenizer", "codec", "resolved_codec", "distill")
 
 
 def check_record(record: Any, where: str = "record") -> Record:

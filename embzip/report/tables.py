@@ -44,6 +44,7 @@ _SIZE_AND_ACCURACY = (
 _MODELS = (
     Column("tokenizer", "tokenizer", "tokenizer", numeric=False),
     Column("codec", "codec", "codec", numeric=False),
+    Column("distill", "distilled to", "distilled to", numeric=False),
     Column("resolved", "resolved codec", "resolved", numeric=False),
     Column("rows", "rows", "rows"),
     Column("dim", "dim", "dim"),
@@ -143,6 +144,11 @@ _MEANINGS = {
     ),
     "dev": "accuracy on the development set, on which choices were made.",
     "unknown": "share of the test's tokens that the tokenizer does not know.",
+    "distill": (
+        "the shape or the size of a student, which learned the answers of a larger classifier: the "
+        "one that the candidate's tokenizer, vectors and classifier make. The codec is the "
+        "student's."
+    ),
     "resolved": (
         "the chain that the codec became on this table, before decoding was folded into layers."
     ),

@@ -127,6 +127,7 @@ def _line(candidate: Mapping[str, Any], baseline: Mapping[str, Any]) -> Line:
     cells = {
         "tokenizer": _text(candidate.get("tokenizer")),
         "codec": _text(codec),
+        "distill": _text(candidate.get("distill")),
         "resolved": DASH if resolved == codec else _text(resolved),
         "rows": whole(candidate.get("rows")),
         "dim": whole(candidate.get("dim")),
