@@ -140,8 +140,11 @@ def distill(
     )
     from embzip.classifier import load_one
     from embzip.classifier.student_shape import StudentShape
+    from embzip.classifier.student_sizes import bytes_of
+    from embzip.embz.format import save
     from embzip.tokenizers import load_tokenizer
 
+    most = None if size is None else bytes_of(size)
     planned: dict[str, Any] = {"shape": StudentShape(**given) if given else None, "size": size}
     planned["dev"] = None if dev is None else read_examples(dev, errors=errors)
     planned["tokenizer"] = None if tokenizer is None else load_tokenizer(tokenizer)
@@ -184,7 +187,7 @@ def distill(
             progress=bar,
         )
         with noticed_interrupts(True) as pressed:  # what was trained is written first
-            made.classifier.save(output.path, pack=pack)
+            save(made.classifier, output.path, pack=pack, most=most)
             nbytes = output.path.stat().st_size
             interrupted = made.interrupted or pressed()
     record, lines = distilled(made, nbytes)

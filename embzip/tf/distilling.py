@@ -182,6 +182,7 @@ def distill(
     check_size("copies", copies, least=0)
     plan = plan_student(teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer)
     source, kept, table = plan.source, plan.kept, plan.table
+    known = None if targets is None else targets_of(targets, examples, kept, plan.teacher.labels)
     start = start_of(source, table, plan.ids, plan.shape)
     lessons = Lessons(
         Teaching(plan.teacher, tuple(fold_teachers), fold_share),
@@ -189,9 +190,7 @@ def distill(
         table,
         start.config,
         copies=copies,
-        targets=None
-        if targets is None
-        else targets_of(targets, examples, kept, plan.teacher.labels),
+        targets=known,
         labels=labels,
         texts=texts,
         balance=balance,
@@ -218,7 +217,7 @@ def distill(
             small, accuracies, interrupted = tuned(small, course)
         small, temperature = calibrated(small, plan.dev)
         interrupted = interrupted or pressed()
-    known = TrainingRun(
+    own = TrainingRun(
         kind="distill",
         training=TextDigest.of(example.text for example in kept),
         dev=TextDigest.of(example.text for example in plan.dev),
@@ -235,7 +234,7 @@ def distill(
         labels=labels,
         folds=len(fold_teachers),
     )
-    small = replace(small, training=source.training.then(known))
+    small = replace(small, training=source.training.then(own))
     return DistillResult(
         small,
         plan.shape,
