@@ -37,7 +37,7 @@ def test_a_setting_differs_from_its_base_in_what_was_changed() -> None:
 
 def test_the_chain_is_what_the_readme_says() -> None:
     names = [command.split()[1] for command in commands_of(README.read_text("utf-8"))]
-    assert names == ["build-words", "train-vectors", "train", "rebuild", "evaluate"]
+    assert names == ["build-words", "train-vectors", "train", "distill", "evaluate"]
 
 
 def test_steps_are_timed_until_there_are_enough() -> None:

@@ -151,7 +151,7 @@ def test_bad_input_is_answered_in_one_line(folder: Path, capfd: pytest.CaptureFi
 
 @pytest.mark.parametrize(
     ("where", "kept"),
-    [("rebuild", True), ("tuned", True), ("Classifier.save", True), ("start_of", False)],
+    [("rebuild", True), ("tuned", True), ("write_container", True), ("start_of", False)],
 )
 def test_ctrl_c_keeps_the_student_that_was_distilled(folder: Path, where: str, kept: bool) -> None:
     command = [str(part) for part in ("distill", "model.embz", *TRAIN, *OPTIONS, "-o", "made.embz")]
@@ -160,4 +160,4 @@ def test_ctrl_c_keeps_the_student_that_was_distilled(folder: Path, where: str, k
     assert (folder / "made.embz").is_file() == kept
     if kept:
         run = load_classifier(folder / "made.embz").training.runs[-1]
-        assert run.interrupted == (where != "Classifier.save")
+        assert run.interrupted == (where != "write_container")

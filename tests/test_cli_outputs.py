@@ -28,6 +28,7 @@ WRITERS = {
     "prune": ["table.embz", "--max-vocab", "2"],
     "compress": ["table.embz", "--codec", "int8"],
     "train": ["test.tsv", "--vectors", "table.embz", "--dev", "dev.tsv"],
+    "distill": ["model.embz", "--train", "test.tsv", "--rows", "1", "--dev", "dev.tsv"],
     "rebuild": ["model.embz", "--codec", "int8", "--tune", "test.tsv"],
     "export": ["model.embz", "--compute", "int8", "--calibrate", "corpus.txt"],
     "kit": ["model.embz", "other.embz"],

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import resource
 import shutil
 import struct
@@ -249,7 +250,8 @@ def test_case_71_a_graph_cut_at_30_lengths(
     """A shorter graph may be a graph: then it says what it lacks, or what is not clear."""
     path, out = tmp_path / name, tmp_path / "out.pb"
     for content in cuts((folder / name).read_bytes().rstrip()):  # a text may lose its last line end
-        if name.endswith("txt") and content.count(b"{") == content.count(b"}"):
+        bare = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", content)  # numbers are strings of any bytes
+        if name.endswith("txt") and bare.count(b"{") == bare.count(b"}"):
             continue  # cut between two parts, a text is a whole graph
         path.write_bytes(content)
         for command in (

@@ -42,6 +42,7 @@ def mutilated(
     >>> texts = ["one two three four", "five six"]
     >>> copies = mutilated(texts, np.array([0, 0, 1]), np.random.default_rng(3))
     >>> [copy.text for copy in copies]
+    ['two three', 'three four', 'five one two three four']
     """
     others = rng.permutation(drawn)
     kinds = rng.random(len(drawn))

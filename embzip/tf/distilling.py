@@ -162,8 +162,8 @@ def distill(
     >>> from embzip.tf import train
     >>> from embzip.vectors.base import Vectors
     >>> from embzip.vocabulary import Vocabulary
-    >>> table = Vectors(Vocabulary(["goal", "vote", "what"]), np.eye(3, 8))
-    >>> examples = [Example("what a goal", "sport"), Example("what a vote", "politics")] * 8
+    >>> table = Vectors(Vocabulary(["a", "goal", "vote"]), np.eye(3, 8))
+    >>> examples = [Example("a goal", "sport"), Example("a vote", "politics")] * 8
     >>> teacher = train(examples, table, windows=(1,), learning_rate=0.1).classifier
     >>> small = StudentShape(rows=2, dim=2, filters=8, codec="int8", kernels="int8")
     >>> distill(teacher, examples, shape=small, epochs=2).classifier

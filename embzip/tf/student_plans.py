@@ -69,8 +69,8 @@ def plan_student(
     >>> import numpy as np
     >>> from embzip.tf import train
     >>> from embzip.vocabulary import Vocabulary
-    >>> table = Vectors(Vocabulary(["goal", "vote", "what"]), np.eye(3, 8))
-    >>> examples = [Example("what a goal", "sport"), Example("what a vote", "politics")] * 8
+    >>> table = Vectors(Vocabulary(["a", "goal", "vote"]), np.eye(3, 8))
+    >>> examples = [Example("a goal", "sport"), Example("a vote", "politics")] * 8
     >>> teacher = train(examples, table, epochs=1).classifier
     >>> plan_student(teacher, examples, size="4KB").shape.rows
     3
