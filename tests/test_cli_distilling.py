@@ -139,6 +139,10 @@ def test_bad_input_is_answered_in_one_line(folder: Path, capfd: pytest.CaptureFi
     assert "bytes, and 300 are allowed: name a size of" in told(
         "model.embz", *TRAIN, "--size", "300B"
     )
+    folds = ("--folds", 2, "--work", "folds")  # which are not trained
+    assert "are allowed: name a size of" in told("model.embz", *TRAIN, "--size", "300B", *folds)
+    assert "copies must lie in 0..1024" in told("model.embz", *TRAIN, "--copies", -1, *folds)
+    assert not (folder / "folds").exists()
     assert "such as 64KB, received 'big'" in told("model.embz", *TRAIN, "--size", "big")
     assert "received rows = 9,999: name fewer" in told("model.embz", *TRAIN, "--rows", 9999)
     assert "does not know the label 'weather'" in told("model.embz", "--train", "new.tsv")

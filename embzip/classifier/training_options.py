@@ -55,3 +55,21 @@ def check_training_options(
         raise InputError(f"learning_rate must be a positive number, received {learning_rate}")
     if optimizer not in get_args(Optimizer):
         raise InputError(unknown(optimizer, get_args(Optimizer), "optimizer"))
+
+
+def check_distilling_options(*, copies: int, labels: float, fold_share: float) -> None:
+    """Check the options that distilling has beside those of a run.
+
+    Raises
+    ------
+    InputError
+        For an option out of range. The message names it.
+
+    Examples
+    --------
+    >>> check_distilling_options(copies=4, labels=0.0, fold_share=0.5)
+    """
+    check_size("copies", copies, least=0)
+    for name, share in (("labels", labels), ("fold_share", fold_share)):
+        if not 0 <= share <= 1:
+            raise InputError(f"{name} must lie in 0..1, received {share}")

@@ -141,9 +141,24 @@ def distill(
     from embzip.classifier import load_one
     from embzip.classifier.student_shape import StudentShape
     from embzip.classifier.student_sizes import bytes_of
+    from embzip.classifier.training_options import (
+        check_distilling_options,
+        check_training_options,
+    )
     from embzip.embz.format import save
     from embzip.tokenizers import load_tokenizer
 
+    # What cannot be is refused before anything is trained.
+    check_distilling_options(
+        copies=teaching.copies, labels=teaching.labels, fold_share=teaching.share
+    )
+    check_training_options(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        patience=patience,
+        seed=seed,
+    )
     most = None if size is None else bytes_of(size)
     planned: dict[str, Any] = {"shape": StudentShape(**given) if given else None, "size": size}
     planned["dev"] = None if dev is None else read_examples(dev, errors=errors)
@@ -162,10 +177,13 @@ def distill(
     with result.writing(named, ".distilled.embz", EMBZ) as output, progress("distilling") as bar:
         examples = read_examples(train, errors=errors)
         with without_notices():
-            from embzip.tf import distill
+            from embzip.tf import distill, plan_student
             from embzip.tf.interrupts import noticed_interrupts
+        loaded = [load_one(path) for path in teachers]
+        if loaded and teaching.folds:
+            plan_student(loaded, examples, **planned)
         found = teachers_of(
-            teachers, probabilities, train, texts, examples, planned["dev"], teaching, seed, bar
+            loaded, probabilities, train, texts, examples, planned["dev"], teaching, seed, bar
         )
         made = distill(
             found.teachers,

@@ -63,7 +63,7 @@ class Teachers:
 
 
 def teachers_of(
-    teachers: Sequence[Path],
+    teachers: Sequence["TextClassifier"],
     probabilities: Path | None,
     train: Path,
     texts: Sequence[Path],
@@ -73,23 +73,20 @@ def teachers_of(
     seed: int,
     bar: Bar | None,
 ) -> Teachers:
-    """Read or train those who teach."""
-    from embzip.classifier import Classifier, load_one
+    """Return those who teach; what is missing is trained."""
+    from embzip.classifier import Classifier
     from embzip.soft_labels import read_soft_labels
     from embzip.tf import fold_teachers, teacher_of
     from embzip.vectors.training import train_vectors
 
     table = None if teaching.vectors is None else Reading().read(teaching.vectors)
-    loaded: list[TextClassifier] = []
     targets = None
-    if probabilities is None:
-        loaded = [load_one(path) for path in teachers]
-    elif table is not None:
+    if probabilities is not None and table is not None:
         targets = read_soft_labels(probabilities)
-        loaded = [teacher_of(targets, examples, table, dev=dev, seed=seed, progress=bar)]
+        teachers = [teacher_of(targets, examples, table, dev=dev, seed=seed, progress=bar)]
     if not teaching.folds:
-        return Teachers(loaded, (), targets)
-    first = next((each for each in loaded if isinstance(each, Classifier)), None)
+        return Teachers(teachers, (), targets)
+    first = next((each for each in teachers if isinstance(each, Classifier)), None)
     if first is None:
         raise InputError("fold teachers are trained as a .embz teacher was, and there is none")
     if table is None:
@@ -106,4 +103,4 @@ def teachers_of(
         work=teaching.work,
         progress=bar,
     )
-    return Teachers(loaded, folds, targets)
+    return Teachers(teachers, folds, targets)

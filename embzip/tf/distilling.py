@@ -14,12 +14,13 @@ from embzip.classifier.rebuilding import rebuild
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.students import start_of
 from embzip.classifier.text_digests import TextDigest
-from embzip.classifier.training_options import check_training_options
+from embzip.classifier.training_options import (
+    check_distilling_options,
+    check_training_options,
+)
 from embzip.classifier.training_record import TrainingRun
 from embzip.corpus import Example
-from embzip.errors import InputError
 from embzip.evaluation.accuracy import Evaluation, evaluate
-from embzip.files.limits import check_size
 from embzip.prediction import TextClassifier
 from embzip.soft_labels import SoftLabels
 from embzip.tf.batches import batches_of
@@ -176,10 +177,7 @@ def distill(
         patience=patience,
         seed=seed,
     )
-    for name, part in (("labels", labels), ("fold_share", fold_share)):
-        if not 0 <= part <= 1:
-            raise InputError(f"{name} must lie in 0..1, received {part}")
-    check_size("copies", copies, least=0)
+    check_distilling_options(copies=copies, labels=labels, fold_share=fold_share)
     plan = plan_student(teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer)
     source, kept, table = plan.source, plan.kept, plan.table
     known = None if targets is None else targets_of(targets, examples, kept, plan.teacher.labels)
