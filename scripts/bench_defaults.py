@@ -171,11 +171,11 @@ def done(setting: str, name: str, seed: int) -> bool:
 
 def cell(folder: Path, setting: str, seed: int, output: Path) -> str:
     """Train and judge one classifier, write the cell, and return a line about it."""
-    from embzip import tf
+    from embzip.tf import batches
+    from embzip.tf import train as train_classifier
 
     options = SETTINGS[setting]
-    if options.pool is not None:
-        tf.batches.POOL = options.pool
+    batches.POOL = options.pool or batches.POOL
     folds = fold_examples(read_examples(examples_file(folder, "train")))
     judge, stop = folds[seed % FOLDS], folds[(seed + 1) % FOLDS]
     train = [e for i, fold in enumerate(folds) if (i - seed) % FOLDS > 1 for e in fold]
@@ -183,7 +183,7 @@ def cell(folder: Path, setting: str, seed: int, output: Path) -> str:
     texts = train if options.all_texts else labelled
     table, vector_seconds = vectors_of(texts, folder.name, options, seed, output)
     started = time.perf_counter()
-    result = tf.train(labelled, table, dev=stop, seed=seed, **options.classifier)
+    result = train_classifier(labelled, table, dev=stop, seed=seed, **options.classifier)
     seconds = time.perf_counter() - started
     known = [e for e in judge if e.label in result.classifier.labels]
     measured = "macro_f1" if folder.name in BY_MACRO_F1 else "accuracy"
