@@ -1,6 +1,5 @@
 """Distilling: a small student answers like its teacher, within the size that was promised."""
 
-import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -159,9 +158,9 @@ def test_a_compressed_teacher_and_a_tflite_beside_it_teach_too(
 def test_what_is_exported_answers_like_numpy(
     made: tf.DistillResult, tmp_path: Path, to: str
 ) -> None:
-    # `export` runs what it wrote, compares it with NumPy, and raises where they differ.
+    # What was written is run by its own runtime on random ids.
     exported = embzip.export(made.classifier, tmp_path / "student", to=to)
-    assert os.path.exists(exported.path if hasattr(exported, "path") else tmp_path / "student")
+    assert exported.max_difference < 1e-5
 
 
 def test_dev_that_a_teacher_may_know_is_warned_of(teacher: Classifier) -> None:

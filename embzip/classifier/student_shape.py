@@ -11,7 +11,6 @@ from embzip.errors import InputError, SpecError
 from embzip.files.limits import check_size
 
 ENCODERS = (CnnConfig.kind, MeanConfig.kind)
-_STANDARD_CODEC, _STANDARD_KERNELS = "svd|tcq:2", "int4"
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ class StudentShape:
     dim: int = 16
     filters: int = 64
     encoder: str = CnnConfig.kind
-    codec: str = _STANDARD_CODEC
-    kernels: str = _STANDARD_KERNELS
+    codec: str = "svd|tcq:2"
+    kernels: str = "int4"
 
     def __post_init__(self) -> None:
         check_size("rows", self.rows, least=0)

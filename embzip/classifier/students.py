@@ -130,14 +130,13 @@ def start_of(teacher: Classifier, table: Vectors, texts: Ids, shape: StudentShap
 
 def student_config(teacher: Classifier, shape: StudentShape, dim: int) -> Encoder:
     """Return the encoder of a student over `dim` columns; a CNN keeps its teacher's windows."""
-    own = teacher.config
-    if _takes_over(teacher, shape):
-        config = replace(own, columns=dim + own.indicator, dropout=_DROPOUT)  # type: ignore[type-var]
-        if isinstance(config, CnnConfig):
-            config = replace(config, filters=min(shape.filters, config.filters))
-        return config
+    own, same = teacher.config, _takes_over(teacher, shape)
+    indicator = own.indicator and same
     if shape.encoder == MeanConfig.kind:
-        return MeanConfig(dim, own.max_length, _DROPOUT)
+        return MeanConfig(dim + indicator, own.max_length, _DROPOUT, indicator)
+    if same and isinstance(own, CnnConfig):
+        filters = min(shape.filters, own.filters)
+        return replace(own, columns=dim + indicator, filters=filters, dropout=_DROPOUT)
     length = max(own.max_length, CnnConfig.least_length({}))
     return CnnConfig(dim, length, shape.filters, dropout=_DROPOUT)
 

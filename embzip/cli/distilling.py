@@ -1,7 +1,7 @@
 """The command that makes a small classifier of large ones: distill."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from embzip.cli.distilled import distilled
 from embzip.cli.distilled import planned as plan_told
-from embzip.cli.parameters import Errors, Pack, Seed, UsageError, Whole
+from embzip.cli.parameters import Errors, Pack, Seed, UsageError, Whole, given
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.teaching import Teaching, teachers_of
 from embzip.cli.terminal import progress, show, without_notices
@@ -124,9 +124,8 @@ def distill(
     dry_run
         Print the shape and the size, and train nothing.
     """
-    given = {f.name: getattr(shape, f.name) for f in fields(shape)}
-    given = {name: value for name, value in given.items() if value is not None}
-    _check_usage(teachers, probabilities, size, given, teaching)
+    chosen = given(shape)
+    _check_usage(teachers, probabilities, size, chosen, teaching)
     if dry_run and not teachers:
         raise UsageError("--dry-run needs a teacher: without one, it would have to be trained")
     check_places(
@@ -160,7 +159,7 @@ def distill(
         seed=seed,
     )
     most = None if size is None else bytes_of(size)
-    planned: dict[str, Any] = {"shape": StudentShape(**given) if given else None, "size": size}
+    planned: dict[str, Any] = {"shape": StudentShape(**chosen) if chosen else None, "size": size}
     planned["dev"] = None if dev is None else read_examples(dev, errors=errors)
     planned["tokenizer"] = None if tokenizer is None else load_tokenizer(tokenizer)
     if dry_run:
@@ -218,7 +217,7 @@ def _check_usage(
     teachers: Sequence[Path],
     probabilities: Path | None,
     size: str | None,
-    given: Mapping[str, object],
+    shape: Mapping[str, object],
     teaching: Teaching,
 ) -> None:
     """Refuse options that do not go together."""
@@ -226,8 +225,8 @@ def _check_usage(
         raise UsageError("name teachers, or --probabilities FILE of another model: one of the two")
     if probabilities is not None and teaching.vectors is None:
         raise UsageError("--probabilities needs --vectors, from which a classifier learns them")
-    if size is not None and given:
-        raise UsageError(f"give --size, or a shape by --{next(iter(given))} and such: not both")
+    if size is not None and shape:
+        raise UsageError(f"give --size, or a shape by --{next(iter(shape))} and such: not both")
     if teaching.folds == 1 or teaching.folds < 0:
         raise UsageError(f"--folds is 0 or at least 2, received {teaching.folds}")
     if teaching.work is not None and not teaching.folds:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
@@ -67,6 +67,11 @@ Json = Annotated[bool, Parameter(name="--json", help="Print one JSON object on s
 Pack = Annotated[
     bool, Parameter(help="Entropy code what gets smaller by it; loading takes longer.")
 ]
+
+
+def given(options: object) -> dict[str, Any]:
+    """Return the options of a group that were given, by name."""
+    return {name: value for name, value in vars(options).items() if value is not None}
 
 
 def corpus_of(

@@ -9,7 +9,7 @@ from cyclopts import Parameter, Token
 
 from embzip.classifier.training_options import Optimizer
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import Errors, Pack, Seed, UsageError, Whole
+from embzip.cli.parameters import Errors, Pack, Seed, UsageError, Whole, given
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
 from embzip.cli.terminal import Bar, progress, without_notices
@@ -164,8 +164,8 @@ def train(
     from embzip.classifier.schedules import PruningShares
     from embzip.classifier.training_options import check_training_options
 
-    chosen = _given(shape)
-    schedule = _given(pruning)
+    chosen = given(shape)
+    schedule = given(pruning)
     sparsity = schedule.pop("sparsity", None)
     if schedule and sparsity is None:
         raise UsageError(f"--prune-{next(iter(schedule))} needs --sparsity")
@@ -222,8 +222,3 @@ def train(
         else:
             made_all = [one(seed, made.path, report)]
     show_trained(made, made_all, several)
-
-
-def _given(options: Shape | Pruning) -> dict[str, Any]:
-    """Return the options that were given, by name."""
-    return {name: value for name, value in vars(options).items() if value is not None}

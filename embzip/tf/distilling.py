@@ -180,7 +180,7 @@ def distill(
     check_distilling_options(copies=copies, labels=labels, fold_share=fold_share)
     plan = plan_student(teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer)
     source, kept, table = plan.source, plan.kept, plan.table
-    known = None if targets is None else targets_of(targets, examples, kept, plan.teacher.labels)
+    known = targets_of(targets, examples, kept, plan.teacher.labels)
     start = start_of(source, table, plan.ids, plan.shape)
     lessons = Lessons(
         Teaching(plan.teacher, tuple(fold_teachers), fold_share),
