@@ -85,7 +85,11 @@ class Appended:
 
 
 def append_file(
-    path: str | Path, vectors: Vectors | CompressedEmbedding, target: str | Path, *, pack: bool
+    path: str | Path,
+    vectors: Vectors | CompressedEmbedding,
+    target: str | Path,
+    *,
+    pack: bool = False,
 ) -> Appended:
     """Append rows to the table of a .embz file; see `CompressedEmbedding.append`.
 

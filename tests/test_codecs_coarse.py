@@ -78,7 +78,7 @@ def test_k_is_chosen_by_rows_and_rate() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(4000, 16)).astype(np.float32)
     chosen = [compress(values, f"coarse|tcq:{bits}").codec.spec for bits in (1, 4)]
-    assert chosen == ["coarse:15|tcq:1", "coarse:60|tcq:4"]
+    assert chosen == ["coarse:8|tcq:1", "coarse:32|tcq:4"]
     assert compress(values[:3], "coarse|int8").codec.spec == "coarse:2|int8"
 
 

@@ -85,10 +85,12 @@ SPECS += [f"{wrapper}|{inner}" for wrapper in ("coarse:5", "normalize") for inne
 SPECS += [f"normalize|{inner}" for inner in ("float32", "float16", "kmeans:16", "rows:5")]
 SPECS += [
     "coarse|tcq:2",
-    "coarse:40|tcq:2",
+    "coarse:9|tcq:2",
     "svd|coarse|int4",
     "center|svd:4|coarse:3|mixed:1.5",
     "svd|normalize|tcq:2",
+    "normalize|coarse:5|tcq:2",
+    "svd:5|normalize|coarse|int4",
     "center|normalize|int8",
 ]
 
@@ -260,11 +262,12 @@ def test_tables_of_other_types_are_refused() -> None:
         ("coarse:4,5|int8", "from 2 to 65536"),
         ("coarse:k=4|int8", "from 2 to 65536"),
         ("coarse:4|coarse:4|int8", "twice"),
-        ("coarse:4|kmeans:4", "shares single numbers"),
+        ("coarse:4|kmeans:4", "shares numbers"),
         ("coarse:4|rows:4", "code of whole rows"),
         ("coarse:4|float32", "as it is"),
         ("coarse:4|float16", "as many bytes"),
         ("coarse:4|int4:scale=none", "whole numbers"),
+        ("coarse:4|normalize|int8", "errs less before"),
         ("coarse:4|svd:2|int8", "directly before"),
         ("coarse:4|auto:1KB", "stand alone"),
         ("kmeans:1", "2 to 256"),

@@ -42,6 +42,7 @@ _PLAIN = (Float32(), Float16(), Int8(), Int4(), Int2(), Int1())
 _RANKED = (Float16(), Int8(), Int4(), Int2())
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.125)  # of the columns, for a trellis behind a truncated SVD
 _COARSE_SHARES = (1.0, 0.5)  # the same with a k-means code a row
+_COARSE_CLASSES = (8, 2)  # clusters do part of what classes do, whose codes take up to 3.5 bits
 _ROWS_A_CENTROID = 64  # so that centroids are not those of the sample alone
 _RATES = (1.0, 0.75, 0.5)  # of the largest that fits
 Measure = Callable[[Codec, int, int], int]
@@ -170,7 +171,8 @@ def _families(rows: int, dim: int) -> Iterator[tuple[Callable[[int], Codec], int
     for rank in _ranks(_SHARES, ranks):
         yield partial(_coded, rank), _MOST_RATE, _RATES
     for rank in _ranks(_COARSE_SHARES, ranks) if rows > 1 else ():
-        yield partial(_clustered, rows, rank), _MOST_RATE, (1.0,)
+        for classes in _COARSE_CLASSES:
+            yield partial(_clustered, rows, rank, classes), _MOST_RATE, (1.0,)
 
 
 def _ranks(shares: Sequence[float], ranks: int) -> list[int]:
@@ -193,9 +195,9 @@ def _coded(rank: int | None, rate: int) -> Codec:
     return Codec(transforms, Tcq(rate / 1000))
 
 
-def _clustered(rows: int, rank: int, rate: int) -> Codec:
+def _clustered(rows: int, rank: int, classes: int, rate: int) -> Codec:
     """Return the same with a k-means code a row, of as many centroids as suit rows and rate."""
-    coarse = Coarse(Tcq(rate / 1000)).sized(rows, rank)
+    coarse = Coarse(Tcq(rate / 1000, classes)).sized(rows, rank)
     return Codec((Svd(rank, components="int8"),), coarse)
 
 

@@ -7,7 +7,7 @@ quantizer sees, so that they fold. The first centroid is zeros, and all-zero row
 others stand by falling weight of their rows, so that a packed file spends few bits on the codes of
 common ones.
 
-`coarse` alone takes as many centroids as cost a share of what the quantizer stores.
+A code takes as many bits as K needs. `coarse` alone takes K from rows and rate.
 
 References: Jégou, Douze and Schmid 2011 (a coarse quantizer before a product quantizer).
 """
@@ -33,13 +33,16 @@ from embzip.errors import FileFormatError, SpecError
 from embzip.types import Arrays, Matrix
 
 MOST = 65_536  # a code is at most two bytes
-_SHARE = 0.03  # of the quantizer's bytes, which the centroids take where K is not given
+# Where K is not given: a power of two whose centroids take at most this share of the quantizer's
+# bytes. More than the most would take long to find, and gain little.
+_SHARE, _MOST_CHOSEN = 0.03, 1024
 _SAMPLED = 32  # rows a centroid that clustering looks at
 _ROUNDS = 8
 _LARGEST = float(np.finfo(np.float32).max)
 _REFUSED = {
-    "kmeans": "shares single numbers, which differences from centroids have no more in common",
+    "kmeans": "shares numbers that differences from centroids have not in common",
     "rows": "is a code of whole rows itself",
+    "normalize": "errs less before 'coarse', as in 'normalize|coarse|tcq:2'",
     "float32": "keeps every row as it is",
     "float16": "takes as many bytes for differences as for rows",
 }
@@ -75,7 +78,7 @@ class Coarse(Wrapper):
             if name == cls.name:
                 raise SpecError("'coarse' stands twice")
             if name in _REFUSED:
-                raise SpecError(f"{name!r} {_REFUSED[name]}: leave 'coarse' out")
+                raise SpecError(f"'coarse' does not stand before {name!r}, which {_REFUSED[name]}")
             if getattr(inner, "scale", None) == "none":
                 raise SpecError(f"'{name}:scale=none' codes whole numbers: leave 'coarse' out")
         return cls(inner, int(text) if text else None)
@@ -92,8 +95,8 @@ class Coarse(Wrapper):
         inner = self.inner.sized(rows, dim)
         if self.centroids is not None:
             return replace(self, inner=inner)
-        wanted = int(_SHARE * inner.layout(rows, dim).nbytes / dim)
-        return replace(self, inner=inner, centroids=max(2, min(wanted, rows, MOST)))
+        wanted = int(min(_SHARE * inner.layout(rows, dim).nbytes / dim, rows, _MOST_CHOSEN))
+        return replace(self, inner=inner, centroids=2 ** max(1, wanted.bit_length() - 1))
 
     def own_layout(self, rows: int, dim: int) -> Layout:
         if self.centroids is None:
