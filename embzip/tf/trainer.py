@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.tf.batches import Batches
 from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.optimizers import RowSparseAdam
@@ -68,6 +69,10 @@ class Trainer:
         variables = model.trainable_variables
         values = [variable.value for variable in variables]
         optimizer.build(variables)
+        for layer in model.layers:
+            # A step takes half the time where decoding is costly (`svd|tcq:2`).
+            if isinstance(layer, CompressedEmbeddingLayer) and not layer.tunable:
+                layer.decode_once()
 
         def logits(ids: Any, training: bool) -> Any:
             if not quantize:
