@@ -41,7 +41,7 @@ def clustered(
             break
         before = chosen
         member = csr_array((mass, (chosen, np.arange(len(points)))), shape=(count, len(points)))
-        weight = member.sum(axis=1)
+        weight = np.bincount(chosen, mass, count)
         used = weight > 0
         used[0] = False
         made[used] = (member @ points)[used] / weight[used, None]

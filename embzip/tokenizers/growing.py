@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from embzip.errors import InputError
 from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Tokenizer
-from embzip.tokenizers.words import WordTokenizer, word_pattern
+from embzip.tokenizers.word_pattern import word_pattern
+from embzip.tokenizers.words import WordTokenizer
 
 
 def with_words(tokenizer: Tokenizer, words: Sequence[str]) -> tuple[Tokenizer, NDArray[np.int64]]:
@@ -45,7 +46,8 @@ def with_words(tokenizer: Tokenizer, words: Sequence[str]) -> tuple[Tokenizer, N
     every = [*list(tokenizer.vocabulary)[special:], *words]
     order = np.array(sorted(range(len(every)), key=every.__getitem__), np.int64)
     rows = np.concatenate([np.arange(special), special + order])
-    more = WordTokenizer([every[index] for index in order], tokenizer.normalization)
+    stems = tokenizer.words.stems if isinstance(tokenizer, AliasedWords) else tokenizer.stems
+    more = WordTokenizer([every[i] for i in order], tokenizer.normalization, stems=stems)
     if isinstance(tokenizer, WordTokenizer):
         return more, rows
     place = np.argsort(rows)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from embzip.engine import count_texts
 from embzip.errors import InputError
 from embzip.tokenizers.base import Normalization, Tokenizer
-from embzip.tokenizers.words import word_pattern
+from embzip.tokenizers.word_pattern import word_pattern
 from embzip.vocabulary import Vocabulary
 
 _AS_WRITTEN = Normalization(lowercase=False)

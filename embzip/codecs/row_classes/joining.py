@@ -43,7 +43,7 @@ def join_classes(
             around = np.square(block - mean[index])
             lost[:, index] = losses.of(bits[index], np.square(deviation[index]), around).sum(axis=1)
         lost[:, counts == 0] = np.inf
-        chosen = (lost + cost).argmin(axis=1).astype(np.uint8)
+        chosen: NDArray[np.uint8] = (lost + cost).argmin(axis=1).astype(np.uint8)
         if len(nothing):
             chosen[~block.any(axis=1)] = nothing[0]
         return chosen
