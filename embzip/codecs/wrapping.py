@@ -6,19 +6,19 @@ before any quantizer, also one that finds its rows its own way.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.arrays import ArraySpec, Layout
+from embzip.codecs.arrays import AT_ONCE, ArraySpec, Layout
 from embzip.codecs.base import Quantizer
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.row_contexts import RowContexts
 from embzip.codecs.spec import Stage
-from embzip.engine import Table, map_rows
+from embzip.engine import Table, map_rows, spans
 from embzip.errors import SpecError
 from embzip.types import Arrays, Matrix
 
@@ -156,7 +156,8 @@ class Wrapper(Quantizer):
         return None if code.name in self.own_codes else self.inner.contexts(code)
 
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
-        self.check_own(self.taken(codes, np.arange(rows), numpy_ops), params)
+        for own in self._blocks(codes, rows):
+            self.check_own(own, params)
         self.inner.check(self._of_inner(codes), params, rows)
 
     def check_taken(self, taken: Arrays, params: Arrays) -> None:
@@ -175,10 +176,15 @@ class Wrapper(Quantizer):
     ) -> tuple[Quantizer, dict[str, NDArray[Any]]]:
         handed = Handed(table, self, params)
         inner, made = self.inner.extended(self._of_inner(codes), params, rows, handed)
-        own = [self.taken(codes, np.arange(rows), numpy_ops)]
+        own = list(self._blocks(codes, rows))
         own += map_rows(lambda first, block: self.handed(block, params, first)[1], table)
         joined = {name: np.concatenate([part[name] for part in own]) for name in self.own_codes}
         return replace(self, inner=inner), {**made, **self.stored(joined)}
+
+    def _blocks(self, codes: Arrays, rows: int) -> Iterator[dict[str, Any]]:
+        """Yield the own codes of all rows, in blocks."""
+        for part in spans(rows, AT_ONCE):
+            yield self.taken(codes, np.arange(part.start, part.stop), numpy_ops)
 
     def _of_inner(self, codes: Mapping[str, Any]) -> dict[str, Any]:
         return {name: array for name, array in codes.items() if name not in self.own_codes}

@@ -157,16 +157,13 @@ class Coarse(Wrapper):
             raise FileFormatError(f"{self.stage}: codes must lie in 0..{most - 1}")
 
     def unscaled(self, params: Arrays) -> Unscaled:
-        inner = self.inner.unscaled(params)
-        kept = {
-            **inner.params,
-            **{name: params[name] for name in ("coarse_octets", "coarse_scale")},
-        }
+        inner, scale = self.inner.unscaled(params), params["coarse_scale"]
         if inner.column_scale is not None:
             with np.errstate(over="ignore"):
-                kept["coarse_scale"] = params["coarse_scale"] / inner.column_scale
-            if not (kept["coarse_scale"] < _LARGEST / 128).all():
+                scale = scale / inner.column_scale
+            if not (scale < _LARGEST / 128).all():
                 return super().unscaled(params)
+        kept = {**inner.params, "coarse_octets": params["coarse_octets"], "coarse_scale": scale}
         return Unscaled(replace(self, inner=inner.quantizer), kept, inner.column_scale)
 
     @property
