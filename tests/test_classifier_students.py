@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from embzip import build_bpe
-from embzip.classifier import AttentionConfig, Classifier, CnnConfig, MeanConfig
+from embzip.classifier import AttentionConfig, Classifier, CnnConfig, MeanConfig, head_shapes
 from embzip.classifier.rebuilding import rebuild
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.student_sizes import shape_of_size, student_nbytes
@@ -186,3 +186,17 @@ def test_shapes_are_checked() -> None:
         StudentShape(codec="auto:300KB")
     with pytest.raises(InputError, match="dim must lie in"):
         StudentShape(dim=0)
+
+
+@pytest.mark.parametrize(("labels", "dim", "codec"), [(16, 8, "svd|tcq:2"), (17, 16, "svd|tcq:1")])
+def test_many_labels_take_more_columns_of_fewer_bits(labels: int, dim: int, codec: str) -> None:
+    words = WordTokenizer([f"w{number:04}" for number in range(6000)], Normalization())
+    matrix = np.random.default_rng(0).normal(size=(6002, 32)).astype(np.float32)
+    table = compress(Vectors(words.vocabulary, matrix, tokenizer=words), "float32")
+    config = CnnConfig(columns=32, max_length=9, filters=64)
+    arrays = {n: np.ones(s, np.float32) for n, s in head_shapes(config, labels).items()}
+    teacher = Classifier(table, tuple(f"label {i}" for i in range(labels)), config, arrays)
+    ids = teacher.encode([" ".join(words.vocabulary)])
+    shape = shape_of_size(teacher, ids, "20KB")
+    assert (shape.dim, shape.codec) == (dim, codec)
+    assert student_nbytes(teacher, kept_table(teacher, ids, rows=shape.rows), shape) <= 20_000
