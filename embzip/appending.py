@@ -43,20 +43,34 @@ def extended(table: Compressed, vectors: Vectors | ArrayLike) -> Mapping[str, An
     words, matrix, counts = _new_rows(table, vectors)
     known = {**table.params, **table.tables}
     codec, codes = table.codec.extended(table.codes, known, table.rows, matrix)
-    made: dict[str, Any] = {"codec": codec, "codes": codes, "rows": table.rows + len(matrix)}
-    if table.vocabulary is not None:
-        made["vocabulary"] = table.vocabulary.with_tokens(words)
-    if table.counts is not None:
-        made["counts"] = np.concatenate([table.counts, counts])
+    every = None if table.counts is None else np.concatenate([table.counts, counts])
     if table.tokenizer is not None:
-        made["tokenizer"], ids = with_words(table.tokenizer, words)
-        made["vocabulary"] = made["tokenizer"].vocabulary
-        own = params_of(table.params, len(codec.transforms))
-        quantizer, made["codes"] = codec.quantizer.select(codes, own, ids)
-        made["codec"] = Codec(codec.transforms, quantizer)
-        if table.counts is not None:
-            made["counts"] = made["counts"][ids]
-    return made
+        tokenizer, ids = with_words(table.tokenizer, words)
+        return selected(codec, codes, table.params, every, ids, tokenizer)
+    vocabulary = None if table.vocabulary is None else table.vocabulary.with_tokens(words)
+    rows = table.rows + len(matrix)
+    return {"codec": codec, "codes": codes, "rows": rows, "vocabulary": vocabulary, "counts": every}
+
+
+def selected(
+    codec: Codec,
+    codes: Arrays,
+    params: Arrays,
+    counts: NDArray[np.int64] | None,
+    ids: NDArray[np.int64],
+    tokenizer: Tokenizer,
+) -> Mapping[str, Any]:
+    """Return the fields of a table that change where it has some rows, under another tokenizer."""
+    own = params_of(params, len(codec.transforms))
+    quantizer, chosen = codec.quantizer.select(codes, own, ids)
+    return {
+        "codec": Codec(codec.transforms, quantizer),
+        "codes": chosen,
+        "rows": len(ids),
+        "vocabulary": tokenizer.vocabulary,
+        "tokenizer": tokenizer,
+        "counts": None if counts is None else counts[ids],
+    }
 
 
 def _new_rows(

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from embzip import checking
-from embzip.appending import extended
-from embzip.codecs.chain import Codec, params_of
+from embzip.appending import extended, selected
+from embzip.codecs.chain import Codec
 from embzip.engine import fill_rows
 from embzip.errors import InputError, MismatchError, UnknownTokenError
 from embzip.packing.arrays import PackedArray
@@ -110,10 +110,7 @@ class CompressedEmbedding:
 
     @property
     def resident_nbytes(self) -> int:
-        """Bytes of codes, params and tables, as held in memory.
-
-        The first look-up decodes a table of at most 2 MB (float32) whole, and keeps that too.
-        """
+        """Bytes of codes, params and tables in memory; a first look-up keeps 2 MB of rows too."""
         return self.nbytes + sum(array.nbytes for array in self.tables.values())
 
     def __getitem__(self, ids: ArrayLike | slice) -> Matrix:
@@ -269,18 +266,8 @@ class CompressedEmbedding:
 
     def take_rows(self, ids: NDArray[np.int64], tokenizer: Tokenizer) -> "CompressedEmbedding":
         """Return the table of some rows, in that order, under another tokenizer."""
-        own = params_of(self.params, len(self.codec.transforms))
-        quantizer, codes = self.codec.quantizer.select(self.codes, own, ids)
-        return replace(
-            self,
-            codec=replace(self.codec, quantizer=quantizer),
-            codes=codes,
-            rows=len(ids),
-            vocabulary=tokenizer.vocabulary,
-            tokenizer=tokenizer,
-            counts=None if self.counts is None else self.counts[ids],
-            digests={},
-        )
+        fields = selected(self.codec, self.codes, self.params, self.counts, ids, tokenizer)
+        return replace(self, **fields, digests={})
 
     def append(self, vectors: Vectors | ArrayLike) -> "CompressedEmbedding":
         """Return the table with further rows, which its own params encode, without any metric.
@@ -292,22 +279,20 @@ class CompressedEmbedding:
 
         Returns
         -------
-        The new rows are the last; a word tokenizer keeps its words in order, so that all get new
-        ids.
+        The new rows last; words of a tokenizer stay in order, so that all rows get new ids.
 
         Raises
         ------
         SpecError
             For a codec that cannot encode by what is stored of it, such as `ectcq` or `sparse`.
         InputError, MismatchError
-            For rows of another dim or not finite, zeros in a table fitted without a row of them,
-            and tokens that the table has already, or that its tokenizer would never find.
+            For rows of another dim or not finite, of zeros in a table fitted without such a row,
+            and for tokens that the table has, or that its tokenizer would never find.
 
         Examples
         --------
-        >>> import numpy as np
-        >>> from embzip import compress
-        >>> table = compress(np.eye(4, dtype=np.float32), "int8")
+        >>> import numpy as np, embzip
+        >>> table = embzip.compress(np.eye(4, dtype=np.float32), "int8")
         >>> table.append(np.ones((1, 4), np.float32))[4]
         array([1., 1., 1., 1.], dtype=float32)
         """
