@@ -110,7 +110,7 @@ class CompressedEmbedding:
 
     @property
     def resident_nbytes(self) -> int:
-        """Bytes of codes, params and tables in memory; a first look-up keeps 2 MB of rows too."""
+        """Bytes of codes, params and tables; beside them, up to 2 MB of decoded rows are kept."""
         return self.nbytes + sum(array.nbytes for array in self.tables.values())
 
     def __getitem__(self, ids: ArrayLike | slice) -> Matrix:
