@@ -23,6 +23,9 @@ from .embz.format import load as load
 from .embz.format import save as save
 from .errors import EmbzipError as EmbzipError
 from .evaluation.accuracy import evaluate as evaluate
+from .labelled.columns import Columns as Columns
+from .labelled.examples import make_examples as make_examples
+from .labelled.texts import Texts as Texts
 from .pipeline import run as run
 from .prediction import Prediction as Prediction
 from .prediction import TextClassifier as TextClassifier

@@ -38,6 +38,8 @@ class Output:
         Whether a JSON object is printed.
     nbytes
         Bytes on the disk, once it is written.
+    changed
+        What was left out or changed of the vectors that were read; None where none were.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Output:
     format: str
     as_json: bool
     nbytes: int = 0
+    changed: Mapping[str, int] | None = None
 
     def show(self, record: Mapping[str, object], *lines: str) -> None:
         """Print what came of it, and its name."""
@@ -52,7 +55,9 @@ class Output:
             for line in lines:
                 log(line)
             return
-        show({"path": str(self.name), **record}, *lines, str(self.name), as_json=self.as_json)
+        changed = {} if self.changed is None else {"changed": dict(self.changed)}
+        whole = {"path": str(self.name), **record, **changed}
+        show(whole, *lines, str(self.name), as_json=self.as_json)
 
 
 @Parameter(name="*")

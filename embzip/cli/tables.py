@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import (
+    ColumnOptions,
     Corpus,
     Errors,
     Labelled,
@@ -41,21 +42,39 @@ class Reading:
         The tokens of a .npy table, one a line.
     format
         How to read foreign vectors; auto looks at the file.
+    skip_bad
+        Leave out rows that cannot be read, and take a header with a wrong number of rows.
+    limit
+        Read so many rows, the first ones.
+    duplicates
+        A token that stands twice: refuse the file, or keep the first row.
     """
 
     words: Path | None = None
     format: Annotated[Literal["auto", "text", "binary", "npy"], CHOICE] = "auto"
+    skip_bad: bool = False
+    limit: Whole | None = None
+    duplicates: Annotated[Literal["error", "first"], CHOICE] = "error"
 
-    def read(self, path: Path) -> "Vectors | CompressedEmbedding":
-        """Return the table of a .embz file or of foreign vectors."""
+    def read(
+        self, path: Path, errors: Errors = "strict", made: Output | None = None
+    ) -> "Vectors | CompressedEmbedding":
+        """Return the table of a .embz file or of foreign vectors, and note what was changed."""
         from embzip.embz.format import load
         from embzip.vectors.base import read_vectors
 
         if os.path.isfile(path) and signature_of(path).kind == "embz":
             if self != Reading():
-                raise UsageError("--words and --format do not go with a .embz file")
+                first = next(name for name, value in vars(self).items() if value not in _UNSET)
+                raise UsageError(f"--{first.replace('_', '-')} does not go with a .embz file")
             return load(path)
-        return read_vectors(path, words=self.words, format=self.format)
+        vectors = read_vectors(path, **vars(self), errors=errors)
+        if made is not None:
+            made.changed = vectors.changed
+        return vectors
+
+
+_UNSET = (None, False, "auto", "error")
 
 
 def train_vectors(
@@ -74,6 +93,7 @@ def train_vectors(
     workers: Whole = 1,
     seed: Seed = 0,
     labelled: Labelled = (),
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
@@ -141,6 +161,7 @@ def train_vectors(
             seed=seed,
             labelled=labelled,
             errors=errors,
+            columns=columns.columns,
             progress=report,
         )
         write_table(vectors, made)
@@ -163,6 +184,7 @@ def transfer(
     counts: Path | None = None,
     ridge: float = 0.1,
     reading: Reading = Reading(),
+    errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
     """Make rows for pieces from the rows of words.
@@ -197,7 +219,8 @@ def transfer(
     ):
         chosen = load_tokenizer(tokenizer)
         known = None if counts is None else read_counts(counts)
-        done = transfer(reading.read(vectors), chosen, counts=known, ridge=ridge, progress=report)
+        table = reading.read(vectors, errors, made)
+        done = transfer(table, chosen, counts=known, ridge=ridge, progress=report)
         write_table(done.vectors, made)
     record = {
         "rows": done.vectors.rows,
@@ -228,6 +251,7 @@ def compress(
     seed: Seed = 0,
     pack: Pack = False,
     reading: Reading = Reading(),
+    errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
     """Compress a table with a codec.
@@ -250,7 +274,7 @@ def compress(
         result.writing([vectors, reading.words], ".compressed.embz", EMBZ) as made,
         progress("compressing") as report,
     ):
-        table = reading.read(vectors)
+        table = reading.read(vectors, errors, made)
         embedding = compress_file(table, made.path, codec, pack=pack, seed=seed, progress=report)
     before = sum(path.stat().st_size for path in (vectors, reading.words) if path is not None)
     record = {

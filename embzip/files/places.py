@@ -12,7 +12,7 @@ from embzip.errors import EmbzipError, InputError
 from embzip.files.signatures import Signature, signature_of
 
 _JSON = {"json", "hf-tokenizer", "hf-config"}
-_COMPRESSED = {"gzip", "bzip2", "xz", "zstd"}
+_COMPRESSED = {"gzip", "bzip2", "xz", "zstd", "zip"}
 _TEXTS = frozenset({"text", "labelled", "vectors", *_JSON, *_COMPRESSED})
 
 
@@ -39,7 +39,7 @@ class Place:
 
 
 TEXTS = Place("text, one text a line", _TEXTS)
-EXAMPLES = Place("label<TAB>text lines", _TEXTS - {"vectors"})
+EXAMPLES = Place("label<TAB>text lines", _TEXTS - {"vectors"} | {"parquet"})
 TABLE = Place(
     "a table: a .embz file, vectors in text, word2vec binary, or a .npy with its words",
     frozenset({"embz", "npy", "vectors", "text", "json", *_COMPRESSED}),

@@ -9,9 +9,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embzip.files.protobuf import fields
 from embzip.files.reading import existing_file
+
+if TYPE_CHECKING:  # serving needs no zips
+    import zipfile
 
 HEAD = 1 << 16  # bytes that are looked at
 NPY = b"\x93NUMPY"
@@ -26,7 +30,7 @@ COMPRESSED = {
     "xz": re.compile(rb"\xfd7zXZ\0"),
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
 }
-_FASTTEXT = 793712314
+FASTTEXT = 793712314  # what its files begin with
 _PIECE = re.compile(rb"\d{1,7} \d{1,9}\r?\n(?:\d{1,7} \d{1,9}\n)*9601 \d")
 _TABLE = re.compile(rb"[ \t]*\d{1,40}[ \t]+(\d{1,40})[ \t]*\r?\n([^\n]+)\n")
 _NUMBERS = re.compile(rb"[-+\d.eE \t\r]*")
@@ -120,6 +124,8 @@ def _magic(head: bytes, path: Path) -> Signature | None:
             "an array of NumPy (.npy)",
             f"`embzip compress {path} --words TOKENS.txt --codec int8` makes a table of it",
         )
+    if head.startswith(b"PAR1"):
+        return Signature("parquet", "a Parquet file", "it is read where labelled texts belong")
     for kind, magic in COMPRESSED.items():
         if magic.match(head):
             remedy = f"decompress it first, such as by `{kind} -dc {path}`"
@@ -158,7 +164,7 @@ def _pickle(head: bytes, path: Path) -> Signature | None:
 
 
 def _fasttext(head: bytes, path: Path) -> Signature | None:
-    if len(head) < 12 or int.from_bytes(head[:4], "little") != _FASTTEXT:
+    if len(head) < 12 or int.from_bytes(head[:4], "little") != FASTTEXT:
         return None
     dim = int.from_bytes(head[8:12], "little")
     return Signature(
@@ -243,8 +249,9 @@ def _zip(path: Path) -> Signature:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            inside = members(archive)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        return Signature("zip", f"a zip archive that is damaged or cut short ({error})")
+        return Signature("archive", f"a zip archive that is damaged or cut short ({error})")
     if {"config.json", "model.weights.h5"} & set(names):
         return Signature("keras", "a .keras file", _FOREIGN.format(path=path))
     if any(name.endswith("data.pkl") for name in names):
@@ -258,7 +265,14 @@ def _zip(path: Path) -> Signature:
         )
     holds = " and others" * (len(names) > 1)
     holds = f" with {names[0][:80]!r}{holds}" if names else ", which is empty"
-    return Signature("zip", f"a zip archive{holds}", "unpack it")
+    kind = "zip" if len(inside) == 1 else "archive"
+    return Signature(kind, f"a zip archive{holds}", "unpack it")
+
+
+def members(archive: "zipfile.ZipFile") -> list[str]:
+    """Return the names of the files in an archive, without what a Mac adds to it."""
+    found = (name for name in archive.namelist() if not name.endswith("/"))
+    return [name for name in found if not name.startswith("__MACOSX/")]
 
 
 _FOREIGN = (

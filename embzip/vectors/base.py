@@ -4,16 +4,20 @@ A foreign table keeps the number and order of its rows. Files of type .embz are 
 `embzip.embz`, not here.
 """
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.errors import InputError, InputTypeError, MismatchError
+from embzip.errors import DuplicateError, InputError, InputTypeError, MismatchError
+from embzip.files.lines import Errors
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix
+from embzip.vectors.changes import Accepted, Duplicates
 from embzip.vectors.matrix import checked_counts, checked_matrix, mean_row
 from embzip.vectors.reading import Format, read_rows
 from embzip.vectors.writing import write_rows
@@ -35,6 +39,9 @@ class Vectors:
         How often each row's token occurs in the corpus, (rows,); None if that is not known.
     tokenizer
         The tokenizer whose ids are the rows; None for foreign tables.
+    changed
+        How many rows or tokens of the file were left out or changed, by what was odd about them;
+        see `embzip.vectors.changes.Changes`.
 
     Raises
     ------
@@ -57,6 +64,7 @@ class Vectors:
     matrix: Matrix
     counts: NDArray[np.int64] | None = None
     tokenizer: Tokenizer | None = None
+    changed: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.vocabulary, Vocabulary):
@@ -148,12 +156,21 @@ def vectors_of(table: Table) -> Vectors:
 
 
 def read_vectors(
-    path: str | Path, *, words: str | Path | None = None, format: Format = "auto"
+    path: str | Path,
+    *,
+    words: str | Path | None = None,
+    format: Format = "auto",
+    skip_bad: bool = False,
+    limit: int | None = None,
+    duplicates: Duplicates = "error",
+    errors: Errors = "strict",
 ) -> Vectors:
     """Read word2vec text or binary, GloVe, fastText .vec, or .npy.
 
-    The number and order of rows are kept. A .npy file of float32 in C order is memory-mapped:
-    while it is in use, replace it only by renaming another file.
+    The number and order of rows are kept, and so is each token as it stands: in text, it is all
+    before the last `dim` fields of its line, which end at blanks, tabs or commas. Files may be
+    compressed by gzip, bzip2, xz or zstd, or stand alone in a zip archive. A .npy file of float32
+    in C order is memory-mapped: while it is in use, replace it only by renaming another file.
 
     Parameters
     ----------
@@ -163,6 +180,20 @@ def read_vectors(
         A file with the tokens of a .npy file: UTF-8, one per line.
     format
         The format, if the content does not make it clear.
+    skip_bad
+        Whether rows are left out that cannot be read: those of an empty token, of another length,
+        or with numbers that are not finite. A header may then declare more or fewer rows.
+    limit
+        How many rows are read, the first ones; by default all.
+    duplicates
+        `first` keeps the first row of a token that stands several times.
+    errors
+        `replace` puts U+FFFD in the place of invalid UTF-8.
+
+    Warns
+    -----
+    UserWarning
+        In one line, of all that was left out or changed; `Vectors.changed` has the numbers.
 
     Raises
     ------
@@ -170,8 +201,8 @@ def read_vectors(
         If a file does not exist or is a directory.
     InputError
         For a pickle (which is never loaded), a file that is cut short or too long, a token that
-        is empty, occurs twice or contains white space, or a number that is not finite. The message
-        names the row.
+        is empty or occurs twice, a row of another length, or a number that is not finite. The
+        message names the row, and the option that accepts it.
     MismatchError
         If a .npy file has another number of rows than its words file has tokens.
 
@@ -179,14 +210,22 @@ def read_vectors(
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "glove.txt")
-    >>> _ = path.write_text("sea 0.5 -1\\nship 2 0.25\\n")
+    >>> _ = path.write_text("sea 0.5 -1\\nnew york 2 0.25\\n")
     >>> vectors = read_vectors(path)
     >>> list(vectors.vocabulary), vectors.matrix.tolist()
-    (['sea', 'ship'], [[0.5, -1.0], [2.0, 0.25]])
+    (['sea', 'new york'], [[0.5, -1.0], [2.0, 0.25]])
     """
-    tokens, matrix = read_rows(path, words=words, format=format)
+    accepted = Accepted(skip_bad, limit, duplicates, errors)
+    read = read_rows(path, words=words, format=format, accepted=accepted)
+    if str(read.changes):
+        warnings.warn(f"{path}: {read.changes}", stacklevel=2)
     try:
-        return Vectors(Vocabulary(tokens), matrix)
+        vocabulary = Vocabulary(read.tokens)
+        return Vectors(vocabulary, read.matrix, changed=read.changes.to_json())
+    except DuplicateError as error:
+        raise DuplicateError(
+            f"{path}, {error}, or pass --duplicates first (duplicates='first') to keep the first"
+        ) from error
     except InputError as error:
         raise InputError(f"{path}, {error}") from error
 

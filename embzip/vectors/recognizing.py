@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Literal
 
 from embzip.errors import InputError
-from embzip.files.signatures import signature_of
+from embzip.files.signatures import is_text, signature_of
 
 LONGEST_WORD = 10_000  # bytes; a longer token means that the file is of another format
 HEADER = re.compile(rb"[ \t]*(-?\d{1,40})[ \t]+(-?\d{1,40})[ \t]*\r?\n")
 _NUMERIC = b"0123456789+-.eEnaifNAIFTYty \t\r\n"  # all characters of a row's numbers
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.I)
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_READ = ("vectors", "text", "labelled", "json", "unknown")  # may be vectors
+# Of what the first bytes say, what may be vectors; they are of a compressed file's content.
+_READ = ("vectors", "text", "labelled", "json", "unknown")
 BOM = b"\xef\xbb\xbf"
 
 
@@ -42,7 +43,8 @@ def format_of(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | Non
     line = numbers.partition(b"\n")[0]
     fields = line.split()
     numeric = header and len(fields) == int(header[2]) and all(map(NUMBER.fullmatch, fields))
-    if header and not numeric and _has_binary_rows(head, header.end(), 4 * int(header[2])):
+    text = numeric or is_text(head)
+    if header and not text and _has_binary_rows(head, header.end(), 4 * int(header[2])):
         return "binary"
     if line.strip() and not line.strip(_NUMERIC):
         return "text"
