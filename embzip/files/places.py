@@ -42,14 +42,15 @@ TEXTS = Place("text, one text a line", _TEXTS)
 EXAMPLES = Place("label<TAB>text lines", _TEXTS - {"vectors"} | {"parquet"})
 TABLE = Place(
     "a table: a .embz file, vectors in text, word2vec binary, or a .npy with its words",
-    frozenset({"embz", "npy", "vectors", "text", "json", *_COMPRESSED}),
+    frozenset({"embz", "npy", "npz", "safetensors", "fasttext", "vectors", "text", "json"})
+    | _COMPRESSED,
 )
 EMBZ_FILE = Place("a .embz file", frozenset({"embz"}))
 CLASSIFIER = Place("a classifier's .embz file", frozenset({"embz"}))
 SERVED = Place("a classifier: a .embz file or an exported .tflite", frozenset({"embz", "tflite"}))
 TOKENIZER = Place(
     "a tokenizer that `embzip build-words` or `embzip build-bpe` wrote",
-    frozenset({"words", "bpe", "json", "text", "vectors"}),
+    frozenset({"words", "bpe", "json", "hf-tokenizer", "text", "vectors"}),
 )
 PROBABILITIES = Place("JSON lines with text and probabilities by label", _TEXTS - {"vectors"})
 COUNTS = Place("token<TAB>count lines", _TEXTS | {"words"})

@@ -11,6 +11,7 @@ import io
 import lzma
 import os
 import select
+import shutil
 import stat
 import sys
 import time
@@ -23,7 +24,8 @@ from typing import IO, Any, cast
 
 from embzip.errors import EmbzipError, InputError, MissingPackageError
 from embzip.files.reading import readable_path
-from embzip.files.signatures import COMPRESSED, members
+from embzip.files.signatures import COMPRESSED, members, signature_of
+from embzip.files.writing import temporary_folder
 
 _BUFFER = 1 << 17
 _HEAD = 16  # bytes that tell every kind of compression
@@ -91,6 +93,35 @@ def bounded(path: str | Path) -> Iterator[IO[bytes]]:
     with opened(path) as file:
         most = max(_ALWAYS_EXPANDED, _MOST_EXPANDED * Path(path).stat().st_size)
         yield cast(IO[bytes], io.BufferedReader(_Bounded(file, most, path), _BUFFER))
+
+
+@contextmanager
+def seekable(path: Path) -> Iterator[Path]:
+    """Yield a file that can be mapped: the one given, or, of a compressed one, its content.
+
+    That is a temporary file, which is gone after the block; what was mapped within stays.
+
+    Raises
+    ------
+    InputError
+        As `bounded` does; where the block raises one that names the temporary file, it names the
+        file that was given.
+    OutputError
+        If there is no room where TMPDIR says.
+    """
+    with path.open("rb") as file:
+        kind = compression_of(file.read(_HEAD))
+    if kind is None or (kind == "zip" and signature_of(path).kind == "npz"):
+        yield path
+        return
+    with temporary_folder() as folder:
+        whole = folder / "expanded"
+        with bounded(path) as packed, whole.open("wb") as file:
+            shutil.copyfileobj(packed, file, _BUFFER)
+        try:
+            yield whole
+        except InputError as error:
+            raise type(error)(str(error).replace(str(whole), str(path))) from error
 
 
 @contextmanager

@@ -12,12 +12,14 @@ from embzip.files.records import shown
 from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_texts
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
+from embzip.tokenizers.hugging_face import HuggingFaceTokenizer
 from embzip.tokenizers.words import WordTokenizer, parse_words
 from embzip.tokenizers.yttm_model import YttmModel
 
 __all__ = [
     "AliasedWords",
     "BpeTokenizer",
+    "HuggingFaceTokenizer",
     "Normalization",
     "Tokenizer",
     "UnicodeForm",
@@ -30,17 +32,21 @@ __all__ = [
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
-    """Read a tokenizer file of either kind, whatever its name: whole words or byte pairs.
+    """Read a tokenizer file of any kind, whatever its name.
+
+    Whole words or byte pairs, as we write them; a tokenizer.json of Hugging Face.
 
     Raises
     ------
     MissingFileError
         If the file does not exist.
     TokenizerError
-        For a file that is of neither kind, or is damaged.
+        For a file that is of no such kind, or is damaged.
     """
-    TOKENIZER.kind_of(path, TokenizerError)
+    kind = TOKENIZER.kind_of(path, TokenizerError)
     content = Path(path).read_bytes()
+    if kind == "hf-tokenizer":
+        return HuggingFaceTokenizer(content, str(path))
     if content.startswith(b"{"):
         return parse_words(content, str(path))
     return parse_bpe(content, str(path))
@@ -54,7 +60,7 @@ def tokenizer_from_bytes(
     Parameters
     ----------
     kind
-        `words`, `words+aliases` or `bpe`: the tokenizer's `kind`.
+        `words`, `words+aliases`, `bpe` or `hugging-face`: the tokenizer's `kind`.
     content
         The bytes.
     rows
@@ -75,7 +81,9 @@ def tokenizer_from_bytes(
         return AliasedWords.from_bytes(content, rows, normalization)
     if kind == "bpe":
         return BpeTokenizer.from_bytes(content, rows, normalization)
+    if kind == HuggingFaceTokenizer.kind:
+        return HuggingFaceTokenizer.from_bytes(content, rows)
     raise TokenizerError(
-        f"a tokenizer's kind must be 'words', 'words+aliases' or 'bpe', found {shown(kind)}: was "
+        f"a tokenizer's kind must be one that embzip knows, found {shown(kind)}: was "
         "the file written by a newer embzip?"
     )

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from embzip.files.lines import Errors
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix
 from embzip.vectors.changes import Accepted, Duplicates
+from embzip.vectors.keyed import Keyed, is_keyed, parts_of
 from embzip.vectors.matrix import checked_counts, checked_matrix, mean_row
 from embzip.vectors.reading import Format, read_rows
 from embzip.vectors.writing import write_rows
@@ -137,11 +138,13 @@ class Decodable(Protocol):
         """Return all rows, (rows, dim)."""
 
 
-Table = Vectors | Decodable
+Table = Vectors | Decodable | Keyed
 
 
 def vectors_of(table: Table) -> Vectors:
     """Return a table's rows as float32 vectors; `Vectors` are returned as they are.
+
+    `KeyedVectors` of gensim, or a model with them, are taken with their counts.
 
     Raises
     ------
@@ -150,6 +153,10 @@ def vectors_of(table: Table) -> Vectors:
     """
     if isinstance(table, Vectors):
         return table
+    if is_keyed(table):
+        tokens, rows, counts = parts_of(table)
+        return Vectors(Vocabulary(tokens), rows, counts)
+    table = cast(Decodable, table)
     if table.vocabulary is None:
         raise InputError("vectors need a token for each row, and this table has no vocabulary")
     return Vectors(table.vocabulary, table.decode(), table.counts, table.tokenizer)
@@ -160,24 +167,30 @@ def read_vectors(
     *,
     words: str | Path | None = None,
     format: Format = "auto",
+    tensor: str | None = None,
     skip_bad: bool = False,
     limit: int | None = None,
     duplicates: Duplicates = "error",
     errors: Errors = "strict",
 ) -> Vectors:
-    """Read word2vec text or binary, GloVe, fastText .vec, or .npy.
+    """Read word2vec text or binary, GloVe, fastText .vec, .bin and .ftz, .npy, .npz or safetensors.
 
     The number and order of rows are kept, and so is each token as it stands: in text, it is all
     before the last `dim` fields of its line, which end at blanks, tabs or commas. Files may be
-    compressed by gzip, bzip2, xz or zstd, or stand alone in a zip archive. A .npy file of float32
+    compressed by gzip, bzip2, xz or zstd, or stand alone in a zip archive. Of fastText's own files,
+    the row of a word is the mean of its own and those of its character n-grams. An array of float32
     in C order is memory-mapped: while it is in use, replace it only by renaming another file.
 
     Parameters
     ----------
     path
-        The file; its format is recognized by its content.
+        The file; its format is recognized by its content. A folder of model2vec, or of
+        sentence-transformers with a StaticEmbedding, is a table with its tokenizer.
     words
-        A file with the tokens of a .npy file: UTF-8, one per line.
+        A file with the tokens of a .npy file: UTF-8, one per line. .npz and safetensors files may
+        hold them, in an array of text, or have them beside, in tokenizer.json or vocab.txt.
+    tensor
+        Of .npz and safetensors: the table's name, where they hold several.
     format
         The format, if the content does not make it clear.
     skip_bad
@@ -216,12 +229,14 @@ def read_vectors(
     (['sea', 'new york'], [[0.5, -1.0], [2.0, 0.25]])
     """
     accepted = Accepted(skip_bad, limit, duplicates, errors)
-    read = read_rows(path, words=words, format=format, accepted=accepted)
+    read = read_rows(path, words=words, format=format, tensor=tensor, accepted=accepted)
     if str(read.changes):
         warnings.warn(f"{path}: {read.changes}", stacklevel=2)
     try:
-        vocabulary = Vocabulary(read.tokens)
-        return Vectors(vocabulary, read.matrix, changed=read.changes.to_json())
+        tokens = read.tokens
+        vocabulary = tokens if isinstance(tokens, Vocabulary) else Vocabulary(tokens)
+        changed = read.changes.to_json()
+        return Vectors(vocabulary, read.matrix, read.counts, read.tokenizer, changed)
     except DuplicateError as error:
         raise DuplicateError(
             f"{path}, {error}, or pass --duplicates first (duplicates='first') to keep the first"

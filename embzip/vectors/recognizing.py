@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from embzip.errors import InputError
 from embzip.files.signatures import is_text, signature_of
@@ -17,7 +17,11 @@ _READ = ("vectors", "text", "labelled", "json", "unknown")
 BOM = b"\xef\xbb\xbf"
 
 
-def format_of(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | None:
+_OWN = ("npy", "npz", "safetensors", "fasttext")
+_Kind = Literal["text", "binary", "npy", "npz", "safetensors", "fasttext"]
+
+
+def format_of(path: Path, head: bytes) -> _Kind | None:
     """Return the format that a file's first bytes suggest; None for text or binary.
 
     Raises
@@ -28,8 +32,8 @@ def format_of(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | Non
     if not head.strip():
         raise InputError(f"{path}: expected vectors, found " + ("blanks" if head else "no bytes"))
     found = signature_of(path, head)
-    if found.kind == "npy":
-        return "npy"
+    if found.kind in _OWN:
+        return cast(_Kind, found.kind)
     if found.kind == "embz":
         raise InputError(
             f"{path}: expected foreign vectors, found a .embz file, or one that was compressed: "
