@@ -41,7 +41,8 @@ from .tokenizers.building import build_bpe as build_bpe
 from .tokenizers.building import build_words as build_words
 from .vectors.base import Vectors as Vectors
 from .vectors.base import read_vectors as read_vectors
-from .vectors.base import write_vectors as write_vectors
+from .vectors.converting import convert as convert
+from .vectors.converting import write_vectors as write_vectors
 from .vectors.pruning import prune as prune
 from .vectors.training import train_vectors as train_vectors
 from .vectors.transferring import transfer as transfer

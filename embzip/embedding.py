@@ -26,11 +26,12 @@ from embzip.files.reading import digest
 from embzip.packing.arrays import PackedArray
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays, Matrix
+from embzip.vectors.neighbours import Rows, Searchable
 from embzip.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
-class CompressedEmbedding:
+class CompressedEmbedding(Searchable):
     """A (rows, dim) table as codes and params.
 
     Attributes
@@ -83,6 +84,9 @@ class CompressedEmbedding:
                     f"the {what} has {len(length)} entries, the table {self.rows} rows: "
                     "they must be the same"
                 )
+
+    def _searched(self) -> tuple[Rows, Vocabulary | None]:
+        return self, self.vocabulary
 
     def __len__(self) -> int:
         return self.rows

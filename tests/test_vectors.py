@@ -29,7 +29,8 @@ from embzip.errors import (
 )
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe
-from embzip.vectors.base import Vectors, read_vectors, with_special_rows, write_vectors
+from embzip.vectors.base import Vectors, read_vectors, with_special_rows
+from embzip.vectors.converting import write_vectors
 from embzip.vectors.pruning import prune
 from embzip.vectors.word2vec import to_gensim
 from embzip.vocabulary import Vocabulary

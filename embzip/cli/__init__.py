@@ -25,6 +25,8 @@ COMMANDS = {
     "transfer": "tables",
     "prune": "pruning",
     "compress": "tables",
+    "similar": "similar",
+    "convert": "converting",
     "codecs": "codecs",
     "train": "training",
     "distill": "distilling",

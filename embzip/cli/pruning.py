@@ -10,8 +10,8 @@ from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import ColumnOptions, Errors, Table, UsageError, Whole
-from embzip.cli.results import TABLES, Result
-from embzip.cli.tables import Reading, write_table
+from embzip.cli.results import TABLES, Result, write_table
+from embzip.cli.tables import Reading
 from embzip.cli.terminal import progress
 from embzip.corpus import read_texts
 from embzip.errors import InputError

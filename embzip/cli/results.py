@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -16,6 +16,9 @@ from embzip.errors import OutputError
 from embzip.files.outputs import FOLDER, Formats, check_apart, format_of, output_path
 from embzip.files.writing import is_character_device, temporary_folder
 from embzip.inspection import bytes_on_disk
+
+if TYPE_CHECKING:
+    from embzip.vectors.base import Vectors
 
 STREAM = Path("-")
 TABLES = {".embz": "embz", ".vec": "text", ".txt": "text", ".bin": "binary"}
@@ -122,6 +125,20 @@ class Result:
         made = Output(path, path, format, self.as_json)
         yield made
         made.nbytes = bytes_on_disk(path)
+
+
+def write_table(vectors: "Vectors", made: Output) -> None:
+    """Write a table as the output's suffix says: word2vec text or binary, or .embz with counts."""
+    from embzip.compression import compress
+    from embzip.embz.format import save
+    from embzip.vectors.converting import write_vectors
+
+    if made.format == "embz":
+        save(
+            compress(vectors, "float32"), made.path, counts=True
+        )  # to prune and to weight by later
+    else:
+        write_vectors(vectors, made.path, binary=made.format == "binary")
 
 
 def _write_through(source: Path, target: Path) -> None:

@@ -20,7 +20,7 @@ from embzip.cli.parameters import (
     Whole,
     corpus_of,
 )
-from embzip.cli.results import EMBZ, TABLES, Output, Result
+from embzip.cli.results import EMBZ, TABLES, Output, Result, write_table
 from embzip.cli.terminal import log, progress
 from embzip.files.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
 from embzip.files.signatures import signature_of
@@ -292,17 +292,3 @@ def compress(
         f"with its vocabulary {made.nbytes:,}, from {before:,}: "
         f"{size_change(before, made.nbytes)}",
     )
-
-
-def write_table(vectors: "Vectors", made: Output) -> None:
-    """Write a table as the output's suffix says: word2vec text or binary, or .embz with counts."""
-    from embzip.compression import compress
-    from embzip.embz.format import save
-    from embzip.vectors.base import write_vectors
-
-    if made.format == "embz":
-        save(
-            compress(vectors, "float32"), made.path, counts=True
-        )  # to prune and to weight by later
-    else:
-        write_vectors(vectors, made.path, binary=made.format == "binary")

@@ -12,6 +12,7 @@ from embzip.files.records import shown
 from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_texts
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
+from embzip.tokenizers.fasttext import FastTextTokenizer
 from embzip.tokenizers.hugging_face import HuggingFaceTokenizer
 from embzip.tokenizers.words import WordTokenizer, parse_words
 from embzip.tokenizers.yttm_model import YttmModel
@@ -19,6 +20,7 @@ from embzip.tokenizers.yttm_model import YttmModel
 __all__ = [
     "AliasedWords",
     "BpeTokenizer",
+    "FastTextTokenizer",
     "HuggingFaceTokenizer",
     "Normalization",
     "Tokenizer",
@@ -81,6 +83,8 @@ def tokenizer_from_bytes(
         return AliasedWords.from_bytes(content, rows, normalization)
     if kind == "bpe":
         return BpeTokenizer.from_bytes(content, rows, normalization)
+    if kind == FastTextTokenizer.kind:
+        return FastTextTokenizer.from_bytes(content, rows)
     if kind == HuggingFaceTokenizer.kind:
         return HuggingFaceTokenizer.from_bytes(content, rows)
     raise TokenizerError(

@@ -20,13 +20,13 @@ from embzip.types import Matrix
 from embzip.vectors.changes import Accepted, Duplicates
 from embzip.vectors.keyed import Keyed, is_keyed, parts_of
 from embzip.vectors.matrix import checked_counts, checked_matrix, mean_row
+from embzip.vectors.neighbours import Rows, Searchable
 from embzip.vectors.reading import Format, read_rows
-from embzip.vectors.writing import write_rows
 from embzip.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
-class Vectors:
+class Vectors(Searchable):
     """A table of vectors with the token of each row.
 
     Attributes
@@ -105,6 +105,9 @@ class Vectors:
             return None
         unk_id = self.vocabulary.unk_id
         return 0.0 if unk_id is None else float(self.counts[unk_id] / max(1, self.counts.sum()))
+
+    def _searched(self) -> tuple[Rows, Vocabulary]:
+        return self.matrix, self.vocabulary
 
     def ordinary_ids(self) -> NDArray[np.int64]:
         """Return the ids of the rows that are not special, in ascending order."""
@@ -243,36 +246,6 @@ def read_vectors(
         ) from error
     except InputError as error:
         raise InputError(f"{path}, {error}") from error
-
-
-def write_vectors(vectors: Table, path: str | Path, *, binary: bool = False) -> None:
-    """Write the rows that are not special as word2vec text or binary.
-
-    The most frequent tokens stand first where counts are known, as in the files of other programs;
-    equal counts keep their order. The counts themselves have no place in these formats. Nor can
-    they mark a row as special, so the rows for padding and unknown tokens are left out;
-    `with_special_rows` adds them again. Text files have 9 digits per number, which restore every
-    float32 exactly.
-
-    Raises
-    ------
-    InputError
-        For a token that contains ASCII white space, or if every row is special.
-    OutputError
-        If the file cannot be written; an existing file is left unchanged.
-    """
-    vectors = vectors_of(vectors)
-    ids = vectors.by_falling_count()
-    if not len(ids):
-        raise InputError(
-            f"{path}: special rows are not written, and every row of this table is special"
-        )
-    write_rows(
-        path,
-        [vectors.vocabulary.token(i) for i in ids.tolist()],
-        vectors.matrix if np.array_equal(ids, np.arange(vectors.rows)) else vectors.matrix[ids],
-        binary=binary,
-    )
 
 
 def with_special_rows(vectors: Vectors) -> Vectors:

@@ -27,6 +27,9 @@ _CENTROIDS = 256
 _ARGS = struct.Struct("<12id")
 _DICTIONARY = struct.Struct("<3i2q")
 _LONGEST = 10_000  # bytes of a word
+_FLAG, _SHAPE = struct.Struct("<?"), struct.Struct("<2q")
+_HEAD, _ENTRY = struct.Struct("<2i"), struct.Struct("<qb")
+_QUANTIZER, _CODES = struct.Struct("<4i"), struct.Struct("<2qi")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +110,13 @@ def opened_fasttext(path: Path) -> Iterator[FastText]:
         # What still looks at the mapping keeps it.
 
 
+def is_supervised(path: Path) -> bool:
+    """Say whether a file of fastText is of a supervised model, by its first bytes."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD.size + _ARGS.size)
+    return len(head) == _HEAD.size + _ARGS.size and _ARGS.unpack(head[8:])[7] == _SUPERVISED
+
+
 class _Cursor:
     """Reads a file from front to end, never beyond it."""
 
@@ -151,11 +161,6 @@ class _Cursor:
     def _check(self, size: int) -> None:
         if self.at + size > len(self._content):
             raise self.fail(f"the file is cut short: {size:,} bytes more were expected here")
-
-
-_FLAG, _SHAPE = struct.Struct("<?"), struct.Struct("<2q")
-_HEAD, _ENTRY = struct.Struct("<2i"), struct.Struct("<qb")
-_QUANTIZER, _CODES = struct.Struct("<4i"), struct.Struct("<2qi")
 
 
 def _read(cursor: _Cursor) -> FastText:
