@@ -39,7 +39,7 @@ Table = Annotated[
     Parameter(
         name="VECTORS",
         help="A .embz file (a classifier's too: its embedding), word2vec text or binary, GloVe, "
-        "fastText .vec, plain or compressed, or .npy with --words.",
+        "fastText .vec, .bin or .ftz, .npz, safetensors, .npy with --words; plain or compressed.",
     ),
 ]
 Model = Annotated[Path, Parameter(name="MODEL.embz", help="A classifier's .embz file.")]

@@ -39,9 +39,11 @@ class Reading:
     Attributes
     ----------
     words
-        The tokens of a .npy table, one a line.
+        The tokens of a .npy, .npz or safetensors table, one a line.
     format
         How to read foreign vectors; auto looks at the file.
+    tensor
+        Which table of a .npz or safetensors file.
     skip_bad
         Leave out rows that cannot be read, and take a header with a wrong number of rows.
     limit
@@ -52,6 +54,7 @@ class Reading:
 
     words: Path | None = None
     format: Annotated[Literal["auto", "text", "binary", "npy"], CHOICE] = "auto"
+    tensor: str | None = None
     skip_bad: bool = False
     limit: Whole | None = None
     duplicates: Annotated[Literal["error", "first"], CHOICE] = "error"

@@ -140,8 +140,8 @@ def _safetensors(head: bytes, path: Path) -> Signature | None:
         return Signature(
             "safetensors",
             "a safetensors file of another program",
-            "save its table alone, np.save('table.npy', safetensors.numpy.load_file("
-            f"{str(path)!r})[NAME]), and pass that with --words TOKENS.txt",
+            f"`embzip compress {path} --codec int8` makes a table of it, with tokenizer.json or "
+            "vocab.txt beside it, or --words TOKENS.txt",
         )
     return None
 
@@ -170,9 +170,8 @@ def _fasttext(head: bytes, path: Path) -> Signature | None:
     return Signature(
         "fasttext",
         f"a fastText .bin, {dim} dims",
-        'write its vectors as text: `python -c "from gensim.models.fasttext import '
-        f"load_facebook_vectors as load; load({str(path)!r})"
-        ".save_word2vec_format('vectors.vec')\"`",
+        f"`embzip compress {path} --codec int8` makes a table of its words, `embzip convert {path} "
+        "model.embz` a classifier of a supervised one",
     )
 
 
@@ -235,7 +234,8 @@ def _json(head: bytes, path: Path) -> Signature:
         train = f"`embzip train-vectors TEXTS --tokenizer {path}` trains a table for it"
         return Signature("words", "a tokenizer of words (embzip build-words)", train)
     if re.search(rb'"added_tokens"|"type"\s*:\s*"(BPE|WordPiece|WordLevel|Unigram)"', head):
-        return Signature("hf-tokenizer", "a tokenizer of Hugging Face (JSON)", _OWN_TOKENIZERS)
+        train = f"`embzip train-vectors TEXTS --tokenizer {path}` trains a table for it"
+        return Signature("hf-tokenizer", "a tokenizer of Hugging Face (JSON)", train)
     if re.search(rb'"(architectures|model_type|tokenizer_class)"', head):
         return Signature(
             "hf-config", "a configuration of Hugging Face (JSON)", "it holds no table and no text"
@@ -260,8 +260,7 @@ def _zip(path: Path) -> Signature:
         return Signature(
             "npz",
             "arrays of NumPy in a zip (.npz)",
-            f"save the table alone, np.save('table.npy', np.load({str(path)!r})[{names[0][:-4]!r}])"
-            ", and pass that with --words TOKENS.txt",
+            f"`embzip compress {path} --words TOKENS.txt --codec int8` makes a table of it",
         )
     holds = " and others" * (len(names) > 1)
     holds = f" with {names[0][:80]!r}{holds}" if names else ", which is empty"
@@ -280,8 +279,8 @@ _FOREIGN = (
     "table smaller"
 )
 _OWN_TOKENIZERS = (
-    "embzip reads tokenizers that `embzip build-bpe`, `embzip build-words` or youtokentome wrote: "
-    "make one from your texts"
+    "embzip reads tokenizers that `embzip build-bpe`, `embzip build-words` or youtokentome wrote, "
+    "and tokenizer.json of Hugging Face: make one from your texts"
 )
 _TORCH = (
     "load it with PyTorch, np.save('table.npy', LAYER.weight.detach().numpy()), and pass that with "
