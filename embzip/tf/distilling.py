@@ -1,8 +1,8 @@
 """Distils classifiers into a small one, which answers like them.
 
 The student takes over what matters most of its teacher (`embzip.classifier.students`) and learns
-the teachers' probabilities in float32: the shape first. Then it is coded: the bits. What is not
-coded learns once more, over the codes, while kernels are rounded as the file will round them.
+the teachers' probabilities in float32: the shape first. Then the bits: it learns on while table and
+kernels are read as the file will round them, and is coded; what is not coded learns once more.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from embzip.classifier import Classifier
 from embzip.classifier.calibration import calibrated
-from embzip.classifier.rebuilding import rebuild
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.students import start_of
 from embzip.classifier.text_digests import TextDigest
@@ -27,12 +26,10 @@ from embzip.tf.batches import batches_of
 from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.lessons import Lessons, Teaching, UnlabelledTexts
 from embzip.tf.student_plans import plan_student
-from embzip.tf.student_training import Course, distilled, tuned
+from embzip.tf.student_training import Course, coded, distilled, rounded, tuned
 from embzip.tf.targets import targets_of
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix, TrainingProgress
-
-_TUNED_EPOCHS, _TUNING_RATE = 2, 3e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +46,8 @@ class DistillResult:
         The teachers, as one, and the student on dev; the student against the teachers.
     float_accuracy
         The student's accuracy on dev after each epoch in float32, 0 to 1.
+    rounded_accuracy
+        The same, read as it will be coded.
     tuned_accuracy
         The same over its codes: before tuning, and after each epoch of it.
     temperature
@@ -62,6 +61,7 @@ class DistillResult:
     teacher: Evaluation
     student: Evaluation
     float_accuracy: list[float]
+    rounded_accuracy: list[float]
     tuned_accuracy: list[float]
     temperature: float
     interrupted: bool
@@ -83,6 +83,7 @@ def distill(
     copies: int = 4,
     balance: bool = False,
     epochs: int = 8,
+    rounded_epochs: int = 3,
     batch_size: int = 128,
     learning_rate: float = 1e-3,
     patience: int = 2,
@@ -128,8 +129,13 @@ def distill(
         Mutilated copies of each text, drawn anew each epoch.
     balance
         Whether copies are made of equally many texts of each label.
+    epochs
+        At most, in float32.
+    rounded_epochs
+        In which table and kernels are read as the file will round them; the learning rate falls
+        along a cosine. None if 0.
     patience
-        Training ends after this many epochs without a better dev accuracy.
+        The training in float32 ends after this many epochs without a smaller log loss on dev.
     keep_interrupted
         Whether Ctrl-C ends the training with the best student so far, if there is one, instead of
         raising KeyboardInterrupt.
@@ -180,7 +186,9 @@ def distill(
         patience=patience,
         seed=seed,
     )
-    check_distilling_options(copies=copies, labels=labels, fold_share=fold_share)
+    check_distilling_options(
+        copies=copies, labels=labels, fold_share=fold_share, rounded_epochs=rounded_epochs
+    )
     plan = plan_student(teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer)
     source, kept, table = plan.source, plan.kept, plan.table
     known = targets_of(targets, examples, kept, plan.teacher.labels)
@@ -200,22 +208,27 @@ def distill(
     course = Course(
         lessons,
         batches_of(plan.dev, plan.teacher.labels, table, start.config),
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
-        keep_interrupted=keep_interrupted,
-        progress=progress,
+        plan.teacher.labels,
+        plan.shape,
+        (epochs, rounded_epochs),
+        batch_size,
+        learning_rate,
+        patience,
+        seed,
+        keep_interrupted,
+        progress,
     )
-    student, run = distilled(
-        start, plan.teacher.labels, course, learning_rate=learning_rate, patience=patience
-    )
+    student, run = distilled(start, course)
+    in_rounding: list[float] = []
     # What was distilled is not lost to a Ctrl-C that comes before it is returned.
     with noticed_interrupts(keep_interrupted) as pressed:
-        small = rebuild(student, codec=plan.shape.codec, kernels=plan.shape.kernels, seed=seed)
-        accuracies: list[float] = []
         interrupted = run.interrupted or pressed()
-        if not interrupted:
-            small, accuracies, interrupted = tuned(small, course)
+        if rounded_epochs and not interrupted:
+            student, in_rounding, interrupted = rounded(student, course)
+        small = coded(student, course)
+        in_tuning: list[float] = []
+        if not (interrupted or pressed()):
+            small, in_tuning, interrupted = tuned(small, course)
         small, temperature = calibrated(small, plan.dev)
         interrupted = interrupted or pressed()
     own = TrainingRun(
@@ -242,7 +255,8 @@ def distill(
         evaluate(plan.teacher, plan.dev),
         evaluate(small, plan.dev, against=plan.teacher),
         run.dev_accuracy,
-        accuracies,
+        in_rounding,
+        in_tuning,
         temperature,
         interrupted,
     )

@@ -14,7 +14,7 @@ from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
 from embzip.tokenizers.fasttext import FastTextTokenizer
 from embzip.tokenizers.hugging_face import HuggingFaceTokenizer
-from embzip.tokenizers.words import WordTokenizer, parse_words
+from embzip.tokenizers.words import STEMMED, WordTokenizer, parse_words
 from embzip.tokenizers.yttm_model import YttmModel
 
 __all__ = [
@@ -62,7 +62,8 @@ def tokenizer_from_bytes(
     Parameters
     ----------
     kind
-        `words`, `words+aliases`, `bpe` or `hugging-face`: the tokenizer's `kind`.
+        `words`, `words+stems`, `words+aliases`, `bpe`, `hugging-face` or `fasttext`: the
+        tokenizer's `kind`.
     content
         The bytes.
     rows
@@ -77,8 +78,8 @@ def tokenizer_from_bytes(
     TokenizerError
         For an unknown kind, or a vocabulary of another size.
     """
-    if kind == "words":
-        return WordTokenizer.from_bytes(content, rows, normalization)
+    if kind in ("words", STEMMED):
+        return WordTokenizer.from_bytes(content, rows, normalization, stems=kind == STEMMED)
     if kind == AliasedWords.kind:
         return AliasedWords.from_bytes(content, rows, normalization)
     if kind == "bpe":
