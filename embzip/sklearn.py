@@ -86,6 +86,11 @@ class EmbzipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.epochs = epochs
         self.random_state = random_state
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        _takes_texts(tags)
+        return tags
+
     def fit(self, X: Iterable[str], y: ArrayLike) -> "EmbzipClassifier":
         """Train on texts and their labels.
 
@@ -127,7 +132,6 @@ class EmbzipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             seed=seed,
         ).classifier
         self.model_: Classifier = model if self.codec is None else rebuild(model, codec=self.codec)
-        self.n_features_in_ = 1
         return self
 
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.float64]:
@@ -164,6 +168,11 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):  # type: ignore[mis
     def __init__(self, table: Vectors | CompressedEmbedding | None = None) -> None:
         self.table = table
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        _takes_texts(tags)
+        return tags
+
     def fit(self, X: Iterable[str] | None = None, y: object = None) -> "EmbeddingTransformer":
         """Check the table; nothing is learned.
 
@@ -195,6 +204,13 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):  # type: ignore[mis
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """Return names of the columns."""
         return np.array([f"column{i}" for i in range(self.n_features_out_)], object)
+
+
+def _takes_texts(tags: Any) -> None:
+    """Say in an estimator's tags that its input is texts, not a matrix."""
+    tags.input_tags.two_d_array = False
+    tags.input_tags.one_d_array = True
+    tags.input_tags.string = True
 
 
 def _ids_of(table: Vectors | CompressedEmbedding, texts: list[str]) -> list[list[int]]:

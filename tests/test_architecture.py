@@ -53,6 +53,7 @@ ORDER = [
     "foreign.graph",
     "foreign",
     "tf",
+    "sklearn",
     "artefacts",  # tells kinds, and imports who knows one when asked
     "rewriting",
     "report",
@@ -78,6 +79,7 @@ OWNERS = {
     "numba": {"compiling"},
     "constriction": {"packing"},
     "pyarrow": {"labelled"},
+    "sklearn": {"sklearn"},
     "zstandard": {"files"},
     "tempfile": {"files"},  # leftovers of killed processes are found by one name
     "matplotlib": {"report"},
