@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 SPORT = ["three goals in the match", "the team won a cup", "a coach and a striker"]
 MONEY = ["the bank sold shares", "interest and a large deal", "profit in the market"]
 TEXTS = [f"{text} {i}" for i in range(8) for text in (*SPORT, *MONEY)]
-LABELS = np.array(["sport"] * 3 + ["money"] * 3, object).tolist() * 8
+LABELS = np.array(["sport"] * 3 + ["money"] * 3).tolist() * 8
 
 
 def estimator(**options: object) -> EmbzipClassifier:
@@ -32,7 +32,7 @@ def estimator(**options: object) -> EmbzipClassifier:
 
 @pytest.fixture(scope="module")
 def fitted() -> EmbzipClassifier:
-    return estimator().fit(TEXTS, LABELS)
+    return estimator(encoder="cnn", epochs=8).fit(TEXTS, LABELS)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
@@ -53,7 +53,7 @@ def test_fit_predict_score(fitted: EmbzipClassifier) -> None:
     ]
     assert fitted.score(TEXTS, LABELS) > 0.6
     assert fitted.model_.embedding.codec.spec == "int8"
-    again = estimator().fit(TEXTS, LABELS)
+    again = clone(fitted).fit(TEXTS, LABELS)
     np.testing.assert_array_equal(again.predict_proba(TEXTS), fitted.predict_proba(TEXTS))
 
 
