@@ -1,7 +1,7 @@
 """The nearest rows on codes, beside faiss' exact search on decoded rows: answers, time, memory.
 
 `python -m scripts.bench_nearest [TABLE] [--rows 400000] [--dim 100] [--codec SPEC ...]`: a table
-that embzip reads, or random rows. faiss' IndexFlatIP holds all decoded rows at length 1. Answers are
+that embzip reads, or random rows. faiss' IndexFlatIP holds decoded rows at length 1. Answers are
 equal where the ten tokens are; cosines that differ by less than 1e-6 are told apart by rounding, so
 those are counted too.
 """

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.choices import chosen
-from embzip.errors import InputError, MismatchError, MissingFileError
+from embzip.errors import InputError, MismatchError, MissingFileError, TokenizerError
 from embzip.files.reading import existing_file
 from embzip.files.signatures import signature_of
 from embzip.files.streams import bounded, compression_of, seekable
@@ -185,7 +185,12 @@ def _with_tokens(
 def _with_tokenizer(
     path: Path, matrix: NDArray[np.floating], beside: Path, accepted: Accepted
 ) -> Rows:
-    tokenizer = HuggingFaceTokenizer(beside.read_bytes(), str(beside))
+    try:
+        tokenizer = HuggingFaceTokenizer(beside.read_bytes(), str(beside))
+    except TokenizerError as error:
+        raise TokenizerError(
+            f"{error}: pass the tokens of {path} by --words FILE (words=), one a line"
+        ) from error
     if tokenizer.own_rows != len(matrix):
         raise MismatchError(
             f"{beside} must have one token per row, found {tokenizer.own_rows} tokens, and "
