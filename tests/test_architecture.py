@@ -75,6 +75,7 @@ OWNERS = {
     "threadpoolctl": {"vectors"},
     "youtokentome": {"tokenizers"},
     "tokenizers": {"tokenizers"},
+    "sentencepiece": {"tokenizers"},
     "faiss": {"codecs"},
     "numba": {"compiling"},
     "constriction": {"packing"},

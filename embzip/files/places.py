@@ -50,7 +50,7 @@ CLASSIFIER = Place("a classifier's .embz file", frozenset({"embz"}))
 SERVED = Place("a classifier: a .embz file or an exported .tflite", frozenset({"embz", "tflite"}))
 TOKENIZER = Place(
     "a tokenizer that `embzip build-words` or `embzip build-bpe` wrote",
-    frozenset({"words", "bpe", "json", "hf-tokenizer", "text", "vectors"}),
+    frozenset({"words", "bpe", "json", "hf-tokenizer", "sentencepiece", "text", "vectors"}),
 )
 PROBABILITIES = Place("JSON lines with text and probabilities by label", _TEXTS - {"vectors"})
 COUNTS = Place("token<TAB>count lines", _TEXTS | {"words"})

@@ -187,7 +187,8 @@ def _protobuf(head: bytes, path: Path) -> Signature | None:
         if second and second.number == 2 and _OPERATOR.fullmatch(second.content):
             return Signature("frozen", "a frozen graph of TensorFlow", _FOREIGN.format(path=path))
         if second and (second.number, second.wire) == (2, 5):
-            return Signature("sentencepiece", "a sentencepiece model", _OWN_TOKENIZERS)
+            train = f"`embzip train-vectors TEXTS --tokenizer {path}` trains a table for it"
+            return Signature("sentencepiece", "a sentencepiece model", train)
     if (first.number, first.wire) != (1, 0) or len(found) < 2 or found[1].wire != 2:
         return None
     second = found[1]
@@ -277,10 +278,6 @@ def members(archive: "zipfile.ZipFile") -> list[str]:
 _FOREIGN = (
     "`embzip inspect {path}` shows what it holds, `embzip rebuild {path} --codec int8` makes its "
     "table smaller"
-)
-_OWN_TOKENIZERS = (
-    "embzip reads tokenizers that `embzip build-bpe`, `embzip build-words` or youtokentome wrote, "
-    "and tokenizer.json of Hugging Face: make one from your texts"
 )
 _TORCH = (
     "load it with PyTorch, np.save('table.npy', LAYER.weight.detach().numpy()), and pass that with "

@@ -14,6 +14,7 @@ from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
 from embzip.tokenizers.fasttext import FastTextTokenizer
 from embzip.tokenizers.hugging_face import HuggingFaceTokenizer
+from embzip.tokenizers.sentencepiece_model import SentencePieceTokenizer
 from embzip.tokenizers.words import STEMMED, WordTokenizer, parse_words
 from embzip.tokenizers.yttm_model import YttmModel
 
@@ -23,6 +24,7 @@ __all__ = [
     "FastTextTokenizer",
     "HuggingFaceTokenizer",
     "Normalization",
+    "SentencePieceTokenizer",
     "Tokenizer",
     "UnicodeForm",
     "WordTokenizer",
@@ -36,7 +38,8 @@ __all__ = [
 def load_tokenizer(path: str | Path) -> Tokenizer:
     """Read a tokenizer file of any kind, whatever its name.
 
-    Whole words or byte pairs, as we write them; a tokenizer.json of Hugging Face.
+    Whole words or byte pairs, as we write them; a tokenizer.json of Hugging Face; a .model of
+    sentencepiece, where that is installed.
 
     Raises
     ------
@@ -47,6 +50,8 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     """
     kind = TOKENIZER.kind_of(path, TokenizerError)
     content = Path(path).read_bytes()
+    if kind == "sentencepiece":
+        return SentencePieceTokenizer(content, str(path))
     if kind == "hf-tokenizer":
         return HuggingFaceTokenizer(content, str(path))
     if content.startswith(b"{"):
@@ -62,8 +67,8 @@ def tokenizer_from_bytes(
     Parameters
     ----------
     kind
-        `words`, `words+stems`, `words+aliases`, `bpe`, `hugging-face` or `fasttext`: the
-        tokenizer's `kind`.
+        `words`, `words+stems`, `words+aliases`, `bpe`, `hugging-face`,
+        `sentencepiece` or `fasttext`: the tokenizer's `kind`.
     content
         The bytes.
     rows
@@ -86,6 +91,8 @@ def tokenizer_from_bytes(
         return BpeTokenizer.from_bytes(content, rows, normalization)
     if kind == FastTextTokenizer.kind:
         return FastTextTokenizer.from_bytes(content, rows)
+    if kind == SentencePieceTokenizer.kind:
+        return SentencePieceTokenizer.from_bytes(content, rows)
     if kind == HuggingFaceTokenizer.kind:
         return HuggingFaceTokenizer.from_bytes(content, rows)
     raise TokenizerError(
