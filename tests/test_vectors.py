@@ -424,7 +424,11 @@ def test_case_50_a_string_where_a_token_list_belongs() -> None:
 
 def test_other_files_are_told(tmp_path: Path) -> None:
     refused(tmp_path, b"PK\x03\x04", "cannot be decompressed as zip")
-    refused(tmp_path, b"\x20\0\0\0\0\0\0\0" + b'{"rows": 1}', "safetensors file of another")
+    refused(
+        tmp_path,
+        b"\x20\0\0\0\0\0\0\0" + b'{"rows": 1}',
+        "expected a safetensors file, found a header of 32",
+    )
     save(compress(np.eye(2), "int8"), tmp_path / "v.embz")
     refused(tmp_path, (tmp_path / "v.embz").read_bytes(), "embzip.load")
     refused(tmp_path, TEXT, "--words", words=tmp_path / "vectors.txt")
