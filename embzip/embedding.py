@@ -278,13 +278,7 @@ class CompressedEmbedding(Searchable):
             check_values(self.codec, self.codes, self._known, self.rows, self.dim)
 
     def check_params(self) -> None:
-        """Check the values of params, and of the first row's codes: no other row is read.
-
-        Raises
-        ------
-        FileFormatError
-            For values that encoding never makes.
-        """
+        """Do what `check` does for params, and for the first row's codes: no other row is read."""
         with located(self.mapped):
             check_params(self.params)
             check_rows(self.codec, self.codes, self._known, np.zeros(1, np.int64))
