@@ -23,6 +23,9 @@ from .embz.format import load as load
 from .embz.format import save as save
 from .errors import EmbzipError as EmbzipError
 from .evaluation.accuracy import evaluate as evaluate
+from .labelled.columns import Columns as Columns
+from .labelled.examples import make_examples as make_examples
+from .labelled.texts import Texts as Texts
 from .pipeline import run as run
 from .prediction import Prediction as Prediction
 from .prediction import TextClassifier as TextClassifier
@@ -39,7 +42,8 @@ from .tokenizers.building import build_bpe as build_bpe
 from .tokenizers.building import build_words as build_words
 from .vectors.base import Vectors as Vectors
 from .vectors.base import read_vectors as read_vectors
-from .vectors.base import write_vectors as write_vectors
+from .vectors.converting import convert as convert
+from .vectors.converting import write_vectors as write_vectors
 from .vectors.pruning import prune as prune
 from .vectors.training import train_vectors as train_vectors
 from .vectors.transferring import transfer as transfer

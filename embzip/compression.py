@@ -4,7 +4,7 @@ Tables, weights and metrics are checked here; the arithmetic is in `embzip.codec
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,8 @@ from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.seeds import check_seed
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix, Progress
-from embzip.vectors.base import Vectors
+from embzip.vectors.base import Vectors, vectors_of
+from embzip.vectors.keyed import Keyed, is_keyed
 from embzip.vocabulary import Vocabulary
 
 _LEAST_WEIGHT = 1e-30  # of the largest; squares of it are still above 0
@@ -28,7 +29,7 @@ Weights = NDArray[np.floating[Any]] | Literal["sqrt-counts", "equal"] | None
 
 
 def compress(
-    vectors: Vectors | CompressedEmbedding | ArrayLike,
+    vectors: Vectors | CompressedEmbedding | Keyed | ArrayLike,
     spec: str | Codec,
     *,
     weights: Weights = None,
@@ -41,8 +42,9 @@ def compress(
     Parameters
     ----------
     vectors
-        (rows, dim) numbers: `Vectors`, a table compressed before, or an array. Row order and
-        count are kept and nothing is inserted. Other dtypes are converted to float32.
+        (rows, dim) numbers: `Vectors`, a table compressed before, gensim's KeyedVectors, or an
+        array. Row order and count are kept and nothing is inserted. Other dtypes are converted to
+        float32.
     spec
         A codec, such as 'svd:64|int8'. The size of `auto:300KB` bounds the table, its codes and
         params; commands and recipes bound the file.
@@ -110,12 +112,14 @@ class _Source:
     counts: NDArray[np.int64] | None = None
 
 
-def _source(vectors: Vectors | CompressedEmbedding | ArrayLike) -> _Source:
+def _source(vectors: Vectors | CompressedEmbedding | Keyed | ArrayLike) -> _Source:
+    if is_keyed(vectors):
+        vectors = vectors_of(cast(Keyed, vectors))
     if isinstance(vectors, Vectors):
         return _Source(vectors.matrix, vectors.vocabulary, vectors.tokenizer, vectors.counts)
     if isinstance(vectors, CompressedEmbedding):
         return _Source(vectors, vectors.vocabulary, vectors.tokenizer, vectors.counts)
-    matrix = np.asanyarray(vectors)
+    matrix = np.asanyarray(cast(ArrayLike, vectors))
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(
             f"a table must have at least one row and one column, received shape {matrix.shape}"

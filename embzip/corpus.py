@@ -1,56 +1,41 @@
-"""Reads texts and labelled examples from disk, streamed: each line of `files.lines` is one text.
+"""Texts and labelled examples: read from disk, streamed; split, and checked.
 
-Nothing is tokenized here.
+What a row is in each kind of file, `labelled` knows. Nothing is tokenized here.
 """
 
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from embzip.errors import InputError
 from embzip.files.lines import Errors, lines_of
+from embzip.labelled.columns import Columns
+from embzip.labelled.examples import Example as Example
+from embzip.labelled.rows import labelled_rows
+from embzip.labelled.texts import Texts
 from embzip.labels import LabelCheck
-
-Paths = str | Path | Sequence[str | Path]
-Labelled = bool | Paths  # which files of a corpus hold label<TAB>text lines: all, none, or these
-
-# A file looks labelled if each of its first lines has one tab, and few distinct words before it.
-_LOOKED_AT, _FEWEST = 1000, 20
-_LINES_A_LABEL = 4
-_FASTTEXT = "__label__"
-
-
-@dataclass(frozen=True)
-class Example:
-    """One labelled text."""
-
-    text: str
-    label: str
-
-
-def paths_of(paths: Paths) -> list[str | Path]:
-    """Return one path, or several, as a list.
-
-    >>> paths_of("a.txt")
-    ['a.txt']
-    """
-    return [paths] if isinstance(paths, str | Path) else list(paths)
+from embzip.sources import Corpus, Labelled, Paths, corpus_name, paths_of, plain_lines
 
 
 def read_texts(
-    paths: Paths, *, labelled: Labelled = False, errors: Errors = "strict"
+    paths: Corpus,
+    *,
+    labelled: Labelled = False,
+    errors: Errors = "strict",
+    columns: Columns | None = None,
 ) -> Iterator[str]:
-    """Yield the texts of files, one per line, without line ends.
+    """Yield the texts of files, one per line, without line ends; or texts in memory.
 
     Parameters
     ----------
     paths
-        One file or several; `-` is standard input.
+        One file or several; `-` is standard input. Or `Texts`.
     labelled
-        Which of them hold `label<TAB>text` lines, of which only the text is yielded: all (True),
-        none, or those named here, as they are named in `paths`. Empty lines are kept.
+        Which of them are labelled, as `read_examples` reads them, so that only the text is yielded:
+        all (True), none, or those named here, as they are named in `paths`. Empty lines are kept.
+    columns
+        Where label and text stand in labelled files, as in `read_examples`.
     errors
         `strict` refuses invalid UTF-8; `replace` replaces it by U+FFFD, and warns at the end of
         the file how often.
@@ -78,22 +63,31 @@ def read_texts(
     >>> list(read_texts([plain, train], labelled=train))
     ['rain in the north', 'three goals']
     """
+    if isinstance(paths, Texts):
+        yield from paths
+        return
     files = paths_of(paths)
     with_labels = _labelled_of(files, labelled)
     for path in files:
         if str(path) in with_labels:
-            for example in _labelled(path, errors):
+            for example in _labelled(path, errors, columns):
                 yield "" if example is None else example.text
         else:
-            yield from _unlabelled(path, errors)
+            yield from plain_lines(path, lines_of(path, errors))
 
 
 def read_examples(
-    paths: Paths, *, errors: Errors = "strict", checked: bool = False
+    paths: Paths,
+    *,
+    errors: Errors = "strict",
+    columns: Columns | None = None,
+    checked: bool = False,
 ) -> list[Example]:
-    """Read labelled examples, one `label<TAB>text` per line; empty lines are skipped.
+    """Read labelled examples; empty lines are skipped.
 
-    White space around a label is no part of it.
+    A file is told by its content: `label<TAB>text` lines, fastText's `__label__name text`, CSV or
+    TSV with a header, JSON lines, or Parquet (with pyarrow); all but the last also compressed.
+    White space around a label is no part of it. A line end within a text becomes a blank.
 
     Parameters
     ----------
@@ -101,6 +95,9 @@ def read_examples(
         One file or several; `-` is standard input.
     errors
         As in `read_texts`.
+    columns
+        Where label and text stand, by name or number: of CSV, TSV, JSON lines and Parquet. By
+        default, in columns called `label` and `text`; a TSV file then has no header.
     checked
         Whether these files were written from examples that were read, and warned of, already.
 
@@ -115,7 +112,10 @@ def read_examples(
     MissingFileError
         If a file does not exist or is a directory.
     InputError
-        For a line without a tab, an empty label, invalid UTF-8, or files without any example.
+        For a line without a tab, an empty label, several labels of one text, a column that is not
+        there, invalid UTF-8, or files without any example.
+    MissingPackageError
+        For Parquet without pyarrow.
 
     Examples
     --------
@@ -123,12 +123,15 @@ def read_examples(
     >>> path = pathlib.Path(tempfile.mkdtemp(), "train.tsv")
     >>> _ = path.write_text("sport\\tthree goals in ten minutes\\n")
     >>> read_examples(path)
-    [Example(text='three goals in ten minutes', label='sport')]
+    [Example(label='sport', text='three goals in ten minutes')]
+    >>> _ = path.write_text('body,topic\\n"three goals, no more",sport\\n')
+    >>> read_examples(path, columns=Columns(label="topic", text="body"))
+    [Example(label='sport', text='three goals, no more')]
     """
     examples = [
         example
         for path in paths_of(paths)
-        for example in _labelled(path, errors, checked=checked)
+        for example in _labelled(path, errors, columns, checked=checked)
         if example is not None
     ]
     if not examples:
@@ -201,9 +204,10 @@ def check_dev(dev: Sequence[Example], training: Iterable[Example], labels: Itera
     Examples
     --------
     >>> import warnings
-    >>> goal, vote = Example("a goal", "sport"), Example("a vote", "politics")
+    >>> goal, vote = Example(text="a goal", label="sport"), Example(text="a vote", label="politics")
     >>> with warnings.catch_warnings(record=True, action="always") as caught:
-    ...     check_dev([goal, Example("rain", "weather")], [goal, vote], ["politics", "sport"])
+    ...     rain = Example(text="rain", label="weather")
+    ...     check_dev([goal, rain], [goal, vote], ["politics", "sport"])
     >>> [str(warning.message).partition(",")[0] for warning in caught]
     ['dev shares 1 of its 2 texts with training', 'dev has labels that training lacks']
     """
@@ -246,54 +250,16 @@ def _labelled_of(files: Sequence[str | Path], labelled: Labelled) -> set[str]:
 
 
 def _labelled(
-    path: str | Path, errors: Errors, *, checked: bool = False
+    path: str | Path, errors: Errors, columns: Columns | None, *, checked: bool = False
 ) -> Iterator[Example | None]:
-    """Yield the example of each line, None of an empty one, and warn of odd labels at the end."""
+    """Yield the example of each row, None of an empty one, and warn of odd labels at the end."""
     check = LabelCheck()
-    for number, line in lines_of(path, errors):
-        if not line.strip():
+    for row in labelled_rows(path, errors, columns):
+        if row is None:
             yield None
             continue
-        label, tab, text = line.partition("\t")
-        label = label.strip()
-        if not tab or not label:
-            found = "an empty label" if tab else f"no tab in {line[:40]!r}"
-            raise InputError(f"{path}, line {number}: expected label<TAB>text, found {found}")
-        check.add(number, label, text)
-        yield Example(text=text, label=label)
+        check.add(*row)
+        yield Example(label=row[1], text=row[2])
     odd = None if checked else check.oddity()
     if odd is not None:
         warnings.warn(f"{path}: {odd}", stacklevel=3)
-
-
-def _unlabelled(path: str | Path, errors: Errors) -> Iterator[str]:
-    """Yield each line, and warn at the end if the lines look labelled."""
-    begins: Counter[str] = Counter()
-    fasttext = True
-    for number, line in lines_of(path, errors):
-        if number <= _LOOKED_AT and line.strip():
-            begins[line.partition("\t")[0] if line.count("\t") == 1 else ""] += 1
-            fasttext = fasttext and line.startswith(_FASTTEXT)
-        yield line
-    if begins and fasttext:
-        warnings.warn(
-            f"{path}: lines begin with {_FASTTEXT}, and it was read as part of the text: write "
-            "label<TAB>text, and name the file by --labelled if the command has that option",
-            stacklevel=3,
-        )
-    elif "" not in begins and begins.total() >= max(_FEWEST, _LINES_A_LABEL * len(begins)):
-        warnings.warn(
-            f"{path}: lines begin with one of {len(begins)} words and a tab, such as "
-            f"{next(iter(begins))[:40]!r}; they were read as part of the text. If they are "
-            "labels, remove them, or name the file by --labelled if the command has that option",
-            stacklevel=3,
-        )
-
-
-def corpus_name(paths: Paths) -> str:
-    """Return the name of a corpus in messages.
-
-    >>> corpus_name(["a.txt", "b.txt"])
-    'a.txt, b.txt'
-    """
-    return ", ".join(str(path) for path in paths_of(paths))

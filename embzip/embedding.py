@@ -20,13 +20,14 @@ from embzip.packing.arrays import PackedArray
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays, Matrix
 from embzip.vectors.base import Vectors
+from embzip.vectors.neighbours import Rows, Searchable
 from embzip.vocabulary import Vocabulary
 
 _KEPT = 1 << 19  # numbers, 2 MB: to look up a decoded row takes a tenth of the time
 
 
 @dataclass(frozen=True, eq=False)
-class CompressedEmbedding:
+class CompressedEmbedding(Searchable):
     """A (rows, dim) table as codes and params.
 
     Attributes
@@ -79,6 +80,9 @@ class CompressedEmbedding:
                     f"the {what} has {len(length)} entries, the table {self.rows} rows: "
                     "they must be the same"
                 )
+
+    def _searched(self) -> tuple[Rows, Vocabulary | None]:
+        return self, self.vocabulary
 
     def __len__(self) -> int:
         return self.rows
@@ -253,13 +257,7 @@ class CompressedEmbedding:
             checking.check_values(self.codec, self.codes, self._known, self.rows, self.dim)
 
     def check_params(self) -> None:
-        """Check the values of params, and of the first row's codes: no other row is read.
-
-        Raises
-        ------
-        FileFormatError
-            For values that encoding never makes.
-        """
+        """Do what `check` does for params, and for the first row's codes: no other row is read."""
         with checking.located(self.mapped):
             checking.check_params(self.params)
             checking.check_rows(self.codec, self.codes, self._known, np.zeros(1, np.int64))

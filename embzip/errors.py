@@ -15,6 +15,10 @@ class InputError(EmbzipError, ValueError):
     """Text, examples or vectors that break a rule; the message names the file and the place."""
 
 
+class DuplicateError(InputError):
+    """A token that stands in two rows."""
+
+
 class SpecError(EmbzipError, ValueError):
     """A codec specification or another option that does not parse or does not fit the table."""
 

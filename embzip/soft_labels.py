@@ -48,7 +48,8 @@ class SoftLabels:
     Examples
     --------
     >>> soft = SoftLabels(("a", "b"), ("one", "two"), np.array([[0.75, 0.25], [0, 1]]))
-    >>> soft.rows_of([Example("two", "b"), Example("one", "b")], ["b", "a"]).tolist()
+    >>> examples = [Example(text="two", label="b"), Example(text="one", label="b")]
+    >>> soft.rows_of(examples, ["b", "a"]).tolist()
     [[1.0, 0.0], [0.25, 0.75]]
     """
 
@@ -144,7 +145,7 @@ def read_soft_labels(
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp(), "teacher.jsonl")
     >>> _ = path.write_text('{"text": "a goal", "probabilities": {"sport": 0.9, "vote": 0.1}}')
-    >>> read_soft_labels(path, [Example("a goal", "sport")])
+    >>> read_soft_labels(path, [Example(text="a goal", label="sport")])
     <SoftLabels: 1 texts, 2 labels>
     """
     needed = {example.label for example in examples or ()}

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.compression import compress
-from embzip.corpus import Labelled, Paths, read_texts
+from embzip.corpus import read_texts
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.budgets import file_codec
 from embzip.embz.format import read, save
 from embzip.errors import InputError
 from embzip.evaluation.distortion import reconstruction
 from embzip.files.lines import Errors
+from embzip.sources import Labelled, Paths
 from embzip.types import Matrix, Progress
 from embzip.vectors.base import Vectors, vectors_of
 from embzip.vectors.counting import counts_in, row_counts

@@ -110,7 +110,7 @@ class Task:
 def told(predicted: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
     """Return what a cell says of predictions: accuracy, macro-F1, and which rows are right.
 
-    >>> record = told(["a", "b", "b"], [Example("x", "a"), Example("y", "b"), Example("z", "a")])
+    >>> record = told(["a", "b", "b"], make_examples(list("aba"), list("xyz")))
     >>> round(record["macro_f1"], 3), right_of(record).tolist()
     (0.667, [True, True, False])
     """

@@ -182,7 +182,7 @@ def label_of(example: Example) -> str:
 
 
 def _told(found: dict[str, Any], examples: Sequence[Example]) -> dict[str, Any]:
-    return told(found["predicted"], [Example(e.text, label_of(e)) for e in examples])
+    return told(found["predicted"], [Example(text=e.text, label=label_of(e)) for e in examples])
 
 
 def _figure(found: dict[str, Any], examples: Sequence[Example], data: str) -> float:

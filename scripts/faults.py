@@ -55,7 +55,8 @@ RUNNING = "import sys; from embzip.pipeline import run; run(sys.argv[1], sys.arg
 WRITING = """
 import resource, sys, numpy as np, embzip
 from embzip.embz.format import save
-from embzip.vectors.base import Vectors, write_vectors
+from embzip.vectors.base import Vectors
+from embzip.vectors.converting import write_vectors
 from embzip.vocabulary import Vocabulary
 path, limit = sys.argv[1], int(sys.argv[2])
 words = [f"word{i}" for i in range(3000)]

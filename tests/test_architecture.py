@@ -20,8 +20,11 @@ ORDER = [
     "inspection",  # what is said of a file of any format
     "seeds",
     "memory",  # how much there is
+    "compiling",  # machine code, kept
     "engine",  # blocks of rows and of texts
     "labels",  # what is odd about them
+    "labelled",  # what a row is in each kind of file
+    "sources",  # files, or texts in memory
     "corpus",
     "soft_labels",  # what a model says of texts
     "vocabulary",
@@ -52,6 +55,7 @@ ORDER = [
     "foreign.graph",
     "foreign",
     "tf",
+    "sklearn",
     "artefacts",  # tells kinds, and imports who knows one when asked
     "rewriting",
     "table_files",
@@ -74,9 +78,12 @@ OWNERS = {
     "threadpoolctl": {"vectors"},
     "youtokentome": {"tokenizers"},
     "tokenizers": {"tokenizers"},
+    "sentencepiece": {"tokenizers"},
     "faiss": {"codecs"},
-    "numba": {"codecs"},
+    "numba": {"compiling"},
     "constriction": {"packing"},
+    "pyarrow": {"labelled"},
+    "sklearn": {"sklearn"},
     "zstandard": {"files"},
     "tempfile": {"files"},  # leftovers of killed processes are found by one name
     "matplotlib": {"report"},

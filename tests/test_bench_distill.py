@@ -17,7 +17,7 @@ from scripts.bench_distill_intervals import holm, interval, two_class_f1
 
 def record(right: list[bool], **other: Any) -> dict[str, Any]:
     """Return a record of rows of which some are right."""
-    examples = [Example(str(row), "ab"[row % 2]) for row in range(len(right))]
+    examples = [Example(text=str(row), label="ab"[row % 2]) for row in range(len(right))]
     pairs = zip(examples, right, strict=True)
     return {**told([e.label if good else "wrong" for e, good in pairs], examples), **other}
 

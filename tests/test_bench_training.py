@@ -15,7 +15,9 @@ README = Path(__file__).parent.parent / "README.md"
 
 
 def test_folds_hold_every_example_once_and_copies_together() -> None:
-    examples = [Example(f"text {number % 300}", "ab"[number % 2]) for number in range(500)]
+    examples = [
+        Example(text=f"text {number % 300}", label="ab"[number % 2]) for number in range(500)
+    ]
     folds = fold_examples(examples)
     assert sorted((e.text, e.label) for fold in folds for e in fold) == sorted(
         (e.text, e.label) for e in examples
@@ -43,7 +45,7 @@ def test_the_chain_is_what_the_readme_says() -> None:
 def test_steps_are_timed_until_there_are_enough() -> None:
     words = [f"w{number}" for number in range(90)]
     table = Vectors(Vocabulary(words), np.eye(90, 4))
-    examples = [Example(word, "ab"[number % 2]) for number, word in enumerate(words)]
+    examples = [Example(text=word, label="ab"[number % 2]) for number, word in enumerate(words)]
     options: dict[str, Any] = {"filters": 2, "windows": (1,), "optimizer": "adam-rows"}
     for steps in (2, 60):  # an epoch has some 40
         assert step_seconds(examples, table, steps, 2, **options) > 0

@@ -35,7 +35,9 @@ def dev_of(classifier: Classifier, true: float, count: int = 600) -> list[Exampl
     chances = softmax(logits(classifier, given) / true, axis=1)
     rng = np.random.default_rng(2)
     drawn = [int(rng.choice(len(LABELS), p=row)) for row in chances]
-    return [Example(text, LABELS[label]) for text, label in zip(given, drawn, strict=True)]
+    return [
+        Example(text=text, label=LABELS[label]) for text, label in zip(given, drawn, strict=True)
+    ]
 
 
 def loss(classifier: Classifier, dev: list[Example]) -> float:
@@ -126,13 +128,13 @@ def test_nothing_is_kept_that_does_not_lower_the_loss():
     if again is made:
         assert temperature == 1.0
     flat = replace(classifier, arrays=divided(classifier, 1e9).arrays)  # all labels equally likely
-    dev = [Example(word, label) for word in WORDS for label in LABELS]
+    dev = [Example(text=word, label=label) for word in WORDS for label in LABELS]
     assert calibrated(flat, dev) == (flat, 1.0)
 
 
 def test_dev_without_an_error_makes_a_classifier_surer_but_not_certain():
     classifier = tiny_classifier(labels=LABELS)
-    dev = [Example(text, classifier.predict([text])[0].label) for text in texts(50)]
+    dev = [Example(text=text, label=classifier.predict([text])[0].label) for text in texts(50)]
     made, temperature = calibrated(classifier, dev)
     assert temperature == pytest.approx(0.25, rel=0.01)
     assert loss(made, dev) < loss(classifier, dev)
@@ -142,9 +144,9 @@ def test_labels_that_it_cannot_give_are_left_out_and_alone_refused():
     classifier = tiny_classifier(labels=LABELS)
     dev = dev_of(classifier, 2.0)
     _, alone = calibrated(classifier, dev)
-    _, among = calibrated(classifier, [*dev, Example("lion", "weather")])
+    _, among = calibrated(classifier, [*dev, Example(text="lion", label="weather")])
     assert alone == among
-    for bad in ([], [Example("lion", "weather")]):
+    for bad in ([], [Example(text="lion", label="weather")]):
         with pytest.raises(InputError, match=rf"'animals'.*none among {len(bad)}$"):
             calibrated(classifier, bad)
 

@@ -109,7 +109,7 @@ def test_different_tokenizers_are_asked_by_texts_only() -> None:
     for ask in (ensemble.encode, ensemble.probabilities_of_ids):
         with pytest.raises(MismatchError, match=r"different tokenizers.*ask it by texts"):
             ask([])
-    test = [embzip.Example("café lion the zoo", "animals")]
+    test = [embzip.Example(text="café lion the zoo", label="animals")]
     assert evaluate(ensemble, test).unknown_rate == (1 / 4 + 2 / 4) / 2
 
 
@@ -138,7 +138,7 @@ def test_what_is_no_member() -> None:
     with pytest.raises(InputTypeError, match="must be classifiers, received Kit: of a kit, pass"):
         Ensemble([model, kit])
     with pytest.raises(InputTypeError, match="received a kit of topic, mood: pass one of its"):
-        evaluate(kit, [embzip.Example("a lion", model.labels[0])])  # type: ignore[arg-type]
+        evaluate(kit, [embzip.Example(text="a lion", label=model.labels[0])])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="2 classifiers needs as many names, received 1"):
         Ensemble([model, model], names=["one"])
 

@@ -118,7 +118,7 @@ def test_one_of_a_kit(tmp_path: Path) -> None:
         with pytest.raises(MismatchError, match=r"kit\.embz: a kit of the classifiers topic, mood"):
             load_classifier(path, head=head)
     with pytest.raises(MismatchError, match="a kit of the classifiers"):
-        evaluate(path, [Example("lion", "glad")])
+        evaluate(path, [Example(text="lion", label="glad")])
     mood.save(tmp_path / "mood.embz")
     assert isinstance(load_model(tmp_path / "mood.embz"), Classifier)
     with pytest.raises(MismatchError, match="contains one without a name"):

@@ -42,7 +42,7 @@ def test_what_is_near_is_not_equal() -> None:
 
 
 def test_a_file_is_the_sum_of_what_is_kept_and_held_out() -> None:
-    examples = [Example(f"text {index % 150}", "ab"[index % 2]) for index in range(200)]
+    examples = [Example(text=f"text {index % 150}", label="ab"[index % 2]) for index in range(200)]
     kept, held_out = split_examples(examples)
     whole = TextDigest.of(example.text for example in examples)
     parts = [TextDigest.of(example.text for example in part) for part in (kept, held_out)]

@@ -37,7 +37,7 @@ SAID = {
     "prune m.keras --max-vocab 2": ["expected a table: a .embz file, vectors in text, word2vec"],
     "prune t.embz --by sensitivity --texts test.tsv --max-vocab 2": ["found only an embedding"],
     "compress w.tsv --codec int8": ["found a tokenizer of words", "train-vectors TEXTS --tok"],
-    "compress v.npz --codec int8": ["found arrays of NumPy in a zip (.npz)", "np.save("],
+    "compress v.npz --codec int8": ["v.npz: expected the tokens of its rows", "--words FILE"],
     "inspect v.npy": ["a .embz file, a checkpoint", "found an array of NumPy", "embzip compress"],
     "inspect v.vec": ["found vectors in text: `embzip compress v.vec --codec int8`"],
     "slim m.embz": ["m.embz: a .embz file already contains only what inference needs"],

@@ -91,7 +91,9 @@ def test_what_is_no_folder_is_refused(words: str, code: int, says: str, folder: 
 
 @pytest.mark.filterwarnings("ignore:the training texts")
 def test_the_accuracy_is_that_of_the_epoch_that_was_kept(folder: Path) -> None:
-    examples = [Example(f"the {w} {n}", w) for n in range(15) for w in ("goal", "market")]
+    examples = [
+        Example(text=f"the {w} {n}", label=w) for n in range(15) for w in ("goal", "market")
+    ]
     result = train(examples, load("table.embz"), epochs=1, filters=2)
     record = TrainingRecord((replace(result.run, epochs=3, best_epoch=3),))
     pruned = replace(  # until the second epoch had ended
@@ -105,7 +107,9 @@ def test_the_accuracy_is_that_of_the_epoch_that_was_kept(folder: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:the training texts")
 def test_ctrl_c_keeps_what_was_written(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    examples = [Example(f"the {w} {n}", w) for n in range(15) for w in ("goal", "market")]
+    examples = [
+        Example(text=f"the {w} {n}", label=w) for n in range(15) for w in ("goal", "market")
+    ]
     moved: list[tuple[int, int]] = []
 
     def one(seed: int, path: Path, bar: Bar | None) -> Trained:

@@ -50,12 +50,14 @@ def keyword_classifier(sport: str = "goal", labels: tuple[str, str] = ("politics
 
 
 EXAMPLES = [
-    Example("a goal", "sport"),  # both models: goal, match
-    Example("vote vote", "politics"),
-    Example("match", "sport"),  # only the model that knows `match`
-    Example("goal match", "sport"),
-    Example("goal", "politics"),  # only the model that knows `match`, which misses `goal`
-    Example("match match vote goal goal", "weather"),
+    Example(text="a goal", label="sport"),  # both models: goal, match
+    Example(text="vote vote", label="politics"),
+    Example(text="match", label="sport"),  # only the model that knows `match`
+    Example(text="goal match", label="sport"),
+    Example(
+        text="goal", label="politics"
+    ),  # only the model that knows `match`, which misses `goal`
+    Example(text="match match vote goal goal", label="weather"),
 ]
 
 

@@ -121,9 +121,9 @@ def test_what_helps_names_the_file_and_what_it_holds(tmp_path: Path) -> None:
     assert f"KeyedVectors.load('{tmp_path / 'v.kv'}')" in told.remedy
     told = signature_of(written(tmp_path, "fasttext"))
     assert told.what == "a fastText .bin, 100 dims"
-    assert "load_facebook_vectors" in told.remedy
+    assert "embzip convert" in told.remedy
     assert "notes.txt" in signature_of(written(tmp_path, "zip")).what
-    assert "['rows']" in signature_of(written(tmp_path, "npz")).remedy
+    assert "--words TOKENS.txt" in signature_of(written(tmp_path, "npz")).remedy
 
 
 def test_lines_of_one_word_are_no_pickle(tmp_path: Path) -> None:

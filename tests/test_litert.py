@@ -57,7 +57,7 @@ def test_both_kinds_of_file_answer_alike(exported: Path) -> None:
         p.label for p in numpy_one.predict(texts)
     ]
     assert litert_one.predict([]) == []
-    examples = [Example("lion zoo", "animals"), Example("people", "people")]
+    examples = [Example(text="lion zoo", label="animals"), Example(text="people", label="people")]
     assert evaluate(litert_one, examples).accuracy == evaluate(numpy_one, examples).accuracy
 
 
@@ -248,7 +248,7 @@ def test_answers_that_are_no_numbers_are_an_error(tmp_path: Path) -> None:
         with pytest.raises(NotFiniteError, match="text 0: every probability must be a finite"):
             ask(TEXTS)
     with pytest.raises(NotFiniteError):
-        evaluate(tmp_path / "huge.tflite", [Example("lion zoo", "animals")])
+        evaluate(tmp_path / "huge.tflite", [Example(text="lion zoo", label="animals")])
 
 
 def test_a_table_of_fewer_rows_than_its_tokenizer_is_one_error(

@@ -17,7 +17,7 @@ import pytest
 
 from embzip.classifier.outlines import read_outline
 from embzip.pipeline.recipe import read_recipe
-from embzip.vectors.base import write_vectors
+from embzip.vectors.converting import write_vectors
 from scripts.results import PAGE, blocks
 from tests.commands import stdout_of
 from tests.conftest import news

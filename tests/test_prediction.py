@@ -49,9 +49,13 @@ def test_any_classifier_names_the_text(answer: float) -> None:
         with pytest.raises(NotFiniteError, match=r"^text 1: every probability must be a finite"):
             ask(["a", "a"])
     with pytest.raises(NotFiniteError):
-        evaluate(model, [Example("a", "one"), Example("a", "two")])
+        evaluate(model, [Example(text="a", label="one"), Example(text="a", label="two")])
     with pytest.raises(NotFiniteError):
-        evaluate(Odd(0.5), [Example("a", "one"), Example("a", "two")], against=model)
+        evaluate(
+            Odd(0.5),
+            [Example(text="a", label="one"), Example(text="a", label="two")],
+            against=model,
+        )
     assert issubclass(NotFiniteError, EmbzipError)
 
 

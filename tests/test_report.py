@@ -35,10 +35,10 @@ from tests.models import tiny_classifier
 from tests.records import candidate, empty_record, hostile_record, usual_record
 
 EXAMPLES = [
-    Example("lion tiger zoo", "animals"),
-    Example("people say able", "people"),
-    Example("café", "people"),
-    Example("ably about unseen", "animals"),
+    Example(text="lion tiger zoo", label="animals"),
+    Example(text="people say able", label="people"),
+    Example(text="café", label="people"),
+    Example(text="ably about unseen", label="animals"),
 ]
 ISSUE_KEYS = {
     *("name", "tokenizer", "codec", "rows", "dim", "bytes", "compression_ratio", "accuracy"),
@@ -352,7 +352,7 @@ def test_compare_a_file_with_itself(models):
 
 
 def test_compare_names_labels_unseen_in_training(models):
-    examples = [*EXAMPLES, Example("zoo", "weather")]
+    examples = [*EXAMPLES, Example(text="zoo", label="weather")]
     record = compare(models / "before.embz", models / "after.embz", test=examples, measure=False)
     assert "1 of 5 test rows carry labels unseen in training" in to_markdown(record)
 

@@ -15,7 +15,7 @@ from embzip.corpus import Example
 from embzip.errors import InputError, MismatchError, MissingFileError
 from embzip.soft_labels import SoftLabels, checked_probabilities, read_soft_labels
 
-GOAL, VOTE = Example("a goal", "sport"), Example("the vote", "politics")
+GOAL, VOTE = Example(text="a goal", label="sport"), Example(text="the vote", label="politics")
 
 
 def line(text: str, **probabilities: Any) -> str:
@@ -52,10 +52,15 @@ def test_rows_follow_examples_and_labels(tmp_path):
         line("a goal", sport=0.5, politics=0.125, weather=0.375),
     )
     found = read_soft_labels(path, [GOAL, VOTE, GOAL])
-    rows = found.rows_of([GOAL, VOTE, Example("a goal", "politics")], ["sport", "weather"])
+    rows = found.rows_of(
+        [GOAL, VOTE, Example(text="a goal", label="politics")], ["sport", "weather"]
+    )
     assert rows.tolist() == [[0.5, 0.375], [0.25, 0], [0.5, 0.375]]
     with pytest.raises(MismatchError, match=r"2 of 3 have none, such as 'rain'"):
-        found.rows_of([GOAL, Example("rain", "sport"), Example("hail", "sport")], ["sport"])
+        found.rows_of(
+            [GOAL, Example(text="rain", label="sport"), Example(text="hail", label="sport")],
+            ["sport"],
+        )
 
 
 def test_compressed_files_are_read(tmp_path):

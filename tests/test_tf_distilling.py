@@ -34,7 +34,7 @@ def examples(count: int = 400) -> list[Example]:
     found = []
     for label in rng.choice(list(TOPICS), count).tolist():
         words = [*rng.choice(TOPICS[label], 2), *rng.choice(FILLERS, 3)]
-        found.append(Example(" ".join(rng.permutation(words).tolist()), label))
+        found.append(Example(text=" ".join(rng.permutation(words).tolist()), label=label))
     return found
 
 
@@ -188,7 +188,7 @@ def test_wrong_options_are_refused(teacher: Classifier) -> None:
     refused(InputError, "epochs must lie in 1", epochs=0)
     refused(InputError, "a shape or a size, received both", shape=SHAPE, size="9KB")
     refused(InputError, "which has 25; received rows = 8,000", shape=StudentShape())
-    unknown = [*EXAMPLES, Example("the sun", "holiday")]
+    unknown = [*EXAMPLES, Example(text="the sun", label="holiday")]
     with pytest.raises(InputError, match="the teacher does not know the label 'holiday'; it knows"):
         tf.distill(teacher, unknown, shape=SHAPE)
     with pytest.raises(MismatchError, match="must have the same labels"):

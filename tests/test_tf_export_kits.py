@@ -77,7 +77,7 @@ def test_one_of_it(kit: Kit, path: Path) -> None:
     expected = kit.classifiers["mood"].probabilities(TEXTS)
     for found in (mood, pickle.loads(pickle.dumps(mood))):
         np.testing.assert_allclose(found.probabilities(TEXTS), expected, atol=1e-5)
-    examples = [Example("zoo", "glad"), Example("lion", "so")]
+    examples = [Example(text="zoo", label="glad"), Example(text="lion", label="so")]
     assert evaluate(mood, examples).accuracy == evaluate(kit.classifiers["mood"], examples).accuracy
     with pytest.raises(MismatchError, match=r"a kit of the classifiers topic, mood.*--head"):
         load_one(path)

@@ -40,7 +40,9 @@ def vectors() -> Vectors:
 def examples(count: int = 160) -> list[Example]:
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(WORDS, 4, replace=False)) for _ in range(count)]
-    return [Example(text, "even" if int(text[1:3]) % 2 == 0 else "odd") for text in texts]
+    return [
+        Example(text=text, label="even" if int(text[1:3]) % 2 == 0 else "odd") for text in texts
+    ]
 
 
 def teacher_of(given: list[Example], **options: Any) -> Classifier:
@@ -56,7 +58,7 @@ def test_folds_are_fixed_even_and_independent_of_dev() -> None:
     found = fold_of(texts, 4)
     assert found.tolist() == fold_of(texts[::-1], 4)[::-1].tolist()
     assert np.abs(np.bincount(found, minlength=4) / 1000 - 1).max() < 0.1
-    _, held_out = split_examples([Example(text, "a") for text in texts])
+    _, held_out = split_examples([Example(text=text, label="a") for text in texts])
     out = fold_of([example.text for example in held_out], 4)
     assert np.abs(np.bincount(out, minlength=4) / (len(out) / 4) - 1).max() < 0.25
     assert fold_of([], 3).tolist() == []
@@ -172,7 +174,7 @@ def test_a_label_of_one_fold_alone_is_known_to_all_and_dev_may_be_given() -> Non
     given = examples()
     dev, train = given[:20], given[20:]
     alone = next(e.text for e in train if fold_of([e.text], 2)[0] == 1)
-    train = [Example(e.text, "rare") if e.text == alone else e for e in train]
+    train = [Example(text=e.text, label="rare") if e.text == alone else e for e in train]
     teacher = teacher_of(train, dev=dev, epochs=1)
     made = fold_teachers(teacher, train, vectors(), folds=2, dev=dev, seed=9)
     assert [each.labels for each in made] == [("even", "odd", "rare")] * 2
@@ -199,4 +201,4 @@ def test_teachers_and_vectors_that_cannot_be_are_refused(taught: Taught, tmp_pat
     with pytest.raises(InputError, match="folds must be at least 2"):
         fold_teachers(teacher, given, vectors(), folds=1)
     with pytest.raises(InputError, match=r"labels must have every label .* lack 'new'"):
-        fold_teachers(teacher, [*given, Example("w01 w02", "new")], vectors())
+        fold_teachers(teacher, [*given, Example(text="w01 w02", label="new")], vectors())

@@ -15,7 +15,8 @@ from tests.models import WORDS, tiny_classifier
 
 LABELS = ("animals", "people")
 EXAMPLES = [
-    Example(" ".join((WORDS * 2)[at : at + 3]), LABELS[at % 3 == 0]) for at in range(len(WORDS))
+    Example(text=" ".join((WORDS * 2)[at : at + 3]), label=LABELS[at % 3 == 0])
+    for at in range(len(WORDS))
 ]
 TEXTS = [example.text for example in EXAMPLES]
 

@@ -202,7 +202,10 @@ class _Subclassed(keras.Model):
         return inputs
 
 
-EXAMPLES = [Example("goal match", "sport"), Example("vote law", "politics")] * 16
+EXAMPLES = [
+    Example(text="goal match", label="sport"),
+    Example(text="vote law", label="politics"),
+] * 16
 
 
 def table() -> Vectors:

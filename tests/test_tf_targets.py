@@ -41,17 +41,17 @@ def meant(text: str) -> np.ndarray:
 def examples(count: int, seed: int = 0) -> list[Example]:
     rng = np.random.default_rng(seed)
     texts = [" ".join(rng.choice(WORDS, 2, replace=False)) for _ in range(count)]
-    return [Example(text, LABELS[int(meant(text).argmax())]) for text in texts]
+    return [Example(text=text, label=LABELS[int(meant(text).argmax())]) for text in texts]
 
 
 def one_word(label: str) -> list[Example]:
-    return [Example(word, label) for word in WORDS]
+    return [Example(text=word, label=label) for word in WORDS]
 
 
 def test_it_learns_probabilities_and_says_so() -> None:
     # The labels say that everything is `a` or, rarely, `b` and `c`; the targets know better.
-    train = [*one_word("a"), Example(WORDS[0], "b"), Example(WORDS[1], "c")]
-    dev = [Example(word, LABELS[int(meant(word).argmax())]) for word in WORDS]
+    train = [*one_word("a"), Example(text=WORDS[0], label="b"), Example(text=WORDS[1], label="c")]
+    dev = [Example(text=word, label=LABELS[int(meant(word).argmax())]) for word in WORDS]
     targets = np.array([meant(example.text) for example in train])
     losses: list[float] = []
     result = tf.train(
@@ -96,9 +96,11 @@ def test_certain_targets_train_as_labels_do() -> None:
 
 def test_rows_belong_to_their_texts_when_a_tenth_is_held_out() -> None:
     train = examples(300)
-    train += [Example(example.text, "b") for example in train[:20]]  # copies with another label
+    train += [
+        Example(text=example.text, label="b") for example in train[:20]
+    ]  # copies with another label
     _, held_out = split_examples(train)
-    train += [Example(held_out[0].text, "rare")]  # goes back to training
+    train += [Example(text=held_out[0].text, label="rare")]  # goes back to training
     rows = np.random.default_rng(1).dirichlet(np.ones(4), len(train)).astype(np.float32)
     labels = (*LABELS, "rare")
     kept, dev = training_and_dev(train, None)

@@ -83,7 +83,7 @@ def test_a_tflite_of_ours_answers_as_any_model(tmp_path: Path) -> None:
         assert found.texts == tuple(texts)
         np.testing.assert_allclose(found.probabilities, expected, atol=1e-5)
     examples = [
-        Example(text, found.labels[int(row.argmax())])
+        Example(text=text, label=found.labels[int(row.argmax())])
         for text, row in zip(texts, expected, strict=True)
     ]
     vectors = Vectors(
@@ -116,8 +116,8 @@ def test_each_text_is_asked_once_in_blocks_and_progress_is_told() -> None:
 
 
 def test_dev_is_not_asked() -> None:
-    examples = [Example("lion " * n, "a") for n in range(1, 41)]
-    examples += [Example("tiger " * n, "b") for n in range(1, 41)]
+    examples = [Example(text="lion " * n, label="a") for n in range(1, 41)]
+    examples += [Example(text="tiger " * n, label="b") for n in range(1, 41)]
     seen: set[str] = set()
 
     def model(texts: list[str]) -> list[list[float]]:
@@ -153,7 +153,7 @@ def test_answers_that_are_no_probabilities_are_refused(model: Any, says: str) ->
 
 
 def test_wrong_sources_are_refused() -> None:
-    examples = [Example("lion", "a"), Example("tiger", "b")]
+    examples = [Example(text="lion", label="a"), Example(text="tiger", label="b")]
     vectors = Vectors(tiny_classifier().embedding.vocabulary, np.eye(11))
     soft = SoftLabels(("a", "b"), ("lion", "tiger"), np.eye(2))
     with pytest.raises(InputError, match="a function's answers need `labels`"):

@@ -47,7 +47,7 @@ def examples(count: int, seed: int = 0) -> list[Example]:
         label = int(rng.integers(3))
         words = [WORDS[int(i)] for i in rng.integers(3, len(WORDS), int(rng.integers(0, 8)))]
         words.insert(int(rng.integers(len(words) + 1)), WORDS[label])
-        made.append(Example(" ".join(words), "abc"[label]))
+        made.append(Example(text=" ".join(words), label="abc"[label]))
     return made
 
 
@@ -171,8 +171,8 @@ def test_auto_takes_the_adam_that_is_faster() -> None:
 
 
 def test_max_length_is_the_99th_percentile_and_the_cut_share_is_told() -> None:
-    short = [Example("w00 w05", "a"), Example("w01 w06", "b")] * 149
-    long = [Example("w00 " * 30, "a"), Example("w01 " * 40, "b")]
+    short = [Example(text="w00 w05", label="a"), Example(text="w01 w06", label="b")] * 149
+    long = [Example(text="w00 " * 30, label="a"), Example(text="w01 " * 40, label="b")]
     result = tf.train([*short, *long], vectors(), dev=short[:2], epochs=1, **SMALL)
     assert result.classifier.config.max_length == 2
     assert result.cut_share == pytest.approx(2 / 300)
@@ -239,7 +239,7 @@ def test_a_foreign_tables_counts_move_with_its_rows() -> None:
 @pytest.mark.parametrize("odd", ["<UNK>", "[PAD]", "</s>", "UNK"])
 def test_one_odd_token_does_not_decide_the_case(odd: str) -> None:
     foreign = Vectors(Vocabulary([*WORDS, odd]), np.random.default_rng(0).normal(size=(61, 12)))
-    capitalised = [Example(e.text.upper(), e.label) for e in examples(60)]
+    capitalised = [Example(text=e.text.upper(), label=e.label) for e in examples(60)]
     result = tf.train(capitalised, foreign, epochs=1, **SMALL)
     assert result.classifier.tokenizer.normalization.lowercase
     assert result.reach.unknown_rate == 0
@@ -249,7 +249,7 @@ def test_one_odd_token_does_not_decide_the_case(odd: str) -> None:
 
 def test_the_case_is_decided_by_hand_and_what_it_costs_is_warned_of() -> None:
     foreign = Vectors(Vocabulary(WORDS), np.random.default_rng(0).normal(size=(60, 12)))
-    capitalised = [Example(e.text.upper(), e.label) for e in examples(60)]
+    capitalised = [Example(text=e.text.upper(), label=e.label) for e in examples(60)]
     with pytest.warns(UserWarning, match=r"100.0% of the tokens are unknown .*--lowercase"):
         result = tf.train(capitalised, foreign, lowercase=False, epochs=1, **SMALL)
     assert not result.classifier.tokenizer.normalization.lowercase
@@ -295,26 +295,32 @@ def test_a_random_table_has_the_spread_of_the_given_one() -> None:
 
 def test_case_21_one_class_only() -> None:
     with pytest.raises(InputError, match="at least two different labels, found only 'a'"):
-        tf.train([Example("w00", "a"), Example("w01", "a")], vectors())
+        tf.train([Example(text="w00", label="a"), Example(text="w01", label="a")], vectors())
     with pytest.raises(InputError, match="two different texts, found only 'w00'"):
-        tf.train([Example("w00", "a"), Example("w00", "b")], vectors())
+        tf.train([Example(text="w00", label="a"), Example(text="w00", label="b")], vectors())
 
 
 @pytest.mark.filterwarnings("default:dev shares")
 def test_dev_texts_that_stand_in_training_are_warned_of() -> None:
-    few = [Example(f"w{index:02}", "ab"[index % 2]) for index in range(8)]
+    few = [Example(text=f"w{index:02}", label="ab"[index % 2]) for index in range(8)]
     shares = "dev shares 2 of its 3 texts with training, such as 'w00'"
     with pytest.warns(UserWarning, match=shares):
-        model = tf.train(few, vectors(), dev=[*few[:2], Example("w09", "a")], **SMALL).classifier
+        model = tf.train(
+            few, vectors(), dev=[*few[:2], Example(text="w09", label="a")], **SMALL
+        ).classifier
     with pytest.warns(UserWarning, match=shares):
-        tf.tune(model, few, dev=[*few[:2], Example("w09", "a")], epochs=1)
+        tf.tune(model, few, dev=[*few[:2], Example(text="w09", label="a")], epochs=1)
     with pytest.raises(InputError, match=r"dev must have labels of training \('a', 'b'\), found"):
-        tf.train(few, vectors(), dev=[Example("w09", "A")], **SMALL)
+        tf.train(few, vectors(), dev=[Example(text="w09", label="A")], **SMALL)
 
 
 def test_case_21_a_label_seen_once_and_dev_labels_unseen_in_training() -> None:
-    train = [*examples(60), Example("w50 w51", "once")]
-    dev = [Example("w00", "a"), Example("w02", "never"), Example("", "never")]
+    train = [*examples(60), Example(text="w50 w51", label="once")]
+    dev = [
+        Example(text="w00", label="a"),
+        Example(text="w02", label="never"),
+        Example(text="", label="never"),
+    ]
     with pytest.warns(UserWarning, match="lacks, in 2 of its 3 texts: 'never'"):
         result = tf.train(train, vectors(), dev=dev, epochs=6, **SMALL)
     assert result.classifier.labels == ("a", "b", "c", "once")
@@ -323,7 +329,7 @@ def test_case_21_a_label_seen_once_and_dev_labels_unseen_in_training() -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 5, 12])
 def test_holding_out_leaves_every_label_in_training(count: int) -> None:
-    few = [Example(f"w{index:02}", f"label {index}") for index in range(count)]
+    few = [Example(text=f"w{index:02}", label=f"label {index}") for index in range(count)]
     kept, held_out = training_and_dev(few, None)
     assert {e.label for e in kept} == {e.label for e in few}
     assert held_out
@@ -331,14 +337,14 @@ def test_holding_out_leaves_every_label_in_training(count: int) -> None:
 
 
 def test_dev_is_a_tenth_by_a_fixed_hash() -> None:
-    distinct = [Example(f"text {index}", "ab"[index % 2]) for index in range(2000)]
+    distinct = [Example(text=f"text {index}", label="ab"[index % 2]) for index in range(2000)]
     kept, held_out = training_and_dev(distinct, None)
     assert 0.08 < len(held_out) / 2000 < 0.12
     assert not {e.text for e in kept} & {e.text for e in held_out}
 
 
 def test_case_28_texts_without_tokens() -> None:
-    empty = [Example("", "a"), Example("   ", "b")] * 10
+    empty = [Example(text="", label="a"), Example(text="   ", label="b")] * 10
     model = tf.train(empty, vectors(), epochs=1, **SMALL).classifier
     assert np.isfinite(model.probabilities([""])).all()
 
@@ -392,7 +398,7 @@ def test_a_model_that_tuning_does_not_better_is_kept(trained: Classifier) -> Non
 
 def test_tuning_refuses_labels_it_does_not_know(trained: Classifier) -> None:
     with pytest.raises(InputError, match=r"does not know the label 'd'; it knows 'a', 'b', 'c'"):
-        tf.tune(trained, [Example("w00", "d")])
+        tf.tune(trained, [Example(text="w00", label="d")])
     with pytest.raises(InputError, match="received none"):
         tf.tune(trained, [])
 

@@ -25,7 +25,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:dev shares")
 
 WORDS = [f"word{index}" for index in range(40)]
 EXAMPLES = [
-    Example(" ".join(WORDS[place] for place in places), "even" if sum(places) % 2 == 0 else "odd")
+    Example(
+        text=" ".join(WORDS[place] for place in places),
+        label="even" if sum(places) % 2 == 0 else "odd",
+    )
     for places in np.random.default_rng(0).integers(0, 40, (240, 5)).tolist()
 ]
 OPTIONS = {"windows": (1, 2), "filters": 16}

@@ -29,7 +29,8 @@ from embzip.errors import (
 )
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe
-from embzip.vectors.base import Vectors, read_vectors, with_special_rows, write_vectors
+from embzip.vectors.base import Vectors, read_vectors, with_special_rows
+from embzip.vectors.converting import write_vectors
 from embzip.vectors.pruning import prune
 from embzip.vectors.word2vec import to_gensim
 from embzip.vocabulary import Vocabulary
@@ -251,8 +252,8 @@ def test_compressed_vectors_are_read(tmp_path: Path, kind: str, content: bytes) 
         refused(tmp_path, COMPRESSED[kind](b"\0" * 30_000_000), "expands to more than 16,777,216")
         np.save(tmp_path / "v.npy", np.eye(3))
         npy = stored(tmp_path, COMPRESSED[kind]((tmp_path / "v.npy").read_bytes()), "w.npy")
-        with pytest.raises(InputError, match=f"not read compressed: use `{kind} -d` first"):
-            read_vectors(npy, words=stored(tmp_path, b"a\nb\nc\n", "words"))
+        read = read_vectors(npy, words=stored(tmp_path, b"a\nb\nc\n", "words"))
+        np.testing.assert_array_equal(read.matrix, np.eye(3))
 
 
 # --- what is refused
@@ -260,24 +261,24 @@ def test_compressed_vectors_are_read(tmp_path: Path, kind: str, content: bytes) 
 
 @pytest.mark.parametrize("content", [TEXT, BINARY], ids=["text", "binary"])
 def test_case_39_every_prefix_is_refused(tmp_path: Path, content: bytes) -> None:
-    for length in range(len(content)):
+    # Text may lack the end of its last line.
+    for length in range(len(content) - (content == TEXT)):
         # Before the header ends, a prefix may look like anything; never like valid vectors.
         refused(tmp_path, content[:length])
 
 
 def test_case_39_row_reached_and_row_expected(tmp_path: Path) -> None:
-    refused(tmp_path, TEXT[:-3], "row 2 (line 4)", "1 numbers", "row 2 of 3", "cut short")
+    refused(tmp_path, TEXT[:-3], "row 2 (line 4)", "1 numbers", "cut short")
     refused(tmp_path, TEXT[: TEXT.index(b"sun")], "declares 3 rows", "ends in row 2")
     refused(tmp_path, BINARY[:-5], "declares 3 rows", "ends in row 2")
-    glove = TEXT.partition(b"\n")[2]
-    refused(tmp_path, glove[:-1], "row 2", "cut short", "add a line end")
+    refused(tmp_path, TEXT.partition(b"\n")[2][:-3], "row 2", "cut short")
 
 
 def test_case_40_more_rows_or_bytes_than_the_header(tmp_path: Path) -> None:
     refused(tmp_path, TEXT + b"moon 1 2\n", "row 3", "line 5", "declares 3 rows")
     refused(tmp_path, TEXT + b"\nmoon 1 2\n", "row 3", "declares 3 rows")
-    refused(tmp_path, BINARY + b"moon \0\0\0\0\0\0\0\0", "13 bytes follow", "3 rows")
-    refused(tmp_path, BINARY + b"x", "1 bytes follow")
+    refused(tmp_path, BINARY + b"moon \0\0\0\0\0\0\0\0", "more bytes follow", "3 rows")
+    refused(tmp_path, BINARY + b"x", "more bytes follow")
 
 
 @pytest.mark.parametrize("start", [b"2000000000 300\n", b"1 2000000000\n", b"9" * 40 + b" 300\n",
@@ -298,10 +299,8 @@ def test_case_42_a_duplicate_names_both_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [TEXT, TEXT.partition(b"\n")[2]], ids=["header", "GloVe"])
-def test_case_43_a_token_with_space_or_none(tmp_path: Path, content: bytes) -> None:
-    refused(tmp_path, content.replace(b"ship", b"a ship"), "row 1", "3 fields after 'a'", "space")
+def test_case_43_no_token(tmp_path: Path, content: bytes) -> None:
     refused(tmp_path, content.replace(b"ship", b""), "row 1", "an empty")
-    refused(tmp_path, content.replace(b"ship", b"a\tship"), "row 1", "'a\\tship'")
     refused(tmp_path, content.replace(b"ship", b"a\nship"), "row 1", "0 numbers")
 
 
@@ -327,7 +326,7 @@ def test_case_43_white_space_is_not_written(tmp_path: Path, token: str, binary: 
 
 @pytest.mark.parametrize("number", [b"nan", b"inf", b"-Infinity", b"1e400", b"1e39"])
 def test_case_44_numbers_that_are_not_finite(tmp_path: Path, number: bytes) -> None:
-    refused(tmp_path, TEXT.replace(b"0.25", number), "row 1 ('ship')", "finite", "column 1")
+    refused(tmp_path, TEXT.replace(b"0.25", number), "row 1", "'ship'", "finite", "column 1")
 
 
 @pytest.mark.parametrize("number", [b"0x10", b"1_0", b"1,5", b"one", "１".encode()])
@@ -338,7 +337,7 @@ def test_case_44_what_is_no_number(tmp_path: Path, number: bytes) -> None:
 def test_case_44_in_binary_and_npy(tmp_path: Path) -> None:
     for bad in (np.nan, np.inf):
         content = BINARY.replace(np.float32(0.25).tobytes(), np.float32(bad).tobytes())
-        refused(tmp_path, content, "row 1 ('ship')", str(bad), "column 1")
+        refused(tmp_path, content, "row 1", "'ship'", str(bad), "column 1")
     words = stored(tmp_path, b"sea\nship\n", "words")
     np.save(tmp_path / "v.npy", np.array([[0.0, 1], [1e300, 0]]))
     with pytest.raises(InputError, match=r"v\.npy, row 1 \('ship'\).*1e\+300 in column 0"):
@@ -424,8 +423,12 @@ def test_case_50_a_string_where_a_token_list_belongs() -> None:
 
 
 def test_other_files_are_told(tmp_path: Path) -> None:
-    refused(tmp_path, b"PK\x03\x04", "a zip archive that is damaged or cut short")
-    refused(tmp_path, b"\x20\0\0\0\0\0\0\0" + b'{"rows": 1}', "safetensors file of another")
+    refused(tmp_path, b"PK\x03\x04", "cannot be decompressed as zip")
+    refused(
+        tmp_path,
+        b"\x20\0\0\0\0\0\0\0" + b'{"rows": 1}',
+        "expected a safetensors file, found a header of 32",
+    )
     save(compress(np.eye(2), "int8"), tmp_path / "v.embz")
     refused(tmp_path, (tmp_path / "v.embz").read_bytes(), "embzip.load")
     refused(tmp_path, TEXT, "--words", words=tmp_path / "vectors.txt")

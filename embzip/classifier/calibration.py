@@ -54,7 +54,7 @@ def calibrated(classifier: Classifier, examples: Sequence[Example]) -> tuple[Cla
     >>> table = compress(Vectors(words.vocabulary, np.eye(4), tokenizer=words), "float32")
     >>> arrays = {"dense.kernel": 5 * np.eye(4, 2, -2), "dense.bias": np.zeros(2)}
     >>> sure = Classifier(table, ("sport", "politics"), MeanConfig(4, 9), arrays)
-    >>> texts = [Example("ball", "sport")] * 3 + [Example("ball", "politics")]
+    >>> texts = [Example(text="ball", label="sport")] * 3 + [Example(text="ball", label="politics")]
     >>> wiser, temperature = calibrated(sure, texts)
     >>> [round(float(model.probabilities(["ball"])[0, 0]), 3) for model in (sure, wiser)]
     [0.993, 0.75]

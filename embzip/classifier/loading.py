@@ -14,13 +14,13 @@ from embzip.classifier.model import Classifier, check_weights, head_shapes
 from embzip.classifier.registry import encoder_class
 from embzip.classifier.storage import from_tensor, storage, to_tensor
 from embzip.classifier.training_record import TrainingRecord
-from embzip.corpus import Paths, paths_of
 from embzip.errors import FileFormatError, InputError, MismatchError, MissingFileError
 from embzip.files.places import CLASSIFIER, SERVED
 from embzip.files.reading import digest
 from embzip.files.records import Fields, parse_json
 from embzip.litert import LiteRtKit, load_litert
 from embzip.prediction import TextClassifier, TextKit
+from embzip.sources import Paths, paths_of
 
 if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding

@@ -26,6 +26,8 @@ COMMANDS = {
     "prune": "pruning",
     "compress": "compressing",
     "append": "compressing",
+    "similar": "similar",
+    "convert": "converting",
     "codecs": "codecs",
     "train": "training",
     "distill": "distilling",

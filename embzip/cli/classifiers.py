@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.parameters import Errors, Json, Seed, UsageError
+from embzip.cli.parameters import ColumnOptions, Errors, Json, Seed, UsageError
 from embzip.cli.terminal import field, progress, show, without_notices
 from embzip.corpus import read_examples, read_texts
 from embzip.files.outputs import check_apart
@@ -18,6 +18,7 @@ def evaluate(
     against: Annotated[Path | None, Parameter(metavar="OTHER.embz")] = None,
     head: Annotated[str | None, Parameter(metavar="NAME")] = None,
     seed: Seed = 0,
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     as_json: Json = False,
 ) -> None:
@@ -56,7 +57,7 @@ def evaluate(
         classifier = load_one(models, head=head)
         result = evaluate(
             classifier,
-            read_examples(test, errors=errors),
+            read_examples(test, errors=errors, columns=columns.columns),
             against=against,
             seed=seed,
         )
@@ -95,6 +96,7 @@ def predict(
     /,
     *,
     labelled: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     as_json: Json = False,
 ) -> None:
@@ -126,7 +128,9 @@ def predict(
         loaded = load_model(model)
     source = labelled or file or Path("-")
     check_apart("-", [model, source])
-    texts = list(read_texts(source, labelled=labelled is not None, errors=errors))
+    texts = list(
+        read_texts(source, labelled=labelled is not None, errors=errors, columns=columns.columns)
+    )
     with progress("predicting"):
         if isinstance(loaded, TextKit):
             rows = loaded.predict(texts)

@@ -74,7 +74,7 @@ def compress(
         result.writing(inputs, ".compressed.embz", EMBZ) as made,
         progress("compressing") as report,
     ):
-        table = reading.read(vectors)
+        table = reading.read(vectors, errors, made)
         embedding = compress_file(
             table,
             made.path,
@@ -112,6 +112,7 @@ def append(
     /,
     *,
     pack: Pack = False,
+    errors: Errors = "strict",
     reading: Reading = Reading(),
     result: Result = Result(),
 ) -> None:
@@ -127,7 +128,8 @@ def append(
     from embzip.table_files import append_file
 
     with result.writing([table, vectors, reading.words], ".appended.embz", EMBZ) as made:
-        longer = append_file(table, reading.read(vectors), made.path, pack=pack)
+        added = reading.read(vectors, errors, made)
+        longer = append_file(table, added, made.path, pack=pack)
     record = {
         "codec": longer.table.codec.spec,
         "rows": longer.table.rows,

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from embzip.cli.distilled import distilled
 from embzip.cli.distilled import planned as plan_told
-from embzip.cli.parameters import Errors, Pack, Seed, UsageError, Whole, given
+from embzip.cli.parameters import ColumnOptions, Errors, Pack, Seed, UsageError, Whole, given
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.teaching import Teaching, teachers_of
 from embzip.cli.terminal import progress, show, without_notices
@@ -78,6 +78,7 @@ def distill(
     learning_rate: float = 1e-3,
     dry_run: bool = False,
     seed: Seed = 0,
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     pack: Pack = False,
     result: Result = Result(),
@@ -169,13 +170,15 @@ def distill(
     )
     most = None if size is None else bytes_of(size)
     planned: dict[str, Any] = {"shape": StudentShape(**chosen) if chosen else None, "size": size}
-    planned["dev"] = None if dev is None else read_examples(dev, errors=errors)
+    planned["dev"] = (
+        None if dev is None else read_examples(dev, errors=errors, columns=columns.columns)
+    )
     planned["tokenizer"] = None if tokenizer is None else load_tokenizer(tokenizer)
     if dry_run:
         with without_notices():
             from embzip.tf import plan_student
 
-        examples = read_examples(train, errors=errors)
+        examples = read_examples(train, errors=errors, columns=columns.columns)
         plan = plan_student([load_one(path) for path in teachers], examples, **planned)
         record, lines = plan_told(plan)
         show(record, *lines, as_json=result.as_json)
@@ -183,7 +186,7 @@ def distill(
     inputs = [*teachers, probabilities, train, dev, *texts, tokenizer, teaching.vectors]
     named = [path for path in inputs if path is not None]
     with result.writing(named, ".distilled.embz", EMBZ) as output, progress("distilling") as bar:
-        examples = read_examples(train, errors=errors)
+        examples = read_examples(train, errors=errors, columns=columns.columns)
         with without_notices():
             from embzip.tf import distill, plan_student
             from embzip.tf.interrupts import noticed_interrupts

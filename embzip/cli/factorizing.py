@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.parameters import Errors, Model, Seed, UsageError, Whole
+from embzip.cli.parameters import ColumnOptions, Errors, Model, Seed, UsageError, Whole
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.terminal import progress, without_notices
 from embzip.corpus import read_examples
@@ -22,6 +22,7 @@ def factorize(
     energy: float | None = None,
     train: Annotated[Path | None, Parameter(metavar="TRAIN.tsv")] = None,
     seed: Seed = 0,
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
@@ -53,7 +54,9 @@ def factorize(
         result.writing([model, train], ".factorized.embz", EMBZ) as output,
         progress("factorizing") as report,
     ):
-        examples = [] if train is None else read_examples(train, errors=errors)
+        examples = (
+            [] if train is None else read_examples(train, errors=errors, columns=columns.columns)
+        )
         made = factorize(load_classifier(model), rank=rank, energy=energy)
         if train is not None:
             with without_notices():

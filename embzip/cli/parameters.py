@@ -1,6 +1,7 @@
 """The parameters that several commands have."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,6 +9,7 @@ from cyclopts import Parameter, Token
 
 from embzip.cli.choices import CHOICE
 from embzip.files.places import EXAMPLES, TEXTS, Place, check_places
+from embzip.labelled.columns import DEFAULT, Columns
 
 
 class UsageError(Exception):
@@ -28,7 +30,7 @@ Corpus = Annotated[
     Parameter(
         name="CORPUS",
         help="Text files, one text a line; several are read one after the other; - is stdin. "
-        "gzip, bzip2, xz and zstd are decompressed.",
+        "gzip, bzip2, xz, zstd and a zip of one file are decompressed.",
     ),
 ]
 
@@ -37,7 +39,7 @@ Table = Annotated[
     Parameter(
         name="VECTORS",
         help="A .embz file (a classifier's too: its embedding), word2vec text or binary, GloVe, "
-        "fastText .vec, or .npy with --words.",
+        "fastText .vec, .bin or .ftz, .npz, safetensors, .npy with --words; plain or compressed.",
     ),
 ]
 Model = Annotated[Path, Parameter(name="MODEL.embz", help="A classifier's .embz file.")]
@@ -45,8 +47,8 @@ Labelled = Annotated[
     tuple[Path, ...],
     Parameter(
         metavar="FILE",
-        help="A file of label<TAB>text lines, of which the text is read, before CORPUS; for "
-        "several, give the option again.",
+        help="A labelled file, such as of label<TAB>text lines, of which the text is read, before "
+        "CORPUS; for several, give the option again.",
     ),
 ]
 Errors = Annotated[
@@ -67,6 +69,39 @@ Json = Annotated[bool, Parameter(name="--json", help="Print one JSON object on s
 Pack = Annotated[
     bool, Parameter(help="Entropy code what gets smaller by it; loading takes longer.")
 ]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ColumnOptions:
+    """Where label and text stand in labelled files of CSV, TSV, JSON lines and Parquet.
+
+    Attributes
+    ----------
+    label_column
+        Of labelled CSV, TSV, JSON lines and Parquet: the label's column, by name or number.
+    text_column
+        The text's column there.
+    """
+
+    label_column: str | None = None
+    text_column: str | None = None
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns, if one of them is given."""
+        if self == ColumnOptions():
+            return None
+        return Columns(
+            _number_or_name(self.label_column, DEFAULT.label),
+            _number_or_name(self.text_column, DEFAULT.text),
+        )
+
+
+def _number_or_name(given: str | None, default: str | int) -> str | int:
+    if given is None:
+        return default
+    return int(given) if given.isascii() and given.isdigit() else given
 
 
 def given(options: object) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import numpy as np
 from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import Errors, Table, UsageError, Whole
-from embzip.cli.results import TABLES, Result
-from embzip.cli.tables import Reading, write_table
+from embzip.cli.parameters import ColumnOptions, Errors, Table, UsageError, Whole
+from embzip.cli.results import TABLES, Result, write_table
+from embzip.cli.tables import Reading
 from embzip.cli.terminal import progress
 from embzip.corpus import read_texts
 from embzip.errors import InputError
@@ -71,6 +71,7 @@ def prune(
     labelled: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     remap: bool = False,
     reading: Reading = Reading(),
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
@@ -117,7 +118,7 @@ def prune(
     with result.writing(inputs, ".pruned.embz", TABLES) as made, progress("pruning"):
         if remap and made.format != "embz":
             raise UsageError("--remap needs a .embz file: word2vec files hold rows only")
-        table = reading.read(vectors)
+        table = reading.read(vectors, errors, made)
         ids: list[list[int]] = []
         if source is not None:
             if table.tokenizer is None:
@@ -125,7 +126,9 @@ def prune(
                     f"{vectors}: a foreign table has no tokenizer to read {source} with: train the "
                     "vectors (`embzip train-vectors`), or prune by count or norm"
                 )
-            read = read_texts(source, labelled=labelled is not None, errors=errors)
+            read = read_texts(
+                source, labelled=labelled is not None, errors=errors, columns=columns.columns
+            )
             ids = table.tokenizer.encode(list(read))
             if not any(set(text) - set(table.tokenizer.vocabulary.special_ids) for text in ids):
                 raise InputError(f"{source}: expected text with tokens of the table, found none")

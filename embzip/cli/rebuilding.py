@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from embzip.cli.artefacts import present
-from embzip.cli.parameters import Errors, Pack, Seed, UsageError
+from embzip.cli.parameters import ColumnOptions, Errors, Pack, Seed, UsageError
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.terminal import load_quietly, progress
 from embzip.corpus import read_examples
@@ -46,6 +46,7 @@ def rebuild(
     quantize_kernels: bool = False,
     kernels: str | None = None,
     seed: Seed = 0,
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     pack: Pack = False,
     result: Result = Result(),
@@ -136,7 +137,7 @@ def rebuild(
         if kind != "embz" or tune is not None:
             load_quietly("embzip.layers")
         if tune is not None:
-            examples = read_examples(tune, errors=errors)
+            examples = read_examples(tune, errors=errors, columns=columns.columns)
             tuning = Tuning(examples, params=tune_params, quantize=quantize_kernels)
         made = rebuild_file(
             own,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.parameters import Errors, Json, Seed
+from embzip.cli.parameters import ColumnOptions, Errors, Json, Seed
 from embzip.cli.terminal import drawn, log, progress, show, without_notices
 from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
@@ -31,6 +31,7 @@ def compare(
     *,
     test: Annotated[Path | None, Parameter(metavar="TEST.tsv")] = None,
     seed: Seed = 0,
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     output: Annotated[
         Path | None, Parameter(name=("--output", "-o"), metavar="REPORT.html")
@@ -66,7 +67,9 @@ def compare(
         record = compare(
             before,
             after,
-            test=None if test is None else read_examples(test, errors=errors),
+            test=None
+            if test is None
+            else read_examples(test, errors=errors, columns=columns.columns),
             seed=seed,
         )
         if output is not None:

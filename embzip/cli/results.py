@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -16,6 +16,9 @@ from embzip.errors import OutputError
 from embzip.files.outputs import FOLDER, Formats, check_apart, format_of, output_path
 from embzip.files.writing import is_character_device, temporary_folder
 from embzip.inspection import bytes_on_disk
+
+if TYPE_CHECKING:
+    from embzip.vectors.base import Vectors
 
 STREAM = Path("-")
 TABLES = {".embz": "embz", ".vec": "text", ".txt": "text", ".bin": "binary"}
@@ -38,6 +41,8 @@ class Output:
         Whether a JSON object is printed.
     nbytes
         Bytes on the disk, once it is written.
+    changed
+        What was left out or changed of the vectors that were read; None where none were.
     """
 
     path: Path
@@ -45,6 +50,7 @@ class Output:
     format: str
     as_json: bool
     nbytes: int = 0
+    changed: Mapping[str, int] | None = None
 
     def show(self, record: Mapping[str, object], *lines: str) -> None:
         """Print what came of it, and its name."""
@@ -52,7 +58,9 @@ class Output:
             for line in lines:
                 log(line)
             return
-        show({"path": str(self.name), **record}, *lines, str(self.name), as_json=self.as_json)
+        changed = {} if self.changed is None else {"changed": dict(self.changed)}
+        whole = {"path": str(self.name), **record, **changed}
+        show(whole, *lines, str(self.name), as_json=self.as_json)
 
 
 @Parameter(name="*")
@@ -117,6 +125,20 @@ class Result:
         made = Output(path, path, format, self.as_json)
         yield made
         made.nbytes = bytes_on_disk(path)
+
+
+def write_table(vectors: "Vectors", made: Output) -> None:
+    """Write a table as the output's suffix says: word2vec text or binary, or .embz with counts."""
+    from embzip.compression import compress
+    from embzip.embz.format import save
+    from embzip.vectors.converting import write_vectors
+
+    if made.format == "embz":
+        save(
+            compress(vectors, "float32"), made.path, counts=True
+        )  # to prune and to weight by later
+    else:
+        write_vectors(vectors, made.path, binary=made.format == "binary")
 
 
 def _write_through(source: Path, target: Path) -> None:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import (
+    ColumnOptions,
     Corpus,
     Errors,
     Labelled,
@@ -18,7 +19,7 @@ from embzip.cli.parameters import (
     Whole,
     corpus_of,
 )
-from embzip.cli.results import TABLES, Output, Result
+from embzip.cli.results import TABLES, Output, Result, write_table
 from embzip.cli.terminal import log, progress
 from embzip.files.places import COUNTS, TABLE, TOKENIZER, check_places
 from embzip.files.signatures import signature_of
@@ -36,24 +37,45 @@ class Reading:
     Attributes
     ----------
     words
-        The tokens of a .npy table, one a line.
+        The tokens of a .npy, .npz or safetensors table, one a line.
     format
         How to read foreign vectors; auto looks at the file.
+    tensor
+        Which table of a .npz or safetensors file.
+    skip_bad
+        Leave out rows that cannot be read, and take a header with a wrong number of rows.
+    limit
+        Read so many rows, the first ones.
+    duplicates
+        A token that stands twice: refuse the file, or keep the first row.
     """
 
     words: Path | None = None
     format: Annotated[Literal["auto", "text", "binary", "npy"], CHOICE] = "auto"
+    tensor: str | None = None
+    skip_bad: bool = False
+    limit: Whole | None = None
+    duplicates: Annotated[Literal["error", "first"], CHOICE] = "error"
 
-    def read(self, path: Path) -> "Vectors | CompressedEmbedding":
-        """Return the table of a .embz file or of foreign vectors."""
+    def read(
+        self, path: Path, errors: Errors = "strict", made: Output | None = None
+    ) -> "Vectors | CompressedEmbedding":
+        """Return the table of a .embz file or of foreign vectors, and note what was changed."""
         from embzip.embz.format import load
         from embzip.vectors.base import read_vectors
 
         if os.path.isfile(path) and signature_of(path).kind == "embz":
             if self != Reading():
-                raise UsageError("--words and --format do not go with a .embz file")
+                first = next(name for name, value in vars(self).items() if value not in _UNSET)
+                raise UsageError(f"--{first.replace('_', '-')} does not go with a .embz file")
             return load(path)
-        return read_vectors(path, words=self.words, format=self.format)
+        vectors = read_vectors(path, **vars(self), errors=errors)
+        if made is not None:
+            made.changed = vectors.changed
+        return vectors
+
+
+_UNSET = (None, False, "auto", "error")
 
 
 def train_vectors(
@@ -72,6 +94,7 @@ def train_vectors(
     workers: Whole = 1,
     seed: Seed = 0,
     labelled: Labelled = (),
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
@@ -139,6 +162,7 @@ def train_vectors(
             seed=seed,
             labelled=labelled,
             errors=errors,
+            columns=columns.columns,
             progress=report,
         )
         write_table(vectors, made)
@@ -161,6 +185,7 @@ def transfer(
     counts: Path | None = None,
     ridge: float = 0.1,
     reading: Reading = Reading(),
+    errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
     """Make rows for pieces from the rows of words.
@@ -195,7 +220,8 @@ def transfer(
     ):
         chosen = load_tokenizer(tokenizer)
         known = None if counts is None else read_counts(counts)
-        done = transfer(reading.read(vectors), chosen, counts=known, ridge=ridge, progress=report)
+        table = reading.read(vectors, errors, made)
+        done = transfer(table, chosen, counts=known, ridge=ridge, progress=report)
         write_table(done.vectors, made)
     record = {
         "rows": done.vectors.rows,
@@ -216,17 +242,3 @@ def transfer(
         f"{done.unknown_rate:.4f} of the words' tokens unknown to the tokenizer",
         f"explained energy {done.explained_energy:.4f}; of each tenth, by falling weight: {shares}",
     )
-
-
-def write_table(vectors: "Vectors", made: Output) -> None:
-    """Write a table as the output's suffix says: word2vec text or binary, or .embz with counts."""
-    from embzip.compression import compress
-    from embzip.embz.format import save
-    from embzip.vectors.base import write_vectors
-
-    if made.format == "embz":
-        save(
-            compress(vectors, "float32"), made.path, counts=True
-        )  # to prune and to weight by later
-    else:
-        write_vectors(vectors, made.path, binary=made.format == "binary")

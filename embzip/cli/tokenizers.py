@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import (
+    ColumnOptions,
     Corpus,
     Errors,
     Labelled,
@@ -25,6 +26,7 @@ def build_bpe(
     unicode: Unicode = "NFC",
     engine: Annotated[Literal["youtokentome", "tokenizers"], CHOICE] = "youtokentome",
     labelled: Labelled = (),
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
@@ -65,6 +67,7 @@ def build_bpe(
             engine=engine,
             labelled=labelled,
             errors=errors,
+            columns=columns.columns,
             progress=report,
         )
     rows = len(tokenizer.vocabulary)
@@ -84,6 +87,7 @@ def build_words(
     lowercase: Lowercase = True,
     unicode: Unicode = "NFC",
     labelled: Labelled = (),
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
@@ -118,6 +122,7 @@ def build_words(
             unicode=unicode,
             labelled=labelled,
             errors=errors,
+            columns=columns.columns,
             progress=report,
         )
     rows = len(tokenizer.vocabulary)

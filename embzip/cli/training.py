@@ -9,7 +9,7 @@ from cyclopts import Parameter, Token
 
 from embzip.classifier.training_options import Optimizer
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import Errors, Pack, Seed, UsageError, Whole, given
+from embzip.cli.parameters import ColumnOptions, Errors, Pack, Seed, UsageError, Whole, given
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
 from embzip.cli.terminal import Bar, progress, without_notices
@@ -105,6 +105,7 @@ def train(
     seed: Seed = 0,
     seeds: Whole | None = None,
     reading: Reading = Reading(),
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     pack: Pack = False,
     result: Result = Result(),
@@ -187,9 +188,11 @@ def train(
     with result.writing(inputs, suffix, formats) as made, progress("training") as report:
         if several:
             make_folder(made.path)
-        training = read_examples(examples, errors=errors)
-        held_out = None if dev is None else read_examples(dev, errors=errors)
-        table = reading.read(vectors)
+        training = read_examples(examples, errors=errors, columns=columns.columns)
+        held_out = (
+            None if dev is None else read_examples(dev, errors=errors, columns=columns.columns)
+        )
+        table = reading.read(vectors, errors, made)
         with without_notices():  # last, for it takes seconds: bad input is answered before
             from embzip.tf import train
             from embzip.tf.interrupts import noticed_interrupts

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.compiling import compiled
+from embzip.compiling import compiled
 
 Values = NDArray[np.float32]
 

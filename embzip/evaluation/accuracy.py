@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.classifier import Ensemble, load_one
-from embzip.corpus import Example, Paths, read_examples
+from embzip.corpus import Example, read_examples
 from embzip.errors import InputError, InputTypeError, SpecError
 from embzip.evaluation.confidence import TINY, calibration_error, log_loss
 from embzip.prediction import TextClassifier, TextKit
 from embzip.seeds import check_seed
+from embzip.sources import Paths
 from embzip.tokenizers.reach import unknown_rate
 
 

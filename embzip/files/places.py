@@ -12,7 +12,7 @@ from embzip.errors import EmbzipError, InputError
 from embzip.files.signatures import Signature, signature_of
 
 _JSON = {"json", "hf-tokenizer", "hf-config"}
-_COMPRESSED = {"gzip", "bzip2", "xz", "zstd"}
+_COMPRESSED = {"gzip", "bzip2", "xz", "zstd", "zip"}
 _TEXTS = frozenset({"text", "labelled", "vectors", *_JSON, *_COMPRESSED})
 
 
@@ -39,17 +39,18 @@ class Place:
 
 
 TEXTS = Place("text, one text a line", _TEXTS)
-EXAMPLES = Place("label<TAB>text lines", _TEXTS - {"vectors"})
+EXAMPLES = Place("label<TAB>text lines", _TEXTS - {"vectors"} | {"parquet"})
 TABLE = Place(
     "a table: a .embz file, vectors in text, word2vec binary, or a .npy with its words",
-    frozenset({"embz", "npy", "vectors", "text", "json", *_COMPRESSED}),
+    frozenset({"embz", "npy", "npz", "safetensors", "fasttext", "vectors", "text", "json"})
+    | _COMPRESSED,
 )
 EMBZ_FILE = Place("a .embz file", frozenset({"embz"}))
 CLASSIFIER = Place("a classifier's .embz file", frozenset({"embz"}))
 SERVED = Place("a classifier: a .embz file or an exported .tflite", frozenset({"embz", "tflite"}))
 TOKENIZER = Place(
     "a tokenizer that `embzip build-words` or `embzip build-bpe` wrote",
-    frozenset({"words", "bpe", "json", "text", "vectors"}),
+    frozenset({"words", "bpe", "json", "hf-tokenizer", "sentencepiece", "text", "vectors"}),
 )
 PROBABILITIES = Place("JSON lines with text and probabilities by label", _TEXTS - {"vectors"})
 COUNTS = Place("token<TAB>count lines", _TEXTS | {"words"})

@@ -33,6 +33,7 @@ def parse_json(
     *,
     error: type[EmbzipError] = FileFormatError,
     deepest: int = 32,
+    most: int = _MOST,
 ) -> Any:
     """Return what a JSON text says.
 
@@ -44,6 +45,8 @@ def parse_json(
         The file, or the part of it; messages begin with it.
     deepest
         How many objects and lists may stand within each other; our own records have six.
+    most
+        How many there may be.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def parse_json(
     """
     try:
         text = content if isinstance(content, str) else content.decode("utf-8", "surrogatepass")
-        many = text.count("[") + text.count("{") > _MOST  # each takes 60 to 230 bytes in memory
+        many = text.count("[") + text.count("{") > most  # each takes 60 to 230 bytes in memory
         value = None if many else json.loads(text, object_pairs_hook=_no_duplicates)
         deep = _is_deep(value, deepest)
     except RecursionError:
@@ -69,7 +72,7 @@ def parse_json(
     except ValueError as found:
         raise error(f"{where} is not JSON ({str(found)[:200]})") from found
     if many:
-        raise error(f"{where} holds more than {_MOST:,} objects and lists")
+        raise error(f"{where} holds more than {most:,} objects and lists")
     if deep:
         raise error(f"{where} is JSON nested more than {deepest} deep")
     return value

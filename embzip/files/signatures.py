@@ -9,9 +9,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embzip.files.protobuf import fields
 from embzip.files.reading import existing_file
+
+if TYPE_CHECKING:  # serving needs no zips
+    import zipfile
 
 HEAD = 1 << 16  # bytes that are looked at
 NPY = b"\x93NUMPY"
@@ -26,7 +30,7 @@ COMPRESSED = {
     "xz": re.compile(rb"\xfd7zXZ\0"),
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
 }
-_FASTTEXT = 793712314
+FASTTEXT = 793712314  # what its files begin with
 _PIECE = re.compile(rb"\d{1,7} \d{1,9}\r?\n(?:\d{1,7} \d{1,9}\n)*9601 \d")
 _TABLE = re.compile(rb"[ \t]*\d{1,40}[ \t]+(\d{1,40})[ \t]*\r?\n([^\n]+)\n")
 _NUMBERS = re.compile(rb"[-+\d.eE \t\r]*")
@@ -120,6 +124,8 @@ def _magic(head: bytes, path: Path) -> Signature | None:
             "an array of NumPy (.npy)",
             f"`embzip compress {path} --words TOKENS.txt --codec int8` makes a table of it",
         )
+    if head.startswith(b"PAR1"):
+        return Signature("parquet", "a Parquet file", "it is read where labelled texts belong")
     for kind, magic in COMPRESSED.items():
         if magic.match(head):
             remedy = f"decompress it first, such as by `{kind} -dc {path}`"
@@ -134,8 +140,8 @@ def _safetensors(head: bytes, path: Path) -> Signature | None:
         return Signature(
             "safetensors",
             "a safetensors file of another program",
-            "save its table alone, np.save('table.npy', safetensors.numpy.load_file("
-            f"{str(path)!r})[NAME]), and pass that with --words TOKENS.txt",
+            f"`embzip compress {path} --codec int8` makes a table of it, with tokenizer.json or "
+            "vocab.txt beside it, or --words TOKENS.txt",
         )
     return None
 
@@ -158,15 +164,14 @@ def _pickle(head: bytes, path: Path) -> Signature | None:
 
 
 def _fasttext(head: bytes, path: Path) -> Signature | None:
-    if len(head) < 12 or int.from_bytes(head[:4], "little") != _FASTTEXT:
+    if len(head) < 12 or int.from_bytes(head[:4], "little") != FASTTEXT:
         return None
     dim = int.from_bytes(head[8:12], "little")
     return Signature(
         "fasttext",
         f"a fastText .bin, {dim} dims",
-        'write its vectors as text: `python -c "from gensim.models.fasttext import '
-        f"load_facebook_vectors as load; load({str(path)!r})"
-        ".save_word2vec_format('vectors.vec')\"`",
+        f"`embzip compress {path} --codec int8` makes a table of its words, `embzip convert {path} "
+        "model.embz` a classifier of a supervised one",
     )
 
 
@@ -182,7 +187,8 @@ def _protobuf(head: bytes, path: Path) -> Signature | None:
         if second and second.number == 2 and _OPERATOR.fullmatch(second.content):
             return Signature("frozen", "a frozen graph of TensorFlow", _FOREIGN.format(path=path))
         if second and (second.number, second.wire) == (2, 5):
-            return Signature("sentencepiece", "a sentencepiece model", _OWN_TOKENIZERS)
+            train = f"`embzip train-vectors TEXTS --tokenizer {path}` trains a table for it"
+            return Signature("sentencepiece", "a sentencepiece model", train)
     if (first.number, first.wire) != (1, 0) or len(found) < 2 or found[1].wire != 2:
         return None
     second = found[1]
@@ -229,7 +235,8 @@ def _json(head: bytes, path: Path) -> Signature:
         train = f"`embzip train-vectors TEXTS --tokenizer {path}` trains a table for it"
         return Signature("words", "a tokenizer of words (embzip build-words)", train)
     if re.search(rb'"added_tokens"|"type"\s*:\s*"(BPE|WordPiece|WordLevel|Unigram)"', head):
-        return Signature("hf-tokenizer", "a tokenizer of Hugging Face (JSON)", _OWN_TOKENIZERS)
+        train = f"`embzip train-vectors TEXTS --tokenizer {path}` trains a table for it"
+        return Signature("hf-tokenizer", "a tokenizer of Hugging Face (JSON)", train)
     if re.search(rb'"(architectures|model_type|tokenizer_class)"', head):
         return Signature(
             "hf-config", "a configuration of Hugging Face (JSON)", "it holds no table and no text"
@@ -243,8 +250,9 @@ def _zip(path: Path) -> Signature:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            inside = members(archive)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        return Signature("zip", f"a zip archive that is damaged or cut short ({error})")
+        return Signature("archive", f"a zip archive that is damaged or cut short ({error})")
     if {"config.json", "model.weights.h5"} & set(names):
         return Signature("keras", "a .keras file", _FOREIGN.format(path=path))
     if any(name.endswith("data.pkl") for name in names):
@@ -253,21 +261,23 @@ def _zip(path: Path) -> Signature:
         return Signature(
             "npz",
             "arrays of NumPy in a zip (.npz)",
-            f"save the table alone, np.save('table.npy', np.load({str(path)!r})[{names[0][:-4]!r}])"
-            ", and pass that with --words TOKENS.txt",
+            f"`embzip compress {path} --words TOKENS.txt --codec int8` makes a table of it",
         )
     holds = " and others" * (len(names) > 1)
     holds = f" with {names[0][:80]!r}{holds}" if names else ", which is empty"
-    return Signature("zip", f"a zip archive{holds}", "unpack it")
+    kind = "zip" if len(inside) == 1 else "archive"
+    return Signature(kind, f"a zip archive{holds}", "unpack it")
+
+
+def members(archive: "zipfile.ZipFile") -> list[str]:
+    """Return the names of the files in an archive, without what a Mac adds to it."""
+    found = (name for name in archive.namelist() if not name.endswith("/"))
+    return [name for name in found if not name.startswith("__MACOSX/")]
 
 
 _FOREIGN = (
     "`embzip inspect {path}` shows what it holds, `embzip rebuild {path} --codec int8` makes its "
     "table smaller"
-)
-_OWN_TOKENIZERS = (
-    "embzip reads tokenizers that `embzip build-bpe`, `embzip build-words` or youtokentome wrote: "
-    "make one from your texts"
 )
 _TORCH = (
     "load it with PyTorch, np.save('table.npy', LAYER.weight.detach().numpy()), and pass that with "

@@ -1,8 +1,8 @@
 """Opens what text is read from: files, pipes and standard input, decompressed by their content.
 
-gzip, bzip2, xz and zstd are told by their first bytes, whatever the file is called. What holds no
-text and never ends is refused: other devices than a terminal, and a pipe that nobody writes to.
-What the bytes say is read elsewhere.
+gzip, bzip2, xz, zstd and a zip of one file are told by their first bytes, whatever the name.
+What holds no text and never ends is refused: other devices than a terminal, and a pipe that nobody
+writes to. What the bytes say is read elsewhere.
 """
 
 import bz2
@@ -11,18 +11,20 @@ import io
 import lzma
 import os
 import select
+import shutil
 import stat
 import sys
 import time
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from embzip.errors import EmbzipError, InputError, MissingPackageError
 from embzip.files.reading import readable_path
-from embzip.files.signatures import COMPRESSED
+from embzip.files.signatures import COMPRESSED, members, signature_of
 from embzip.files.writing import temporary_folder
 
 _BUFFER = 1 << 17
@@ -39,6 +41,8 @@ def compression_of(head: bytes) -> str | None:
     >>> compression_of(gzip.compress(b"text"))
     'gzip'
     """
+    if head.startswith(_ZIP):
+        return "zip"
     return next((name for name, magic in COMPRESSED.items() if magic.match(head)), None)
 
 
@@ -51,8 +55,8 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
     MissingFileError
         If there is no such file, or it is a directory.
     InputError
-        For a device, a pipe that nobody writes to, a zip archive, or compressed bytes that are
-        damaged or cut short, also where the block reads them.
+        For a device, a pipe that nobody writes to, a zip archive of several files, or compressed
+        bytes that are damaged or cut short, also where the block reads them.
     MissingPackageError
         For zstd without the package zstandard.
     """
@@ -60,17 +64,15 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
         head = b""
         while len(head) < _HEAD and (more := raw.read(_HEAD - len(head))):
             head += more
-        if head.startswith(_ZIP):
-            raise InputError(f"{path}: expected text, found a zip archive: unpack it first")
         whole = io.BufferedReader(_Rejoined(head, raw), _BUFFER)
         kind = compression_of(head)
         if kind is None:
             yield whole
             return
         try:
-            with _OPENED[kind](whole) as file:
+            with _member(path) if kind == "zip" else _OPENED[kind](whole) as file:
                 yield file
-        except (lzma.LZMAError, zlib.error, EOFError, OSError, _DamagedError) as error:
+        except (lzma.LZMAError, zlib.error, EOFError, OSError, *_DAMAGED) as error:
             if isinstance(error, EmbzipError) or getattr(error, "errno", None) is not None:
                 raise  # not of the bytes; what is wrong with bzip2's and gzip's has no number
             raise InputError(
@@ -79,28 +81,62 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def expanded(path: str | Path, kind: str) -> Iterator[IO[bytes]]:
-    """Yield what a compressed file holds, as a temporary file that can be read anywhere.
+def bounded(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a file of vectors as `opened` does.
 
     Raises
     ------
     InputError
-        If it is damaged, or expands to more than 16 MB and 200 times its size.
-    OutputError
-        If there is no room for it where TMPDIR says.
+        Where the block reads more than 16 MB and 200 times the size of a compressed file; and as
+        `opened` does.
     """
-    most = max(_ALWAYS_EXPANDED, _MOST_EXPANDED * Path(path).stat().st_size)
-    with temporary_folder() as folder, (folder / "expanded").open("w+b") as file:
-        with opened(path) as packed:
-            while block := packed.read(_BUFFER):
-                if file.tell() + len(block) > most:
-                    raise InputError(
-                        f"{path}: expands to more than {most:,} bytes, more than vectors do: if "
-                        f"you trust it, decompress it first with `{kind} -d`"
-                    )
-                file.write(block)
-        file.seek(0)
-        yield file
+    with opened(path) as file:
+        most = max(_ALWAYS_EXPANDED, _MOST_EXPANDED * Path(path).stat().st_size)
+        yield cast(IO[bytes], io.BufferedReader(_Bounded(file, most, path), _BUFFER))
+
+
+@contextmanager
+def seekable(path: Path) -> Iterator[Path]:
+    """Yield a file that can be mapped: the one given, or, of a compressed one, its content.
+
+    That is a temporary file, which is gone after the block; what was mapped within stays.
+
+    Raises
+    ------
+    InputError
+        As `bounded` does; where the block raises one that names the temporary file, it names the
+        file that was given.
+    OutputError
+        If there is no room where TMPDIR says.
+    """
+    with path.open("rb") as file:
+        kind = compression_of(file.read(_HEAD))
+    if kind is None or (kind == "zip" and signature_of(path).kind == "npz"):
+        yield path
+        return
+    with temporary_folder() as folder:
+        whole = folder / "expanded"
+        with bounded(path) as packed, whole.open("wb") as file:
+            shutil.copyfileobj(packed, file, _BUFFER)
+        try:
+            yield whole
+        except InputError as error:
+            raise type(error)(str(error).replace(str(whole), str(path))) from error
+
+
+@contextmanager
+def _member(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open the only file in a zip archive."""
+    if str(path) == "-" or not os.path.isfile(path):
+        raise InputError(f"{path}: expected text, found a zip archive: unpack it first")
+    with zipfile.ZipFile(path) as archive:
+        names = members(archive)
+        if len(names) != 1:
+            raise InputError(
+                f"{path}: expected a zip archive of one file, found {len(names)}: unpack it first"
+            )
+        with archive.open(names[0]) as file:
+            yield file
 
 
 @contextmanager
@@ -153,6 +189,27 @@ def _wait_for_writer(path: Path, handle: int) -> bytes:
                 f"{path}: nobody has opened this pipe for writing in {_PATIENCE:.0f} seconds: "
                 "start the program that writes to it first"
             )
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that raises where it is longer than what it holds can be."""
+
+    def __init__(self, file: IO[bytes], most: int, path: str | Path) -> None:
+        self._file, self._left, self._most, self._path = file, most, most, path
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        block = self._file.read(len(buffer))
+        self._left -= len(block)
+        if self._left < 0:
+            raise InputError(
+                f"{self._path}: expands to more than {self._most:,} bytes, more than vectors do: "
+                "if you trust it, decompress it first"
+            )
+        buffer[: len(block)] = block
+        return len(block)
 
 
 class _Rejoined(io.RawIOBase):
@@ -215,6 +272,7 @@ class _Zstd(io.RawIOBase):
 
 
 _ZIP = b"PK\x03\x04"
+_DAMAGED = (_DamagedError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 _OPENED: dict[str, Callable[[IO[bytes]], Any]] = {
     "gzip": gzip.open,
     "bzip2": bz2.open,

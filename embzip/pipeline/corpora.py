@@ -38,9 +38,9 @@ def corpus_step(corpus: CorpusRecipe) -> Step:
 
     def make(folder: Path, _: Sequence[Path], progress: Progress) -> None:
         train, dev, test = _files(corpus, module, folder)
-        training = read_examples(train)
+        training = read_examples(train, columns=corpus.columns)
         if dev is not None:
-            held_out = read_examples(dev)
+            held_out = read_examples(dev, columns=corpus.columns)
         else:
             training, held_out = split_examples(training)
             if not training or not held_out:
@@ -48,7 +48,7 @@ def corpus_step(corpus: CorpusRecipe) -> Step:
                     f"{train}: without a dev file a tenth of these examples becomes dev; they are "
                     "too few for that: add examples, or name a file as `dev`"
                 )
-        tested = read_examples(test)
+        tested = read_examples(test, columns=corpus.columns)
         labels = check_training_labels(training, str(train))
         _write_examples(folder / "train.tsv", training)
         _write_examples(folder / "dev.tsv", held_out)
@@ -57,7 +57,8 @@ def corpus_step(corpus: CorpusRecipe) -> Step:
         record = {"train": len(training), "dev": len(held_out), "test": len(tested)}
         write_json(folder / "corpus.json", {**record, "labels": list(labels)})
 
-    return Step("corpus", {"name": corpus.name, "files": digests}, (), make)
+    key = {"name": corpus.name, "files": digests, "columns": str(corpus.columns)}
+    return Step("corpus", key, (), make)
 
 
 def corpora_folder() -> Path:

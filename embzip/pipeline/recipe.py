@@ -30,10 +30,14 @@ from embzip.errors import InputError
 from embzip.files.places import RECIPE
 from embzip.files.reading import existing_file
 from embzip.files.records import Fields
+from embzip.labelled.columns import Columns
 from embzip.pipeline.candidate import KEYS, Candidate, parse_candidate
 from embzip.pipeline.choosing import BEST, BEST_FLOAT32, Choice
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+_COLUMNS = ("label_column", "text_column")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class CorpusRecipe:
     dev: Path | None = None
     test: Path | None = None
     text: tuple[Path, ...] = ()
+    columns: Columns | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ def _table(document: Fields, key: str, default: dict[str, Any] | None = None) ->
 
 def _corpus(table: Fields, recipe: Path) -> CorpusRecipe:
     where = table.where
-    table.only(("name", "train", "dev", "test", "text"))
+    table.only(("name", "train", "dev", "test", "text", *_COLUMNS))
     text = table.take("text", list, [])
     if not all(isinstance(item, str) for item in text):
         raise InputError(f"{where}: text must be a list of file names, received {text!r}")
@@ -133,7 +138,17 @@ def _corpus(table: Fields, recipe: Path) -> CorpusRecipe:
         dev=_file(table.take("dev", str), recipe) if "dev" in table else None,
         test=_file(table.take("test", str), recipe),
         text=tuple(_file(item, recipe) for item in text),
+        columns=_columns(table),
     )
+
+
+def _columns(table: Fields) -> Columns | None:
+    """Return the columns of label and text, names or numbers; None if neither is given."""
+    given = {key.removesuffix("_column"): table.values[key] for key in _COLUMNS if key in table}
+    for key, value in given.items():
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise table.wrong(f"{key}_column", "a name, or a number from 1", value)
+    return Columns(**given) if given else None
 
 
 def _file(name: str, recipe: Path) -> Path:

@@ -75,7 +75,7 @@ def from_classifier(classifier: Classifier, *, tunable: bool = False, seed: int 
     >>> from embzip.vectors.base import Vectors
     >>> from embzip.vocabulary import Vocabulary
     >>> table = Vectors(Vocabulary(["goal", "vote"]), np.eye(2))
-    >>> examples = [Example("goal", "sport"), Example("vote", "politics")]
+    >>> examples = [Example(text="goal", label="sport"), Example(text="vote", label="politics")]
     >>> classifier = train(examples, table, epochs=1).classifier
     >>> model = from_classifier(classifier)
     >>> model(np.array([[2, 0, 0, 0]])).shape

@@ -170,7 +170,10 @@ def distill(
     >>> from embzip.vectors.base import Vectors
     >>> from embzip.vocabulary import Vocabulary
     >>> table = Vectors(Vocabulary(["a", "goal", "vote"]), np.eye(3, 8))
-    >>> examples = [Example("a goal", "sport"), Example("a vote", "politics")] * 8
+    >>> sport, politics = (
+    ...     Example(text="a goal", label="sport"), Example(text="a vote", label="politics")
+    ... )
+    >>> examples = [sport, politics] * 8
     >>> teacher = train(examples, table, windows=(1,), learning_rate=0.1).classifier
     >>> small = StudentShape(rows=2, dim=2, filters=8, codec="int8", kernels="int8")
     >>> distill(teacher, examples, shape=small, epochs=2).classifier

@@ -106,8 +106,8 @@ def fold_teachers(
     --------
     >>> from embzip.vocabulary import Vocabulary
     >>> table = Vectors(Vocabulary(["goal", "vote"]), np.eye(2, 8))
-    >>> examples = [Example("goal " * n, "sport") for n in range(1, 21)]
-    >>> examples += [Example("vote " * n, "politics") for n in range(1, 21)]
+    >>> examples = [Example(text="goal " * n, label="sport") for n in range(1, 21)]
+    >>> examples += [Example(text="vote " * n, label="politics") for n in range(1, 21)]
     >>> teacher = train(examples, table, windows=(1,), epochs=1).classifier
     >>> [each.training.runs[0].seed for each in fold_teachers(teacher, examples, table, folds=2)]
     [0, 1]

@@ -147,7 +147,7 @@ class Lessons:
         if made:
             targets.append(self._teaching.said(made, every))
         learned = [*texts, *(copy.text for copy in made)]
-        examples = [Example(text, self._labels[0]) for text in learned]
+        examples = [Example(text=text, label=self._labels[0]) for text in learned]
         batches = batches_of(examples, self._labels, self._table, self._config)
         return replace(batches, targets=np.concatenate(targets).astype(np.float32))
 

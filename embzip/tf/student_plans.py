@@ -70,7 +70,10 @@ def plan_student(
     >>> from embzip.tf import train
     >>> from embzip.vocabulary import Vocabulary
     >>> table = Vectors(Vocabulary(["a", "goal", "vote"]), np.eye(3, 8))
-    >>> examples = [Example("a goal", "sport"), Example("a vote", "politics")] * 8
+    >>> sport, politics = (
+    ...     Example(text="a goal", label="sport"), Example(text="a vote", label="politics")
+    ... )
+    >>> examples = [sport, politics] * 8
     >>> teacher = train(examples, table, epochs=1).classifier
     >>> plan_student(teacher, examples, size="4KB").shape.rows
     3

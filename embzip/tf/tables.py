@@ -17,8 +17,9 @@ from embzip.tokenizers.reach import (
     warn_unreachable,
 )
 from embzip.tokenizers.words import WordTokenizer
-from embzip.vectors.base import Vectors, with_special_rows
+from embzip.vectors.base import Vectors, vectors_of, with_special_rows
 from embzip.vectors.foreign_tokens import is_lowercase
+from embzip.vectors.keyed import is_keyed
 from embzip.vectors.matrix import mean_row
 
 
@@ -32,6 +33,8 @@ def table_of(
 
     `lowercase` is what `with_tokenizer` takes.
     """
+    if is_keyed(vectors):
+        vectors = vectors_of(vectors)
     if lowercase is not None and vectors.tokenizer is not None:
         raise MismatchError(
             "lowercase (--lowercase, --no-lowercase) is for tables without a tokenizer, and this "

@@ -141,7 +141,7 @@ def teacher_of(
     >>> def model(texts):
     ...     return [[0.9, 0.1] if "goal" in text else [0.2, 0.8] for text in texts]
     >>> table = Vectors(Vocabulary(["goal", "vote"]), np.eye(2, 8))
-    >>> examples = [Example("goal", "sport"), Example("vote", "politics")] * 8
+    >>> examples = [Example(text="goal", label="sport"), Example(text="vote", label="politics")] * 8
     >>> teacher = teacher_of(
     ...     model, examples, table, labels=["sport", "politics"],
     ...     windows=(1,), epochs=20, learning_rate=0.1, dropout=0.0, patience=20,

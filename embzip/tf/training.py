@@ -159,7 +159,7 @@ def train(
     >>> import numpy as np
     >>> from embzip.vocabulary import Vocabulary
     >>> table = Vectors(Vocabulary(["goal", "vote"]), np.eye(2, 8))
-    >>> examples = [Example("goal", "sport"), Example("vote", "politics")] * 8
+    >>> examples = [Example(text="goal", label="sport"), Example(text="vote", label="politics")] * 8
     >>> result = train(examples, table, windows=(1,), epochs=5, learning_rate=0.1)
     >>> result.classifier.predict(["what a goal"])[0].label
     'sport'

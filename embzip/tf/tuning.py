@@ -93,7 +93,7 @@ def tune(
     >>> from embzip.vectors.base import Vectors
     >>> from embzip.vocabulary import Vocabulary
     >>> table = Vectors(Vocabulary(["goal", "vote"]), np.eye(2, 8))
-    >>> examples = [Example("goal", "sport"), Example("vote", "politics")] * 8
+    >>> examples = [Example(text="goal", label="sport"), Example(text="vote", label="politics")] * 8
     >>> trained = train(examples, table, epochs=2).classifier
     >>> small = embzip.classifier.rebuilding.rebuild(trained, codec="svd:2|int8")
     >>> tune(small, examples).classifier.embedding is small.embedding

@@ -68,7 +68,7 @@ def with_variables(
     >>> import numpy as np, tensorflow as tf
     >>> import embzip, embzip.tf
     >>> table = embzip.Vectors(embzip.Vocabulary(["goal", "vote"]), np.eye(2))
-    >>> examples = [embzip.Example("goal", "sport"), embzip.Example("vote", "politics")]
+    >>> examples = embzip.make_examples(["sport", "politics"], ["goal", "vote"])
     >>> classifier = embzip.tf.train(examples, table, epochs=1).classifier
     >>> model = embzip.tf.from_classifier(classifier)  # for example, trained further
     >>> prefix = tf.train.Checkpoint(model=model).write(f"{tempfile.mkdtemp()}/model")

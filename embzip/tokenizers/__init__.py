@@ -12,13 +12,19 @@ from embzip.files.records import shown
 from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_texts
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
+from embzip.tokenizers.fasttext import FastTextTokenizer
+from embzip.tokenizers.hugging_face import HuggingFaceTokenizer
+from embzip.tokenizers.sentencepiece_model import SentencePieceTokenizer
 from embzip.tokenizers.words import STEMMED, WordTokenizer, parse_words
 from embzip.tokenizers.yttm_model import YttmModel
 
 __all__ = [
     "AliasedWords",
     "BpeTokenizer",
+    "FastTextTokenizer",
+    "HuggingFaceTokenizer",
     "Normalization",
+    "SentencePieceTokenizer",
     "Tokenizer",
     "UnicodeForm",
     "WordTokenizer",
@@ -30,17 +36,24 @@ __all__ = [
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
-    """Read a tokenizer file of either kind, whatever its name: whole words or byte pairs.
+    """Read a tokenizer file of any kind, whatever its name.
+
+    Whole words or byte pairs, as we write them; a tokenizer.json of Hugging Face; a .model of
+    sentencepiece, where that is installed.
 
     Raises
     ------
     MissingFileError
         If the file does not exist.
     TokenizerError
-        For a file that is of neither kind, or is damaged.
+        For a file that is of no such kind, or is damaged.
     """
-    TOKENIZER.kind_of(path, TokenizerError)
+    kind = TOKENIZER.kind_of(path, TokenizerError)
     content = Path(path).read_bytes()
+    if kind == "sentencepiece":
+        return SentencePieceTokenizer(content, str(path))
+    if kind == "hf-tokenizer":
+        return HuggingFaceTokenizer(content, str(path))
     if content.startswith(b"{"):
         return parse_words(content, str(path))
     return parse_bpe(content, str(path))
@@ -54,7 +67,8 @@ def tokenizer_from_bytes(
     Parameters
     ----------
     kind
-        `words`, `words+stems`, `words+aliases` or `bpe`: the tokenizer's `kind`.
+        `words`, `words+stems`, `words+aliases`, `bpe`, `hugging-face`,
+        `sentencepiece` or `fasttext`: the tokenizer's `kind`.
     content
         The bytes.
     rows
@@ -75,7 +89,13 @@ def tokenizer_from_bytes(
         return AliasedWords.from_bytes(content, rows, normalization)
     if kind == "bpe":
         return BpeTokenizer.from_bytes(content, rows, normalization)
+    if kind == FastTextTokenizer.kind:
+        return FastTextTokenizer.from_bytes(content, rows)
+    if kind == SentencePieceTokenizer.kind:
+        return SentencePieceTokenizer.from_bytes(content, rows)
+    if kind == HuggingFaceTokenizer.kind:
+        return HuggingFaceTokenizer.from_bytes(content, rows)
     raise TokenizerError(
-        f"a tokenizer's kind must be 'words', 'words+stems', 'words+aliases' or 'bpe', found "
-        f"{shown(kind)}: was the file written by a newer embzip?"
+        f"a tokenizer's kind must be one that embzip knows, found {shown(kind)}: was "
+        "the file written by a newer embzip?"
     )

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args
 
 from embzip.choices import chosen
-from embzip.corpus import Paths, paths_of
 from embzip.errors import IdRangeError, InputTypeError, TokenizerError
 from embzip.files.records import Fields
+from embzip.sources import Corpus, paths_of
 from embzip.types import Progress
 from embzip.vocabulary import Vocabulary
 
@@ -149,7 +149,7 @@ def check_ids(ids: Iterable[int], rows: int) -> list[int]:
     return checked
 
 
-def reported(texts: Iterable[str], corpus: Paths, progress: Progress | None) -> Iterator[str]:
+def reported(texts: Iterable[str], corpus: Corpus, progress: Progress | None) -> Iterator[str]:
     """Yield texts, reporting after each megabyte how many bytes of the corpus were read.
 
     The total is the size of the files. If that is unknown (standard input, compressed files), the

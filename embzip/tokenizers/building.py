@@ -9,10 +9,12 @@ from collections import Counter
 from itertools import chain
 from pathlib import Path
 
-from embzip.corpus import Labelled, Paths, corpus_name, read_texts
+from embzip.corpus import read_texts
 from embzip.engine import count_texts
 from embzip.errors import InputError, TokenizerError
 from embzip.files.lines import Errors
+from embzip.labelled.columns import Columns
+from embzip.sources import Corpus, Labelled, corpus_name
 from embzip.tokenizers.base import Normalization, UnicodeForm, reported
 from embzip.tokenizers.bpe import BpeTokenizer
 from embzip.tokenizers.bpe_training import Engine, check_options, train
@@ -24,7 +26,7 @@ from embzip.vocabulary import most_frequent
 
 
 def build_words(
-    corpus: Paths,
+    corpus: Corpus,
     output: str | Path | None = None,
     *,
     min_count: int = 2,
@@ -32,6 +34,7 @@ def build_words(
     lowercase: bool = True,
     unicode: UnicodeForm = "NFC",
     labelled: Labelled = False,
+    columns: Columns | None = None,
     errors: Errors = "strict",
     progress: Progress | None = None,
 ) -> WordTokenizer:
@@ -42,7 +45,7 @@ def build_words(
     Parameters
     ----------
     corpus
-        One text file or several, one text per line; `-` is standard input.
+        One text file or several, one text per line; `-` is standard input. Or `Texts`.
     output
         Where to write the tokenizer; None writes nothing.
     min_count
@@ -53,8 +56,10 @@ def build_words(
     lowercase, unicode
         The normalization, which is stored with the tokenizer.
     labelled
-        Which files hold `label<TAB>text` lines, of which the text is read: all (True), none, or
-        those of the corpus that are named here.
+        Which files are labelled, of which the text is read: all (True), none, or those of the
+        corpus that are named here.
+    columns
+        Where label and text stand in labelled files; see `read_examples`.
     errors
         `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
     progress
@@ -88,7 +93,7 @@ def build_words(
         found = (word_pattern(text).finditer(text) for text in applied)
         return Counter(map(re.Match.group, chain.from_iterable(found)))
 
-    texts = read_texts(corpus, labelled=labelled, errors=errors)
+    texts = read_texts(corpus, labelled=labelled, errors=errors, columns=columns)
     counts = count_texts(words_of, reported(texts, corpus, progress))
     if not counts:
         raise InputError(f"{corpus_name(corpus)}: expected text, found no words")
@@ -106,7 +111,7 @@ def build_words(
 
 
 def build_bpe(
-    corpus: Paths,
+    corpus: Corpus,
     output: str | Path | None = None,
     *,
     vocab: int = 30_000,
@@ -116,6 +121,7 @@ def build_bpe(
     unicode: UnicodeForm = "NFC",
     engine: Engine = "youtokentome",
     labelled: Labelled = False,
+    columns: Columns | None = None,
     errors: Errors = "strict",
     memory: int | None = None,
     progress: Progress | None = None,
@@ -125,7 +131,7 @@ def build_bpe(
     Parameters
     ----------
     corpus
-        One text file or several, one text per line; `-` is standard input.
+        One text file or several, one text per line; `-` is standard input. Or `Texts`.
     output
         Where to write the model; None writes nothing.
     vocab
@@ -140,8 +146,10 @@ def build_bpe(
     engine
         `youtokentome`, or `tokenizers` if that cannot be installed; the file format is the same.
     labelled
-        Which files hold `label<TAB>text` lines, of which the text is read: all (True), none, or
-        those of the corpus that are named here.
+        Which files are labelled, of which the text is read: all (True), none, or those of the
+        corpus that are named here.
+    columns
+        Where label and text stand in labelled files; see `read_examples`.
     errors
         `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
     memory
@@ -179,7 +187,8 @@ def build_bpe(
     check_options(vocab, coverage, threads, engine)
     normalization = Normalization.of(lowercase, unicode)
     where = corpus_name(corpus)
-    texts = reported(read_texts(corpus, labelled=labelled, errors=errors), corpus, progress)
+    read = read_texts(corpus, labelled=labelled, errors=errors, columns=columns)
+    texts = reported(read, corpus, progress)
     trained = train(
         map(normalization.apply, texts),
         where,

@@ -4,24 +4,29 @@ A foreign table keeps the number and order of its rows. Files of type .embz are 
 `embzip.embz`, not here.
 """
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.errors import InputError, InputTypeError, MismatchError
+from embzip.errors import DuplicateError, InputError, InputTypeError, MismatchError
+from embzip.files.lines import Errors
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix
+from embzip.vectors.changes import Accepted, Duplicates
+from embzip.vectors.keyed import Keyed, is_keyed, parts_of
 from embzip.vectors.matrix import checked_counts, checked_matrix, mean_row
+from embzip.vectors.neighbours import Rows, Searchable
 from embzip.vectors.reading import Format, read_rows
-from embzip.vectors.writing import write_rows
 from embzip.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
-class Vectors:
+class Vectors(Searchable):
     """A table of vectors with the token of each row.
 
     Attributes
@@ -35,6 +40,9 @@ class Vectors:
         How often each row's token occurs in the corpus, (rows,); None if that is not known.
     tokenizer
         The tokenizer whose ids are the rows; None for foreign tables.
+    changed
+        How many rows or tokens of the file were left out or changed, by what was odd about them;
+        see `embzip.vectors.changes.Changes`.
 
     Raises
     ------
@@ -57,6 +65,7 @@ class Vectors:
     matrix: Matrix
     counts: NDArray[np.int64] | None = None
     tokenizer: Tokenizer | None = None
+    changed: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.vocabulary, Vocabulary):
@@ -97,6 +106,9 @@ class Vectors:
         unk_id = self.vocabulary.unk_id
         return 0.0 if unk_id is None else float(self.counts[unk_id] / max(1, self.counts.sum()))
 
+    def _searched(self) -> tuple[Rows, Vocabulary]:
+        return self.matrix, self.vocabulary
+
     def ordinary_ids(self) -> NDArray[np.int64]:
         """Return the ids of the rows that are not special, in ascending order."""
         mask = np.ones(self.rows, bool)
@@ -129,11 +141,13 @@ class Decodable(Protocol):
         """Return all rows, (rows, dim)."""
 
 
-Table = Vectors | Decodable
+Table = Vectors | Decodable | Keyed
 
 
 def vectors_of(table: Table) -> Vectors:
     """Return a table's rows as float32 vectors; `Vectors` are returned as they are.
+
+    `KeyedVectors` of gensim, or a model with them, are taken with their counts.
 
     Raises
     ------
@@ -142,27 +156,60 @@ def vectors_of(table: Table) -> Vectors:
     """
     if isinstance(table, Vectors):
         return table
+    if is_keyed(table):
+        tokens, rows, counts = parts_of(table)
+        return Vectors(Vocabulary(tokens), rows, counts)
+    table = cast(Decodable, table)
     if table.vocabulary is None:
         raise InputError("vectors need a token for each row, and this table has no vocabulary")
     return Vectors(table.vocabulary, table.decode(), table.counts, table.tokenizer)
 
 
 def read_vectors(
-    path: str | Path, *, words: str | Path | None = None, format: Format = "auto"
+    path: str | Path,
+    *,
+    words: str | Path | None = None,
+    format: Format = "auto",
+    tensor: str | None = None,
+    skip_bad: bool = False,
+    limit: int | None = None,
+    duplicates: Duplicates = "error",
+    errors: Errors = "strict",
 ) -> Vectors:
-    """Read word2vec text or binary, GloVe, fastText .vec, or .npy.
+    """Read word2vec text or binary, GloVe, fastText .vec, .bin and .ftz, .npy, .npz or safetensors.
 
-    The number and order of rows are kept. A .npy file of float32 in C order is memory-mapped:
-    while it is in use, replace it only by renaming another file.
+    The number and order of rows are kept, and so is each token as it stands: in text, it is all
+    before the last `dim` fields of its line, which end at blanks, tabs or commas. Files may be
+    compressed by gzip, bzip2, xz or zstd, or stand alone in a zip archive. Of fastText's own files,
+    the row of a word is the mean of its own and those of its character n-grams. An array of float32
+    in C order is memory-mapped: while it is in use, replace it only by renaming another file.
 
     Parameters
     ----------
     path
-        The file; its format is recognized by its content.
+        The file; its format is recognized by its content. A folder of model2vec, or of
+        sentence-transformers with a StaticEmbedding, is a table with its tokenizer.
     words
-        A file with the tokens of a .npy file: UTF-8, one per line.
+        A file with the tokens of a .npy file: UTF-8, one per line. .npz and safetensors files may
+        hold them, in an array of text, or have them beside, in tokenizer.json or vocab.txt.
+    tensor
+        Of .npz and safetensors: the table's name, where they hold several.
     format
         The format, if the content does not make it clear.
+    skip_bad
+        Whether rows are left out that cannot be read: those of an empty token, of another length,
+        or with numbers that are not finite. A header may then declare more or fewer rows.
+    limit
+        How many rows are read, the first ones; by default all.
+    duplicates
+        `first` keeps the first row of a token that stands several times.
+    errors
+        `replace` puts U+FFFD in the place of invalid UTF-8.
+
+    Warns
+    -----
+    UserWarning
+        In one line, of all that was left out or changed; `Vectors.changed` has the numbers.
 
     Raises
     ------
@@ -170,8 +217,8 @@ def read_vectors(
         If a file does not exist or is a directory.
     InputError
         For a pickle (which is never loaded), a file that is cut short or too long, a token that
-        is empty, occurs twice or contains white space, or a number that is not finite. The message
-        names the row.
+        is empty or occurs twice, a row of another length, or a number that is not finite. The
+        message names the row, and the option that accepts it.
     MismatchError
         If a .npy file has another number of rows than its words file has tokens.
 
@@ -179,46 +226,26 @@ def read_vectors(
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "glove.txt")
-    >>> _ = path.write_text("sea 0.5 -1\\nship 2 0.25\\n")
+    >>> _ = path.write_text("sea 0.5 -1\\nnew york 2 0.25\\n")
     >>> vectors = read_vectors(path)
     >>> list(vectors.vocabulary), vectors.matrix.tolist()
-    (['sea', 'ship'], [[0.5, -1.0], [2.0, 0.25]])
+    (['sea', 'new york'], [[0.5, -1.0], [2.0, 0.25]])
     """
-    tokens, matrix = read_rows(path, words=words, format=format)
+    accepted = Accepted(skip_bad, limit, duplicates, errors)
+    read = read_rows(path, words=words, format=format, tensor=tensor, accepted=accepted)
+    if str(read.changes):
+        warnings.warn(f"{path}: {read.changes}", stacklevel=2)
     try:
-        return Vectors(Vocabulary(tokens), matrix)
+        tokens = read.tokens
+        vocabulary = tokens if isinstance(tokens, Vocabulary) else Vocabulary(tokens)
+        changed = read.changes.to_json()
+        return Vectors(vocabulary, read.matrix, read.counts, read.tokenizer, changed)
+    except DuplicateError as error:
+        raise DuplicateError(
+            f"{path}, {error}, or pass --duplicates first (duplicates='first') to keep the first"
+        ) from error
     except InputError as error:
         raise InputError(f"{path}, {error}") from error
-
-
-def write_vectors(vectors: Table, path: str | Path, *, binary: bool = False) -> None:
-    """Write the rows that are not special as word2vec text or binary.
-
-    The most frequent tokens stand first where counts are known, as in the files of other programs;
-    equal counts keep their order. The counts themselves have no place in these formats. Nor can
-    they mark a row as special, so the rows for padding and unknown tokens are left out;
-    `with_special_rows` adds them again. Text files have 9 digits per number, which restore every
-    float32 exactly.
-
-    Raises
-    ------
-    InputError
-        For a token that contains ASCII white space, or if every row is special.
-    OutputError
-        If the file cannot be written; an existing file is left unchanged.
-    """
-    vectors = vectors_of(vectors)
-    ids = vectors.by_falling_count()
-    if not len(ids):
-        raise InputError(
-            f"{path}: special rows are not written, and every row of this table is special"
-        )
-    write_rows(
-        path,
-        [vectors.vocabulary.token(i) for i in ids.tolist()],
-        vectors.matrix if np.array_equal(ids, np.arange(vectors.rows)) else vectors.matrix[ids],
-        binary=binary,
-    )
 
 
 def with_special_rows(vectors: Vectors) -> Vectors:

@@ -5,6 +5,7 @@ Python objects, which are pickles, are refused without loading them.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Literal
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from embzip.corpus import read_texts
 from embzip.errors import InputError, MismatchError
 from embzip.files.signatures import NPY
+from embzip.vectors.changes import Accepted, Changes, Gathered
 
 _HEADER = re.compile(
     rb"\{'descr': '([<>]f[248])', 'fortran_order': (True|False), "
@@ -22,9 +24,11 @@ _HEADER = re.compile(
 
 
 def read_npy(
-    path: Path, file: IO[bytes], words: str | Path
-) -> tuple[list[str], NDArray[np.floating]]:
+    path: Path, file: IO[bytes], words: str | Path, accepted: Accepted
+) -> tuple[list[str], NDArray[np.floating], Changes]:
     """Return the tokens and the memory-mapped matrix, (rows, dim), in the dtype of the file.
+
+    Where rows are left out, the matrix is a copy in memory.
 
     Raises
     ------
@@ -71,11 +75,49 @@ def read_npy(
             f"{path}: expected {rows} rows, found {size - expected:,} more bytes: the header is "
             "wrong, or the file contains several arrays; save one array with np.save"
         )
-    tokens = list(read_texts(words))
-    if len(tokens) != rows:
+    order: Literal["F", "C"] = "F" if header[2] == b"True" else "C"
+    matrix = np.memmap(path, dtype, "r", offset, (rows, dim), order)
+    return with_words(path, matrix, words, accepted)
+
+
+def with_words(
+    path: Path, matrix: NDArray[np.floating], words: str | Path, accepted: Accepted
+) -> tuple[list[str], NDArray[np.floating], Changes]:
+    """Return the tokens of a words file and those of the rows that are accepted.
+
+    Raises
+    ------
+    InputError
+        For an empty line, unless bad rows are skipped; lines at the end of the file are no rows.
+    MismatchError
+        If there are not as many tokens as rows.
+    """
+    lines = list(read_texts(words, errors=accepted.errors))
+    while len(lines) > len(matrix) and not lines[-1].strip():
+        del lines[-1]
+    if len(lines) != len(matrix):
         raise MismatchError(
             f"{words} must have one token per row, one per line in the order of the rows: found "
-            f"{len(tokens)} tokens, and {rows} rows in {path}"
+            f"{len(lines)} tokens, and {len(matrix)} rows in {path}"
         )
-    order: Literal["F", "C"] = "F" if header[2] == b"True" else "C"
-    return tokens, np.memmap(path, dtype, "r", offset, (rows, dim), order)
+    return chosen_rows(str(words), lines, matrix, accepted)
+
+
+def chosen_rows(
+    where: str, tokens: Sequence[str], matrix: NDArray[np.floating], accepted: Accepted
+) -> tuple[list[str], NDArray[np.floating], Changes]:
+    """Return the tokens and the rows that are accepted, and what was left out."""
+    gathered, kept = Gathered(accepted), []
+    for row, token in enumerate(tokens):
+        if gathered.full:
+            break
+        if not token.strip():
+            gathered.bad(f"{where}, row {row}", "an empty one", "a token")
+        elif gathered.take(token):
+            kept.append(row)
+    if not kept:
+        raise InputError(f"{where}: expected tokens, found none that can be read")
+    if len(kept) < len(tokens):
+        in_front = kept[-1] == len(kept) - 1
+        matrix = matrix[: len(kept)] if in_front else matrix[kept]
+    return gathered.tokens, matrix, gathered.changes

@@ -1,257 +1,237 @@
-"""Reads tokens and float32 rows from foreign files: word2vec, GloVe, fastText, .npy.
+"""Reads tokens and float32 rows from foreign files, plain or compressed, told by their content.
 
 A text file has a `rows dim` header, which GloVe leaves out, then one line
 `token number number ...` per row. A binary word2vec file has the same header, then for each row the
 token, a space, and `dim` little-endian float32. A .npy file contains only numbers; its tokens are
 in a separate words file.
 
-Every file is treated as damaged or hostile: nothing is unpickled, the sizes that a header declares
-are compared with the size of the file, and no row is ever skipped. Numbers that are not finite and
-duplicate tokens are checked in `base`. Messages count rows from 0 and lines from 1.
+Every file is treated as damaged or hostile: nothing is unpickled, nothing is allocated for what a
+header merely declares, and no row is skipped unless that is accepted. Duplicate tokens are checked
+in `base`. Messages count rows from 0 and lines from 1.
 """
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, NoReturn, cast, get_args
+from typing import IO, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embzip.choices import chosen
-from embzip.errors import InputError
+from embzip.errors import InputError, MismatchError, MissingFileError, TokenizerError
 from embzip.files.reading import existing_file
-from embzip.files.streams import compression_of, expanded
-from embzip.types import Matrix
-from embzip.vectors.npy import read_npy
-from embzip.vectors.recognizing import BOM, HEADER, LONGEST_WORD, NUMBER, format_of
+from embzip.files.signatures import signature_of
+from embzip.files.streams import bounded, compression_of, seekable
+from embzip.tokenizers.base import Tokenizer
+from embzip.tokenizers.hugging_face import HuggingFaceTokenizer
+from embzip.vectors.binary_rows import read_binary
+from embzip.vectors.changes import Accepted, Changes, Gathered
+from embzip.vectors.fasttext import opened_fasttext
+from embzip.vectors.npy import chosen_rows, read_npy, with_words
+from embzip.vectors.npz import read_npz
+from embzip.vectors.recognizing import format_of
+from embzip.vectors.tensors import read_safetensors
+from embzip.vectors.text_rows import read_text
+from embzip.vocabulary import Vocabulary
 
 Format = Literal["auto", "text", "binary", "npy"]
+Kind = Literal["text", "binary", "npy", "npz", "safetensors", "fasttext"]
 
-_BLOCK = 1 << 22  # bytes parsed at a time
 _HEAD = 1 << 16  # bytes that tell the format
+_WITH_TOKENS = ("npz", "safetensors")  # formats that may hold tokens, or have them beside
+# Where the table of a folder stands: of model2vec, of sentence-transformers' StaticEmbedding.
+_IN_FOLDERS = ("model.safetensors", "0_StaticEmbedding/model.safetensors")
 
 
-class _Source(NamedTuple):
-    """An open file and what its header declares."""
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What a file of vectors holds.
 
-    path: Path
-    file: IO[bytes]
-    size: int  # bytes
-    start: int  # bytes before the first row
-    rows: int | None  # None without a header
-    dim: int
+    Attributes
+    ----------
+    tokens
+        The token of each row; or the vocabulary of the tokenizer.
+    matrix
+        (rows, dim); float32, or, of arrays, memory-mapped in the dtype that they have.
+    changes
+        What was left out or changed.
+    counts
+        How often each token was seen, if the file says it.
+    tokenizer
+        The tokenizer whose ids the rows are, if one stands beside.
+    """
+
+    tokens: list[str] | Vocabulary
+    matrix: NDArray[np.floating]
+    changes: Changes = field(default_factory=Changes)
+    counts: NDArray[np.int64] | None = None
+    tokenizer: Tokenizer | None = None
 
 
 def read_rows(
-    path: str | Path, *, words: str | Path | None = None, format: Format = "auto"
-) -> tuple[list[str], NDArray[np.floating]]:
-    """Return the tokens of a vector file and its matrix, (rows, dim).
-
-    Text and binary files give float32; a .npy file is memory-mapped and keeps its dtype.
+    path: str | Path,
+    *,
+    words: str | Path | None = None,
+    format: Format = "auto",
+    tensor: str | None = None,
+    accepted: Accepted | None = None,
+) -> Rows:
+    """Return the tokens of a vector file and its matrix.
 
     Raises
     ------
     MissingFileError
-        If a file does not exist or is a directory.
+        If a file does not exist, or a folder holds no table.
     InputError
         For an incomplete or invalid file. The message names the row.
     MismatchError
-        If a .npy file has another number of rows than its words file has tokens.
+        If a table has another number of rows than its words file has tokens.
     """
     format = cast(Format, chosen(format, get_args(Format), "format"))
-    path = existing_file(path)
-    with path.open("rb") as file:
-        kind = compression_of(file.read(_HEAD))
-    with path.open("rb") if kind is None else expanded(path, kind) as file:
+    accepted = accepted or Accepted()
+    path = existing_file(_table_in(Path(path)))
+    with _opened(path) as (file, _):
         head = file.read(_HEAD)
-        looks = format_of(path, head)
-        if looks is not None and format not in ("auto", looks):
-            raise InputError(
-                f"{path}: expected vectors as {format}, found {looks}: pass "
-                f"--format {looks} (format={looks!r})"
-            )
-        if (words is not None) != (looks == "npy"):
-            raise InputError(
-                f"{path}: a .npy file contains no tokens: pass --words FILE (words=), with one "
-                "token per line"
-                if words is None
-                else f"{path}: --words (words=) is for .npy files only; {looks or 'text'} vectors "
-                "contain their tokens: leave it out"
-            )
-        if words is not None and kind is not None:
-            raise InputError(f"{path}: a .npy file is not read compressed: use `{kind} -d` first")
-        if words is not None:
-            return read_npy(path, file, words)
-        size = os.fstat(file.fileno()).st_size
-        start = len(BOM) if head.startswith(BOM) else 0
-        header = HEADER.match(head, start)
-        if header is None:
-            file.seek(start)
-            dim = len(file.readline().split()) - 1
-            source = _Source(path, file, size, start, None, dim)
-        else:
-            rows, dim = int(header[1]), int(header[2])
-            source = _Source(path, file, size, header.end(), rows, dim)
-            if rows < 1 or dim < 1:
-                raise InputError(
-                    f"{path}, line 1: expected a header with at least 1 row and 1 dimension, "
-                    f"found {header[0].decode().strip()!r}"
-                )
-            if 2 * dim > source.size:  # a number takes two bytes at least
-                raise _cut_short(source, 0)
-        if "binary" in (looks, format):
-            return _read_binary(source)
-        return _read_text(source)
+    looks = format_of(path, head)
+    _check_options(path, looks, words=words, format=format, tensor=tensor)
+    if looks in ("npy", *_WITH_TOKENS, "fasttext"):
+        with seekable(path) as whole:
+            if looks == "fasttext":
+                return _fasttext(whole, accepted)
+            if looks == "npy":
+                with whole.open("rb") as file:
+                    return Rows(*read_npy(whole, file, str(words), accepted))
+            if looks == "npz":
+                matrix, tokens = read_npz(whole, tensor)
+            else:
+                matrix, tokens = read_safetensors(whole, tensor), None
+        return _with_tokens(path, matrix, tokens, words, accepted)
+    way = read_binary if "binary" in (looks, format) else read_text
+    with _opened(path) as (file, size):
+        return Rows(*way(path, file, size, accepted))
 
 
-def _cut_short(source: _Source, row: int) -> InputError:
-    least = (source.rows or 0) * source.dim
-    return InputError(
-        f"{source.path}: the file is cut short: its header declares {source.rows} rows of "
-        f"{source.dim} numbers ({least:,} numbers in a file of {source.size:,} bytes), but it "
-        f"ends in row {row}: obtain it again"
+def _check_options(
+    path: Path,
+    looks: Kind | None,
+    *,
+    words: str | Path | None,
+    format: Format,
+    tensor: str | None,
+) -> None:
+    if looks is not None and format not in ("auto", looks):
+        told = looks if looks in get_args(Format) else "auto"
+        raise InputError(
+            f"{path}: expected vectors as {format}, found {looks}: pass --format {told} "
+            f"(format={told!r})"
+        )
+    if words is None and looks == "npy":
+        raise InputError(
+            f"{path}: a .npy file contains no tokens: pass --words FILE (words=), with one token "
+            "per line"
+        )
+    for option, given, fitting in (
+        ("words", words, ("npy", *_WITH_TOKENS)), ("tensor", tensor, _WITH_TOKENS)
+    ):  # fmt: skip
+        if given is not None and looks not in fitting:
+            files = " and ".join(f".{each}" for each in fitting)
+            raise InputError(
+                f"{path}: --{option} ({option}=) is for {files} files only, found "
+                f"{looks or 'text'} vectors, which contain their tokens: leave it out"
+            )
+
+
+def _table_in(path: Path) -> Path:
+    """Return the file of a folder's table; a file is returned as it is."""
+    if not path.is_dir():
+        return path
+    for name in _IN_FOLDERS:
+        if (path / name).is_file():
+            return path / name
+    raise MissingFileError(
+        f"{path}: expected a file, or a folder of model2vec or of a StaticEmbedding, found a "
+        "directory without model.safetensors"
     )
 
 
-def _decode(source: _Source, row: int, word: bytes) -> str:
-    if len(word.split()) != 1 or word.split()[0] != word:
-        raise InputError(
-            f"{source.path}, row {row}: expected a token without white space, found "
-            + (repr(word[:80].decode("utf-8", "replace")) if word else "an empty one")
-            + ": rename it, or remove the row"
-        )
+def _with_tokens(
+    path: Path,
+    matrix: NDArray[np.floating],
+    tokens: Sequence[str] | None,
+    words: str | Path | None,
+    accepted: Accepted,
+) -> Rows:
+    """Return a table with the tokens of a words file, of its own, or of what stands beside it."""
+    if words is not None:
+        return Rows(*with_words(path, matrix, words, accepted))
+    if tokens is not None:
+        return Rows(*chosen_rows(str(path), tokens, matrix, accepted))
+    folders = (path.parent, path.parent.parent) if path.parent.name.startswith("0_") else (
+        path.parent,
+    )  # fmt: skip
+    for folder in folders:
+        if (folder / "tokenizer.json").is_file():
+            return _with_tokenizer(path, matrix, folder / "tokenizer.json", accepted)
+        if (folder / "vocab.txt").is_file():
+            return Rows(*with_words(path, matrix, folder / "vocab.txt", accepted))
+    raise InputError(
+        f"{path}: expected the tokens of its rows in tokenizer.json or vocab.txt beside it, found "
+        "neither: pass --words FILE (words=), with one token per line"
+    )
+
+
+def _with_tokenizer(
+    path: Path, matrix: NDArray[np.floating], beside: Path, accepted: Accepted
+) -> Rows:
     try:
-        return word.decode()
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{source.path}, row {row}: expected a token in UTF-8, found {word[:80]!r}: "
-            "write the vectors again in UTF-8"
+        tokenizer = HuggingFaceTokenizer(beside.read_bytes(), str(beside))
+    except TokenizerError as error:
+        raise TokenizerError(
+            f"{error}: pass the tokens of {path} by --words FILE (words=), one a line"
         ) from error
-
-
-def _read_binary(source: _Source) -> tuple[list[str], Matrix]:
-    path, file, size, start, rows, dim = source
-    if rows is None:
-        raise InputError(
-            f"{path}, line 1: binary vectors begin with a header `rows dim`, but this file does "
-            "not: if it is text, pass --format text (format='text')"
+    if tokenizer.own_rows != len(matrix):
+        raise MismatchError(
+            f"{beside} must have one token per row, found {tokenizer.own_rows} tokens, and "
+            f"{len(matrix)} rows in {path}: pass --words FILE (words=), with one token per line"
         )
-    width = 4 * dim
-    file.seek(start)
-    tokens: list[str] = []
-    # A row takes at least a byte of token and a space, so the size of the file bounds the memory.
-    matrix = np.empty((min(rows, (size - start) // (width + 2)), dim), np.float32)
-    buffer, at = b"", 0
-    for row in range(rows):
-        space = buffer.find(b" ", at)
-        if space < 0 or len(buffer) < space + 1 + width:
-            left = size - file.tell()
-            buffer = buffer[at:] + file.read(min(max(_BLOCK, width + LONGEST_WORD), left))
-            at = 0
-            space = buffer.find(b" ")
-        if space - at > LONGEST_WORD or (space < 0 and len(buffer) - at > LONGEST_WORD):
-            raise InputError(
-                f"{path}, row {row}: a token of binary vectors must end within {LONGEST_WORD:,} "
-                "bytes, and this one does not: if the file is text, pass --format text "
-                "(format='text')"
-            )
-        if space < 0 or len(buffer) < space + 1 + width or row >= len(matrix):
-            raise _cut_short(source, row)
-        # The C program ends each row with a line feed, gensim does not.
-        tokens.append(_decode(source, row, buffer[at:space].removeprefix(b"\n")))
-        matrix[row] = np.frombuffer(buffer, "<f4", dim, space + 1)
-        at = space + 1 + width
-    trailing = len(buffer) - at + size - file.tell()
-    if trailing > 1 or buffer[at:] + file.read(1) not in (b"", b"\n"):
-        raise InputError(
-            f"{path}: the header declares {rows} rows of {dim} numbers, but {trailing:,} bytes "
-            "follow the last row: correct the header, or a token that contains a space"
-        )
-    return tokens, matrix
+    if accepted.limit is not None and accepted.limit < len(matrix):  # fewer rows than ids
+        tokens = [tokenizer.vocabulary.token(row) for row in range(len(matrix))]
+        return Rows(*chosen_rows(str(beside), tokens, matrix, accepted))
+    added = len(tokenizer.vocabulary) - len(matrix)
+    if added:
+        matrix = np.concatenate([matrix, np.zeros((added, matrix.shape[1]), matrix.dtype)])
+    return Rows(tokenizer.vocabulary, matrix, tokenizer=tokenizer)
 
 
-def _read_text(source: _Source) -> tuple[list[str], Matrix]:
-    _, file, size, start, rows, dim = source
-    if rows is None:
-        file.seek(start)
-        rows = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(_BLOCK), b"")) + 1
-    file.seek(start)
-    tokens: list[str] = []
-    # A row takes at least 2 bytes plus 2 per number, so the size of the file bounds the memory.
-    capacity = (size - start) // (2 * dim + 2) if dim > 0 else 0
-    matrix = np.empty((min(rows, capacity), max(dim, 0)), np.float32)
-    while lines := file.readlines(_BLOCK):
-        first = len(tokens)
-        lines = _without_blank_end(file, lines)
-        if not lines:
-            break
-        pairs = [line.partition(b" ") for line in lines]
-        numbers = [rest for _, _, rest in pairs]
-        # loadtxt would skip blank rows; a row without a token is shorter than any valid one.
-        blank = any(not word.strip() or not rest.strip() for word, _, rest in pairs)
-        if blank or dim < 1 or not lines[-1].endswith(b"\n") or first + len(lines) > rows:
-            _explain(source, first, lines)
-        try:
-            block = np.loadtxt(numbers, np.float32, comments=None, ndmin=2)
-        except ValueError:
-            _explain(source, first, lines)
-        if block.shape != (len(lines), dim):
-            _explain(source, first, lines)
-        matrix[first : first + len(lines)] = block
-        tokens.extend(_decode(source, first + i, pair[0]) for i, pair in enumerate(pairs))
-    if source.rows is not None and len(tokens) < source.rows:
-        raise _cut_short(source, len(tokens))
-    return tokens, matrix[: len(tokens)]
+def _fasttext(path: Path, accepted: Accepted) -> Rows:
+    """Return the words of a fastText model, their subwords composed."""
+    with opened_fasttext(path) as model:
+        whole = accepted.limit if accepted.duplicates == "error" else None
+        gathered, kept = Gathered(accepted), []
+        for row, word in enumerate(model.words[:whole]):
+            if not gathered.full and gathered.add(word, lambda: f"{path}, row {row}"):  # noqa: B023
+                kept.append(row)
+        matrix = model.vectors(whole)
+        if not kept:
+            raise InputError(f"{path}: expected words, found none")
+        if len(kept) < len(matrix):
+            matrix = matrix[kept]
+        return Rows(gathered.tokens, matrix, gathered.changes, model.counts[kept])
 
 
-def _without_blank_end(file: IO[bytes], lines: list[bytes]) -> list[bytes]:
-    """Return lines without the blank ones at their end, if nothing else follows in the file."""
-    left = len(lines)
-    while left and not lines[left - 1].strip():
-        left -= 1
-    if left == len(lines) or any(block.strip() for block in iter(lambda: file.read(_BLOCK), b"")):
-        return lines  # a blank line within is refused as a row
-    return lines[:left]
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[IO[bytes], int | None]]:
+    """Open a file, decompressed; its size is None where it is compressed.
 
-
-def _explain(source: _Source, first: int, lines: Sequence[bytes]) -> NoReturn:
-    """Find the first invalid row, which takes time, and raise an error that says what is wrong."""
-    dim = source.dim
-    for row, line in enumerate(lines, start=first):
-        where = f"{source.path}, row {row} (line {row + 1 + (source.rows is not None)})"
-        if source.rows is not None and row >= source.rows:
-            raise InputError(
-                f"{where}: the header declares {source.rows} rows, found more: correct the header"
-            )
-        word, _, rest = line.partition(b" ")
-        fields = rest.split()
-        wrong = next((field for field in fields if not NUMBER.fullmatch(field)), None)
-        if not word.strip():
-            found = "an empty token"
-        elif len(fields) > dim:
-            found = (
-                f"{len(fields)} fields after {word[:40].decode('utf-8', 'replace')!r}: a token "
-                "must not contain a space"
-            )
-        elif wrong is not None:
-            found = f"{wrong[:40].decode('utf-8', 'replace')!r} instead of a number"
-        elif len(fields) < max(dim, 1):
-            found = f"{len(fields)} numbers"
-        elif not line.endswith(b"\n"):
-            found = "no line end"
-        else:
-            continue
-        raise InputError(
-            f"{where}: expected a token, a space and {max(dim, 1)} numbers, found {found}"
-            + ("" if line.endswith(b"\n") else _unfinished(source, row))
-        )
-    raise InputError(f"{source.path}, row {first} or later: a number cannot be read")
-
-
-def _unfinished(source: _Source, row: int) -> str:
-    of = "" if source.rows is None else f" of {source.rows}"
-    return (
-        f". The file ends in row {row}{of}: it is cut short, so obtain it again; or, if it is "
-        "complete, add a line end"
-    )
+    A .npz file is a zip, and no compressed file of another kind.
+    """
+    with path.open("rb") as file:
+        kind = compression_of(file.read(16))
+    if kind == "zip" and signature_of(path).kind == "npz":
+        with path.open("rb") as file:
+            yield file, path.stat().st_size
+        return
+    with bounded(path) as file:
+        yield file, path.stat().st_size if kind is None else None

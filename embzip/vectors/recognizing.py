@@ -2,21 +2,26 @@
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from embzip.errors import InputError
-from embzip.files.signatures import signature_of
+from embzip.files.signatures import is_text, signature_of
 
 LONGEST_WORD = 10_000  # bytes; a longer token means that the file is of another format
 HEADER = re.compile(rb"[ \t]*(-?\d{1,40})[ \t]+(-?\d{1,40})[ \t]*\r?\n")
 _NUMERIC = b"0123456789+-.eEnaifNAIFTYty \t\r\n"  # all characters of a row's numbers
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.I)
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_READ = ("vectors", "text", "labelled", "json", "unknown")  # may be vectors
+# Of what the first bytes say, what may be vectors; they are of a compressed file's content.
+_READ = ("vectors", "text", "labelled", "json", "unknown")
 BOM = b"\xef\xbb\xbf"
 
 
-def format_of(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | None:
+_OWN = ("npy", "npz", "safetensors", "fasttext")
+_Kind = Literal["text", "binary", "npy", "npz", "safetensors", "fasttext"]
+
+
+def format_of(path: Path, head: bytes) -> _Kind | None:
     """Return the format that a file's first bytes suggest; None for text or binary.
 
     Raises
@@ -27,8 +32,8 @@ def format_of(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | Non
     if not head.strip():
         raise InputError(f"{path}: expected vectors, found " + ("blanks" if head else "no bytes"))
     found = signature_of(path, head)
-    if found.kind == "npy":
-        return "npy"
+    if found.kind in _OWN:
+        return cast(_Kind, found.kind)
     if found.kind == "embz":
         raise InputError(
             f"{path}: expected foreign vectors, found a .embz file, or one that was compressed: "
@@ -42,7 +47,8 @@ def format_of(path: Path, head: bytes) -> Literal["text", "binary", "npy"] | Non
     line = numbers.partition(b"\n")[0]
     fields = line.split()
     numeric = header and len(fields) == int(header[2]) and all(map(NUMBER.fullmatch, fields))
-    if header and not numeric and _has_binary_rows(head, header.end(), 4 * int(header[2])):
+    text = numeric or is_text(head)
+    if header and not text and _has_binary_rows(head, header.end(), 4 * int(header[2])):
         return "binary"
     if line.strip() and not line.strip(_NUMERIC):
         return "text"

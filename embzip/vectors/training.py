@@ -5,9 +5,11 @@ What the methods share is here: the corpus, the options, the rows of ids that we
 
 from pathlib import Path
 
-from embzip.corpus import Labelled, Paths, corpus_name, read_texts
+from embzip.corpus import read_texts
 from embzip.files.lines import Errors
+from embzip.labelled.columns import Columns
 from embzip.seeds import check_seed
+from embzip.sources import Corpus, Labelled, corpus_name
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.base import Tokenizer
 from embzip.tokenizers.reach import warn_unknown
@@ -19,7 +21,7 @@ from embzip.vectors.word2vec import word2vec_rows
 
 
 def train_vectors(
-    corpus: Paths,
+    corpus: Corpus,
     tokenizer: Tokenizer | str | Path,
     *,
     method: Method = "ppmi",
@@ -35,6 +37,7 @@ def train_vectors(
     workers: int = 1,
     seed: int = 0,
     labelled: Labelled = False,
+    columns: Columns | None = None,
     errors: Errors = "strict",
     progress: Progress | None = None,
 ) -> Vectors:
@@ -51,7 +54,7 @@ def train_vectors(
     Parameters
     ----------
     corpus
-        One text file or several, one text per line; `-` is standard input.
+        One text file or several, one text per line; `-` is standard input. Or `Texts`.
     tokenizer
         A tokenizer, or the path of a tokenizer file.
     method
@@ -88,8 +91,10 @@ def train_vectors(
     seed
         From 0 to 2**32 - 1.
     labelled
-        Which files hold `label<TAB>text` lines, of which the text is read: all (True), none, or
-        those of the corpus that are named here.
+        Which files are labelled, of which the text is read: all (True), none, or those of the
+        corpus that are named here.
+    columns
+        Where label and text stand in labelled files; see `read_examples`.
     errors
         `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
     progress
@@ -152,7 +157,8 @@ def train_vectors(
     check_whole("workers", workers)
     check_seed(seed)
     known: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
-    texts, where = read_texts(corpus, labelled=labelled, errors=errors), corpus_name(corpus)
+    texts = read_texts(corpus, labelled=labelled, errors=errors, columns=columns)
+    where = corpus_name(corpus)
     if isinstance(options, PpmiOptions):
         rows = ppmi_rows(texts, known, options, where=where, seed=seed, progress=progress)
     else:

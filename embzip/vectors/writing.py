@@ -1,20 +1,28 @@
-"""Writes tokens and float32 rows as word2vec text or binary, for gensim and the C program."""
+"""Writes tokens and float32 rows in the formats of others."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from embzip.errors import InputError
-from embzip.files.writing import atomic_write
+from embzip.files.writing import atomic_write, write_bytes
 from embzip.types import Matrix
 
 _ASCII_SPACE = re.compile(r"[ \t\n\v\f\r]")
 
 
 def write_rows(
-    path: str | Path, tokens: Sequence[str], matrix: Matrix, *, binary: bool = False
+    path: str | Path,
+    tokens: Sequence[str],
+    matrix: Matrix,
+    *,
+    binary: bool = False,
+    header: bool = True,
 ) -> None:
-    """Write word2vec text or binary, atomically; numbers in text are restored exactly.
+    """Write word2vec text or binary, or GloVe, which has no header; text restores numbers exactly.
 
     Raises
     ------
@@ -38,7 +46,8 @@ def write_rows(
     dim = matrix.shape[1]
     line = " ".join(["%s", *["%.9g"] * dim]) + "\n"  # 9 digits distinguish any two float32
     with atomic_write(path) as file:
-        file.write(f"{len(tokens)} {dim}\n".encode())
+        if header:
+            file.write(f"{len(tokens)} {dim}\n".encode())
         for row, token in enumerate(tokens):
             try:
                 if binary:
@@ -49,3 +58,48 @@ def write_rows(
                 raise InputError(
                     f"{path}, row {row}: {token!r} cannot be encoded as UTF-8: rename it"
                 ) from error
+
+
+WRITTEN = ("text", "binary", "glove", "npy", "safetensors")
+
+
+def write_table(path: str | Path, tokens: Sequence[str], matrix: Matrix, format: str) -> list[Path]:
+    """Write a table in one of the formats of `WRITTEN`, and return the files that were written.
+
+    Arrays (npy, safetensors) have their tokens in a file beside: `table.npy` in `table.words.txt`.
+
+    Raises
+    ------
+    InputError
+        For a token that the format cannot hold.
+    OutputError
+        If a file cannot be written.
+    """
+    path = Path(path)
+    if format in ("text", "binary"):
+        write_rows(path, tokens, matrix, binary=format == "binary")
+        return [path]
+    if format == "glove":
+        write_rows(path, tokens, matrix, header=False)
+        return [path]
+    for row, token in enumerate(tokens):
+        if not token.strip() or "\n" in token or "\r" in token:
+            raise InputError(
+                f"{path}, row {row}: a token of a words file must be one line, received {token!r}"
+            )
+    words = path.with_suffix(".words.txt")
+    write_bytes(words, "".join(f"{token}\n" for token in tokens).encode("utf-8", "surrogatepass"))
+    with atomic_write(path) as file:
+        if format == "npy":
+            np.save(file, np.ascontiguousarray(matrix, "<f4"))
+        else:
+            entry = {
+                "dtype": "F32",
+                "shape": list(matrix.shape),
+                "data_offsets": [0, matrix.nbytes],
+            }
+            header = json.dumps({"embeddings": entry}).encode()
+            header += b" " * (-len(header) % 8)
+            file.write(len(header).to_bytes(8, "little") + header)
+            file.write(np.ascontiguousarray(matrix, "<f4").data)
+    return [path, words]

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.errors import InputError
+from embzip.errors import DuplicateError, InputError
 from embzip.vocabulary.token_list import TokenList, utf8
 
 _BLOCK = 1 << 13  # rows at a time
@@ -140,7 +140,7 @@ def _check(tokens: TokenList, ids: NDArray[np.int32], numbers: NDArray[np.int64]
         if not token:
             raise InputError(f"row {row}: a token must not be empty")
         if first.setdefault(token, row) != row:
-            raise InputError(
+            raise DuplicateError(
                 f"row {row}: the token {token!r} stands already in row {first[token]}; "
                 "tokens must be distinct"
             )

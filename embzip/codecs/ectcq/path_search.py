@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.compiling import compiled
 from embzip.codecs.ectcq.dependent import FLIPS, LAG, MEMORY
+from embzip.compiling import compiled
 
 # Numba keeps compiled code by this file's date: change it too where these constants change.
 STATES = 2**MEMORY

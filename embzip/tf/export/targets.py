@@ -98,7 +98,7 @@ def export(
     >>> import numpy as np
     >>> import embzip, embzip.tf
     >>> table = embzip.Vectors(embzip.Vocabulary(["goal", "vote"]), np.eye(2))
-    >>> examples = [embzip.Example("goal", "sport"), embzip.Example("vote", "politics")]
+    >>> examples = embzip.make_examples(["sport", "politics"], ["goal", "vote"])
     >>> classifier = embzip.tf.train(examples, table, epochs=1).classifier
     >>> path = pathlib.Path(tempfile.mkdtemp(), "model.tflite")
     >>> export(classifier, path).max_difference < 1e-5

@@ -9,7 +9,7 @@ import pytest
 PROGRAM = """
 import warnings
 import numpy as np
-from embzip.codecs.compiling import compiled
+from embzip.compiling import compiled
 
 @compiled
 def double(x):

@@ -1,0 +1,205 @@
+"""Tokenizers of Hugging Face, from their tokenizer.json: WordPiece, BPE, Unigram, WordLevel.
+
+The file is kept whole and run by the library `tokenizers`; nothing of it is interpreted here but
+the ids. Special tokens are not added to texts, and nothing is cut or padded: a text gives the ids
+that `Tokenizer.encode(text, add_special_tokens=False)` gives.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from embzip.errors import TokenizerError
+from embzip.files.records import parse_json
+from embzip.files.writing import write_bytes
+from embzip.tokenizers.base import Normalization, check_ids, check_texts
+from embzip.vocabulary import Vocabulary, compress, decompress
+
+MOST_BYTES = 1 << 27  # of a tokenizer.json
+_MOST_OBJECTS = 1 << 23
+_RAISED = (Exception,)  # the library raises no narrower class for what it cannot read
+_AS_IT_IS = Normalization(lowercase=False, unicode="none")
+_PADS = ("[PAD]", "<pad>", "<PAD>", "<|pad|>")
+
+
+class HuggingFaceTokenizer:
+    """Text -> ids by a tokenizer.json.
+
+    Rows for padding and for unknown tokens are added at the end where the file names none: no text
+    gives their ids.
+
+    Parameters
+    ----------
+    content
+        The bytes of the file.
+    where
+        Its name in messages.
+
+    Raises
+    ------
+    TokenizerError
+        For what the library cannot read, and for ids that leave most of the table empty.
+
+    Examples
+    --------
+    >>> model = {"type": "WordLevel", "vocab": {"[UNK]": 0, "sea": 1}, "unk_token": "[UNK]"}
+    >>> content = json.dumps({"model": model, "pre_tokenizer": {"type": "Whitespace"}}).encode()
+    >>> tokenizer = HuggingFaceTokenizer(content)
+    >>> tokenizer.encode(["sea ship"]), list(tokenizer.vocabulary)
+    ([[1, 0]], ['[UNK]', 'sea', '<PAD>'])
+    """
+
+    kind = "hugging-face"
+    own_rows: int  # ids that the file gives; rows for padding and unknown tokens may follow
+
+    def __init__(self, content: bytes, where: str = "tokenizer.json") -> None:
+        self.content = content
+        self._where = where
+        self._made = _read(content, where)
+        self._vocabulary, self.own_rows = _vocabulary(self._made, content, where)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return HuggingFaceTokenizer, (self.content, self._where)
+
+    @property
+    def normalization(self) -> Normalization:
+        """What happens before: nothing, since the file says what its tokenizer does."""
+        return _AS_IT_IS
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens in id order."""
+        return self._vocabulary
+
+    def encode(self, texts: Iterable[str]) -> list[list[int]]:
+        """Return the ids of each text, without special tokens around it.
+
+        Raises
+        ------
+        InputTypeError
+            If `texts` is not an iterable of str.
+        """
+        # Texts are encoded one by one: a batch would start threads, which do not survive a fork.
+        encode, apply = self._made.encode, _AS_IT_IS.apply
+        return [encode(apply(text), add_special_tokens=False).ids for text in check_texts(texts)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of the ids, as the library gives it.
+
+        Raises
+        ------
+        IdRangeError
+            For an id outside the vocabulary.
+        InputTypeError
+            If an id is not an integer.
+        """
+        checked = check_ids(ids, len(self._vocabulary))
+        return str(self._made.decode(checked, skip_special_tokens=False))
+
+    def to_bytes(self) -> bytes:
+        """Return the file, compressed."""
+        return compress(self.content)
+
+    @staticmethod
+    def from_bytes(content: bytes, rows: int, where: str = "tokenizer") -> "HuggingFaceTokenizer":
+        """Undo `to_bytes`; `rows` is the size of the vocabulary.
+
+        Raises
+        ------
+        FileFormatError
+            For bytes that are cut short or damaged.
+        TokenizerError
+            For a tokenizer of another size, or none.
+        """
+        made = HuggingFaceTokenizer(decompress(content, MOST_BYTES), where)
+        if len(made.vocabulary) != rows:
+            raise TokenizerError(
+                f"{where}: expected {rows} tokens, as many as the table has rows, found "
+                f"{len(made.vocabulary)}"
+            )
+        return made
+
+    def save(self, path: str | Path) -> None:
+        """Write the file as it was read.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written; an existing file is left unchanged.
+        """
+        write_bytes(path, self.content)
+
+
+def _read(content: bytes, where: str) -> "tokenizers.Tokenizer":
+    if len(content) > MOST_BYTES:
+        raise TokenizerError(
+            f"{where}: a tokenizer has at most {MOST_BYTES:,} bytes, found {len(content):,}"
+        )
+    record = parse_json(content, where, error=TokenizerError, deepest=64, most=_MOST_OBJECTS)
+    if not isinstance(record, dict) or not isinstance(record.get("model"), dict):
+        raise TokenizerError(
+            f"{where}: expected the tokenizer.json of a Hugging Face tokenizer, found no model in "
+            "it: save it with Tokenizer.save, or save_pretrained of a fast tokenizer"
+        )
+    try:
+        # What is left out has a default everywhere else; the library wants it said.
+        made = tokenizers.Tokenizer.from_str(json.dumps({**_DEFAULTS, **record}))
+    except _RAISED as error:
+        raise TokenizerError(
+            f"{where}: the library tokenizers {tokenizers.__version__} cannot read this "
+            f"({str(error)[:200]})"
+        ) from error
+    made.no_truncation()
+    made.no_padding()
+    return made
+
+
+_DEFAULTS: dict[str, object] = {
+    "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+    "pre_tokenizer": None, "post_processor": None, "decoder": None,
+}  # fmt: skip
+
+
+def _vocabulary(made: "tokenizers.Tokenizer", content: bytes, where: str) -> tuple[Vocabulary, int]:
+    """Return the tokens by their ids, and how many there were before rows were added.
+
+    Ids that no token has are special, as are those that are marked so.
+    """
+    by_token = made.get_vocab(with_added_tokens=True)
+    if not by_token:
+        raise TokenizerError(f"{where}: a tokenizer needs at least one token, found none")
+    rows = max(by_token.values()) + 1
+    if rows > 2 * len(by_token) + 1024:
+        raise TokenizerError(
+            f"{where}: {len(by_token)} tokens have ids up to {rows - 1}: number them from 0"
+        )
+    tokens: list[str | None] = [None] * rows
+    for token, index in by_token.items():
+        tokens[index] = token
+    special = {index for index, token in enumerate(tokens) if not token}
+    special |= {index for index, token in made.get_added_tokens_decoder().items() if token.special}
+    pad_id, unk_id = _roles(by_token, content)
+    names = [token or f"<unused {index}>" for index, token in enumerate(tokens)]
+    if pad_id is None:
+        pad_id = len(names)
+        names.append("<PAD>")
+    if unk_id is None:
+        unk_id = len(names)
+        names.append("<UNK>")
+    return Vocabulary(names, special_ids=special, pad_id=pad_id, unk_id=unk_id), rows
+
+
+def _roles(by_token: dict[str, int], content: bytes) -> tuple[int | None, int | None]:
+    """Return the ids of padding and of unknown tokens."""
+    record = json.loads(content)
+    model, padding = record["model"], record.get("padding")
+    named = [padding.get("pad_token")] if isinstance(padding, dict) else []
+    pad_id = next((by_token[name] for name in (*named, *_PADS) if name in by_token), None)
+    unknown = model.get("unk_token")
+    unk_id = by_token.get(unknown) if isinstance(unknown, str) else None
+    if unk_id is None and isinstance(model.get("unk_id"), int):  # of Unigram
+        unk_id = model["unk_id"] if 0 <= model["unk_id"] < len(by_token) else None
+    return pad_id, None if unk_id == pad_id else unk_id
