@@ -36,6 +36,7 @@ from .soft_labels import read_soft_labels as read_soft_labels
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers.building import build_bpe as build_bpe
 from .tokenizers.building import build_words as build_words
+from .trials import gate as gate
 from .vectors.base import Vectors as Vectors
 from .vectors.base import read_vectors as read_vectors
 from .vectors.base import write_vectors as write_vectors

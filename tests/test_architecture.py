@@ -54,6 +54,7 @@ ORDER = [
     "rewriting",
     "report",
     "pipeline",
+    "trials",
     "cli",
 ]
 
@@ -80,6 +81,7 @@ OWNERS = {
     "jinja2": {"report"},
     "cyclopts": {"cli"},
     "rich": {"report", "cli"},
+    "optuna": {"trials"},
 }
 
 FILES = sorted(

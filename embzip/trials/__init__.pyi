@@ -1,0 +1,2 @@
+# The public names, and where each lives; `__init__.py` imports one when it is first used.
+from .gating import gate as gate
