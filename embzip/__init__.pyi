@@ -37,6 +37,7 @@ from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers.building import build_bpe as build_bpe
 from .tokenizers.building import build_words as build_words
 from .trials import gate as gate
+from .trials import search as search
 from .vectors.base import Vectors as Vectors
 from .vectors.base import read_vectors as read_vectors
 from .vectors.base import write_vectors as write_vectors

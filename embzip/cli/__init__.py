@@ -32,6 +32,7 @@ COMMANDS = {
     "evaluate": "classifiers",
     "predict": "classifiers",
     "gate": "gates",
+    "search": "searching",
     "export": "exports",
     "kit": "kits",
     "factorize": "factorizing",

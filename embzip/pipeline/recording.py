@@ -92,9 +92,10 @@ def _student(steps: Steps, made: CandidateSteps, notes: Sequence[str]) -> dict[s
     note = (
         f"a student ({shape['encoder']}{filters}, kernels {shape['kernels']}) of a classifier of "
         f"{megabytes(found['teacher_bytes'])} with {fraction(found['teacher']['accuracy'])} on "
-        f"dev; in float32 it has {fraction(max(found['float_accuracy']))} there, coded "
-        f"{fraction(tuned[0])}, tuned {fraction(max(tuned))}"
+        f"dev; in float32 it has {fraction(max(found['float_accuracy']))} there"
     )
+    if tuned:
+        note += f", coded {fraction(tuned[0])}, tuned {fraction(max(tuned))}"
     return {"codec": shape["codec"], "notes": [note, *notes]}
 
 

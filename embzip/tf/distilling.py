@@ -7,12 +7,13 @@ coded learns once more, over the codes, while kernels are rounded as the file wi
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from embzip.classifier import Classifier
 from embzip.classifier.calibration import calibrated
 from embzip.classifier.rebuilding import rebuild
 from embzip.classifier.student_shape import StudentShape
-from embzip.classifier.students import start_of
+from embzip.classifier.students import Start, start_of
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import (
     check_distilling_options,
@@ -20,6 +21,7 @@ from embzip.classifier.training_options import (
 )
 from embzip.classifier.training_record import TrainingRun
 from embzip.corpus import Example
+from embzip.errors import MismatchError
 from embzip.evaluation.accuracy import Evaluation, evaluate
 from embzip.prediction import TextClassifier
 from embzip.soft_labels import SoftLabels
@@ -29,10 +31,10 @@ from embzip.tf.lessons import Lessons, Teaching, UnlabelledTexts
 from embzip.tf.student_plans import plan_student
 from embzip.tf.student_training import Course, distilled, tuned
 from embzip.tf.targets import targets_of
+from embzip.tf.trainer import Run
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix, TrainingProgress
-
-_TUNED_EPOCHS, _TUNING_RATE = 2, 3e-4
+from embzip.vectors.base import vectors_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +50,10 @@ class DistillResult:
     teacher, student
         The teachers, as one, and the student on dev; the student against the teachers.
     float_accuracy
-        The student's accuracy on dev after each epoch in float32, 0 to 1.
+        The student's accuracy on dev after each epoch in float32, 0 to 1; empty if it was given.
     tuned_accuracy
-        The same over its codes: before tuning, and after each epoch of it.
+        The same over its codes: before tuning, and after each epoch of it. A float32 student has
+        no codes, and is not tuned.
     temperature
         By which the student's logits were divided, see `embzip.classifier.calibration`.
     interrupted
@@ -79,6 +82,7 @@ def distill(
     fold_share: float = 0.5,
     targets: SoftLabels | Matrix | None = None,
     tokenizer: Tokenizer | None = None,
+    student: Classifier | None = None,
     labels: float = 0.0,
     copies: int = 4,
     balance: bool = False,
@@ -87,6 +91,7 @@ def distill(
     learning_rate: float = 1e-3,
     patience: int = 2,
     seed: int = 0,
+    work: str | Path | None = None,
     keep_interrupted: bool = False,
     progress: TrainingProgress | None = None,
 ) -> DistillResult:
@@ -122,6 +127,9 @@ def distill(
     tokenizer
         What the student reads instead of the teacher's tokens; its rows come from the teacher's by
         `embzip.transfer`.
+    student
+        A float32 student that was distilled like this, of the same teachers, texts and options: it
+        is only coded and tuned. So one student serves many codecs.
     labels
         How much the examples' labels count beside the teachers' word, 0 to 1.
     copies
@@ -130,6 +138,9 @@ def distill(
         Whether copies are made of equally many texts of each label.
     patience
         Training ends after this many epochs without a better dev accuracy.
+    work
+        A folder that keeps what the teachers said of each text, for further students. Have one for
+        each set of teachers and `fold_share`.
     keep_interrupted
         Whether Ctrl-C ends the training with the best student so far, if there is one, instead of
         raising KeyboardInterrupt.
@@ -145,7 +156,7 @@ def distill(
     InputTypeError
         If no teacher is a `Classifier`.
     MismatchError
-        For teachers with different labels.
+        For teachers with different labels, or a `student` with others or that is not float32.
 
     Warns
     -----
@@ -181,12 +192,17 @@ def distill(
     plan = plan_student(teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer)
     source, kept, table = plan.source, plan.kept, plan.table
     known = targets_of(targets, examples, kept, plan.teacher.labels)
-    start = start_of(source, table, plan.ids, plan.shape)
+    begun = student or start_of(source, table, plan.ids, plan.shape)
+    if isinstance(begun, Classifier):
+        _check_student(begun, plan.teacher.labels)
+        table = vectors_of(begun.embedding)
     lessons = Lessons(
-        Teaching(plan.teacher, tuple(fold_teachers), fold_share),
+        Teaching(
+            plan.teacher, tuple(fold_teachers), fold_share, None if work is None else Path(work)
+        ),
         kept,
         table,
-        start.config,
+        begun.config,
         copies=copies,
         targets=known,
         labels=labels,
@@ -196,43 +212,44 @@ def distill(
     )
     course = Course(
         lessons,
-        batches_of(plan.dev, plan.teacher.labels, table, start.config),
+        batches_of(plan.dev, plan.teacher.labels, table, begun.config),
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
         keep_interrupted=keep_interrupted,
         progress=progress,
     )
-    student, run = distilled(
-        start, plan.teacher.labels, course, learning_rate=learning_rate, patience=patience
-    )
+    whole, run = begun, Run([], [], 0)
+    if isinstance(whole, Start):
+        whole, run = distilled(
+            whole, plan.teacher.labels, course, learning_rate=learning_rate, patience=patience
+        )
     # What was distilled is not lost to a Ctrl-C that comes before it is returned.
     with noticed_interrupts(keep_interrupted) as pressed:
-        small = rebuild(student, codec=plan.shape.codec, kernels=plan.shape.kernels, seed=seed)
-        accuracies: list[float] = []
-        interrupted = run.interrupted or pressed()
-        if not interrupted:
-            small, accuracies, interrupted = tuned(small, course)
+        small, accuracies, interrupted = _coded(
+            whole, plan.shape, course, tune=not run.interrupted and not pressed()
+        )
         small, temperature = calibrated(small, plan.dev)
-        interrupted = interrupted or pressed()
-    own = TrainingRun(
-        kind="distill",
-        training=TextDigest.of(example.text for example in kept),
-        dev=TextDigest.of(example.text for example in plan.dev),
-        held_out=dev is None,
-        epochs=epochs,
-        best_epoch=run.best_epoch,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer="adam",
-        seed=seed,
-        patience=patience,
-        interrupted=interrupted,
-        copies=copies,
-        labels=labels,
-        folds=len(fold_teachers),
-    )
-    small = replace(small, training=source.training.then(own))
+        interrupted = interrupted or run.interrupted or pressed()
+    if student is None:
+        own = TrainingRun(
+            kind="distill",
+            training=TextDigest.of(example.text for example in kept),
+            dev=TextDigest.of(example.text for example in plan.dev),
+            held_out=dev is None,
+            epochs=epochs,
+            best_epoch=run.best_epoch,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            optimizer="adam",
+            seed=seed,
+            patience=patience,
+            interrupted=interrupted,
+            copies=copies,
+            labels=labels,
+            folds=len(fold_teachers),
+        )
+        small = replace(small, training=source.training.then(own))
     return DistillResult(
         small,
         plan.shape,
@@ -243,3 +260,29 @@ def distill(
         temperature,
         interrupted,
     )
+
+
+def _coded(
+    student: Classifier, shape: StudentShape, course: Course, *, tune: bool
+) -> tuple[Classifier, list[float], bool]:
+    """Return a float32 student coded, and tuned where that is wanted; see `tuned`."""
+    if (shape.codec, shape.kernels) == (student.embedding.codec.spec, student.kernels):
+        return student, [], False  # nothing is rounded, so there is nothing to make good
+    small = rebuild(student, codec=shape.codec, kernels=shape.kernels, seed=course.seed)
+    small = replace(small, training=student.training)
+    return tuned(small, course) if tune else (small, [], False)
+
+
+def _check_student(student: Classifier, labels: tuple[str, ...]) -> None:
+    """Refuse a student that cannot be coded as one that was just distilled."""
+    if student.labels != labels:
+        raise MismatchError(
+            "a student has the labels of its teachers, in their order, and this one has others: "
+            "distil it of the same teachers"
+        )
+    codec = student.embedding.codec.spec
+    if (codec, student.kernels) != ("float32", "float32"):
+        raise MismatchError(
+            f"a student that is to be coded is float32, received one of {codec} with kernels "
+            f"{student.kernels}: distil it with codec='float32' and kernels='float32'"
+        )
