@@ -17,6 +17,7 @@ from embzip.embz.budgets import most_of, unfilled
 from embzip.embz.contents import contents_of, words_of
 from embzip.errors import InputError, SpecError
 from embzip.tokenizers.base import Tokenizer
+from embzip.types import Arrays
 from embzip.vectors.base import Vectors
 
 # From so many bytes on, such a shape, with as many rows as fit.
@@ -33,13 +34,17 @@ _STEPS = (
 )
 
 
-def student_nbytes(teacher: Classifier, table: Vectors, shape: StudentShape) -> int:
+def student_nbytes(
+    teacher: Classifier, table: Vectors, shape: StudentShape, *, words: Arrays | None = None
+) -> int:
     """Return the bytes of a student's file, at most: unpacked, with room for its record.
 
     Parameters
     ----------
     table
         What `kept_table` returns; of its matrix nothing is read.
+    words
+        What `embzip.embz.contents.words_of` returns for it, where that is known already.
     """
     dim = min(shape.dim, teacher.embedding.dim)
     # Of all tables it has the most even singular values, so that a share of energy keeps most.
@@ -55,7 +60,8 @@ def student_nbytes(teacher: Classifier, table: Vectors, shape: StudentShape) -> 
     )
     coded = unfilled(parse_codec(shape.codec).resolve(narrow.matrix), narrow)
     small = on_table(plain, coded, kernels=shape.kernels)
-    words = words_of(table.tokenizer, table.vocabulary)
+    if words is None:
+        words = words_of(table.tokenizer, table.vocabulary)
     return contents_of(small.embedding, small.head_tensors(), words).nbytes
 
 

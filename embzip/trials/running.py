@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from embzip.corpus import Example
-from embzip.pipeline.steps import Step, Steps
+from embzip.pipeline.steps import Steps
 from embzip.report.record import facts_of
 from embzip.trials.fronts import Trial, best_of, gate_list
 from embzip.trials.goals import Goal
 from embzip.trials.journal import Journal
-from embzip.trials.judging import Judged, judge, tested
+from embzip.trials.judging import judge, tested
 from embzip.trials.making import Making, examples_of_side
 from embzip.trials.proposing import (
     Proposal,
@@ -22,9 +22,10 @@ from embzip.trials.proposing import (
     proposals,
     start_proposals,
 )
-from embzip.trials.publishing import publish
+from embzip.trials.repeating import near_ties, with_means
+from embzip.trials.showing import Showing
 from embzip.trials.space import Space, Student
-from embzip.trials.telling import GATED, PRELIMINARY, RANKED, record_of
+from embzip.trials.telling import GATED, PRELIMINARY, RANKED
 from embzip.trials.workers import Task, Workers
 from embzip.trials.working import scores
 
@@ -50,12 +51,17 @@ class Run:
     ) -> None:
         self._making, self._steps, self._goal = making, steps, goal
         self._space, self._journal = space, journal
-        self._tested, self._seeds, self._examples = tested, seeds, examples
-        self._watch = watch or (lambda record: None)
+        self._tested, self._seeds = tested, seeds
         self._log = log or (lambda line: None)
+        self._showing = Showing(
+            making,
+            steps,
+            goal,
+            examples=examples,
+            watch=watch or (lambda record: None),
+            log=self._log,
+        )
         self._trials: list[Trial] = []
-        self._shown: tuple[str, int] | None = None  # what the files hold
-        self._began = time.monotonic()
 
     def through(
         self, crew: Workers, *, minutes: float | None, trials: int | None
@@ -65,6 +71,7 @@ class Run:
         self._teach()
         end = None if minutes is None else time.monotonic() + 60 * minutes
         self._generations(end, trials)
+        self._repeat()
         return self._end()
 
     def _teach(self) -> None:
@@ -98,7 +105,7 @@ class Run:
     def _uncompressed(self, number: int, *, quick: bool = False) -> dict[str, Any]:
         task = {"do": "step", "name": "baseline", "number": number, "side": "dev", "quick": quick}
         answers = _answers(self._crew.one(task)["folder"])
-        path = self._model(self._making.trained(number, quick=quick))
+        path = self._showing.model(self._making.trained(number, quick=quick))
         parts = facts_of(path)["bytes"]
         return {"number": number, "bytes": parts["total"], "parts": parts, **scores(answers)}
 
@@ -109,7 +116,7 @@ class Run:
         self._baseline = self._uncompressed(0, quick=True)
         task = self._task([replace(point, number=-1)], quick=True)
         (record,) = self._crew.one(task)["trials"]
-        self._publish(PRELIMINARY, [Trial.of(replace(point, number=-1), record)], quick=True)
+        self._show(PRELIMINARY, [Trial.of(replace(point, number=-1), record)])
 
     @cached_property
     def _starts(self) -> list[Proposal]:
@@ -137,7 +144,7 @@ class Run:
                     self._trials.append(Trial.of(each, known[each.number]))
             missing = [each for each in found if each.number not in known]
             if self._trials:
-                self._publish(RANKED, self._trials)
+                self._show(RANKED, self._trials)
             if missing:
                 self._log(f"generation {generation}: {len(missing)} trials")
             groups = list(_by_float(missing).values())
@@ -162,7 +169,7 @@ class Run:
             f"trial {trial.number}: {trial.nbytes:,} bytes, {metric} {trial.values[metric]:.4f}, "
             f"{trial.seconds:.0f} s: {proposal.student.name}"
         )
-        self._publish(RANKED, self._trials)
+        self._show(RANKED, self._trials)
 
     def _proposed(self, generation: int, before: Sequence[Trial]) -> list[Proposal]:
         if generation == 0:
@@ -186,96 +193,68 @@ class Run:
             trial.nbytes, trial.values[metric], self._baseline[metric], trial.latency
         )
 
+    def _repeat(self) -> None:
+        """Distil near ties with more seeds; the mean of a metric takes its place."""
+        best = best_of(self._trials, self._goal, self._baseline[self._goal.metric])
+        if self._seeds == 1 or best is None:
+            return
+        fitting = [t for t in self._trials if self._goal.allows(t.nbytes, t.latency)]
+        near = near_ties(fitting, best, self._score)
+        seeds = range(self._making.seed + 1, self._making.seed + self._seeds)
+        self._log(f"{len(near)} near ties, with {len(seeds)} more seeds")
+        tasks = [self._task([trial.proposal], seed=seed) for trial in near for seed in seeds]
+        records = [answer["trials"][0] for _, answer in self._crew.done(tasks)]
+        self._trials = with_means(self._trials, records)
+        self._show(RANKED, self._trials)
+
     def _end(self) -> dict[str, Any]:
         """Read the gate, then test, and write the answer."""
-        goal, making = self._goal, self._making
+        goal, making, showing = self._goal, self._making, self._showing
         frozen = gate_list(self._trials, goal, self._baseline[goal.metric])
         if not frozen:
-            return self._publish(RANKED, self._trials)
+            return self._show(RANKED, self._trials)
         number = self._baseline["number"]
-        steps = [self._student(trial) for trial in frozen]
+        of_baseline = {"do": "step", "number": number, "quick": False}
         tasks: list[Task] = [
-            {"do": "step", "name": "baseline", "number": number, "side": "gate", "quick": False},
-            *({**self._named(t, "answers"), "side": "gate"} for t in frozen),
+            {**of_baseline, "name": "baseline", "side": "gate"},
+            *({**showing.task(trial, "answers"), "side": "gate"} for trial in frozen),
         ]
-
-        def answers_of(place: int) -> dict[str, Any]:
-            return _answers(self._crew.one(tasks[place])["folder"])
-
-        keys = [step.key for step in (making.trained(number), *steps)]
-        judged = judge(making.directory, goal, keys, answers_of)
+        uncompressed = making.trained(number)
+        keys = [step.key for step in (uncompressed, *map(showing.student, frozen))]
+        judged = judge(
+            making.directory,
+            goal,
+            keys,
+            lambda place: _answers(self._crew.one(tasks[place])["folder"]),
+        )
         best = frozen[judged.chosen]
         said = None
         if self._tested:
             corpus = self._steps.folder(making.corpus)
             said = tested(
                 goal,
-                self._model(making.trained(number)),
-                self._model(self._student(best)),
+                showing.model(uncompressed),
+                showing.model(showing.student(best)),
                 self._tested,
                 [example.text for example in examples_of_side(corpus, "train")],
             )
-        return self._publish(GATED, self._trials, best=best, judged=judged, test=said)
-
-    def _publish(
-        self,
-        state: str,
-        trials: Sequence[Trial],
-        *,
-        best: Trial | None = None,
-        judged: Judged | None = None,
-        test: dict[str, Any] | None = None,
-        quick: bool = False,
-    ) -> dict[str, Any]:
-        """Write the best so far, and return the record."""
-        goal = self._goal
-        notes = []
-        best = best or best_of(trials, goal, self._baseline[goal.metric])
-        if best is None:
-            best = min(trials, key=lambda each: (self._score(each), each.number))
-            notes.append("no trial fits what was asked for; this is the nearest one")
-        step = self._student(best, quick=quick)
-        model = self._model(step)
-        exported = Path(self._crew.one(self._named(best, "export", quick=quick))["folder"])
-        record = record_of(
-            state=state,
-            goal=goal,
-            corpus=self._corpus,
-            baseline=self._baseline,
-            trials=trials,
-            best=best,
-            parts=facts_of(model)["bytes"],
-            judged=judged,
-            test=test,
-            notes=notes,
-            seconds=time.monotonic() - self._began,
+        served = [{**of_baseline, "name": "serving"}, showing.task(best, "serving")]
+        before, after = (_read(self._crew.one(task)["folder"], "serving.json") for task in served)
+        return self._show(
+            GATED, self._trials, best=best, judged=judged, test=said, serving=(before, after)
         )
-        publish(
-            self._making.directory, record, model, exported / "model.tflite",
-            examples=self._examples,
-        )  # fmt: skip
-        if self._shown != (state, best.number):
-            self._shown = (state, best.number)
-            self._log(record["sentence"])
-        self._watch(record)
-        return record
 
-    @cached_property
-    def _corpus(self) -> dict[str, Any]:
-        found = self._steps.record(self._making.corpus, "corpus.json")
-        texts = self._making.texts
-        return {
-            "file": texts.train.name,
-            **{key: found[key] for key in ("train", "choosing", "gate", "unlabelled")},
-            "labels": len(found["labels"]),
-        }
+    def _show(self, state: str, trials: Sequence[Trial], **known: Any) -> dict[str, Any]:
+        return self._showing.show(self._crew, state, trials, self._baseline, **known)
 
-    def _task(self, group: Sequence[Proposal], *, quick: bool = False) -> Task:
+    def _task(
+        self, group: Sequence[Proposal], *, quick: bool = False, seed: int | None = None
+    ) -> Task:
         trials = [
             {
                 "number": each.number,
                 "student": each.student.to_json(),
-                "seed": self._making.seed,
+                "seed": self._making.seed if seed is None else seed,
                 "quick": quick,
             }
             for each in group
@@ -288,25 +267,17 @@ class Run:
             "latency": goal.latency is not None,
         }
 
-    def _named(self, trial: Trial, name: str, *, quick: bool = False) -> dict[str, Any]:
-        """Return the task of a step over a trial's student."""
-        student = trial.proposal.student.to_json()
-        seed = self._making.seed
-        return {"do": "step", "name": name, "student": student, "seed": seed, "quick": quick}
-
-    def _student(self, trial: Trial, *, quick: bool = False) -> Step:
-        return self._making.student(trial.proposal.student, seed=self._making.seed, quick=quick)
-
-    def _model(self, step: Step) -> Path:
-        return self._steps.place(step) / "model.embz"
-
     def _do(self, what: str, task: Task) -> None:
         self._log(what)
         self._crew.one(task)
 
 
 def _answers(folder: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((Path(folder) / "answers.json").read_bytes())
+    return _read(folder, "answers.json")
+
+
+def _read(folder: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((Path(folder) / name).read_bytes())
     return found
 
 

@@ -5,8 +5,9 @@ named size, a point says which share of the rows that fit the student has, so th
 larger than what is allowed.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,8 +19,10 @@ from embzip.classifier.student_sizes import student_nbytes
 from embzip.classifier.students import kept_table
 from embzip.classifier.training_record import TrainingRecord
 from embzip.compression import compress
+from embzip.embz.contents import words_of
 from embzip.errors import InputError
 from embzip.tokenizers.base import Tokenizer
+from embzip.types import Arrays
 from embzip.vectors.base import Vectors
 
 Point = Mapping[str, Any]
@@ -27,6 +30,7 @@ PIECES = (2000, 4000, 8000)  # of BPE vocabularies; words are 0
 DIMS, FILTERS, BITS, KERNELS = (4, 64), (8, 128), (1, 4), ("int8", "int4", "int2")
 _STEP = {"dim": 4, "filters": 8}
 LEAST_ROWS = 100
+_PARTS = 200  # of the words, by which a size is bounded
 _COLUMNS = 64  # of the stand-in for a teacher: no student has more
 
 
@@ -107,7 +111,7 @@ class Space:
         self._teacher, self._pieces, self.size = teacher, pieces, size
         self._ids = teacher.encode(texts)
         self._encoder = encoder
-        self._tables: dict[int, Vectors] = {}
+        self._known: dict[tuple[int, int], tuple[Vectors, Arrays]] = {}
         counts = np.bincount(np.concatenate([*self._ids, [0]]).astype(np.int64))
         special = set(teacher.tokenizer.vocabulary.special_ids)
         seen = [row for row in np.flatnonzero(counts) if row not in special]
@@ -117,19 +121,24 @@ class Space:
         if size is not None:
             self._check_size(size)
 
-    def table(self, rows: int, pieces: int) -> Vectors:
-        """Return a student's words, with the teacher's rows."""
-        if not pieces:
-            return kept_table(self._teacher, self._ids, rows=rows)
-        if pieces not in self._tables:
-            tokenizer = self._pieces(pieces)
-            self._tables[pieces] = kept_table(self._teacher, self._ids, tokenizer=tokenizer)
-        return self._tables[pieces]
-
     def nbytes(self, student: Student) -> int:
         """Return the bytes of a student's file, at most."""
-        table = self.table(student.shape.rows, student.pieces)
-        return student_nbytes(self._teacher, table, student.shape)
+        table, words = self._words(student.shape.rows, student.pieces)
+        return student_nbytes(self._teacher, table, student.shape, words=words)
+
+    def _words(self, rows: int, pieces: int) -> tuple[Vectors, Arrays]:
+        """Return a student's table, whose numbers are not kept, and how its words are stored."""
+        if (rows, pieces) not in self._known:
+            tokenizer = self._pieces(pieces) if pieces else None
+            found = kept_table(
+                self._teacher, self._ids, rows=0 if pieces else rows, tokenizer=tokenizer
+            )
+            nothing = np.broadcast_to(np.zeros((), np.float32), found.matrix.shape)
+            self._known[rows, pieces] = (
+                replace(found, matrix=nothing),
+                words_of(found.tokenizer, found.vocabulary),
+            )
+        return self._known[rows, pieces]
 
     def student(self, point: Point) -> Student | None:
         """Return the student of a point; None where its size leaves it no rows."""
@@ -149,7 +158,7 @@ class Space:
         rows = round(point["rows"] * most)
         if most < min(LEAST_ROWS, self.words):
             return None
-        return Student(_with_rows(shape, max(rows, min(LEAST_ROWS, self.words))))
+        return Student(replace(shape, rows=max(rows, min(LEAST_ROWS, self.words))))
 
     def point(self, **numbers: Any) -> dict[str, Any]:
         """Return a point: what is not named is as in a student of 64 KB."""
@@ -202,16 +211,13 @@ class Space:
     def _most_rows(self, shape: StudentShape) -> int:
         """Return how many words a student of a shape can have; 0 where not even few fit."""
         assert self.size is not None  # noqa: S101
-        few, many = 0, self.words
-        if self.nbytes(Student(_with_rows(shape, many))) <= self.size:
-            return many
-        while many - few > 1:
-            middle = (few + many) // 2
-            if self.nbytes(Student(_with_rows(shape, middle))) <= self.size:
-                few = middle
-            else:
-                many = middle
-        return few
+        # Not every number is looked at, so that what is known of one serves other shapes.
+        step = max(1, self.words // _PARTS)
+        counts = [*range(step, self.words, step), self.words]
+        fitting = bisect_right(
+            counts, self.size, key=lambda rows: self.nbytes(Student(replace(shape, rows=rows)))
+        )
+        return counts[fitting - 1] if fitting else 0
 
     def _check_size(self, size: int) -> None:
         encoder = self.encoders[-1]
@@ -228,7 +234,3 @@ class Space:
                 f"the smallest file of this corpus has {least:,} bytes, and {size:,} are allowed: "
                 f"name a size of {least:,}B or more"
             )
-
-
-def _with_rows(shape: StudentShape, rows: int) -> StudentShape:
-    return StudentShape(**{**asdict(shape), "rows": rows})

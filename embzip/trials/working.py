@@ -76,6 +76,10 @@ def _made(task: Mapping[str, Any], making: Making, steps: Steps) -> Path:
         case "baseline":
             teacher = making.trained(task["number"], quick=task["quick"])
             step = making.answers(teacher, task["side"])
+        case "serving":
+            step = making.serving(
+                _student(task, making) if "student" in task else making.trained(task["number"])
+            )
         case "answers":
             step = making.answers(_student(task, making), task["side"])
         case _:
