@@ -36,7 +36,7 @@ WRITERS = {
     "slim": ["saved.h5"],
     "compare": ["model.embz", "other.embz", "--test", "test.tsv"],
 }
-NOT_FILES = {"evaluate", "predict", "inspect", "run", "report", "demo"}
+NOT_FILES = {"evaluate", "predict", "gate", "inspect", "run", "report", "demo", "search"}
 
 
 @pytest.fixture

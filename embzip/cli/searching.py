@@ -71,9 +71,11 @@ def search(
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="DIR")] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the smallest classifier that loses at most half a point, or the best of a size.
+    """Search for the smallest classifier that loses little.
 
-    Teachers are trained, and students of many shapes are distilled of them. DIR has what is best so
+    It may lose half a point of accuracy, or what --max-drop says; with --size, the best of that
+    size is searched for. Teachers are trained, and students of many shapes are distilled of them.
+    DIR has what is best so
     far, from the first minutes on: best.embz, best.tflite, front.json and report.html. After Ctrl-C
     or a kill, the same command goes on where it stopped.
 

@@ -238,6 +238,8 @@ class Run:
                 self._tested,
                 [example.text for example in examples_of_side(corpus, "train")],
             )
+            if shared := said["shared_with_training"]:
+                self._log(f"test shares {shared:,} of its {said['rows']:,} texts with training")
         served = [{**of_baseline, "name": "serving"}, showing.task(best, "serving")]
         before, after = (_read(self._crew.one(task)["folder"], "serving.json") for task in served)
         return self._show(

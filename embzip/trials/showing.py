@@ -80,7 +80,7 @@ class Showing:
         serving
             What serving the uncompressed model and the best takes, if that was measured.
         """
-        goal, quick, notes = self._goal, state == PRELIMINARY, []
+        goal, quick, notes = self._goal, state == PRELIMINARY, list(self._notes)
         best = best or best_of(trials, goal, baseline[goal.metric])
         if best is None:
             best = min(
@@ -125,6 +125,17 @@ class Showing:
             self._log(record["sentence"])
         self._watch(record)
         return record
+
+    @cached_property
+    def _notes(self) -> list[str]:
+        """Labels that one of the halves lacks: nothing is known of them there."""
+        missing = self._steps.record(self._making.corpus, "corpus.json")["missing"]
+        return [
+            f"the {half} has no text of {len(labels):,} of the labels: "
+            + ", ".join(map(repr, labels[:5]))
+            for half, labels in missing.items()
+            if labels
+        ]
 
     @cached_property
     def _corpus(self) -> dict[str, Any]:

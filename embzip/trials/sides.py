@@ -85,6 +85,10 @@ def corpus_step(texts: Texts) -> Step:
             "gate": len(kept),
             "unlabelled": len(more),
             "labels": list(labels),
+            "missing": {
+                name: sorted({*labels} - {each.label for each in side})
+                for name, side in (("half that chooses", choosing), ("gate", kept))
+            },
         }
         write_json(folder / "corpus.json", record)
 
