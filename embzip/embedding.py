@@ -28,6 +28,8 @@ from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays, Matrix
 from embzip.vocabulary import Vocabulary
 
+_KEPT = 1 << 19  # numbers, 2 MB: to look up a decoded row takes a tenth of the time
+
 
 @dataclass(frozen=True, eq=False)
 class CompressedEmbedding:
@@ -114,7 +116,10 @@ class CompressedEmbedding:
 
     @property
     def resident_nbytes(self) -> int:
-        """Bytes of codes, params and tables, as held in memory."""
+        """Bytes of codes, params and tables, as held in memory.
+
+        The first look-up decodes a table of at most 2 MB (float32) whole, and keeps that too.
+        """
         return self.nbytes + sum(array.nbytes for array in self.tables.values())
 
     def __getitem__(self, ids: ArrayLike | slice) -> Matrix:
@@ -151,9 +156,10 @@ class CompressedEmbedding:
                 f"ids must lie in 0..{self.rows - 1}, received {low if low < 0 else high}"
             )
         flat = wanted.reshape(-1).astype(np.int64, copy=False)
+        if self._small:
+            return self._rows[flat].reshape(*wanted.shape, self.dim)
         # A packed array decodes a block anew each time, so it is asked for all rows at once.
-        packed = any(isinstance(array, PackedArray) for array in self.codes.values())
-        step = len(flat) if packed else self._step
+        step = len(flat) if self._packed else self._step
         if len(flat) <= step:
             rows = self._decoded(flat)
         else:
@@ -161,6 +167,19 @@ class CompressedEmbedding:
         if self.pad_id is not None:
             rows[flat == self.pad_id] *= np.float32(0)  # as the Keras layer does, signs and all
         return rows.reshape(*wanted.shape, self.dim)
+
+    @cached_property
+    def _packed(self) -> bool:
+        return any(isinstance(array, PackedArray) for array in self.codes.values())
+
+    @cached_property
+    def _small(self) -> bool:
+        """Whether all rows are decoded at the first look-up and kept."""
+        return not (self.mapped or self._packed) and self.rows * self.dim <= _KEPT
+
+    @cached_property
+    def _rows(self) -> Matrix:
+        return self.decode()
 
     @cached_property
     def _known(self) -> dict[str, NDArray[Any]]:

@@ -240,6 +240,7 @@ def student(
         "dev_macro_f1": result.student.macro_f1,
         "dev_kl": result.student.kl,
         "float_accuracy": result.float_accuracy,
+        "rounded_accuracy": result.rounded_accuracy,
         "tuned_accuracy": result.tuned_accuracy,
     }
 

@@ -65,26 +65,26 @@ def main() -> None:
         found: dict[str, list[Figures]] = {label: [] for label in formats}
         bare = []
         for _ in range(arguments.rounds):
-            bare.append(_child("nothing"))
+            bare.append(child("nothing"))
             for label, (runner, file) in formats.items():
-                found[label].append(_child("measure", runner, str(folder / file), name))
+                found[label].append(child("measure", runner, str(folder / file), name))
         print(f"| format | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 1)}")
         for label, rounds in found.items():
             size = _nbytes(folder / formats[label][1])
             print(f"| {label} | {_row(rounds, size, found[ANCHOR], bare)} |")
-        mb, cold = _median(bare, "mb"), _median(bare, "cold")
+        mb, cold = median(bare, "mb"), median(bare, "cold")
         print(f"\nPython alone: {mb:.0f} MB, {cold:.3f} s, which `cold s` is beyond.\n")
         memory = {
-            (kind, count): _child("several", kind, str(count), name)["mb"]
+            (kind, count): child("several", kind, str(count), name)["mb"]
             for count in COUNTS
             for kind in ("small.embz", "small.tflite", "kit.embz", "kit.tflite")
         }
         _print_memory(memory, mb, made["head_mb"])
-        served = _ratio(found[SERVED], found[ANCHOR])
+        served = ratio(found[SERVED], found[ANCHOR])
         print(
             f"\n{SERVED}: p50 {served:.2f} of the anchor's (goal 0.5), first label after "
-            f"{_median(found[SERVED], 'cold') - cold:.2f} s (goal 0.3), "
-            f"{_median(found[SERVED], 'mb_first') - mb:.0f} MB (goal 60) beyond Python's own."
+            f"{median(found[SERVED], 'cold') - cold:.2f} s (goal 0.3), "
+            f"{median(found[SERVED], 'mb_first') - mb:.0f} MB (goal 60) beyond Python's own."
         )
 
 
@@ -98,13 +98,14 @@ def _made(folder: Path, *wanted: str) -> Figures:
         figures: Figures = kept["figures"]
         return figures
     folder.mkdir(exist_ok=True)
-    figures = _child("make", *wanted, str(folder))
-    _child("fasttext", str(Path(wanted[0], "train.tsv.xz")), str(folder))
+    figures = child("make", *wanted, str(folder))
+    child("fasttext", str(Path(wanted[0], "train.tsv.xz")), "300", str(folder))
     record.write_text(json.dumps({"wanted": wanted, "figures": figures}))
     return figures
 
 
-def _child(*arguments: str) -> Figures:
+def child(*arguments: str) -> Figures:
+    """Return what a process of `scripts.bench_serving_child` found."""
     environment = (
         os.environ if arguments[0] in ("make", "fasttext") else {**os.environ, **_ONE_THREAD}
     )
@@ -123,11 +124,12 @@ def _child(*arguments: str) -> Figures:
     return figures
 
 
-def _median(rounds: list[Figures], key: str) -> float:
+def median(rounds: list[Figures], key: str) -> float:
+    """Return the median of a figure over the rounds."""
     return statistics.median(figures[key] for figures in rounds)
 
 
-def _ratio(rounds: list[Figures], anchor: list[Figures]) -> float:
+def ratio(rounds: list[Figures], anchor: list[Figures]) -> float:
     """Return p50 over the anchor's, taken round by round: a busy moment slows both down."""
     return statistics.median(
         own["p50"] / other["p50"] for own, other in zip(rounds, anchor, strict=True)
@@ -135,14 +137,14 @@ def _ratio(rounds: list[Figures], anchor: list[Figures]) -> float:
 
 
 def _row(rounds: list[Figures], size: int, anchor: list[Figures], bare: list[Figures]) -> str:
-    ratio = _ratio(rounds, anchor)
+    of_anchor = ratio(rounds, anchor)
     cells = [
-        f"{size:,}", f"{_median(rounds, 'load'):.3f}", f"{_median(rounds, 'first'):.2f}",
-        f"{_median(rounds, 'p50'):.3f}", f"{ratio:.2f}", f"{_median(rounds, 'p99'):.3f}",
-        f"{_median(rounds, 'one'):,.0f}", f"{_median(rounds, 'two'):,.0f}",
-        f"{_median(rounds, 'mb_import'):.0f}", f"{_median(rounds, 'mb_load'):.0f}",
-        f"{_median(rounds, 'mb_peak'):.0f}",
-        f"{_median(rounds, 'cold') - _median(bare, 'cold'):.2f}",
+        f"{size:,}", f"{median(rounds, 'load'):.3f}", f"{median(rounds, 'first'):.2f}",
+        f"{median(rounds, 'p50'):.3f}", f"{of_anchor:.2f}", f"{median(rounds, 'p99'):.3f}",
+        f"{median(rounds, 'one'):,.0f}", f"{median(rounds, 'two'):,.0f}",
+        f"{median(rounds, 'mb_import'):.0f}", f"{median(rounds, 'mb_load'):.0f}",
+        f"{median(rounds, 'mb_peak'):.0f}",
+        f"{median(rounds, 'cold') - median(bare, 'cold'):.2f}",
     ]  # fmt: skip
     return " | ".join(cells)
 
@@ -160,8 +162,8 @@ def _print_memory(memory: dict[tuple[str, int], float], bare: float, head: float
     print(f"|{'---|' * (len(COUNTS) + 2)}")
     for label, kind in rows.items():
         taken = [memory[kind, count] - bare for count in COUNTS]
-        ratio = taken[-1] / (taken[0] + (COUNTS[-1] - 1) * head)
-        print(f"| {label} | {' | '.join(f'{mb:.1f}' for mb in taken)} | {ratio:.2f} |")
+        shared = taken[-1] / (taken[0] + (COUNTS[-1] - 1) * head)
+        print(f"| {label} | {' | '.join(f'{mb:.1f}' for mb in taken)} | {shared:.2f} |")
     print(f"\nA head has {head:.2f} MB.")
 
 

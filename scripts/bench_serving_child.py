@@ -171,7 +171,7 @@ def _speeds(predict: Predict, texts: Sequence[str]) -> dict[str, float]:
     return dict(zip(("one", "two"), speeds, strict=True))
 
 
-def train_fasttext(source: str, folder: str) -> dict[str, float]:
+def train_fasttext(source: str, dim: str, folder: str) -> dict[str, float]:
     """Write a fastText model; in a process without TensorFlow, beside which it ended in NaN."""
     import fasttext
 
@@ -180,7 +180,7 @@ def train_fasttext(source: str, folder: str) -> dict[str, float]:
     lines = [f"__label__{e.label.replace(' ', '-')} {e.text}" for e in read_examples(source)]
     texts = Path(folder, "train.txt")
     texts.write_text("\n".join(lines))
-    model = fasttext.train_supervised(str(texts), dim=300, thread=1, verbose=0)
+    model = fasttext.train_supervised(str(texts), dim=int(dim), thread=1, verbose=0)
     model.save_model(str(Path(folder, "fasttext.bin")))
     return {}
 

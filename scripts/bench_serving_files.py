@@ -26,7 +26,7 @@ from embzip.tf import from_classifier
 from embzip.tf.export import export
 from embzip.tf.export.litert import attachment_of
 from embzip.tokenizers import WordTokenizer
-from embzip.tokenizers.words import word_pattern
+from embzip.tokenizers.word_pattern import word_pattern
 from scripts.bench_vocabulary import glove_words
 
 WIDTH, LENGTH, TEXTS = 300, 50, 1024
@@ -111,21 +111,21 @@ def _original(source: Path, rows: int, root: Path, rng: np.random.Generator) -> 
     labels = tuple(sorted({example.label for example in read_examples(source)}))
     config = CnnConfig(columns=WIDTH, max_length=LENGTH)
     arrays = _drawn(head_shapes(config, len(labels)), rng)
-    texts = list(islice(_texts(source), TEXTS))
+    texts = list(islice(texts_of(source, LENGTH), TEXTS))
     (root / "texts.json").write_text(json.dumps(texts))
     (root / "text.json").write_text(json.dumps(texts[:1]))
     table = compress(Vectors(tokenizer.vocabulary, matrix, tokenizer=tokenizer), "float32")
     return Classifier(table, labels, config, arrays)
 
 
-def _texts(source: Path) -> Iterator[str]:
-    """Yield the corpus in texts of `LENGTH` tokens or just above."""
+def texts_of(source: Path, length: int) -> Iterator[str]:
+    """Yield the corpus in texts of so many tokens or just above."""
     text: list[str] = []
     tokens = 0
     for piece in chain.from_iterable(e.text.split() for e in read_examples(source)):
         text.append(piece)
         tokens += len(word_pattern(piece).findall(piece))
-        if tokens >= LENGTH:
+        if tokens >= length:
             yield " ".join(text)
             text, tokens = [], 0
 

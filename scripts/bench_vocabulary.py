@@ -27,7 +27,7 @@ import pyppmd
 
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.tokenizers.building import build_bpe
-from embzip.tokenizers.words import word_pattern
+from embzip.tokenizers.word_pattern import word_pattern
 from embzip.vocabulary import Vocabulary, decode_tokens, decompress, encode_tokens, limit_of
 
 SETS = ("ru_avito", "ru_ok_toxic", "tagmynews", "debian-topic")

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from embzip import build_bpe
-from embzip.classifier import AttentionConfig, Classifier, CnnConfig, MeanConfig
+from embzip.classifier import AttentionConfig, Classifier, CnnConfig, MeanConfig, head_shapes
 from embzip.classifier.rebuilding import rebuild
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.student_sizes import shape_of_size, student_nbytes
 from embzip.classifier.students import Start, filled_shape, kept_table, start_of
 from embzip.compression import compress
 from embzip.errors import InputError, SpecError
+from embzip.tokenizers import Normalization, WordTokenizer
+from embzip.vectors.base import Vectors
 from tests.models import WORDS, tiny_classifier
 
 TEXTS = ["the lion", "able people say", "people say able", "zoo tiger lion lion", "ably café"]
@@ -77,6 +79,25 @@ def test_the_most_frequent_words_keep_their_rows_and_scores_change_that() -> Non
     assert list(chosen.vocabulary)[2:] == WORDS[:2]
     with pytest.raises(InputError, match="which has 9; received rows = 10: name fewer"):
         kept_table(teacher, ids, rows=10)
+
+
+def test_a_dropped_word_reads_as_its_stem_and_is_counted_there() -> None:
+    words = WordTokenizer(["goal", "plant", "planter", "plants", "vote"], Normalization())
+    matrix = np.eye(7, 4, dtype=np.float32)
+    table = compress(Vectors(words.vocabulary, matrix, tokenizer=words), "float32")
+    arrays = {"dense.kernel": np.ones((4, 2), np.float32), "dense.bias": np.zeros(2, np.float32)}
+    teacher = Classifier(table, ("a", "b"), MeanConfig(4, 9), arrays)
+    ids = teacher.encode(["planter planter planter", "plants", "plant vote vote vote", "other"])
+    kept = kept_table(teacher, ids, rows=2, stems=True)
+    assert kept.tokenizer is not None
+    assert (list(kept.vocabulary)[2:], kept.tokenizer.kind) == (["planter", "vote"], "words+stems")
+    assert kept.counts is not None
+    assert kept.counts.tolist() == [0, 1, 5, 3]
+    assert kept.tokenizer.encode(["plants goal"]) == [[2, 1]]
+    assert np.array_equal(kept.matrix[2], matrix[4]), "its own row, and no mean"
+    plain = kept_table(teacher, ids, rows=2)
+    assert plain.tokenizer is not None
+    assert plain.tokenizer.kind == "words"
 
 
 def test_the_filters_that_move_answers_are_kept() -> None:
@@ -165,3 +186,17 @@ def test_shapes_are_checked() -> None:
         StudentShape(codec="auto:300KB")
     with pytest.raises(InputError, match="dim must lie in"):
         StudentShape(dim=0)
+
+
+@pytest.mark.parametrize(("labels", "dim", "codec"), [(16, 8, "svd|tcq:2"), (17, 16, "svd|tcq:1")])
+def test_many_labels_take_more_columns_of_fewer_bits(labels: int, dim: int, codec: str) -> None:
+    words = WordTokenizer([f"w{number:04}" for number in range(6000)], Normalization())
+    matrix = np.random.default_rng(0).normal(size=(6002, 32)).astype(np.float32)
+    table = compress(Vectors(words.vocabulary, matrix, tokenizer=words), "float32")
+    config = CnnConfig(columns=32, max_length=9, filters=64)
+    arrays = {n: np.ones(s, np.float32) for n, s in head_shapes(config, labels).items()}
+    teacher = Classifier(table, tuple(f"label {i}" for i in range(labels)), config, arrays)
+    ids = teacher.encode([" ".join(words.vocabulary)])
+    shape = shape_of_size(teacher, ids, "20KB")
+    assert (shape.dim, shape.codec) == (dim, codec)
+    assert student_nbytes(teacher, kept_table(teacher, ids, rows=shape.rows), shape) <= 20_000

@@ -58,6 +58,7 @@ def test_a_student_is_written_and_told(folder: Path) -> None:
     assert told["file_bytes"] == (folder / "model.distilled.embz").stat().st_size
     assert told["shape"] == {
         "rows": 10, "dim": 4, "filters": 6, "encoder": "cnn", "codec": "int4", "kernels": "int4",
+        "stems": True,
     }  # fmt: skip
     assert told["student"]["difference"] == pytest.approx(
         told["student"]["accuracy"] - told["teacher"]["accuracy"]
@@ -68,7 +69,7 @@ def test_a_student_is_written_and_told(folder: Path) -> None:
     lines = stdout_of(*command, "-o", "again.embz").splitlines()
     again = (folder / "again.embz").read_bytes()
     assert again == (folder / "model.distilled.embz").read_bytes()
-    assert lines[0].startswith("distilled for 2 epochs in float32: dev accuracy ")
+    assert lines[0].startswith("distilled for 2 epochs in float32, 3 rounded")
     assert lines[1] == (
         f"10 words of 4 numbers, 6 filters, int4, kernels int4, {len(again):,} bytes"
     )

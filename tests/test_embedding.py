@@ -75,3 +75,18 @@ def test_rows_weigh_by_the_square_root_of_their_counts_where_those_are_known() -
     assert bytes_of(known) != bytes_of(matrix)
     with pytest.raises(InputError, match="'sqrt-counts' or 'equal', received 'counts'"):
         bytes_of(known, weights="counts")
+
+
+@pytest.mark.parametrize("spec", ["int8", "svd|tcq:2", "float32"])
+def test_a_small_table_gives_the_rows_that_a_large_one_does(
+    spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
+    small = embzip.compress(matrix, spec)
+    ids = np.array([[3, 49], [0, 3]])
+    found = small[ids]
+    with monkeypatch.context() as large:
+        large.setattr("embzip.embedding._KEPT", 0)
+        np.testing.assert_array_equal(embzip.compress(matrix, spec)[ids], found)
+    found[:] = 0  # what was returned is the caller's own
+    np.testing.assert_array_equal(small[ids], small.decode()[ids])

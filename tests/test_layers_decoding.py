@@ -237,3 +237,13 @@ def test_case_72_tensorflow_is_missing() -> None:
     last = run.stderr.strip().splitlines()[-1]
     assert "MissingPackageError: training and Keras models need TensorFlow" in last
     assert "`pip install 'tensorflow-cpu>=2.18'`, or `uv sync --extra train`" in last
+
+
+@pytest.mark.parametrize("spec", ["int8", "svd:5|tcq:2"])
+def test_rows_decoded_once_are_equal_and_no_variables(spec: str) -> None:
+    layer = CompressedEmbeddingLayer(words_table(spec))
+    ids = np.array([[3, 0, ROWS - 1]])
+    expected, names = layer(ids), [weight.name for weight in layer.weights]
+    layer.decode_once()
+    np.testing.assert_array_equal(layer(ids), expected)
+    assert [weight.name for weight in layer.weights] == names

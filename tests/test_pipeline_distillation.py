@@ -109,7 +109,7 @@ def test_a_student_of_a_recipe_is_that_of_the_library(finished: Path, tmp_path: 
     record = students(finished)["int8"]
     assert record["shape"] == {
         **{"rows": 300, "dim": 4, "filters": 6, "encoder": "cnn"},
-        **{"codec": "svd|int8", "kernels": "int8"},
+        **{"codec": "svd|int8", "kernels": "int8", "stems": True},
     }
     assert record["float_accuracy"] == result.float_accuracy
     assert record["tuned_accuracy"] == result.tuned_accuracy

@@ -5,6 +5,7 @@ import pickle
 import re
 import time
 import unicodedata
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from embzip.tokenizers import (
     tokenizer_from_bytes,
 )
 from embzip.tokenizers.building import build_words
-from embzip.tokenizers.words import word_pattern
+from embzip.tokenizers.word_pattern import word_pattern
 
 CORPUS = "The cat sat, the cat ran.\nA dog!\n"
 TINY = WordTokenizer(["!", "café", "cat", "the"], Normalization(), [0, 1, 2, 3, 4, 5])
@@ -406,3 +407,57 @@ def test_progress_rises_to_the_size_of_the_corpus(tmp_path: Path) -> None:
     assert seen == sorted(seen)
     assert {total for _, total in seen} == {path.stat().st_size}
     assert seen[-1][0] == path.stat().st_size
+
+
+STEMMED = WordTokenizer(["abcde", "distil", "plant", "planted"], Normalization(), stems=True)
+
+
+@pytest.mark.parametrize(
+    ("word", "read"),
+    [
+        ("plants", "planted"),  # its neighbour in order: five characters, then one and two
+        ("planting", "<UNK>"),  # three more than the word before it, no stem of the one behind
+        ("planteds", "planted"),
+        ("plante", "plant"),  # the word before comes first
+        ("plan", "<UNK>"),  # too short
+        ("abcdefg", "abcde"),
+        ("abcdefgh", "<UNK>"),
+        ("abcd", "<UNK>"),
+        ("disti", "distil"),  # begins the word behind it
+        ("DISTILL", "distil"),
+        ("aaaaa", "<UNK>"),
+        ("zzzzz", "<UNK>"),
+        ("plant", "plant"),
+    ],
+)
+def test_unknown_words_read_as_their_stem(word: str, read: str) -> None:
+    assert STEMMED.decode(STEMMED.encode([word])[0]) == read
+    plain = WordTokenizer(list(STEMMED.vocabulary)[2:], Normalization())
+    assert plain.decode(plain.encode([word])[0]) == (word if word == "plant" else "<UNK>")
+
+
+def test_stems_are_kept_by_files_bytes_and_pickles(tmp_path: Path) -> None:
+    STEMMED.save(tmp_path / "words.tsv")
+    content = STEMMED.to_bytes()
+    again = [
+        load_tokenizer(tmp_path / "words.tsv"),
+        tokenizer_from_bytes(STEMMED.kind, content, 6, Normalization()),
+        pickle.loads(pickle.dumps(STEMMED)),
+    ]
+    assert [tokenizer.kind for tokenizer in again] == ["words+stems"] * 3
+    assert [tokenizer.encode(["a distill, plants"]) for tokenizer in again] == [[[1, 3, 1, 5]]] * 3
+    plain = tokenizer_from_bytes("words", content, 6, Normalization())
+    assert plain.encode(["distill"]) == [[1]]
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=9), unique=True), st.text("abc", max_size=9))
+def test_a_stem_is_a_known_word_of_equal_beginning(words: list[str], word: str) -> None:
+    tokenizer = WordTokenizer(sorted(words), Normalization(), stems=True)
+    for index in tokenizer.encode([word])[0]:
+        near = tokenizer.vocabulary.token(index)
+        if index > 1 and near != word:
+            same = sum(
+                1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(word, near, strict=False))
+            )
+            assert same >= 5
+            assert max(len(word), len(near)) - same <= 2

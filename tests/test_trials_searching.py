@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train = folder / "train.tsv"
     words = embzip.build_words(train, labelled=True, min_count=2)
     vectors = embzip.train_vectors(train, words, dim=16, labelled=True)
-    options = {"filters": 12, "windows": (1, 2), "epochs": 3, "max_length": 30}
+    options = {"filters": 12, "windows": (1, 2), "epochs": 3, "learning_rate": 0.01}
     examples = embzip.read_examples(train)
     embzip.tf.train(examples, vectors, **options).classifier.save(folder / "teacher.embz")
     return folder

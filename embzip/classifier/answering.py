@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,8 @@ from embzip.types import Arrays, Matrix
 if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding
 
-_CELLS = 4096  # padded tokens per batch: bounds the memory, and fits into the caches
+_CELLS = 2048  # padded tokens per batch: bounds the memory, and fits into the caches
+_GROUPED = 16  # batches, divided by the number of heads
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,17 +30,15 @@ class Head:
     def _prepared(self) -> Arrays:
         return self.config.prepare(self.arrays)
 
-    def features(self, rows: Matrix, shown: Matrix) -> Matrix:
-        """Return (texts, features) for decoded rows, which are not modified."""
-        limit = self.config.max_length
-        columns, shown = rows[:, :limit], shown[:, :limit]
+    def seen(self, rows: Matrix, shown: Matrix) -> Matrix:
+        """Return what the encoder reads of decoded rows (..., dim), which are not modified."""
         if self.config.indicator:
-            columns = np.concatenate([columns, shown[..., None]], axis=-1)
-        return self.config.encode(columns, shown, self._prepared)
+            rows = np.concatenate([rows, shown[..., None]], axis=-1)
+        return self.config.seen(rows, self._prepared)
 
-    def logits(self, rows: Matrix, shown: Matrix) -> Matrix:
-        """Return (texts, classes) for decoded rows (texts, length, dim), which are not modified."""
-        return linear(self.features(rows, shown), self.arrays, "dense")
+    def features(self, seen: Matrix, shown: Matrix) -> Matrix:
+        """Return (texts, features) of what was seen of their tokens, (texts, length, ...)."""
+        return self.config.encode(seen, shown, self._prepared)
 
 
 def probabilities_of(
@@ -58,9 +58,9 @@ def logits_of(
 ) -> list[Matrix]:
     """Return the (texts, classes) of each head before softmax."""
     answers = [np.empty((len(ids), len(head.arrays["dense.bias"])), np.float32) for head in heads]
-    for batch, rows, shown in _looked_up(embedding, heads, ids):
-        for head, answer in zip(heads, answers, strict=True):
-            answer[batch] = head.logits(rows, shown)
+    for batch, found in _encoded(embedding, heads, ids):
+        for head, answer, features in zip(heads, answers, found, strict=True):
+            answer[batch] = linear(features, head.arrays, "dense")
     return answers
 
 
@@ -69,17 +69,38 @@ def features_of(
 ) -> Matrix:
     """Return the (texts, features) that the dense layer of a head reads."""
     found = np.empty((len(ids), head.config.features), np.float32)
-    for batch, rows, shown in _looked_up(embedding, [head], ids):
-        found[batch] = head.features(rows, shown)
+    for batch, (features,) in _encoded(embedding, [head], ids):
+        found[batch] = features
     return found
 
 
-def _looked_up(
+def _encoded(
     embedding: "CompressedEmbedding", heads: Sequence[Head], ids: Sequence[Sequence[int]]
-) -> Iterator[tuple[list[int], Matrix, Matrix]]:
-    """Yield (indices of texts, their rows, which of those are tokens) in batches."""
-    for batch, padded in _batches(ids, [head.config for head in heads], embedding.pad_id or 0):
-        yield batch, embedding[padded], (padded != embedding.pad_id).astype(np.float32)
+) -> Iterator[tuple[list[int], list[Matrix]]]:
+    """Yield (indices of texts, the features of each head) in batches.
+
+    Of several batches, each token is decoded and seen once: it stands in many texts.
+    """
+    limits = [head.config.max_length for head in heads]
+    batches = _batches(ids, [head.config for head in heads], embedding.pad_id or 0)
+    while group := list(islice(batches, max(1, _GROUPED // len(heads)))):
+        if alone := len(group) == 1:
+            known = group[0][1]
+        else:
+            known = np.unique(np.concatenate([padded.ravel() for _, padded in group]))
+        tokens = (known != embedding.pad_id).astype(np.float32)
+        rows = embedding[known]
+        seen = [head.seen(rows, tokens) for head in heads]
+        for batch, padded in group:
+            at = ... if alone else np.searchsorted(known, padded)
+            shown = tokens[at]
+            yield (
+                batch,
+                [
+                    head.features(each[at][:, :limit], shown[:, :limit])
+                    for head, each, limit in zip(heads, seen, limits, strict=True)
+                ],
+            )
 
 
 def _batches(

@@ -90,18 +90,22 @@ class CnnConfig(Encoder):
         taps = [tap for layer in self.readers for tap in arrays[f"{layer}.kernel"]]
         return {**arrays, "taps": np.concatenate(taps, axis=1)}
 
-    def encode(self, columns: Matrix, shown: Matrix, arrays: Arrays) -> Matrix:
-        texts, length, _ = columns.shape
+    def seen(self, columns: Matrix, arrays: Arrays) -> Matrix:
+        flat = columns.reshape(-1, columns.shape[-1])  # one product is faster than one per text
+        products: Matrix = (flat @ arrays["taps"]).reshape(*columns.shape[:-1], -1)
+        return products
+
+    def encode(self, seen: Matrix, shown: Matrix, arrays: Arrays) -> Matrix:
+        texts, length, _ = seen.shape
         filters = self.filters
-        products = (columns.reshape(texts * length, -1) @ arrays["taps"]).reshape(texts, length, -1)
         features = np.empty((texts, self.features), np.float32)
         first = 0
         for index, window in enumerate(self.windows):
             places = length - window + 1
-            total = products[:, :places, first : first + filters]
+            total = seen[:, :places, first : first + filters]
             for tap in range(1, window):
                 at = first + tap * filters
-                total = total + products[:, tap : tap + places, at : at + filters]
+                total = total + seen[:, tap : tap + places, at : at + filters]
             # The bias is the same everywhere and ReLU is monotone: both may follow the maximum.
             best = total.max(axis=1) + arrays[f"conv.{index}.bias"]
             features[:, index * filters : (index + 1) * filters] = np.maximum(best, 0)

@@ -73,14 +73,24 @@ class Encoder(ABC):
         """Return the arrays in the form that `encode` reads; called once per model."""
         return arrays
 
-    @abstractmethod
-    def encode(self, columns: Matrix, shown: Matrix, arrays: Arrays) -> Matrix:
-        """Return the features of texts, (texts, features).
+    def seen(self, columns: Matrix, arrays: Arrays) -> Matrix:
+        """Return what `encode` reads of each token, whatever stands beside it.
 
         Parameters
         ----------
         columns
-            (texts, length, columns); rows of padding are zero.
+            (..., columns); rows of padding are zero.
+        """
+        return columns
+
+    @abstractmethod
+    def encode(self, seen: Matrix, shown: Matrix, arrays: Arrays) -> Matrix:
+        """Return the features of texts, (texts, features).
+
+        Parameters
+        ----------
+        seen
+            (texts, length, ...): what `seen` returned of the tokens' columns.
         shown
             (texts, length): 1 for tokens, 0 for padding.
         """

@@ -45,7 +45,8 @@ def matched(old: CompressedEmbedding, new: CompressedEmbedding) -> CompressedEmb
     if isinstance(new.tokenizer, AliasedWords):
         return new  # its aliases say which rows the dropped words read
     words = sorted(tokens)
-    smaller = WordTokenizer(words, tokenizer.normalization)
+    stems = isinstance(tokenizer, WordTokenizer) and tokenizer.stems
+    smaller = WordTokenizer(words, tokenizer.normalization, stems=stems)
     # Padding is masked, so without a padding row any row will do. Without an unknown row, the row
     # nearest to the classifier's unknown row is used.
     pad = 0 if new.pad_id is None else new.pad_id

@@ -31,6 +31,9 @@ class StudentShape:
         The codec of the table.
     kernels
         How kernels are stored, as in `Classifier`.
+    stems
+        Whether a word that has no row reads as its neighbour of the same stem, if there is one (see
+        `WordTokenizer`); nothing is stored for it. Pieces have no stems.
 
     Raises
     ------
@@ -40,8 +43,9 @@ class StudentShape:
 
     Examples
     --------
-    >>> StudentShape(rows=5000, dim=8)
-    StudentShape(rows=5000, dim=8, filters=64, encoder='cnn', codec='svd|tcq:2', kernels='int4')
+    >>> shape = StudentShape(rows=5000, dim=8)
+    >>> shape.filters, shape.codec, shape.kernels
+    (64, 'svd|tcq:2', 'int4')
     """
 
     rows: int = 8000
@@ -50,6 +54,7 @@ class StudentShape:
     encoder: str = CnnConfig.kind
     codec: str = "svd|tcq:2"
     kernels: str = "int4"
+    stems: bool = True
 
     def __post_init__(self) -> None:
         check_size("rows", self.rows, least=0)

@@ -32,6 +32,21 @@ _STEPS = (
     (200_000, StudentShape(dim=48, filters=128, codec="svd|tcq:3")),
     (400_000, StudentShape(dim=64, filters=128, codec="svd|tcq:4")),
 )
+# With more labels than this, twice the columns at half the bits tell more apart.
+_FEW_LABELS = 16
+_HALF = {"svd|tcq:4": "svd|tcq:2", "svd|tcq:3": "svd|tcq:1.5", "svd|tcq:2": "svd|tcq:1"}
+
+
+def steps_of(labels: int) -> list[tuple[int, StudentShape]]:
+    """Return, for so many labels, from how many bytes on which shape is taken."""
+    if labels <= _FEW_LABELS:
+        return list(_STEPS)
+    return [
+        (least, replace(shape, dim=2 * shape.dim, codec=_HALF[shape.codec]))
+        if shape.codec in _HALF
+        else (least, shape)
+        for least, shape in _STEPS
+    ]
 
 
 def student_nbytes(
@@ -100,16 +115,17 @@ def shape_of_size(
         table = every if rows == words else kept_table(teacher, texts, rows=rows)
         return student_nbytes(teacher, table, shape)
 
-    first = max((step for step in range(len(_STEPS)) if _STEPS[step][0] <= most), default=0)
+    steps = steps_of(len(teacher.labels))
+    first = max((step for step in range(len(steps)) if steps[step][0] <= most), default=0)
     # More of everything, where every word has a row.
-    roomy = list(takewhile(lambda step: nbytes(words, step[1]) <= most, _STEPS[first:]))
+    roomy = list(takewhile(lambda step: nbytes(words, step[1]) <= most, steps[first:]))
     if roomy:
         return replace(roomy[-1][1], rows=words)
-    for _, shape in reversed(_STEPS[: first + 1]):
+    for _, shape in reversed(steps[: first + 1]):
         fitting = bisect_right(counts, most, key=partial(nbytes, shape=shape))
         if fitting:
             return replace(shape, rows=counts[fitting - 1])
-    least = nbytes(counts[0], _STEPS[0][1])
+    least = nbytes(counts[0], steps[0][1])
     raise InputError(
         f"a student of this teacher takes at least {least:,} bytes, and {most:,} are allowed: "
         f"name a size of {least:,}B or more"

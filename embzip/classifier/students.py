@@ -19,6 +19,8 @@ from embzip.classifier.rebuilding import reading_metric
 from embzip.classifier.student_shape import StudentShape
 from embzip.errors import InputError
 from embzip.tokenizers.base import Tokenizer
+from embzip.tokenizers.met_pieces import UNK
+from embzip.tokenizers.words import WordTokenizer
 from embzip.types import Matrix
 from embzip.vectors.base import Vectors, vectors_of
 from embzip.vectors.pruning import prune
@@ -56,6 +58,7 @@ def kept_table(
     rows: int = 0,
     tokenizer: Tokenizer | None = None,
     scores: NDArray[np.float64] | None = None,
+    stems: bool = False,
 ) -> Vectors:
     """Return the teacher's rows that a student keeps, with the counts of some texts.
 
@@ -70,6 +73,8 @@ def kept_table(
         by `embzip.transfer`.
     scores
         (rows,) how much each row of the teacher matters, by default its count.
+    stems
+        Whether words that are not kept read as their stem, which is counted.
 
     Raises
     ------
@@ -88,9 +93,24 @@ def kept_table(
             f"a student keeps rows of its teacher's table, which has {most:,}; received rows = "
             f"{rows:,}: name fewer"
         )
-    if rows in (0, most):
-        return table
-    return prune(table, max_vocab=rows, scores=scores).vectors
+    kept = table
+    if rows not in (0, most):
+        kept = prune(table, max_vocab=rows, scores=scores).vectors
+    return _with_stems(kept, table) if stems else kept
+
+
+def _with_stems(kept: Vectors, every: Vectors) -> Vectors:
+    """Return a table of words whose dropped words read as their stem, with the counts of that."""
+    old = kept.tokenizer
+    if not isinstance(old, WordTokenizer) or every.counts is None:
+        return kept
+    tokenizer = WordTokenizer(list(old.vocabulary)[2:], old.normalization, stems=True)
+    ordinary = every.ordinary_ids()
+    read = tokenizer.encode(every.vocabulary.token(index) for index in ordinary.tolist())
+    rows = [ids[0] if len(ids) == 1 else UNK for ids in read]  # foreign tokens may be two words
+    counts = np.bincount(rows, every.counts[ordinary], kept.rows).astype(np.int64)
+    counts[UNK] += every.counts[UNK]
+    return replace(kept, tokenizer=tokenizer, counts=counts)
 
 
 def start_of(teacher: Classifier, table: Vectors, texts: Ids, shape: StudentShape) -> Start:

@@ -57,7 +57,9 @@ def check_training_options(
         raise InputError(unknown(optimizer, get_args(Optimizer), "optimizer"))
 
 
-def check_distilling_options(*, copies: int, labels: float, fold_share: float) -> None:
+def check_distilling_options(
+    *, copies: int, labels: float, fold_share: float, rounded_epochs: int
+) -> None:
     """Check the options that distilling has beside those of a run.
 
     Raises
@@ -67,9 +69,10 @@ def check_distilling_options(*, copies: int, labels: float, fold_share: float) -
 
     Examples
     --------
-    >>> check_distilling_options(copies=4, labels=0.0, fold_share=0.5)
+    >>> check_distilling_options(copies=4, labels=0.0, fold_share=0.5, rounded_epochs=3)
     """
     check_size("copies", copies, least=0)
+    check_size("rounded_epochs", rounded_epochs, least=0)
     for name, share in (("labels", labels), ("fold_share", fold_share)):
         if not 0 <= share <= 1:
             raise InputError(f"{name} must lie in 0..1, received {share}")

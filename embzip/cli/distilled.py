@@ -20,20 +20,21 @@ def planned(plan: "StudentPlan") -> tuple[dict[str, object], list[str]]:
 def distilled(made: "DistillResult", nbytes: int) -> tuple[dict[str, object], list[str]]:
     """Return what `--json` prints of a student, and what is said of it."""
     teacher, student = made.teacher, made.student
-    kept = max(made.float_accuracy)
     record: dict[str, object] = {
         "shape": asdict(made.shape),
         "file_bytes": nbytes,
         "teacher": teacher.to_json(),
         "student": student.to_json(),
         "float_accuracy": list(made.float_accuracy),
+        "rounded_accuracy": list(made.rounded_accuracy),
         "tuned_accuracy": list(made.tuned_accuracy),
         "temperature": made.temperature,
         "interrupted": made.interrupted,
     }
     ended = "interrupted after" if made.interrupted else "distilled for"
     return record, [
-        f"{ended} {len(made.float_accuracy)} epochs in float32: dev accuracy {kept:.4f}",
+        f"{ended} {len(made.float_accuracy)} epochs in float32, "
+        f"{len(made.rounded_accuracy)} rounded",
         f"{_shape_told(made.shape)}, {nbytes:,} bytes",
         f"dev, {student.rows:,} texts: accuracy {teacher.accuracy:.4f} -> {student.accuracy:.4f} "
         f"({student.difference:+.4f}), agreement {student.agreement:.4f}, KL {student.kl:.4f} nats",

@@ -48,6 +48,8 @@ class Shape:
         How the table is stored, 'svd|tcq:2'.
     kernels
         How kernels are stored: float32, float16, int8, int4 (the default) or int2.
+    stems
+        Words without a row read as a neighbour of the same stem, if there is one; the default.
     """
 
     rows: Whole | None = None
@@ -56,6 +58,7 @@ class Shape:
     encoder: str | None = None
     codec: Annotated[str | None, Parameter(metavar="SPEC")] = None
     kernels: str | None = None
+    stems: bool | None = None
 
 
 def distill(
@@ -69,6 +72,7 @@ def distill(
     tokenizer: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     teaching: Teaching = Teaching(),
     epochs: Whole = 8,
+    rounded_epochs: Whole = 3,
     patience: Whole = 2,
     batch_size: Whole = 128,
     learning_rate: float = 1e-3,
@@ -82,8 +86,8 @@ def distill(
 
     The student starts from the teacher's most frequent words, in fewer columns, and from the
     filters that contribute most. It learns the teacher's probabilities on the training texts and on
-    mutilated copies of them (shortened, spliced, cut), in float32; then it is coded, and what is
-    not coded learns once more.
+    mutilated copies of them (shortened, spliced, cut), in float32; then while its numbers are read
+    as the file will round them; then it is coded, and what is not coded learns once more.
 
     Several teachers, or a folder of them, are one: the mean of their probabilities. Of any other
     model, --probabilities holds what it says of the texts of TRAIN.tsv; a full-size classifier is
@@ -115,8 +119,10 @@ def distill(
         What the student reads instead of the teacher's words: pieces of `embzip build-bpe`.
     epochs
         At most this many in float32.
+    rounded_epochs
+        Then so many in which table and kernels are read as the file will round them.
     patience
-        Training ends after so many epochs without a better accuracy on dev.
+        The training in float32 ends after so many epochs without a smaller log loss on dev.
     batch_size
         Texts a step.
     learning_rate
@@ -149,7 +155,10 @@ def distill(
 
     # What cannot be is refused before anything is trained.
     check_distilling_options(
-        copies=teaching.copies, labels=teaching.labels, fold_share=teaching.share
+        copies=teaching.copies,
+        labels=teaching.labels,
+        fold_share=teaching.share,
+        rounded_epochs=rounded_epochs,
     )
     check_training_options(
         epochs=epochs,
@@ -196,6 +205,7 @@ def distill(
             copies=teaching.copies,
             balance=teaching.balance,
             epochs=epochs,
+            rounded_epochs=rounded_epochs,
             patience=patience,
             batch_size=batch_size,
             learning_rate=learning_rate,

@@ -32,6 +32,7 @@ MOST: Mapping[str, int] = {
     "labels": 1 << 16,
     "classifiers": 1 << 10,  # of a kit
     "epochs": 1 << 16,
+    "rounded_epochs": 1 << 16,
     "patience": 1 << 16,
     "batch_size": 1 << 16,
     "copies": 1 << 10,

@@ -163,9 +163,19 @@ class CompressedEmbeddingLayer(_Lookup):
         for name, array in embedding.tables.items():
             spec = ArraySpec(name, array.dtype.name, array.shape)
             self._params[name] = self._held(spec, array)
+        self._decoded: Any = None
         self.built = True
 
+    def decode_once(self) -> None:
+        """Keep all rows decoded, as training wants them: it reads each many times.
+
+        They are no variables of the model, which is saved and counted as before.
+        """
+        self._decoded = ops.convert_to_tensor(self.rows_of(ops.arange(self.rows)))
+
     def rows_of(self, ids: Any) -> Any:
+        if self._decoded is not None:
+            return tf.gather(self._decoded, ids)
         taken = self.codec.quantizer.take(self._codes, ids, keras_ops)
         return self.codec.decode(taken, self._params, keras_ops)
 

@@ -27,6 +27,7 @@ _LESSONS: Mapping[str, object] = {
     "copies": 0,
     "balance": False,
     "epochs": 1,
+    "rounded_epochs": 0,
     "patience": 1,
     "batch_size": 1,
     "learning_rate": 1e-3,

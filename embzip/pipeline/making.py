@@ -221,6 +221,7 @@ def distill_step(
             "teacher": result.teacher.to_json(),
             "student": result.student.to_json(),
             "float_accuracy": result.float_accuracy,
+            "rounded_accuracy": result.rounded_accuracy,
             "tuned_accuracy": result.tuned_accuracy,
             "temperature": result.temperature,
         }

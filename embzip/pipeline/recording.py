@@ -87,15 +87,13 @@ def _student(steps: Steps, made: CandidateSteps, notes: Sequence[str]) -> dict[s
     if made.candidate.distill is None:
         return {}
     found = steps.record(made.model, "distill.json")
-    shape, tuned = found["shape"], found["tuned_accuracy"]
+    shape = found["shape"]
     filters = f", {shape['filters']:,} filters" if shape["encoder"] == "cnn" else ""
     note = (
         f"a student ({shape['encoder']}{filters}, kernels {shape['kernels']}) of a classifier of "
         f"{megabytes(found['teacher_bytes'])} with {fraction(found['teacher']['accuracy'])} on "
-        f"dev; in float32 it has {fraction(max(found['float_accuracy']))} there"
+        f"dev, where it has {fraction(found['student']['accuracy'])}"
     )
-    if tuned:
-        note += f", coded {fraction(tuned[0])}, tuned {fraction(max(tuned))}"
     return {"codec": shape["codec"], "notes": [note, *notes]}
 
 

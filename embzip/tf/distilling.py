@@ -1,8 +1,8 @@
 """Distils classifiers into a small one, which answers like them.
 
 The student takes over what matters most of its teacher (`embzip.classifier.students`) and learns
-the teachers' probabilities in float32: the shape first. Then it is coded: the bits. What is not
-coded learns once more, over the codes, while kernels are rounded as the file will round them.
+the teachers' probabilities in float32: the shape first. Then the bits: it learns on while table and
+kernels are read as the file will round them, and is coded; what is not coded learns once more.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from pathlib import Path
 
 from embzip.classifier import Classifier
 from embzip.classifier.calibration import calibrated
-from embzip.classifier.rebuilding import rebuild
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.students import Start, start_of
 from embzip.classifier.text_digests import TextDigest
@@ -29,7 +28,7 @@ from embzip.tf.batches import batches_of
 from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.lessons import Lessons, Teaching, UnlabelledTexts
 from embzip.tf.student_plans import plan_student
-from embzip.tf.student_training import Course, distilled, tuned
+from embzip.tf.student_training import Course, coded, distilled, rounded, tuned
 from embzip.tf.targets import targets_of
 from embzip.tf.trainer import Run
 from embzip.tokenizers.base import Tokenizer
@@ -51,9 +50,11 @@ class DistillResult:
         The teachers, as one, and the student on dev; the student against the teachers.
     float_accuracy
         The student's accuracy on dev after each epoch in float32, 0 to 1; empty if it was given.
+    rounded_accuracy
+        The same, read as it will be coded.
     tuned_accuracy
-        The same over its codes: before tuning, and after each epoch of it. A float32 student has
-        no codes, and is not tuned.
+        The same over its codes: before tuning, and after each epoch of it. A student that is stored
+        in float32 is neither rounded nor tuned.
     temperature
         By which the student's logits were divided, see `embzip.classifier.calibration`.
     interrupted
@@ -65,6 +66,7 @@ class DistillResult:
     teacher: Evaluation
     student: Evaluation
     float_accuracy: list[float]
+    rounded_accuracy: list[float]
     tuned_accuracy: list[float]
     temperature: float
     interrupted: bool
@@ -87,6 +89,7 @@ def distill(
     copies: int = 4,
     balance: bool = False,
     epochs: int = 8,
+    rounded_epochs: int = 3,
     batch_size: int = 128,
     learning_rate: float = 1e-3,
     patience: int = 2,
@@ -129,15 +132,20 @@ def distill(
         `embzip.transfer`.
     student
         A float32 student that was distilled like this, of the same teachers, texts and options: it
-        is only coded and tuned. So one student serves many codecs.
+        is only rounded, coded and tuned. So one student serves many codecs.
     labels
         How much the examples' labels count beside the teachers' word, 0 to 1.
     copies
         Mutilated copies of each text, drawn anew each epoch.
     balance
         Whether copies are made of equally many texts of each label.
+    epochs
+        At most, in float32.
+    rounded_epochs
+        In which table and kernels are read as the file will round them; the learning rate falls
+        along a cosine. None if 0.
     patience
-        Training ends after this many epochs without a better dev accuracy.
+        The training in float32 ends after this many epochs without a smaller log loss on dev.
     work
         A folder that keeps what the teachers said of each text, for further students. Have one for
         each set of teachers and `fold_share`.
@@ -188,7 +196,9 @@ def distill(
         patience=patience,
         seed=seed,
     )
-    check_distilling_options(copies=copies, labels=labels, fold_share=fold_share)
+    check_distilling_options(
+        copies=copies, labels=labels, fold_share=fold_share, rounded_epochs=rounded_epochs
+    )
     plan = plan_student(teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer)
     source, kept, table = plan.source, plan.kept, plan.table
     known = targets_of(targets, examples, kept, plan.teacher.labels)
@@ -196,10 +206,9 @@ def distill(
     if isinstance(begun, Classifier):
         _check_student(begun, plan.teacher.labels)
         table = vectors_of(begun.embedding)
+    folder = None if work is None else Path(work)
     lessons = Lessons(
-        Teaching(
-            plan.teacher, tuple(fold_teachers), fold_share, None if work is None else Path(work)
-        ),
+        Teaching(plan.teacher, tuple(fold_teachers), fold_share, folder),
         kept,
         table,
         begun.config,
@@ -213,64 +222,62 @@ def distill(
     course = Course(
         lessons,
         batches_of(plan.dev, plan.teacher.labels, table, begun.config),
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
-        keep_interrupted=keep_interrupted,
-        progress=progress,
+        plan.teacher.labels,
+        plan.shape,
+        (epochs, rounded_epochs),
+        batch_size,
+        learning_rate,
+        patience,
+        seed,
+        keep_interrupted,
+        progress,
     )
     whole, run = begun, Run([], [], 0)
     if isinstance(whole, Start):
-        whole, run = distilled(
-            whole, plan.teacher.labels, course, learning_rate=learning_rate, patience=patience
-        )
+        whole, run = distilled(whole, course)
+    in_rounding: list[float] = []
+    in_tuning: list[float] = []
+    plain = (plan.shape.codec, plan.shape.kernels) == ("float32", "float32")
     # What was distilled is not lost to a Ctrl-C that comes before it is returned.
     with noticed_interrupts(keep_interrupted) as pressed:
-        small, accuracies, interrupted = _coded(
-            whole, plan.shape, course, tune=not run.interrupted and not pressed()
-        )
+        interrupted = run.interrupted or pressed()
+        if rounded_epochs and not (plain or interrupted):
+            whole, in_rounding, interrupted = rounded(whole, course)
+        small = coded(whole, course)
+        if not (plain or interrupted or pressed()):
+            small, in_tuning, interrupted = tuned(small, course)
         small, temperature = calibrated(small, plan.dev)
-        interrupted = interrupted or run.interrupted or pressed()
-    if student is None:
-        own = TrainingRun(
-            kind="distill",
-            training=TextDigest.of(example.text for example in kept),
-            dev=TextDigest.of(example.text for example in plan.dev),
-            held_out=dev is None,
-            epochs=epochs,
-            best_epoch=run.best_epoch,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            optimizer="adam",
-            seed=seed,
-            patience=patience,
-            interrupted=interrupted,
-            copies=copies,
-            labels=labels,
-            folds=len(fold_teachers),
-        )
-        small = replace(small, training=source.training.then(own))
+        interrupted = interrupted or pressed()
+    own = TrainingRun(
+        kind="distill",
+        training=TextDigest.of(example.text for example in kept),
+        dev=TextDigest.of(example.text for example in plan.dev),
+        held_out=dev is None,
+        epochs=epochs,
+        best_epoch=run.best_epoch,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer="adam",
+        seed=seed,
+        patience=patience,
+        interrupted=interrupted,
+        copies=copies,
+        labels=labels,
+        folds=len(fold_teachers),
+    )
+    training = source.training.then(own) if student is None else student.training
+    small = replace(small, training=training)
     return DistillResult(
         small,
         plan.shape,
         evaluate(plan.teacher, plan.dev),
         evaluate(small, plan.dev, against=plan.teacher),
         run.dev_accuracy,
-        accuracies,
+        in_rounding,
+        in_tuning,
         temperature,
         interrupted,
     )
-
-
-def _coded(
-    student: Classifier, shape: StudentShape, course: Course, *, tune: bool
-) -> tuple[Classifier, list[float], bool]:
-    """Return a float32 student coded, and tuned where that is wanted; see `tuned`."""
-    if (shape.codec, shape.kernels) == (student.embedding.codec.spec, student.kernels):
-        return student, [], False  # nothing is rounded, so there is nothing to make good
-    small = rebuild(student, codec=shape.codec, kernels=shape.kernels, seed=course.seed)
-    small = replace(small, training=student.training)
-    return tuned(small, course) if tune else (small, [], False)
 
 
 def _check_student(student: Classifier, labels: tuple[str, ...]) -> None:

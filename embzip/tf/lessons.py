@@ -5,18 +5,22 @@ Copies are drawn anew each epoch. Nothing is trained here.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from embzip.classifier import Encoder
+from embzip.classifier import Encoder, Ensemble
 from embzip.corpus import Example
+from embzip.errors import MismatchError
 from embzip.prediction import TextClassifier
 from embzip.tf.answers import kept_answers
 from embzip.tf.batches import Batches, batches_of
 from embzip.tf.copies import Copy, mutilated
 from embzip.tf.folds import fold_of
+from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix
 from embzip.vectors.base import Vectors
 
@@ -64,8 +68,9 @@ class Teaching:
 
     def _asked(self, copies: Sequence[Copy], texts: Sequence[str]) -> Matrix:
         whole = [copy.text for copy in copies]
+        asked = self._shared.encode(whole) if self._shared else whole
         if not self.folds:
-            return self.full.probabilities(whole)
+            return self._answer(self.full, asked)
         fold = fold_of(texts, len(self.folds))
         first = fold[[copy.first for copy in copies]]
         second = fold[[copy.second for copy in copies]]
@@ -74,11 +79,24 @@ class Teaching:
             counts = (first == number) * np.float32(0.5) + (second == number) * np.float32(0.5)
             rows = np.flatnonzero(counts)
             columns = [teacher.labels.index(label) for label in self.full.labels]
-            said = teacher.probabilities([whole[row] for row in rows])[:, columns]
+            said = self._answer(teacher, [asked[row] for row in rows])[:, columns]
             found[rows] += counts[rows, None] * said
         if self.share < 1:
-            found = self.share * found + (1 - self.share) * self.full.probabilities(whole)
+            found = self.share * found + (1 - self.share) * self._answer(self.full, asked)
         return found
+
+    @cached_property
+    def _shared(self) -> Tokenizer | None:
+        """The tokenizer of all, so that a text is tokenized once; None if they have several."""
+        try:
+            return Ensemble([self.full, *self.folds]).tokenizer
+        except MismatchError:
+            return None
+
+    def _answer(self, teacher: TextClassifier, asked: Sequence[Any]) -> Matrix:
+        if not self._shared:
+            return teacher.probabilities(asked)
+        return teacher.probabilities_of_ids([ids[: teacher.max_length] for ids in asked])
 
 
 class Lessons:

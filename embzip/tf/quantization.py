@@ -1,7 +1,7 @@
-"""Rounds kernels in the forward pass as files store them, while they are trained as float32.
+"""Rounds in the forward pass as files store it what is trained as float32: kernels, a table's rows.
 
-Gradients must pass through the rounding, so it is done in the TensorFlow graph; a test compares it
-with `embzip.classifier.grids`.
+Gradients must pass through the rounding of kernels, so it is done in the TensorFlow graph; a test
+compares it with `embzip.classifier.grids`. A table is encoded beside the graph, by any codec.
 """
 
 from typing import Any
@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from embzip.classifier.grids import LARGEST, SMALLEST, divisors, highest
 from embzip.classifier.storage import scaled
+from embzip.layers.decoding import TrainableEmbedding
+from embzip.types import Matrix
 
 
 def rounded_kernel(kernel: Any, kernels: str) -> Any:
@@ -44,6 +46,26 @@ def rounded_kernel(kernel: Any, kernels: str) -> Any:
         return tf.reshape(rounding(flat, bits), tf.shape(numbers)), lambda gradient: gradient
 
     return straight_through(kernel)
+
+
+class RoundedEmbedding(TrainableEmbedding):
+    """An embedding layer whose trainable rows are read as a codec leaves them.
+
+    What the codec changed in a row, when `read_as` was last called, is added to what is read of it.
+    """
+
+    def __init__(self, matrix: Matrix, *, pad_id: int | None, **options: Any) -> None:
+        super().__init__(matrix, pad_id=pad_id, **options)
+        self.error = self.add_weight(
+            shape=matrix.shape, initializer="zeros", trainable=False, name="error"
+        )
+
+    def read_as(self, coded: Matrix) -> None:
+        """Read the rows as they are now as these, (rows, dim)."""
+        self.error.assign(coded - self.table.value)
+
+    def rows_of(self, ids: Any) -> Any:
+        return super().rows_of(ids) + tf.gather(self.error.value, ids)
 
 
 def _octets(flat: Any, bits: int) -> Any:

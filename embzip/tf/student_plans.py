@@ -94,7 +94,7 @@ def plan_student(
     if size is not None:
         shape = shape_of_size(source, ids, size, tokenizer=tokenizer)
     shape = shape or StudentShape()
-    table = kept_table(source, ids, rows=shape.rows, tokenizer=tokenizer)
+    table = kept_table(source, ids, rows=shape.rows, tokenizer=tokenizer, stems=shape.stems)
     nbytes = student_nbytes(source, table, shape)
     shape = filled_shape(source, table, shape)
     return StudentPlan(full, source, kept, held_out, ids, table, shape, nbytes)

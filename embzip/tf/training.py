@@ -4,6 +4,7 @@ The loop itself is in `embzip.tf.trainer`. Keras' global random state is not use
 is drawn from `seed`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -204,7 +205,7 @@ def train(
             batch_size=batch_size,
             patience=patience,
             seed=seed,
-            to_beat=-1.0,
+            to_beat=-math.inf,
             progress=progress,
             pruning=pruning,
             keep_interrupted=keep_interrupted,

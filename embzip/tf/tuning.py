@@ -120,7 +120,7 @@ def tune(
     labels, table, config = classifier.labels, classifier.embedding, classifier.config
     data = batches_of(kept, labels, table, config)
     dev_data = batches_of(held_out, labels, table, config)
-    before = trainer.accuracy(dev_data)
+    judged = trainer.judge(dev_data)
     run = trainer.fit(
         data,
         dev_data,
@@ -128,17 +128,17 @@ def tune(
         batch_size=batch_size,
         patience=epochs,
         seed=seed,
-        to_beat=before,
+        to_beat=trainer.score(judged),
         progress=without_loss(progress),
     )
     if not (run.best_epoch or form):
-        return TuneResult(classifier, False, before, run.dev_accuracy)
+        return TuneResult(classifier, False, judged.accuracy, run.dev_accuracy)
     if not run.best_epoch:
         model = from_classifier(classifier, seed=seed)
     arrays = arrays_of(model, config, len(labels), classifier.ranks)
     tuned = replace(classifier, arrays=rounded(arrays, form or "float32"))
     if not run.best_epoch:  # kernels were rounded, and learned nothing
-        return TuneResult(tuned, False, before, run.dev_accuracy)
+        return TuneResult(tuned, False, judged.accuracy, run.dev_accuracy)
     if params:
         moved = replace(table, params=model.get_layer("embedding").params(), digests={})
         tuned = replace(tuned, embedding=moved)
@@ -157,4 +157,4 @@ def tune(
         quantize=bool(form),
     )
     tuned = replace(tuned, training=classifier.training.then(known))
-    return TuneResult(tuned, True, before, run.dev_accuracy)
+    return TuneResult(tuned, True, judged.accuracy, run.dev_accuracy)

@@ -12,7 +12,7 @@ from embzip.files.records import shown
 from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_texts
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
-from embzip.tokenizers.words import WordTokenizer, parse_words
+from embzip.tokenizers.words import STEMMED, WordTokenizer, parse_words
 from embzip.tokenizers.yttm_model import YttmModel
 
 __all__ = [
@@ -54,7 +54,7 @@ def tokenizer_from_bytes(
     Parameters
     ----------
     kind
-        `words`, `words+aliases` or `bpe`: the tokenizer's `kind`.
+        `words`, `words+stems`, `words+aliases` or `bpe`: the tokenizer's `kind`.
     content
         The bytes.
     rows
@@ -69,13 +69,13 @@ def tokenizer_from_bytes(
     TokenizerError
         For an unknown kind, or a vocabulary of another size.
     """
-    if kind == "words":
-        return WordTokenizer.from_bytes(content, rows, normalization)
+    if kind in ("words", STEMMED):
+        return WordTokenizer.from_bytes(content, rows, normalization, stems=kind == STEMMED)
     if kind == AliasedWords.kind:
         return AliasedWords.from_bytes(content, rows, normalization)
     if kind == "bpe":
         return BpeTokenizer.from_bytes(content, rows, normalization)
     raise TokenizerError(
-        f"a tokenizer's kind must be 'words', 'words+aliases' or 'bpe', found {shown(kind)}: was "
-        "the file written by a newer embzip?"
+        f"a tokenizer's kind must be 'words', 'words+stems', 'words+aliases' or 'bpe', found "
+        f"{shown(kind)}: was the file written by a newer embzip?"
     )

@@ -10,7 +10,9 @@ import numpy as np
 
 from embzip.errors import FileFormatError, TokenizerError
 from embzip.tokenizers.base import Normalization, check_texts
-from embzip.tokenizers.words import UNK, WordTokenizer, word_pattern
+from embzip.tokenizers.met_pieces import UNK
+from embzip.tokenizers.word_pattern import word_pattern
+from embzip.tokenizers.words import WordTokenizer
 from embzip.vocabulary import (
     Vocabulary,
     compress,

@@ -79,7 +79,7 @@ class Tokenizer(Protocol):
 
     @property
     def kind(self) -> str:
-        """The format of `to_bytes`: `words`, `words+aliases` or `bpe`."""
+        """The format of `to_bytes`: `words`, `words+stems`, `words+aliases` or `bpe`."""
 
     @property
     def normalization(self) -> Normalization:

@@ -16,7 +16,8 @@ from embzip.files.lines import Errors
 from embzip.tokenizers.base import Normalization, UnicodeForm, reported
 from embzip.tokenizers.bpe import BpeTokenizer
 from embzip.tokenizers.bpe_training import Engine, check_options, train
-from embzip.tokenizers.words import WordTokenizer, word_pattern
+from embzip.tokenizers.word_pattern import word_pattern
+from embzip.tokenizers.words import WordTokenizer
 from embzip.tokenizers.yttm_model import with_record
 from embzip.types import Progress
 from embzip.vocabulary import most_frequent

@@ -1,17 +1,13 @@
 """The word tokenizer: whole words and single punctuation marks, one id each.
 
-A word of the normalized text is a letter, digit or `_` (`\\w`), with all of these and all combining
-marks that follow it; U+200C and U+200D belong to it if they stand between them. Any other character
-but white space is a token of its own, and so are marks that follow no word, such as an emoji's.
-Words outside the vocabulary get the unknown id. They are not split into pieces; `bpe.py` does that.
+`word_pattern` says what a word is. One outside the vocabulary gets the unknown id, or with `stems`
+that of a known word with the same beginning. It is not split into pieces; `bpe.py` does that.
 """
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable
-from functools import cache
-from itertools import chain, groupby
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -26,63 +22,12 @@ from embzip.tokenizers.base import (
     check_ids,
     check_texts,
 )
+from embzip.tokenizers.met_pieces import PAD, UNK, MetPieces
 from embzip.vocabulary import TokenList, Vocabulary, decode_tokens, encode_tokens
 
-PAD, UNK = 0, 1
+STEMMED = "words+stems"
 _SPECIAL = TokenList.of(["<PAD>", "<UNK>"])
-_ASCII_WORD = re.compile(r"\w+|[^\w\s]")
 _FORMAT, _VERSION = "embzip-words", 1
-
-# By Zipf's law, a few thousand pieces make up most of any text.
-_MET, _LONGEST = 16_384, 64
-
-
-def word_pattern(text: str) -> re.Pattern[str]:
-    """Return the pattern whose matches are the words of a text; it is simpler for ASCII.
-
-    >>> word_pattern("हिन्दी है!").findall("हिन्दी है!")
-    ['हिन्दी', 'है', '!']
-    """
-    return _ASCII_WORD if text.isascii() else _word()
-
-
-@cache  # made when it is needed first: going through Unicode takes a while
-def _word() -> re.Pattern[str]:
-    # Below are no marks, in planes 2 and 3 are ideographs only. Categories are those of this
-    # Python, as those of `\w` are.
-    codes = (*range(0x300, 0x20000), *range(0xE0000, 0xE1000))
-    marks = [code for code in codes if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me")]
-    ranges = ""
-    for _, run in groupby(enumerate(marks), lambda pair: pair[1] - pair[0]):
-        found = [code for _, code in run]
-        ranges += f"{chr(found[0])}-{chr(found[-1])}"
-    # The look ahead is for speed: it passes by most characters without looking at the ranges.
-    marked = rf"(?=[\u0300-\U000fffff])[{ranges}]+"
-    joined = rf"[\u200c\u200d]+(?=\w|{marked})"
-    return re.compile(rf"\w+(?:(?:{marked}|{joined})\w*)*|{marked}|[^\w\s]")
-
-
-class _MetPieces(dict[str, tuple[int, ...]]):
-    """A cache of the ids of pieces: of the strings between white space, as they are first met.
-
-    No word contains white space, so the words of a text are those of its pieces. A piece with an
-    unknown word is not cached, so that untrusted texts cannot fill the cache.
-    """
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        super().__init__()
-        self._vocabulary = vocabulary
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _MetPieces, (self._vocabulary,)
-
-    def __missing__(self, piece: str) -> tuple[int, ...]:
-        get = self._vocabulary.get
-        # No word has id 0: that is padding.
-        found = tuple([get(word) or UNK for word in word_pattern(piece).findall(piece)])
-        if UNK not in found and len(self) < _MET and len(piece) <= _LONGEST:
-            self[piece] = found
-        return found
 
 
 class WordTokenizer:
@@ -97,6 +42,9 @@ class WordTokenizer:
     counts
         How often each id occurs in the corpus, `len(words) + 2` numbers: padding (0), unknown,
         then the words. None if that is not known.
+    stems
+        Whether an unknown word reads as its neighbour in code point order where both begin with
+        the same 5 characters or more, and have at most 2 others.
 
     Raises
     ------
@@ -110,15 +58,18 @@ class WordTokenizer:
     [[4, 3, 1, 2]]
     >>> tokenizer.decode([4, 3, 1])
     'the cat <UNK>'
+    >>> stemmed = WordTokenizer(["distil", "plant"], Normalization(), stems=True)
+    >>> stemmed.decode(stemmed.encode(["distill plants planters"])[0])
+    'distil plant <UNK>'
     """
-
-    kind = "words"
 
     def __init__(
         self,
         words: Iterable[str],
         normalization: Normalization,
         counts: ArrayLike | None = None,
+        *,
+        stems: bool = False,
     ) -> None:
         packed = TokenList.of(words)
         row = packed.first_misplaced()
@@ -131,7 +82,8 @@ class WordTokenizer:
         every = _SPECIAL + packed
         del words, packed  # frees their memory before the counts are read
         self._vocabulary = Vocabulary(every, pad_id=PAD, unk_id=UNK)
-        self._met = _MetPieces(self._vocabulary)
+        self._met = MetPieces(self._vocabulary, stems)
+        self.stems = stems
         self.counts: NDArray[np.int64] | None = None
         if counts is not None:
             self.counts = np.asarray(counts, np.int64)
@@ -140,6 +92,11 @@ class WordTokenizer:
                     f"expected {len(self._vocabulary)} counts, one per id, received an array of "
                     f"shape {self.counts.shape}"
                 )
+
+    @property
+    def kind(self) -> str:
+        """The format of `to_bytes`, which does not say whether there are stems."""
+        return STEMMED if self.stems else "words"
 
     @property
     def normalization(self) -> Normalization:
@@ -182,7 +139,9 @@ class WordTokenizer:
         return encode_tokens(list(self._vocabulary)[len(_SPECIAL) :])
 
     @staticmethod
-    def from_bytes(content: bytes, rows: int, normalization: Normalization) -> "WordTokenizer":
+    def from_bytes(
+        content: bytes, rows: int, normalization: Normalization, *, stems: bool = False
+    ) -> "WordTokenizer":
         """Undo `to_bytes`; `rows` is the size of the vocabulary, two special ids included.
 
         Raises
@@ -196,7 +155,8 @@ class WordTokenizer:
             raise TokenizerError(
                 f"a word vocabulary has at least 2 rows, padding and unknown, received {rows}"
             )
-        return WordTokenizer(decode_tokens(content, rows - len(_SPECIAL)), normalization)
+        words = decode_tokens(content, rows - len(_SPECIAL))
+        return WordTokenizer(words, normalization, stems=stems)
 
     def save(self, path: str | Path) -> None:
         """Write UTF-8 text: one JSON line, then one `token<TAB>count` line per id from 0.
@@ -213,6 +173,7 @@ class WordTokenizer:
             "version": _VERSION,
             "rows": rows,
             "counted": self.counts is not None,
+            "stems": self.stems,
             **self._normalization.to_json(),
         }
         lines = [json.dumps(record, sort_keys=True)]
@@ -274,8 +235,9 @@ def parse_words(content: bytes, where: str) -> WordTokenizer:
         )
     normalization = Normalization.from_json(record)
     counted = counts if record.take("counted", bool, True) else None
+    stems = record.take("stems", bool, False)
     try:
-        return WordTokenizer(tokens[len(_SPECIAL) :], normalization, counted)
+        return WordTokenizer(tokens[len(_SPECIAL) :], normalization, counted, stems=stems)
     except TokenizerError as error:
         raise TokenizerError(f"{where}: {error}") from error
 

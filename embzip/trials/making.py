@@ -40,7 +40,7 @@ from embzip.types import Progress, without_loss
 
 # Of what is shown first, and replaced as soon as something is better.
 QUICK_EPOCHS = 2
-_QUICK_LESSONS: Mapping[str, Any] = {"copies": 1, "epochs": 2}
+_QUICK_LESSONS: Mapping[str, Any] = {"copies": 1, "epochs": 2, "rounded_epochs": 1}
 _TEACHER = {"tokenizer": "words:min_count=1", "vectors": "ppmi:300", "classifier": "cnn:128"}
 
 

@@ -103,7 +103,7 @@ def distributions(space: Space) -> dict[str, "BaseDistribution"]:
         "encoder": names(space.encoders),
         "dim": whole(*DIMS, step=4),
         "filters": whole(*FILTERS, step=8),
-        "bits": whole(*BITS),
+        "bits": optuna.distributions.FloatDistribution(*BITS, step=0.5),
         "kernels": names(KERNELS),
         "rows": optuna.distributions.FloatDistribution(least, 1.0, log=True),
     }

@@ -15,7 +15,7 @@ import numpy as np
 
 from embzip.classifier import Classifier, CnnConfig, head_shapes
 from embzip.classifier.student_shape import StudentShape
-from embzip.classifier.student_sizes import student_nbytes
+from embzip.classifier.student_sizes import steps_of, student_nbytes
 from embzip.classifier.students import kept_table
 from embzip.classifier.training_record import TrainingRecord
 from embzip.compression import compress
@@ -27,11 +27,11 @@ from embzip.vectors.base import Vectors
 
 Point = Mapping[str, Any]
 PIECES = (2000, 4000, 8000)  # of BPE vocabularies; words are 0
-DIMS, FILTERS, BITS, KERNELS = (4, 64), (8, 128), (1, 4), ("int8", "int4", "int2")
-_STEP = {"dim": 4, "filters": 8}
+DIMS, FILTERS, BITS, KERNELS = (4, 96), (8, 128), (1.0, 4.0), ("int8", "int4", "int2")
 LEAST_ROWS = 100
+_USUAL = 4  # the step of 64 KB
 _PARTS = 200  # of the words, by which a size is bounded
-_COLUMNS = 64  # of the stand-in for a teacher: no student has more
+_COLUMNS = 96  # of the stand-in for a teacher: no student has more
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,9 @@ class Space:
         self._teacher, self._pieces, self.size = teacher, pieces, size
         self._ids = teacher.encode(texts)
         self._encoder = encoder
+        # No student has more than its teacher.
+        filters = getattr(teacher.config, "filters", FILTERS[1])
+        self._most = (teacher.embedding.dim, filters)
         self._known: dict[tuple[int, int], tuple[Vectors, Arrays]] = {}
         counts = np.bincount(np.concatenate([*self._ids, [0]]).astype(np.int64))
         special = set(teacher.tokenizer.vocabulary.special_ids)
@@ -144,10 +147,10 @@ class Space:
         """Return the student of a point; None where its size leaves it no rows."""
         shape = StudentShape(
             rows=0 if point["pieces"] else self.words,
-            dim=point["dim"],
-            filters=point["filters"],
+            dim=min(point["dim"], self._most[0]),
+            filters=min(point["filters"], self._most[1]),
             encoder=point["encoder"],
-            codec=f"svd|tcq:{point['bits']}",
+            codec=f"svd|tcq:{point['bits']:g}",
             kernels=point["kernels"],
         )
         if point["pieces"]:
@@ -163,7 +166,7 @@ class Space:
     def point(self, **numbers: Any) -> dict[str, Any]:
         """Return a point: what is not named is as in a student of 64 KB."""
         usual = {"pieces": 0, "encoder": self._encoder or "cnn", "dim": 16, "filters": 64}
-        usual |= {"bits": 2, "kernels": "int4", "rows": 1.0}
+        usual |= {"bits": 2.0, "kernels": "int4", "rows": 1.0}
         return {**usual, **numbers}
 
     @cached_property
@@ -174,21 +177,24 @@ class Space:
     def starts(self) -> list[dict[str, Any]]:
         """Return the points that a search begins with: shapes that won on the benchmark sets."""
         pieces = [self.point(pieces=each, dim=24) for each in self.vocabularies[2:3]]
+        ladder = [shape for _, shape in steps_of(len(self._teacher.labels))]
+        points = [
+            self.point(dim=shape.dim, filters=shape.filters, bits=float(shape.codec.split(":")[1]))
+            for shape in ladder
+        ]
         if self.size is None:
+            usual = points[_USUAL]
             share = [min(1.0, rows / self.words) for rows in (8000, 5000, 3000)]
             return [
-                self.point(rows=share[0]),
-                self.point(rows=share[0], bits=1),
-                self.point(rows=share[0], bits=3),
-                self.point(rows=1.0, dim=32, filters=128, bits=3),
-                self.point(rows=share[1], dim=12, filters=48),
-                self.point(rows=share[2], dim=8, filters=32),
-                self.point(rows=share[1], dim=32, filters=64, bits=1),
+                {**usual, "rows": share[0]},
+                {**usual, "rows": share[0], "bits": max(1.0, usual["bits"] - 1)},
+                {**usual, "rows": share[0], "bits": usual["bits"] + 1},
+                {**points[_USUAL + 2], "bits": usual["bits"] + 1},
+                {**points[_USUAL - 1], "rows": share[1]},
+                {**points[_USUAL - 2], "rows": share[2]},
+                {**usual, "rows": share[1], "dim": 2 * usual["dim"], "bits": 1.0},
                 *pieces,
             ]
-        ladder = [(4, 8, 1), (8, 16, 1), (8, 32, 2), (12, 48, 2), (16, 64, 2), (24, 64, 2)]
-        ladder += [(32, 128, 2), (48, 128, 3), (64, 128, 4)]
-        points = [self.point(dim=dim, filters=each, bits=bits) for dim, each, bits in ladder]
         # Where each step of the ladder has how many of the words: the last that has half, and those
         # beside it.
         shares = [self._share(point) for point in points]
@@ -198,9 +204,9 @@ class Space:
         around = [points[at] for at in (best, best + 1, best - 1) if 0 <= at < len(points)]
         middle = points[best]
         around += [
-            {**middle, "bits": max(1, middle["bits"] - 1)},
+            {**middle, "bits": max(BITS[0], middle["bits"] - 1)},
             {**middle, "rows": 0.7},
-            {**middle, "bits": min(4, middle["bits"] + 1)},
+            {**middle, "bits": min(BITS[1], middle["bits"] + 1)},
         ]
         return [*around, *pieces]
 
@@ -227,7 +233,7 @@ class Space:
         if self.student(smallest) is None:
             shape = StudentShape(
                 rows=min(LEAST_ROWS, self.words), dim=DIMS[0], filters=FILTERS[0],
-                encoder=encoder, codec=f"svd|tcq:{BITS[0]}", kernels="int2",
+                encoder=encoder, codec=f"svd|tcq:{BITS[0]:g}", kernels="int2",
             )  # fmt: skip
             least = self.nbytes(Student(shape))
             raise InputError(

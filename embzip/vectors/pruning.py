@@ -267,7 +267,8 @@ def _tokenizer(
         return None
     special = set(vectors.vocabulary.special_ids)
     names = [vectors.vocabulary.token(i) for i in survivors.tolist() if i not in special]
-    words = WordTokenizer(names, old.normalization, counts)
+    stems = isinstance(old, WordTokenizer) and old.stems
+    words = WordTokenizer(names, old.normalization, counts, stems=stems)
     new_id = {int(index): place for place, index in enumerate(survivors)}
     aliases = dict(old.aliases) if isinstance(old, AliasedWords) else {}
     if remap:
