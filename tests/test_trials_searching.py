@@ -27,12 +27,13 @@ TRIALS = 2
 def start(folder: Path, output: str, *options: object) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "embzip", "search", "train.tsv", "--trials", str(TRIALS)]
     command += ["--teacher", "teacher.embz"]
-    return subprocess.Popen(
-        [*command, *map(str, options), "-o", output],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=(folder / f"{output}.log").open("ab"),
-    )
+    with (folder / f"{output}.log").open("ab") as said:
+        return subprocess.Popen(
+            [*command, *map(str, options), "-o", output],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=said,
+        )
 
 
 def wait_for(process: "subprocess.Popen[bytes]", found: Callable[[], bool]) -> None:
@@ -76,7 +77,8 @@ def killed(folder: Path, whole: dict[str, Any]) -> dict[str, Any]:
         process = start(folder, "killed", "--test", "test.tsv", "--workers", 2)
         wait_for(process, mark)
         refused = start(folder, "killed")
-        assert refused.wait() == 1 or process.poll() is not None
+        refused.communicate()
+        assert refused.returncode == 1 or process.poll() is not None
         process.send_signal(signal.SIGKILL)
         process.communicate()
     # A killed search leaves the last answer whole.

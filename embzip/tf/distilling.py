@@ -248,24 +248,28 @@ def distill(
             small, in_tuning, interrupted = tuned(small, course)
         small, temperature = calibrated(small, plan.dev)
         interrupted = interrupted or pressed()
-    own = TrainingRun(
-        kind="distill",
-        training=TextDigest.of(example.text for example in kept),
-        dev=TextDigest.of(example.text for example in plan.dev),
-        held_out=dev is None,
-        epochs=epochs,
-        best_epoch=run.best_epoch,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer="adam",
-        seed=seed,
-        patience=patience,
-        interrupted=interrupted,
-        copies=copies,
-        labels=labels,
-        folds=len(fold_teachers),
-    )
-    training = source.training.then(own) if student is None else student.training
+    training = source.training
+    if isinstance(begun, Classifier):
+        training = begun.training
+    else:
+        own = TrainingRun(
+            kind="distill",
+            training=TextDigest.of(example.text for example in kept),
+            dev=TextDigest.of(example.text for example in plan.dev),
+            held_out=dev is None,
+            epochs=epochs,
+            best_epoch=run.best_epoch,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            optimizer="adam",
+            seed=seed,
+            patience=patience,
+            interrupted=interrupted,
+            copies=copies,
+            labels=labels,
+            folds=len(fold_teachers),
+        )
+        training = training.then(own)
     small = replace(small, training=training)
     return DistillResult(
         small,
