@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,7 @@ def killed(folder: Path, whole: dict[str, Any]) -> dict[str, Any]:
 
 def without_times(record: dict[str, Any]) -> str:
     """Return a record without what is measured in seconds and milliseconds."""
+    record = deepcopy(record)
     for each in (*record["trials"], record["best"], record["baseline"], record):
         each.pop("seconds", None)
         each.pop("serving", None)
