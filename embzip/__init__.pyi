@@ -29,10 +29,11 @@ from .prediction import TextClassifier as TextClassifier
 from .prediction import TextKit as TextKit
 from .report.comparing import compare as compare
 from .rewriting import Tuning as Tuning
-from .rewriting import compress_file as compress_file
 from .rewriting import rebuild_file as rebuild_file
 from .soft_labels import SoftLabels as SoftLabels
 from .soft_labels import read_soft_labels as read_soft_labels
+from .table_files import append_file as append_file
+from .table_files import compress_file as compress_file
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers.building import build_bpe as build_bpe
 from .tokenizers.building import build_words as build_words

@@ -4,18 +4,18 @@ Digests do not replace them: a forged file has right digests, and a mapped file 
 comparing any. Whole tables are checked in blocks of rows, so that a table of any size can be.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import Quantizer
 from embzip.codecs.chain import Codec, params_of
 from embzip.codecs.ops import numpy_ops
 from embzip.engine import spans
-from embzip.errors import FileFormatError
+from embzip.errors import FileFormatError, IdRangeError, InputTypeError
+from embzip.files.reading import digest
 from embzip.packing.arrays import PackedArray
 from embzip.types import Arrays, Matrix
 
@@ -31,10 +31,10 @@ def check_values(codec: Codec, codes: Arrays, params: Arrays, rows: int, dim: in
         For values that encoding never makes.
     """
     quantizer, own = codec.quantizer, params_of(params, len(codec.transforms))
-    step = max(1, _NUMBERS // max(1, dim) if by_row(codec) else rows)
+    step = max(1, _NUMBERS // max(1, dim) if quantizer.by_row else rows)
     for block in spans(rows, step):
         part, size, first = dict(codes), block.stop - block.start, block.start
-        if by_row(codec):
+        if quantizer.by_row:
             part = {name: _part(array, block) for name, array in codes.items()}
         with located(f"among the rows from {first} on" if first else ""):
             for name, array in part.items():
@@ -47,9 +47,24 @@ def check_values(codec: Codec, codes: Arrays, params: Arrays, rows: int, dim: in
             )
 
 
-def by_row(codec: Codec) -> bool:
-    """Say whether each code has an entry for every row; else the codec finds rows its own way."""
-    return type(codec.quantizer).take is Quantizer.take
+def check_ids(ids: NDArray[Any], rows: int) -> None:
+    """Raise InputTypeError for ids that are no integers, IdRangeError outside 0..rows-1."""
+    if ids.dtype.kind not in "iu":
+        raise InputTypeError(f"ids must be integers, received {ids.dtype}")
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= rows:
+        raise IdRangeError(f"ids must lie in 0..{rows - 1}, received {low if low < 0 else high}")
+
+
+def check_digests(codes: Arrays, params: Arrays, digests: Mapping[str, str]) -> None:
+    """Raise FileFormatError for the first tensor that does not match its digest."""
+    arrays = {f"codes.{name}": array for name, array in codes.items()}
+    arrays |= {f"params.{name}": array for name, array in params.items()}
+    for name, array in arrays.items():
+        plain = array.content if isinstance(array, PackedArray) else array
+        content = np.ascontiguousarray(plain).reshape(-1).view(np.uint8).data
+        if name in digests and digest(content) != digests[name]:
+            raise FileFormatError(f"tensor {name!r} does not match its digest")
 
 
 def check_params(params: Arrays) -> None:
@@ -71,7 +86,7 @@ def check_rows(codec: Codec, codes: Arrays, params: Arrays, ids: NDArray[Any]) -
     try:
         quantizer.check_taken(taken, params_of(params, len(codec.transforms)))
         with np.errstate(over="ignore", invalid="ignore"):  # found below
-            if by_row(codec):  # what was taken is not taken again: packed blocks decode anew
+            if quantizer.by_row:  # what was taken is not taken again: packed blocks decode anew
                 rows = np.asarray(codec.decode(taken, params, numpy_ops), np.float32)
             else:
                 rows = codec.decode_rows(codes, params, ids)

@@ -11,21 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embzip.checking import by_row, check_params, check_rows, check_values, located
-from embzip.codecs.chain import Codec, params_of
+from embzip import checking
+from embzip.appending import extended, selected
+from embzip.codecs.chain import Codec
 from embzip.engine import fill_rows
-from embzip.errors import (
-    FileFormatError,
-    IdRangeError,
-    InputError,
-    InputTypeError,
-    MismatchError,
-    UnknownTokenError,
-)
-from embzip.files.reading import digest
+from embzip.errors import InputError, MismatchError, UnknownTokenError
 from embzip.packing.arrays import PackedArray
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays, Matrix
+from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 
 _KEPT = 1 << 19  # numbers, 2 MB: to look up a decoded row takes a tenth of the time
@@ -116,10 +110,7 @@ class CompressedEmbedding:
 
     @property
     def resident_nbytes(self) -> int:
-        """Bytes of codes, params and tables, as held in memory.
-
-        The first look-up decodes a table of at most 2 MB (float32) whole, and keeps that too.
-        """
+        """Bytes of codes, params and tables; beside them, up to 2 MB of decoded rows are kept."""
         return self.nbytes + sum(array.nbytes for array in self.tables.values())
 
     def __getitem__(self, ids: ArrayLike | slice) -> Matrix:
@@ -148,13 +139,7 @@ class CompressedEmbedding:
         wanted = np.asarray(ids)
         if wanted.size == 0:
             return np.zeros((*wanted.shape, self.dim), np.float32)
-        if wanted.dtype.kind not in "iu":
-            raise InputTypeError(f"ids must be integers, received {wanted.dtype}")
-        low, high = int(wanted.min()), int(wanted.max())
-        if low < 0 or high >= self.rows:
-            raise IdRangeError(
-                f"ids must lie in 0..{self.rows - 1}, received {low if low < 0 else high}"
-            )
+        checking.check_ids(wanted, self.rows)
         flat = wanted.reshape(-1).astype(np.int64, copy=False)
         if self._small:
             return self._rows[flat].reshape(*wanted.shape, self.dim)
@@ -193,7 +178,7 @@ class CompressedEmbedding:
         FileFormatError
             In a mapped file, for codes that encoding never makes.
         """
-        if self.mapped and not by_row(self.codec):
+        if self.mapped and not self.codec.quantizer.by_row:
             self.check()
         table = np.empty((self.rows, self.dim), np.float32)
         fill_rows(table, self._decoded, np.arange(self.rows), self._step)
@@ -204,8 +189,8 @@ class CompressedEmbedding:
     def _decoded(self, ids: NDArray[np.int64]) -> Matrix:
         if not self.mapped:
             return self.codec.decode_rows(self.codes, self._known, ids)
-        with located(self.mapped):
-            return check_rows(self.codec, self.codes, self._known, ids)
+        with checking.located(self.mapped):
+            return checking.check_rows(self.codec, self.codes, self._known, ids)
 
     @property
     def _step(self) -> int:
@@ -251,14 +236,8 @@ class CompressedEmbedding:
         FileFormatError
             Naming the first tensor that differs.
         """
-        arrays = {f"codes.{name}": array for name, array in self.codes.items()}
-        arrays |= {f"params.{name}": array for name, array in self.params.items()}
-        for name, array in arrays.items():
-            plain = array.content if isinstance(array, PackedArray) else array
-            content = np.ascontiguousarray(plain).reshape(-1).view(np.uint8).data
-            if name in self.digests and digest(content) != self.digests[name]:
-                with located(self.mapped):
-                    raise FileFormatError(f"tensor {name!r} does not match its digest")
+        with checking.located(self.mapped):
+            checking.check_digests(self.codes, self.params, self.digests)
         self.check()
 
     def check(self) -> None:
@@ -269,9 +248,9 @@ class CompressedEmbedding:
         FileFormatError
             For values that encoding never makes, as in a crafted file.
         """
-        with located(self.mapped):
-            check_params(self.params)  # before tables are made of them
-            check_values(self.codec, self.codes, self._known, self.rows, self.dim)
+        with checking.located(self.mapped):
+            checking.check_params(self.params)  # before tables are made of them
+            checking.check_values(self.codec, self.codes, self._known, self.rows, self.dim)
 
     def check_params(self) -> None:
         """Check the values of params, and of the first row's codes: no other row is read.
@@ -281,21 +260,40 @@ class CompressedEmbedding:
         FileFormatError
             For values that encoding never makes.
         """
-        with located(self.mapped):
-            check_params(self.params)
-            check_rows(self.codec, self.codes, self._known, np.zeros(1, np.int64))
+        with checking.located(self.mapped):
+            checking.check_params(self.params)
+            checking.check_rows(self.codec, self.codes, self._known, np.zeros(1, np.int64))
 
     def take_rows(self, ids: NDArray[np.int64], tokenizer: Tokenizer) -> "CompressedEmbedding":
         """Return the table of some rows, in that order, under another tokenizer."""
-        own = params_of(self.params, len(self.codec.transforms))
-        quantizer, codes = self.codec.quantizer.select(self.codes, own, ids)
-        return replace(
-            self,
-            codec=replace(self.codec, quantizer=quantizer),
-            codes=codes,
-            rows=len(ids),
-            vocabulary=tokenizer.vocabulary,
-            tokenizer=tokenizer,
-            counts=None if self.counts is None else self.counts[ids],
-            digests={},
-        )
+        fields = selected(self.codec, self.codes, self.params, self.counts, ids, tokenizer)
+        return replace(self, **fields, digests={})
+
+    def append(self, vectors: Vectors | ArrayLike) -> "CompressedEmbedding":
+        """Return the table with further rows, which its own params encode, without any metric.
+
+        Parameters
+        ----------
+        vectors
+            Tokens with rows of as many columns; a (k, dim) array where the table has no vocabulary.
+
+        Returns
+        -------
+        The new rows last; words of a tokenizer stay in order, so that all rows get new ids.
+
+        Raises
+        ------
+        SpecError
+            For a codec that cannot encode by what is stored of it, such as `ectcq` or `sparse`.
+        InputError, MismatchError
+            For rows of another dim or not finite, of zeros in a table fitted without such a row,
+            and for tokens that the table has, or that its tokenizer would never find.
+
+        Examples
+        --------
+        >>> import numpy as np, embzip
+        >>> table = embzip.compress(np.eye(4, dtype=np.float32), "int8")
+        >>> table.append(np.ones((1, 4), np.float32))[4]
+        array([1., 1., 1., 1.], dtype=float32)
+        """
+        return replace(self, **extended(self, vectors), digests={}, mapped="")

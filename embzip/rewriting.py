@@ -15,10 +15,9 @@ from embzip.classifier.loading import read
 from embzip.classifier.outlines import Outline, read_outline
 from embzip.classifier.rebuilding import Rebuilt, bounded, on_table, table_for
 from embzip.codecs.chain import Codec
-from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
-from embzip.embz.budgets import file_codec, measured, most_of
+from embzip.embz.budgets import measured, most_of
 from embzip.embz.format import save
 from embzip.embz.inspecting import counts_bytes
 from embzip.errors import InputError, OutputError
@@ -26,7 +25,6 @@ from embzip.evaluation.nearness import nearness
 from embzip.files.signatures import signature_of
 from embzip.files.writing import temporary_folder
 from embzip.types import Progress
-from embzip.vectors.base import Vectors
 
 _ATTEMPTS = 6  # at a foreign file of a size
 
@@ -144,38 +142,6 @@ def rebuild_file(
         snr_db=None if table is None else nearness(old.embedding, table).snr_db,
         tuned=tuned,
     )
-
-
-def compress_file(
-    vectors: Vectors | CompressedEmbedding,
-    target: str | Path,
-    codec: str,
-    *,
-    pack: bool = False,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> CompressedEmbedding:
-    """Compress a table and write it as a .embz file; a size that `auto` names is the file's.
-
-    Parameters
-    ----------
-    vectors, codec, seed, progress
-        As in `embzip.compress`.
-    target
-        The .embz file.
-    pack
-        Whether tensors are entropy coded; the file is then smaller than `auto` was told, or as
-        large.
-
-    Raises
-    ------
-    SpecError
-        For a size that no chain reaches; the message has the least.
-    """
-    bound = file_codec(codec, vectors)
-    embedding = compress(vectors, bound.codec, seed=seed, progress=progress)
-    save(embedding, target, pack=pack, most=bound.most)
-    return embedding
 
 
 def _table_for_size(

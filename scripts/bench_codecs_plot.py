@@ -17,6 +17,7 @@ PACKED = "center|svd|ectcq, packed"  # the one that is meant for files, drawn at
 FAMILIES: Mapping[str, tuple[str, str]] = {
     "svd|tcq": ("#b3261e", "o"),
     "svd|tcq, 128 states": ("#b3261e", "*"),
+    "svd|coarse|tcq": ("#b3261e", "X"),
     PACKED: ("#b3261e", "P"),
     "svd|mixed": ("#b3261e", "s"),
     "svd:R|int8": ("#b3261e", "v"),
@@ -25,13 +26,14 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "faiss PQ": ("#2f5d8a", "s"),
     "faiss RQ": ("#2f5d8a", "D"),
     "faiss ScalarQuantizer": ("#2f5d8a", "^"),
-    "scikit-learn SVD, int8": ("#7a7a7a", "v"),
+    "faiss RaBitQ": ("#2f5d8a", "P"),
+    "faiss TurboQuant": ("#2f5d8a", "X"),
     "compress-fasttext": ("#7a7a7a", "P"),
     "Keras int4": ("#7a7a7a", "^"),
-    "navec PQ": ("#7a7a7a", "X"),
 }
 _OF_PREFIX = {
     "svd|tcq:": "svd|tcq",
+    "svd|coarse|tcq:": "svd|coarse|tcq",
     "center|svd|ectcq:": PACKED,
     "svd|mixed:": "svd|mixed",
     "svd:": "svd:R|int8",
@@ -40,10 +42,10 @@ _OF_PREFIX = {
     "faiss-pq:": "faiss PQ",
     "faiss-rq:": "faiss RQ",
     "faiss-sq:": "faiss ScalarQuantizer",
-    "sklearn-svd-int8:": "scikit-learn SVD, int8",
+    "faiss-rabitq:": "faiss RaBitQ",
+    "faiss-turboquant:": "faiss TurboQuant",
     "compress-fasttext-": "compress-fasttext",
     "keras:": "Keras int4",
-    "navec-pq:": "navec PQ",
 }
 
 
@@ -55,8 +57,8 @@ def family(codec: str) -> str | None:
     >>> family("svd|tcq:2,states=128")
     'svd|tcq, 128 states'
     """
-    if codec.startswith("svd|tcq:") and codec.endswith(",states=128"):
-        return "svd|tcq, 128 states"
+    if codec.endswith(",states=128"):
+        return "svd|tcq, 128 states" if codec.startswith("svd|tcq:") else None
     for prefix, name in _OF_PREFIX.items():
         if codec.startswith(prefix):
             return name

@@ -91,6 +91,41 @@ def _faiss_sq(matrix: Matrix, kind: str) -> Coded:
     return Coded(nbytes, lambda ids: quantizer.decode(codes[ids]))
 
 
+def _faiss_rabitq(matrix: Matrix, bits: str) -> Coded:
+    """Encode as faiss' factory string "RR,RaBitQ" does: rotated at random, around the mean."""
+    faiss = _peer("faiss")
+
+    dim = matrix.shape[1]
+    rotation = faiss.RandomRotationMatrix(dim, dim)
+    rotation.init(0)
+    index = faiss.IndexRaBitQ(dim, faiss.METRIC_L2, int(bits))
+    turned = rotation.apply(matrix)
+    index.train(turned)
+    codes = index.sa_encode(turned)
+    nbytes = codes.nbytes + 4 * dim + faiss.vector_to_array(rotation.A).nbytes
+    return Coded(nbytes, lambda ids: rotation.reverse_transform(index.sa_decode(codes[ids])))
+
+
+def _faiss_turboquant(matrix: Matrix, bits: str) -> Coded:
+    """Encode unit rows, rotated at random, by TurboQuant for least error; norms take 4 bytes."""
+    faiss = _peer("faiss")
+
+    dim = matrix.shape[1]
+    rotation = faiss.RandomRotationMatrix(dim, dim)
+    rotation.init(0)
+    kind = getattr(faiss.ScalarQuantizer, f"QT_{bits}bit_tqmse")
+    quantizer = faiss.ScalarQuantizer(dim, kind)
+    norms = np.linalg.norm(matrix, axis=1, keepdims=True).astype(np.float32)
+    units = rotation.apply(np.ascontiguousarray(matrix / np.maximum(norms, 1e-30)))
+    quantizer.train(units)
+    codes = quantizer.compute_codes(units)
+    # The levels follow from bits and dim, so they are not counted.
+    nbytes = codes.nbytes + norms.nbytes + faiss.vector_to_array(rotation.A).nbytes
+    return Coded(
+        nbytes, lambda ids: rotation.reverse_transform(quantizer.decode(codes[ids])) * norms[ids]
+    )
+
+
 def _sklearn_svd(matrix: Matrix, rank: str) -> Coded:
     TruncatedSVD = _peer("sklearn.decomposition").TruncatedSVD
 
@@ -98,17 +133,6 @@ def _sklearn_svd(matrix: Matrix, rank: str) -> Coded:
     reduced = np.asarray(model.fit_transform(matrix), np.float32)
     components = np.asarray(model.components_, np.float32)
     return Coded(reduced.nbytes + components.nbytes, lambda ids: reduced[ids] @ components)
-
-
-def _sklearn_svd_int8(matrix: Matrix, rank: str) -> Coded:
-    TruncatedSVD = _peer("sklearn.decomposition").TruncatedSVD
-
-    model = TruncatedSVD(n_components=int(rank), random_state=0)
-    reduced = np.asarray(model.fit_transform(matrix), np.float32)
-    scale = np.abs(reduced).max(axis=0) / 127
-    codes = np.rint(reduced / scale).astype(np.int8)
-    components = scale[:, None] * np.asarray(model.components_, np.float32)
-    return Coded(codes.nbytes + components.nbytes, lambda ids: codes[ids] @ components)
 
 
 def _keras(matrix: Matrix, mode: str) -> Coded:
@@ -164,24 +188,6 @@ def _compress_fasttext_float16(matrix: Matrix, _: str) -> Coded:
     return Coded(codes.nbytes, lambda ids: codes[ids].astype(np.float32))
 
 
-def _navec_pq(matrix: Matrix, parts: str) -> Coded:
-    """Encode to navec's table; its own trainer, pqkmeans, is what compress-fasttext took over."""
-    PQEncoder = _peer("compress_fasttext.pq_encoder_light").PQEncoder
-    PQ = _peer("navec.pq").PQ
-
-    np.random.seed(0)  # noqa: NPY002  # what it draws its centroids from
-    encoder = PQEncoder(iteration=5, num_subdim=int(parts), Ks=256)
-    encoder.fit(matrix[np.sort(np.random.default_rng(0).permutation(len(matrix))[:_SAMPLE])])
-    made = PQ(*matrix.shape, int(parts), 256, encoder.transform(matrix), encoder.codewords)
-    held = (made.indexes, made.codes, made.norm, made.ab, made.qdims)
-    file_bytes = len(made.as_bytes)
-    return Coded(
-        sum(array.nbytes for array in held),
-        lambda ids: made.sampled(ids).unpack(),
-        lambda: file_bytes,
-    )
-
-
 def _peer(module: str) -> Any:
     try:
         return import_module(module)
@@ -198,15 +204,15 @@ PEERS: Mapping[str, Callable[[Matrix, str], Coded]] = {
     "faiss-opq": _faiss_opq,
     "faiss-rq": _faiss_rq,
     "faiss-sq": _faiss_sq,
+    "faiss-rabitq": _faiss_rabitq,
+    "faiss-turboquant": _faiss_turboquant,
     "sklearn-svd": _sklearn_svd,
-    "sklearn-svd-int8": _sklearn_svd_int8,
     "keras": _keras,
     "model2vec": _model2vec,
     "model2vec-vocabulary": _model2vec_vocabulary,
     "compress-fasttext-svd": _compress_fasttext_svd,
     "compress-fasttext-pq": _compress_fasttext_pq,
     "compress-fasttext-float16": _compress_fasttext_float16,
-    "navec-pq": _navec_pq,
 }
 
 
@@ -214,7 +220,8 @@ def codecs_for(dim: int) -> list[str]:
     """Return the codecs that are compared on a table of so many columns.
 
     Product quantizers have a part for 10, 5 and 2 columns: 0.8, 1.6 and 4 bits a number. OPQ has
-    the first alone: faiss takes minutes for the others.
+    the first alone: faiss takes minutes for the others. Its residual quantizer, which leads other
+    libraries below 1 bit, has one at 0.5 bits too.
 
     >>> "pq:10" in codecs_for(50), "faiss-pq:25" in codecs_for(50), "svd:32|int8" in codecs_for(50)
     (True, True, True)
@@ -239,14 +246,19 @@ def codecs_for(dim: int) -> list[str]:
         *(f"svd|mixed:{bits}" for bits in rates),
         *(f"svd|tcq:{bits}" for bits in rates),
         *(f"svd|tcq:{bits},states=128" for bits in (1, 2, 4)),
+        *(f"svd|coarse|tcq:{bits}" for bits in ("0.3", "0.5", "0.7", "1", "2", "4")),
+        *(f"svd|coarse|tcq:{bits},states=128" for bits in (1, 2, 4)),
+        "svd|normalize|tcq:1",
+        "svd|normalize|tcq:2",
         "center|svd|tcq:2,states=128",
         *(f"center|svd|ectcq:{bits}" for bits in (1, 2, 4)),
         *(f"faiss-pq:{count}" for count in parts),
         f"faiss-opq:{parts[0]}",
-        *(f"faiss-rq:{count}" for count in parts[:2]),
-        *(f"faiss-sq:{kind}" for kind in ("8bit", "6bit", "4bit")),
+        *(f"faiss-rq:{count}" for count in (max(1, dim // 16), *parts[:2])),
+        *(f"faiss-sq:{kind}" for kind in ("8bit", "6bit")),
+        *(f"faiss-rabitq:{bits}" for bits in (1, 2, 4)),
+        *(f"faiss-turboquant:{bits}" for bits in (1, 2, 4)),
         *(f"sklearn-svd:{rank}" for rank in ranks),
-        *(f"sklearn-svd-int8:{rank}" for rank in ranks),
         "keras:int8",
         "keras:int4",
         "model2vec:float16",
@@ -256,5 +268,4 @@ def codecs_for(dim: int) -> list[str]:
         f"compress-fasttext-svd:{ranks[1]}",
         f"compress-fasttext-pq:{parts[1]}",
         "compress-fasttext-float16",
-        f"navec-pq:{parts[1]}",
     ]

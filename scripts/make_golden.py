@@ -45,6 +45,8 @@ SPECS = (
     "center|svd:4|ectcq:3",
     "svd|tcq:2,states=128",
     "svd:4,components=int8|int8",
+    "svd|coarse:4|tcq:2",
+    "normalize|coarse:4|int4",
 )
 # In packed files of more rows than a block holds; rows of 12 columns have closed paths in `ectcq`.
 PACKED = ("kmeans:5", "svd:8|ectcq:2", "svd:12|ectcq:2")

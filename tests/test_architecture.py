@@ -31,6 +31,7 @@ ORDER = [
     "codecs.scalar",
     "codecs.product",
     "codecs.transforms",
+    "codecs.wrappers",
     "codecs.row_classes",
     "codecs.ectcq",
     "codecs.auto",  # chooses among the chains of stages
@@ -38,6 +39,7 @@ ORDER = [
     "codecs.listing",
     "packing",  # knows how codecs lay arrays out, and nothing else of them
     "checking",
+    "appending",
     "embedding",
     "compression",
     "embz",  # a classifier knows how it is stored; to the file its tensors are opaque
@@ -52,6 +54,7 @@ ORDER = [
     "tf",
     "artefacts",  # tells kinds, and imports who knows one when asked
     "rewriting",
+    "table_files",
     "report",
     "pipeline",
     "trials",
@@ -59,7 +62,7 @@ ORDER = [
 ]
 
 # Kinds of stages that know nothing of each other, nor one stage of another in the same folder.
-STAGES = ("scalar", "product", "transforms", "row_classes", "ectcq")
+STAGES = ("scalar", "product", "transforms", "wrappers", "row_classes", "ectcq")
 WITHIN = {"row_classes", "ectcq"}  # each one construction, in several files
 
 # Who may import what, beside the module that owns it: nobody.

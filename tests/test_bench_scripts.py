@@ -125,8 +125,9 @@ def test_equal_rows_that_crowd_out_the_query_leave_ten_neighbours() -> None:
 
 
 @pytest.mark.parametrize(
-    "codec", ["int8", "faiss-pq:5", "faiss-opq:5", "faiss-rq:2", "faiss-sq:8bit"]
-)
+    "codec", ["int8", "faiss-pq:5", "faiss-opq:5", "faiss-rq:2", "faiss-sq:8bit", "faiss-rabitq:4",
+              "faiss-turboquant:4"]
+)  # fmt: skip
 def test_codecs_of_the_base_environment_are_counted_and_decode(codec: str) -> None:
     coded = encode(codec, TABLE)
     decoded = coded.rows(np.arange(600))
@@ -139,6 +140,8 @@ def test_codecs_of_the_base_environment_are_counted_and_decode(codec: str) -> No
         "faiss-opq:5": 600 * 5 + 256 * 10 * 4 + 400,
         "faiss-rq:2": 600 * 2 + 2 * 256 * 10 * 4,
         "faiss-sq:8bit": 600 * 10 + 2 * 10 * 4,
+        "faiss-rabitq:4": 600 * 26 + 40 + 400,  # faiss keeps factors beside the bits
+        "faiss-turboquant:4": 600 * (5 + 4) + 400,
     }
     assert coded.nbytes == expected[codec]
 
@@ -151,7 +154,9 @@ def test_every_codec_of_embzip_that_is_compared_fits_the_table(dim: int) -> None
             assert dim % int(argument) == 0
         elif "-" not in kind and kind not in ("keras", "model2vec"):
             whole = codec.replace("svd|", f"svd:{dim}|")
-            assert parse_codec(whole).layout(20_000, dim).nbytes > 0
+            parsed = parse_codec(whole)
+            chain = replace(parsed, quantizer=parsed.quantizer.sized(20_000, dim))
+            assert chain.layout(20_000, dim).nbytes > 0
 
 
 def test_codec_table_and_picture(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ TEXTS = ["able lion zoo", "people say", "", "unheard tiger", "café " * 20]
 @pytest.mark.parametrize(
     "spec",
     ["float32", "int8", "int8:scale=column", "svd:4|int8", "center|int8:scale=column",
-     "center|svd:3|float16", "svd:5|center|int8", "svd:5|tcq:8", "mixed:8"],
+     "center|svd:3|float16", "svd:5|center|int8", "svd:5|tcq:8", "mixed:8",
+     "svd:5|coarse:4|int8:scale=column", "svd|coarse:4|tcq:6", "svd|normalize|tcq:6"],
 )  # fmt: skip
 def test_folding_changes_nothing(spec: str) -> None:
     model = tiny_classifier()

@@ -26,7 +26,8 @@ WRITERS = {
     "train-vectors": ["corpus.txt", "--tokenizer", "words.tsv", "--dim", "2"],
     "transfer": ["table.embz", "--tokenizer", "bpe.model", "--counts", "counts.tsv"],
     "prune": ["table.embz", "--max-vocab", "2"],
-    "compress": ["table.embz", "--codec", "int8"],
+    "compress": ["table.embz", "--codec", "int8", "--counts", "counts.tsv"],
+    "append": ["table.embz", "new.vec"],
     "train": ["test.tsv", "--vectors", "table.embz", "--dev", "dev.tsv"],
     "distill": ["model.embz", "--train", "test.tsv", "--rows", "1", "--dev", "dev.tsv"],
     "rebuild": ["model.embz", "--codec", "int8", "--tune", "test.tsv"],
@@ -50,6 +51,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):  # fmt: skip
         Path(name).write_bytes(Path(source).read_bytes())
     Path("bpe.model").write_text("no model, and never read")
+    Path("new.vec").write_text("1 4\nzzz 1 2 3 4\n")
     Path("saved.h5").write_bytes(b"\x89HDF\r\n\x1a\n and never read")
     return tmp_path
 

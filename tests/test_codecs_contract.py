@@ -65,6 +65,34 @@ FAISS_SPECS = [
     "svd:4|normalize|pq:2,bits=2",
 ]
 SPECS += FAISS_SPECS
+# Every quantizer that a wrapper may stand before, and transforms in front of both.
+WRAPPED = [
+    "int8",
+    "int8:scale=column",
+    "int4",
+    "int4:scale=column",
+    "int2",
+    "int1",
+    "sparse:3",
+    "mixed:2",
+    "tcq:2",
+    "tcq:3,states=8,classes=3",
+    "ectcq:3",
+    "pq:2,bits=2",
+    "rq:2,bits=2",
+]
+SPECS += [f"{wrapper}|{inner}" for wrapper in ("coarse:5", "normalize") for inner in WRAPPED]
+SPECS += [f"normalize|{inner}" for inner in ("float32", "float16", "kmeans:16", "rows:5")]
+SPECS += [
+    "coarse|tcq:2",
+    "coarse:9|tcq:2",
+    "svd|coarse|int4",
+    "center|svd:4|coarse:3|mixed:1.5",
+    "svd|normalize|tcq:2",
+    "normalize|coarse:5|tcq:2",
+    "svd:5|normalize|coarse|int4",
+    "center|normalize|int8",
+]
 
 
 def table(rows: int = 40, dim: int = 6, seed: int = 0) -> np.ndarray:
@@ -228,6 +256,20 @@ def test_tables_of_other_types_are_refused() -> None:
         ("opq:4|svd:2", "ends with"),
         ("rq:4,beam=2", "codebooks from 1"),
         ("rows:70000", "from 1"),
+        ("coarse", "before a quantizer"),
+        ("coarse:1|int8", "from 2 to 65536"),
+        ("coarse:65537|int8", "from 2 to 65536"),
+        ("coarse:4,5|int8", "from 2 to 65536"),
+        ("coarse:k=4|int8", "from 2 to 65536"),
+        ("coarse:4|coarse:4|int8", "twice"),
+        ("coarse:4|kmeans:4", "shares numbers"),
+        ("coarse:4|rows:4", "code of whole rows"),
+        ("coarse:4|float32", "as it is"),
+        ("coarse:4|float16", "as many bytes"),
+        ("coarse:4|int4:scale=none", "whole numbers"),
+        ("coarse:4|normalize|int8", "errs less before"),
+        ("coarse:4|svd:2|int8", "directly before"),
+        ("coarse:4|auto:1KB", "stand alone"),
         ("kmeans:1", "2 to 256"),
         ("kmeans:16,bits=4", "2 to 256"),
         ("sparse:0", "how many"),

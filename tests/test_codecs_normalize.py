@@ -1,7 +1,6 @@
 """normalize around quantizers, by eye."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +10,8 @@ from hypothesis.extra import numpy as hnp
 
 import embzip
 from embzip.codecs import parse_codec
-from embzip.codecs.scalar.floats import Float32
-from embzip.codecs.spec import Stage
-from embzip.codecs.transforms.normalize import Normalize
 from embzip.compression import compress
-from embzip.errors import FileFormatError, SpecError
+from embzip.errors import FileFormatError
 
 TABLE = np.array([[3.0, 4.0], [0.0, 0.0], [-30.0, 40.0], [0.0, 10.0]], np.float32)
 
@@ -48,15 +44,6 @@ def test_it_is_part_of_the_quantizer() -> None:
     codec = parse_codec("svd:1|normalize|int4:scale=column")
     assert codec.spec == "svd:1|normalize|int4:scale=column"
     assert [stage.name for stage in codec.quantizer.stages] == ["normalize", "int4"]
-
-
-def test_a_quantizer_that_takes_rows_its_own_way_is_refused() -> None:
-    class Sorted(Float32):
-        def take(self, codes: Any, ids: Any, ops: Any = None) -> dict[str, Any]:
-            return dict(codes)
-
-    with pytest.raises(SpecError, match="leave 'normalize' out"):
-        Normalize.around(Stage("normalize"), Sorted())
 
 
 @settings(max_examples=100, deadline=None)

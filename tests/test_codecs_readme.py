@@ -13,7 +13,7 @@ from tests import test_codecs_contract as contract
 
 PAGE = Path(embzip.__file__).parent.joinpath("codecs", "README.md").read_text("utf-8")
 # | `spec` | formula | bytes a row | bytes of params | papers |
-ROWS = re.findall(r"^\| `(\S+)` \| .* \| (\d+) \| (\d+) \| .*\|$", PAGE, re.MULTILINE)
+ROWS = re.findall(r"^\| `(\S+)` \| .* \| ([\d.]+) \| (\d+) \| .*\|$", PAGE, re.MULTILINE)
 
 
 def test_every_stage_has_a_row() -> None:
@@ -25,7 +25,8 @@ def test_every_stage_has_a_row() -> None:
 @pytest.mark.parametrize(("spec", "row", "params"), ROWS)
 def test_its_sizes_are_the_layouts(spec: str, row: str, params: str) -> None:
     layout = parse_codec(spec.replace("\\|", "|")).layout(100_000, 300)
-    assert sum(array.nbytes for array in layout.codes) / 100_000 == int(row)
+    whole = sum(array.nbytes for array in layout.codes) / 100_000
+    assert whole == pytest.approx(float(row), abs=1e-3)
     assert sum(array.nbytes for array in layout.params) == int(params)
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import embzip
+from embzip.codecs.bit_planes import bit_planes
 from embzip.codecs.chain import params_of
 from embzip.codecs.ops import numpy_ops
 from embzip.codecs.registry import parse_codec
@@ -428,9 +429,8 @@ def test_rows_are_found_where_their_lengths_add_up(classes: int) -> None:
     bits = rng.integers(0, 9, (classes, 30)).astype(np.uint8)
     bits[0] = 0
     sizes = row_sizes(bits)
-    shape = (16, (classes - 1).bit_length(), 8)
     codes = {
-        "classes": index.class_planes(of_row, shape),
+        "classes": bit_planes(of_row, (classes - 1).bit_length()),
         "offsets": index.starts_of(of_row, sizes, "int32"),
     }
     ids = rng.integers(0, 999, 2000)

@@ -34,11 +34,13 @@ WITHOUT_PRODUCT = [
     "float32", "float16", "int8", "int8:scale=column", "center|int8", "mixed:3", "tcq:3",
     "tcq:3,states=128", "int4", "int2:scale=column", "int1", "kmeans:7", "sparse:3",
     "topdim:1|kmeans:20", "normalize|kmeans:20", "rows:9", "pq:3,bits=4",
-    "normalize|pq:4,bits=2", "rq:3,bits=4", "ectcq:3",
+    "normalize|pq:4,bits=2", "rq:3,bits=4", "ectcq:3", "coarse:9|tcq:2", "coarse:5|int4",
+    "normalize|tcq:2", "normalize|coarse:9|mixed:2",
 ]  # fmt: skip
 WITH_PRODUCT = [
     "svd:5|int8", "svd:5|int2", "center|svd:5|float16", "svd:8|svd:4|float32", "svd|tcq:2.5",
     "opq:3,bits=4", "svd|ectcq:2", "svd:5,components=int8|tcq:2,states=128",
+    "svd|coarse:7|tcq:2", "svd:5|normalize|tcq:2",
 ]  # fmt: skip
 
 
@@ -208,6 +210,8 @@ def padded(ids: list[list[int]], width: int) -> Any:
         "center|svd:5|int8:scale=column",
         "svd:5|int4:scale=column",
         "normalize|int4:scale=column",
+        "svd:5|coarse:4|int8:scale=column",
+        "svd:5|coarse:4|tcq:4",
     ],
 )
 @pytest.mark.parametrize("fold", [False, True])

@@ -14,7 +14,8 @@ from embzip.errors import OutputError, SpecError
 from embzip.pipeline.candidate import parse_candidate
 from embzip.pipeline.making import rebuild_step
 from embzip.pipeline.steps import Step
-from embzip.rewriting import compress_file, rebuild_file
+from embzip.rewriting import rebuild_file
+from embzip.table_files import compress_file
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors.base import Vectors
 from tests.commands import outcome, stdout_of

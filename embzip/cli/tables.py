@@ -1,4 +1,4 @@
-"""Commands whose result is an embedding table: train-vectors, transfer, compress."""
+"""Commands whose result is a table of float32 rows: train-vectors, transfer."""
 
 import os
 from dataclasses import dataclass
@@ -12,18 +12,16 @@ from embzip.cli.parameters import (
     Corpus,
     Errors,
     Labelled,
-    Pack,
     Seed,
     Table,
     UsageError,
     Whole,
     corpus_of,
 )
-from embzip.cli.results import EMBZ, TABLES, Output, Result
+from embzip.cli.results import TABLES, Output, Result
 from embzip.cli.terminal import log, progress
-from embzip.files.places import COUNTS, TABLE, TEXTS, TOKENIZER, check_places
+from embzip.files.places import COUNTS, TABLE, TOKENIZER, check_places
 from embzip.files.signatures import signature_of
-from embzip.inspection import size_change
 
 if TYPE_CHECKING:
     from embzip.embedding import CompressedEmbedding
@@ -217,56 +215,6 @@ def transfer(
         f"{done.vectors.rows:,} rows of {done.vectors.dim}; {done.unused:,} pieces are in no word",
         f"{done.unknown_rate:.4f} of the words' tokens unknown to the tokenizer",
         f"explained energy {done.explained_energy:.4f}; of each tenth, by falling weight: {shares}",
-    )
-
-
-def compress(
-    vectors: Table,
-    /,
-    *,
-    codec: Annotated[str, Parameter(metavar="SPEC")],
-    seed: Seed = 0,
-    pack: Pack = False,
-    reading: Reading = Reading(),
-    result: Result = Result(),
-) -> None:
-    """Compress a table with a codec.
-
-    Rows keep their number and their ids; nothing is inserted. Of a classifier's file the
-    embedding is taken: `embzip rebuild MODEL.embz --codec SPEC` compresses a whole classifier.
-
-    Without -o, NAME.embz becomes NAME.compressed.embz in the current folder.
-
-    Parameters
-    ----------
-    codec
-        A chain such as 'svd:64|int8': {stages}. `embzip codecs` explains each. The size of
-        auto:300KB is the file's.
-    """
-    check_places((vectors, TABLE), (reading.words, TEXTS))
-    from embzip.rewriting import compress_file
-
-    with (
-        result.writing([vectors, reading.words], ".compressed.embz", EMBZ) as made,
-        progress("compressing") as report,
-    ):
-        table = reading.read(vectors)
-        embedding = compress_file(table, made.path, codec, pack=pack, seed=seed, progress=report)
-    before = sum(path.stat().st_size for path in (vectors, reading.words) if path is not None)
-    record = {
-        "codec": embedding.codec.spec,
-        "rows": embedding.rows,
-        "dim": embedding.dim,
-        "embedding_bytes": embedding.nbytes,
-        "bytes_before": before,
-        "file_bytes": made.nbytes,
-    }
-    made.show(
-        record,
-        f"{embedding.rows:,} rows of {embedding.dim} as {embedding.codec.spec}: "
-        f"{embedding.nbytes:,} bytes, {embedding.rows * embedding.dim * 4:,} as float32; the file "
-        f"with its vocabulary {made.nbytes:,}, from {before:,}: "
-        f"{size_change(before, made.nbytes)}",
     )
 
 

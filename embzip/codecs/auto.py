@@ -3,13 +3,14 @@
 What counts are the bytes of codes and params, or what a caller measures, such as a whole file; the
 error is the weighted one, by the metric where there is one. Candidates are floats, uniform
 quantizers of 1 to 8 bits, with and without a truncated SVD, and trellis-coded quantization of the
-largest rate that fits. All are fitted to a sample of rows. Product quantizers are no candidates:
-they need an optional package, and stand further from the bound than the trellis at every rate.
+largest rate that fits, with and without a k-means code a row. All are fitted to a sample of rows,
+and what they lose there is measured: no model of it knows a table's clusters. Product quantizers
+are no candidates: they need an optional package, and stand further from the bound than these.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
@@ -29,6 +30,7 @@ from embzip.codecs.scalar.int4 import Int1, Int2, Int4
 from embzip.codecs.scalar.int8 import Int8
 from embzip.codecs.spec import Stage
 from embzip.codecs.transforms.svd import Svd
+from embzip.codecs.wrappers.coarse import Coarse
 from embzip.engine import Table, map_rows
 from embzip.errors import EmbzipError, InputError, SpecError
 from embzip.types import Arrays, Matrix
@@ -39,6 +41,9 @@ _BUDGET = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(B|KB|MB|GB)(/row)?", re.IGNORECA
 _PLAIN = (Float32(), Float16(), Int8(), Int4(), Int2(), Int1())
 _RANKED = (Float16(), Int8(), Int4(), Int2())
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.125)  # of the columns, for a trellis behind a truncated SVD
+_COARSE_SHARES = (1.0, 0.5)  # the same with a k-means code a row
+_COARSE_CLASSES = (8, 2)  # clusters do part of what classes do, whose codes take up to 3.5 bits
+_ROWS_A_CENTROID = 64  # so that centroids are not those of the sample alone
 _RATES = (1.0, 0.75, 0.5)  # of the largest that fits
 Measure = Callable[[Codec, int, int], int]
 _MOST_RATE = 8000  # of a trellis, in thousandths of a bit a number
@@ -99,12 +104,17 @@ class Auto(Quantizer):
         rows, dim = table.shape
         budget = self.nbytes(rows)
         measure = self.measure or _layout_nbytes
-        sample, mass = _with_farthest(table, sample_rows(table, _ROWS, weights=weights, seed=seed))
+        samples: dict[int, tuple[Matrix, NDArray[np.float64]]] = {}
         best: tuple[float, int, Codec] | None = None
         refused: EmbzipError | None = None
         for codec in _candidates(rows, dim, budget, measure):
+            wanted = _sampled(codec)
+            if wanted not in samples:
+                drawn = sample_rows(table, wanted, weights=weights, seed=seed)
+                samples[wanted] = _with_farthest(table, drawn)
+            sample, mass = samples[wanted]
             try:
-                error = _error(codec, sample, mass, metric, seed)
+                error = _error(codec, sample, mass, metric, seed) / float(mass.sum())
             except (InputError, SpecError) as error_of_one:
                 # Such as a number that float16 does not hold: others may do.
                 refused = error_of_one
@@ -116,7 +126,7 @@ class Auto(Quantizer):
             return best[2].transforms, best[2].quantizer
         if refused is not None:
             raise refused
-        least = min(measure(made(1), rows, dim) for made, _ in _families(rows, dim))
+        least = min(measure(made(1), rows, dim) for made, _, _ in _families(rows, dim))
         of = "" if self.measure is None else "a file of "
         raise SpecError(
             f"no chain puts {rows} x {dim} numbers into {of}{budget} bytes ('auto:{self.budget}'): "
@@ -146,16 +156,27 @@ class Auto(Quantizer):
         return SpecError(f"{str(self.stage)!r} depends on the table: resolve it first")
 
 
-def _families(rows: int, dim: int) -> Iterator[tuple[Callable[[int], Codec], int]]:
-    """Yield kinds of chains: what makes one of a whole number from 1, and the largest number."""
+def _families(rows: int, dim: int) -> Iterator[tuple[Callable[[int], Codec], int, Sequence[float]]]:
+    """Yield kinds of chains: what makes one of a whole number from 1, and the largest number.
+
+    The third says at which shares of the largest number that fits a chain is tried. Trellises are
+    also at lower rates: on tables with few very far numbers more bits are not always better.
+    """
     ranks = min(rows, dim)
     for quantizer in _PLAIN:
-        yield partial(_plain, quantizer), 1
+        yield partial(_plain, quantizer), 1, (1.0,)
     for quantizer in _RANKED:
-        yield partial(_ranked, quantizer), ranks
-    yield partial(_coded, None), _MOST_RATE
-    for rank in sorted({max(1, int(share * ranks)) for share in _SHARES}):
-        yield partial(_coded, rank), _MOST_RATE
+        yield partial(_ranked, quantizer), ranks, (1.0,)
+    yield partial(_coded, None), _MOST_RATE, _RATES
+    for rank in _ranks(_SHARES, ranks):
+        yield partial(_coded, rank), _MOST_RATE, _RATES
+    for rank in _ranks(_COARSE_SHARES, ranks) if rows > 1 else ():
+        for classes in _COARSE_CLASSES:
+            yield partial(_clustered, rows, rank, classes), _MOST_RATE, (1.0,)
+
+
+def _ranks(shares: Sequence[float], ranks: int) -> list[int]:
+    return sorted({max(1, int(share * ranks)) for share in shares})
 
 
 def _plain(quantizer: Quantizer, number: int) -> Codec:
@@ -174,23 +195,32 @@ def _coded(rank: int | None, rate: int) -> Codec:
     return Codec(transforms, Tcq(rate / 1000))
 
 
+def _clustered(rows: int, rank: int, classes: int, rate: int) -> Codec:
+    """Return the same with a k-means code a row, of as many centroids as suit rows and rate."""
+    coarse = Coarse(Tcq(rate / 1000, classes)).sized(rows, rank)
+    return Codec((Svd(rank, components="int8"),), coarse)
+
+
+def _sampled(codec: Codec) -> int:
+    """Return how many rows a chain is compared on."""
+    quantizer = codec.quantizer
+    centroids = quantizer.centroids or 0 if isinstance(quantizer, Coarse) else 0
+    return max(_ROWS, _ROWS_A_CENTROID * centroids)
+
+
 def _layout_nbytes(codec: Codec, rows: int, dim: int) -> int:
     return codec.layout(rows, dim).nbytes
 
 
 def _candidates(rows: int, dim: int, budget: int, measure: Measure) -> Iterator[Codec]:
-    """Yield the chains that fit the budget, each at the largest rank or rate that does.
-
-    Trellises also at lower rates: on tables with few very far numbers more bits are not always
-    better, and then the smaller chain is chosen.
-    """
+    """Yield the chains that fit the budget, by the largest rank or rate that does."""
 
     def nbytes(made: Callable[[int], Codec], number: int) -> int:
         return measure(made(number), rows, dim)
 
-    for made, most in _families(rows, dim):
+    for made, most, shares in _families(rows, dim):
         fitting = bisect_right(range(1, most + 1), budget, key=partial(nbytes, made))
-        for share in _RATES if most == _MOST_RATE else (1.0,):
+        for share in shares:
             number = int(share * fitting)
             if number:
                 yield made(number)

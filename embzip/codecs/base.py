@@ -20,23 +20,25 @@ A codec is a chain: transforms (matrix -> matrix), then one quantizer (matrix ->
    round differently). No global random state.
 8. Padding is no codec's business. An all-zero row decodes to exact zeros without `center`.
 9. Dequantization multiplies: x = scale * q.
-10. A wrapper stands directly before the quantizer and becomes its outside: it keeps codes of its
-   own a row ('svd:64|normalize|pq:16' keeps norms), which a transform cannot.
+10. A wrapper (`wrapping.py`) stands between transforms and quantizer and becomes the quantizer's
+   outside: it keeps codes of its own a row ('svd:64|normalize|pq:16' keeps norms), which a
+   transform cannot, and delegates all else to any quantizer.
 11. `tables` holds what decoding looks up beside the params: made of them once, never stored.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.ops import ArrayOps, numpy_ops
+from embzip.codecs.row_contexts import RowContexts
 from embzip.codecs.spec import Stage
-from embzip.engine import Table
+from embzip.engine import Table, map_rows
 from embzip.errors import SpecError
 from embzip.types import Arrays, Matrix
 
@@ -46,13 +48,15 @@ class Staged(ABC):
 
     `usage` says how arguments are written, such as `:M[,bits=1|2|4|8]`, and `example` is a whole
     spec with typical ones; without it the name alone is one. `tunable` names the params that
-    decoding reads as they are, so that gradients reach them.
+    decoding reads as they are, so that gradients reach them. `bound` says why rows cannot be
+    appended to a table.
     """
 
     name: ClassVar[str]
     usage: ClassVar[str] = ""
     example: ClassVar[str] = ""
     tunable: ClassVar[tuple[str, ...]] = ()
+    bound: ClassVar[str] = "as it was fitted to all rows of its table"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:
@@ -69,6 +73,18 @@ class Staged(ABC):
     def resolved(self) -> bool:
         """Whether nothing about this stage depends on data any more."""
         return True
+
+    def encoder(self, params: Arrays) -> dict[str, NDArray[Any]]:
+        """Return what encoding rows of another table needs beside the stored params.
+
+        Raises
+        ------
+        SpecError
+            Where that does not follow from what is stored; mostly so.
+        """
+        raise SpecError(
+            f"{self.name!r} takes no new rows, {self.bound}: compress old and new rows together"
+        )
 
 
 class Transform(Staged):
@@ -113,67 +129,27 @@ class Transform(Staged):
         """Undo `encode`, approximately."""
 
 
-class RowContexts(Protocol):
-    """What a quantizer tells entropy coding of bytes (rows, columns) that depend on others.
-
-    They are coded as symbols, a column after another. A symbol's context is one of `count`, and
-    follows from the symbols before it and from what was learned of all rows.
-    """
-
-    @property
-    def count(self) -> int:
-        """Contexts in each column."""
-
-    @property
-    def thresholds(self) -> int:
-        """Numbers that are learned for each column."""
-
-    @property
-    def tail(self) -> int:
-        """Columns at the end whose symbols' lowest bits follow from a state; 0 without states."""
-
-    def learned(self, codes: NDArray[np.uint8]) -> NDArray[np.uint16]:
-        """Return (columns, thresholds) numbers, which a file stores, from a sample of rows."""
-
-    def seen(
-        self, codes: NDArray[np.uint8], learned: NDArray[np.uint16]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8] | None]:
-        """Return the symbols and their contexts (rows, columns), and the states (rows,) if any."""
-
-    def reader(
-        self, rows: int, states: NDArray[np.uint8] | None, learned: NDArray[np.uint16]
-    ) -> "RowReader":
-        """Return what undoes `seen`, a column after another."""
-
-
-class RowReader(Protocol):
-    """Rows whose symbols are being read."""
-
-    def contexts(self) -> NDArray[np.uint8]:
-        """Return the contexts (rows,) of the next column."""
-
-    def lowest_bits(self) -> NDArray[np.uint8] | None:
-        """Return the lowest bits of the next column's symbols where they are known."""
-
-    def read(self, symbols: NDArray[np.uint8]) -> None:
-        """Take the symbols (rows,) of the next column."""
-
-    def codes(self) -> NDArray[np.uint8]:
-        """Return the bytes, once all columns were read."""
-
-
 class Quantizer(Staged):
-    """Matrix -> codes.
-
-    `numbers_at_once` is how many numbers `decode_rows` gives at its fastest.
-    """
-
-    numbers_at_once: ClassVar[int] = 250_000  # what is written in between stays cached
+    """Matrix -> codes."""
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages that make this quantizer: several where it is a wrapper."""
         return (self.stage,)
+
+    @property
+    def by_row(self) -> bool:
+        """Whether each code has an entry for every row; else `take` finds rows its own way."""
+        return type(self).take is Quantizer.take
+
+    @property
+    def numbers_at_once(self) -> int:
+        """How many numbers `decode_rows` gives at its fastest."""
+        return 250_000  # what is written in between stays cached
+
+    def sized(self, rows: int, dim: int) -> "Quantizer":
+        """Return the quantizer with what follows from the table's size turned into numbers."""
+        return self
 
     def resolve(
         self,
@@ -183,7 +159,7 @@ class Quantizer(Staged):
         metric: Matrix | None,
         seed: int,
     ) -> tuple[tuple[Transform, ...], "Quantizer"]:
-        """Return the chain to use instead: one that is not resolved chooses all of it."""
+        """Return the chain to use instead: one that `sized` leaves unresolved chooses all of it."""
         return (), self
 
     @abstractmethod
@@ -259,18 +235,22 @@ class Quantizer(Staged):
         """Return the quantizer and codes of a table of some rows; the params stay."""
         return self, {name: np.ascontiguousarray(array[ids]) for name, array in codes.items()}
 
+    def extended(
+        self, codes: Arrays, params: Arrays, rows: int, table: Table
+    ) -> tuple["Quantizer", dict[str, NDArray[Any]]]:
+        """Return the quantizer and codes of `rows` rows and those of a table; the params stay.
 
-class Wrapper(Quantizer):
-    """A quantizer around another, which gets the rows that the wrapper hands on."""
-
-    @classmethod
-    @abstractmethod
-    def around(cls, stage: Stage, inner: Quantizer) -> Self:
-        """Make the wrapper of a parsed stage and what follows it."""
-
-    @classmethod
-    def from_stage(cls, stage: Stage) -> Self:
-        raise SpecError(f"{stage.name!r} stands before a quantizer, such as '{stage.name}|int8'")
+        Raises
+        ------
+        SpecError
+            Where `encoder` does.
+        """
+        known = {**params, **self.encoder(params)}
+        parts = list(map_rows(lambda first, block: self.encode(block, known, first), table))
+        return self, {
+            name: np.concatenate([np.asarray(array), *(part[name] for part in parts)])
+            for name, array in codes.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, RowContexts, Transform
+from embzip.codecs.base import Quantizer, Transform
 from embzip.codecs.ops import ArrayOps, numpy_ops
+from embzip.codecs.row_contexts import RowContexts
 from embzip.codecs.spec import format_stages
 from embzip.engine import Table, map_rows, spans
+from embzip.errors import InputError
 from embzip.types import Arrays, Matrix, Progress
 
 _LEVELS = 256  # no code stands for more times its scale
@@ -79,8 +81,10 @@ class Codec:
                 stored, extra = resolved.fit(table, weights=weights, metric=metric, seed=seed)
                 table = Transformed(table, resolved, {**stored, **extra})
                 metric = pulled_back(metric, resolved, stored, table.shape[1])
-        if self.quantizer.resolved:
-            return replace(self, transforms=tuple(transforms))
+        rows, dim = table.shape
+        sized = self.quantizer.sized(rows, transforms[-1].out_dim(dim) if transforms else dim)
+        if sized.resolved:
+            return Codec(tuple(transforms), sized)
         # It is the whole chain, see `parse_codec`, so the table has not been transformed.
         return Codec(*self.quantizer.resolve(table, weights=weights, metric=metric, seed=seed))
 
@@ -126,6 +130,40 @@ class Codec:
         """Return what the quantizer tells entropy coding of its codes, by their names."""
         told = {code.name: self.quantizer.contexts(code) for code in self.layout(rows, dim).codes}
         return {name: contexts for name, contexts in told.items() if contexts is not None}
+
+    def extended(
+        self, codes: Arrays, params: Arrays, rows: int, table: Table
+    ) -> tuple["Codec", dict[str, NDArray[Any]]]:
+        """Return the codec and codes of `rows` rows and, after them, those of a table.
+
+        Parameters
+        ----------
+        params
+            Of the codec, which stay; they hold the tables too.
+
+        Raises
+        ------
+        SpecError
+            Where a stage cannot encode by what is stored of it.
+        InputError
+            For a row of zeros that would not decode to zeros.
+        """
+        seen, exact = table, True
+        for index, transform in enumerate(self.transforms):
+            own = params_of(params, index)
+            seen = Transformed(seen, transform, {**own, **transform.encoder(own)})
+            exact = exact and not affine(transform, own, seen.shape[1])[1].any()
+        own = params_of(params, len(self.transforms))
+        quantizer, made = self.quantizer.extended(codes, own, rows, seen)
+        codec = replace(self, quantizer=quantizer)
+        zero = np.concatenate(list(map_rows(lambda _, block: ~block.any(axis=1), table)))
+        ids = rows + np.flatnonzero(zero)
+        if exact and codec.decode_rows(made, params, ids).any():
+            raise InputError(
+                f"row {ids[0] - rows}: this table was fitted without a row of zeros, and holds "
+                "none exactly: leave the row out, or compress old and new rows together"
+            )
+        return codec, made
 
     def tables(self, params: Arrays, dim: int) -> dict[str, NDArray[Any]]:
         """Return the quantizer's tables for a table of `dim` columns, named as params are."""

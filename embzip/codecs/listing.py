@@ -3,8 +3,9 @@
 import inspect
 from dataclasses import dataclass
 
-from embzip.codecs.base import Quantizer, Wrapper
+from embzip.codecs.base import Quantizer
 from embzip.codecs.registry import BUILTIN, StageClass, every_stage, parse_codec
+from embzip.codecs.wrapping import Wrapper
 
 ROWS, DIM = 100_000, 300  # of the table that sizes are stated for
 

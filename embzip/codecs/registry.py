@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 
 from embzip.choices import unknown
 from embzip.codecs.auto import Auto
-from embzip.codecs.base import Quantizer, Transform, Wrapper
+from embzip.codecs.base import Quantizer, Transform
 from embzip.codecs.chain import Codec
 from embzip.codecs.ectcq.quantizer import Ectcq
 from embzip.codecs.product.pq import Pq
@@ -23,10 +23,12 @@ from embzip.codecs.scalar.kmeans import Kmeans
 from embzip.codecs.scalar.sparse import Sparse
 from embzip.codecs.spec import Stage, parse_stages
 from embzip.codecs.transforms.center import Center
-from embzip.codecs.transforms.normalize import Normalize
 from embzip.codecs.transforms.opq import Opq
 from embzip.codecs.transforms.svd import Svd
 from embzip.codecs.transforms.topdim import Topdim
+from embzip.codecs.wrappers.coarse import Coarse
+from embzip.codecs.wrappers.normalize import Normalize
+from embzip.codecs.wrapping import Wrapper
 from embzip.errors import SpecError
 
 _PLUGINS = "embzip.codecs"  # the group of entry points
@@ -45,6 +47,7 @@ BUILTIN: tuple[StageClass, ...] = (
     Pq,
     Rq,
     Normalize,
+    Coarse,
     Svd,
     Center,
     Topdim,

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.checking import by_row, check_finite
+from embzip.checking import check_finite
 from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.registry import parse_codec
 from embzip.embedding import CompressedEmbedding
@@ -220,7 +220,11 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool, heads_mapped: 
                 f"found {found[name].dtype} {found[name].shape}"
             )
     # Rows of a quantizer that finds them its own way are not taken of single arrays.
-    lazy = {f"codes.{spec.name}" for spec in layout.codes} if mmap and by_row(codec) else set()
+    lazy = (
+        {f"codes.{spec.name}" for spec in layout.codes}
+        if mmap and codec.quantizer.by_row
+        else set()
+    )
     # What is made into something else here is compared with its digest here.
     mapped = {
         name

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from embzip.codecs.arrays import ArraySpec
-from embzip.codecs.base import RowContexts
 from embzip.codecs.chain import Codec
 from embzip.codecs.registry import parse_codec
+from embzip.codecs.row_contexts import RowContexts
 from embzip.embz.container import Header
 from embzip.files.limits import MOST
 from embzip.files.records import Fields

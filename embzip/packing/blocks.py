@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import RowContexts
+from embzip.codecs.row_contexts import RowContexts
 from embzip.errors import FileFormatError
 from embzip.packing.models import Models
 from embzip.packing.views import Symbols

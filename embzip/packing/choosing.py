@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec
-from embzip.codecs.base import RowContexts
+from embzip.codecs.row_contexts import RowContexts
 from embzip.files.reading import digest
 from embzip.packing.blocks import Coder, Contexts, Learned
 from embzip.packing.models import fit_models

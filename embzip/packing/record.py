@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from embzip.codecs.arrays import ArraySpec
-from embzip.codecs.base import RowContexts
+from embzip.codecs.row_contexts import RowContexts
 from embzip.errors import FileFormatError
 from embzip.files.records import Fields, shown
 from embzip.packing.blocks import Contexts

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.codecs.base import RowContexts
+from embzip.codecs.row_contexts import RowContexts
 from embzip.packing.arrays import read_packed
 from embzip.packing.choosing import Classes, pack_array
 from embzip.packing.record import MOST_CLASSES, Packed

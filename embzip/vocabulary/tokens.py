@@ -128,6 +128,15 @@ class Vocabulary:
             unk_id=None if self.unk_id is None else new_id.get(self.unk_id),
         )
 
+    def with_tokens(self, tokens: Sequence[str]) -> "Vocabulary":
+        """Return the vocabulary with further tokens, which get the ids after the last."""
+        return Vocabulary(
+            self._index.tokens + TokenList.of(tokens),
+            special_ids=self.special_ids,
+            pad_id=self.pad_id,
+            unk_id=self.unk_id,
+        )
+
 
 def _restored(
     tokens: TokenList, special_ids: tuple[int, ...], pad_id: int | None, unk_id: int | None

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
-from embzip.codecs.base import Quantizer, RowContexts
+from embzip.codecs.base import Quantizer
 from embzip.codecs.ectcq.contexts import DependentContexts
 from embzip.codecs.ectcq.dependent import (
     FLIPS,
@@ -38,6 +38,7 @@ from embzip.codecs.ectcq.dependent import (
 )
 from embzip.codecs.ectcq.rates import Rates
 from embzip.codecs.ops import ArrayOps
+from embzip.codecs.row_contexts import RowContexts
 from embzip.codecs.sampling import sample_rows
 from embzip.codecs.spec import Stage
 from embzip.engine import Table, map_rows
@@ -71,6 +72,7 @@ class Ectcq(Quantizer):
     name: ClassVar[str] = "ectcq"
     usage: ClassVar[str] = ":BITS"
     example: ClassVar[str] = "ectcq:2"
+    bound: ClassVar[str] = "as the prices of bits that it weighs errors by are not stored"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

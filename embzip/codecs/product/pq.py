@@ -118,6 +118,9 @@ class Pq(Quantizer):
                 column, part = column + width, part + 1
         return dict(pack(codes, self.bits))
 
+    def encoder(self, params: Arrays) -> dict[str, NDArray[Any]]:
+        return {}
+
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         entries = unpack(codes, params, ops)
         found = []

@@ -105,6 +105,9 @@ class Rq(Quantizer):
             codes[~np.any(block, axis=1)] = zero.argmax(axis=1)
         return dict(pack(codes, self.bits))
 
+    def encoder(self, params: Arrays) -> dict[str, NDArray[Any]]:
+        return {}
+
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         entries = unpack(codes, params, ops)
         count, size, dim = params["codebooks"].shape

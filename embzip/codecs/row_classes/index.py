@@ -10,30 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.codecs.bit_planes import BLOCK
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.row_classes.fields import BITS_OF_BYTE
 from embzip.errors import FileFormatError
 from embzip.types import Arrays
 
-BLOCK = 64
-
 _PLANE_BITS = np.concatenate([BITS_OF_BYTE << plane for plane in range(4)])
 _BEFORE = np.tri(BLOCK, k=-1, dtype=np.float32)
 _ONES = np.ones((BLOCK, 1), np.float32)
-
-
-def class_planes(of_row: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return the classes (blocks, planes, 8): bit i % 8 of byte i // 8 belongs to row i."""
-    blocks, planes, _ = shape
-    planed = np.zeros(shape, np.uint8)
-    for first in range(0, blocks, 4096):
-        part = of_row[first * BLOCK : (first + 4096) * BLOCK]
-        whole = np.zeros(-(-len(part) // BLOCK) * BLOCK, np.uint8)
-        whole[: len(part)] = part
-        for plane in range(planes):
-            bits = (whole >> plane & 1).reshape(-1, BLOCK)
-            planed[first : first + 4096, plane] = np.packbits(bits, axis=1, bitorder="little")
-    return planed
 
 
 def classes_of(planed: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -138,3 +123,8 @@ def checked_length(name: str, codes: Arrays, sizes: NDArray[np.int64], rows: int
             raise FileFormatError(f"{name}: the offsets must follow from the classes")
         length = int(ends[-1])
     return length
+
+
+def margin(dim: int) -> int:
+    """Return how many bytes behind the last row decoding may read, though it uses none of them."""
+    return dim // 8 + 2

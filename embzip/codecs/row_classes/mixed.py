@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.row_classes.fields import pack, unpack
 from embzip.codecs.row_classes.losses import MOST_BITS, Losses
-from embzip.codecs.row_classes.quantizer import RowClasses, written
-from embzip.codecs.row_classes.rate_options import OPTIONS, options
+from embzip.codecs.row_classes.quantizer import RowClasses
+from embzip.codecs.row_classes.rate_options import OPTIONS, options, written
 from embzip.codecs.row_classes.trellis import DATA
 from embzip.codecs.spec import Stage
 from embzip.types import Matrix

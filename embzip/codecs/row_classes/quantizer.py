@@ -5,46 +5,44 @@ A row's number in column j of class c is coded as
     (number - mean[c, j]) / deviation[c, j]        in bits[c, j] bits, none where that is 0
 
 and `tcq` and `mixed` say how such a number of unit variance becomes bits. Classes and bits come
-from reverse water-filling, see `embzip.codecs.row_classes.allocation`.
+from reverse water-filling, see `allocation`.
 
-Codes: `stream` holds the rows' bytes one after another; `classes` and `offsets` tell where each row
-begins (`embzip.codecs.row_classes.index`). Params: `bits`, and means and deviations in a byte each
-(`embzip.codecs.row_classes.moments`). The codes take `bits` a number on average; the params come on
-top, and do not grow with the rows.
+Codes: `stream` holds the rows' bytes, `classes` and `offsets` tell where each begins (`index`).
+Params: `bits`, and means and deviations in a byte each (`moments`). Codes take `bits` a number on
+average; the params come on top, and do not grow with the rows.
 """
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer
+from embzip.codecs.bit_planes import BLOCK, bit_planes
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.row_classes.allocation import allocate, row_sizes
 from embzip.codecs.row_classes.bins import Numbers, gather_bins
 from embzip.codecs.row_classes.index import (
-    BLOCK,
     by_class,
     checked_length,
-    class_planes,
     locate,
+    margin,
     starts_of,
 )
+from embzip.codecs.row_classes.joining import join_classes
 from embzip.codecs.row_classes.losses import MOST_BITS, Losses
 from embzip.codecs.row_classes.moments import LEAST, SHARES, decoded_moments, moment_params
 from embzip.codecs.row_classes.tails import count_tails, errors_by_magnitude
-from embzip.codecs.spec import Stage
-from embzip.engine import Table
+from embzip.engine import Table, map_rows
 from embzip.errors import FileFormatError, SpecError
 from embzip.types import Arrays, Matrix
 
-_ROWS = 4096  # rows of a class that are encoded at a time
-_TOGETHER = 2048  # rows of a class that are decoded at a time
+_ROWS, _TOGETHER = 4096, 2048  # rows of a class that are encoded and decoded at a time
 _FEW = 512  # up to so many rows are decoded faster together than class by class
 _FARTHEST = np.float32(1000)  # deviations: far beyond every value, and its square is finite
 
@@ -66,7 +64,10 @@ class RowClasses(Quantizer):
     bits: float
     classes: int = 8
     nbytes: int | None = None
-    numbers_at_once: ClassVar[int] = 1_600_000  # so many rows that each class has enough of them
+
+    @property
+    def numbers_at_once(self) -> int:
+        return 1_600_000  # so many rows that each class has enough of them
 
     def layout(self, rows: int, dim: int) -> Layout:
         blocks = -(-rows // BLOCK)
@@ -74,7 +75,7 @@ class RowClasses(Quantizer):
         total = int(rows * dim * self.bits / 8)
         offset = "int32" if (total if self.nbytes is None else self.nbytes) < 2**31 else "int64"
         own = blocks * (planes * BLOCK // 8 + np.dtype(offset).itemsize)
-        stream = max(total - own, _margin(dim)) if self.nbytes is None else self.nbytes
+        stream = max(total - own, margin(dim)) if self.nbytes is None else self.nbytes
         return Layout(
             (
                 ArraySpec("stream", "uint8", (stream,)),
@@ -100,9 +101,8 @@ class RowClasses(Quantizer):
             )
         stream, classes, offsets = self.layout(rows, dim).codes
         bins = gather_bins(table, weights)
-        budget = stream.nbytes - _margin(dim)
-        errors = _errors_by_magnitude(replace(self, bits=1.0, classes=2, nbytes=None))
-        losses = self.losses()
+        budget = stream.nbytes - margin(dim)
+        losses, errors = self.losses(), _errors_by_magnitude(replace(self, bits=1.0, classes=2))
         count = partial(count_tails, table, weights, losses, errors)
         found = allocate(bins, losses, count, classes=self.classes, budget=budget)
         return {
@@ -110,7 +110,7 @@ class RowClasses(Quantizer):
             **moment_params(found),
             # Not in the layout, so not stored as params: `store` writes the codes by them.
             "of_row": found.of_row,
-            "planes": class_planes(found.of_row, classes.shape),
+            "planes": bit_planes(found.of_row, classes.shape[1]),
             "starts": starts_of(found.of_row, row_sizes(found.bits), offsets.dtype),
         }
 
@@ -122,8 +122,7 @@ class RowClasses(Quantizer):
         starts = np.cumsum(lengths) - lengths
         stream = np.empty(int(lengths.sum()), np.uint8)
         deviation, mean = decoded_moments(params, numpy_ops)
-        # As shares of the class's largest variance, so that none overflows.
-        variance = SHARES[params["deviation"]] ** 2
+        variance = SHARES[params["deviation"]] ** 2  # of the class's largest: none overflows
         for index in np.unique(of_row):
             columns = np.flatnonzero(bits[index])
             if not len(columns):
@@ -196,19 +195,37 @@ class RowClasses(Quantizer):
         sizes = row_sizes(params["bits"])
         lengths = sizes[of_row]
         dim = params["bits"].shape[1]
-        quantizer = replace(self, nbytes=int(lengths.sum()) + _margin(dim))
-        made = {spec.name: spec for spec in quantizer.layout(len(ids), dim).codes}
-        stream = np.zeros(made["stream"].shape, np.uint8)
+        stream = np.zeros(int(lengths.sum()) + margin(dim), np.uint8)
         place = np.cumsum(lengths) - lengths
         for index in np.unique(of_row):
             chosen = np.flatnonzero(of_row == index)
             within = np.arange(sizes[index])
             stream[place[chosen][:, None] + within] = codes["stream"][start[chosen] + within]
-        classes = of_row.astype(np.uint8)
+        return self._indexed(stream, of_row.astype(np.uint8), params)
+
+    def encoder(self, params: Arrays) -> dict[str, NDArray[Any]]:
+        return {}
+
+    def extended(
+        self, codes: Arrays, params: Arrays, rows: int, table: Table
+    ) -> tuple[Quantizer, dict[str, NDArray[Any]]]:
+        found = join_classes(table, codes, params, rows, self.losses())
+        known = {**params, "of_row": found[rows:]}
+        parts = map_rows(lambda first, block: self.encode(block, known, first)["stream"], table)
+        kept = codes["stream"][: int(row_sizes(params["bits"])[found[:rows]].sum())]
+        unused = np.zeros(margin(table.shape[1]), np.uint8)
+        return self._indexed(np.concatenate([kept, *parts, unused]), found, params)
+
+    def _indexed(
+        self, stream: NDArray[np.uint8], of_row: NDArray[np.uint8], params: Arrays
+    ) -> tuple[Quantizer, dict[str, NDArray[Any]]]:
+        """Return the quantizer and codes of rows, by their bytes and classes."""
+        quantizer = replace(self, nbytes=len(stream))
+        _, classes, offsets = quantizer.layout(len(of_row), params["bits"].shape[1]).codes
         return quantizer, {
             "stream": stream,
-            "classes": class_planes(classes, made["classes"].shape),
-            "offsets": starts_of(classes, sizes, made["offsets"].dtype),
+            "classes": bit_planes(of_row, classes.shape[1]),
+            "offsets": starts_of(of_row, row_sizes(params["bits"]), offsets.dtype),
         }
 
     def check(self, codes: Arrays, params: Arrays, rows: int) -> None:
@@ -222,7 +239,7 @@ class RowClasses(Quantizer):
         if params["deviation"][bits == 0].any():
             raise FileFormatError(f"{self.name}: a column without bits must have no deviation")
         length = checked_length(self.name, codes, row_sizes(bits), rows)
-        if length + _margin(bits.shape[1]) > len(codes["stream"]):
+        if length + margin(bits.shape[1]) > len(codes["stream"]):
             raise FileFormatError(
                 f"{self.name}: the rows take {length} bytes, "
                 f"the stream holds {len(codes['stream'])}"
@@ -275,21 +292,8 @@ def _errors_by_magnitude(quantizer: RowClasses) -> Numbers:
     def quantized(numbers: Matrix, bits: int) -> Matrix:
         rows, dim = numbers.shape
         packed = quantizer.encode_numbers(numbers, [bits] * dim, np.ones(dim, np.float32))
-        stream = np.concatenate([packed.ravel(), np.zeros(_margin(dim), np.uint8)])
+        stream = np.concatenate([packed.ravel(), np.zeros(margin(dim), np.uint8)])
         starts = np.arange(rows) * packed.shape[1]
         return quantizer.decode_class(stream, starts, np.full(dim, bits, np.uint8))
 
     return errors_by_magnitude(quantized)
-
-
-def written(quantizer: RowClasses, **others: int) -> Stage:
-    """Return the stage of a quantizer: only what is not the default."""
-    plain = type(quantizer)(quantizer.bits)
-    given = {**others, "classes": quantizer.classes, "nbytes": quantizer.nbytes}
-    shown = {key: str(value) for key, value in given.items() if value != getattr(plain, key)}
-    return Stage(quantizer.name, (repr(quantizer.bits).removesuffix(".0"),), shown)
-
-
-def _margin(dim: int) -> int:
-    """Return how many bytes behind the last row decoding may read, though it uses none of them."""
-    return dim // 8 + 2

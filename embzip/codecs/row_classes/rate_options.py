@@ -33,3 +33,11 @@ def options(stage: Stage, example: str, known: Mapping[str, tuple[int, int]]) ->
             raise SpecError(f"{stage.name!r}: {key} lies in {least}..{most}, received {text!r}")
         found[key] = int(text)
     return found
+
+
+def written(quantizer: Any, **others: int) -> Stage:
+    """Return the stage of a quantizer with classes of rows: only what is not the default."""
+    plain = type(quantizer)(quantizer.bits)
+    given = {**others, "classes": quantizer.classes, "nbytes": quantizer.nbytes}
+    shown = {key: str(value) for key, value in given.items() if value != getattr(plain, key)}
+    return Stage(quantizer.name, (repr(quantizer.bits).removesuffix(".0"),), shown)

@@ -42,6 +42,9 @@ class _Floats(Quantizer):
             )
         return {"values": values}
 
+    def encoder(self, params: Arrays) -> dict[str, NDArray[Any]]:
+        return {}
+
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         return ops.cast(codes["values"], "float32")
 

@@ -99,6 +99,9 @@ class _PackedInt(Quantizer):
             return {**self._packed(block, table[chosen][:, None]), "scale": chosen}
         return self._packed(block, params.get("scale", np.float32(1)))
 
+    def encoder(self, params: Arrays) -> dict[str, NDArray[Any]]:
+        return {}
+
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         levels = unpack(codes, params, ops)
         if self.scale == "row":

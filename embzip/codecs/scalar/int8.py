@@ -84,6 +84,9 @@ class Int8(Quantizer):
                 symmetric_int8(part, axis=0, scale=given, scratch=scratch, out=out)
         return {"values": values, "scale": scale} if self.scale == "row" else {"values": values}
 
+    def encoder(self, params: Arrays) -> dict[str, NDArray[Any]]:
+        return {}
+
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         values = ops.cast(codes["values"], "float32")
         if self.scale == "row":

@@ -85,6 +85,9 @@ class Kmeans(Quantizer):
         codes = np.where(block < 0, above, below).astype(np.uint8)
         return dict(pack(codes, self._bits))
 
+    def encoder(self, params: Arrays) -> dict[str, NDArray[Any]]:
+        return {}
+
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:
         # The centroids themselves are looked up, not a table made of them: they can be tuned.
         return ops.take(params["centroids"], unpack(codes, params, ops))

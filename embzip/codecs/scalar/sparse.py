@@ -44,6 +44,7 @@ class Sparse(Quantizer):
     name: ClassVar[str] = "sparse"
     usage: ClassVar[str] = ":N"
     example: ClassVar[str] = "sparse:30"
+    bound: ClassVar[str] = "as its scales reach no farther than the numbers it was fitted to"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

@@ -52,5 +52,8 @@ class Center(Transform):
     def encode(self, block: Matrix, params: Arrays) -> Matrix:
         return np.asarray(block - params["mean"], np.float32)
 
+    def encoder(self, params: Arrays) -> dict[str, NDArray[Any]]:
+        return {}
+
     def decode(self, block: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:
         return ops.add(block, params["mean"])

@@ -106,5 +106,9 @@ class Opq(Transform):
     def encode(self, block: Matrix, params: Arrays) -> Matrix:
         return np.asarray(block @ params["projection"], np.float32)
 
+    def encoder(self, params: Arrays) -> dict[str, NDArray[Any]]:
+        kept = params["components"]
+        return {"projection": np.linalg.pinv(kept.astype(np.float64)).astype(np.float32)}
+
     def decode(self, block: Any, params: Mapping[str, Any], ops: ArrayOps) -> Any:
         return ops.matmul(block, params["components"])

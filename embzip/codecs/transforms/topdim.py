@@ -37,6 +37,7 @@ class Topdim(Transform):
     name: ClassVar[str] = "topdim"
     usage: ClassVar[str] = ":N"
     example: ClassVar[str] = "topdim:3|int8"
+    bound: ClassVar[str] = "as the directions that it removes are not stored"
 
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:

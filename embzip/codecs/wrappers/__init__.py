@@ -1,0 +1,1 @@
+"""Stages around a quantizer: what they keep of each row besides its codes."""
