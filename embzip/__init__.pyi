@@ -40,6 +40,8 @@ from .table_files import compress_file as compress_file
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tokenizers.building import build_bpe as build_bpe
 from .tokenizers.building import build_words as build_words
+from .trials import gate as gate
+from .trials import search as search
 from .vectors.base import Vectors as Vectors
 from .vectors.base import read_vectors as read_vectors
 from .vectors.converting import convert as convert

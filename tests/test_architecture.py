@@ -61,6 +61,7 @@ ORDER = [
     "table_files",
     "report",
     "pipeline",
+    "trials",
     "cli",
 ]
 
@@ -90,6 +91,7 @@ OWNERS = {
     "jinja2": {"report"},
     "cyclopts": {"cli"},
     "rich": {"report", "cli"},
+    "optuna": {"trials"},
 }
 
 FILES = sorted(

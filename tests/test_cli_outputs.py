@@ -38,7 +38,10 @@ WRITERS = {
     "compare": ["model.embz", "other.embz", "--test", "test.tsv"],
 }
 # `convert` is told its output by position: tests/test_vectors_converting.py has it.
-NOT_FILES = {"evaluate", "predict", "inspect", "run", "report", "demo", "similar", "convert"}
+NOT_FILES = {
+    *("evaluate", "predict", "gate", "inspect", "run", "report", "demo", "search", "similar"),
+    "convert",
+}
 
 
 @pytest.fixture

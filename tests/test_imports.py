@@ -18,7 +18,7 @@ import embzip
 ALLOWED = {"embzip", "numpy", "lazy_loader"}
 HEAVY = {
     "faiss", "gensim", "tensorflow", "keras", "youtokentome", "matplotlib",
-    "jinja2", "cyclopts", "rich", "numba",
+    "jinja2", "cyclopts", "rich", "numba", "optuna",
 }  # fmt: skip
 
 
@@ -35,7 +35,8 @@ def loaded(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["embzip", "embzip.tf", "embzip.foreign", "embzip.report", "embzip.pipeline"]
+    "name",
+    ["embzip", "embzip.tf", "embzip.foreign", "embzip.report", "embzip.pipeline", "embzip.trials"],
 )
 def test_public_names_are_there_and_no_module_takes_the_place_of_one(name: str) -> None:
     """Python binds a submodule to its package when it is imported, over a name of the package."""

@@ -109,6 +109,27 @@ def test_the_seed_decides_every_byte(
     assert files[0] == files[1] != files[2]
 
 
+def test_one_float_student_serves_many_codecs(teacher: Classifier, tmp_path: Path) -> None:
+    plain = replace(SHAPE, codec="float32", kernels="float32")
+    options = {**OPTIONS, "epochs": 3, "work": tmp_path / "answers"}
+    first = tf.distill(teacher, EXAMPLES, shape=plain, **options)
+    assert first.tuned_accuracy == []
+    assert first.classifier.embedding.codec.spec == "float32"
+    asked = len(list((tmp_path / "answers").iterdir()))
+    first.classifier.save(tmp_path / "float.embz", counts=True)
+    student = load_classifier(tmp_path / "float.embz")
+    for codec, shape in (("int4", SHAPE), ("int8", replace(SHAPE, codec="svd|int8"))):
+        coded = tf.distill(teacher, EXAMPLES, shape=shape, student=student, **options)
+        assert coded.classifier.embedding.codec.spec == codec
+        assert coded.classifier.training.runs == first.classifier.training.runs
+        assert coded.float_accuracy == []
+        assert len(coded.tuned_accuracy) >= 1
+        assert coded.student.accuracy > 0.85
+    assert len(list((tmp_path / "answers").iterdir())) <= asked + 5, "rounded, tuned"
+    with pytest.raises(MismatchError, match="is float32, received one of int8"):
+        tf.distill(teacher, EXAMPLES, shape=SHAPE, student=coded.classifier, **options)
+
+
 @pytest.mark.parametrize("size", ["2KB", "3KB", "5KB"])
 def test_a_size_is_the_files(teacher: Classifier, tmp_path: Path, size: str) -> None:
     plan = tf.plan_student(teacher, EXAMPLES, size=size)

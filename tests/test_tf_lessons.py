@@ -1,6 +1,7 @@
 """Who says what of which copy, and which texts an epoch has."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,3 +115,29 @@ def test_balanced_copies_are_of_equally_many_texts_of_each_label() -> None:
     lessons(teacher, copies=200, balance=True, teaching=Asked(teacher))(0)
     assert drawn.total() == 200 * len(TEXTS)
     assert 0.45 < drawn["people"] / drawn.total() < 0.55  # a third of the texts
+
+
+def test_what_was_said_is_kept_for_the_next_student(tmp_path: Path) -> None:
+    """A folder answers in the teacher's place, until a file of it is damaged."""
+    said = lessons(tiny_classifier(), teaching=Teaching(tiny_classifier(), work=tmp_path), copies=1)
+    first = [said(epoch).targets for epoch in (0, 1)]
+    assert len(list(tmp_path.iterdir())) == 3, "the texts, and the copies of each epoch"
+    other = Teaching(tiny_classifier(seed=1), work=tmp_path)
+    again = lessons(tiny_classifier(), teaching=other, copies=1)
+    assert all(np.array_equal(again(epoch).targets, targets) for epoch, targets in enumerate(first))
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    assert not np.array_equal(
+        lessons(tiny_classifier(), teaching=other, copies=1)(0).targets, first[0]
+    )
+
+
+def test_an_epoch_is_the_same_where_others_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("embzip.tf.lessons._LEAST_UNLABELLED", 2)
+    more = [f"lion {number}" for number in range(30)]
+    teacher = tiny_classifier()
+    whole = lessons(teacher, texts=more, copies=1)
+    every = [whole(epoch) for epoch in range(3)]
+    last = lessons(teacher, texts=more, copies=1)(2)
+    assert np.array_equal(last.ids, every[2].ids)
+    assert np.array_equal(last.targets, every[2].targets)

@@ -17,6 +17,7 @@ from embzip.embz.budgets import most_of, unfilled
 from embzip.embz.contents import contents_of, words_of
 from embzip.errors import InputError, SpecError
 from embzip.tokenizers.base import Tokenizer
+from embzip.types import Arrays
 from embzip.vectors.base import Vectors
 
 # From so many bytes on, such a shape, with as many rows as fit.
@@ -36,7 +37,8 @@ _FEW_LABELS = 16
 _HALF = {"svd|tcq:4": "svd|tcq:2", "svd|tcq:3": "svd|tcq:1.5", "svd|tcq:2": "svd|tcq:1"}
 
 
-def _steps(labels: int) -> list[tuple[int, StudentShape]]:
+def steps_of(labels: int) -> list[tuple[int, StudentShape]]:
+    """Return, for so many labels, from how many bytes on which shape is taken."""
     if labels <= _FEW_LABELS:
         return list(_STEPS)
     return [
@@ -47,13 +49,17 @@ def _steps(labels: int) -> list[tuple[int, StudentShape]]:
     ]
 
 
-def student_nbytes(teacher: Classifier, table: Vectors, shape: StudentShape) -> int:
+def student_nbytes(
+    teacher: Classifier, table: Vectors, shape: StudentShape, *, words: Arrays | None = None
+) -> int:
     """Return the bytes of a student's file, at most: unpacked, with room for its record.
 
     Parameters
     ----------
     table
         What `kept_table` returns; of its matrix nothing is read.
+    words
+        What `embzip.embz.contents.words_of` returns for it, where that is known already.
     """
     dim = min(shape.dim, teacher.embedding.dim)
     # Of all tables it has the most even singular values, so that a share of energy keeps most.
@@ -69,7 +75,8 @@ def student_nbytes(teacher: Classifier, table: Vectors, shape: StudentShape) -> 
     )
     coded = unfilled(parse_codec(shape.codec).resolve(narrow.matrix), narrow)
     small = on_table(plain, coded, kernels=shape.kernels)
-    words = words_of(table.tokenizer, table.vocabulary)
+    if words is None:
+        words = words_of(table.tokenizer, table.vocabulary)
     return contents_of(small.embedding, small.head_tensors(), words).nbytes
 
 
@@ -108,7 +115,7 @@ def shape_of_size(
         table = every if rows == words else kept_table(teacher, texts, rows=rows)
         return student_nbytes(teacher, table, shape)
 
-    steps = _steps(len(teacher.labels))
+    steps = steps_of(len(teacher.labels))
     first = max((step for step in range(len(steps)) if steps[step][0] <= most), default=0)
     # More of everything, where every word has a row.
     roomy = list(takewhile(lambda step: nbytes(words, step[1]) <= most, steps[first:]))

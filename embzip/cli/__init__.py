@@ -34,6 +34,8 @@ COMMANDS = {
     "rebuild": "rebuilding",
     "evaluate": "classifiers",
     "predict": "classifiers",
+    "gate": "gates",
+    "search": "searching",
     "export": "exports",
     "kit": "kits",
     "factorize": "factorizing",
@@ -61,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process.
 
     Exit codes: 0 done; 1 an `EmbzipError` or what else went wrong, said in one line on stderr; 2
-    wrong usage; 130 interrupted. With --debug, a traceback of what is no `EmbzipError`.
+    wrong usage; 3 and 4 what `embzip gate` answers; 130 interrupted. With --debug, a traceback of
+    what is no `EmbzipError`.
 
     Parameters
     ----------
@@ -106,8 +109,8 @@ def _run(tokens: Sequence[str]) -> int:
         (sys.stdout if name else sys.stderr).write(explain(app, name))
         return 0 if name else 2
     command, given, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
-    command(*given.args, **given.kwargs)
-    return 0
+    code: int | None = command(*given.args, **given.kwargs)
+    return code or 0
 
 
 def _prepare_process() -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -157,6 +157,22 @@ def progress(label: str) -> Iterator[Bar | None]:
                 bar.update(task, loss=f"loss {loss:.4f}")
 
         yield move
+
+
+@contextmanager
+def live() -> Iterator["Callable[[RenderableType], None] | None"]:
+    """Give what draws a picture in the place of the last one, below the lines of `log`.
+
+    Where stderr is no terminal nothing is drawn, and it is None.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(stderr=True), auto_refresh=False, redirect_stdout=False) as picture:
+        yield lambda renderable: picture.update(renderable, refresh=True)
 
 
 def load_quietly(module: str) -> None:

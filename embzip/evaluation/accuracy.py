@@ -91,12 +91,12 @@ def evaluate(
     MismatchError
         For several classifiers with different labels.
     """
-    examples = _examples(test)
+    examples = examples_of(test)
     texts = [example.text for example in examples]
     expected = np.array([example.label for example in examples], dtype=object)
-    classifier = _classifier(model)
+    classifier = classifier_of(model)
     probabilities = classifier.probabilities(texts)
-    predicted = _labels_of(classifier, probabilities)
+    predicted = labels_of(classifier, probabilities)
     correct = predicted == expected
     known = set(classifier.labels)
     unseen = [label for label in expected if label not in known]
@@ -105,9 +105,9 @@ def evaluate(
     seen = columns >= 0
     comparison: dict[str, Any] = {}
     if against is not None:
-        other = _classifier(against)
+        other = classifier_of(against)
         other_probabilities = other.probabilities(texts)
-        other_predicted = _labels_of(other, other_probabilities)
+        other_predicted = labels_of(other, other_probabilities)
         other_correct = other_predicted == expected
         comparison = {
             "difference": float(correct.mean() - other_correct.mean()),
@@ -222,7 +222,8 @@ def mean_kl(reference: NDArray[np.floating[Any]], model: NDArray[np.floating[Any
     return max(0.0, float(np.sum(p * ratio, axis=1).mean()))  # rounding may leave it below
 
 
-def _examples(test: Sequence[Example] | str | Path) -> list[Example]:
+def examples_of(test: Sequence[Example] | str | Path) -> list[Example]:
+    """Return the examples of a test set, at least one, or of its file."""
     if isinstance(test, str | Path):
         return read_examples(test)
     examples = list(test)
@@ -237,7 +238,8 @@ def _examples(test: Sequence[Example] | str | Path) -> list[Example]:
     return examples
 
 
-def _classifier(model: TextClassifier | Paths) -> TextClassifier:
+def classifier_of(model: TextClassifier | Paths) -> TextClassifier:
+    """Return a classifier, or the one in a file; several files are an ensemble."""
     if isinstance(model, TextClassifier):
         return model
     if isinstance(model, TextKit):
@@ -248,9 +250,10 @@ def _classifier(model: TextClassifier | Paths) -> TextClassifier:
     return load_one(model)
 
 
-def _labels_of(
+def labels_of(
     classifier: TextClassifier, probabilities: NDArray[np.float32]
 ) -> NDArray[np.object_]:
+    """Return the most probable label of each row."""
     labels = np.array(classifier.labels, dtype=object)
     predicted: NDArray[np.object_] = labels[probabilities.argmax(axis=1)]
     return predicted

@@ -122,9 +122,17 @@ class Steps:
                 self._names[step.key] = f"{owner}: {step.name}" if step.parents else step.name
                 self.expect((owner, parent) for parent in step.parents)
 
+    def place(self, step: Step) -> Path:
+        """Return where the folder of a step is, or will be."""
+        return self._folder / f"{step.name}-{step.key}"
+
+    def made(self, step: Step) -> bool:
+        """Return whether a step's folder is there, as it was made."""
+        return _damage(self.place(step), step) is None
+
     def folder(self, step: Step) -> Path:
         """Return the folder of a step, after making what is missing of it and its parents."""
-        target = self._folder / f"{step.name}-{step.key}"
+        target = self.place(step)
         if step.key in self._seen:
             return target
         name = self._names.get(step.key, step.name)

@@ -45,13 +45,6 @@ def to_html(record: Mapping[str, Any]) -> str:
     InputError
         For something that is not a record.
     """
-    try:
-        from jinja2 import Environment, StrictUndefined
-    except ImportError as error:
-        raise MissingPackageError(
-            "the report's page needs jinja2: `pip install 'jinja2>=3.1'`, or "
-            "`uv sync --extra report` from a checkout"
-        ) from error
     view = make_view(record)
     tables = make_tables(view)
     points = points_of(view.lines)
@@ -59,12 +52,8 @@ def to_html(record: Mapping[str, Any]) -> str:
     if points:  # drawn for a telephone and for a desk: text has its own size in both
         plots["narrow"] = draw(points, width=328, height=350, font=13, prefix="narrow")
         plots["wide"] = draw(points, width=720, height=400, font=14, prefix="wide")
-    template = files("embzip.report").joinpath("page.html").read_text("utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["typeset"] = typeset
-    return environment.from_string(template).render(
+    return filled(
+        "page.html",
         view=view,
         figures=_figures(view),
         tables=tables,
@@ -73,6 +62,30 @@ def to_html(record: Mapping[str, Any]) -> str:
         points=points,
         plots=plots,
     )
+
+
+def filled(name: str, **values: Any) -> str:
+    """Return a page of this package with the style of all, filled in; what is a text is escaped.
+
+    Raises
+    ------
+    MissingPackageError
+        Without jinja2.
+    """
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        raise MissingPackageError(
+            "the report's page needs jinja2: `pip install 'jinja2>=3.1'`, or "
+            "`uv sync --extra report` from a checkout"
+        ) from error
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["typeset"] = typeset
+    room = files("embzip.report")
+    template, style = (room.joinpath(each).read_text("utf-8") for each in (name, "style.css"))
+    return environment.from_string(template).render(style=style, **values)
 
 
 def typeset(text: str) -> str:

@@ -6,6 +6,7 @@ text, so the page's own font, and its colours for light and dark, apply.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ _ROLES = {
     "#060606": "--worse",
     "#070707": "--better",
 }
-_COLOURS = {role.removeprefix("--"): colour for colour, role in _ROLES.items()}
+COLOURS = {role.removeprefix("--"): colour for colour, role in _ROLES.items()}
 _TONES = {"better": "better", "worse": "worse", "baseline": "ink"}
 
 
@@ -65,6 +66,24 @@ def draw(points: Sequence[Point], *, width: int, height: int, font: float, prefi
     MissingPackageError
         Without matplotlib.
     """
+    with drawing(width, height, font, prefix) as figure:
+        axes = figure.add_subplot()
+        _frame(axes, points)
+        margins(figure, axes, font)
+        _marks(axes, points)
+        _numbers(axes, points, font)
+        return inline(figure, prefix, "size against accuracy")
+
+
+@contextmanager
+def drawing(width: int, height: int, font: float, prefix: str) -> Iterator["Figure"]:
+    """Yield a figure of so many CSS pixels, to be drawn on and made `inline` in the block.
+
+    Raises
+    ------
+    MissingPackageError
+        Without matplotlib.
+    """
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
@@ -83,13 +102,7 @@ def draw(points: Sequence[Point], *, width: int, height: int, font: float, prefi
         }
     ):
         # Of 72 dots an inch, so that a point is a pixel.
-        figure = Figure(figsize=(width / 72, height / 72), dpi=72)
-        axes = figure.add_subplot()
-        _frame(axes, points)
-        _margins(figure, axes, font)
-        _marks(axes, points)
-        _numbers(axes, points, font)
-        return _inline(figure, prefix)
+        yield Figure(figsize=(width / 72, height / 72), dpi=72)
 
 
 def _frame(axes: "Axes", points: Sequence[Point]) -> None:
@@ -97,28 +110,31 @@ def _frame(axes: "Axes", points: Sequence[Point]) -> None:
     heights = [at for point in points for at in (point.accuracy, *(point.line.interval or ()))]
     low, high = min(heights), max(heights)
     spare = max(0.12 * (high - low), 0.01)
-    axes.set_xscale("log")
     axes.set_xlim(min(sizes) / 1.9, max(sizes) * 1.9)
     axes.set_ylim(low - spare, high + spare)
-    ticks = list(_sizes(*axes.get_xlim(), most=6))
+    grid(axes, "size of the whole artefact, MB (log scale)")
+
+
+def grid(axes: "Axes", label: str) -> None:
+    """Draw the axes of sizes, on a logarithmic scale, and of fractions, whose limits are set."""
+    axes.set_xscale("log")
+    ticks = list(round_sizes(*axes.get_xlim(), most=6))
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
     axes.set_xticks([], minor=True)
     axes.locator_params(axis="y", nbins=6)
     axes.yaxis.set_major_formatter(lambda value, _: fraction(value))
-    axes.set_xlabel(
-        "size of the whole artefact, MB (log scale)", color=_COLOURS["muted"], labelpad=7
-    )
-    axes.tick_params(colors=_COLOURS["muted"], length=0, pad=6)
-    axes.grid(color=_COLOURS["rule"], linewidth=1)
+    axes.set_xlabel(label, color=COLOURS["muted"], labelpad=7)
+    axes.tick_params(colors=COLOURS["muted"], length=0, pad=6)
+    axes.grid(color=COLOURS["rule"], linewidth=1)
     axes.set_axisbelow(True)
     axes.patch.set_visible(False)
     axes.figure.patch.set_visible(False)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(_COLOURS["muted"])
+    axes.spines["bottom"].set_color(COLOURS["muted"])
 
 
-def _margins(figure: "Figure", axes: "Axes", font: float) -> None:
+def margins(figure: "Figure", axes: "Axes", font: float) -> None:
     """Leave the room that the labels of the axes need, in pixels, and no more."""
     width, height = figure.get_size_inches() * 72
     axes.set_position(
@@ -133,9 +149,9 @@ def _margins(figure: "Figure", axes: "Axes", font: float) -> None:
 
 def _marks(axes: "Axes", points: Sequence[Point]) -> None:
     for point in points:
-        colour = _COLOURS[_TONES.get(point.line.tone, "even")]
+        colour = COLOURS[_TONES.get(point.line.tone, "even")]
         if point.line.is_baseline:
-            axes.axhline(point.accuracy, color=_COLOURS["muted"], linewidth=1.2, dashes=(4, 4))
+            axes.axhline(point.accuracy, color=COLOURS["muted"], linewidth=1.2, dashes=(4, 4))
         if point.line.interval is not None:
             axes.plot(
                 [point.size, point.size], point.line.interval, color=colour, linewidth=2, alpha=0.55
@@ -147,7 +163,7 @@ def _marks(axes: "Axes", points: Sequence[Point]) -> None:
                 "o",
                 markersize=17,
                 markerfacecolor="none",
-                markeredgecolor=_COLOURS["accent"],
+                markeredgecolor=COLOURS["accent"],
                 markeredgewidth=2,
             )
         shape = "s" if point.line.is_baseline else "o"
@@ -188,7 +204,7 @@ def _numbers(axes: "Axes", points: Sequence[Point], font: float) -> None:
         labels.append(label)
     for label in labels:
         text = ", ".join(map(str, label.numbers))
-        axes.text(*label.box[:2], text, transform=None, color=_COLOURS["ink"])
+        axes.text(*label.box[:2], text, transform=None, color=COLOURS["ink"])
 
 
 def _around(numbers: tuple[int, ...], at: tuple[float, float], font: float) -> Iterator[_Label]:
@@ -199,7 +215,7 @@ def _around(numbers: tuple[int, ...], at: tuple[float, float], font: float) -> I
             yield _Label(numbers, at, (start, low, start + width, low + height))
 
 
-def _sizes(low: float, high: float, *, most: int) -> Iterator[float]:
+def round_sizes(low: float, high: float, *, most: int) -> Iterator[float]:
     """Yield round sizes in a range: powers of ten, with 2 and 5 between where few would stand."""
     exponents = range(-7, 8)
     for steps in ((1, 2, 5), (1, 3), (1,), (1,)):
@@ -209,7 +225,7 @@ def _sizes(low: float, high: float, *, most: int) -> Iterator[float]:
     yield from ticks
 
 
-def _inline(figure: "Figure", prefix: str) -> str:
+def inline(figure: "Figure", prefix: str, label: str) -> str:
     """Return the figure as an SVG element that stands in a page and takes the page's colours."""
     from io import StringIO
 
@@ -227,6 +243,6 @@ def _inline(figure: "Figure", prefix: str) -> str:
         svg = svg.replace(colour, f"var({role})")
     return re.sub(
         r'^<svg [^>]*viewBox="([^"]*)"[^>]*>',
-        r'<svg viewBox="\1" role="img" aria-label="size against accuracy">',
+        rf'<svg viewBox="\1" role="img" aria-label="{label}">',
         svg,
     )

@@ -7,11 +7,12 @@ kernels are read as the file will round them, and is coded; what is not coded le
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from embzip.classifier import Classifier
 from embzip.classifier.calibration import calibrated
 from embzip.classifier.student_shape import StudentShape
-from embzip.classifier.students import start_of
+from embzip.classifier.students import Start, start_of
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import (
     check_distilling_options,
@@ -19,6 +20,7 @@ from embzip.classifier.training_options import (
 )
 from embzip.classifier.training_record import TrainingRun
 from embzip.corpus import Example
+from embzip.errors import MismatchError
 from embzip.evaluation.accuracy import Evaluation, evaluate
 from embzip.prediction import TextClassifier
 from embzip.soft_labels import SoftLabels
@@ -28,8 +30,10 @@ from embzip.tf.lessons import Lessons, Teaching, UnlabelledTexts
 from embzip.tf.student_plans import plan_student
 from embzip.tf.student_training import Course, coded, distilled, rounded, tuned
 from embzip.tf.targets import targets_of
+from embzip.tf.trainer import Run
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix, TrainingProgress
+from embzip.vectors.base import vectors_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +49,12 @@ class DistillResult:
     teacher, student
         The teachers, as one, and the student on dev; the student against the teachers.
     float_accuracy
-        The student's accuracy on dev after each epoch in float32, 0 to 1.
+        The student's accuracy on dev after each epoch in float32, 0 to 1; empty if it was given.
     rounded_accuracy
         The same, read as it will be coded.
     tuned_accuracy
-        The same over its codes: before tuning, and after each epoch of it.
+        The same over its codes: before tuning, and after each epoch of it. A student that is stored
+        in float32 is neither rounded nor tuned.
     temperature
         By which the student's logits were divided, see `embzip.classifier.calibration`.
     interrupted
@@ -79,6 +84,7 @@ def distill(
     fold_share: float = 0.5,
     targets: SoftLabels | Matrix | None = None,
     tokenizer: Tokenizer | None = None,
+    student: Classifier | None = None,
     labels: float = 0.0,
     copies: int = 4,
     balance: bool = False,
@@ -88,6 +94,7 @@ def distill(
     learning_rate: float = 1e-3,
     patience: int = 2,
     seed: int = 0,
+    work: str | Path | None = None,
     keep_interrupted: bool = False,
     progress: TrainingProgress | None = None,
 ) -> DistillResult:
@@ -123,6 +130,9 @@ def distill(
     tokenizer
         What the student reads instead of the teacher's tokens; its rows come from the teacher's by
         `embzip.transfer`.
+    student
+        A float32 student that was distilled like this, of the same teachers, texts and options: it
+        is only rounded, coded and tuned. So one student serves many codecs.
     labels
         How much the examples' labels count beside the teachers' word, 0 to 1.
     copies
@@ -136,6 +146,9 @@ def distill(
         along a cosine. None if 0.
     patience
         The training in float32 ends after this many epochs without a smaller log loss on dev.
+    work
+        A folder that keeps what the teachers said of each text, for further students. Have one for
+        each set of teachers and `fold_share`.
     keep_interrupted
         Whether Ctrl-C ends the training with the best student so far, if there is one, instead of
         raising KeyboardInterrupt.
@@ -151,7 +164,7 @@ def distill(
     InputTypeError
         If no teacher is a `Classifier`.
     MismatchError
-        For teachers with different labels.
+        For teachers with different labels, or a `student` with others or that is not float32.
 
     Warns
     -----
@@ -192,12 +205,16 @@ def distill(
     plan = plan_student(teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer)
     source, kept, table = plan.source, plan.kept, plan.table
     known = targets_of(targets, examples, kept, plan.teacher.labels)
-    start = start_of(source, table, plan.ids, plan.shape)
+    begun = student or start_of(source, table, plan.ids, plan.shape)
+    if isinstance(begun, Classifier):
+        _check_student(begun, plan.teacher.labels)
+        table = vectors_of(begun.embedding)
+    folder = None if work is None else Path(work)
     lessons = Lessons(
-        Teaching(plan.teacher, tuple(fold_teachers), fold_share),
+        Teaching(plan.teacher, tuple(fold_teachers), fold_share, folder),
         kept,
         table,
-        start.config,
+        begun.config,
         copies=copies,
         targets=known,
         labels=labels,
@@ -207,7 +224,7 @@ def distill(
     )
     course = Course(
         lessons,
-        batches_of(plan.dev, plan.teacher.labels, table, start.config),
+        batches_of(plan.dev, plan.teacher.labels, table, begun.config),
         plan.teacher.labels,
         plan.shape,
         (epochs, rounded_epochs),
@@ -218,37 +235,45 @@ def distill(
         keep_interrupted,
         progress,
     )
-    student, run = distilled(start, course)
+    whole, run = begun, Run([], [], 0)
+    if isinstance(whole, Start):
+        whole, run = distilled(whole, course)
     in_rounding: list[float] = []
+    in_tuning: list[float] = []
+    plain = (plan.shape.codec, plan.shape.kernels) == ("float32", "float32")
     # What was distilled is not lost to a Ctrl-C that comes before it is returned.
     with noticed_interrupts(keep_interrupted) as pressed:
         interrupted = run.interrupted or pressed()
-        if rounded_epochs and not interrupted:
-            student, in_rounding, interrupted = rounded(student, course)
-        small = coded(student, course)
-        in_tuning: list[float] = []
-        if not (interrupted or pressed()):
+        if rounded_epochs and not (plain or interrupted):
+            whole, in_rounding, interrupted = rounded(whole, course)
+        small = coded(whole, course)
+        if not (plain or interrupted or pressed()):
             small, in_tuning, interrupted = tuned(small, course)
         small, temperature = calibrated(small, plan.dev)
         interrupted = interrupted or pressed()
-    own = TrainingRun(
-        kind="distill",
-        training=TextDigest.of(example.text for example in kept),
-        dev=TextDigest.of(example.text for example in plan.dev),
-        held_out=dev is None,
-        epochs=epochs,
-        best_epoch=run.best_epoch,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer="adam",
-        seed=seed,
-        patience=patience,
-        interrupted=interrupted,
-        copies=copies,
-        labels=labels,
-        folds=len(fold_teachers),
-    )
-    small = replace(small, training=source.training.then(own))
+    training = source.training
+    if isinstance(begun, Classifier):
+        training = begun.training
+    else:
+        own = TrainingRun(
+            kind="distill",
+            training=TextDigest.of(example.text for example in kept),
+            dev=TextDigest.of(example.text for example in plan.dev),
+            held_out=dev is None,
+            epochs=epochs,
+            best_epoch=run.best_epoch,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            optimizer="adam",
+            seed=seed,
+            patience=patience,
+            interrupted=interrupted,
+            copies=copies,
+            labels=labels,
+            folds=len(fold_teachers),
+        )
+        training = training.then(own)
+    small = replace(small, training=training)
     return DistillResult(
         small,
         plan.shape,
@@ -260,3 +285,18 @@ def distill(
         temperature,
         interrupted,
     )
+
+
+def _check_student(student: Classifier, labels: tuple[str, ...]) -> None:
+    """Refuse a student that cannot be coded as one that was just distilled."""
+    if student.labels != labels:
+        raise MismatchError(
+            "a student has the labels of its teachers, in their order, and this one has others: "
+            "distil it of the same teachers"
+        )
+    codec = student.embedding.codec.spec
+    if (codec, student.kernels) != ("float32", "float32"):
+        raise MismatchError(
+            f"a student that is to be coded is float32, received one of {codec} with kernels "
+            f"{student.kernels}: distil it with codec='float32' and kernels='float32'"
+        )

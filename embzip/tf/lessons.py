@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from embzip.classifier import Encoder, Ensemble
 from embzip.corpus import Example
 from embzip.errors import MismatchError
 from embzip.prediction import TextClassifier
+from embzip.tf.answers import kept_answers
 from embzip.tf.batches import Batches, batches_of
 from embzip.tf.copies import Copy, mutilated
 from embzip.tf.folds import fold_of
@@ -39,11 +41,14 @@ class Teaching:
         full one alone is asked.
     share
         How much the word of the folds counts, 0 to 1; the rest is the full teacher's.
+    work
+        A folder that keeps what they said; None keeps nothing.
     """
 
     full: TextClassifier
     folds: Sequence[TextClassifier] = ()
     share: float = 1.0
+    work: Path | None = None
 
     def said(self, copies: Sequence[Copy], texts: Sequence[str]) -> Matrix:
         """Return the (copies, classes) probabilities of copies of texts.
@@ -51,6 +56,17 @@ class Teaching:
         Of folds, that one answers which has not seen the text; of a copy from two folds, both, and
         the mean is taken.
         """
+        if self.work is None:
+            return self._asked(copies, texts)
+        # Who answers depends on what a copy was made of.
+        asked = [
+            part for copy in copies for part in (copy.text, texts[copy.first], texts[copy.second])
+        ]
+        return kept_answers(
+            self.work, asked, len(copies), self.full.labels, lambda: self._asked(copies, texts)
+        )
+
+    def _asked(self, copies: Sequence[Copy], texts: Sequence[str]) -> Matrix:
         whole = [copy.text for copy in copies]
         asked = self._shared.encode(whole) if self._shared else whole
         if not self.folds:
@@ -130,12 +146,19 @@ class Lessons:
             )
             self._weights = 1 / (count[label] * len(count))
         self._more = _parts(texts, max(len(own), _LEAST_UNLABELLED))
+        self._next = 0
 
     def __call__(self, epoch: int) -> Batches:
-        """Return the texts of an epoch; epochs are asked for in their order."""
+        """Return the texts of an epoch; epochs are asked for in their order, and may be left out.
+
+        What an epoch has does not depend on those that were left out.
+        """
         rng = np.random.default_rng([self._seed, epoch])
         texts = [example.text for example in self._examples]
         targets = [self._own]
+        for _ in range(self._next, epoch):
+            next(self._more)
+        self._next = epoch + 1
         every = [*texts, *next(self._more)]
         made: list[Copy] = []
         for _ in range(self._copies):

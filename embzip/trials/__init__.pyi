@@ -1,0 +1,3 @@
+# The public names, and where each lives; `__init__.py` imports one when it is first used.
+from .gating import gate as gate
+from .searching import search as search

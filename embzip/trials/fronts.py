@@ -1,0 +1,139 @@
+"""Trials that no other one beats in size and metric at once, and which of them is the answer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from embzip.evaluation.verdicts import NOT_SHOWN, SHOWN, WORSE, Verdict
+from embzip.trials.goals import Goal
+from embzip.trials.proposing import Proposal
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A finished trial.
+
+    Attributes
+    ----------
+    nbytes
+        Of the file that counts.
+    embz_bytes
+        Of the .embz.
+    values
+        Each metric on the half of dev that chooses, 0 to 1.
+    latency
+        Milliseconds of one text, where that was asked for.
+    seconds
+        It took.
+    """
+
+    proposal: Proposal
+    nbytes: int
+    embz_bytes: int
+    values: Mapping[str, float]
+    latency: float | None
+    seconds: float
+
+    @property
+    def number(self) -> int:
+        """Its number, from 0."""
+        return self.proposal.number
+
+    @classmethod
+    def of(cls, proposal: Proposal, record: Mapping[str, Any]) -> "Trial":
+        """Return the trial that a worker's record describes."""
+        values = {name: record[name] for name in ("accuracy", "macro-f1")}
+        return cls(
+            proposal,
+            record["bytes"],
+            record["embz_bytes"],
+            values,
+            record["latency"],
+            record["seconds"],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a report says of it."""
+        student = self.proposal.student
+        return {
+            "number": self.number,
+            "generation": self.proposal.generation,
+            "name": student.name,
+            "student": student.to_json(),
+            "bytes": self.nbytes,
+            "embz_bytes": self.embz_bytes,
+            **self.values,
+            "latency": self.latency,
+            "seconds": self.seconds,
+        }
+
+
+def front_of(trials: Iterable[Trial], metric: str) -> list[Trial]:
+    """Return the trials that none beats, the smallest first; of equal ones the first."""
+    front: list[Trial] = []
+    for trial in sorted(trials, key=lambda t: (t.nbytes, -t.values[metric], t.number)):
+        if not front or trial.values[metric] > front[-1].values[metric]:
+            front.append(trial)
+    return front
+
+
+def best_of(trials: Sequence[Trial], goal: Goal, baseline: float) -> Trial | None:
+    """Return the answer by what is known before the gate is read; None without a trial that fits.
+
+    Of a named size, the best; else the smallest that loses at most what it may, or, where none
+    does, the best. Ties go to the smaller file, then to the earlier trial.
+    """
+    fitting = [trial for trial in trials if goal.allows(trial.nbytes, trial.latency)]
+    if not fitting:
+        return None
+    metric = goal.metric
+    # Metrics are ratios of whole numbers: a drop that is met exactly must not fail by rounding.
+    least = baseline - goal.max_drop / 100 - 1e-9
+    good = [trial for trial in fitting if trial.values[metric] >= least]
+    if goal.size is None and good:
+        return min(good, key=lambda t: (t.nbytes, -t.values[metric], t.number))
+    return min(fitting, key=lambda t: (-t.values[metric], t.nbytes, t.number))
+
+
+def gate_list(trials: Sequence[Trial], goal: Goal, baseline: float) -> list[Trial]:
+    """Return whom the gate looks at, in its fixed order: the front, from the largest on.
+
+    Of a named size, it is the best alone.
+    """
+    best = best_of(trials, goal, baseline)
+    if best is None:
+        return []
+    if goal.size is not None:
+        return [best]
+    fitting = [trial for trial in trials if goal.allows(trial.nbytes, trial.latency)]
+    return front_of(fitting, goal.metric)[::-1]
+
+
+def gated(verdicts: Sequence[Verdict]) -> tuple[int, list[str]]:
+    """Return which of the gate's list is the answer, and what may be said of each.
+
+    In the list's order, from the largest file on, each is *shown* until the first that is not: so
+    the list needs no correction for its length. The answer is the smallest that is shown; else the
+    smallest that is not shown and whose difference is at or above what may be lost; else the
+    largest.
+
+    Examples
+    --------
+    >>> gated([])
+    (-1, [])
+    """
+    said: list[str] = []
+    for verdict in verdicts:
+        answer = verdict.answer
+        if answer == SHOWN and any(each != SHOWN for each in said):
+            answer = NOT_SHOWN
+        said.append(answer)
+    shown = [at for at, answer in enumerate(said) if answer == SHOWN]
+    if shown:
+        return shown[-1], said
+    near = [
+        at
+        for at, verdict in enumerate(verdicts)
+        if said[at] != WORSE and verdict.difference >= -verdict.max_drop
+    ]
+    return (near[-1] if near else min(0, len(said) - 1)), said

@@ -1,0 +1,249 @@
+"""The steps of a search: what each makes, from what, into which files.
+
+    corpus       train.tsv dev.tsv gate.tsv texts.txt (made in `sides`)
+    tokenizer, vectors, train, folds    as of a recipe (`embzip.pipeline.making`)
+    teacher      model.embz             one that was given
+    float        model.embz             a student before it is coded
+    student      model.embz student.json
+    answers      answers.json           the labels of a side, and what a model answers
+    export       model.tflite
+    serving      serving.json
+
+Teachers' answers are kept in `answers/` of the search's folder.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from embzip.classifier import load_classifier, load_one
+from embzip.corpus import Example, read_examples, read_texts
+from embzip.evaluation.accuracy import labels_of
+from embzip.files.reading import digest, digest_of_file
+from embzip.pipeline.candidate import BpeOptions, WordsOptions, parse_candidate
+from embzip.pipeline.making import (
+    folds_step,
+    serving_step,
+    tokenizer_step,
+    train_step,
+    vectors_step,
+)
+from embzip.pipeline.steps import Step, write_json
+from embzip.tokenizers import load_tokenizer
+from embzip.trials.sides import Texts, corpus_step
+from embzip.trials.space import Student
+from embzip.types import Progress, without_loss
+
+# Of what is shown first, and replaced as soon as something is better.
+QUICK_EPOCHS = 2
+_QUICK_LESSONS: Mapping[str, Any] = {"copies": 1, "epochs": 2, "rounded_epochs": 1}
+_TEACHER = {"tokenizer": "words:min_count=1", "vectors": "ppmi:300", "classifier": "cnn:128"}
+
+
+@dataclass(frozen=True)
+class Making:
+    """All that the steps of a search follow from.
+
+    Attributes
+    ----------
+    directory
+        The search's folder.
+    teacher
+        A classifier that teaches; None trains one.
+    teachers
+        Trained ones, which teach together.
+    folds
+        Fold teachers, which speak of what they have not seen; 0 for none.
+    """
+
+    directory: Path
+    texts: Texts
+    teacher: Path | None = None
+    teachers: int = 1
+    folds: int = 0
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        texts = self.texts
+        return {
+            "directory": str(self.directory),
+            "train": str(texts.train),
+            "dev": None if texts.dev is None else str(texts.dev),
+            "more": [str(path) for path in texts.more],
+            "teacher": None if self.teacher is None else str(self.teacher),
+            "teachers": self.teachers,
+            "folds": self.folds,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> "Making":
+        """Return what `to_json` describes."""
+        dev, teacher = record["dev"], record["teacher"]
+        more = tuple(Path(path) for path in record["more"])
+        return cls(
+            Path(record["directory"]),
+            Texts(Path(record["train"]), None if dev is None else Path(dev), more=more),
+            None if teacher is None else Path(teacher),
+            record["teachers"],
+            record["folds"],
+            record["seed"],
+        )
+
+    @cached_property
+    def corpus(self) -> Step:
+        """The texts, on their sides."""
+        return corpus_step(self.texts)
+
+    @cached_property
+    def words(self) -> Step:
+        """The teacher's tokenizer."""
+        return tokenizer_step(self.corpus, WordsOptions(min_count=1))
+
+    @cached_property
+    def vectors(self) -> Step:
+        """The table that teachers begin with."""
+        options = parse_candidate({"name": "teacher", **_TEACHER}, "teacher").vectors_options
+        return vectors_step(self.corpus, self.words, options, self.seed)
+
+    def trained(self, number: int = 0, *, quick: bool = False) -> Step:
+        """Return a teacher; a quick one has seen the texts twice."""
+        if self.teacher is not None:
+            return _given(self.teacher)
+        options = parse_candidate({"name": "teacher", **_TEACHER}, "teacher").classifier_options
+        if quick:
+            options = replace(options, epochs=QUICK_EPOCHS)
+        return train_step(self.corpus, self.vectors, options, True, self.seed + number)
+
+    def teaching(self) -> list[Step]:
+        """Return all teachers that are asked as one."""
+        return [self.trained(number) for number in range(self.teachers)]
+
+    def folded(self) -> Step | None:
+        """Return the fold teachers, if there are any."""
+        if not self.folds:
+            return None
+        return folds_step(self.corpus, self.trained(), self.vectors, self.folds, self.seed)
+
+    def pieces(self, vocab: int) -> Step:
+        """Return a tokenizer of so many pieces."""
+        return tokenizer_step(self.corpus, BpeOptions(vocab=vocab))
+
+    def floats(self, student: Student, *, seed: int, quick: bool = False) -> Step:
+        """Return a student before it is coded; it serves every codec."""
+        shape = replace(student.shape, codec="float32", kernels="float32")
+        return self._distilled("float", Student(shape, student.pieces), None, seed, quick)
+
+    def student(self, student: Student, *, seed: int, quick: bool = False) -> Step:
+        """Return a student, coded and tuned."""
+        floats = self.floats(student, seed=seed, quick=quick)
+        return self._distilled("student", student, floats, seed, quick)
+
+    def _distilled(
+        self, name: str, student: Student, floats: Step | None, seed: int, quick: bool
+    ) -> Step:
+        teachers = [self.trained(quick=True)] if quick else self.teaching()
+        folds = None if quick else self.folded()
+        pieces = self.pieces(student.pieces) if student.pieces else None
+        parents = {
+            "corpus": self.corpus,
+            **{f"teacher {number}": step for number, step in enumerate(teachers)},
+            "folds": folds,
+            "pieces": pieces,
+            "float": floats,
+        }
+        given = {key: step for key, step in parents.items() if step is not None}
+        said = digest(
+            "".join(step.key for step in [*teachers, *([folds] if folds else [])]).encode()
+        )
+        lessons = dict(_QUICK_LESSONS) if quick else {}
+        unlabelled = bool(self.texts.more) and not quick
+
+        def make(folder: Path, folders: Sequence[Path], progress: Progress) -> None:
+            from embzip import tf  # TensorFlow is not loaded before a model is trained
+
+            found = dict(zip(given, folders, strict=True))
+            training = examples_of_side(found["corpus"], "train")
+            result = tf.distill(
+                [load_classifier(found[key] / "model.embz") for key in found if "teacher" in key],
+                training,
+                shape=student.shape,
+                dev=examples_of_side(found["corpus"], "dev"),
+                texts=(
+                    lambda: islice(read_texts(found["corpus"] / "texts.txt"), len(training), None)
+                )
+                if unlabelled
+                else (),
+                fold_teachers=[
+                    load_classifier(found["folds"] / f"{number}.embz")
+                    for number in range(self.folds if folds else 0)
+                ],
+                tokenizer=load_tokenizer(found["pieces"] / "tokenizer") if pieces else None,
+                student=load_classifier(found["float"] / "model.embz") if floats else None,
+                seed=seed,
+                work=self.directory / "answers" / said[:16],
+                progress=without_loss(progress),
+                **lessons,
+            )
+            # Counts weigh a float student's rows when it is coded; a coded one does not need them.
+            result.classifier.save(folder / "model.embz", counts=floats is None)
+            record = {
+                "float_accuracy": result.float_accuracy,
+                "tuned_accuracy": result.tuned_accuracy,
+                "temperature": result.temperature,
+            }
+            write_json(folder / f"{name}.json", record)
+
+        parameters = {**student.to_json(), "lessons": lessons, "texts": unlabelled, "seed": seed}
+        return Step(name, parameters, tuple(given.values()), make)
+
+    def answers(self, model: Step, side: str) -> Step:
+        """Return what a model answers to `dev` or `gate`."""
+
+        def make(folder: Path, folders: Sequence[Path], progress: Progress) -> None:
+            examples = examples_of_side(folders[0], side)
+            write_json(folder / "answers.json", answers_to(folders[1] / "model.embz", examples))
+
+        return Step("answers", {"side": side}, (self.corpus, model), make)
+
+    def exported(self, model: Step) -> Step:
+        """Return a model as a .tflite."""
+
+        def make(folder: Path, folders: Sequence[Path], progress: Progress) -> None:
+            from embzip.tf.export import export
+
+            export(load_classifier(folders[0] / "model.embz"), folder / "model.tflite")
+
+        return Step("export", {}, (model,), make)
+
+    def serving(self, model: Step) -> Step:
+        """Return what serving a model costs."""
+        return serving_step(self.corpus, model)
+
+
+def examples_of_side(corpus: Path, side: str) -> list[Example]:
+    """Return a side of the corpus, whose labels were looked at when it was made."""
+    return read_examples(corpus / f"{side}.tsv", checked=True)
+
+
+def answers_to(path: str | Path, examples: Sequence[Example]) -> dict[str, Any]:
+    """Return what the model of a file answers to examples, and how sure it is."""
+    model = load_one(path)
+    found = model.probabilities([example.text for example in examples])
+    return {
+        "expected": [example.label for example in examples],
+        "answers": list(labels_of(model, found)),
+        "probabilities": [round(float(each), 4) for each in found.max(axis=1)],
+    }
+
+
+def _given(path: Path) -> Step:
+    def make(folder: Path, folders: Sequence[Path], progress: Progress) -> None:
+        shutil.copyfile(path, folder / "model.embz")
+
+    return Step("teacher", {"digest": digest_of_file(path)}, (), make)

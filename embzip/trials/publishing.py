@@ -1,0 +1,44 @@
+"""The files of a search that a user looks at: always the best so far, each replaced at once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from embzip.errors import OutputError
+from embzip.files.writing import atomic_write, write_bytes
+from embzip.pipeline.steps import write_json
+from embzip.report.record import json_ready
+from embzip.report.searching import search_page
+
+MODEL, EXPORTED, FRONT, PAGE = "best.embz", "best.tflite", "front.json", "report.html"
+
+
+def publish(
+    directory: Path,
+    record: Mapping[str, Any],
+    model: Path,
+    exported: Path,
+    *,
+    examples: bool = True,
+) -> None:
+    """Write the best model so far, its export, the record, and its page."""
+    ready = json_ready(record)
+    if not examples and ready["test"]:
+        ready["test"]["examples"] = []
+    page = search_page(ready)
+    copy(model, directory / MODEL)
+    copy(exported, directory / EXPORTED)
+    write_json(directory / FRONT, ready)
+    write_bytes(directory / PAGE, page.encode("utf-8", "backslashreplace"))
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file to one that is a user's to keep, unless that holds the same."""
+    try:
+        content = source.read_bytes()
+        if target.is_file() and target.read_bytes() == content:
+            return
+    except OSError as error:
+        raise OutputError(f"{source}: cannot be read: {error.strerror}") from error
+    with atomic_write(target) as file:
+        file.write(content)

@@ -1,0 +1,242 @@
+"""Searches for the small model: what a user asks for, and the order in which it is done.
+
+    corpus, words -> vectors -> a quick teacher -> a preliminary answer
+                             -> teachers, fold teachers -> generations of trials -> gate -> test
+
+Workers make the steps; this process proposes, ranks, and writes what is best so far. How a step is
+made stands in `making`, what is proposed in `proposing`, what is said in `telling`.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from embzip.classifier import load_classifier
+from embzip.corpus import read_examples
+from embzip.errors import InputError, MismatchError, SpecError
+from embzip.files.outputs import check_apart
+from embzip.files.reading import digest_of_file, existing_file
+from embzip.pipeline.steps import Steps
+from embzip.seeds import check_seed
+from embzip.tokenizers import load_tokenizer
+from embzip.tokenizers.base import Tokenizer
+from embzip.trials.goals import Goal, goal_of
+from embzip.trials.journal import Journal, claim, locked
+from embzip.trials.making import Making, examples_of_side
+from embzip.trials.proposing import load_optuna
+from embzip.trials.publishing import EXPORTED, FRONT, MODEL, PAGE
+from embzip.trials.running import Run
+from embzip.trials.sides import Texts
+from embzip.trials.space import Space, stand_in
+from embzip.trials.workers import started
+
+# From so many training texts on, fold teachers say more of the texts than they cost.
+_FOLDED = 10_000
+_FOLDS = 4
+_MINUTES = 10.0
+_LENGTH = 1024  # tokens of a text, at most, in a size's bound: a number in the file's record
+
+Record = dict[str, Any]
+
+
+def search(
+    train: str | Path,
+    output_dir: str | Path,
+    *,
+    max_drop: float = 0.5,
+    size: str | None = None,
+    dev: str | Path | None = None,
+    test: str | Path | None = None,
+    texts: tuple[str | Path, ...] = (),
+    teacher: str | Path | None = None,
+    minutes: float | None = None,
+    trials: int | None = None,
+    workers: int = 1,
+    metric: str = "accuracy",
+    runtime: str = "embz",
+    latency: str | None = None,
+    encoder: str | None = None,
+    teachers: int = 1,
+    folds: int | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    examples: bool = True,
+    watch: Callable[[Record], None] | None = None,
+    log: Callable[[str], None] | None = None,
+) -> Record:
+    """Search for a small classifier: the smallest that loses little, or the best of a size.
+
+    Teachers are trained, and each trial distils a student of them. What is best so far stands in
+    `output_dir` from the first minutes on: best.embz, best.tflite, front.json, report.html. The
+    same call goes on where another one was killed, and makes nothing twice.
+
+    Dev is split by a fixed hash. One half ends trainings and ranks trials; the other, the gate, is
+    read once, at the end, and says whether the answer loses at most `max_drop`: shown, worse, or
+    not shown by these texts. Test, if there is one, is read after that, for the answer alone.
+
+    Parameters
+    ----------
+    train
+        A file of `label<TAB>text` lines.
+    output_dir
+        Made where it is missing; one folder is for one corpus.
+    max_drop
+        The points (hundredths) that may be lost against the best uncompressed model.
+    size
+        Instead of the smallest such file, the best of at most so many bytes: '100KB'.
+    dev
+        Texts to choose by; None holds out a tenth of `train` by a fixed hash.
+    test
+        Texts for the last word on the answer.
+    texts
+        Further texts without labels, files of one a line.
+    teacher
+        A classifier's .embz file that teaches; None trains one.
+    minutes
+        After which no trial is begun, counted from the end of the teachers' training; 10 where
+        `trials` is not given either.
+    trials
+        How many, in all runs together. The same number and seed give the same trials and files,
+        on any number of workers, on one machine, unless `latency` is asked for.
+    workers
+        Processes, of one thread each.
+    metric
+        "accuracy" or "macro-f1".
+    runtime
+        Whose file counts: "embz" or "litert".
+    latency
+        The most of one text at the median, in NumPy: '0.05ms'.
+    encoder
+        Of the students, "cnn" or "mean"; None tries both.
+    teachers
+        So many are trained, and teach together; the baseline is the best of them.
+    folds
+        Fold teachers; None is 4 from 10,000 training texts on, and none below.
+    seeds
+        Near ties at the end are distilled with so many seeds, and their mean decides.
+    examples
+        Whether the report has texts of test whose label changed.
+    watch
+        Called with the record after each trial.
+    log
+        Called with a line at the beginning and the end of each part.
+
+    Returns
+    -------
+    The record that stands in front.json.
+
+    Raises
+    ------
+    SpecError, InputError
+        For an option out of range, texts that nothing can be learned from or chosen by, a folder of
+        another corpus, and a size below that of the smallest possible file, which is named.
+    MismatchError
+        For a teacher with other labels.
+    MissingFileError, MissingPackageError
+        For what is not there.
+    OutputError
+        Where another search works in the folder, or it cannot be written.
+    """
+    goal = goal_of(
+        size=size, max_drop=max_drop, metric=metric, runtime=runtime, latency=latency,
+        encoder=encoder,
+    )  # fmt: skip
+    _check(minutes, trials, workers, teachers, folds, seeds, teacher)
+    check_seed(seed)
+    load_optuna()
+    sides = Texts(
+        existing_file(train),
+        None if dev is None else existing_file(dev),
+        None if test is None else existing_file(test),
+        tuple(existing_file(path) for path in texts),
+    )
+    directory = Path(output_dir)
+    given = None if teacher is None else existing_file(teacher)
+    for name in (MODEL, EXPORTED, FRONT, PAGE):
+        check_apart(directory / name, [sides.train, sides.dev, sides.test, *sides.more, given])
+    tested = [] if sides.test is None else read_examples(sides.test)
+    with locked(directory):
+        claim(
+            directory,
+            {
+                **sides.learned(),
+                "teacher": None if given is None else digest_of_file(given),
+                "seed": seed,
+            },
+        )
+        steps = Steps(directory)
+        making = Making(directory, sides, given, teachers, seed=seed)
+        corpus = steps.folder(making.corpus)
+        training = examples_of_side(corpus, "train")
+        if folds is None:
+            folds = _FOLDS if given is None and len(training) >= _FOLDED else 0
+        making = replace(making, folds=folds)
+        labels = steps.record(making.corpus, "corpus.json")["labels"]
+        if given is not None:
+            source = load_classifier(given)
+            _check_teacher(sorted(source.labels), labels, given)
+        else:
+            words = load_tokenizer(steps.folder(making.words) / "tokenizer")
+            source = stand_in(words, labels, _LENGTH)
+
+        def pieces(vocab: int) -> Tokenizer:
+            return load_tokenizer(steps.folder(making.pieces(vocab)) / "tokenizer")
+
+        space = Space(
+            source,
+            [example.text for example in training],
+            pieces,
+            size=goal.size if goal.runtime == "embz" else None,
+            encoder=goal.encoder,
+        )
+        run = Run(
+            making, steps, goal, space, Journal(directory, space, _comparable(goal, making)),
+            tested=tested, seeds=seeds, examples=examples, watch=watch, log=log,
+        )  # fmt: skip
+        with started(making, workers) as crew:
+            limit = _MINUTES if minutes is None and trials is None else minutes
+            return run.through(crew, minutes=limit, trials=trials)
+
+
+def _comparable(goal: Goal, making: Making) -> dict[str, Any]:
+    """Return what trials must share to stand in one list."""
+    return {**goal.to_json(), "teachers": making.teachers, "folds": making.folds}
+
+
+def _check(
+    minutes: float | None,
+    trials: int | None,
+    workers: int,
+    teachers: int,
+    folds: int | None,
+    seeds: int,
+    teacher: str | Path | None,
+) -> None:
+    for name, value, least in (
+        ("trials", trials, 1),
+        ("workers", workers, 1),
+        ("teachers", teachers, 1),
+        ("seeds", seeds, 1),
+        ("folds", folds, 0),
+    ):
+        if value is not None and value < least:
+            raise SpecError(f"{name} must be at least {least}, received {value}")
+    if minutes is not None and not minutes > 0:
+        raise SpecError(f"minutes must be above 0, received {minutes:g}")
+    if folds == 1:
+        raise SpecError("folds is 0 or at least 2, received 1")
+    if teacher is not None and (folds or teachers > 1):
+        raise InputError(
+            "a given teacher teaches alone: folds and teachers are for those that are trained"
+        )
+
+
+def _check_teacher(known: list[str], labels: list[str], path: Path) -> None:
+    apart = sorted({*known} ^ {*labels})
+    if apart:
+        has, lacks = ("the teacher", "train") if apart[0] in known else ("train", "the teacher")
+        raise MismatchError(
+            f"{path}: a teacher has the labels of the training texts: {has} has {apart[0]!r}, "
+            f"which {lacks} has not: train it on these texts"
+        )

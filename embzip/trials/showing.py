@@ -1,0 +1,147 @@
+"""Shows the best of a search so far: its files, its record, and what is said of it."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from embzip.pipeline.steps import Step, Steps
+from embzip.report.record import facts_of
+from embzip.trials.fronts import Trial, best_of
+from embzip.trials.goals import Goal
+from embzip.trials.judging import Judged
+from embzip.trials.making import Making
+from embzip.trials.publishing import publish
+from embzip.trials.telling import PRELIMINARY, record_of
+from embzip.trials.workers import Workers
+
+
+class Showing:
+    """What a search has to show.
+
+    Parameters
+    ----------
+    examples
+        Whether the page has texts of test.
+    watch
+        Called with each record.
+    log
+        Called with the answer, where it is another one than before.
+    """
+
+    def __init__(
+        self,
+        making: Making,
+        steps: Steps,
+        goal: Goal,
+        *,
+        examples: bool,
+        watch: Callable[[dict[str, Any]], None],
+        log: Callable[[str], None],
+    ) -> None:
+        self._making, self._steps, self._goal = making, steps, goal
+        self._examples, self._watch, self._log = examples, watch, log
+        self._shown: tuple[str, int] | None = None
+        self._began = time.monotonic()
+
+    def model(self, step: Step) -> Path:
+        """Return the file of a teacher or a student that was made."""
+        return self._steps.place(step) / "model.embz"
+
+    def student(self, trial: Trial, *, quick: bool = False) -> Step:
+        """Return the step that makes a trial's file."""
+        return self._making.student(trial.proposal.student, seed=self._making.seed, quick=quick)
+
+    def task(self, trial: Trial, name: str, *, quick: bool = False) -> dict[str, Any]:
+        """Return the task of a step over a trial's student."""
+        student = trial.proposal.student.to_json()
+        seed = self._making.seed
+        return {"do": "step", "name": name, "student": student, "seed": seed, "quick": quick}
+
+    def show(
+        self,
+        crew: Workers,
+        state: str,
+        trials: Sequence[Trial],
+        baseline: dict[str, Any],
+        *,
+        best: Trial | None = None,
+        judged: Judged | None = None,
+        test: dict[str, Any] | None = None,
+        serving: tuple[Any, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Write the best so far, and return the record.
+
+        Parameters
+        ----------
+        best
+            By default the best by what is known before the gate is read.
+        serving
+            What serving the uncompressed model and the best takes, if that was measured.
+        """
+        goal, quick, notes = self._goal, state == PRELIMINARY, list(self._notes)
+        best = best or best_of(trials, goal, baseline[goal.metric])
+        if best is None:
+            best = min(
+                trials,
+                key=lambda each: (
+                    goal.score(
+                        each.nbytes, each.values[goal.metric], baseline[goal.metric], each.latency
+                    ),
+                    each.number,
+                ),
+            )
+            notes.append("no trial fits what was asked for; this is the nearest one")
+        step = self.student(best, quick=quick)
+        export = self._making.exported(step)
+        if not self._steps.made(export):
+            crew.one(self.task(best, "export", quick=quick))
+        record = record_of(
+            state=state,
+            goal=goal,
+            corpus=self._corpus,
+            baseline=baseline,
+            trials=trials,
+            best=best,
+            parts=facts_of(self.model(step))["bytes"],
+            judged=judged,
+            test=test,
+            notes=notes,
+            seconds=time.monotonic() - self._began,
+        )
+        if serving is not None:
+            record["baseline"] = {**baseline, "serving": serving[0]}
+            record["best"]["serving"] = serving[1]
+        publish(
+            self._making.directory,
+            record,
+            self.model(step),
+            self._steps.place(export) / "model.tflite",
+            examples=self._examples,
+        )
+        if self._shown != (state, best.number):
+            self._shown = (state, best.number)
+            self._log(record["sentence"])
+        self._watch(record)
+        return record
+
+    @cached_property
+    def _notes(self) -> list[str]:
+        """Labels that one of the halves lacks: nothing is known of them there."""
+        missing = self._steps.record(self._making.corpus, "corpus.json")["missing"]
+        return [
+            f"the {half} has no text of {len(labels):,} of the labels: "
+            + ", ".join(map(repr, labels[:5]))
+            for half, labels in missing.items()
+            if labels
+        ]
+
+    @cached_property
+    def _corpus(self) -> dict[str, Any]:
+        found = self._steps.record(self._making.corpus, "corpus.json")
+        return {
+            "file": self._making.texts.train.name,
+            **{key: found[key] for key in ("train", "choosing", "gate", "unlabelled")},
+            "labels": len(found["labels"]),
+        }

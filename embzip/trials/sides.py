@@ -1,0 +1,124 @@
+"""The texts of a search as one cached step: what is learned, what chooses, what the gate reads.
+
+train.tsv     learned from
+dev.tsv       one half of dev: it ends trainings, and ranks trials
+gate.tsv      the other half: read once, at the end
+texts.txt     the texts of train.tsv, then those without labels
+corpus.json   how many there are
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from embzip.corpus import (
+    Example,
+    check_dev,
+    check_training_labels,
+    read_examples,
+    read_texts,
+    split_examples,
+)
+from embzip.errors import InputError
+from embzip.files.reading import digest_of_file, existing_file
+from embzip.files.writing import atomic_write
+from embzip.pipeline.steps import Step, write_json
+from embzip.types import Progress
+
+_LEAST = 10  # texts of each half of dev
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The files of a search.
+
+    Attributes
+    ----------
+    train, dev, test
+        label<TAB>text lines; without dev, a tenth of train is held out.
+    more
+        Texts without labels.
+    """
+
+    train: Path
+    dev: Path | None = None
+    test: Path | None = None
+    more: tuple[Path, ...] = ()
+
+    def learned(self) -> dict[str, Any]:
+        """Return the digests of all files but test."""
+        return {
+            "train": _digest(self.train),
+            "dev": None if self.dev is None else _digest(self.dev),
+            "more": [_digest(path) for path in self.more],
+        }
+
+
+def corpus_step(texts: Texts) -> Step:
+    """Return the step that makes the sides of a search."""
+
+    def make(folder: Path, _: Sequence[Path], progress: Progress) -> None:
+        training = read_examples(texts.train)
+        if texts.dev is None:
+            training, dev = split_examples(training)
+        else:
+            dev = read_examples(texts.dev)
+        labels = check_training_labels(training, str(texts.train))
+        if texts.dev is not None:
+            check_dev(dev, training, labels)
+        choosing, kept = halves(dev)
+        if min(len(choosing), len(kept)) < _LEAST:
+            raise InputError(
+                f"{texts.dev or texts.train}: one half of dev chooses and the other is kept for "
+                f"the gate, each of at least {_LEAST} texts; found {len(choosing)} and "
+                f"{len(kept)}: add examples, or name a larger file as dev"
+            )
+        for name, side in (("train", training), ("dev", choosing), ("gate", kept)):
+            _write(folder / f"{name}.tsv", (f"{each.label}\t{each.text}" for each in side))
+        more = list(read_texts(list(texts.more))) if texts.more else []
+        _write(folder / "texts.txt", [*(each.text for each in training), *more])
+        record = {
+            "train": len(training),
+            "choosing": len(choosing),
+            "gate": len(kept),
+            "unlabelled": len(more),
+            "labels": list(labels),
+            "missing": {
+                name: sorted({*labels} - {each.label for each in side})
+                for name, side in (("half that chooses", choosing), ("gate", kept))
+            },
+        }
+        write_json(folder / "corpus.json", record)
+
+    return Step("corpus", texts.learned(), (), make)
+
+
+def halves(dev: Iterable[Example]) -> tuple[list[Example], list[Example]]:
+    """Split dev into what chooses and what is kept for the gate, by a fixed hash of each text.
+
+    It is independent of what `split_examples` and `embzip.tf.fold_of` go by.
+
+    Examples
+    --------
+    >>> choosing, kept = halves(Example(text=f"text {number}", label="a") for number in range(100))
+    >>> len(choosing), len(kept), choosing[0].text
+    (48, 52, 'text 2')
+    """
+    choosing: list[Example] = []
+    kept: list[Example] = []
+    for example in dev:
+        hashed = sha256(example.text.encode("utf-8", "surrogatepass")).digest()
+        (kept if hashed[31] & 1 else choosing).append(example)
+    return choosing, kept
+
+
+def _digest(path: Path) -> str:
+    return digest_of_file(existing_file(path))
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    with atomic_write(path) as file:
+        for line in lines:
+            file.write(f"{line}\n".encode())

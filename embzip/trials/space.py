@@ -1,0 +1,242 @@
+"""Which students a search may try, and how many bytes each has at most; nothing is trained.
+
+A student is a point of a space: numbers by name, which Optuna proposes and the journal keeps. Of a
+named size, a point says which share of the rows that fit the student has, so that no point is
+larger than what is allowed.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from embzip.classifier import Classifier, CnnConfig, head_shapes
+from embzip.classifier.student_shape import StudentShape
+from embzip.classifier.student_sizes import steps_of, student_nbytes
+from embzip.classifier.students import kept_table
+from embzip.classifier.training_record import TrainingRecord
+from embzip.compression import compress
+from embzip.embz.contents import words_of
+from embzip.errors import InputError
+from embzip.tokenizers.base import Tokenizer
+from embzip.types import Arrays
+from embzip.vectors.base import Vectors
+
+Point = Mapping[str, Any]
+PIECES = (2000, 4000, 8000)  # of BPE vocabularies; words are 0
+DIMS, FILTERS, BITS, KERNELS = (4, 96), (8, 128), (1.0, 4.0), ("int8", "int4", "int2")
+LEAST_ROWS = 100
+_USUAL = 4  # the step of 64 KB
+_PARTS = 200  # of the words, by which a size is bounded
+_COLUMNS = 96  # of the stand-in for a teacher: no student has more
+
+
+@dataclass(frozen=True)
+class Student:
+    """What a trial makes: a shape, over the teacher's words or that many pieces."""
+
+    shape: StudentShape
+    pieces: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its numbers by name."""
+        return {**asdict(self.shape), "pieces": self.pieces}
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Student":
+        """Return the student that `to_json` describes."""
+        shape = {name: value for name, value in record.items() if name != "pieces"}
+        return cls(StudentShape(**shape), record["pieces"])
+
+    @property
+    def name(self) -> str:
+        """What it is, in a few words.
+
+        >>> Student(StudentShape(rows=5000, dim=8)).name
+        '5,000 words x 8, 64 filters, svd|tcq:2, kernels int4'
+        """
+        shape = self.shape
+        rows = f"{self.pieces:,} pieces" if self.pieces else f"{shape.rows:,} words"
+        filters = f"{shape.filters} filters" if shape.encoder == "cnn" else shape.encoder
+        return f"{rows} x {shape.dim}, {filters}, {shape.codec}, kernels {shape.kernels}"
+
+
+def stand_in(tokenizer: Tokenizer, labels: Sequence[str], max_length: int) -> Classifier:
+    """Return a classifier as large as a teacher will be, untrained: sizes follow from it."""
+    rows = len(tokenizer.vocabulary)
+    table = Vectors(
+        tokenizer.vocabulary, np.zeros((rows, _COLUMNS), np.float32), tokenizer=tokenizer
+    )
+    config = CnnConfig.of(_COLUMNS, max_length, {})
+    shapes = head_shapes(config, len(labels))
+    arrays = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    training = TrainingRecord().widest("train")
+    return Classifier(compress(table, "float32"), tuple(labels), config, arrays, training=training)
+
+
+class Space:
+    """The students of one corpus.
+
+    Parameters
+    ----------
+    teacher
+        Who has the words: a classifier, or a `stand_in`.
+    texts
+        Training texts.
+    pieces
+        Returns the tokenizer of so many pieces.
+    size
+        The most bytes of a file; None for any.
+    encoder
+        Of all students; None for both.
+
+    Raises
+    ------
+    InputError
+        For a size that no student reaches; the message has the least.
+    """
+
+    def __init__(
+        self,
+        teacher: Classifier,
+        texts: Sequence[str],
+        pieces: Callable[[int], Tokenizer],
+        *,
+        size: int | None,
+        encoder: str | None,
+    ) -> None:
+        self._teacher, self._pieces, self.size = teacher, pieces, size
+        self._ids = teacher.encode(texts)
+        self._encoder = encoder
+        # No student has more than its teacher.
+        filters = getattr(teacher.config, "filters", FILTERS[1])
+        self._most = (teacher.embedding.dim, filters)
+        self._known: dict[tuple[int, int], tuple[Vectors, Arrays]] = {}
+        counts = np.bincount(np.concatenate([*self._ids, [0]]).astype(np.int64))
+        special = set(teacher.tokenizer.vocabulary.special_ids)
+        seen = [row for row in np.flatnonzero(counts) if row not in special]
+        # Words that no training text has are read at once by nobody.
+        self.words = max(1, len(seen))
+        self.vocabularies = (0, *(each for each in PIECES if 2 * each < self.words))
+        if size is not None:
+            self._check_size(size)
+
+    def nbytes(self, student: Student) -> int:
+        """Return the bytes of a student's file, at most."""
+        table, words = self._words(student.shape.rows, student.pieces)
+        return student_nbytes(self._teacher, table, student.shape, words=words)
+
+    def _words(self, rows: int, pieces: int) -> tuple[Vectors, Arrays]:
+        """Return a student's table, whose numbers are not kept, and how its words are stored."""
+        if (rows, pieces) not in self._known:
+            tokenizer = self._pieces(pieces) if pieces else None
+            found = kept_table(
+                self._teacher, self._ids, rows=0 if pieces else rows, tokenizer=tokenizer
+            )
+            nothing = np.broadcast_to(np.zeros((), np.float32), found.matrix.shape)
+            self._known[rows, pieces] = (
+                replace(found, matrix=nothing),
+                words_of(found.tokenizer, found.vocabulary),
+            )
+        return self._known[rows, pieces]
+
+    def student(self, point: Point) -> Student | None:
+        """Return the student of a point; None where its size leaves it no rows."""
+        shape = StudentShape(
+            rows=0 if point["pieces"] else self.words,
+            dim=min(point["dim"], self._most[0]),
+            filters=min(point["filters"], self._most[1]),
+            encoder=point["encoder"],
+            codec=f"svd|tcq:{point['bits']:g}",
+            kernels=point["kernels"],
+        )
+        if point["pieces"]:
+            student = Student(shape, point["pieces"])
+            fits = self.size is None or self.nbytes(student) <= self.size
+            return student if fits else None
+        most = self.words if self.size is None else self._most_rows(shape)
+        rows = round(point["rows"] * most)
+        if most < min(LEAST_ROWS, self.words):
+            return None
+        return Student(replace(shape, rows=max(rows, min(LEAST_ROWS, self.words))))
+
+    def point(self, **numbers: Any) -> dict[str, Any]:
+        """Return a point: what is not named is as in a student of 64 KB."""
+        usual = {"pieces": 0, "encoder": self._encoder or "cnn", "dim": 16, "filters": 64}
+        usual |= {"bits": 2.0, "kernels": "int4", "rows": 1.0}
+        return {**usual, **numbers}
+
+    @cached_property
+    def encoders(self) -> tuple[str, ...]:
+        """The encoders that students may have."""
+        return ("cnn", "mean") if self._encoder is None else (self._encoder,)
+
+    def starts(self) -> list[dict[str, Any]]:
+        """Return the points that a search begins with: shapes that won on the benchmark sets."""
+        pieces = [self.point(pieces=each, dim=24) for each in self.vocabularies[2:3]]
+        ladder = [shape for _, shape in steps_of(len(self._teacher.labels))]
+        points = [
+            self.point(dim=shape.dim, filters=shape.filters, bits=float(shape.codec.split(":")[1]))
+            for shape in ladder
+        ]
+        if self.size is None:
+            usual = points[_USUAL]
+            share = [min(1.0, rows / self.words) for rows in (8000, 5000, 3000)]
+            return [
+                {**usual, "rows": share[0]},
+                {**usual, "rows": share[0], "bits": max(1.0, usual["bits"] - 1)},
+                {**usual, "rows": share[0], "bits": usual["bits"] + 1},
+                {**points[_USUAL + 2], "bits": usual["bits"] + 1},
+                {**points[_USUAL - 1], "rows": share[1]},
+                {**points[_USUAL - 2], "rows": share[2]},
+                {**usual, "rows": share[1], "dim": 2 * usual["dim"], "bits": 1.0},
+                *pieces,
+            ]
+        # Where each step of the ladder has how many of the words: the last that has half, and those
+        # beside it.
+        shares = [self._share(point) for point in points]
+        best = max((at for at, share in enumerate(shares) if share >= 0.5), default=None)
+        if best is None:
+            best = int(np.argmax(shares))
+        around = [points[at] for at in (best, best + 1, best - 1) if 0 <= at < len(points)]
+        middle = points[best]
+        around += [
+            {**middle, "bits": max(BITS[0], middle["bits"] - 1)},
+            {**middle, "rows": 0.7},
+            {**middle, "bits": min(BITS[1], middle["bits"] + 1)},
+        ]
+        return [*around, *pieces]
+
+    def _share(self, point: Point) -> float:
+        student = self.student(point)
+        return 0.0 if student is None else student.shape.rows / self.words
+
+    def _most_rows(self, shape: StudentShape) -> int:
+        """Return how many words a student of a shape can have; 0 where not even few fit."""
+        assert self.size is not None  # noqa: S101
+        # Not every number is looked at, so that what is known of one serves other shapes.
+        step = max(1, self.words // _PARTS)
+        counts = [*range(step, self.words, step), self.words]
+        fitting = bisect_right(
+            counts, self.size, key=lambda rows: self.nbytes(Student(replace(shape, rows=rows)))
+        )
+        return counts[fitting - 1] if fitting else 0
+
+    def _check_size(self, size: int) -> None:
+        encoder = self.encoders[-1]
+        smallest = self.point(
+            dim=DIMS[0], filters=FILTERS[0], bits=BITS[0], kernels="int2", encoder=encoder
+        )
+        if self.student(smallest) is None:
+            shape = StudentShape(
+                rows=min(LEAST_ROWS, self.words), dim=DIMS[0], filters=FILTERS[0],
+                encoder=encoder, codec=f"svd|tcq:{BITS[0]:g}", kernels="int2",
+            )  # fmt: skip
+            least = self.nbytes(Student(shape))
+            raise InputError(
+                f"the smallest file of this corpus has {least:,} bytes, and {size:,} are allowed: "
+                f"name a size of {least:,}B or more"
+            )

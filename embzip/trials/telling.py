@@ -1,0 +1,96 @@
+"""The record of a search: what stands in front.json, and its first sentence."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from embzip.evaluation.verdicts import SHOWN, WORSE, Verdict
+from embzip.report.record import environment
+from embzip.trials.fronts import Trial, front_of
+from embzip.trials.goals import RUNTIMES, Goal
+from embzip.trials.judging import Judged
+
+PRELIMINARY, RANKED, GATED = "preliminary", "not yet gated", "gated"
+
+
+def record_of(
+    *,
+    state: str,
+    goal: Goal,
+    corpus: dict[str, Any],
+    baseline: dict[str, Any],
+    trials: Sequence[Trial],
+    best: Trial,
+    parts: dict[str, Any],
+    judged: Judged | None = None,
+    test: dict[str, Any] | None = None,
+    notes: Sequence[str] = (),
+    seconds: float = 0.0,
+) -> dict[str, Any]:
+    """Return the record of a search so far.
+
+    Parameters
+    ----------
+    state
+        `PRELIMINARY`, `RANKED` or `GATED`.
+    baseline
+        `bytes` and both metrics of the best uncompressed model, and its `parts`.
+    parts
+        Where the bytes of the best file are.
+    """
+    fitting = [trial for trial in trials if goal.allows(trial.nbytes, trial.latency)]
+    front = {trial.number for trial in front_of(fitting, goal.metric)}
+    verdict = None if judged is None else judged.verdict
+    return {
+        "kind": "search",
+        "state": state,
+        "sentence": sentence(state, goal, baseline, best, judged),
+        "goal": goal.to_json(),
+        "corpus": corpus,
+        "baseline": baseline,
+        "best": {**best.to_json(), "parts": parts, "file": RUNTIMES[goal.runtime]},
+        "verdict": None if verdict is None else {**verdict.to_json(), "said": judged.said},  # type: ignore[union-attr]
+        "gate": None if judged is None else judged.to_json(),
+        "test": test,
+        "trials": [
+            {**trial.to_json(), "front": trial.number in front, "best": trial.number == best.number}
+            for trial in sorted(trials, key=lambda each: each.number)
+        ],
+        "notes": list(notes),
+        "seconds": round(seconds, 1),
+        "environment": environment(),
+    }
+
+
+def sentence(
+    state: str, goal: Goal, baseline: dict[str, Any], best: Trial, judged: Judged | None
+) -> str:
+    """Return the answer in one sentence, with its verdict."""
+    name = {"accuracy": "accuracy", "macro-f1": "macro-F1"}[goal.metric]
+    told = f"{RUNTIMES[goal.runtime]} has {best.nbytes:,} bytes, "
+    told += f"{baseline['bytes'] / best.nbytes:,.0f} times fewer than the best uncompressed model"
+    if judged is None or state != GATED:
+        gain = 100 * (best.values[goal.metric] - baseline[goal.metric])
+        what = "a preliminary answer of a quick teacher" if state == PRELIMINARY else state
+        return f"{told}, and {gain:+.2f} points of {name} on the texts that choose: {what}."
+    return f"{told}: {_said(judged.said, judged.verdict, name)}."
+
+
+def _said(answer: str, verdict: Verdict, name: str) -> str:
+    found = f"{verdict.difference:+.2f} points of {name} on {verdict.rows:,} texts of the gate"
+    sure = f"with {100 * verdict.confidence:.3g} % confidence"
+    if answer == WORSE:
+        return (
+            f"worse by more than {verdict.max_drop:g} points, {found}, {sure} at most "
+            f"{verdict.upper:+.2f}"
+        )
+    low = f"{found}, {sure} at least {verdict.lower:+.2f}"
+    if answer == SHOWN:
+        return f"that it loses at most {verdict.max_drop:g} points is shown ({low})"
+    if verdict.lower >= -verdict.max_drop:
+        return (
+            f"that it loses at most {verdict.max_drop:g} points is not shown, since that was not "
+            f"of a larger file before it in the gate's order ({low})"
+        )
+    return (
+        f"that it loses at most {verdict.max_drop:g} points is not shown ({low}): {verdict.missing}"
+    )

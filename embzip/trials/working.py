@@ -1,0 +1,125 @@
+"""A worker: a process of one thread that makes steps of a search until it is told no more.
+
+It reads JSON lines from standard input, the first of which says what search it is for, and answers
+each by a line. What nobody expected ends it, with a traceback in its log. Whoever started it may
+end at any time: then it ends too, at once, and what it was at is made again by the next search.
+"""
+
+import json
+import os
+import queue
+import sys
+import threading
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TextIO
+
+from embzip.errors import EmbzipError
+from embzip.evaluation.accuracy import macro_f1
+from embzip.files.records import parse_json
+from embzip.pipeline.steps import Steps
+from embzip.trials.making import Making
+from embzip.trials.space import Student
+
+
+def serve() -> None:
+    """Do what standard input says: the process's whole life."""
+    # What libraries print must not stand among the answers.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    warnings.simplefilter("ignore")  # the search has said what is odd about its texts
+    told: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin, told), daemon=True).start()
+    making = Making.of(json.loads(told.get()))
+    steps = Steps(making.directory)
+    while True:
+        task = json.loads(told.get())
+        try:
+            answer = perform(task, making, steps)
+        except EmbzipError as error:
+            answer = {"error": str(error)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _listen(lines: TextIO, told: "queue.SimpleQueue[str]") -> None:
+    for line in lines:
+        told.put(line)
+    os._exit(0)  # who asked has ended
+
+
+def perform(task: Mapping[str, Any], making: Making, steps: Steps) -> dict[str, Any]:
+    """Do one task, and return what came of it.
+
+    `{"do": "step", "name": NAME, ...}` makes a step of `Making`, and answers with its folder.
+    `{"do": "trials", "trials": [...]}` makes students, and answers with the record of each.
+    """
+    if task["do"] == "trials":
+        return {"trials": [_trial(each, task, making, steps) for each in task["trials"]]}
+    return {"folder": str(_made(task, making, steps))}
+
+
+def _made(task: Mapping[str, Any], making: Making, steps: Steps) -> Path:
+    """Return the folder of a step that a task names."""
+    match task["name"]:
+        case "vectors":
+            step = making.vectors
+        case "teacher":
+            step = making.trained(task["number"], quick=task["quick"])
+        case "folds":
+            folded = making.folded()
+            step = making.trained() if folded is None else folded
+        case "pieces":
+            step = making.pieces(task["vocab"])
+        case "baseline":
+            teacher = making.trained(task["number"], quick=task["quick"])
+            step = making.answers(teacher, task["side"])
+        case "serving":
+            step = making.serving(
+                _student(task, making) if "student" in task else making.trained(task["number"])
+            )
+        case "answers":
+            step = making.answers(_student(task, making), task["side"])
+        case _:
+            step = making.exported(_student(task, making))
+    return steps.folder(step)
+
+
+def _student(task: Mapping[str, Any], making: Making) -> Any:
+    student = Student.of(task["student"])
+    return making.student(student, seed=task["seed"], quick=task["quick"])
+
+
+def _trial(
+    trial: Mapping[str, Any], task: Mapping[str, Any], making: Making, steps: Steps
+) -> dict[str, Any]:
+    """Make a student, and return what is known of it."""
+    started = perf_counter()
+    step = _student(trial, making)
+    folder = steps.folder(step)
+    found = json.loads((steps.folder(making.answers(step, "dev")) / "answers.json").read_bytes())
+    nbytes = (folder / "model.embz").stat().st_size
+    record = {
+        "number": trial["number"],
+        "embz_bytes": nbytes,
+        "bytes": nbytes,
+        "latency": None,
+        **scores(found),
+    }
+    if task["runtime"] == "litert":
+        record["bytes"] = (steps.folder(making.exported(step)) / "model.tflite").stat().st_size
+    if task["latency"]:
+        measured = parse_json(
+            (steps.folder(making.serving(step)) / "serving.json").read_bytes(), ""
+        )
+        record["latency"] = measured["latency_ms"]["p50"]
+    return {**record, "seconds": round(perf_counter() - started, 2)}
+
+
+def scores(answers: Mapping[str, Any]) -> dict[str, float]:
+    """Return both metrics of a model's answers."""
+    expected, given = answers["expected"], answers["answers"]
+    right = sum(a == b for a, b in zip(expected, given, strict=True))
+    return {"accuracy": right / len(expected), "macro-f1": macro_f1(expected, given)}

@@ -1,0 +1,299 @@
+"""What `embzip.search` finds by itself: at a drop, at sizes, on two workers, and after kills.
+
+    python -m scripts.bench_search data -o bench/search --sets trec --parts drop
+    python -m scripts.bench_search data -o bench/search --table
+
+Every search trains its own teachers, on training texts without the dev tenth, whose two halves
+choose and judge; test is read by the search, once, after its gate. Minutes count from the end of
+the teachers' training. Parts:
+
+    drop      the smallest file that loses at most half a point, 15 minutes
+    30KB, 100KB   the best file of that size, 6 minutes each
+    fasttext-30KB, fasttext-100KB   fastText's own autotune at that size, 6 minutes, same dev texts
+    workers   trials that one and two workers end in 6 minutes
+    kills     a search of 12 trials that is killed at random times, against one that is not
+
+A cell (part, set) is a small file under `scripts/cells/search`, and is not computed again. A search
+that was interrupted goes on in its folder under OUTPUT. One seed.
+"""
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import embzip
+from embzip.corpus import split_examples
+from embzip.evaluation.verdicts import verdict_on
+from embzip.files.writing import write_bytes
+from scripts.bench_distill_cells import FIGURES, SETS
+from scripts.bench_distill_fasttext import label_of
+from scripts.bench_task import examples_file
+
+CELLS = Path(__file__).parent / "cells" / "search"
+MINUTES = {"drop": 15.0, "30KB": 6.0, "100KB": 6.0, "workers": 6.0}
+PARTS = ("drop", "30KB", "100KB", "fasttext-30KB", "fasttext-100KB", "workers", "kills")
+_KILLED_TRIALS, _KILLS = 12, 100
+_REPRODUCED = ("trec",)  # what is killed: the smallest set
+_TIMED = ("tagmynews",)  # what is timed on one and on two workers
+Record = dict[str, Any]
+
+
+def main() -> None:
+    """Compute the cells that are missing, or print the tables of those there are."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("texts", type=Path, help="folder of NAME/{train,test}.tsv.xz")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
+    parser.add_argument("--minutes", type=float, help="instead of each part's own, to try it")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--kills", type=int, default=_KILLS)
+    parser.add_argument("--hours", type=float, help="after which no cell is begun")
+    parser.add_argument("--table", action="store_true", help="compute nothing, print the tables")
+    given = parser.parse_args()
+    if not given.table:
+        _compute(given)
+    print(tables())
+
+
+def _compute(given: argparse.Namespace) -> None:
+    started = time.perf_counter()
+    for part in given.parts:
+        only = {"kills": _REPRODUCED, "workers": _TIMED}.get(part, given.sets)
+        for data in (each for each in given.sets if each in only):
+            path = CELLS / part / f"{data}.json"
+            if path.exists():
+                continue
+            if given.hours is not None and time.perf_counter() - started > 3600 * given.hours:
+                print(f"{given.hours} hours are over before {part} {data}", file=sys.stderr)
+                return
+            record = _PARTS[part.partition("-")[0]](part, data, given)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, (json.dumps(record, indent=1) + "\n").encode())
+            print(part, data, record, file=sys.stderr)
+
+
+def _searched(part: str, data: str, given: argparse.Namespace) -> Record:
+    """Return what a cell says of one search."""
+    folder = given.texts / data
+    found = embzip.search(
+        examples_file(folder, "train"),
+        given.output / part / data,
+        test=examples_file(folder, "test"),
+        minutes=given.minutes or MINUTES[part],
+        workers=given.workers,
+        metric="macro-f1" if FIGURES.get(data) == "macro_f1" else "accuracy",
+        size=None if part == "drop" else part,
+        examples=False,
+        log=lambda line: print(f"{part} {data}: {line}", file=sys.stderr),
+    )
+    test = {key: found["test"][key] for key in _TESTED}
+    return {
+        "bytes": found["best"]["bytes"],
+        "baseline_bytes": found["baseline"]["bytes"],
+        "name": found["best"]["name"],
+        "said": found["verdict"]["said"],
+        "gate": {key: found["verdict"][key] for key in ("rows", "difference", "lower", "upper")},
+        "test": test,
+        "trials": len(found["trials"]),
+        "seconds": found["seconds"],
+    }
+
+
+_TESTED = ("rows", "before", "after", "difference", "lower", "upper", "changed")
+
+
+def _fasttext(part: str, data: str, given: argparse.Namespace) -> Record:
+    """Return what fastText's autotune reaches in the same minutes."""
+    size = part.removeprefix("fasttext-")
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(
+            autotuned, given.texts / data, given.output / part / data, size,
+            60 * (given.minutes or MINUTES[size]),
+        ).result()  # fmt: skip
+
+
+def autotuned(folder: Path, output: Path, size: str, seconds: float) -> Record:
+    """Let fastText tune itself for a size, in a process of its own."""
+    fasttext = import_module("fasttext")
+    output.mkdir(parents=True, exist_ok=True)
+    train = embzip.read_examples(examples_file(folder, "train"))
+    test = embzip.read_examples(examples_file(folder, "test"))
+    words = embzip.build_words(examples_file(folder, "train"), labelled=True, min_count=1)
+    sides = {"train": split_examples(train)[0], "dev": split_examples(train)[1], "test": test}
+    read = {}
+    for side, examples in sides.items():
+        texts = map(words.decode, words.encode([example.text for example in examples]))
+        read[side] = list(texts)
+        lines = zip(examples, read[side], strict=True)
+        made = [f"__label__{label_of(example)} {text}\n" for example, text in lines]
+        (output / f"{side}.txt").write_text("".join(made), "utf-8")
+    try:
+        model = fasttext.train_supervised(
+            input=str(output / "train.txt"),
+            autotuneValidationFile=str(output / "dev.txt"),
+            autotuneDuration=int(seconds),
+            autotuneModelSize=size.removesuffix("B"),
+            verbose=0,
+        )
+    except (RuntimeError, ValueError, MemoryError) as error:
+        return {"none": str(error)}
+    model.save_model(str(output / "model.ftz"))
+    best, _ = model.predict(read["test"])
+    said = [labels[0].removeprefix("__label__") if labels else "" for labels in best]
+    right = [a == label_of(example) for a, example in zip(said, test, strict=True)]
+    return {
+        "bytes": os.path.getsize(output / "model.ftz"),
+        "accuracy": fmean(right),
+        "macro_f1": verdict_on(
+            [label_of(example) for example in test], said, said, max_drop=0, metric="macro-f1",
+            resamples=1,
+        ).after,
+    }  # fmt: skip
+
+
+def _workers(part: str, data: str, given: argparse.Namespace) -> Record:
+    """Return how many trials one and two workers end in the same minutes."""
+    found = {}
+    for count in (1, 2):
+        folder = given.output / part / f"{data}-{count}"
+        record = embzip.search(
+            examples_file(given.texts / data, "train"),
+            folder,
+            minutes=given.minutes or MINUTES[part],
+            workers=count,
+        )
+        found[str(count)] = len(record["trials"])
+    return {"trials": found, "ratio": found["2"] / found["1"]}
+
+
+def _kills(part: str, data: str, given: argparse.Namespace) -> Record:
+    """Return whether searches that were killed end as one that was not."""
+    train = examples_file(given.texts / data, "train")
+    place = given.output / part / data
+    command = [
+        sys.executable, "-m", "embzip", "search", str(train), "--trials", str(_KILLED_TRIALS),
+    ]  # fmt: skip
+    whole = place / "whole"
+    started = time.perf_counter()
+    subprocess.run([*command, "-o", str(whole)], check=True, capture_output=True)
+    seconds = time.perf_counter() - started
+    wanted = _outcome(whole)
+    rng = random.Random(0)
+    kills = same = searches = 0
+    while kills < given.kills:
+        folder = place / "killed"
+        shutil.rmtree(folder, ignore_errors=True)
+        # Teachers are taken over: what is killed is the search among students.
+        shutil.copytree(whole, folder, ignore=_students)
+        while True:
+            process = subprocess.Popen(
+                [*command, "--workers", "2", "-o", str(folder)],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            try:
+                process.wait(rng.uniform(1, seconds / 2) if kills < given.kills else None)
+                break
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                kills += 1
+        searches += 1
+        same += _outcome(folder) == wanted
+    return {"kills": kills, "searches": searches, "same": same}
+
+
+def _students(folder: str, names: list[str]) -> set[str]:
+    """Return what a killed search does not take over."""
+    begins = ("float-", "student-", "answers-", "export-", "serving-")
+    steps = {name for name in names if name.startswith(begins)}
+    return steps | ({"trials.log", "gate.json", "front.json", "lock"} & set(names))
+
+
+def _outcome(folder: Path) -> tuple[Any, str]:
+    """Return a search's trials and its best file, by what does not depend on time."""
+    record = json.loads((folder / "front.json").read_bytes())
+    trials = [
+        (each["number"], each["name"], each["bytes"], each["accuracy"]) for each in record["trials"]
+    ]
+    return trials, hashlib.sha256((folder / "best.embz").read_bytes()).hexdigest()
+
+
+_PARTS: Mapping[str, Callable[[str, str, argparse.Namespace], Record]] = {
+    "drop": _searched,
+    "30KB": _searched,
+    "100KB": _searched,
+    "fasttext": _fasttext,
+    "workers": _workers,
+    "kills": _kills,
+}
+
+
+def tables() -> str:
+    """Return the tables of the cells that there are."""
+    parts: list[str] = []
+    for part in ("drop", "30KB", "100KB"):
+        if found := _cells(part):
+            parts += [f"Part `{part}`:", _searches(found, _cells(f"fasttext-{part}"))]
+    if found := _cells("workers"):
+        parts += [f"{d}: two workers ended {c['ratio']:.2f} times the trials of one."
+                  for d, c in found.items()]  # fmt: skip
+    if found := _cells("kills"):
+        parts += [
+            f"{data}: {cell['kills']} kills in {cell['searches']} searches, of which "
+            f"{cell['same']} ended with the same trials and the same file."
+            for data, cell in found.items()
+        ]
+    return "\n\n".join(parts)
+
+
+def _searches(found: Mapping[str, Record], peers: Mapping[str, Record]) -> str:
+    lines = [
+        "| data | KB | times smaller | said | gate | test | test, 95 % | trials | fastText |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for data, cell in found.items():
+        test, peer = cell["test"], peers.get(data, {})
+        told = f"{peer['accuracy']:.4f}" if "accuracy" in peer else peer.get("none", "")
+        lines.append(
+            f"| {data} | {cell['bytes'] / 1000:.1f} | {_ratio(cell):.0f} | {cell['said']} | "
+            f"{cell['gate']['difference']:+.2f} | {test['before']:.4f} -> {test['after']:.4f}, "
+            f"{test['difference']:+.2f} | {test['lower']:+.2f}, {test['upper']:+.2f} | "
+            f"{cell['trials']} | {told} |"
+        )
+    shown = [cell for cell in found.values() if cell["said"] == "shown"]
+    wrong = sum(cell["test"]["upper"] < -0.5 for cell in shown)
+    mean = fmean(cell["test"]["difference"] for cell in found.values())
+    ratio = median(map(_ratio, found.values()))
+    return "\n".join(lines) + (
+        f"\n\nMedian times smaller {ratio:.0f}; mean difference on test {mean:+.2f} points; "
+        f"{len(shown)} of {len(found)} shown, of which test contradicts {wrong}."
+    )
+
+
+def _ratio(cell: Mapping[str, Any]) -> float:
+    return float(cell["baseline_bytes"] / cell["bytes"])
+
+
+def _cells(part: str) -> dict[str, Record]:
+    paths = sorted((CELLS / part).glob("*.json"))
+    return {path.stem: json.loads(path.read_text()) for path in paths}
+
+
+if __name__ == "__main__":
+    main()

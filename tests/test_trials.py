@@ -1,0 +1,370 @@
+"""What a search decides, without training anything: goals, sides, space, proposals, front, gate."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embzip.corpus import Example, split_examples
+from embzip.errors import EmbzipError, InputError, OutputError, SpecError
+from embzip.evaluation.verdicts import verdict_on
+from embzip.pipeline.steps import Steps
+from embzip.tokenizers import WordTokenizer
+from embzip.tokenizers.base import Normalization
+from embzip.trials import judging
+from embzip.trials.fronts import Trial, best_of, front_of, gate_list, gated
+from embzip.trials.goals import Goal, goal_of, milliseconds
+from embzip.trials.journal import Journal, claim, locked
+from embzip.trials.judging import judge
+from embzip.trials.making import Making, examples_of_side
+from embzip.trials.proposing import (
+    GENERATION,
+    Proposal,
+    Scored,
+    first_of,
+    proposals,
+    start_proposals,
+)
+from embzip.trials.repeating import near_ties, with_means
+from embzip.trials.sides import Texts, corpus_step, halves
+from embzip.trials.space import LEAST_ROWS, Space, Student, stand_in
+from embzip.trials.workers import started
+from tests.conftest import news
+from tests.models import tiny_classifier
+
+RNG = np.random.default_rng(0)
+WORDS = [f"word{number:04}" for number in range(3000)]
+TEXTS = [" ".join(RNG.choice(WORDS, 12)) for _ in range(2000)]
+
+
+def space(size: int | None = None, encoder: str | None = None) -> Space:
+    tokenizer = WordTokenizer(WORDS, Normalization())
+    teacher = stand_in(tokenizer, ("a", "b", "c"), 50)
+    return Space(teacher, TEXTS, lambda vocab: tokenizer, size=size, encoder=encoder)
+
+
+def trial(number: int, nbytes: int, accuracy: float, latency: float | None = None) -> Trial:
+    made = Student.of(
+        {"rows": 500 + number, "dim": 8, "filters": 8, "encoder": "cnn", "codec": "svd|tcq:2",
+         "kernels": "int4", "pieces": 0}
+    )  # fmt: skip
+    proposal = Proposal(number, 0, {}, made)
+    values = {"accuracy": accuracy, "macro-f1": accuracy - 0.1}
+    return Trial(proposal, nbytes, nbytes, values, latency, 1.0)
+
+
+# Goals
+
+
+def test_a_size_wants_the_best_and_a_drop_the_smallest() -> None:
+    small, large = Goal(size=100_000), Goal(max_drop=0.5)
+    assert small.score(90_000, 0.81, 0.8, None) < small.score(20_000, 0.80, 0.8, None)
+    assert small.score(101_000, 0.81, 0.8, None) > small.score(99_000, 0.81, 0.8, None)
+    assert large.score(20_000, 0.796, 0.8, None) < large.score(40_000, 0.82, 0.8, None)
+    # A point below what may be lost is worth three halvings.
+    assert large.score(8000, 0.785, 0.8, None) == pytest.approx(
+        large.score(64_000, 0.796, 0.8, None)
+    )
+    late = Goal(max_drop=0.5, latency=0.1)
+    assert late.score(20_000, 0.8, 0.8, 0.2) > late.score(20_000, 0.8, 0.8, 0.1)
+    assert not late.allows(1, 0.2)
+    assert late.allows(1, 0.1)
+    assert not small.allows(100_001, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": "64XB"}, "a size is a number of bytes"),
+        ({"max_drop": -0.5}, "max_drop is how many points may be lost"),
+        ({"metric": "f2"}, "metric is one of"),
+        ({"runtime": "onnx"}, "a search is for one of embz, litert, received 'onnx'"),
+        ({"latency": "5"}, "a latency is a number with its unit, such as 0.05ms, received '5'"),
+        ({"latency": "0ms"}, "above 0"),
+        ({"encoder": "fnet"}, "a student's encoder is one of cnn, mean"),
+    ],
+)
+def test_wrong_goals(options: dict, message: str) -> None:
+    usual = {"size": None, "max_drop": 0.5, "metric": "accuracy", "runtime": "embz"}
+    with pytest.raises(EmbzipError, match=message):
+        goal_of(**{**usual, "latency": None, "encoder": None, **options})
+
+
+def test_latencies_have_units() -> None:
+    assert milliseconds("0.05ms") == milliseconds("50us") == pytest.approx(0.05)
+
+
+# Sides
+
+
+def test_dev_is_halved_and_the_halves_are_those_of_the_texts_alone(tmp_path: Path) -> None:
+    lines = news("business", slice(0, 40)) + news("sports", slice(0, 40))
+    (tmp_path / "train.tsv").write_text(lines, "utf-8")
+    (tmp_path / "more.txt").write_text("a goal\na vote\n")
+    texts = Texts(tmp_path / "train.tsv", more=(tmp_path / "more.txt",))
+    steps = Steps(tmp_path / "out")
+    folder = steps.folder(corpus_step(texts))
+    train, choosing, kept = (examples_of_side(folder, side) for side in ("train", "dev", "gate"))
+    rest, dev = split_examples([*train, *choosing, *kept])
+    assert (len(rest), set(dev)) == (len(train), {*choosing, *kept})
+    assert halves(reversed(dev))[0] == list(reversed(halves(dev)[0]))
+    record = json.loads((folder / "corpus.json").read_bytes())
+    assert record["labels"] == ["business", "sports"]
+    assert (record["choosing"], record["gate"], record["unlabelled"]) == (
+        len(choosing),
+        len(kept),
+        2,
+    )
+    assert (folder / "texts.txt").read_text("utf-8").endswith("\na goal\na vote\n")
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "message"),
+    [
+        ("a\tx y\nb\tz\na\tq\nb\tr\na\ts\n", None, "chooses and the other is kept for the gate"),
+        ("a\tx\n" * 30, None, "at least two different labels"),
+        ("a\tx\nb\ty\n" * 9, "c\tx1\n" + "c\ty2\n" * 9, "dev must have labels of training"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_texts_that_a_search_cannot_begin_with(
+    tmp_path: Path, train: str, dev: str | None, message: str
+) -> None:
+    (tmp_path / "train.tsv").write_text(train)
+    path = None
+    if dev is not None:
+        path = tmp_path / "dev.tsv"
+        path.write_text(dev)
+    with pytest.raises(InputError, match=message):
+        Steps(tmp_path / "out").folder(corpus_step(Texts(tmp_path / "train.tsv", path)))
+
+
+# The space, and what is proposed
+
+
+@pytest.mark.parametrize("size", [8000, 30_000])
+def test_no_proposal_is_larger_than_the_size(size: int) -> None:
+    made = space(size)
+    starts = start_proposals(made)
+    scored = [Scored(each, float(each.number % 3)) for each in starts]
+    found = [*starts, *proposals(made, 1, scored, seed=0, starts=starts)]
+    assert len(found) >= 8
+    for each in found:
+        assert made.nbytes(each.student) <= size
+    largest = max(made.nbytes(each.student) for each in starts)
+    assert largest > 0.8 * size
+
+
+def test_a_size_that_no_student_reaches_is_said_with_the_least() -> None:
+    with pytest.raises(InputError, match=r"smallest file .* has [\d,]+ bytes, and 900 are") as told:
+        space(900)
+    least = int(str(told.value).split(" has ")[1].split(" bytes")[0].replace(",", ""))
+    student = start_proposals(space(least + 500))
+    assert student
+    with pytest.raises(InputError):
+        space(least - 200)
+
+
+def test_proposals_follow_from_the_seed_and_from_earlier_generations_alone() -> None:
+    made = space()
+    starts = start_proposals(made)
+    assert [each.number for each in starts] == list(range(len(starts)))
+    assert len({each.student for each in starts}) == len(starts)
+    scored = [Scored(each, float(each.student.shape.dim)) for each in starts]
+    first = list(proposals(made, 1, scored, seed=3, starts=starts))
+    again = list(proposals(space(), 1, scored[::-1], seed=3, starts=starts))
+    other = list(proposals(made, 1, scored, seed=4, starts=starts))
+    assert first == again
+    assert [each.student for each in first] != [each.student for each in other]
+    assert [each.number for each in first] == [len(starts) + at for at in range(GENERATION)]
+    assert first_of(2, len(starts)) == first[-1].number + 1
+    tried = {each.proposal.student for each in scored}
+    assert not tried & {each.student for each in first}
+    assert len({each.student for each in first}) == GENERATION
+
+
+def test_an_encoder_can_be_asked_for() -> None:
+    made = space(20_000, "mean")
+    assert {each.student.shape.encoder for each in start_proposals(made)} == {"mean"}
+
+
+def test_few_words_leave_students_of_all_of_them() -> None:
+    tokenizer = WordTokenizer(WORDS[:40], Normalization())
+    teacher = stand_in(tokenizer, ("a", "b"), 50)
+    few = Space(teacher, [" ".join(WORDS[:40])], lambda _: tokenizer, size=None, encoder=None)
+    assert few.words == 40 < LEAST_ROWS
+    assert few.vocabularies == (0,)
+    assert {each.student.shape.rows for each in start_proposals(few)} <= set(range(1, 41))
+
+
+def test_a_student_is_its_record() -> None:
+    for each in start_proposals(space()):
+        record = json.loads(json.dumps(each.student.to_json()))
+        assert Student.of(record) == each.student
+
+
+# The journal
+
+
+def test_a_journal_keeps_finished_trials_by_goal(tmp_path: Path) -> None:
+    made = space()
+    starts = start_proposals(made)
+    journal = Journal(tmp_path, made, {"max_drop": 0.5})
+    for each in starts[:3]:
+        journal.add({"number": each.number, "bytes": 10, "accuracy": 0.5}, each.point, 1.0)
+    (tmp_path / "trials.log").write_bytes((tmp_path / "trials.log").read_bytes() + b'{"op_co')
+    again = Journal(tmp_path, made, {"max_drop": 0.5})
+    assert sorted(again.records()) == [0, 1, 2]
+    assert again.records()[1] == {"number": 1, "bytes": 10, "accuracy": 0.5}
+    assert Journal(tmp_path, made, {"max_drop": 1.0}).records() == {}
+    (tmp_path / "trials.log").write_bytes(b"no journal\n")
+    with pytest.raises(InputError, match=r"this journal of a search is damaged .* remove it"):
+        Journal(tmp_path, made, {"max_drop": 0.5})
+
+
+def test_one_search_a_folder_and_one_corpus(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    with (
+        locked(folder),
+        pytest.raises(OutputError, match=r"another search works here \(process \d+\)"),
+        locked(folder),
+    ):
+        pass
+    with locked(folder):
+        claim(folder, {"train": "1", "seed": 0})
+        claim(folder, {"train": "1", "seed": 0})
+        with pytest.raises(InputError, match="holds a search with another train; one folder"):
+            claim(folder, {"train": "2", "seed": 0})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be made"), locked(tmp_path / "file"):
+        pass
+
+
+# Which trial is the answer
+
+
+def test_the_front_and_the_best_of_it() -> None:
+    trials = [
+        trial(0, 60, 0.80), trial(1, 50, 0.80), trial(2, 40, 0.79), trial(3, 30, 0.796),
+        trial(4, 20, 0.70), trial(5, 20, 0.70),
+    ]  # fmt: skip
+    assert [each.number for each in front_of(trials, "accuracy")] == [4, 3, 1]
+    assert best_of(trials, Goal(max_drop=0.5), 0.8) == trials[3]
+    assert best_of(trials, Goal(max_drop=0.4), 0.8) == trials[3], "met exactly"
+    assert best_of(trials, Goal(max_drop=0.3), 0.8) == trials[1]
+    assert best_of(trials, Goal(max_drop=0.0), 0.9) == trials[1], "none is good enough"
+    assert best_of(trials, Goal(size=45), 0.8) == trials[3]
+    assert best_of(trials, Goal(size=10), 0.8) is None
+    late = [trial(0, 60, 0.8, 0.3), trial(1, 70, 0.7, 0.1)]
+    assert best_of(late, Goal(size=100, latency=0.2), 0.8) == late[1]
+    assert [t.number for t in gate_list(trials, Goal(max_drop=0.5), 0.8)] == [1, 3, 4]
+    assert gate_list(trials, Goal(size=45), 0.8) == [trials[3]]
+    assert gate_list(trials, Goal(size=10), 0.8) == []
+
+
+def answers(right: int, rows: int = 2000) -> list[str]:
+    return ["a"] * right + ["b"] * (rows - right)
+
+
+def test_the_gate_goes_from_the_largest_to_the_first_that_is_not_shown() -> None:
+    truth = ["a"] * 2000
+
+    def verdict(right: int, drop: float = 1.0) -> object:
+        return verdict_on(truth, answers(1800), answers(right), max_drop=drop)
+
+    shown, unsure, worse = verdict(1800), verdict(1782), verdict(1700)
+    assert [each.answer for each in (shown, unsure, worse)] == ["shown", "not shown", "worse"]
+    assert gated([shown, shown, unsure, worse]) == (1, ["shown", "shown", "not shown", "worse"])
+    # What comes after one that is not shown is not shown either.
+    assert gated([unsure, shown, worse]) == (1, ["not shown", "not shown", "worse"])
+    assert gated([unsure, worse]) == (0, ["not shown", "worse"])
+    assert gated([worse, worse]) == (0, ["worse", "worse"])
+
+
+def test_each_further_list_is_a_further_look(tmp_path: Path) -> None:
+    given = {"m0": 1800, "m1": 1790, "m2": 1795}
+    asked: list[str] = []
+
+    def look(*models: str) -> object:
+        def answers_of(place: int) -> dict:
+            asked.append(models[place])
+            return {"expected": ["a"] * 2000, "answers": answers(given[models[place]])}
+
+        return judge(tmp_path, Goal(max_drop=1.0), models, answers_of)
+
+    first = look("m0", "m1")
+    assert (first.looks, first.said, first.verdict.confidence) == (1, "shown", 0.95)
+    again = look("m0", "m1")
+    assert again == first, "the same list has had its look"
+    second = look("m0", "m2", "m1")
+    assert (second.looks, second.verdict.confidence) == (2, pytest.approx(0.975))
+    assert second.chosen == 1
+    assert look("m0", "m1") == first
+    (tmp_path / "gate.json").write_text('{"a": 1}')
+    with pytest.raises(InputError, match="expected the looks at the gate"):
+        look("m0", "m1")
+
+
+def test_test_is_compared_and_told_by_its_texts(tmp_path: Path) -> None:
+    for seed in (0, 7):
+        tiny_classifier(seed=seed).save(tmp_path / f"{seed}.embz")
+    texts = ["the lion", "people say", "the zoo", "able tiger", "café", "ably people about"]
+    test = [Example(text=text, label="animals") for text in texts]
+    paths = tmp_path / "0.embz", tmp_path / "7.embz"
+    found = judging.tested(Goal(), *paths, test, ["the lion", "other"])
+    assert found["shared_with_training"] == 1
+    assert found["rows"] == 6
+    changed = [each["text"] for each in found["examples"]]
+    before, after = (
+        [p.label for p in tiny_classifier(seed=seed).predict(texts)] for seed in (0, 7)
+    )
+    assert set(changed) == {t for t, a, b in zip(texts, before, after, strict=True) if a != b}
+    assert sum(pair["texts"] for pair in found["pairs"]) == len(changed) == found["changed"]
+
+
+def test_near_ties_take_their_means() -> None:
+    trials = [trial(0, 60, 0.80), trial(1, 50, 0.79), trial(2, 40, 0.70), trial(3, 55, 0.795)]
+    near = near_ties(trials, trials[0], lambda each: -each.values["accuracy"])
+    assert [each.number for each in near] == [0, 3, 1]
+    found = with_means(trials, [{"number": 0, "accuracy": 0.7, "macro-f1": 0.6}])
+    assert found[0].values["accuracy"] == pytest.approx(0.75)
+    assert found[1:] == trials[1:]
+    assert replace(found[0], values=trials[0].values) == trials[0]
+
+
+def test_a_worker_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("a\tx\nb\ty\n")
+    making = Making(tmp_path / "out", Texts(tmp_path / "train.tsv"))
+    making.directory.mkdir()
+    with started(making, 1) as crew:
+        with pytest.raises(EmbzipError, match="chooses and the other is kept"):
+            crew.one({"do": "step", "name": "vectors"})
+        with pytest.raises(EmbzipError, match=r"with status 1 .*KeyError.* goes on"):
+            crew.one({"do": "step"})
+
+
+def test_options_are_checked_first(tmp_path: Path) -> None:
+    from embzip.trials import search
+
+    (tmp_path / "train.tsv").write_text("a\tx\nb\ty\n")
+    wrong: list[tuple[dict, str]] = [
+        ({"trials": 0}, "trials must be at least 1, received 0"),
+        ({"workers": 0}, "workers must be at least 1"),
+        ({"minutes": 0.0}, "minutes must be above 0"),
+        ({"folds": 1}, "folds is 0 or at least 2"),
+        ({"seed": -1}, "seed"),
+        ({"max_drop": 101}, "from 0 to 100"),
+    ]
+    for options, message in wrong:
+        with pytest.raises(SpecError, match=message):
+            search(tmp_path / "train.tsv", tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(OutputError, match="is the input"):
+        search(tmp_path / "train.tsv", tmp_path, test=_named(tmp_path / "best.embz"))
+
+
+def _named(path: Path) -> Path:
+    path.write_text("a\tx\n")
+    return path

@@ -1,0 +1,220 @@
+"""A whole search on a few hundred paragraphs: killed, gone on with, and on two workers."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import embzip
+import embzip.tf
+from tests.commands import outcome
+from tests.conftest import news
+from tests.models import tiny_classifier
+
+# Few documents and a small teacher, so that students take seconds.
+TRAIN, TEST = slice(0, 60), slice(60, 80)
+TRIALS = 2
+
+
+def start(folder: Path, output: str, *options: object) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "embzip", "search", "train.tsv", "--trials", str(TRIALS)]
+    command += ["--teacher", "teacher.embz"]
+    with (folder / f"{output}.log").open("ab") as said:
+        return subprocess.Popen(
+            [*command, *map(str, options), "-o", output],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=said,
+        )
+
+
+def wait_for(process: "subprocess.Popen[bytes]", found: Callable[[], bool]) -> None:
+    """Wait until something is there, or the process has ended."""
+    while process.poll() is None and not found():
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("search")
+    for name, documents in (("train.tsv", TRAIN), ("test.tsv", TEST)):
+        lines = news("business", documents) + news("sports", documents)
+        (folder / name).write_text(lines, "utf-8")
+    train = folder / "train.tsv"
+    words = embzip.build_words(train, labelled=True, min_count=2)
+    vectors = embzip.train_vectors(train, words, dim=16, labelled=True)
+    options = {"filters": 12, "windows": (1, 2), "epochs": 3, "learning_rate": 0.01}
+    examples = embzip.read_examples(train)
+    embzip.tf.train(examples, vectors, **options).classifier.save(folder / "teacher.embz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> dict[str, Any]:
+    """The record of a search that nothing interrupted, on one worker."""
+    process = start(folder, "whole", "--test", "test.tsv", "--json")
+    out, _ = process.communicate()
+    assert process.returncode == 0, (folder / "whole.log").read_text()
+    record = json.loads(out)
+    assert isinstance(record, dict)
+    return record
+
+
+@pytest.fixture(scope="module")
+def killed(folder: Path, whole: dict[str, Any]) -> dict[str, Any]:
+    """The record of a search on two workers that was killed twice, and then ended."""
+    output = folder / "killed"
+    log = folder / "killed.log"
+    for mark in (lambda: "generation 0" in log.read_text(), (output / "report.html").exists):
+        process = start(folder, "killed", "--test", "test.tsv", "--workers", 2)
+        wait_for(process, mark)
+        refused = start(folder, "killed")
+        refused.communicate()
+        assert refused.returncode == 1 or process.poll() is not None
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    # A killed search leaves the last answer whole.
+    assert embzip.load_model(output / "best.embz").predict(["a goal"])
+    assert json.loads((output / "front.json").read_bytes())["trials"]
+    assert "another search works here" in log.read_text()
+    process = start(folder, "killed", "--test", "test.tsv", "--workers", 2, "--json")
+    out, _ = process.communicate()
+    assert process.returncode == 0, log.read_text()
+    record = json.loads(out)
+    assert isinstance(record, dict)
+    return record
+
+
+def without_times(record: dict[str, Any]) -> str:
+    """Return a record without what is measured in seconds and milliseconds."""
+    record = deepcopy(record)
+    for each in (*record["trials"], record["best"], record["baseline"], record):
+        each.pop("seconds", None)
+        each.pop("serving", None)
+    return json.dumps(record, sort_keys=True)
+
+
+def test_a_killed_search_ends_with_the_same_trials_and_the_same_bytes(
+    folder: Path, whole: dict[str, Any], killed: dict[str, Any]
+) -> None:
+    assert [each["number"] for each in killed["trials"]] == list(range(TRIALS))
+    assert without_times(killed) == without_times(whole)
+    digests = [
+        hashlib.sha256((folder / output / "best.embz").read_bytes()).hexdigest()
+        for output in ("whole", "killed")
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_no_worker_outlives_its_search(killed: dict[str, Any]) -> None:
+    time.sleep(0.5)
+    running = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode("utf-8", "replace").split("\0")
+            parent = (path.parent / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+        if any("embzip.trials.working" in word for word in words) and parent in (
+            "1",
+            str(os.getpid()),
+        ):
+            running.append(words)
+    assert not running
+
+
+def test_what_is_there_is_what_the_record_says(folder: Path, whole: dict[str, Any]) -> None:
+    output = folder / "whole"
+    best = whole["best"]
+    assert (output / "best.embz").stat().st_size == best["bytes"] == best["parts"]["total"]
+    assert whole["state"] == "gated"
+    assert whole == json.loads((output / "front.json").read_bytes())
+    assert best["bytes"] < whole["baseline"]["bytes"] / 3
+    student = embzip.load_model(output / "best.embz")
+    exported = embzip.load_model(output / "best.tflite")
+    texts = [example.text for example in embzip.read_examples(folder / "test.tsv")]
+    assert exported.predict(texts[:20])[3].label == student.predict(texts[:20])[3].label
+    measured = embzip.evaluate(output / "best.embz", folder / "test.tsv")
+    assert measured.accuracy == pytest.approx(whole["test"]["after"])
+    assert whole["gate"]["looks"] == 1
+    assert whole["verdict"]["said"] in ("shown", "worse", "not shown")
+    assert whole["corpus"]["choosing"] + whole["corpus"]["gate"] < whole["corpus"]["train"] / 5
+
+
+def test_a_finished_search_is_read_again_and_another_corpus_is_refused(
+    folder: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    before = (folder / "whole" / "best.embz").stat().st_mtime_ns
+    command = ("search", "train.tsv", "--trials", TRIALS, "--teacher", "teacher.embz")
+    again = outcome(*command, "--test", "test.tsv", "-o", "whole")
+    assert again.code == 0, again.stderr
+    assert again.stdout.startswith(whole["sentence"])
+    assert "trial 0" not in again.stderr
+    assert (folder / "whole" / "best.embz").stat().st_mtime_ns == before
+    other = outcome("search", "test.tsv", *command[2:], "-o", "whole")
+    assert other.code == 1
+    assert "whole: holds a search with another train; one folder is for one corpus" in other.stderr
+
+
+def test_a_size_below_the_smallest_is_said_before_anything_is_trained(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    found = outcome("search", "train.tsv", "--size", "500B", "-o", "small")
+    assert found.code == 1
+    assert "the smallest file of this corpus has" in found.stderr
+    assert not list((folder / "small" / "steps").glob("train-*"))
+    assert not (folder / "small" / "best.embz").exists()
+
+
+def test_a_teacher_of_other_labels_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    monkeypatch.chdir(folder)
+    tiny_classifier().save(folder / "animals.embz")
+    found = outcome("search", "train.tsv", "--teacher", "animals.embz", "-o", "animals")
+    assert found.code == 1
+    assert (
+        "a teacher has the labels of the training texts: the teacher has 'animals'" in found.stderr
+    )
+
+
+def test_without_a_teacher_a_preliminary_answer_comes_first(tmp_path: Path) -> None:
+    lines = news("business", slice(0, 25)) + news("sports", slice(0, 25))
+    (tmp_path / "train.tsv").write_text(lines, "utf-8")
+    told: list[str] = []
+    states: list[str] = []
+    record = embzip.search(
+        tmp_path / "train.tsv",
+        tmp_path / "out",
+        size="20KB",
+        trials=1,
+        seeds=2,
+        metric="macro-f1",
+        log=told.append,
+        watch=lambda found: states.append(found["state"]),
+    )
+    assert states[0] == "preliminary"
+    assert states[-1] == record["state"] == "gated"
+    assert set(states) == {"preliminary", "not yet gated", "gated"}
+    assert any("a preliminary answer of a quick teacher" in line for line in told)
+    assert "1 near ties, with 1 more seeds" in told
+    assert (tmp_path / "out" / "best.embz").stat().st_size <= 20_000
+    assert record["test"] is None
+    assert record["goal"]["asked"] == "the .embz of at most 20,000 bytes with the best macro-F1"
+    first, second = (
+        [p.name for p in (tmp_path / "out" / "steps").glob(f"{name}-*")]
+        for name in ("train", "student")
+    )
+    assert (len(first), len(second)) == (2, 3), "quick and full; preliminary and two seeds"
