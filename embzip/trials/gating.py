@@ -63,7 +63,8 @@ def gate(
     >>> table = compress(Vectors(words.vocabulary, np.eye(4), tokenizer=words), "float32")
     >>> arrays = {"dense.kernel": np.eye(4, 2, -2), "dense.bias": np.zeros(2)}
     >>> model = Classifier(table, ("sport", "politics"), MeanConfig(4, 9), arrays)
-    >>> test = [Example(text="a ball", label="sport"), Example(text="the vote", label="politics")] * 300
+    >>> sport = Example(text="a ball", label="sport")
+    >>> test = [sport, Example(text="the vote", label="politics")] * 300
     >>> gate(model, model, test, max_drop=0.5).answer
     'shown'
     """
