@@ -26,7 +26,7 @@ from embzip.files.signatures import signature_of
 from embzip.files.writing import temporary_folder
 from embzip.types import Progress
 
-_ATTEMPTS = 6  # at a foreign file of a size
+_ATTEMPTS = 16  # more than there are kinds of chains
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from embzip.classifier import Classifier
 from embzip.classifier.rebuilding import rebuild
-from embzip.corpus import split_examples
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MissingPackageError
 from embzip.labelled.examples import make_examples
@@ -28,7 +27,7 @@ try:
 except ImportError as error:
     raise MissingPackageError(
         "embzip.sklearn needs scikit-learn, which is not installed: `pip install "
-        "'scikit-learn>=1.5'`, or `uv sync --extra sklearn` in a checkout"
+        "'scikit-learn>=1.6'`, or `uv sync --extra sklearn` in a checkout"
     ) from error
 
 _BLOCK = 1024  # texts at a time
@@ -119,14 +118,9 @@ class EmbzipClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             texts = Texts([example.text for example in examples])
             words = build_words(texts, min_count=self.min_count)
             table = train_vectors(texts, words, dim=self.dim, seed=seed)
-        kept, held_out = split_examples(examples)
-        # With few texts none may be held out; all decide then which epoch is kept.
-        known = {example.label for example in kept}
-        alone = not held_out or len(known) < len(self.classes_)
         model = train(
             examples,
             table,
-            dev=examples if alone else None,
             encoder=self.encoder,
             epochs=self.epochs,
             seed=seed,
@@ -161,8 +155,8 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):  # type: ignore[mis
     >>> from embzip.tokenizers import Normalization, WordTokenizer
     >>> words = WordTokenizer(["land", "sea"], Normalization())
     >>> table = Vectors(words.vocabulary, np.eye(4), tokenizer=words)
-    >>> EmbeddingTransformer(table).fit_transform(["sea sea land"]).round(2).tolist()
-    [[0.0, 0.0, 0.33, 0.67]]
+    >>> EmbeddingTransformer(table).fit_transform(["sea sea land"]).round(2)
+    array([[0.  , 0.  , 0.33, 0.67]], dtype=float32)
     """
 
     def __init__(self, table: Vectors | CompressedEmbedding | None = None) -> None:

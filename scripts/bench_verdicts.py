@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.evaluation.verdicts import LEAST_CHANGED, macro_f1_of_counts, newcombe_bounds
+from embzip.evaluation.paired_bounds import macro_f1_of_counts, newcombe_bounds
+from embzip.evaluation.verdicts import LEAST_CHANGED
 from embzip.files.writing import write_bytes
 
 CELLS = Path(__file__).parent / "cells" / "verdicts"

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -91,7 +92,8 @@ def test_case_02_a_directory(
     (folder / "dir.embz").mkdir()
     capfd.readouterr()
     message = error_of(put(command, "dir.embz"), capfd)
-    assert "dir.embz: expected a file, found a directory" in message
+    # A folder may be a table of model2vec.
+    assert re.search("dir.embz: expected a file.*, found a directory", message)
 
 
 @pytest.mark.parametrize("command", CORPUS_COMMANDS, ids=" ".join)

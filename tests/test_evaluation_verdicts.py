@@ -6,12 +6,8 @@ from scipy.stats import binomtest, norm
 
 from embzip.errors import InputError, SpecError
 from embzip.evaluation.accuracy import macro_f1
-from embzip.evaluation.verdicts import (
-    LEAST_CHANGED,
-    macro_f1_of_counts,
-    newcombe_bounds,
-    verdict_on,
-)
+from embzip.evaluation.paired_bounds import macro_f1_of_counts, newcombe_bounds
+from embzip.evaluation.verdicts import LEAST_CHANGED, verdict_on
 from scripts.bench_verdicts import Cell, covered, covers, table
 
 

@@ -196,8 +196,8 @@ def test_serving_imports_numpy_and_litert_only(exported: Path) -> None:
         "numpy",
     }
     assert own == {
-        "choices", "classifier", "corpus", "errors", "files", "labels", "litert", "prediction",
-        "seeds", "tokenizers", "types", "vocabulary",
+        "choices", "classifier", "errors", "files", "labelled", "litert", "prediction", "seeds",
+        "sources", "tokenizers", "types", "vocabulary",
     }  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from embzip.embz.format import load, save
 from embzip.errors import InputError
 from embzip.table_files import append_file, compress_file
 from embzip.tokenizers import Normalization, WordTokenizer
-from embzip.vectors.base import Vectors, write_vectors
+from embzip.vectors.base import Vectors
+from embzip.vectors.converting import write_vectors
 from embzip.vocabulary import Vocabulary
 from tests.commands import outcome, stdout_of
 from tests.models import tiny_classifier

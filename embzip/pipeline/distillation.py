@@ -77,8 +77,8 @@ def parse_distillation(table: Fields) -> Distillation:
     --------
     >>> keys = {"distill": "rows=3000,dim=8,folds=4", "codec": "svd|int4"}
     >>> found = parse_distillation(Fields.of_user(keys, "recipe"))
-    >>> found.shape
-    StudentShape(rows=3000, dim=8, filters=64, encoder='cnn', codec='svd|int4', kernels='int4')
+    >>> found.shape == StudentShape(rows=3000, dim=8, codec="svd|int4")
+    True
     >>> found.folds, found.lessons
     (4, {})
     """

@@ -8,15 +8,16 @@ that `Tokenizer.encode(text, add_special_tokens=False)` gives.
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-
-import tokenizers
+from typing import TYPE_CHECKING, Any
 
 from embzip.errors import TokenizerError
 from embzip.files.records import parse_json
 from embzip.files.writing import write_bytes
 from embzip.tokenizers.base import Normalization, check_ids, check_texts
 from embzip.vocabulary import Vocabulary, compress, decompress
+
+if TYPE_CHECKING:
+    import tokenizers
 
 MOST_BYTES = 1 << 27  # of a tokenizer.json
 _MOST_OBJECTS = 1 << 23
@@ -134,6 +135,8 @@ class HuggingFaceTokenizer:
 
 
 def _read(content: bytes, where: str) -> "tokenizers.Tokenizer":
+    import tokenizers  # serving a model of whole words loads it not
+
     if len(content) > MOST_BYTES:
         raise TokenizerError(
             f"{where}: a tokenizer has at most {MOST_BYTES:,} bytes, found {len(content):,}"
