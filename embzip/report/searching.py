@@ -95,7 +95,7 @@ def _marks(record: Mapping[str, Any], metric: str) -> list[Mark]:
         interval = (max(low, 0.0), min(high, 1.0))
     for trial in record["trials"]:
         kind = "best" if trial["best"] else "front" if trial["front"] else "trial"
-        told = f"trial {trial['number']}: {plain(trial['name'])}; {trial['bytes']:,} bytes, "
+        told = f"trial {_called(trial)}: {plain(trial['name'])}; {trial['bytes']:,} bytes, "
         told += fraction(trial[metric])
         marks.append(
             Mark(
@@ -165,6 +165,10 @@ def _bars(record: Mapping[str, Any]) -> list[Bar]:
     return [*bars, Bar(f"{small.name}, magnified", small.total, 100.0, small.parts)]
 
 
+def _called(trial: Mapping[str, Any]) -> str:
+    return "quick" if trial["number"] < 0 else str(trial["number"])
+
+
 def _row(trial: Mapping[str, Any], metric: str) -> dict[str, Any]:
     student = trial["student"]
     words = student["pieces"] or student["rows"]
@@ -173,7 +177,7 @@ def _row(trial: Mapping[str, Any], metric: str) -> dict[str, Any]:
         "best": trial["best"],
         "front": trial["front"],
         "cells": [
-            Cell(str(trial["number"]), trial["number"]),
+            Cell(_called(trial), trial["number"]),
             Cell(f"{trial['bytes'] / 1000:,.1f}", trial["bytes"]),
             Cell(fraction(trial[metric]), trial[metric]),
             Cell(f"{words:,}" + " pieces" * bool(student["pieces"]), words),
