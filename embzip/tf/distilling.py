@@ -251,10 +251,8 @@ def distill(
             small, in_tuning, interrupted = tuned(small, course)
         small, temperature = calibrated(small, plan.dev)
         interrupted = interrupted or pressed()
-    training = source.training
-    if isinstance(begun, Classifier):
-        training = begun.training
-    else:
+    training = source.training if isinstance(begun, Start) else begun.training
+    if isinstance(begun, Start):
         own = TrainingRun(
             kind="distill",
             training=TextDigest.of(example.text for example in kept),
