@@ -142,6 +142,6 @@ def test_the_case_of_the_folder(tmp_path: Path) -> None:
         '{"version": "1.0", "model": {"type": "WordPiece", "unk_token": "[UNK]", "vocab": '
         '{"[UNK]": 0, "a": 1, "b": 2}}}'
     )
-    # A field is missing that the library itself asks for.
-    with pytest.raises(TokenizerError, match=r"tokenizer\.json: .*`continuing_subword_prefix`"):
+    # Two fields are missing that the library itself asks for; it names either, by chance.
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json: .*missing field `(cont|max_)"):
         load_tokenizer(tmp_path / "tokenizer.json")

@@ -436,6 +436,12 @@ def test_unknown_words_read_as_their_stem(word: str, read: str) -> None:
     assert plain.decode(plain.encode([word])[0]) == (word if word == "plant" else "<UNK>")
 
 
+def test_words_that_read_as_a_stem_are_not_remembered() -> None:
+    tokenizer = WordTokenizer(["distil", "plant"], Normalization(), stems=True)
+    assert tokenizer.encode(["plant distill plants,"]) == [[3, 2, 3, 1]]
+    assert list(tokenizer._met) == ["plant"], "untrusted texts must not fill it"
+
+
 def test_stems_are_kept_by_files_bytes_and_pickles(tmp_path: Path) -> None:
     STEMMED.save(tmp_path / "words.tsv")
     content = STEMMED.to_bytes()

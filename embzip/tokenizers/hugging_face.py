@@ -135,7 +135,7 @@ class HuggingFaceTokenizer:
 
 
 def _read(content: bytes, where: str) -> "tokenizers.Tokenizer":
-    import tokenizers  # serving a model of whole words loads it not
+    import tokenizers  # late: to serve a model of whole words takes none
 
     if len(content) > MOST_BYTES:
         raise TokenizerError(

@@ -31,8 +31,10 @@ class MetPieces(dict[str, tuple[int, ...]]):
     def __missing__(self, piece: str) -> tuple[int, ...]:
         get, unknown = self._vocabulary.get, self._of_stem if self._stems else _unknown
         # No word has id 0: that is padding.
-        found = tuple([get(word) or unknown(word) for word in word_pattern(piece).findall(piece)])
-        if UNK not in found and len(self) < _MET and len(piece) <= _LONGEST:
+        words = word_pattern(piece).findall(piece)
+        found = tuple([get(word) or unknown(word) for word in words])
+        known = UNK not in found and (not self._stems or all(map(get, words)))
+        if known and len(self) < _MET and len(piece) <= _LONGEST:
             self[piece] = found
         return found
 
