@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,7 @@ def test_vectors_from_counts_and_what_is_the_same_again(run: Run, tmp_path: Path
         path = tmp_path / f"{workers}.vec"
         counted = outcome(*train, "--workers", workers, "-o", path, "--json")
         assert json_of(counted.stdout)["reproducible"] is True
-        assert counted.stderr == ""
+        assert "--workers" not in counted.stderr
         made.append(path.read_bytes())
     assert made[0] == made[1]
     again = ("--method", "WORD2VEC", "--epochs", 1, "-o", tmp_path / "v.embz", "--json")
@@ -574,7 +575,7 @@ def test_build_bpe_verbatim(tmp_path: Path) -> None:
     ]
     (tmp_path / "corpus.txt").write_text("\n".join(texts) + "\n", "utf-8")
     done = embzip("build-bpe", "corpus.txt", "--vocab", "30000", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 2), "begun and done"
     assert done.stdout.splitlines() == ["30,000 pieces", "corpus.bpe.model"]
     model = youtokentome.BPE(str(tmp_path / "corpus.bpe.model"))
     assert model.vocab_size() == 30000
@@ -583,7 +584,9 @@ def test_build_bpe_verbatim(tmp_path: Path) -> None:
 def test_case_12_unreachable_vocabulary_is_a_warning_and_the_real_size(
     folder: Path, tmp_path: Path
 ) -> None:
-    done = embzip("build-bpe", folder / "corpus.txt", "--vocab", 30000, "--json", cwd=tmp_path)
+    done = embzip(
+        "build-bpe", folder / "corpus.txt", "--vocab", 30000, "--json", "-q", cwd=tmp_path
+    )
     assert done.returncode == 0
     assert done.stderr.startswith("embzip: warning: ")
     assert len(done.stderr.splitlines()) == 1
@@ -630,6 +633,37 @@ def test_python_m_embzip() -> None:
         [sys.executable, "-m", "embzip", "--help"], capture_output=True, text=True, check=True
     )
     assert done.stdout.split()[:2] == ["Usage:", "embzip"]
+
+
+def test_version_and_help(folder: Path, run: Run) -> None:
+    assert run("--version") == run("-V") == f"embzip {version('embzip')}\n"
+    assert run("help") == run("--help")
+    assert run("help", "predict") == run("predict", "--help")
+
+
+def test_loudness(folder: Path, tmp_path: Path) -> None:
+    """-q leaves warnings alone on stderr; -v says what a short command does too."""
+    odd = tmp_path / "odd.txt"
+    odd.write_bytes(b"one two \xff\n" * 30)
+    words = ("build-words", odd, "--errors", "replace", "--force", "-o", tmp_path / "words.tsv")
+    usual, quiet, verbose = (
+        embzip(*words, *flag, cwd=tmp_path) for flag in ((), ("-q",), ("--verbose",))
+    )
+    assert usual.stderr == quiet.stderr
+    assert usual.stderr.startswith("embzip: warning: ")
+    told = verbose.stderr.splitlines()
+    assert told.pop(0) == "embzip: counting words"
+    assert re.fullmatch(r"embzip: counting words, done in \d+\.\d s", told.pop())
+    assert told == usual.stderr.splitlines()
+    assert usual.stdout == quiet.stdout == verbose.stdout
+
+
+def test_a_long_step_has_two_lines_in_a_pipe(folder: Path, tmp_path: Path) -> None:
+    arguments = ("build-bpe", folder / "corpus.txt", "--vocab", 300, "-o", tmp_path / "bpe.model")
+    told = embzip(*arguments, cwd=tmp_path).stderr.splitlines()
+    assert told[0] == "embzip: training BPE"
+    assert re.fullmatch(r"embzip: training BPE, done in \d+\.\d s", told[-1])
+    assert embzip(*arguments, "--quiet", cwd=tmp_path).stderr == ""
 
 
 def test_progress_is_drawn_on_a_terminal_only(folder: Path, tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Json, Whole
 from embzip.cli.results import Result
-from embzip.cli.terminal import load_quietly, progress, show, without_notices
+from embzip.cli.terminal import load_quietly, show, without_notices
 from embzip.files.outputs import FOLDER
 from embzip.files.reading import existing_file
 from embzip.inspection import size_change

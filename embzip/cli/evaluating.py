@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.parameters import ColumnOptions, Errors, Json, Seed, UsageError
-from embzip.cli.terminal import drawn, field, printable, progress, show, without_notices
+from embzip.cli.terminal import drawn, field, printable, show, without_notices
 from embzip.corpus import read_examples
 from embzip.files.places import EXAMPLES, SERVED, check_places
 

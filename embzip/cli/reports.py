@@ -6,8 +6,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.parameters import ColumnOptions, Errors, Json, Seed
-from embzip.cli.terminal import drawn, log, progress, show, without_notices
+from embzip.cli.terminal import drawn, show, tell, without_notices
 from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
 from embzip.files.outputs import check_apart, output_path
@@ -102,7 +103,7 @@ def run(
     read_recipe(recipe)  # what is wrong with it is said before TensorFlow takes its seconds
     _load_tensorflow()
     with progress("running") as report:
-        record = run(recipe, folder, progress=report, log=log)
+        record = run(recipe, folder, progress=report, log=tell)
     shown = "" if as_json else drawn(render_terminal(record))
     show(record, str(folder / "report.html"), drawing=shown, as_json=as_json)
 
@@ -141,7 +142,7 @@ def demo(*, output: Folder = None, as_json: Json = False) -> None:
     folder = output or Path("demo")
     _load_tensorflow()
     with progress("running the demo") as report:
-        record = demo(folder, progress=report, log=log)
+        record = demo(folder, progress=report, log=tell)
     shown = "" if as_json else drawn(render_terminal(record))
     show(record, str(folder / "report.html"), drawing=shown, as_json=as_json)
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import live
 from embzip.cli.choices import CHOICE
 from embzip.cli.gates import Metric
 from embzip.cli.parameters import Json, Seed, UsageError, Whole
-from embzip.cli.terminal import live, log, show
+from embzip.cli.terminal import show, tell
 from embzip.files.places import CLASSIFIER, EXAMPLES, TEXTS, check_places
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def search(
             seed=seed,
             examples=examples,
             watch=None if watch is None else lambda found: watch(_front(found)),
-            log=log,
+            log=tell,
         )
     lines = [record["sentence"]]
     if record["test"]:

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import (
     ColumnOptions,
@@ -14,7 +15,6 @@ from embzip.cli.parameters import (
     corpus_of,
 )
 from embzip.cli.results import Result
-from embzip.cli.terminal import progress
 
 
 def build_bpe(
@@ -54,7 +54,7 @@ def build_bpe(
     formats = dict.fromkeys((".model", ".bpe", ".yttm"), "bpe")
     with (
         result.writing([*corpus, *labelled], ".bpe.model", formats) as made,
-        progress("training BPE") as report,
+        progress("training BPE", lines=True) as report,
     ):
         tokenizer = build_bpe(
             files,
