@@ -575,7 +575,7 @@ def test_build_bpe_verbatim(tmp_path: Path) -> None:
     ]
     (tmp_path / "corpus.txt").write_text("\n".join(texts) + "\n", "utf-8")
     done = embzip("build-bpe", "corpus.txt", "--vocab", "30000", cwd=tmp_path)
-    assert (done.returncode, len(done.stderr.splitlines())) == (0, 2), "begun and done"
+    assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["30,000 pieces", "corpus.bpe.model"]
     model = youtokentome.BPE(str(tmp_path / "corpus.bpe.model"))
     assert model.vocab_size() == 30000
@@ -584,9 +584,7 @@ def test_build_bpe_verbatim(tmp_path: Path) -> None:
 def test_case_12_unreachable_vocabulary_is_a_warning_and_the_real_size(
     folder: Path, tmp_path: Path
 ) -> None:
-    done = embzip(
-        "build-bpe", folder / "corpus.txt", "--vocab", 30000, "--json", "-q", cwd=tmp_path
-    )
+    done = embzip("build-bpe", folder / "corpus.txt", "--vocab", 30000, "--json", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stderr.startswith("embzip: warning: ")
     assert len(done.stderr.splitlines()) == 1
@@ -659,10 +657,12 @@ def test_loudness(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_long_step_has_two_lines_in_a_pipe(folder: Path, tmp_path: Path) -> None:
-    arguments = ("build-bpe", folder / "corpus.txt", "--vocab", 300, "-o", tmp_path / "bpe.model")
+    corpus = folder / "corpus.txt"
+    embzip("build-words", corpus, "-o", "words.tsv", cwd=tmp_path)
+    arguments = ("train-vectors", corpus, "--tokenizer", "words.tsv", "-o", "v.embz")
     told = embzip(*arguments, cwd=tmp_path).stderr.splitlines()
-    assert told[0] == "embzip: training BPE"
-    assert re.fullmatch(r"embzip: training BPE, done in \d+\.\d s", told[-1])
+    assert told[0] == "embzip: training vectors"
+    assert re.fullmatch(r"embzip: training vectors, done in \d+\.\d s", told[-1])
     assert embzip(*arguments, "--quiet", cwd=tmp_path).stderr == ""
 
 

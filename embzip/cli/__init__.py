@@ -45,7 +45,7 @@ COMMANDS = {
     "compare": "reports",
     "run": "reports",
     "report": "reports",
-    "demo": "reports",
+    "demo": "searching",
 }
 HELP = {"-h", "--help"}
 VERSION = {"--version", "-V"}

@@ -54,7 +54,7 @@ def build_bpe(
     formats = dict.fromkeys((".model", ".bpe", ".yttm"), "bpe")
     with (
         result.writing([*corpus, *labelled], ".bpe.model", formats) as made,
-        progress("training BPE", lines=True) as report,
+        progress("training BPE") as report,
     ):
         tokenizer = build_bpe(
             files,
