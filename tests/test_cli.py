@@ -16,6 +16,7 @@ import pytest
 
 from embzip.classifier import TextDigest
 from embzip.cli import COMMANDS, app
+from embzip.cli.artefacts import _tensors
 from embzip.cli.explaining import arguments, explain
 from embzip.corpus import read_examples, split_examples
 from tests.commands import outcome, stdout_of
@@ -371,6 +372,15 @@ def test_inspect_adds_up_to_the_files_size(trained: Path, run: Run) -> None:
         assert record["rows"] == 800
     assert (record["codec"], record["dim"]) == ("int8", 12), "svd:12 is folded into the kernels"
     assert f"{size:,}" in run("inspect", "model.rebuilt.embz")
+
+
+def test_small_tensors_are_one_line(trained: Path, run: Run) -> None:
+    first = json_of(run("inspect", "model.embz", "--json"))["tensors"][0]
+    shares = enumerate([0.9, 2e-4, 3e-4, 4e-4])
+    large, small = _tensors([{**first, "name": f"t{i}", "share": share} for i, share in shares])
+    assert large.split()[0] == "t0"
+    told = ["3", "tensors", "below", "0.1%", "of", "the", "file", "each"]
+    assert small.split() == [*told, f"{3 * first['bytes']:,}", "0.0009"]
 
 
 def test_inspect_says_how_a_classifier_was_trained(trained: Path, run: Run) -> None:

@@ -46,6 +46,7 @@ COMMANDS = {
     "run": "reports",
     "report": "reports",
     "demo": "searching",
+    "completion": "completing",
 }
 HELP = {"-h", "--help"}
 VERSION = {"--version", "-V"}

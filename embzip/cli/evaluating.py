@@ -65,6 +65,7 @@ def evaluate(
     check_places(*served, (test, EXAMPLES))
     from embzip.classifier import Ensemble, load_one
     from embzip.evaluation.accuracy import evaluate
+    from embzip.report.figures import listed
 
     with progress("evaluating"), without_notices():  # LiteRT writes one
         classifier = load_one(models, head=head)
@@ -91,7 +92,7 @@ def evaluate(
     if result.unseen_rows:
         lines.append(
             f"unseen        {result.unseen_rows:,} rows of labels unseen in training: "
-            f"{', '.join(result.unseen_labels)}"
+            f"{listed(result.unseen_labels)}"
         )
     if result.difference_ci95 is not None:
         low, high = result.difference_ci95
