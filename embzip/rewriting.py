@@ -3,7 +3,7 @@
 A size that is named, as in `auto:300KB`, is the written file's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from embzip.embedding import CompressedEmbedding
 from embzip.embz.budgets import measured, most_of
 from embzip.embz.format import save
 from embzip.embz.inspecting import counts_bytes
+from embzip.embz.meta import meta_of
 from embzip.errors import InputError, OutputError
 from embzip.evaluation.nearness import nearness
 from embzip.files.signatures import signature_of
@@ -61,6 +62,7 @@ def rebuild_file(
     outputs: Sequence[str] = (),
     tuning: Tuning | None = None,
     pack: bool = False,
+    meta: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Rebuilt:
@@ -83,6 +85,8 @@ def rebuild_file(
         What a graph without signatures ends in.
     tuning, pack
         Of a classifier: fine-tune it afterwards; entropy code its file.
+    meta
+        Of a classifier: facts for its file, beside those in the one that is given.
 
     Raises
     ------
@@ -91,8 +95,8 @@ def rebuild_file(
     """
     foreign = kind_of(path)[0] != "embz"
     if foreign and config is None:
-        if tuning is not None or pack or kernels is not None:
-            raise InputError(f"{path}: tuning, packing and kernels are for .embz files")
+        if tuning is not None or pack or meta or kernels is not None:
+            raise InputError(f"{path}: tuning, packing, meta and kernels are for .embz files")
         from embzip.foreign import rebuild_file as rebuild_foreign
 
         way = partial(rebuild_foreign, layer=layer, outputs=outputs, fold=bool(fold), seed=seed)
@@ -129,7 +133,8 @@ def rebuild_file(
         )
         model, tuned = result.classifier, result.tuned
     stored = inspect(path)
-    save(model, target, pack=pack, most=most)
+    kept = {} if foreign else meta_of(path)
+    save(model, target, pack=pack, most=most, meta={**kept, **(meta or {})})
     return Rebuilt(
         path=str(target),
         format="embz",

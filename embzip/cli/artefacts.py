@@ -156,6 +156,7 @@ def _classifiers(path: Path, record: dict[str, Any]) -> list[str]:
 
     record["classifiers"] = describe(path) if record["heads"] else []
     lines = [f"{record['codec']}, {record['rows']:,} rows of {record['dim']}"]
+    lines += [f"{key:<15} {value}" for key, value in record["meta"].items()]
     for each in record["classifiers"]:
         lines.append(
             f"classifier      {each['name'] or ''} {each['encoder']}, "

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from embzip.cli.artefacts import present
 from embzip.cli.bars import progress
-from embzip.cli.parameters import ColumnOptions, Errors, Pack, Seed, UsageError
+from embzip.cli.parameters import ColumnOptions, Errors, Meta, Pack, Seed, UsageError, facts_of
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.terminal import load_quietly
 from embzip.corpus import read_examples
@@ -49,6 +49,7 @@ def rebuild(
     seed: Seed = 0,
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
+    meta: Meta = (),
     pack: Pack = False,
     result: Result = Result(),
 ) -> None:
@@ -152,6 +153,7 @@ def rebuild(
             outputs=node or (),
             tuning=tuning,
             pack=pack,
+            meta=facts_of(meta),
             seed=seed,
             progress=report,
         )
