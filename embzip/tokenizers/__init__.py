@@ -6,9 +6,9 @@ serving a model does not need it.
 
 from pathlib import Path
 
-from embzip.errors import TokenizerError
+from embzip.errors import FileFormatError, TokenizerError
 from embzip.files.places import TOKENIZER
-from embzip.files.records import shown
+from embzip.files.records import Fields, shown
 from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_texts
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
@@ -31,6 +31,7 @@ __all__ = [
     "YttmModel",
     "check_texts",
     "load_tokenizer",
+    "stored_tokenizer",
     "tokenizer_from_bytes",
 ]
 
@@ -39,7 +40,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     """Read a tokenizer file of any kind, whatever its name.
 
     Whole words or byte pairs, as we write them; a tokenizer.json of Hugging Face; a .model of
-    sentencepiece, where that is installed.
+    sentencepiece, where that is installed; a .embz file, which holds its table's own.
 
     Raises
     ------
@@ -49,6 +50,8 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
         For a file that is of no such kind, or is damaged.
     """
     kind = TOKENIZER.kind_of(path, TokenizerError)
+    if kind == "embz":
+        return _of_embz(Path(path))
     content = Path(path).read_bytes()
     if kind == "sentencepiece":
         return SentencePieceTokenizer(content, str(path))
@@ -57,6 +60,27 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     if content.startswith(b"{"):
         return parse_words(content, str(path))
     return parse_bpe(content, str(path))
+
+
+def _of_embz(path: Path) -> Tokenizer:
+    """Return the tokenizer of a table or a classifier; no row of it is read."""
+    from embzip.embz.container import read_header, read_tensor, reading
+
+    with path.open("rb") as file, reading(path):
+        header = read_header(file, path)
+        if "tokenizer" not in header.specs:
+            raise FileFormatError(
+                f"{path}: expected a .embz file with a tokenizer, found a table of another "
+                "program: make a tokenizer of texts with `embzip build-words` or `build-bpe`"
+            )
+        content = read_tensor(file, path, header, "tokenizer", mmap=False).tobytes()
+        return stored_tokenizer(header.record, content, header.record.whole("rows", least=1))
+
+
+def stored_tokenizer(record: Fields, content: bytes, rows: int) -> Tokenizer:
+    """Return the tokenizer of a .embz file, of its record, the tensor's bytes, and its rows."""
+    normalization = Normalization.from_json(record.fields("normalization"))
+    return tokenizer_from_bytes(record.take("tokenizer", str), content, rows, normalization)
 
 
 def tokenizer_from_bytes(

@@ -23,7 +23,7 @@ MOST_BYTES = 1 << 27  # of a tokenizer.json
 _MOST_OBJECTS = 1 << 23
 _RAISED = (Exception,)  # the library raises no narrower class for what it cannot read
 _AS_IT_IS = Normalization(lowercase=False, unicode="none")
-_PADS = ("[PAD]", "<pad>", "<PAD>", "<|pad|>")
+_PADS = ("[PAD]", "<pad>", "<PAD>", "<|pad|>", " <PAD>")  # the last: of `hugging_face_form`
 
 
 class HuggingFaceTokenizer:
