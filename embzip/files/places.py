@@ -50,8 +50,20 @@ CLASSIFIER = Place("a classifier's .embz file", frozenset({"embz"}))
 SERVED = Place("a classifier: a .embz file or an exported .tflite", frozenset({"embz", "tflite"}))
 TOKENIZER = Place(
     "a tokenizer that `embzip build-words` or `embzip build-bpe` wrote, a tokenizer.json, a model "
-    "of sentencepiece or a .embz file",
-    frozenset({"words", "bpe", "embz", "json", "hf-tokenizer", "sentencepiece", "text", "vectors"}),
+    "of sentencepiece, a .embz file or a .keras file",
+    frozenset(
+        {
+            "words",
+            "bpe",
+            "embz",
+            "keras",
+            "json",
+            "hf-tokenizer",
+            "sentencepiece",
+            "text",
+            "vectors",
+        }
+    ),
 )
 PROBABILITIES = Place("JSON lines with text and probabilities by label", _TEXTS - {"vectors"})
 COUNTS = Place("token<TAB>count lines", _TEXTS | {"words"})

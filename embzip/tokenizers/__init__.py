@@ -14,7 +14,9 @@ from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
 from embzip.tokenizers.fasttext import FastTextTokenizer
 from embzip.tokenizers.hugging_face import HuggingFaceTokenizer
+from embzip.tokenizers.keras_files import is_configuration, of_configuration, of_keras_file
 from embzip.tokenizers.sentencepiece_model import SentencePieceTokenizer
+from embzip.tokenizers.text_vectorization import TextVectorizationTokenizer
 from embzip.tokenizers.words import STEMMED, WordTokenizer, parse_words
 from embzip.tokenizers.yttm_model import YttmModel
 
@@ -25,6 +27,7 @@ __all__ = [
     "HuggingFaceTokenizer",
     "Normalization",
     "SentencePieceTokenizer",
+    "TextVectorizationTokenizer",
     "Tokenizer",
     "UnicodeForm",
     "WordTokenizer",
@@ -40,7 +43,8 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     """Read a tokenizer file of any kind, whatever its name.
 
     Whole words or byte pairs, as we write them; a tokenizer.json of Hugging Face; a .model of
-    sentencepiece, where that is installed; a .embz file, which holds its table's own.
+    sentencepiece, where that is installed; a .embz file, which holds its table's own; a .keras file
+    with a TextVectorization layer, or the layer's configuration as JSON.
 
     Raises
     ------
@@ -52,11 +56,15 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     kind = TOKENIZER.kind_of(path, TokenizerError)
     if kind == "embz":
         return _of_embz(Path(path))
+    if kind == "keras":
+        return of_keras_file(Path(path))
     content = Path(path).read_bytes()
     if kind == "sentencepiece":
         return SentencePieceTokenizer(content, str(path))
     if kind == "hf-tokenizer":
         return HuggingFaceTokenizer(content, str(path))
+    if kind == "json" and is_configuration(content):
+        return of_configuration(content, Path(path))
     if content.startswith(b"{"):
         return parse_words(content, str(path))
     return parse_bpe(content, str(path))
@@ -92,7 +100,7 @@ def tokenizer_from_bytes(
     ----------
     kind
         `words`, `words+stems`, `words+aliases`, `bpe`, `hugging-face`,
-        `sentencepiece` or `fasttext`: the tokenizer's `kind`.
+        `sentencepiece`, `text-vectorization` or `fasttext`: the tokenizer's `kind`.
     content
         The bytes.
     rows
@@ -115,6 +123,8 @@ def tokenizer_from_bytes(
         return BpeTokenizer.from_bytes(content, rows, normalization)
     if kind == FastTextTokenizer.kind:
         return FastTextTokenizer.from_bytes(content, rows)
+    if kind == TextVectorizationTokenizer.kind:
+        return TextVectorizationTokenizer.from_bytes(content, rows)
     if kind == SentencePieceTokenizer.kind:
         return SentencePieceTokenizer.from_bytes(content, rows)
     if kind == HuggingFaceTokenizer.kind:
