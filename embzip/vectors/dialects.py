@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from embzip.errors import InputError
-from embzip.files.limits import MOST
 from embzip.types import Matrix
 from embzip.vectors.recognizing import BOM, NUMBER
+from embzip.vectors.row_files import check_header
 
 LOOKED_AT = 100  # lines
 _HEADER = re.compile(rb"[ \t]*(-?\d{1,40})[ \t]*[ \t,][ \t]*(-?\d{1,40})[ \t]*(?:\r?\n|\Z)")
@@ -89,20 +89,6 @@ def _is_wrong(dim: int, usual: int, lines: Sequence[bytes], comma: bool) -> bool
         for each in fields
     )
     return len(lines) > 1 and usual != dim and 2 * wrong > len(lines)
-
-
-def check_header(path: Path, rows: int, dim: int) -> None:
-    """Raise InputError for a header of no rows, or of rows with no numbers or too many."""
-    if dim > MOST["dim"]:
-        raise InputError(
-            f"{path}, row 0: a row has at most {MOST['dim']:,} numbers, and the header declares "
-            f"{dim:,}: correct the header"
-        )
-    if rows < 1 or dim < 1:
-        raise InputError(
-            f"{path}, line 1: expected a header with at least 1 row and 1 dimension, found "
-            f"'{rows} {dim}'"
-        )
 
 
 def fields_of(line: bytes, comma: bool, most: int = -1) -> list[bytes]:
