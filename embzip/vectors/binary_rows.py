@@ -57,7 +57,7 @@ def read_binary(
             buffer, at = buffer[at:] + block, 0
             if more:
                 continue
-        space = _end_of_token(buffer, at, width, ended)
+        space = _end_of_token(buffer, at, width, ended, first=row == 0)
         if space - at > LONGEST_WORD or (space < 0 and len(buffer) - at > LONGEST_WORD):
             raise InputError(
                 f"{path}, row {row}: a token of binary vectors must end within {LONGEST_WORD:,} "
@@ -88,17 +88,28 @@ def read_binary(
     return reading.finished()
 
 
-def _end_of_token(buffer: bytes, at: int, width: int, ended: bool) -> int:
-    """Return where a token ends; -1 if it does not end within the buffer."""
-    first = space = buffer.find(b" ", at, at + LONGEST_WORD + 2)
-    while ended and space >= 0:
+def _end_of_token(buffer: bytes, at: int, width: int, ended: bool, *, first: bool) -> int:
+    """Return where a token ends; -1 if it does not end within the buffer.
+
+    Of the first row it is not known yet whether rows end with a line feed: numbers are no text.
+    """
+    nearest = space = buffer.find(b" ", at, at + LONGEST_WORD + 2)
+    while (ended or first) and space >= 0:
         behind = buffer[space + 1 + width : space + 2 + width]
-        if behind in (b"\n", b""):
+        if behind in (b"\n", b"") and (ended or _is_token(buffer[at:space])):
             return space
         if b"\n" in buffer[at + 1 : space]:
             break  # the next row: this one has no line feed behind it
         space = buffer.find(b" ", space + 1, at + LONGEST_WORD + 2)
-    return first
+    return nearest
+
+
+def _is_token(token: bytes) -> bool:
+    """Say whether bytes are printable text."""
+    try:
+        return token.decode("utf-8").isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def _wrong(token: bytes, spaces: bool) -> str:

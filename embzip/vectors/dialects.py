@@ -117,14 +117,17 @@ def row_of(line: bytes, dialect: Dialect) -> tuple[bytes, Matrix] | str:
         if comma is False and len(line.split()) <= dim:
             return _few(line.split())
         return f"{wrong[:40].decode('utf-8', 'replace')!r} instead of a number"
-    if comma and len(token) > 1 and token[:1] == token[-1:] == b'"':
+    quoted = comma and len(token) > 1 and token[:1] == token[-1:] == b'"'
+    if quoted:
         token = token[1:-1].replace(b'""', b'"')
     if not token.strip():
         return "an empty token"
-    parts = token.split()
+    # Within a token that a tab ends are blanks no ends of fields.
+    whole = quoted or (not comma and b"\t" not in token and _behind(line, token) == b"\t")
+    parts = [token] if whole else token.split(b"," if comma else None)
     extra = next((i for i, part in enumerate(parts) if i and _FRACTION.fullmatch(part)), None)
-    if extra is not None and not comma and _FRACTION.fullmatch(parts[-1]):
-        word = b" ".join(parts[:extra])[:40].decode("utf-8", "replace")
+    if extra is not None and _FRACTION.fullmatch(parts[-1]):
+        word = token[: token.index(parts[extra])].strip(b" \t,")[:40].decode("utf-8", "replace")
         return f"{dim + len(parts) - extra} numbers after {word!r}"
     with np.errstate(over="ignore"):
         row = np.array([float(number) for number in numbers]).astype(np.float32)
@@ -136,12 +139,22 @@ def row_of(line: bytes, dialect: Dialect) -> tuple[bytes, Matrix] | str:
     return token, row
 
 
+def _behind(line: bytes, token: bytes) -> bytes:
+    """Return the byte that ends the token of a line."""
+    end = line.index(token) + len(token)
+    return line[end : end + 1]
+
+
 def _few(fields: Sequence[bytes]) -> str:
     return f"{max(0, len(fields) - 1)} numbers"
 
 
 def _has_commas(path: Path, lines: Sequence[bytes]) -> bool:
     """Say whether fields end at commas."""
+    # Two numbers between commas, with blanks beside them or not, are no fields of anything else.
+    pairs = [fields_of(line, True, 2)[1:] for line in lines]
+    if 2 * sum(len(p) == 2 and all(map(NUMBER.fullmatch, p)) for p in pairs) > len(lines):
+        return True
     last = [line.split()[-1] for line in lines]
     blank = sum(NUMBER.fullmatch(field) is not None for field in last)
     if 2 * blank >= len(lines):
