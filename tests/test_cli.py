@@ -291,6 +291,58 @@ def test_predict_from_stdin_from_a_file_and_as_json(trained: Path, run: Run) -> 
     assert [p["label"] for p in predictions] == [label for label, _ in lines]
 
 
+def test_predict_top_threshold_and_every_label(trained: Path, run: Run) -> None:
+    text = bbc_paragraphs("sports", slice(110, 111))[0]
+    ((label, probability),) = [
+        line.split("\t") for line in run("predict", "model.embz", stdin=text).splitlines()
+    ]
+    both = run("predict", "model.embz", "--top", 2, stdin=text).rstrip("\n").split("\t")
+    assert both[:2] == [label, probability]
+    assert {both[0], both[2]} == {"business", "sports"}
+    assert float(both[1]) + float(both[3]) == pytest.approx(1, abs=2e-4)
+    unsure = ("--threshold", 1, "--unknown", "nobody knows")
+    assert run("predict", "model.embz", *unsure, stdin=text) == f"nobody knows\t{probability}\n"
+    assert run("predict", "model.embz", "--threshold", 1, stdin=text) == f"\t{probability}\n"
+    ((first, second),) = json_of(run("predict", "model.embz", "--top", 2, "--json", stdin=text))[
+        "predictions"
+    ]
+    assert (first["label"], second["label"]) == (both[0], both[2])
+    every = json.loads(run("predict", "model.embz", "--proba", stdin=text))
+    assert every["text"] == text
+    assert every["probabilities"] == {
+        each["label"]: each["probability"] for each in (first, second)
+    }
+
+
+def test_predict_streams_in_order(trained: Path, run: Run) -> None:
+    """Blocks of texts are answered one after the other, and are one object still."""
+    texts = [f"goal {number}" for number in range(25_000)]
+    (trained / "many.txt").write_text("\n".join(texts), "utf-8")
+    lines = run("predict", "model.embz", "many.txt", "--proba").splitlines()
+    assert [json.loads(line)["text"] for line in lines] == texts
+    found = json_of(run("predict", "model.embz", "many.txt", "--json"))["predictions"]
+    assert len(found) == len(texts)
+
+
+def test_evaluate_says_each_class_and_threshold(trained: Path, run: Run) -> None:
+    record = json_of(run("evaluate", "model.embz", "test.tsv", "--json"))
+    shown = run("evaluate", "model.embz", "test.tsv", "--per-class", "--threshold").splitlines()
+    assert [each["label"] for each in record["classes"]] == ["business", "sports"]
+    for each in record["classes"]:
+        numbers = [f"{each[name]:.4f}" for name in ("precision", "recall", "f1")]
+        row = [each["label"], *numbers, str(each["support"])]
+        assert row in [line.split() for line in shown]
+    for each in record["confusions"]:
+        pair = f"{each['expected']}, {each['predicted']}"
+        assert [*pair.split(), str(each["rows"])] in [line.split() for line in shown]
+    first = record["coverage"][0]
+    assert first == {"threshold": 0, "answered": 1, "accuracy": record["accuracy"]}
+    assert ["0.00", "1.0000", f"{record['accuracy']:.4f}"] in [line.split() for line in shown]
+    plain = run("evaluate", "model.embz", "test.tsv")
+    assert "precision" not in plain
+    assert "threshold" not in plain
+
+
 def test_case_28_empty_texts_have_a_prediction_each(trained: Path, run: Run) -> None:
     lines = run("predict", "model.embz", stdin="\n   \n").splitlines()
     assert len(lines) == 2

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -32,21 +32,33 @@ def show(
     Raises
     ------
     OutputError
-        Where stdout cannot be written, such as on a full disk.
+        As in `write`.
     """
     # Non-ASCII characters are escaped: any reader in any locale gets the same object.
     told = [drawing] if drawing else []
     told += [printable(line) for line in lines]
     if as_json:
         told = [json.dumps(record, allow_nan=False)]
-    try:
-        sys.stdout.writelines(f"{line}\n" for line in told)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise  # nobody reads on, which `main` ends quietly
-    except OSError as error:
-        drop_stdout()
-        raise OutputError(f"standard output: cannot be written: {error.strerror}") from error
+    write(["".join(f"{line}\n" for line in told)])
+
+
+def write(parts: Iterable[str]) -> None:
+    """Write parts of a result on stdout, as they come.
+
+    Raises
+    ------
+    OutputError
+        Where stdout cannot be written, such as on a full disk.
+    """
+    for part in parts:  # making one may fail too, which is no fault of stdout
+        try:
+            sys.stdout.write(part)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise  # nobody reads on, which `main` ends quietly
+        except OSError as error:
+            drop_stdout()
+            raise OutputError(f"standard output: cannot be written: {error.strerror}") from error
 
 
 def drop_stdout() -> None:

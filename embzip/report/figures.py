@@ -1,4 +1,6 @@
-"""Figures as a person reads them; a missing one is a dash. Knows no record."""
+"""Figures and texts as a person reads them; a missing one is a dash. Knows no record."""
+
+from typing import Any
 
 DASH = "–"
 
@@ -82,3 +84,12 @@ def digits(value: float) -> str:
         return "0"
     bounds = ((99.95, 0), (9.995, 1), (0.9995, 2), (0.09995, 3), (0.009995, 4), (0.0009995, 5))
     return f"{value:,.{next((places for low, places in bounds if size >= low), 6)}f}"
+
+
+def plain(text: Any) -> str:
+    """Return text with what no terminal or page should receive replaced: controls, surrogates.
+
+    >>> plain("red\\x1b[31m")
+    'red\\ufffd[31m'
+    """
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
