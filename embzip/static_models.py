@@ -81,9 +81,9 @@ def export_static(
     path
         The folder; one that such a library wrote is replaced.
     to
-        `model2vec`: codes of `int8` stay codes. sentence-transformers 6.2 loads the
-        folder too, and decodes it; versions that do not know weights cannot. `sentence-transformers`: rows in float32, which model2vec loads
-        too.
+        `model2vec`: codes of `int8` stay codes. sentence-transformers 6.2 loads the folder too, and
+        decodes it; versions that do not know weights cannot. `sentence-transformers`: rows in
+        float32, which model2vec loads too.
 
     Raises
     ------
