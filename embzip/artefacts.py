@@ -186,7 +186,7 @@ def export(
     See `embzip.tf.export.export` for the options; for those of `to="model2vec"` and
     `"sentence-transformers"`, which take tables too, `embzip.static_models.export_static`.
     """
-    if options.get("to") in STATIC:
+    if str(options.get("to")).lower() in STATIC:
         return export_static(model, path, **options)
     from embzip.tf.export import export as export_model
 
