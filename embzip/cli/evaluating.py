@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.parameters import ColumnOptions, Errors, Json, Seed, UsageError
-from embzip.cli.terminal import drawn, field, printable, progress, show, without_notices
+from embzip.cli.terminal import drawn, field, printable, show, without_notices
 from embzip.corpus import read_examples
 from embzip.files.places import EXAMPLES, SERVED, check_places
 
@@ -64,6 +65,7 @@ def evaluate(
     check_places(*served, (test, EXAMPLES))
     from embzip.classifier import Ensemble, load_one
     from embzip.evaluation.accuracy import evaluate
+    from embzip.report.figures import listed
 
     with progress("evaluating"), without_notices():  # LiteRT writes one
         classifier = load_one(models, head=head)
@@ -90,7 +92,7 @@ def evaluate(
     if result.unseen_rows:
         lines.append(
             f"unseen        {result.unseen_rows:,} rows of labels unseen in training: "
-            f"{', '.join(result.unseen_labels)}"
+            f"{listed(result.unseen_labels)}"
         )
     if result.difference_ci95 is not None:
         low, high = result.difference_ci95

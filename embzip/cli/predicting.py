@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.parameters import ColumnOptions, Errors, Json, UsageError, Whole
-from embzip.cli.terminal import field, progress, without_notices, write
+from embzip.cli.terminal import field, without_notices, write
 from embzip.corpus import read_texts
 from embzip.engine import map_texts
 from embzip.files.outputs import check_apart

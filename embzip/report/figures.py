@@ -1,5 +1,6 @@
 """Figures and texts as a person reads them; a missing one is a dash. Knows no record."""
 
+from collections.abc import Sequence
 from typing import Any
 
 DASH = "–"
@@ -93,3 +94,13 @@ def plain(text: Any) -> str:
     'red\\ufffd[31m'
     """
     return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return names with commas between; of many, the first, and how many more there are.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")

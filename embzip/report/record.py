@@ -44,6 +44,7 @@ from embzip.embz.inspecting import inspect_embz
 from embzip.errors import InputError
 from embzip.evaluation.serving import SERVING_THREADS
 from embzip.files.records import shown
+from embzip.report.figures import listed
 
 Record = dict[str, Any]
 
@@ -141,7 +142,7 @@ def tested(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     if evaluation["unseen_rows"]:
         kept["notes"] = [
             f"{evaluation['unseen_rows']:,} of {rows:,} test rows carry labels unseen in training, "
-            f"counted as errors: {', '.join(evaluation['unseen_labels'])}"
+            f"counted as errors: {listed(evaluation['unseen_labels'])}"
         ]
     return kept
 

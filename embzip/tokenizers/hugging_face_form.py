@@ -1,7 +1,9 @@
 """Our tokenizers as a tokenizer.json of Hugging Face, which gives the same ids.
 
 Words are found by a pattern whose classes of characters are written out, so that the library's own
-tables of Unicode do not decide what a letter is. What that form cannot hold is named, never lost.
+tables of Unicode do not decide what a letter is. They do decide what is made small, and composed:
+a few letters that are younger than Python's tables give other ids. What that form cannot hold is
+named, never lost.
 """
 
 from collections.abc import Iterable
