@@ -14,7 +14,6 @@ from embzip.tokenizers.base import Normalization, Tokenizer, UnicodeForm, check_
 from embzip.tokenizers.bpe import BpeTokenizer, parse_bpe
 from embzip.tokenizers.fasttext import FastTextTokenizer
 from embzip.tokenizers.hugging_face import HuggingFaceTokenizer
-from embzip.tokenizers.keras_files import is_configuration, of_configuration, of_keras_file
 from embzip.tokenizers.sentencepiece_model import SentencePieceTokenizer
 from embzip.tokenizers.text_vectorization import TextVectorizationTokenizer
 from embzip.tokenizers.words import STEMMED, WordTokenizer, parse_words
@@ -56,15 +55,18 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     kind = TOKENIZER.kind_of(path, TokenizerError)
     if kind == "embz":
         return _of_embz(Path(path))
-    if kind == "keras":
-        return of_keras_file(Path(path))
-    content = Path(path).read_bytes()
+    content = b"" if kind == "keras" else Path(path).read_bytes()
+    if kind in ("keras", "json"):  # imported here: serving reads neither
+        from embzip.tokenizers.keras_files import is_configuration, of_configuration, of_keras_file
+
+        if kind == "keras":
+            return of_keras_file(Path(path))
+        if is_configuration(content):
+            return of_configuration(content, Path(path))
     if kind == "sentencepiece":
         return SentencePieceTokenizer(content, str(path))
     if kind == "hf-tokenizer":
         return HuggingFaceTokenizer(content, str(path))
-    if kind == "json" and is_configuration(content):
-        return of_configuration(content, Path(path))
     if content.startswith(b"{"):
         return parse_words(content, str(path))
     return parse_bpe(content, str(path))
