@@ -22,6 +22,8 @@ from embzip.files.signatures import signature_of
 from embzip.foreign.formats.kinds import KINDS
 from embzip.foreign.formats.kinds import kind_of as foreign_kind
 from embzip.inspection import ArtefactRecord
+from embzip.static_models import TARGETS as STATIC
+from embzip.static_models import StaticModel, export_static
 
 if TYPE_CHECKING:
     from embzip.foreign.profiling import Profile
@@ -174,11 +176,18 @@ def rebuild(
     return copy
 
 
-def export(model: "Classifier | Kit | str | Path", path: str | Path, **options: Any) -> "Export":
-    """Write a classifier or a kit, or the .embz file of one, for a runtime without embzip.
+def export(
+    model: Any,  # Classifier, Kit, or a table
+    path: str | Path,
+    **options: Any,
+) -> "Export | StaticModel":
+    """Write a model, or what the .embz file of one holds, for a runtime without embzip.
 
-    See `embzip.tf.export.export` for the options.
+    See `embzip.tf.export.export` for the options; for those of `to="model2vec"` and
+    `"sentence-transformers"`, which take tables too, `embzip.static_models.export_static`.
     """
+    if str(options.get("to")).lower() in STATIC:
+        return export_static(model, path, **options)
     from embzip.tf.export import export as export_model
 
     return export_model(read(model) if isinstance(model, str | Path) else model, path, **options)

@@ -50,8 +50,8 @@ from embzip.files.records import Fields
 from embzip.files.writing import atomic_write
 from embzip.inspection import Role
 from embzip.packing.tensors import pack_tensors, unpack_tensors
-from embzip.tokenizers import tokenizer_from_bytes
-from embzip.tokenizers.base import Normalization, Tokenizer
+from embzip.tokenizers import stored_tokenizer
+from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays
 from embzip.vocabulary import Vocabulary, decode_tokens
 
@@ -283,10 +283,7 @@ def _vocabulary(
     rows: int,
 ) -> tuple[Tokenizer | None, Vocabulary | None]:
     if "tokenizer" in specs:
-        normalization = Normalization.from_json(record.fields("normalization"))
-        tokenizer = tokenizer_from_bytes(
-            record.take("tokenizer", str), arrays["tokenizer"].tobytes(), rows, normalization
-        )
+        tokenizer = stored_tokenizer(record, arrays["tokenizer"].tobytes(), rows)
         return tokenizer, tokenizer.vocabulary
     if "vocabulary" in specs:
         tokens = decode_tokens(arrays["vocabulary"].tobytes(), rows)
