@@ -59,6 +59,7 @@ def rebuild_file(
     fold: bool | None = None,
     layer: str | None = None,
     outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
     tuning: Tuning | None = None,
     pack: bool = False,
     seed: int = 0,
@@ -79,8 +80,8 @@ def rebuild_file(
     config
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
         or a .toml file (`embzip.classifier.outlines`). The result is a .embz file.
-    outputs
-        What a graph without signatures ends in.
+    outputs, inputs
+        What a graph without signatures ends in, and nodes that are fed instead of computed.
     tuning, pack
         Of a classifier: fine-tune it afterwards; entropy code its file.
 
@@ -95,11 +96,18 @@ def rebuild_file(
             raise InputError(f"{path}: tuning, packing and kernels are for .embz files")
         from embzip.foreign import rebuild_file as rebuild_foreign
 
-        way = partial(rebuild_foreign, layer=layer, outputs=outputs, fold=bool(fold), seed=seed)
+        way = partial(
+            rebuild_foreign,
+            layer=layer,
+            outputs=outputs,
+            inputs=inputs,
+            fold=bool(fold),
+            seed=seed,
+        )
         if embedding is None and codec is not None and most_of(codec) is not None:
             embedding, codec = _table_for_size(way, path, target, codec), None
         return way(path, target, embedding=embedding, codec=codec)
-    if layer is not None or outputs:
+    if layer is not None or outputs or inputs:
         raise InputError(f"{path}: layers and nodes are named in files of Keras and TensorFlow")
     if config is not None and not foreign:
         raise InputError(

@@ -80,6 +80,7 @@ def slim(
     *,
     to: Annotated[Literal["checkpoint", "frozen", "savedmodel", "keras"] | None, CHOICE] = None,
     node: Annotated[list[str] | None, Parameter(name="--output", metavar="NAME")] = None,
+    fed: Annotated[list[str] | None, Parameter(name="--input", metavar="NAME")] = None,
     output: Annotated[Path | None, Parameter(name="-o", metavar="FILE")] = None,
     force: bool = False,
     as_json: Json = False,
@@ -100,6 +101,8 @@ def slim(
         Another format, where the file has what that needs.
     node
         What a graph ends in: a node, or an output of a SavedModel's signature. Repeatable.
+    fed
+        A node of the graph that becomes an input, as ids behind a text's preparation. Repeatable.
     output
         Where the result goes, replacing what is there.
     force
@@ -120,7 +123,7 @@ def slim(
         progress("slimming"),
         without_notices(),
     ):
-        result = slim(path, made.path, to=made.format, outputs=node or ())
+        result = slim(path, made.path, to=made.format, outputs=node or (), inputs=fed or ())
     record = {
         "format": result.format,
         "bytes_before": result.bytes_before,

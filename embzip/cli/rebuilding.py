@@ -40,6 +40,7 @@ def rebuild(
     fold: Annotated[bool | None, Parameter(negative="--no-fold")] = None,
     layer: Annotated[str | None, Parameter(metavar="NAME")] = None,
     node: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
+    fed: Annotated[list[str] | None, Parameter(name="--input", metavar="NAME")] = None,
     config: Annotated[Path | None, Parameter(name="--model", metavar="CONFIG")] = None,
     tune: Annotated[Path | None, Parameter(metavar="TRAIN.tsv")] = None,
     tune_params: bool = False,
@@ -87,6 +88,8 @@ def rebuild(
         Of another file: the Embedding layer, or the graph's table, where not the only.
     node
         What a graph without signatures ends in.
+    fed
+        A node of the graph that becomes an input, as ids behind a text's preparation. Repeatable.
     config
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
         or a .toml file.
@@ -149,6 +152,7 @@ def rebuild(
             fold=fold,
             layer=layer,
             outputs=node or (),
+            inputs=fed or (),
             tuning=tuning,
             pack=pack,
             seed=seed,

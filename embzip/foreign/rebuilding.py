@@ -32,6 +32,7 @@ def rebuild_file(
     codec: str | Codec | None = None,
     layer: str | None = None,
     outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
     fold: bool = False,
     seed: int = 0,
 ) -> Rebuilt:
@@ -49,7 +50,7 @@ def rebuild_file(
         the model's own table.
     layer
         The name of the Embedding layer, or of the table's node; None if there is only one.
-    outputs
+    outputs, inputs
         As in `slim`.
     fold
         As in `embzip.foreign.rebuild_model`; for Keras files only.
@@ -82,7 +83,7 @@ def rebuild_file(
             f"{own}: --fold is for .keras, .h5 and .embz files, not for graphs: leave it out"
         )
     else:
-        flat = flat_graph(own, outputs)
+        flat = flat_graph(own, outputs, inputs)
         with naming(own):
             flat = flat.optimized()
             name = chosen_table(flat, layer)

@@ -46,7 +46,12 @@ class SlimResult:
 
 
 def slim(
-    path: str | Path, target: str | Path, *, to: str | None = None, outputs: Sequence[str] = ()
+    path: str | Path,
+    target: str | Path,
+    *,
+    to: str | None = None,
+    outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
 ) -> SlimResult:
     """Write an artefact with only what inference needs.
 
@@ -60,6 +65,8 @@ def slim(
         `checkpoint`, `frozen`, `savedmodel`, `keras` or `h5`; None keeps the format.
     outputs
         The outputs of a graph that are kept: nodes, or names of signature outputs.
+    inputs
+        Nodes of a graph that become its inputs: what only they need is left out.
 
     Raises
     ------
@@ -79,14 +86,16 @@ def slim(
                 else "it already contains only what inference needs"
             )
         )
-    if outputs and (kind, to) not in _GRAPHS:
+    if (outputs or inputs) and (kind, to) not in _GRAPHS:
         raise InputError(
-            f"{own}: outputs choose a part of a graph, and {to} files have no graph: leave them out"
+            f"{own}: inputs and outputs choose a part of a graph, and {to} files have no graph: "
+            "leave them out"
+            "leave them out"
         )
     record = inspect(own)
     unread = {t.name for t in record.tensors if t.role == "optimizer"}
     if (kind, to) in _GRAPHS:
-        flat = flat_graph(own, outputs)
+        flat = flat_graph(own, outputs, inputs)
         with naming(own):
             flat = flat.optimized()
         (write_frozen if to == "frozen" else write_saved_model)(flat, target)
