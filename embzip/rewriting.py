@@ -57,7 +57,9 @@ def rebuild_file(
     codec: str | None = None,
     kernels: str | None = None,
     fold: bool | None = None,
-    layer: str | None = None,
+    layer: str | Sequence[str] | None = None,
+    every: bool = False,
+    tied: bool = False,
     outputs: Sequence[str] = (),
     inputs: Sequence[str] = (),
     tuning: Tuning | None = None,
@@ -80,6 +82,8 @@ def rebuild_file(
     config
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
         or a .toml file (`embzip.classifier.outlines`). The result is a .embz file.
+    every, tied
+        As in `embzip.foreign.rebuild_file`.
     outputs, inputs
         What a graph without signatures ends in, and nodes that are fed instead of computed.
     tuning, pack
@@ -99,15 +103,19 @@ def rebuild_file(
         way = partial(
             rebuild_foreign,
             layer=layer,
+            every=every,
+            tied=tied,
             outputs=outputs,
             inputs=inputs,
             fold=bool(fold),
             seed=seed,
         )
         if embedding is None and codec is not None and most_of(codec) is not None:
+            if every or (layer is not None and not isinstance(layer, str)):
+                raise InputError(f"{path}: a size is named for one table; name a codec for several")
             embedding, codec = _table_for_size(way, path, target, codec), None
         return way(path, target, embedding=embedding, codec=codec)
-    if layer is not None or outputs or inputs:
+    if layer or every or tied or outputs or inputs:
         raise InputError(f"{path}: layers and nodes are named in files of Keras and TensorFlow")
     if config is not None and not foreign:
         raise InputError(

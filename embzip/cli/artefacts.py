@@ -129,12 +129,14 @@ def slim(
         "bytes_before": result.bytes_before,
         "bytes_after": result.bytes_after,
         "dropped": list(result.dropped),
+        "copied": result.copied,
     }
-    made.show(
-        record,
-        f"{result.bytes_before:,} -> {result.bytes_after:,} bytes, {len(result.dropped)} tensors "
-        f"left out, {size_change(result.bytes_before, result.bytes_after)}",
-    )
+    before, after = result.bytes_before, result.bytes_after
+    told = f"{before:,} -> {after:,} bytes, {len(result.dropped)} tensors left out, "
+    told += size_change(before, after)
+    if result.copied:
+        told = f"{before:,} bytes, copied: it was slim already, and a new file would be larger"
+    made.show(record, told)
 
 
 def _classifiers(path: Path, record: dict[str, Any]) -> list[str]:

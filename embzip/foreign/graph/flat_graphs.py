@@ -20,6 +20,7 @@ from embzip.foreign.formats.graphs import Flow, functions_of, node_name, read_gr
 from embzip.foreign.formats.hdf5 import EXPANSION, FREE
 from embzip.foreign.formats.kinds import find_prefix, kind_of, saved_model_file
 from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
+from embzip.foreign.formats.names import clean
 from embzip.foreign.formats.saved_models import read_meta_graph
 from embzip.foreign.formats.tensor_protos import dtype_name, fits, shape_of
 from embzip.foreign.formats.variable_slices import checkpoint_slices
@@ -52,12 +53,15 @@ class FlatGraph:
         The large constants, by the names of the placeholders that replace them in the graph.
     tables
         What hash tables hold, by the names of their nodes.
+    keys
+        The node of each variable, by its name in the checkpoint.
     """
 
     graph: Any
     signatures: Mapping[str, Signature]
     lazy: Mapping[str, LazyConstant] = field(default_factory=dict)
     tables: Mapping[str, LookupTable] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def outputs(self) -> list[str]:
@@ -155,7 +159,8 @@ def _of_graph(kind: str, own: Path, outputs: Sequence[str], later: Sequence[str]
         if node.op in ("Placeholder", "PlaceholderV2") and node.name not in lazy
     }
     named = {name: f"{name}:0" for name in chosen}
-    return FlatGraph(flat, {_DEFAULT: Signature(inputs, named)}, lazy, tables)
+    keys = _keys(graph) if kind == "checkpoint" else {}
+    return FlatGraph(flat, {_DEFAULT: Signature(inputs, named)}, lazy, tables, keys)
 
 
 def _check_sound(flat: FlatGraph, path: Path) -> None:
@@ -255,7 +260,7 @@ def _of_saved_model(folder: Path, wanted: Sequence[str], later: Sequence[str]) -
         name: Signature(_left(flat, {**each.inputs, **fed}, each.outputs), each.outputs)
         for name, each in sorted(signatures.items())
     }
-    return FlatGraph(flat, used, large, tables)
+    return FlatGraph(flat, used, large, tables, _keys(graph))
 
 
 def _of_keras(path: Path, wanted: Sequence[str], later: Sequence[str]) -> FlatGraph:
@@ -266,6 +271,11 @@ def _of_keras(path: Path, wanted: Sequence[str], later: Sequence[str]) -> FlatGr
     check_effects(graph, path)
     left = _left(graph, {**traced.inputs, **fed}, traced.outputs) if fed else traced.inputs
     return replace(flat, graph=graph, signatures={_DEFAULT: Signature(left, traced.outputs)})
+
+
+def _keys(graph: Any) -> dict[str, str]:
+    slices = checkpoint_slices(graph)
+    return {clean(piece.key): node for node, piece in slices.items() if not piece.slice}
 
 
 def _left(graph: Any, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:

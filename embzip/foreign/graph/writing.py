@@ -15,6 +15,7 @@ from embzip.foreign.formats.graphs import Flow, node_name, rename_functions
 from embzip.foreign.formats.tensor_protos import array_of
 from embzip.foreign.graph.flat_graphs import FlatGraph, Signature
 from embzip.foreign.graph.grappler import pruned_to
+from embzip.foreign.graph.lazy_constants import compact
 
 _SMALL = 256  # bytes: smaller constants stay in the graph
 
@@ -35,6 +36,9 @@ def write_frozen(flat: FlatGraph, target: Path) -> None:
         )
     flat = flat.with_constants()
     _rename(flat)
+    for node in flat.graph.node:
+        if node.op == "Const":
+            compact(node.attr["value"].tensor)
     write_bytes(target, flat.graph.SerializeToString(deterministic=True))
 
 
@@ -62,12 +66,12 @@ def _write_saved_model(flat: FlatGraph, target: Path) -> None:
         if node.name in module.tables:
             continue
         if node.name in flat.lazy:
-            variables[node.name] = tf.Variable(flat.lazy[node.name].tensor(), trainable=False)
+            variables[node.name] = _variable(flat.lazy[node.name].tensor(), node.name)
             module.weights.append(variables[node.name])
         elif tensor is not None and _is_variable(node, tensor):
             # As variables, all types stay on one device; integer constants may be placed elsewhere.
             value = array_of(tensor, f"the constant {node.name!r}")
-            variables[node.name] = tf.Variable(value, trainable=False)
+            variables[node.name] = _variable(value, node.name)
             module.weights.append(variables[node.name])
         else:
             graph.node.add().CopyFrom(node)
@@ -84,6 +88,11 @@ def _write_saved_model(flat: FlatGraph, target: Path) -> None:
     module.functions = list(functions.values())
     with atomic_folder(target, marker="saved_model.pb") as folder, tensorflow_writes(target):
         tf.saved_model.save(module, str(folder), signatures=functions)
+
+
+def _variable(value: Any, name: str) -> Any:
+    """Return a variable that keeps the name of a node, so that it is found by it again."""
+    return tf.Variable(value, trainable=False, name=name)
 
 
 def _is_variable(node: Any, tensor: Any) -> bool:
