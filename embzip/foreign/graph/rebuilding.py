@@ -65,10 +65,11 @@ def chosen_tables(flat: FlatGraph, names: Sequence[str] = (), *, every: bool = F
         f"{table!r} ({shape[0]} x {shape[1]}, read by {', '.join(map(repr, lookups))})"
         for table, (shape, lookups) in sorted(tables.items())
     )
+    parts = {part for each in tables_in_parts(flat, Flow(flat.graph.node)) for part in each.names}
     chosen = []
     for name in names:
         known = flat.keys.get(clean(name), name)
-        if known not in tables:
+        if known not in tables and known not in parts:
             raise UnsupportedModelError(
                 f"the graph has no table {name!r} that a look-up reads; its tables: "
                 f"{listed or 'none'}"
