@@ -20,6 +20,7 @@ _MODULES = {
     "keras.mixed_precision": "keras",
 }
 _PREFIX = ("tf_keras", "keras")
+_WRAPPED = ("layer", "forward_layer", "backward_layer", "cell")  # of layers around layers
 _MODELS = ("Sequential", "Functional", "Model")
 _CLASSES = {"Model": "Functional"}  # until 2.2
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "Bidirectional")
@@ -105,17 +106,40 @@ def _object(part: dict[str, Any], kind: str, where: str, *, typed: bool) -> str:
             inner["distribution"] = "truncated_normal"
     if kind == "Functional":
         _renumber(inner)
+    if kind == "Sequential":
+        _with_input(inner)
     if typed and "batch_input_shape" in inner:  # there, an InputLayer says it too
         shape = inner.pop("batch_input_shape")
         if kind == "InputLayer":
             inner["batch_shape"] = shape
     if kind == "BatchNormalization" and isinstance(inner.get("axis"), list):
         (inner["axis"],) = inner["axis"]
+    for role in _WRAPPED:
+        layer = inner.get(role)
+        if isinstance(layer, dict) and isinstance(layer.get("class_name"), str):
+            layer.setdefault("module", _module_of(layer["class_name"]))
+            layer.setdefault("registered_name", None)
     if typed and "module" not in part:  # Keras 2 left modules out inside nested models
         part["module"] = _module_of(kind)
     if typed:
         part.setdefault("registered_name", None)
     return kind
+
+
+def _with_input(model: dict[str, Any]) -> None:
+    """Begin a sequential model with an input layer where its first layer says the shape."""
+    layers = model.get("layers")
+    if not isinstance(layers, list) or not layers or not isinstance(layers[0], dict):
+        return
+    inner = layers[0].get("config")
+    if not isinstance(inner, dict) or layers[0].get("class_name") == "InputLayer":
+        return
+    shape = inner.pop("batch_input_shape", None)
+    if shape is not None:
+        start = {"batch_shape": shape, "name": f"{inner.get('name', 'first')}_input"}
+        dtype = inner.get("dtype")
+        start |= {"dtype": dtype} if isinstance(dtype, str) else {}
+        layers.insert(0, {"class_name": "InputLayer", "config": start})
 
 
 def _renumber(model: dict[str, Any]) -> None:
@@ -137,6 +161,9 @@ def _renumber(model: dict[str, Any]) -> None:
         for end in (ends if isinstance(ends, list) else [])
         if isinstance(end, list) and len(end) == 3 and end[0] in nested
     ]
+    for side in ("input_layers", "output_layers"):
+        if isinstance(model.get(side), list) and len(model[side]) == 1:
+            (model[side],) = model[side]  # one tensor, not a list of one
     for name, layer in nested.items():
         own = [call for call in calls if call[0] == name]
         last = [end for end in outputs if end[0] == name]

@@ -5,6 +5,7 @@ to Keras or are registered are made, variables are not allocated, and the shape 
 must be in the file.
 """
 
+import copy
 import json
 import shutil
 import zipfile
@@ -70,19 +71,19 @@ def load_keras(path: str | Path) -> Any:
                 stored = _stored(file, str(path))
     if not isinstance(config, dict):
         raise InputError(f"{path}: the model configuration must be a JSON object")
-    original = {**config}
     config.pop("compile_config", None)
-    config = modernized(config, str(path))
+    newer = modernized(config, str(path))
+    changed, config = newer != config, newer
     check_classes(config, str(path))
     try:
-        _check_shapes(_outline(config, legacy=legacy), stored, path)
+        _check_shapes(_outline(copy.deepcopy(config), legacy=legacy), stored, path)
         with temporary_folder() as folder:
             # Keras believes a name: it gets one that fits the content.
             named = Path(folder, "model.h5" if legacy else "model.keras")
-            if config == {k: v for k, v in original.items() if k != "compile_config"}:
-                named.symlink_to(path.resolve())
-            else:
+            if changed:
                 _write_changed(path, named, config, legacy=legacy)
+            else:
+                named.symlink_to(path.resolve())
             return keras.models.load_model(named, compile=False, safe_mode=True)
     except (*LIBRARY_ERRORS, OSError, ImportError) as error:
         if isinstance(error, EmbzipError):
