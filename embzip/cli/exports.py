@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Errors, Model, UsageError
 from embzip.cli.results import Result
-from embzip.cli.terminal import progress, without_notices
+from embzip.cli.terminal import without_notices
 from embzip.corpus import read_texts
 from embzip.files.outputs import FOLDER
 from embzip.files.places import CLASSIFIER, TEXTS, check_places
