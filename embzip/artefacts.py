@@ -102,7 +102,12 @@ def slimmable(path: str | Path) -> tuple[str, Path]:
 
 
 def slim(
-    path: str | Path, target: str | Path, *, to: str | None = None, outputs: Sequence[str] = ()
+    path: str | Path,
+    target: str | Path,
+    *,
+    to: str | None = None,
+    outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
 ) -> Any:
     """Write a file with only what inference needs; see `embzip.foreign.slim`.
 
@@ -114,7 +119,7 @@ def slim(
     slimmable(path)
     from embzip.foreign import slim as slim_foreign
 
-    return slim_foreign(path, target, to=to, outputs=outputs)
+    return slim_foreign(path, target, to=to, outputs=outputs, inputs=inputs)
 
 
 def rebuild(

@@ -58,8 +58,11 @@ def rebuild_file(
     codec: str | None = None,
     kernels: str | None = None,
     fold: bool | None = None,
-    layer: str | None = None,
+    layer: str | Sequence[str] | None = None,
+    every: bool = False,
+    tied: bool = False,
     outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
     tuning: Tuning | None = None,
     pack: bool = False,
     meta: Mapping[str, str] | None = None,
@@ -81,8 +84,10 @@ def rebuild_file(
     config
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
         or a .toml file (`embzip.classifier.outlines`). The result is a .embz file.
-    outputs
-        What a graph without signatures ends in.
+    every, tied
+        As in `embzip.foreign.rebuild_file`.
+    outputs, inputs
+        What a graph without signatures ends in, and nodes that are fed instead of computed.
     tuning, pack
         Of a classifier: fine-tune it afterwards; entropy code its file.
     meta
@@ -99,11 +104,22 @@ def rebuild_file(
             raise InputError(f"{path}: tuning, packing, meta and kernels are for .embz files")
         from embzip.foreign import rebuild_file as rebuild_foreign
 
-        way = partial(rebuild_foreign, layer=layer, outputs=outputs, fold=bool(fold), seed=seed)
+        way = partial(
+            rebuild_foreign,
+            layer=layer,
+            every=every,
+            tied=tied,
+            outputs=outputs,
+            inputs=inputs,
+            fold=bool(fold),
+            seed=seed,
+        )
         if embedding is None and codec is not None and most_of(codec) is not None:
+            if every or (layer is not None and not isinstance(layer, str)):
+                raise InputError(f"{path}: a size is named for one table; name a codec for several")
             embedding, codec = _table_for_size(way, path, target, codec), None
         return way(path, target, embedding=embedding, codec=codec)
-    if layer is not None or outputs:
+    if layer or every or tied or outputs or inputs:
         raise InputError(f"{path}: layers and nodes are named in files of Keras and TensorFlow")
     if config is not None and not foreign:
         raise InputError(
