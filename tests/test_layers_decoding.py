@@ -19,7 +19,8 @@ from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import FileFormatError
 from embzip.layers import CompressedEmbeddingLayer
-from embzip.layers.decoding import TrainableEmbedding, keras_ops
+from embzip.layers.decoding import TrainableEmbedding
+from embzip.layers.keras_ops import keras_ops
 from embzip.tf.classifiers import arrays_of
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors.base import Vectors

@@ -3,7 +3,7 @@
 Small tensors stand in one, `small`, without names, types and shapes: these follow from the codec.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,11 +15,18 @@ from embzip.embedding import CompressedEmbedding
 from embzip.embz.container import VERSION, Header, container_nbytes
 from embzip.errors import FileFormatError
 from embzip.files.limits import MOST, MOST_RECORD, check_size
+from embzip.inspection import Role
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays
 from embzip.vocabulary import Vocabulary, encode_tokens
 
 SMALL = 4096  # bytes from which on a tensor has a name, a digest and a place of its own
+
+_ROLES: Mapping[str, Role] = {
+    "codes": "embedding",
+    "params": "embedding",
+    "heads": "other_variables",
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,12 @@ class Contents:
         if inside:
             tensors["small"] = np.concatenate([_octets(self.tensors[name]) for name in inside])
         return record, tensors
+
+
+def role_of(name: str) -> Role:
+    """Return what a tensor of a file is for."""
+    first = name.partition(".")[0]
+    return _ROLES.get(first, "vocabulary")
 
 
 def table_specs(layout: Layout) -> list[ArraySpec]:

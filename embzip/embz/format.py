@@ -37,6 +37,7 @@ from embzip.embz.container import (
 from embzip.embz.contents import (
     Contents,
     contents_of,
+    role_of,
     small_specs,
     split_small,
     table_specs,
@@ -48,7 +49,6 @@ from embzip.errors import FileFormatError, InputTypeError, OutputError
 from embzip.files.reading import existing_file
 from embzip.files.records import Fields
 from embzip.files.writing import atomic_write
-from embzip.inspection import Role
 from embzip.packing.tensors import pack_tensors, unpack_tensors
 from embzip.tokenizers import stored_tokenizer
 from embzip.tokenizers.base import Tokenizer
@@ -65,13 +65,6 @@ class Artefact(Protocol):
 
     def head_tensors(self) -> Sequence[Arrays]:
         """Return the tensors of each head, under the head's own names."""
-
-
-_ROLES: Mapping[str, Role] = {
-    "codes": "embedding",
-    "params": "embedding",
-    "heads": "other_variables",
-}
 
 
 @dataclass(frozen=True)
@@ -198,12 +191,6 @@ def _checked(path: str | Path, mmap: bool, heads_mapped: bool) -> Loaded:
 def _is_text(name: str) -> bool:
     """Say whether a tensor is compressed text, or too short a text for packing."""
     return name in ("tokenizer", "vocabulary") or name.endswith(".config")
-
-
-def role_of(name: str) -> Role:
-    """Return what a tensor of a file is for."""
-    first = name.partition(".")[0]
-    return _ROLES.get(first, "vocabulary")
 
 
 def _read(file: BinaryIO, path: Path, header: Header, mmap: bool, heads_mapped: bool) -> Loaded:

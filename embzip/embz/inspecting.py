@@ -4,8 +4,7 @@ from pathlib import Path
 
 from embzip.codecs.registry import parse_codec
 from embzip.embz.container import read_header, reading
-from embzip.embz.contents import heads_of, small_specs, table_specs
-from embzip.embz.format import role_of
+from embzip.embz.contents import heads_of, role_of, small_specs, table_specs
 from embzip.embz.meta import stored_meta
 from embzip.embz.packed import packing_of, shape_of
 from embzip.files.reading import existing_file

@@ -225,16 +225,9 @@ def distill(
     course = Course(
         lessons,
         batches_of(plan.dev, plan.teacher.labels, table, begun.config),
-        plan.teacher.labels,
-        plan.shape,
-        (epochs, rounded_epochs),
-        batch_size,
-        learning_rate,
-        patience,
-        seed,
-        keep_interrupted,
-        progress,
-    )
+        plan.teacher.labels, plan.shape, (epochs, rounded_epochs),
+        batch_size, learning_rate, patience, seed, keep_interrupted, progress,
+    )  # fmt: skip
     whole, run = begun, Run([], [], 0)
     if isinstance(whole, Start):
         whole, run = distilled(whole, course)

@@ -30,7 +30,7 @@ from embzip.foreign.graph.table_reads import (
     values_of,
     with_gathers,
 )
-from embzip.layers.decoding import keras_ops
+from embzip.layers.keras_ops import keras_ops
 
 
 def found_tables(flat: FlatGraph) -> dict[str, tuple[tuple[int, ...], list[str]]]:
