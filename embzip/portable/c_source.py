@@ -242,6 +242,10 @@ def _heads(data: _Data, heads: Sequence[PortableHead]) -> None:
     forms = sorted({head.form for head in heads})
     data.define(*((f"FORM_{form.upper()}", form in forms) for form in FORMS))
     data.define(("HALVES", "float16" in forms))
+    if "int4" in forms:
+        codes = np.arange(256)
+        pairs = np.stack([codes & 15, codes >> 4], axis=1) - np.float32(7.5)
+        data.array("level_pairs", pairs.astype(np.float32))
     data.text(f"enum {{ {', '.join(f'IS_{form.upper()}' for form in forms)} }};")
     one = "(1)" if len(forms) == 1 else "((form) == IS_##name)"
     data.define(("FORM(form, name)", one))

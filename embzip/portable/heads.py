@@ -32,8 +32,8 @@ class Layer:
     window
         Tokens whose columns are the inputs, the first token's first; 1 of a dense layer.
     numbers
-        (blocks, inputs, n): a number's eight outputs in float32 or float16, or n bytes: byte i
-        holds output i in its lowest bits, then output i + n, i + 2n ...
+        (blocks, inputs, n): eight numbers in float32 or float16, or in n bytes, of which the first
+        output's stands in the first byte's lowest bits.
     scale, bias
         (outputs) float32; scale is all ones where numbers are floats.
     """
@@ -154,9 +154,9 @@ def _packed(codes: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
     """Return (blocks, inputs, bits) bytes of (blocks, inputs, 8) codes.
 
     >>> _packed(np.arange(8, dtype=np.uint8)[None, None], 4).tolist()
-    [[[64, 81, 98, 115]]]
+    [[[16, 50, 84, 118]]]
     """
-    parts = codes.astype(np.uint8).reshape(*codes.shape[:2], WIDTH // bits, bits)
+    parts = codes.astype(np.uint8).reshape(*codes.shape[:2], bits, WIDTH // bits)
     shifts = (np.arange(WIDTH // bits) * bits).astype(np.uint8)
-    packed: NDArray[np.uint8] = np.bitwise_or.reduce(parts << shifts[:, None], axis=2)
+    packed: NDArray[np.uint8] = np.bitwise_or.reduce(parts << shifts, axis=3)
     return packed

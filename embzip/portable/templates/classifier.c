@@ -899,19 +899,17 @@ static void numbers_of(int form, const void *blocks, size_t number, float *out)
     int index;
     (void)form;
 #if FORM_INT4
-    if (FORM(form, INT4)) {
+    if (FORM(form, INT4)) { /* two numbers a byte, which stand in a table: faster than to compute */
         const uint8_t *codes = (const uint8_t *)blocks + number * 4;
-        for (index = 0; index < 4; index++) {
-            out[index] = (float)(codes[index] & 15) - 7.5f;
-            out[index + 4] = (float)(codes[index] >> 4) - 7.5f;
-        }
+        for (index = 0; index < 4; index++)
+            memcpy(out + 2 * index, level_pairs + 2 * codes[index], 2 * sizeof *out);
     }
 #endif
 #if FORM_INT2
     if (FORM(form, INT2)) {
         const uint8_t *codes = (const uint8_t *)blocks + number * 2;
         for (index = 0; index < WIDTH; index++)
-            out[index] = (float)(codes[index % 2] >> (index / 2 * 2) & 3) - 1.5f;
+            out[index] = (float)(codes[index / 4] >> (index % 4 * 2) & 3) - 1.5f;
     }
 #endif
 #if FORM_INT8
@@ -938,7 +936,9 @@ static void numbers_of(int form, const void *blocks, size_t number, float *out)
 }
 
 #if CONVOLUTIONS
-/* Raise maxima (8) to the products of windows of rows, `together` at a time, and a kernel. */
+#define GREATER(one, other) ((one) > (other) ? (one) : (other))
+
+/* Raise maxima (8) to the products of a kernel and one window of rows. */
 static void raise_one(const float *rows, const float *kernel, int window, int columns, float *most)
 {
     float sum[WIDTH] = {0};
@@ -948,29 +948,50 @@ static void raise_one(const float *rows, const float *kernel, int window, int co
             for (index = 0; index < WIDTH; index++)
                 sum[index] += rows[column] * kernel[index];
     for (index = 0; index < WIDTH; index++)
-        most[index] = sum[index] > most[index] ? sum[index] : most[index];
+        most[index] = GREATER(sum[index], most[index]);
 }
 
+/* Four numbers at once: plain loops are turned into instructions that do that by luck only. */
+#ifdef __GNUC__
+typedef float quad __attribute__((vector_size(16)));
+#define ADD(sum, factor, numbers) ((sum) += (factor) * (numbers))
+#else
+typedef struct {
+    float at[4];
+} quad;
+#define ADD(sum, factor, numbers) \
+    ((sum).at[0] += (factor) * (numbers).at[0], (sum).at[1] += (factor) * (numbers).at[1], \
+     (sum).at[2] += (factor) * (numbers).at[2], (sum).at[3] += (factor) * (numbers).at[3])
+#endif
+
+/* Do the same for four windows, each one row behind the one before. */
 static void raise_four(const float *rows, const float *kernel, int window, int columns, float *most)
 {
-    float one[WIDTH] = {0}, two[WIDTH] = {0}, three[WIDTH] = {0}, four[WIDTH] = {0};
+    quad sums[2 * TOGETHER], low, high;
+    float found[WIDTH * TOGETHER];
     int tap, column, index;
+    memset(sums, 0, sizeof sums);
     for (tap = 0; tap < window; tap++, rows += STRIDE)
         for (column = 0; column < columns; column++, kernel += WIDTH) {
-            const float a = rows[column], b = rows[STRIDE + column];
-            const float c = rows[2 * STRIDE + column], d = rows[3 * STRIDE + column];
-            for (index = 0; index < WIDTH; index++) {
-                one[index] += a * kernel[index];
-                two[index] += b * kernel[index];
-                three[index] += c * kernel[index];
-                four[index] += d * kernel[index];
-            }
+            const float one = rows[column], two = rows[STRIDE + column];
+            const float three = rows[2 * STRIDE + column], four = rows[3 * STRIDE + column];
+            memcpy(&low, kernel, sizeof low);
+            memcpy(&high, kernel + 4, sizeof high);
+            ADD(sums[0], one, low);
+            ADD(sums[1], one, high);
+            ADD(sums[2], two, low);
+            ADD(sums[3], two, high);
+            ADD(sums[4], three, low);
+            ADD(sums[5], three, high);
+            ADD(sums[6], four, low);
+            ADD(sums[7], four, high);
         }
+    memcpy(found, sums, sizeof found);
     for (index = 0; index < WIDTH; index++) {
-        const float left = one[index] > two[index] ? one[index] : two[index];
-        const float right = three[index] > four[index] ? three[index] : four[index];
-        const float best = left > right ? left : right;
-        most[index] = best > most[index] ? best : most[index];
+        const float left = GREATER(found[index], found[WIDTH + index]);
+        const float right = GREATER(found[2 * WIDTH + index], found[3 * WIDTH + index]);
+        const float best = GREATER(left, right);
+        most[index] = GREATER(best, most[index]);
     }
 }
 
