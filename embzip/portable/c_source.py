@@ -117,7 +117,7 @@ def _filled(name: str, values: dict[str, str]) -> str:
 
 def _text(data: _Data, model: PortableModel) -> None:
     """Write what normalizes and splits."""
-    tables = model.unicode
+    tables = model.unicode(flagged=True)
     arrays = {**tables.arrays()}
     ascii_records, code = np.zeros(128, np.uint8), 0
     runs, at = tables.runs.tolist(), 0
@@ -136,10 +136,9 @@ def _text(data: _Data, model: PortableModel) -> None:
     names = {"far": "far_codes", "seconds": "second_codes"}
     for name, array in arrays.items():
         data.array(names.get(name, name), array)
-    sigma = bool((tables.records[:, 0] & 32).any())
     data.define(
         ("LOWERCASE", model.lowercase),
-        ("SIGMA", sigma),
+        ("SIGMA", model.sigma),
         ("RUN_STEPS", len(tables.run_first)),
         ("FAR_CODES", len(tables.far)),
         ("LOWER_RUNS", len(tables.lower_first)),

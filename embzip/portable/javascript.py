@@ -6,6 +6,7 @@ and kernels; entropy coding them, as a packed file does, would take more code th
 
 import base64
 import json
+import lzma
 import re
 import zlib
 from collections.abc import Mapping
@@ -18,14 +19,17 @@ from numpy.typing import NDArray
 from embzip.errors import UnsupportedModelError
 from embzip.portable.heads import Layer
 from embzip.portable.model import PortableModel
-from embzip.portable.tables import Floats, LookedUp
-from embzip.vocabulary import compress, decompress, encode_tokens
+from embzip.portable.tables import Floats, LookedUp, Trelliscoded
+from embzip.vocabulary import decompress, encode_tokens
 
 _TYPES = {
     "uint8": "u8", "uint16": "u16", "uint32": "u32", "int32": "i32", "float16": "f16", "float32": "f32"
 }  # fmt: skip
 _WORTH = 0.97  # of an array's bytes, where packing begins to pay
-_LINE = 1 << 16  # characters
+# What the template expands: literals by the byte before alone, nothing by the place in the stream.
+_FILTERS = [
+    {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 0, "pb": 0}
+]
 
 
 def js_source(model: PortableModel, stem: str, what: str, about: Mapping[str, Any]) -> str:
@@ -48,8 +52,46 @@ def js_source(model: PortableModel, stem: str, what: str, about: Mapping[str, An
         "data": json.dumps(base64.b64encode(content).decode()),
     }
     template = (files("embzip.portable") / "templates" / "classifier.mjs").read_text("utf-8")
+    template = _shortened(template, _parts(model))
     template = re.sub('/\\*@(check|data)@\\*/ (0|"")', r"@\1@", template)
     return re.sub("@(what|stem|check|data)@", lambda found: values[found[1]], template)
+
+
+def _parts(model: PortableModel) -> set[str]:
+    """Return the parts of the template that a model needs."""
+    decoded = model.table.decoded
+    kinds = {Floats: "floats", LookedUp: "codes", Trelliscoded: "trellis"}
+    parts = {"pieces" if model.pieces else "words", kinds[type(decoded)]}
+    given = {
+        "stems": model.stems,
+        "sigma": model.sigma,
+        "matrix": model.table.transformation is not None,
+        "means": any(not head.convolutions for head in model.heads),
+    }
+    return parts | {name for name, needed in given.items() if needed}
+
+
+def _shortened(template: str, parts: set[str]) -> str:
+    """Return the code without parts that are not needed, indentation and what explains it.
+
+    No line of the template begins within a string. Its first lines stay.
+
+    >>> _shortened("// what\n\n//@if a\n  x();\n//@end\n//@if b\ny();\n//@end\n", {"a"})
+    '// what\n\nx();\n'
+    """
+    head, _, rest = template.partition("\n\n")
+    kept, needed, documented = [], list[bool](), False
+    for line in rest.split("\n"):
+        plain = line.strip()
+        if plain.startswith("//@if "):
+            needed.append(plain.removeprefix("//@if ") in parts)
+        elif plain == "//@end":
+            needed.pop()
+        documented = documented or plain.startswith("/**")
+        if all(needed) and plain and not (documented or plain.startswith("//")):
+            kept.append(plain)
+        documented = documented and "*/" not in plain
+    return f"{head}\n\n" + "\n".join(kept) + "\n"
 
 
 def _plain(text: str) -> str:
@@ -62,13 +104,17 @@ def _content(model: PortableModel, about: Mapping[str, Any]) -> bytes:
     listed, packed, raw = [], bytearray(), bytearray()
     for name, array in arrays.items():
         kind, coded = _coded(array)
-        small = len(compress(coded)) < _WORTH * len(coded)
+        small = len(_packed(coded)) < _WORTH * len(coded)
         listed.append([name, kind, array.size, int(small)])
         (packed if small else raw).extend(coded)
     record = {**_record(model), "about": dict(about), "arrays": listed}
     text = json.dumps(record, separators=(",", ":")).encode("ascii")
     plain = len(text).to_bytes(4, "little") + text + packed
-    return len(plain).to_bytes(4, "little") + compress(plain) + raw
+    return len(plain).to_bytes(4, "little") + _packed(plain) + raw
+
+
+def _packed(content: bytes | bytearray) -> bytes:
+    return lzma.compress(content, lzma.FORMAT_RAW, filters=_FILTERS)
 
 
 def _coded(array: NDArray[Any]) -> tuple[str, bytes]:
@@ -85,12 +131,12 @@ def _coded(array: NDArray[Any]) -> tuple[str, bytes]:
         name: np.ascontiguousarray(each.view(np.uint8).reshape(-1, array.itemsize).T).tobytes()
         for name, each in ways.items()
     }
-    best = min(coded, key=lambda name: len(compress(coded[name])))
+    best = min(coded, key=lambda name: len(_packed(coded[name])))
     return best, coded[best]
 
 
 def _unicode(model: PortableModel) -> dict[str, NDArray[Any]]:
-    tables = model.unicode.arrays()
+    tables = model.unicode(flagged=False).arrays()
     for needless in ("run_first", "run_at"):  # by which C finds a run
         del tables[needless]
     every = np.arange(len(tables["pair_code"]), dtype=np.uint16)
@@ -133,11 +179,12 @@ def _rows(model: PortableModel) -> dict[str, NDArray[Any]]:
     return {
         **found,
         "stream": decoded.stream,
-        "classes": decoded.classes,
+        "planes": decoded.planes,
         "bits": decoded.bits,
-        "deviation": decoded.deviation,
-        "mean": decoded.mean,
-        "trellis": decoded.values,
+        "deviation": decoded.moments["deviation"],
+        "mean": decoded.moments["mean"].view(np.uint8),
+        "moments": decoded.moments["scale"],
+        "trellis": _halved(decoded.values),
         "first_value": decoded.first_value,
     }
 
@@ -167,10 +214,10 @@ def _record(model: PortableModel) -> dict[str, Any]:
     elif isinstance(decoded, LookedUp):
         rows = {"kind": "codes", "bits": decoded.bits, "row_bytes": decoded.codes.shape[1]}
     else:
-        rows = {"kind": "trellis", "memory": decoded.memory}
+        rows = {"kind": "trellis", "memory": decoded.memory, "planes": decoded.planes.shape[1]}
     return {
         "lowercase": model.lowercase,
-        "sigma": bool((model.unicode.records[:, 0] & 32).any()),
+        "sigma": model.sigma,
         "unknown": model.unknown,
         "pieces": model.pieces is not None,
         "stems": model.stems,

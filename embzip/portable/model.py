@@ -27,14 +27,11 @@ class PortableModel:
     ----------
     tokenizer
         Of words, or of pieces.
-    unicode
-        How texts are normalized and split.
     heads
         The classifiers; one without a name, or those of a kit.
     """
 
     tokenizer: WordTokenizer | BpeTokenizer
-    unicode: UnicodeTables
     table: PortableTable
     heads: tuple[PortableHead, ...]
     kit: bool
@@ -60,6 +57,26 @@ class PortableModel:
     def lowercase(self) -> bool:
         """Whether texts are lower-cased."""
         return self.tokenizer.normalization.lowercase
+
+    @property
+    def sigma(self) -> bool:
+        """Whether a token can tell a final sigma from another one."""
+        return self.lowercase and bool({"\u03c2", "\u03c3"} & self._alphabet)
+
+    def unicode(self, *, flagged: bool) -> UnicodeTables:
+        """Return how texts are normalized and split; see `unicode_tables`."""
+        return unicode_tables(
+            lowercase=self.lowercase,
+            words=self.pieces is None,
+            flagged=flagged,
+            alphabet=self._alphabet,
+        )
+
+    @cached_property
+    def _alphabet(self) -> frozenset[str]:
+        if self.pieces is not None:
+            return frozenset(chr(code) for code, _ in self.pieces.codepoints)
+        return frozenset().union(*self.words)
 
     @property
     def unknown(self) -> int:
@@ -88,15 +105,7 @@ def portable_model(model: Model) -> PortableModel:
     named = model.classifiers if isinstance(model, Kit) else {"": model}
     heads = tuple(portable_head(name, each) for name, each in named.items())
     rows = portable_table(table)
-    words = isinstance(tokenizer, WordTokenizer)
-    if isinstance(tokenizer, WordTokenizer):
-        alphabet = frozenset().union(*list(tokenizer.vocabulary)[2:])
-    else:
-        alphabet = frozenset(chr(code) for code, _ in tokenizer.model.codepoints)
-    unicode = unicode_tables(
-        lowercase=tokenizer.normalization.lowercase, words=words, alphabet=alphabet
-    )
-    return PortableModel(tokenizer, unicode, rows, heads, isinstance(model, Kit))
+    return PortableModel(tokenizer, rows, heads, isinstance(model, Kit))
 
 
 def _tokenizer(tokenizer: Tokenizer) -> WordTokenizer | BpeTokenizer:

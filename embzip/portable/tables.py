@@ -70,7 +70,7 @@ class Floats:
 
 @dataclass(frozen=True, eq=False)
 class Trelliscoded:
-    """Rows of `tcq`; a number's value is values[kinds[bits] + ...], see `embzip/embz/README.md`.
+    """Rows of `tcq`; a number's value is see `embzip/embz/README.md`.
 
     Attributes
     ----------
@@ -78,16 +78,16 @@ class Trelliscoded:
         Earlier coded bits that a value depends on.
     stream
         The rows' bytes.
-    classes
-        The class of each row.
     planes
-        The same in bit planes (blocks, planes, 8), 64 rows a block, the lowest bit first.
+        The class of each row in bit planes (blocks, planes, 8), 64 rows a block, lowest bit first.
     offsets
         Where each block of 64 rows begins.
     sizes
         (classes,) bytes of a row.
     bits, deviation, mean
         (classes, dim).
+    moments
+        The same deviations and means as they are stored, see `embzip/embz/README.md`.
     values
         For each number of bits that occurs, (windows, 2^(bits-1)) numbers, one after another.
     first_value
@@ -96,13 +96,13 @@ class Trelliscoded:
 
     memory: int
     stream: NDArray[np.uint8]
-    classes: NDArray[np.uint8]
     planes: NDArray[np.uint8]
     offsets: NDArray[np.uint32]
     sizes: NDArray[np.uint16]
     bits: NDArray[np.uint8]
     deviation: Matrix
     mean: Matrix
+    moments: Arrays
     values: Matrix
     first_value: NDArray[np.uint16]
 
@@ -203,13 +203,13 @@ def _trelliscoded(quantizer: Tcq, codes: Arrays, params: Arrays, rows: int) -> T
     return Trelliscoded(
         memory=trellis.memory,
         stream=codes["stream"][: int(sizes[classes].sum())],
-        classes=classes.astype(np.uint8),
         planes=codes["classes"],
         offsets=codes["offsets"].astype(np.uint32),
         sizes=sizes.astype(np.uint16),
         bits=bits,
         deviation=np.asarray(deviation, np.float32),
         mean=np.asarray(mean, np.float32),
+        moments={name: params[name] for name in ("deviation", "mean", "scale")},
         values=np.concatenate(values) if values else np.zeros(1, np.float32),
         first_value=first,
     )

@@ -79,7 +79,11 @@ class UnicodeTables:
 
 
 def unicode_tables(
-    *, lowercase: bool = True, words: bool = True, alphabet: Set[str] | None = None
+    *,
+    lowercase: bool = True,
+    words: bool = True,
+    flagged: bool = True,
+    alphabet: Set[str] | None = None,
 ) -> UnicodeTables:
     """Return the tables of this Python.
 
@@ -89,6 +93,9 @@ def unicode_tables(
         Whether texts are lower-cased.
     words
         Whether words are told from other characters.
+    flagged
+        Whether records say what is mapped, and what joins what stands before, which the other
+        tables say too, but slowly where they are searched in place.
     alphabet
         The characters of all tokens, where only ids matter: what no token can tell apart is left
         out, which are final sigmas and ideographs for compatibility. None for all of Unicode.
@@ -110,7 +117,10 @@ def unicode_tables(
     pairs, lowered = _pairs(), _lowered() if lowercase else {}
     mapped = pairs.keys() | singles.keys() | lowered.keys() | set(_HANGUL)
     known: dict[tuple[int, int], int] = {}
-    every = [known.setdefault(each, len(known)) for each in _records(mapped, words, sigma)]
+    every = [
+        known.setdefault(each, len(known))
+        for each in _records(mapped if flagged else None, words, sigma)
+    ]
     runs, firsts, ats = _runs(every)
     composing = _composing()
     seconds = sorted({second for _, second in pairs.values()})
@@ -150,11 +160,12 @@ def unicode_tables(
     )
 
 
-def _records(mapped: Set[int], words: bool, sigma: bool) -> Iterator[tuple[int, int]]:
+def _records(mapped: Set[int] | None, words: bool, sigma: bool) -> Iterator[tuple[int, int]]:
     """Yield class and flags, and the combining class, of every code point."""
     for code, (kind, combining, joins, cased, ignorable) in enumerate(_characters()):
         flags = kind if words else OTHER
-        flags |= MAPPED * (code in mapped) | JOINS * joins
+        if mapped is not None:
+            flags |= MAPPED * (code in mapped) | JOINS * joins
         yield flags | sigma * (CASED * cased | IGNORABLE * ignorable), combining
 
 

@@ -28,36 +28,33 @@ function bytesOf(base64) {
   return bytes;
 }
 
-/** Expand a raw LZMA2 stream; return what it holds, and how many bytes it took. */
+/** Expand a raw LZMA2 stream of lc=3, lp=0, pb=0; return what it holds and what it took. */
 function expand(input, size) {
   const out = new Uint8Array(size);
-  let at = 0, end = 0, range = 0, code = 0;
-  let lc = 0, lp = 0, pb = 0, state = 0, probabilities, reps = [0, 0, 0, 0];
+  let at = 0, end = 0, range = 0, code = 0, state = 0, probabilities, reps;
 
-  function bit(index) {
-    const probability = probabilities[index];
-    const bound = (range >>> 11) * probability;
-    let found;
-    if (code >>> 0 < bound >>> 0) {
-      range = bound;
-      probabilities[index] += (2048 - probability) >>> 5;
-      found = 0;
-    } else {
-      range -= bound;
-      code -= bound;
-      probabilities[index] -= probability >>> 5;
-      found = 1;
-    }
-    if (range >>> 0 < 0x1000000) refill();
-    return found;
-  }
   function refill() {
+    if (range >>> 0 >= 0x1000000) return;
     range = range << 8;
     code = (code << 8) | input[at++];
   }
+  function bit(index) {
+    const probability = probabilities[index], bound = (range >>> 11) * probability;
+    const one = code >>> 0 >= bound;
+    if (one) {
+      range -= bound;
+      code -= bound;
+      probabilities[index] -= probability >>> 5;
+    } else {
+      range = bound;
+      probabilities[index] += (2048 - probability) >>> 5;
+    }
+    refill();
+    return one ? 1 : 0;
+  }
   function tree(base, bits) {
     let node = 1;
-    for (let i = 0; i < bits; i++) node = (node << 1) | bit(base + node);
+    while (node < 1 << bits) node = (node << 1) | bit(base + node);
     return node - (1 << bits);
   }
   function reversed(base, bits) {
@@ -76,27 +73,17 @@ function expand(input, size) {
       const one = code >>> 0 >= range >>> 0;
       if (one) code -= range;
       value = (value << 1) | (one ? 1 : 0);
-      if (range >>> 0 < 0x1000000) refill();
+      refill();
     }
     return value;
   }
-  // Where the probabilities of each decision begin.
-  const MATCH = 0, REP = 192, REP0 = 204, REP1 = 216, REP2 = 228, REP0_LONG = 240, SLOT = 432;
-  const SPECIAL = 688, ALIGN = 802, LENGTH = 818, REP_LENGTH = 1332, LITERAL = 1846;
-  function length(base, position) {
-    if (!bit(base)) return 2 + tree(base + 2 + position * 8, 3);
-    if (!bit(base + 1)) return 10 + tree(base + 130 + position * 8, 3);
-    return 18 + tree(base + 258, 8);
-  }
-  function reset(properties) {
-    if (properties !== undefined) {
-      lc = properties % 9;
-      lp = Math.floor(properties / 9) % 5;
-      pb = Math.floor(properties / 45);
-    }
-    probabilities = new Uint16Array(LITERAL + (0x300 << (lc + lp))).fill(1024);
-    state = 0;
-    reps = [0, 0, 0, 0];
+  // Where the probabilities of each decision begin: by the state, or those of a tree.
+  const REP = 12, REP0 = 24, REP1 = 36, REP2 = 48, LONG = 60, SLOT = 72, SPECIAL = 328;
+  const ALIGN = 456, LENGTH = 472, REP_LENGTH = 746, LITERAL = 1020;
+  function length(base) {
+    if (!bit(base)) return 2 + tree(base + 2, 3);
+    if (!bit(base + 1)) return 10 + tree(base + 10, 3);
+    return 18 + tree(base + 18, 8);
   }
   function distance(count) {
     const slot = tree(SLOT + 64 * Math.min(count - 2, 3), 6);
@@ -108,45 +95,38 @@ function expand(input, size) {
   function copy(count) {
     for (let from = end - reps[0] - 1; count > 0; count--) out[end++] = out[from++];
   }
+  function literal() {
+    const base = LITERAL + 0x300 * (end ? out[end - 1] >> 5 : 0);
+    let symbol = 1;
+    for (let matched = out[end - reps[0] - 1], same = state >= 7; symbol < 0x100; ) {
+      const wanted = (matched >> 7) & 1;
+      const next = bit(base + (same ? (1 + wanted) << 8 : 0) + symbol);
+      symbol = (symbol << 1) | next;
+      same = same && wanted === next;
+      matched <<= 1;
+    }
+    out[end++] = symbol;
+    state = state < 4 ? 0 : state < 10 ? state - 3 : state - 6;
+  }
   function chunk(stop) {
     while (end < stop) {
-      const position = end & ((1 << pb) - 1);
-      if (!bit(MATCH + state * 16 + position)) {
-        const before = end > 0 ? out[end - 1] : 0;
-        const literal =
-          LITERAL + 0x300 * (((end & ((1 << lp) - 1)) << lc) + (before >> (8 - lc)));
-        let symbol = 1;
-        if (state >= 7) {
-          let matched = out[end - reps[0] - 1], same = true;
-          while (symbol < 0x100 && same) {
-            const wanted = (matched >> 7) & 1;
-            matched <<= 1;
-            const next = bit(literal + ((1 + wanted) << 8) + symbol);
-            symbol = (symbol << 1) | next;
-            same = wanted === next;
-          }
-        }
-        while (symbol < 0x100) symbol = (symbol << 1) | bit(literal + symbol);
-        out[end++] = symbol;
-        state = state < 4 ? 0 : state < 10 ? state - 3 : state - 6;
+      if (!bit(state)) {
+        literal();
       } else if (!bit(REP + state)) {
-        const count = length(LENGTH, position);
+        const count = length(LENGTH);
         reps = [distance(count), reps[0], reps[1], reps[2]];
         copy(count);
         state = state < 7 ? 7 : 10;
       } else {
-        if (!bit(REP0 + state)) {
-          if (!bit(REP0_LONG + state * 16 + position)) {
-            copy(1);
-            state = state < 7 ? 9 : 11;
-            continue;
-          }
-        } else {
-          const which = !bit(REP1 + state) ? 1 : !bit(REP2 + state) ? 2 : 3;
-          const [chosen] = reps.splice(which, 1);
-          reps.unshift(chosen);
+        const older = bit(REP0 + state);
+        if (!older && !bit(LONG + state)) {
+          copy(1);
+          state = state < 7 ? 9 : 11;
+          continue;
         }
-        copy(length(REP_LENGTH, position));
+        const which = !older ? 0 : !bit(REP1 + state) ? 1 : !bit(REP2 + state) ? 2 : 3;
+        reps.unshift(...reps.splice(which, 1));
+        copy(length(REP_LENGTH));
         state = state < 7 ? 8 : 11;
       }
     }
@@ -163,9 +143,12 @@ function expand(input, size) {
       continue;
     }
     at += 2; // how many bytes follow is not needed
-    if (control >= 0xc0) reset(input[at++]);
-    else if (control >= 0xa0) reset();
-    at++;
+    if (control >= 0xa0) {
+      probabilities = new Uint16Array(LITERAL + 0x300 * 8).fill(1024);
+      state = 0;
+      reps = [0, 0, 0, 0];
+    }
+    at += control >= 0xc0 ? 2 : 1;
     range = -1;
     code = 0;
     for (let i = 0; i < 4; i++) code = (code << 8) | input[at++];
@@ -219,7 +202,7 @@ const [MODEL, read] = open(DATA);
 // ---- the text: normalized by the Unicode of who exported it -----------------------------------
 
 const WORD = 1, MARK = 2, JOINER = 3, SPACE = 4, KIND = 7, MAPPED = 8, CASED = 32, IGNORABLE = 64;
-const HANGUL = 0xac00, LEADS = 0x1100, VOWELS = 0x1161, TAILS = 0x11a7, SIGMA = 0x3a3;
+const HANGUL = 0xac00, LEADS = 0x1100, VOWELS = 0x1161, TAILS = 0x11a7;
 const CODES = 0x110000;
 
 const flags = new Uint8Array(CODES), classes = new Uint8Array(CODES);
@@ -258,6 +241,9 @@ const lowers = new Map(), singles = new Map(), pairs = new Map(), composites = n
     for (let j = 0; j < (spans[i] & 0x7fff); j++)
       lowers.set(first + j * step, first + j * step + deltas[i]);
   });
+  flags.subarray(HANGUL, HANGUL + 11172).forEach((_, i) => (flags[HANGUL + i] |= MAPPED));
+  for (const mapping of [pairs, singles, lowers])
+    for (const code of mapping.keys()) flags[code] |= MAPPED;
 }
 
 /** Add what a code point stands for, decomposed and in lower case. */
@@ -273,10 +259,12 @@ function map(codes, index, out) {
     if (syllable % 28) out.push(TAILS + (syllable % 28));
     return;
   }
-  if (code === SIGMA && MODEL.sigma) {
+  //@if sigma
+  if (code === 0x3a3) {
     out.push(isFinal(codes, index) ? 0x3c2 : 0x3c3);
     return;
   }
+  //@end
   const behind = [];
   for (;;) {
     const pair = pairs.get(code);
@@ -296,6 +284,8 @@ function map(codes, index, out) {
   }
 }
 
+//@if sigma
+/** Return whether a sigma ends a word, as far as lower-casing knows. */
 function isFinal(codes, index) {
   let before = index - 1, after = index + 1;
   while (before >= 0 && flags[codes[before]] & IGNORABLE) before--;
@@ -303,6 +293,7 @@ function isFinal(codes, index) {
   while (after < codes.length && flags[codes[after]] & IGNORABLE) after++;
   return after === codes.length || !(flags[codes[after]] & CASED);
 }
+//@end
 
 /** Put marks in the order of their classes: stable, between starters. */
 function order(codes) {
@@ -384,7 +375,9 @@ function spell(codes, from, until) {
 // ---- tokens: ids ------------------------------------------------------------------------------
 
 const UNKNOWN = MODEL.unknown;
-const words = MODEL.pieces ? [] : readWords(read("words"));
+
+//@if words
+const words = readWords(read("words"));
 const idOfWord = new Map(words.map((word, i) => [word, i + 2]));
 
 /** Undo front coding: a number says what a word keeps of the one before. */
@@ -412,9 +405,12 @@ function readWords(coded) {
     before = start;
     out[end++] = 10; // no word holds a line end
   }
-  return end ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(out.subarray(0, end - 1)).split("\n") : [];
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(out.subarray(0, end - 1));
+  return end ? text.split("\n") : [];
 }
+//@end
 
+//@if stems
 /** Compare two words by their code points. */
 function compareWords(one, other) {
   const length = Math.min(one.length, other.length);
@@ -449,8 +445,10 @@ function idOfStem(word) {
   return UNKNOWN;
 }
 
+//@end
+//@if words
 /** Yield the tokens of a text: { text, ids }. */
-function* tokensOfWords(text) {
+function* tokensOf(text) {
   const codes = normalize(text), end = codes.length;
   const is = (at, one, other) => at < end && ((flags[codes[at]] & KIND) === one ||
     (flags[codes[at]] & KIND) === other);
@@ -470,18 +468,21 @@ function* tokensOfWords(text) {
       }
     }
     const word = spell(codes, from, at);
-    const id = idOfWord.get(word) ?? (MODEL.stems ? idOfStem(word) : UNKNOWN);
+    let id = idOfWord.get(word) ?? UNKNOWN;
+    //@if stems
+    if (id === UNKNOWN) id = idOfStem(word);
+    //@end
     yield { text: word, ids: [id] };
   }
 }
+//@end
 
-const idOfCode = new Map(), merges = new Map();
-let merged;
-if (MODEL.pieces) {
-  const ids = read("alphabet_ids"), lefts = read("merge_left"), rights = read("merge_right");
+//@if pieces
+const idOfCode = new Map(), merges = new Map(), merged = read("merge_new");
+{
+  const ids = read("alphabet_ids"), rights = read("merge_right");
   read("alphabet").forEach((code, i) => idOfCode.set(code, ids[i]));
-  lefts.forEach((left, rank) => merges.set(left * 0x1000000 + rights[rank], rank));
-  merged = read("merge_new");
+  read("merge_left").forEach((left, rank) => merges.set(left * 0x1000000 + rights[rank], rank));
 }
 
 /** Merge the pieces of a word, the merge of the lowest rank first, of equal ones the first. */
@@ -534,7 +535,8 @@ function merge(ids) {
 const MARKER = 0x2581;
 const separates = (code) => code === 32 || (code >= 9 && code <= 13) || code === MARKER;
 
-function* tokensOfPieces(text) {
+/** Yield what stands between spaces: { text, ids }. */
+function* tokensOf(text) {
   const codes = normalize(text);
   for (let at = 0; at < codes.length; ) {
     if (separates(codes[at])) {
@@ -549,6 +551,7 @@ function* tokensOfPieces(text) {
     yield { text: spell(codes, from, at), ids: merge(ids) };
   }
 }
+//@end
 
 /**
  * Return the tokens of a text: words, or between spaces what is cut into pieces.
@@ -557,83 +560,103 @@ function* tokensOfPieces(text) {
  */
 export function tokenize(text) {
   if (typeof text !== "string") throw new TypeError(`a text is a string, received ${typeof text}`);
-  const found = MODEL.pieces ? tokensOfPieces(text) : tokensOfWords(text);
-  return Array.from(found, (each) => ({ ...each, known: !each.ids.includes(UNKNOWN) }));
+  return Array.from(tokensOf(text), (each) => ({ ...each, known: !each.ids.includes(UNKNOWN) }));
 }
 
 // ---- rows: what was stored of an id -----------------------------------------------------------
 
 const { inner, dim } = MODEL.table;
 
-/** Return a function that writes the stored numbers of a row. */
-function rowsOf(table) {
-  if (table.kind === "floats") {
-    const values = read("values");
-    return (id, out) => {
-      for (let i = 0; i < inner; i++) out[i] = values[id * inner + i];
-    };
+//@if floats
+const table = read("values");
+
+/** Write the numbers of a row as they are stored. */
+function decode(id, out) {
+  for (let i = 0; i < inner; i++) out[i] = table[id * inner + i];
+}
+//@end
+//@if codes
+const { bits, row_bytes: rowBytes } = MODEL.table;
+const codes = read("codes"), points = read("points"), scale = read("scale"), scales = read("scales");
+const widths = read("part_widths"), firsts = read("part_firsts");
+const parts = widths ? widths.length : inner;
+
+/** Write the numbers of a row: what its codes stand for. */
+function decode(id, out) {
+  const factor = scales ? scales[scale[id]] : scale ? scale[id] : 1;
+  for (let part = 0, column = 0; part < parts; part++) {
+    const byte = codes[id * rowBytes + ((part * bits) >> 3)];
+    const code = (byte >> ((part * bits) & 7)) & ((1 << bits) - 1);
+    const width = widths ? widths[part] : 1, first = (firsts ? firsts[part] : 0) + code * width;
+    for (let i = 0; i < width; i++) out[column++] = points[first + i] * factor;
   }
-  if (table.kind === "codes") {
-    const { bits, row_bytes: size } = table;
-    const codes = read("codes"), points = read("points");
-    const widths = read("part_widths"), firsts = read("part_firsts");
-    const scale = read("scale"), scales = read("scales");
-    const parts = widths ? widths.length : inner;
-    return (id, out) => {
-      const factor = scales ? scales[scale[id]] : scale ? scale[id] : 1;
-      for (let part = 0, column = 0; part < parts; part++) {
-        const byte = codes[id * size + ((part * bits) >> 3)];
-        const code = (byte >> ((part * bits) & 7)) & ((1 << bits) - 1);
-        const width = widths ? widths[part] : 1, first = (firsts ? firsts[part] : 0) + code * width;
-        for (let i = 0; i < width; i++) out[column++] = points[first + i] * factor;
-      }
-    };
-  }
-  const memory = table.memory;
-  const stream = read("stream"), ofRow = read("classes"), bits = read("bits");
-  const deviation = read("deviation"), mean = read("mean");
-  const values = read("trellis"), firstValue = read("first_value");
-  const starts = new Uint32Array(ofRow.length + 1), sizes = [], active = [];
+}
+//@end
+//@if trellis
+const { memory, planes } = MODEL.table, stream = read("stream"), bits = read("bits");
+const trellis = read("trellis"), firstValue = read("first_value"), moments = read("moments");
+const deviation = Array.from(read("deviation"), (code, i) =>
+  code ? 2 ** ((1 - code) / 16) * moments[2 * Math.floor(i / inner)] : 0);
+const mean = Array.from(read("mean"), (code, i) =>
+  ((code << 24) >> 24) * moments[2 * Math.floor(i / inner) + 1]);
+const starts = [0], classOfRow = [], active = [];
+{
+  const sizes = [], planed = read("planes");
   for (let first = 0; first < bits.length; first += inner) {
     const own = [...bits.subarray(first, first + inner)];
     sizes.push((own.reduce((sum, each) => sum + each, 0) + 7) >> 3);
     active.push(own.filter((each) => each > 0).length);
   }
-  ofRow.forEach((its, row) => {
-    starts[row + 1] = starts[row] + sizes[its];
-  });
-  return (id, out) => {
-    const first = ofRow[id] * inner, begin = 8 * starts[id], count = active[ofRow[id]];
-    const bitAt = (place) => (stream[(begin + place) >> 3] >> (place & 7)) & 1;
-    let window = 0, coded = 0, place = count;
-    for (let back = memory; count && back >= 1; back--)
-      window = (window << 1) | bitAt((count * memory - back) % count);
-    for (let column = 0; column < inner; column++) {
-      const width = bits[first + column];
-      out[column] = mean[first + column];
-      if (!width) continue;
-      window = ((window << 1) | bitAt(coded++)) & ((2 << memory) - 1);
-      let value = firstValue[width] + (window << (width - 1));
-      for (let more = 0; more < width - 1; more++) value += bitAt(place++) << more;
-      out[column] += values[value] * deviation[first + column];
+  for (let row = 0; row < (planed.length * 8) / planes; row++) {
+    let its = 0;
+    for (let plane = 0; plane < planes; plane++) {
+      const byte = planed[((row >> 6) * planes + plane) * 8 + ((row & 63) >> 3)];
+      its |= ((byte >> (row & 7)) & 1) << plane;
     }
-  };
+    classOfRow.push(its);
+    starts.push(starts[row] + sizes[its]);
+  }
 }
 
-const decode = rowsOf(MODEL.table);
+/** Write the numbers of a row: of each active column one coded bit, then the others of all. */
+function decode(id, out) {
+  const first = classOfRow[id] * inner, begin = 8 * starts[id], count = active[classOfRow[id]];
+  const bitAt = (place) => (stream[(begin + place) >> 3] >> (place & 7)) & 1;
+  let window = 0, coded = 0, place = count;
+  for (let back = memory; count && back >= 1; back--)
+    window = (window << 1) | bitAt((count * memory - back) % count);
+  for (let column = 0; column < inner; column++) {
+    const width = bits[first + column];
+    out[column] = mean[first + column];
+    if (!width) continue;
+    window = ((window << 1) | bitAt(coded++)) & ((2 << memory) - 1);
+    let value = firstValue[width] + (window << (width - 1));
+    for (let more = 0; more < width - 1; more++) value += bitAt(place++) << more;
+    out[column] += trellis[value] * deviation[first + column];
+  }
+}
+//@end
+
+//@if matrix
 const matrix = read("matrix"), offset = read("offset"), stored = new Float64Array(inner);
 
-function writeRow(id, out) {
-  if (!matrix) {
-    decode(id, out);
-  } else {
-    decode(id, stored);
-    for (let to = 0; to < dim; to++) {
-      let sum = offset[to];
-      for (let from = 0; from < inner; from++) sum += stored[from] * matrix[from * dim + to];
-      out[to] = sum;
-    }
+/** Multiply what is stored of a row by the matrix behind it. */
+function transform(id, out) {
+  decode(id, stored);
+  for (let to = 0; to < dim; to++) {
+    let sum = offset[to];
+    for (let from = 0; from < inner; from++) sum += stored[from] * matrix[from * dim + to];
+    out[to] = sum;
   }
+}
+//@end
+/** Write the columns of a token. */
+function writeRow(id, out) {
+  let row = decode;
+  //@if matrix
+  row = transform;
+  //@end
+  row(id, out);
   if (out.length > dim) out[dim] = 1;
 }
 
@@ -697,12 +720,14 @@ function multiply(layer, block, input, at, columns) {
 /** Return the features of a text of so many tokens; below its rows stand rows of padding. */
 function featuresOf(head, rows, tokens) {
   const features = new Float64Array(head.dense.inputs);
+  //@if means
   if (!head.convolutions.length) {
     const read = Math.min(tokens, head.max_length);
     for (let row = 0; row < read; row++)
       for (let i = 0; i < head.columns; i++) features[i] += rows[row * stride + i] / read;
     return features;
   }
+  //@end
   let first = 0;
   const widest = Math.max(...head.convolutions.map((each) => each.window));
   const length = Math.min(head.max_length, tokens + widest);
