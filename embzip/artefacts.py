@@ -22,9 +22,11 @@ from embzip.files.signatures import signature_of
 from embzip.foreign.formats.kinds import KINDS
 from embzip.foreign.formats.kinds import kind_of as foreign_kind
 from embzip.inspection import ArtefactRecord
+from embzip.portable.exporting import SOURCES, export_source
 
 if TYPE_CHECKING:
     from embzip.foreign.profiling import Profile
+    from embzip.portable.exporting import SourceExport
     from embzip.tf.export.targets import Export
 
 Model = TypeVar("Model")
@@ -174,11 +176,20 @@ def rebuild(
     return copy
 
 
-def export(model: "Classifier | Kit | str | Path", path: str | Path, **options: Any) -> "Export":
+def export(
+    model: "Classifier | Kit | str | Path", path: str | Path, *, to: str = "litert", **options: Any
+) -> "Export | SourceExport":
     """Write a classifier or a kit, or the .embz file of one, for a runtime without embzip.
 
-    See `embzip.tf.export.export` for the options.
+    Parameters
+    ----------
+    to
+        `litert`, `savedmodel`, `frozen` or `onnx`, see `embzip.tf.export.export` for the options;
+        `javascript`, `html` or `c`, see `embzip.portable.exporting.export_source`.
     """
+    loaded = read(model) if isinstance(model, str | Path) else model
+    if to.lower() in SOURCES:
+        return export_source(loaded, path, to=to, **options)
     from embzip.tf.export import export as export_model
 
-    return export_model(read(model) if isinstance(model, str | Path) else model, path, **options)
+    return export_model(loaded, path, to=to, **options)

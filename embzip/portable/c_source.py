@@ -1,4 +1,4 @@
-"""A classifier as C99: what `templates/classifier.c` computes with, as constants before its code."""
+"""A classifier as C99: constants, and behind them the code of `templates/classifier.c`."""
 
 import math
 import re
@@ -13,7 +13,6 @@ from embzip.portable.c_data import comment, constant, defines, literal, narrowed
 from embzip.portable.heads import FORMS, WIDTH, Layer, PortableHead
 from embzip.portable.model import PortableModel
 from embzip.portable.tables import Floats, LookedUp, Transformation, Trelliscoded
-
 from embzip.portable.words import word_blocks
 from embzip.tokenizers import YttmModel
 
@@ -282,8 +281,7 @@ def _heads(data: _Data, heads: Sequence[PortableHead]) -> None:
         at += len(head.labels)
     joined = "\n".join(classifiers)
     data.text(
-        "const struct embzip_classifier embzip_classifiers[EMBZIP_CLASSIFIERS] = {\n"
-        f"{joined}\n}};"
+        f"const struct embzip_classifier embzip_classifiers[EMBZIP_CLASSIFIERS] = {{\n{joined}\n}};"
     )
 
 
@@ -293,6 +291,3 @@ def _layer(data: _Data, name: str, layer: Layer) -> str:
     data.array(f"{name}_scale", layer.scale)
     data.array(f"{name}_bias", layer.bias)
     return f"{{{name}_blocks, {name}_scale, {name}_bias, {layer.inputs}, {layer.outputs}}}"
-
-
-

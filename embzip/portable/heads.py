@@ -1,4 +1,4 @@
-"""Encoders and dense layers as other languages compute them: every layer in blocks of eight outputs.
+"""Encoders and dense layers as other languages compute them: in blocks of eight outputs.
 
 A matrix (inputs, outputs) is stored block by block: of a block, for each input, eight numbers in
 as many bits as the classifier's file has. Outputs are filled up to whole blocks with zeros. A

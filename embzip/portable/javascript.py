@@ -23,13 +23,16 @@ from embzip.portable.tables import Floats, LookedUp, Trelliscoded
 from embzip.vocabulary import decompress, encode_tokens
 
 _TYPES = {
-    "uint8": "u8", "uint16": "u16", "uint32": "u32", "int32": "i32", "float16": "f16", "float32": "f32"
-}  # fmt: skip
+    "uint8": "u8",
+    "uint16": "u16",
+    "uint32": "u32",
+    "int32": "i32",
+    "float16": "f16",
+    "float32": "f32",
+}
 _WORTH = 0.97  # of an array's bytes, where packing begins to pay
 # What the template expands: literals by the byte before alone, nothing by the place in the stream.
-_FILTERS = [
-    {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 0, "pb": 0}
-]
+_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 0, "pb": 0}]
 
 
 def js_source(model: PortableModel, stem: str, what: str, about: Mapping[str, Any]) -> str:
@@ -147,7 +150,9 @@ def _unicode(model: PortableModel) -> dict[str, NDArray[Any]]:
 def _tokens(model: PortableModel) -> dict[str, NDArray[Any]]:
     if model.pieces is None:
         if any("\n" in word for word in model.words):
-            raise UnsupportedModelError("a word of the vocabulary holds a line end, as no text's do")
+            raise UnsupportedModelError(
+                "a word of the vocabulary holds a line end, as no text's do"
+            )
         coded = encode_tokens(model.words)
         plain = decompress(coded[4:], 1 << 28)
         return {"words": np.frombuffer(plain, np.uint8)}

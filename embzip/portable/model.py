@@ -59,6 +59,11 @@ class PortableModel:
         return self.tokenizer.normalization.lowercase
 
     @property
+    def special(self) -> int:
+        """How many rows no token has."""
+        return len(self.tokenizer.vocabulary.special_ids)
+
+    @property
     def sigma(self) -> bool:
         """Whether a token can tell a final sigma from another one."""
         return self.lowercase and bool({"\u03c2", "\u03c3"} & self._alphabet)

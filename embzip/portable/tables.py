@@ -161,15 +161,17 @@ def _decoded(table: CompressedEmbedding, spec: str) -> Rows:
         scale = codes.get("scale")
         return LookedUp(bits, joined, _one_each(table.dim), points, scale, made.get("scales"))
     if isinstance(quantizer, Pq):
-        parts, points, first = [], [], 0
+        parts: list[tuple[int, int]] = []
+        codebooks: list[Matrix] = []
+        first = 0
         for name in ("centroids", "narrow"):
             if name in params:
                 count, size, width = params[name].shape
                 parts += [(width, first + part * size * width) for part in range(count)]
-                points.append(params[name].reshape(-1))
+                codebooks.append(params[name].reshape(-1))
                 first += params[name].size
         joined = _joined(codes, table.rows)
-        every = np.concatenate(points).astype(np.float32)
+        every = np.concatenate(codebooks).astype(np.float32)
         return LookedUp(quantizer.bits, joined, np.array(parts, np.uint32), every)
     raise UnsupportedModelError(
         f"a source file decodes {_SUPPORTED} and other linear transforms, and not "
@@ -196,9 +198,10 @@ def _trelliscoded(quantizer: Tcq, codes: Arrays, params: Arrays, rows: int) -> T
     sizes = row_sizes(bits)
     _, classes = find(codes, sizes, np.arange(rows))
     deviation, mean = decoded_moments(params, numpy_ops)
-    values, first = [], np.zeros(9, np.uint16)
+    values: list[Matrix] = []
+    first = np.zeros(9, np.uint16)
     for count in sorted(set(bits.reshape(-1).tolist()) - {0}):
-        first[count] = sum(map(len, values))
+        first[count] = sum(len(each) for each in values)
         values.append(trellis.values(count).reshape(-1))
     return Trelliscoded(
         memory=trellis.memory,

@@ -1,9 +1,10 @@
 """Tables by which a text is normalized and split without Python: of this Python's own Unicode.
 
 Other languages have other versions of Unicode built in, so what `unicodedata`, `str.lower` and
-`\\w` say here is written into tables of ranges. Normalizing takes four steps, of which the first two
-are one look-up of each code point: decompose, lower-case, order the marks, compose. That gives what
-NFC, lower-casing and NFC give, one after another: lower-casing changes no canonical equivalence.
+`\\w` say here is written into tables of ranges. Normalizing takes four steps, of which the first
+two are one look-up of each code point: decompose, lower-case, order the marks, compose. That gives
+what NFC, lower-casing and NFC give, one after another: lower-casing changes no canonical
+equivalence.
 
 `embzip/embz/README.md` says how the tables are read.
 """
@@ -155,7 +156,9 @@ def unicode_tables(
         single_count=np.array([count for _, count, _ in single_runs], np.uint16),
         single_code=short([singles[code] for code in sorted(singles)]),
         lower_first=np.array([first for first, _, _ in lower_runs], np.uint32),
-        lower_span=np.array([count | (step == 2) << 15 for _, count, step in lower_runs], np.uint16),
+        lower_span=np.array(
+            [count | (step == 2) << 15 for _, count, step in lower_runs], np.uint16
+        ),
         lower_delta=np.array([lowered[first] - first for first, _, _ in lower_runs], np.int32),
     )
 
@@ -210,7 +213,7 @@ def _decompositions() -> dict[int, tuple[int, ...]]:
 
 
 def _pairs() -> dict[int, tuple[int, int]]:
-    return {code: parts for code, parts in _decompositions().items() if len(parts) == 2}  # type: ignore[misc]
+    return {code: parts for code, parts in _decompositions().items() if len(parts) == 2}
 
 
 def _singles() -> dict[int, int]:
