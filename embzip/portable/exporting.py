@@ -109,7 +109,8 @@ def _write_c(model: PortableModel, path: Path, what: str) -> SourceExport:
     header = path.with_suffix(".h")
     if header == path:
         raise OutputError(f"{path}: is the name of the header: end the source's name in .c")
-    check_writable_place(header)
+    for target in (path, header):
+        check_writable_place(target)
     made = c_source(model, path.stem, what)
     contents = {header: made.header.encode(), path: made.source.encode()}
     for target, content in contents.items():

@@ -12,8 +12,8 @@ equivalence.
 import unicodedata
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from functools import cache
-from itertools import groupby
+from functools import cache, lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,20 +108,31 @@ def unicode_tables(
     (65, 26, 32)
     """
     sigma = lowercase and (alphabet is None or bool({"\u03c2", "\u03c3"} & alphabet))
-    singles = {
-        code: target
+    unread = frozenset(
+        code
         for code, target in _singles().items()
-        if alphabet is None
-        or not any(code in block for block in _IDEOGRAPHS)
-        or chr(target) in alphabet
-    }
+        if alphabet is not None
+        and any(code in block for block in _IDEOGRAPHS)
+        and chr(target) not in alphabet
+    )
+    return _tables(lowercase, words, flagged, sigma, unread)
+
+
+@lru_cache(maxsize=8)
+def _tables(
+    lowercase: bool, words: bool, flagged: bool, sigma: bool, unread: frozenset[int]
+) -> UnicodeTables:
+    singles = {code: target for code, target in _singles().items() if code not in unread}
     pairs, lowered = _pairs(), _lowered() if lowercase else {}
-    mapped = pairs.keys() | singles.keys() | lowered.keys() | set(_HANGUL)
-    known: dict[tuple[int, int], int] = {}
-    every = [
-        known.setdefault(each, len(known))
-        for each in _records(mapped if flagged else None, words, sigma)
-    ]
+    characters = _characters()
+    flags = characters[:, 0] if words else np.zeros(_CODES, np.uint8)
+    if flagged:
+        flags = flags | characters[:, 2]
+        flags[[*pairs, *singles, *lowered, *_HANGUL]] |= MAPPED
+    if sigma:
+        flags = flags | characters[:, 3]
+    both = flags.astype(np.uint16) << 8 | characters[:, 1]
+    known, every = np.unique(both, return_inverse=True)
     runs, firsts, ats = _runs(every)
     composing = _composing()
     seconds = sorted({second for _, second in pairs.values()})
@@ -145,7 +156,7 @@ def unicode_tables(
         runs=np.frombuffer(runs, np.uint8),
         run_first=np.array(firsts, np.uint32),
         run_at=np.array(ats, np.uint16),
-        records=np.array(list(known), np.uint8),
+        records=np.stack([known >> 8, known & 255], axis=1).astype(np.uint8),
         far=np.array(far, np.uint32),
         seconds=short(seconds),
         pair_code=short(rising),
@@ -163,31 +174,22 @@ def unicode_tables(
     )
 
 
-def _records(mapped: Set[int] | None, words: bool, sigma: bool) -> Iterator[tuple[int, int]]:
-    """Yield class and flags, and the combining class, of every code point."""
-    for code, (kind, combining, joins, cased, ignorable) in enumerate(_characters()):
-        flags = kind if words else OTHER
-        if mapped is not None:
-            flags |= MAPPED * (code in mapped) | JOINS * joins
-        yield flags | sigma * (CASED * cased | IGNORABLE * ignorable), combining
-
-
 @cache
-def _characters() -> list[tuple[int, int, bool, bool, bool]]:
-    """Return (class, combining class, joins, cased, ignorable) of every code point."""
+def _characters() -> NDArray[np.uint8]:
+    """Return class, combining class, JOINS and CASED or IGNORABLE of every code point."""
     composing = {second for _, second in _pairs().values()} | {*_VOWELS, *_TAILS}
-    found: list[tuple[int, int, bool, bool, bool]] = []
+    found = np.zeros((_CODES, 4), np.uint8)
     for code in range(_CODES):
         char = chr(code)
         if unicodedata.category(char) in ("Cn", "Co", "Cs"):  # surrogates are replaced before
-            found.append((OTHER, 0, False, False, False))
             continue
         first = unicodedata.normalize("NFD", char)[0]
-        # The Unicode of lower-casing is not to be had by name, but a sigma shows it.
-        cased = (char + _SIGMA).lower()[-1] == "\u03c2"
-        ignorable = not cased and ("A" + char + _SIGMA).lower()[-1] == "\u03c2"
         joins = unicodedata.combining(first) > 0 or ord(first) in composing
-        found.append((_kind(char), unicodedata.combining(char), joins, cased, ignorable))
+        # The Unicode of lower-casing is not to be had by name, but a sigma shows it.
+        cased = CASED * ((char + _SIGMA).lower()[-1] == "\u03c2")
+        if not cased:
+            cased = IGNORABLE * (("A" + char + _SIGMA).lower()[-1] == "\u03c2")
+        found[code] = _kind(char), unicodedata.combining(char), JOINS * joins, cased
     return found
 
 
@@ -241,16 +243,16 @@ def _lowered() -> dict[int, int]:
     return found
 
 
-def _runs(every: Sequence[int]) -> tuple[bytes, list[int], list[int]]:
+def _runs(every: NDArray[np.intp]) -> tuple[bytes, list[int], list[int]]:
     """Return runs of equal records, and the first code point and the place of every 32nd run."""
-    out, firsts, ats, code = bytearray(), list[int](), list[int](), 0
-    for number, (record, group) in enumerate(groupby(every)):
-        count = sum(1 for _ in group)
+    out, firsts, ats = bytearray(), list[int](), list[int]()
+    bounds = [0, *(np.flatnonzero(np.diff(every)) + 1).tolist(), len(every)]
+    for number, (first, end) in enumerate(pairwise(bounds)):
         if number % _RUNS == 0:
-            firsts.append(code)
+            firsts.append(first)
             ats.append(len(out))
-        code += count
-        out.append(record)
+        out.append(int(every[first]))
+        count = end - first
         while count > 127:
             out.append(count & 127 | 128)
             count >>= 7

@@ -30,8 +30,8 @@ struct convolution {
 struct head {
     int form; /* of its kernels */
     uint32_t max_length;
-    int columns;
-    int convolutions; /* 0 where the dense layer reads the mean */
+    unsigned columns;
+    unsigned convolutions; /* 0 where the dense layer reads the mean */
     unsigned feature; /* its first one */
     struct layer dense;
 };
@@ -939,10 +939,11 @@ static void numbers_of(int form, const void *blocks, size_t number, float *out)
 #define GREATER(one, other) ((one) > (other) ? (one) : (other))
 
 /* Raise maxima (8) to the products of a kernel and one window of rows. */
-static void raise_one(const float *rows, const float *kernel, int window, int columns, float *most)
+static void raise_one(const float *rows, const float *kernel, int window, unsigned columns, float *most)
 {
     float sum[WIDTH] = {0};
-    int tap, column, index;
+    unsigned column;
+    int tap, index;
     for (tap = 0; tap < window; tap++, rows += STRIDE)
         for (column = 0; column < columns; column++, kernel += WIDTH)
             for (index = 0; index < WIDTH; index++)
@@ -965,11 +966,12 @@ typedef struct {
 #endif
 
 /* Do the same for four windows, each one row behind the one before. */
-static void raise_four(const float *rows, const float *kernel, int window, int columns, float *most)
+static void raise_four(const float *rows, const float *kernel, int window, unsigned columns, float *most)
 {
     quad sums[2 * TOGETHER], low, high;
     float found[WIDTH * TOGETHER];
-    int tap, column, index;
+    unsigned column;
+    int tap, index;
     memset(sums, 0, sizeof sums);
     for (tap = 0; tap < window; tap++, rows += STRIDE)
         for (column = 0; column < columns; column++, kernel += WIDTH) {
@@ -1178,8 +1180,8 @@ int embzip_classify(const char *utf8, size_t n, float *probabilities, void *buff
         w->features[index] = FIRST_FEATURE;
 #if MEANS
     for (index = 0; index < EMBZIP_CLASSIFIERS; index++)
-        for (each = 0; !heads[index].convolutions && each < heads[index].columns; each++)
-            w->features[heads[index].feature + (unsigned)each] = 0;
+        if (!heads[index].convolutions)
+            memset(w->features + heads[index].feature, 0, heads[index].columns * sizeof(float));
 #endif
     open_text(&reader, utf8, n);
     while (count < LONGEST_TEXT && (found = next_ids(&reader, w, &id)) > 0) {
