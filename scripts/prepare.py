@@ -54,8 +54,9 @@ def fetch_programs() -> None:
     install = f"apt-get install -y -qq {' '.join(missing)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         sys.exit(
-            f"the tests open pages in a browser ({', '.join(BROWSERS)}) and archives with unzip, and "
-            f"run exported sources by Node, gcc and clang; not found here: {' and '.join(missing)}. As root: `{install}`"
+            f"the tests open pages in a browser ({', '.join(BROWSERS)}), archives with unzip, and "
+            "exported sources with Node, gcc and clang; not found here: "
+            f"{' and '.join(missing)}. As root: `{install}`"
         )
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in ("apt-get update -qq", install):

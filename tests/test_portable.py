@@ -1,5 +1,6 @@
 """Classifiers as C and JavaScript: the same ids and probabilities as in NumPy, for every codec."""
 
+import json
 import random
 import re
 import subprocess
@@ -12,7 +13,15 @@ import numpy as np
 import pytest
 
 from embzip.artefacts import export
-from embzip.classifier import Classifier, CnnConfig, FnetConfig, Kit, MeanConfig, head_shapes
+from embzip.classifier import (
+    Classifier,
+    CnnConfig,
+    FnetConfig,
+    Kit,
+    MeanConfig,
+    head_shapes,
+    load_classifier,
+)
 from embzip.classifier.rebuilding import rebuild, rebuild_kit
 from embzip.compression import compress
 from embzip.errors import InputError, OutputError, SpecError, UnsupportedModelError
@@ -21,6 +30,7 @@ from embzip.tokenizers import BpeTokenizer, WordTokenizer, YttmModel
 from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Normalization
 from embzip.vectors.base import Vectors
+from scripts.make_golden import ANYWHERE
 from tests.anywhere import SANITIZED, Answers, c_answers, compiled, js_answers
 from tests.models import tiny_classifier
 
@@ -278,6 +288,18 @@ def test_what_a_buffer_takes_is_what_the_compiler_says(hostile, tmp_path) -> Non
     header.write_text(re.sub(r"EMBZIP_BUFFER_BYTES \d+\n", small, header.read_text()))
     with pytest.raises(subprocess.CalledProcessError):
         compiled(made.path)
+
+
+def test_the_golden_answers(tmp_path) -> None:
+    expected = json.loads(ANYWHERE.with_suffix(".json").read_text("utf-8"))
+    model, texts = load_classifier(ANYWHERE), [each["text"] for each in expected]
+    for found in (
+        js_of(model, tmp_path, texts),
+        c_of(model, tmp_path, [text.encode() for text in texts]),
+    ):
+        assert found.ids == [each["ids"] for each in expected]
+        rows = [each["probabilities"] for each in expected]
+        np.testing.assert_allclose(found.probabilities, rows, atol=1e-5)
 
 
 def test_damaged_data_is_refused(hostile, tmp_path) -> None:
