@@ -30,8 +30,8 @@ from embzip.tokenizers import BpeTokenizer, WordTokenizer, YttmModel
 from embzip.tokenizers.aliases import AliasedWords
 from embzip.tokenizers.base import Normalization
 from embzip.vectors.base import Vectors
+from scripts.anywhere import SANITIZED, Answers, c_answers, compiled, js_answers
 from scripts.make_golden import ANYWHERE
-from tests.anywhere import SANITIZED, Answers, c_answers, compiled, js_answers
 from tests.models import tiny_classifier
 
 STEMS = [

@@ -1,4 +1,4 @@
-"""Answers of exported sources: compiled by gcc, and run in Node; not a test itself."""
+"""What exported sources answer, compiled and in Node: for tests and `check_anywhere`."""
 
 import json
 import shutil
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
@@ -30,7 +29,7 @@ def program(name: str) -> str:
     """Return where a program is; the Makefile installs what is missing."""
     path = shutil.which(name)
     if path is None:
-        pytest.fail(f"exported sources are tested with {name}: `make programs` fetches it")
+        raise FileNotFoundError(f"exported sources run with {name}: `make programs` fetches it")
     return path
 
 
