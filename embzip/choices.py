@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from embzip.errors import EmbzipError, SpecError
 
 _LONGEST = 80  # characters of a name in a message
+_SYNONYMS = {"tflite": "litert"}  # LiteRT was called TensorFlow Lite
 
 
 def chosen(name: str, known: Iterable[str], what: str, error: type[EmbzipError] = SpecError) -> str:
@@ -24,6 +25,8 @@ def chosen(name: str, known: Iterable[str], what: str, error: type[EmbzipError] 
     --------
     >>> chosen("INT8", ["float16", "int8"], "dtype")
     'int8'
+    >>> chosen("tflite", ["litert", "onnx"], "runtime")  # what it was called
+    'litert'
     >>> chosen("itn8", ["float16", "int8"], "dtype")
     Traceback (most recent call last):
     ...
@@ -31,7 +34,8 @@ def chosen(name: str, known: Iterable[str], what: str, error: type[EmbzipError] 
 float16, int8
     """
     names = list(known)
-    written = {each.lower(): each for each in names}
+    written = {other: each for other, each in _SYNONYMS.items() if each in names}
+    written |= {each.lower(): each for each in names}
     if isinstance(name, str) and name.lower() in written:
         return written[name.lower()]
     raise error(unknown(name, names, what))

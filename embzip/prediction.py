@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from embzip.errors import NotFiniteError
+from embzip.errors import NotFiniteError, SpecError
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix
 
@@ -61,10 +61,17 @@ class TextClassifier(ABC):
         """Return the ids of each text, cut to `max_length`."""
         return [ids[: self.max_length] for ids in self.tokenizer.encode(texts)]
 
-    def predict(self, texts: Iterable[str]) -> list[Prediction]:
+    def predict(
+        self, texts: Iterable[str], *, threshold: float = 0.0, unknown: str = ""
+    ) -> list[Prediction]:
         """Return the most probable label of each text; of equally probable labels, the first.
 
         An empty text is all padding; its prediction follows from the biases alone.
+
+        Parameters
+        ----------
+        threshold, unknown
+            The label of a text whose largest probability is below the threshold is `unknown`.
 
         Raises
         ------
@@ -72,8 +79,21 @@ class TextClassifier(ABC):
             For a single string, or for items that are not strings.
         NotFiniteError
             As in `probabilities`.
+        SpecError
+            For a threshold outside 0 to 1.
         """
-        return _predictions(self.labels, self.probabilities(texts))
+        best = ranked(self.labels, self.probabilities(texts), threshold=threshold, unknown=unknown)
+        return [predictions[0] for predictions in best]
+
+    def predict_top(self, texts: Iterable[str], top: int) -> list[list[Prediction]]:
+        """Return the `top` most probable labels of each text, the most probable first.
+
+        Raises
+        ------
+        SpecError
+            For a `top` below 1 or above the number of labels.
+        """
+        return ranked(self.labels, self.probabilities(texts), top=top)
 
     def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> Matrix:
         """Return (texts, classes) float32 probabilities of tokenized texts.
@@ -130,8 +150,11 @@ class TextKit(ABC):
             For a single string, or for items that are not strings.
         """
         answers = self.probabilities(texts)
-        found = [_predictions(self.labels[name], rows) for name, rows in answers.items()]
-        return [dict(zip(answers, row, strict=True)) for row in zip(*found, strict=True)]
+        found = [ranked(self.labels[name], rows) for name, rows in answers.items()]
+        return [
+            {name: best for name, (best,) in zip(answers, row, strict=True)}
+            for row in zip(*found, strict=True)
+        ]
 
     def probabilities_of_ids(self, ids: Sequence[Sequence[int]]) -> dict[str, Matrix]:
         """Return the (texts, classes) float32 probabilities of each classifier, by its name.
@@ -177,8 +200,49 @@ def _finite(answer: Callable[[_Given], _Answers], given: _Given) -> _Answers:
     return answers
 
 
-def _predictions(labels: Sequence[str], probabilities: Matrix) -> list[Prediction]:
+def ranked(
+    labels: Sequence[str],
+    probabilities: Matrix,
+    *,
+    top: int = 1,
+    threshold: float = 0.0,
+    unknown: str = "",
+) -> list[list[Prediction]]:
+    """Return the `top` most probable labels of each row, the most probable first.
+
+    Labels below the threshold are left out; where that leaves none, `unknown` stands with the
+    largest probability. Of equally probable labels, the first comes first.
+
+    Parameters
+    ----------
+    probabilities
+        (texts, classes).
+
+    Raises
+    ------
+    SpecError
+        For a `top` below 1 or above the number of labels, or a threshold outside 0 to 1.
+
+    Examples
+    --------
+    >>> answers = np.array([[0.2, 0.7, 0.1]], np.float32)
+    >>> [each.label for each in ranked("abc", answers, top=2)[0]]
+    ['b', 'a']
+    >>> [each.label for each in ranked("abc", answers, top=2, threshold=0.9, unknown="?")[0]]
+    ['?']
+    """
+    if not 1 <= top <= len(labels):
+        raise SpecError(f"top must lie in 1..{len(labels)}, the number of labels, received {top}")
+    if not 0 <= threshold <= 1:  # nor NaN
+        raise SpecError(f"a threshold must lie in 0..1, received {threshold}")
+    order = (-probabilities).argsort(axis=1, kind="stable")[:, :top]
+    found = np.take_along_axis(probabilities, order, axis=1).tolist()
     return [
-        Prediction(labels[best], float(row[best]))
-        for row, best in zip(probabilities, probabilities.argmax(axis=1), strict=True)
+        [
+            Prediction(labels[column], probability)
+            for column, probability in zip(columns, row, strict=True)
+            if probability >= threshold
+        ]
+        or [Prediction(unknown, row[0])]
+        for columns, row in zip(order.tolist(), found, strict=True)
     ]

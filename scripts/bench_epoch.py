@@ -119,7 +119,7 @@ def step_seconds(
 
     ends: list[float] = []
 
-    def progress(*_: float) -> None:
+    def progress(*_: object) -> None:
         ends.append(time.perf_counter())
         if len(ends) == steps + 3:  # the first traces the graph, the next fill caches
             raise _Enough

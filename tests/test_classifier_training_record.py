@@ -256,7 +256,8 @@ def test_every_missing_key_is_an_option_that_is_off_or_refused(field: str, tmp_p
     off = {"patience": None, "trainable": None, "pruning": None}
     off |= dict.fromkeys(("random_init", "interrupted"), False)
     off |= {"params": False, "quantize": False, "soft": False}
-    off |= {"copies": None, "labels": 0.0, "folds": 0}
+    off |= {"copies": None, "labels": 0.0, "folds": 0, "rounded_epochs": 0}
+    off |= {"class_weights": "none"}
     if field in off:
         model = load_model(path)
         assert isinstance(model, Classifier)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from embzip.classifier import TextDigest
 from embzip.cli import COMMANDS, app
+from embzip.cli.artefacts import _tensors
 from embzip.cli.explaining import arguments, explain
 from embzip.corpus import read_examples, split_examples
 from tests.commands import outcome, stdout_of
@@ -171,7 +173,7 @@ def test_vectors_from_counts_and_what_is_the_same_again(run: Run, tmp_path: Path
         path = tmp_path / f"{workers}.vec"
         counted = outcome(*train, "--workers", workers, "-o", path, "--json")
         assert json_of(counted.stdout)["reproducible"] is True
-        assert counted.stderr == ""
+        assert "--workers" not in counted.stderr
         made.append(path.read_bytes())
     assert made[0] == made[1]
     again = ("--method", "WORD2VEC", "--epochs", 1, "-o", tmp_path / "v.embz", "--json")
@@ -291,6 +293,58 @@ def test_predict_from_stdin_from_a_file_and_as_json(trained: Path, run: Run) -> 
     assert [p["label"] for p in predictions] == [label for label, _ in lines]
 
 
+def test_predict_top_threshold_and_every_label(trained: Path, run: Run) -> None:
+    text = bbc_paragraphs("sports", slice(110, 111))[0]
+    ((label, probability),) = [
+        line.split("\t") for line in run("predict", "model.embz", stdin=text).splitlines()
+    ]
+    both = run("predict", "model.embz", "--top", 2, stdin=text).rstrip("\n").split("\t")
+    assert both[:2] == [label, probability]
+    assert {both[0], both[2]} == {"business", "sports"}
+    assert float(both[1]) + float(both[3]) == pytest.approx(1, abs=2e-4)
+    unsure = ("--threshold", 1, "--unknown", "nobody knows")
+    assert run("predict", "model.embz", *unsure, stdin=text) == f"nobody knows\t{probability}\n"
+    assert run("predict", "model.embz", "--threshold", 1, stdin=text) == f"\t{probability}\n"
+    ((first, second),) = json_of(run("predict", "model.embz", "--top", 2, "--json", stdin=text))[
+        "predictions"
+    ]
+    assert (first["label"], second["label"]) == (both[0], both[2])
+    every = json.loads(run("predict", "model.embz", "--proba", stdin=text))
+    assert every["text"] == text
+    assert every["probabilities"] == {
+        each["label"]: each["probability"] for each in (first, second)
+    }
+
+
+def test_predict_streams_in_order(trained: Path, run: Run) -> None:
+    """Blocks of texts are answered one after the other, and are one object still."""
+    texts = [f"goal {number}" for number in range(25_000)]
+    (trained / "many.txt").write_text("\n".join(texts), "utf-8")
+    lines = run("predict", "model.embz", "many.txt", "--proba").splitlines()
+    assert [json.loads(line)["text"] for line in lines] == texts
+    found = json_of(run("predict", "model.embz", "many.txt", "--json"))["predictions"]
+    assert len(found) == len(texts)
+
+
+def test_evaluate_says_each_class_and_threshold(trained: Path, run: Run) -> None:
+    record = json_of(run("evaluate", "model.embz", "test.tsv", "--json"))
+    shown = run("evaluate", "model.embz", "test.tsv", "--per-class", "--threshold").splitlines()
+    assert [each["label"] for each in record["classes"]] == ["business", "sports"]
+    for each in record["classes"]:
+        numbers = [f"{each[name]:.4f}" for name in ("precision", "recall", "f1")]
+        row = [each["label"], *numbers, str(each["support"])]
+        assert row in [line.split() for line in shown]
+    for each in record["confusions"]:
+        pair = f"{each['expected']}, {each['predicted']}"
+        assert [*pair.split(), str(each["rows"])] in [line.split() for line in shown]
+    first = record["coverage"][0]
+    assert first == {"threshold": 0, "answered": 1, "accuracy": record["accuracy"]}
+    assert ["0.00", "1.0000", f"{record['accuracy']:.4f}"] in [line.split() for line in shown]
+    plain = run("evaluate", "model.embz", "test.tsv")
+    assert "precision" not in plain
+    assert "threshold" not in plain
+
+
 def test_case_28_empty_texts_have_a_prediction_each(trained: Path, run: Run) -> None:
     lines = run("predict", "model.embz", stdin="\n   \n").splitlines()
     assert len(lines) == 2
@@ -318,6 +372,15 @@ def test_inspect_adds_up_to_the_files_size(trained: Path, run: Run) -> None:
         assert record["rows"] == 800
     assert (record["codec"], record["dim"]) == ("int8", 12), "svd:12 is folded into the kernels"
     assert f"{size:,}" in run("inspect", "model.rebuilt.embz")
+
+
+def test_small_tensors_are_one_line(trained: Path, run: Run) -> None:
+    first = json_of(run("inspect", "model.embz", "--json"))["tensors"][0]
+    shares = enumerate([0.9, 2e-4, 3e-4, 4e-4])
+    large, small = _tensors([{**first, "name": f"t{i}", "share": share} for i, share in shares])
+    assert large.split()[0] == "t0"
+    told = ["3", "tensors", "below", "0.1%", "of", "the", "file", "each"]
+    assert small.split() == [*told, f"{3 * first['bytes']:,}", "0.0009"]
 
 
 def test_inspect_says_how_a_classifier_was_trained(trained: Path, run: Run) -> None:
@@ -578,6 +641,39 @@ def test_python_m_embzip() -> None:
         [sys.executable, "-m", "embzip", "--help"], capture_output=True, text=True, check=True
     )
     assert done.stdout.split()[:2] == ["Usage:", "embzip"]
+
+
+def test_version_and_help(folder: Path, run: Run) -> None:
+    assert run("--version") == run("-V") == f"embzip {version('embzip')}\n"
+    assert run("help") == run("--help")
+    assert run("help", "predict") == run("predict", "--help")
+
+
+def test_loudness(folder: Path, tmp_path: Path) -> None:
+    """-q leaves warnings alone on stderr; -v says what a short command does too."""
+    odd = tmp_path / "odd.txt"
+    odd.write_bytes(b"one two \xff\n" * 30)
+    words = ("build-words", odd, "--errors", "replace", "--force", "-o", tmp_path / "words.tsv")
+    usual, quiet, verbose = (
+        embzip(*words, *flag, cwd=tmp_path) for flag in ((), ("-q",), ("--verbose",))
+    )
+    assert usual.stderr == quiet.stderr
+    assert usual.stderr.startswith("embzip: warning: ")
+    told = verbose.stderr.splitlines()
+    assert told.pop(0) == "embzip: counting words"
+    assert re.fullmatch(r"embzip: counting words, done in \d+\.\d s", told.pop())
+    assert told == usual.stderr.splitlines()
+    assert usual.stdout == quiet.stdout == verbose.stdout
+
+
+def test_a_long_step_has_two_lines_in_a_pipe(folder: Path, tmp_path: Path) -> None:
+    corpus = folder / "corpus.txt"
+    embzip("build-words", corpus, "-o", "words.tsv", cwd=tmp_path)
+    arguments = ("train-vectors", corpus, "--tokenizer", "words.tsv", "-o", "v.embz")
+    told = embzip(*arguments, cwd=tmp_path).stderr.splitlines()
+    assert told[0] == "embzip: training vectors"
+    assert re.fullmatch(r"embzip: training vectors, done in \d+\.\d s", told[-1])
+    assert embzip(*arguments, "--quiet", cwd=tmp_path).stderr == ""
 
 
 def test_progress_is_drawn_on_a_terminal_only(folder: Path, tmp_path: Path) -> None:

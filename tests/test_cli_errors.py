@@ -377,7 +377,7 @@ def test_a_full_disk_behind_stdout_is_one_line(folder: Path) -> None:
     )
 
 
-def test_ctrl_c_ends_quietly_with_130(folder: Path) -> None:
+def test_ctrl_c_ends_with_one_line_and_130(folder: Path) -> None:
     process = subprocess.Popen(
         [SCRIPT, "predict", "model.embz"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -385,11 +385,12 @@ def test_ctrl_c_ends_quietly_with_130(folder: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stdin is not None
-    process.stdin.write(b"the goal\n" * 100_000)  # more than a pipe holds: it has begun to read
+    # More than a pipe holds, so it has begun to read; less than a block, so it has not answered.
+    process.stdin.write(b"the goal\n" * 9_000)
     process.stdin.flush()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, b"", b"")
+    assert (process.returncode, out, err) == (130, b"", b"embzip: interrupted\n")
 
 
 def test_stdout_holds_one_object_and_stderr_the_warnings(folder: Path) -> None:

@@ -39,7 +39,18 @@ WRITERS = {
 }
 # `convert` is told its output by position: tests/test_vectors_converting.py has it.
 NOT_FILES = {
-    *("evaluate", "predict", "gate", "inspect", "run", "report", "demo", "search", "similar"),
+    *(
+        "evaluate",
+        "predict",
+        "gate",
+        "inspect",
+        "run",
+        "report",
+        "demo",
+        "search",
+        "similar",
+        "completion",
+    ),
     "convert",
 }
 

@@ -9,8 +9,8 @@ import pytest
 
 from embzip.classifier import Ensemble, load_model
 from embzip.classifier.training_record import TrainingRecord
+from embzip.cli.bars import Bar
 from embzip.cli.results import Output
-from embzip.cli.terminal import Bar
 from embzip.cli.trained import Trained, show_trained, train_several
 from embzip.corpus import Example
 from embzip.embz.format import load

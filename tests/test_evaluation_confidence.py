@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss as reference
 
-from embzip.evaluation.confidence import calibration_error, log_loss
+from embzip.evaluation.confidence import Coverage, calibration_error, coverage_curve, log_loss
 
 
 def answers(seed: int, rows: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -70,3 +70,15 @@ def test_a_calibrated_model_has_almost_none():
     correct = rng.random(len(confidence)) < confidence
     assert calibration_error(probabilities, correct) < 0.005
     assert calibration_error(probabilities, ~correct) > 0.4
+
+
+def test_coverage_curve_by_hand():
+    confidence = np.array([0.5, 0.6, 0.9, 0.95])
+    probabilities = np.stack([1 - confidence, confidence], axis=1)
+    curve = coverage_curve(probabilities, np.array([False, True, False, True]), [0, 0.6, 0.92, 1])
+    assert curve == (
+        Coverage(0.0, 1.0, 0.5),
+        Coverage(0.6, 0.75, 2 / 3),
+        Coverage(0.92, 0.25, 1.0),
+        Coverage(1.0, 0.0, None),
+    )

@@ -664,10 +664,10 @@ def test_one_label_only_is_refused_and_named(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").glob("steps/*"))
 
 
-def test_the_demo_recipe_is_right_and_the_issue_recipe_parses(recipe: Path) -> None:
-    demo = read_recipe(corpora_folder() / "demo.toml")
-    assert demo.corpus.name == "bbc"
-    assert demo.candidates[0].codec == "float32"
+def test_the_recipe_of_the_checkout_is_right_and_the_issue_recipe_parses(recipe: Path) -> None:
+    news = read_recipe(corpora_folder() / "bbc.toml")
+    assert news.corpus.name == "bbc"
+    assert news.candidates[0].codec == "float32"
     path = recipe.parent / "issue.toml"
     path.write_text(
         'seed = 0\n[corpus]\ntrain = "train.tsv"\ntest = "test.tsv"\n[defaults]\n'
@@ -686,7 +686,7 @@ def test_without_a_checkout_the_demo_says_that_it_needs_one(tmp_path: Path) -> N
     shutil.copytree(ROOT / "embzip", tmp_path / "site" / "embzip")
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from embzip.errors import MissingFileError\n"
-        "from embzip.pipeline import demo\n"
+        "from embzip.trials import demo\n"
         "try: demo('out')\n"
         "except MissingFileError as error: print(error)\n"
     )

@@ -10,9 +10,9 @@ import pytest
 
 from embzip.classifier import Classifier, Kit, load_model
 from embzip.corpus import Example
-from embzip.errors import EmbzipError, NotFiniteError
+from embzip.errors import EmbzipError, NotFiniteError, SpecError
 from embzip.evaluation.accuracy import evaluate
-from embzip.prediction import TextClassifier
+from embzip.prediction import Prediction, TextClassifier, ranked
 from embzip.tokenizers import Normalization, Tokenizer, WordTokenizer
 from tests.models import classifiers, tiny_classifier
 
@@ -77,3 +77,42 @@ def test_a_kit_names_the_classifier() -> None:
     kit = Kit.of({"good": good, "bad": bad})
     with pytest.raises(NotFiniteError, match=r"^classifier 'bad': text 0: "):
         kit.predict(["able"])
+
+
+class Said(Odd):
+    """Says of each text what stands in a row of its own."""
+
+    labels = ("a", "b", "c")
+    rows = np.array([[0.25, 0.5, 0.25], [0.9, 0.0, 0.1]], np.float32)
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+    def answers_to_ids(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        return self.rows[: len(ids)]
+
+
+def test_the_most_probable_labels_in_order() -> None:
+    found = Said().predict_top(["x", "y"], 3)
+    assert [[each.label for each in row] for row in found] == [["b", "a", "c"], ["a", "c", "b"]]
+    assert [each.probability for each in found[0]] == [0.5, 0.25, 0.25]
+
+
+def test_a_label_below_the_threshold_is_unknown() -> None:
+    model = Said()
+    assert [each.label for each in model.predict(["x", "y"], threshold=0.5)] == ["b", "a"]
+    found = model.predict(["x", "y"], threshold=0.6, unknown="?")
+    assert found == [Prediction("?", 0.5), Prediction("a", float(np.float32(0.9)))]
+    assert [each.label for each in ranked("abc", model.rows, top=3, threshold=0.1)[1]] == ["a", "c"]
+
+
+@pytest.mark.parametrize("top", [0, -1, 4])
+def test_top_lies_within_the_labels(top: int) -> None:
+    with pytest.raises(SpecError, match=rf"in 1..3, the number of labels, received {top}"):
+        Said().predict_top(["x"], top)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])
+def test_a_threshold_is_a_probability(threshold: float) -> None:
+    with pytest.raises(SpecError, match=r"in 0..1, received"):
+        Said().predict(["x"], threshold=threshold)

@@ -175,6 +175,30 @@ def test_confidence_stands_in_every_rendering(render):
     assert "Confidence" not in render(record)
 
 
+def test_each_label_and_threshold_stand_beside_the_baselines():
+    record = usual_record()
+    before, after = record["candidates"][0], record["candidates"][1]
+    for entry in record["candidates"]:
+        entry["chosen"] = entry is after
+    before["classes"] = [
+        {"label": "a|b", "precision": 0.75, "recall": 0.5, "f1": 0.6, "support": 1204},
+        {"label": "lost", "precision": None, "recall": 0.0, "f1": 0.0, "support": 3},
+    ]
+    after["classes"] = [
+        {"label": "a|b", "precision": 0.65, "recall": 0.55, "f1": 0.595, "support": 1204}
+    ]
+    before["coverage"] = [{"threshold": 0.9, "answered": 0.25, "accuracy": 1.0}]
+    after["coverage"] = [{"threshold": 0.9, "answered": 0.0, "accuracy": None}]
+    lines = to_markdown(record).splitlines()
+    assert "| a\\|b | 1,204 | .600 | .595 | .750 | .650 | .500 | .550 |" in lines
+    assert "| lost | 3 | .000 | – | – | – | .000 | – |" in lines
+    assert "| 0.90 | .250 | .000 | 1.000 |" in lines, "a column of dashes is left out"
+    page = to_html(record)
+    for heading in ("Each label", "Answers only from a probability on", "F1, baseline"):
+        assert heading in page
+        assert heading not in terminal(record), "a row a label is too long for a terminal"
+
+
 def test_terminal_fits_eighty_columns():
     record = usual_record()
     record["candidates"][3] |= {
@@ -271,6 +295,16 @@ def spoiled(change):
         (spoiled(lambda r: r.update(corpus=[1])), "corpus must be an object or null"),
         (spoiled(lambda r: r.update(baseline="x" * 9000)), r"one of \[.{1,300}received 'x{9}"),
         (spoiled(lambda r: r["candidates"][1].update(name="x" * 9000, dim="")), r"^.{1,250}$"),
+        (spoiled(lambda r: r["candidates"][1].update(classes=3)), "classes must be a list of obj"),
+        (spoiled(lambda r: r["candidates"][1].update(classes=[{"f1": 1}])), "label of its own"),
+        (
+            spoiled(lambda r: r["candidates"][1].update(classes=[{"label": "a", "f1": 2}])),
+            r"classes: f1 must .* 0\.\.1",
+        ),
+        (
+            spoiled(lambda r: r["candidates"][1].update(coverage=[{"threshold": None}])),
+            "coverage must each have a threshold of its own",
+        ),
         (spoiled(lambda r: r.update(seed="0")), "seed must be a whole number or null"),
     ],
 )

@@ -56,7 +56,7 @@ def test_it_learns_probabilities_and_says_so() -> None:
     losses: list[float] = []
     result = tf.train(
         train, vectors(), dev=dev, targets=targets,
-        progress=lambda *told: losses.append(told[2]), **OPTIONS,
+        progress=lambda *told: losses.append(told[2].loss), **OPTIONS,
     )  # fmt: skip
     assert [each.label for each in result.classifier.predict(WORDS)] == [e.label for e in dev]
     assert result.dev_accuracy[-1] == 1

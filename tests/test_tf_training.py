@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow
 from numpy.typing import NDArray
+from sklearn.utils.class_weight import compute_class_weight
 
 from embzip import tf
 from embzip.classifier import Classifier, TextDigest, TrainingRun
@@ -17,10 +18,11 @@ from embzip.classifier.schedules import PruningShares
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.errors import EmbzipError, InputError, MismatchError
-from embzip.tf.batches import batches_of, smallest_type, training_and_dev
+from embzip.tf.batches import Batches, batches_of, smallest_type, training_and_dev
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.tables import redrawn, table_of
 from embzip.tokenizers import Normalization, WordTokenizer
+from embzip.types import TrainingState
 from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 
@@ -121,23 +123,27 @@ def test_the_best_epoch_on_dev_is_kept_and_training_stops_early() -> None:
 
 def test_progress_counts_batches() -> None:
     seen: list[tuple[int, int]] = []
-    losses: list[float] = []
+    states: list[TrainingState] = []
 
-    def progress(done: int, total: int, loss: float) -> None:
+    def progress(done: int, total: int, state: TrainingState) -> None:
         seen.append((done, total))
-        losses.append(loss)
+        states.append(state)
 
-    tf.train(
+    result = tf.train(
         examples(50), vectors(), dev=examples(5), epochs=20, patience=20, batch_size=20,
         progress=progress, **SMALL,
     )  # fmt: skip
     assert seen == [(done, 60) for done in range(1, 61)]
+    assert [state.epoch for state in states] == [1 + batch // 3 for batch in range(60)]
+    told = [None, *result.dev_accuracy[:-1]]
+    assert [state.dev_accuracy for state in states] == [told[s.epoch - 1] for s in states]
+    losses = [state.loss for state in states]
     assert abs(losses[0] - np.log(3)) < 0.5  # three labels, nothing learned yet
     assert losses[-1] < 0.5 < losses[2]
 
 
 def test_ctrl_c_keeps_the_best_epoch_if_told_to() -> None:
-    def progress(done: int, total: int, loss: float) -> None:
+    def progress(done: int, total: int, state: TrainingState) -> None:
         if done == 20:  # in the fourth epoch
             raise KeyboardInterrupt
 
@@ -168,6 +174,35 @@ def test_auto_takes_the_adam_that_is_faster() -> None:
     assert frozen.run.optimizer == "adam"
     named = tf.train(examples(20), many, epochs=1, optimizer="adam", **SMALL)
     assert named.run.optimizer == "adam"
+
+
+def test_balanced_weights_are_scikit_learns() -> None:
+    labels = np.array([0, 0, 0, 0, 0, 1, 2, 2], np.uint8)
+    ids = np.ones((8, 1), np.uint8)
+    batches = Batches(ids, np.ones(8, np.int32), labels, padding=0)
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    np.testing.assert_allclose(batches.balance(3), expected, rtol=1e-6)
+    targets = np.eye(3, dtype=np.float32)[labels]
+    np.testing.assert_allclose(replace(batches, targets=targets).balance(3), expected, rtol=1e-6)
+    assert batches.balance(4).tolist()[3] == 0, "no text has that label"
+
+
+def test_balanced_class_weights_find_the_rare_label() -> None:
+    """Where nothing tells labels apart, the answer follows their weights."""
+    often, seldom = (Example(text=WORDS[7], label=label) for label in ("often", "seldom"))
+    alike = [Example(text=WORDS[8], label="often"), *[often] * 899, *[seldom] * 100]
+    options = {**SMALL, "epochs": 1, "batch_size": 20, "dev": [often, seldom], "dropout": 0.0}
+
+    def found(**more: Any) -> float:
+        result = tf.train(alike, vectors(), **options, **more)
+        return float(result.classifier.probabilities([WORDS[7]])[0][0])
+
+    assert found() > 0.8
+    assert abs(found(class_weights="balanced") - 0.5) < 0.1
+    rows = np.array([[0.9, 0.1]], np.float32).repeat(1000, axis=0)
+    soft: Any = {"targets": rows, "labels": ["often", "seldom"]}
+    assert found(**soft) > 0.8
+    assert abs(found(class_weights="balanced", **soft) - 0.5) < 0.1
 
 
 def test_max_length_is_the_99th_percentile_and_the_cut_share_is_told() -> None:
@@ -356,6 +391,7 @@ def test_case_28_texts_without_tokens() -> None:
         ({"batch_size": -1}, "batch_size must lie in 1..65536"),
         ({"learning_rate": float("nan")}, "learning_rate must be a positive number"),
         ({"optimizer": "sgd"}, "unknown optimizer 'sgd': the known ones are auto, adam, adam-rows"),
+        ({"class_weights": "even"}, "unknown class weights 'even': the known ones are none, bal"),
         ({"windows": ()}, "windows"),
         ({"windows": (0, 1)}, "windows"),
         ({"filters": 0}, "filters"),

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from embzip.choices import chosen, unknown
 from embzip.classifier.registry import BUILTIN, encoder_class
-from embzip.classifier.training_options import Optimizer, check_training_options
+from embzip.classifier.training_options import ClassWeights, Optimizer, check_training_options
 from embzip.codecs.spec import Stage, one_stage
 from embzip.errors import InputError, SpecError
 from embzip.files.limits import MOST
@@ -30,6 +30,7 @@ class ClassifierOptions:
     learning_rate: float = 1e-3
     patience: int = 2
     optimizer: Optimizer = "auto"
+    class_weights: ClassWeights = "none"
     max_length: int = 0
     sparsity: float = 0.0
 
@@ -43,6 +44,7 @@ class ClassifierOptions:
             "learning_rate": self.learning_rate,
             "patience": self.patience,
             "optimizer": self.optimizer,
+            "class_weights": self.class_weights,
             "max_length": self.max_length or None,
         }
 
@@ -64,7 +66,9 @@ def parse_classifier(spec: str, where: str) -> ClassifierOptions:
             values["optimizer"] = chosen(values["optimizer"], get_args(Optimizer), "optimizer")
         encoder.of(1, encoder.longest, given)
         options = ClassifierOptions(stage.name, {**shape, **given}, **values)
-        check_training_options(learning_rate=options.learning_rate)
+        check_training_options(
+            learning_rate=options.learning_rate, class_weights=options.class_weights
+        )
     except (InputError, SpecError) as error:
         raise SpecError(f"{where}: {error}") from error
     return options

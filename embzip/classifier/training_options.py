@@ -9,6 +9,7 @@ from embzip.files.limits import check_size
 from embzip.seeds import check_seed
 
 Optimizer = Literal["auto", "adam", "adam-rows"]
+ClassWeights = Literal["none", "balanced"]
 
 # With 3,000 rows an Adam that updates only those of a batch is faster; with 1,000, both are alike.
 _MANY_ROWS = 1000
@@ -32,6 +33,7 @@ def check_training_options(
     learning_rate: float = 1e-3,
     patience: int = 1,
     optimizer: str = "auto",
+    class_weights: str = "none",
     seed: int = 0,
 ) -> None:
     """Check the options of a run, those that are given.
@@ -55,6 +57,8 @@ def check_training_options(
         raise InputError(f"learning_rate must be a positive number, received {learning_rate}")
     if optimizer not in get_args(Optimizer):
         raise InputError(unknown(optimizer, get_args(Optimizer), "optimizer"))
+    if class_weights not in get_args(ClassWeights):
+        raise InputError(unknown(class_weights, get_args(ClassWeights), "class weights"))
 
 
 def check_distilling_options(

@@ -52,10 +52,13 @@ class TrainingRun:
         Of `train`: the schedule in steps, or None.
     soft
         Of `train`: whether it learned probabilities, another model's word, instead of labels.
+    class_weights
+        Of `train`: whether rare labels counted more, `balanced`, or not, `none`.
     params, quantize
         Of `tune`.
-    copies, labels, folds
-        Of `distill`: copies of each text, how much labels counted, and fold teachers.
+    copies, labels, folds, rounded_epochs
+        Of `distill`: copies of each text, how much labels counted, fold teachers, and epochs while
+        numbers were read as the file rounds them.
     """
 
     kind: str
@@ -76,9 +79,11 @@ class TrainingRun:
     params: bool = False
     quantize: bool = False
     soft: bool = False
+    class_weights: str = "none"
     copies: int | None = None
     labels: float = 0.0
     folds: int = 0
+    rounded_epochs: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -89,7 +94,8 @@ class TrainingRun:
             number = getattr(self, name)
             if number is not None:
                 check_size(name, number, least=int(name == "patience"))
-        check_size("folds", self.folds, least=0)
+        for name in ("folds", "rounded_epochs"):
+            check_size(name, getattr(self, name), least=0)
         if not 0 <= self.labels <= 1:
             raise InputError(f"labels must lie in 0..1, received {self.labels}")
         if not 1 <= self.best_epoch <= self.epochs:
@@ -101,6 +107,7 @@ class TrainingRun:
         check_training_options(
             learning_rate=self.learning_rate,
             seed=self.seed,
+            class_weights=self.class_weights,
         )
         for name, texts in (("training", self.training), ("dev", self.dev)):
             if not texts.count:
@@ -151,9 +158,11 @@ class TrainingRun:
             params=record.take("params", bool, False),
             quantize=record.take("quantize", bool, False),
             soft=record.take("soft", bool, False),
+            class_weights=record.take("class_weights", str, "none"),
             copies=record.whole("copies") if "copies" in record else None,
             labels=record.take("labels", float, 0.0),
             folds=record.whole("folds") if "folds" in record else 0,
+            rounded_epochs=record.whole("rounded_epochs") if "rounded_epochs" in record else 0,
         )
 
 
@@ -211,6 +220,7 @@ class TrainingRecord:
         own: dict[str, Any] = {"params": True, "quantize": True}
         if kind == "distill":
             own = {"copies": MOST["copies"], "labels": 1 / 3, "folds": MOST["folds"]}
+            own |= {"rounded_epochs": MOST["rounded_epochs"]}
             own |= {"patience": MOST["patience"], "interrupted": True}
         run = TrainingRun(
             kind=kind,

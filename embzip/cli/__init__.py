@@ -7,13 +7,14 @@ the commands and turns what went wrong into one line and an exit code.
 import os
 import sys
 import warnings
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
+from embzip.cli import terminal
 from embzip.cli.parameters import UsageError
-from embzip.cli.terminal import drop_stdout, log, show_warning
+from embzip.cli.terminal import drop_stdout, log, show_warning, write
 from embzip.errors import EmbzipError
 
 # In the order in which the main job uses them; `embzip --help` keeps it. A command's module is
@@ -32,8 +33,8 @@ COMMANDS = {
     "train": "training",
     "distill": "distilling",
     "rebuild": "rebuilding",
-    "evaluate": "classifiers",
-    "predict": "classifiers",
+    "evaluate": "evaluating",
+    "predict": "predicting",
     "gate": "gates",
     "search": "searching",
     "export": "exports",
@@ -44,10 +45,15 @@ COMMANDS = {
     "compare": "reports",
     "run": "reports",
     "report": "reports",
-    "demo": "reports",
+    "demo": "searching",
+    "completion": "completing",
 }
 HELP = {"-h", "--help"}
+VERSION = {"--version", "-V"}
 DEBUG = "--debug"
+LOUDNESS: Mapping[str, Literal["quiet", "verbose"]] = {
+    "-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose"
+}  # fmt: skip
 
 app = App(
     name="embzip",
@@ -64,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Exit codes: 0 done; 1 an `EmbzipError` or what else went wrong, said in one line on stderr; 2
     wrong usage; 3 and 4 what `embzip gate` answers; 130 interrupted. With --debug, a traceback of
-    what is no `EmbzipError`.
+    what is no `EmbzipError`. With --quiet, no word on stderr of what goes on; with --verbose, also
+    what TensorFlow says there.
 
     Parameters
     ----------
@@ -72,9 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         What stands after `embzip`; by default, the process's own.
     """
     _prepare_process()
-    # `-` would be read as an option without a name. As a path, ./- is - again.
     given = sys.argv[1:] if arguments is None else arguments
-    tokens = ["./-" if word == "-" else word for word in given if word != DEBUG]
+    asked = [LOUDNESS[word] for word in given if word in LOUDNESS]
+    terminal.loudness = asked[-1] if asked else "usual"
+    # `-` would be read as an option without a name. As a path, ./- is - again.
+    tokens = ["./-" if word == "-" else word for word in given if word not in (DEBUG, *LOUDNESS)]
     code = 0
     try:
         code = _run(tokens)
@@ -90,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         drop_stdout()
         code = 1
     except KeyboardInterrupt:
+        log("interrupted")
         code = 130
     except Exception as error:  # what nobody expected is said in one line
         if DEBUG in given:
@@ -103,12 +113,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(tokens: Sequence[str]) -> int:
     name, *options = tokens or [""]
+    if name in VERSION:
+        from embzip.report.record import embzip_version
+
+        write([f"embzip {embzip_version()}\n"])
+        return 0
+    if name == "help":
+        name, *options = [*options, "--help"]
     if name in ("", *HELP) or (name in COMMANDS and not HELP.isdisjoint(options)):
         from embzip.cli.explaining import explain
 
         (sys.stdout if name else sys.stderr).write(explain(app, name))
         return 0 if name else 2
-    command, given, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
+    command, given, _ = app.parse_args([name, *options], print_error=False, exit_on_error=False)
     code: int | None = command(*given.args, **given.kwargs)
     return code or 0
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Json, Whole
 from embzip.cli.results import Result
-from embzip.cli.terminal import load_quietly, progress, show, without_notices
+from embzip.cli.terminal import load_quietly, show, without_notices
 from embzip.files.outputs import FOLDER
 from embzip.files.reading import existing_file
 from embzip.inspection import size_change
@@ -28,6 +29,7 @@ Artefact = Annotated[
 
 
 _FORMATS = {".keras": "keras", ".h5": "h5", ".hdf5": "h5", ".pb": "frozen"}
+_SMALL = 0.001  # of the file: tensors that are listed as one
 _ENDS = {"keras": ".slim.keras", "frozen": ".slim.pb", "h5": ".slim.h5"}
 
 
@@ -64,13 +66,7 @@ def inspect(
     lines = _classifiers(path, record) if own else _graph(found.format, record)
     times = [] if timed is None else _profiled(timed, record)
     lines += [f"{part:<15} {size:>13,} bytes" for part, size in record["bytes"].items()]
-    lines += [
-        f"  {tensor['name']:<28} {tensor['role']:<15} {tensor['dtype']:<7} "
-        f"{'x'.join(map(str, tensor['shape'])) or '1':<14} {tensor['bytes']:>13,}  "
-        f"{tensor['share']:.4f}"
-        + (f"  packed, {tensor['unpacked_bytes']:,} in memory" if tensor["packed"] else "")
-        for tensor in record["tensors"]
-    ]
+    lines += _tensors(record["tensors"])
     show(record, *lines, *times, as_json=as_json)
 
 
@@ -132,6 +128,26 @@ def slim(
         f"{result.bytes_before:,} -> {result.bytes_after:,} bytes, {len(result.dropped)} tensors "
         f"left out, {size_change(result.bytes_before, result.bytes_after)}",
     )
+
+
+def _tensors(tensors: list[dict[str, Any]]) -> list[str]:
+    """Return a line a tensor; of several small ones, one line for all."""
+    small = [tensor for tensor in tensors if tensor["share"] < _SMALL]
+    if len(small) < 3:
+        small = []
+    lines = [
+        f"  {tensor['name']:<28} {tensor['role']:<15} {tensor['dtype']:<7} "
+        f"{'x'.join(map(str, tensor['shape'])) or '1':<14} {tensor['bytes']:>13,}  "
+        f"{tensor['share']:.4f}"
+        + (f"  packed, {tensor['unpacked_bytes']:,} in memory" if tensor["packed"] else "")
+        for tensor in tensors
+        if tensor not in small
+    ]
+    if small:
+        nbytes = sum(tensor["bytes"] for tensor in small)
+        told = f"{len(small):,} tensors below {_SMALL:.1%} of the file each"
+        lines.append(f"  {told:<67} {nbytes:>13,}  {sum(each['share'] for each in small):.4f}")
+    return lines
 
 
 def _classifiers(path: Path, record: dict[str, Any]) -> list[str]:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.parameters import Errors, Pack, Seed, Table, UsageError
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
-from embzip.cli.terminal import progress
 from embzip.files.places import CLASSIFIER, COUNTS, EXAMPLES, TABLE, TEXTS, check_places
 from embzip.inspection import size_change
 

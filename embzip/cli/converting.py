@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Errors, Json, Table
 from embzip.cli.results import Result
 from embzip.cli.tables import Reading
-from embzip.cli.terminal import progress
 from embzip.files.places import TABLE, TEXTS, check_places
 from embzip.files.signatures import signature_of
 

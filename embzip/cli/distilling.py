@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.distilled import distilled
 from embzip.cli.distilled import planned as plan_told
 from embzip.cli.parameters import ColumnOptions, Errors, Pack, Seed, UsageError, Whole, given
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.teaching import Teaching, teachers_of
-from embzip.cli.terminal import progress, show, without_notices
+from embzip.cli.terminal import show, without_notices
 from embzip.corpus import read_examples, read_texts
 from embzip.files.places import (
     EXAMPLES,
@@ -185,7 +186,10 @@ def distill(
         return
     inputs = [*teachers, probabilities, train, dev, *texts, tokenizer, teaching.vectors]
     named = [path for path in inputs if path is not None]
-    with result.writing(named, ".distilled.embz", EMBZ) as output, progress("distilling") as bar:
+    with (
+        result.writing(named, ".distilled.embz", EMBZ) as output,
+        progress("distilling", lines=True) as bar,
+    ):
         examples = read_examples(train, errors=errors, columns=columns.columns)
         with without_notices():
             from embzip.tf import distill, plan_student

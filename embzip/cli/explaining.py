@@ -19,7 +19,8 @@ Make the embedding table of a text classifier 10 to 500 times smaller, and prove
 set what it cost.
 
 `embzip run RECIPE.toml -o DIR` does the whole job; the other commands are its steps. \
-`embzip COMMAND --help` explains each. With --debug, an unexpected error shows where it arose."""
+`embzip COMMAND --help` explains each. -q says nothing of what goes on, -v also what TensorFlow \
+says of it; --version; with --debug, an unexpected error shows where it arose."""
 
 
 def explain(app: App, name: str) -> str:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Errors, Model, UsageError
 from embzip.cli.results import STREAM, Output, Result
-from embzip.cli.terminal import progress, without_notices
+from embzip.cli.terminal import without_notices
 from embzip.corpus import read_texts
 from embzip.files.outputs import FOLDER
 from embzip.files.places import CLASSIFIER, TEXTS, check_places
@@ -77,10 +78,6 @@ def export(
     check_places((model, CLASSIFIER), (calibrate, TEXTS))
     from embzip.classifier.loading import read
 
-    if to in SOURCES and (kernels is not None or calibrate is not None):
-        raise UsageError(
-            f"--to {to} keeps kernels as in MODEL.embz: leave --kernels, --compute out"
-        )
     if to == "c" and result.output == STREAM:
         raise UsageError("-o - is for one file, and C is a source and its header: name it")
     formats = {end: name for end, name in _FORMATS.items() if to in (None, name)}
@@ -88,6 +85,10 @@ def export(
     with result.writing([model, calibrate], end, formats, marker="saved_model.pb") as output:
         loaded = read(model)
         if output.format in SOURCES:
+            if kernels is not None or calibrate is not None:
+                raise UsageError(
+                    f"{output.format} keeps kernels as they are: leave --kernels and --compute out"
+                )
             _source(loaded, model, output)
             return
         texts = None if calibrate is None else list(read_texts(calibrate, errors=errors))

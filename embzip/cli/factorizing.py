@@ -5,9 +5,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.parameters import ColumnOptions, Errors, Model, Seed, UsageError, Whole
 from embzip.cli.results import EMBZ, Result
-from embzip.cli.terminal import progress, without_notices
+from embzip.cli.terminal import without_notices
 from embzip.corpus import read_examples
 from embzip.files.places import CLASSIFIER, EXAMPLES, check_places
 from embzip.inspection import size_change

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Errors, Json, Seed
-from embzip.cli.terminal import progress, show, without_notices
+from embzip.cli.terminal import show, without_notices
 from embzip.corpus import read_examples
 from embzip.files.places import EXAMPLES, SERVED, check_places
 

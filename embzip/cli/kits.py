@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.parameters import Pack, UsageError
 from embzip.cli.results import EMBZ, Result
-from embzip.cli.terminal import progress
 from embzip.errors import InputError
 from embzip.files.places import CLASSIFIER, check_places
 from embzip.inspection import size_change

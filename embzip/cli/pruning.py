@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import ColumnOptions, Errors, Table, UsageError, Whole
 from embzip.cli.results import TABLES, Result, write_table
 from embzip.cli.tables import Reading
-from embzip.cli.terminal import progress
 from embzip.corpus import read_texts
 from embzip.errors import InputError
 from embzip.files.places import CLASSIFIER, EXAMPLES, TABLE, TEXTS, check_places

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from embzip.cli.artefacts import present
+from embzip.cli.bars import progress
 from embzip.cli.parameters import ColumnOptions, Errors, Pack, Seed, UsageError
 from embzip.cli.results import EMBZ, Result
-from embzip.cli.terminal import load_quietly, progress
+from embzip.cli.terminal import load_quietly
 from embzip.corpus import read_examples
 from embzip.errors import InputError
 from embzip.files.outputs import FOLDER
@@ -132,7 +133,7 @@ def rebuild(
         result.writing(
             [own, model, embedding, config, tune], end, formats, marker="saved_model.pb"
         ) as output,
-        progress("rebuilding") as report,
+        progress("rebuilding", lines=tune is not None) as report,
     ):
         if kind != "embz" or tune is not None:
             load_quietly("embzip.layers")

@@ -1,4 +1,4 @@
-"""Commands that look at results: compare, run, report, demo."""
+"""Commands that make reports and show them: compare, run, report."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.parameters import ColumnOptions, Errors, Json, Seed
-from embzip.cli.terminal import drawn, log, progress, show, without_notices
+from embzip.cli.terminal import drawn, show, tell, without_notices
 from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
 from embzip.files.outputs import check_apart, output_path
@@ -102,7 +103,7 @@ def run(
     read_recipe(recipe)  # what is wrong with it is said before TensorFlow takes its seconds
     _load_tensorflow()
     with progress("running") as report:
-        record = run(recipe, folder, progress=report, log=log)
+        record = run(recipe, folder, progress=report, log=tell)
     shown = "" if as_json else drawn(render_terminal(record))
     show(record, str(folder / "report.html"), drawing=shown, as_json=as_json)
 
@@ -125,25 +126,6 @@ def report(
     shown = "" if as_json else drawn(render_terminal(record))
     written = folder if folder.is_dir() else folder.parent
     show(record, str(written / "report.html"), drawing=shown, as_json=as_json)
-
-
-def demo(*, output: Folder = None, as_json: Json = False) -> None:
-    """Run the recipe of corpora/ on BBC news.
-
-    It takes a few minutes on two cores, goes on where it stopped when run again, and ends with
-    the before/after table.
-
-    Without -o, the results go to demo/ in the current folder.
-    """
-    from embzip.pipeline import demo
-    from embzip.report import render_terminal
-
-    folder = output or Path("demo")
-    _load_tensorflow()
-    with progress("running the demo") as report:
-        record = demo(folder, progress=report, log=log)
-    shown = "" if as_json else drawn(render_terminal(record))
-    show(record, str(folder / "report.html"), drawing=shown, as_json=as_json)
 
 
 def _load_tensorflow() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from embzip.cli.parameters import Json, UsageError
-from embzip.cli.terminal import drop_stdout, log, show
+from embzip.cli.terminal import drop_stdout, show, tell
 from embzip.errors import OutputError
 from embzip.files.outputs import FOLDER, Formats, check_apart, format_of, output_path
 from embzip.files.writing import is_character_device, temporary_folder
@@ -56,7 +56,7 @@ class Output:
         """Print what came of it, and its name."""
         if self.name == STREAM:  # stdout holds the result itself
             for line in lines:
-                log(line)
+                tell(line)
             return
         changed = {} if self.changed is None else {"changed": dict(self.changed)}
         whole = {"path": str(self.name), **record, **changed}

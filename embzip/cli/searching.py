@@ -1,4 +1,4 @@
-"""The command that searches for a small model: search."""
+"""Commands that search for a small model: search, demo."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import live
 from embzip.cli.choices import CHOICE
 from embzip.cli.gates import Metric
 from embzip.cli.parameters import Json, Seed, UsageError, Whole
-from embzip.cli.terminal import live, log, show
+from embzip.cli.terminal import show, tell
 from embzip.files.places import CLASSIFIER, EXAMPLES, TEXTS, check_places
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import RenderableType
+
+    from embzip.report.record import Record
 
 
 @Parameter(name="*")
@@ -141,9 +146,42 @@ def search(
             **vars(effort),
             seed=seed,
             examples=examples,
-            watch=None if watch is None else lambda found: watch(_front(found)),
-            log=log,
+            watch=_watching(watch),
+            log=tell,
         )
+    _show(record, folder, as_json)
+
+
+def demo(
+    *,
+    output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="DIR")] = None,
+    as_json: Json = False,
+) -> None:
+    """Search on BBC news, with few trials.
+
+    The smallest classifier is searched for that loses at most a point, in a few minutes on two
+    cores. Run again, it goes on where it stopped.
+
+    Parameters
+    ----------
+    output
+        The folder of the texts and of the results; by default demo/ in the current folder.
+    """
+    from embzip.trials import demo
+
+    folder = output or Path("demo")
+    with live() as watch:
+        record = demo(folder, watch=_watching(watch), log=tell)
+    _show(record, folder, as_json)
+
+
+def _watching(
+    watch: "Callable[[RenderableType], None] | None",
+) -> "Callable[[Record], None] | None":
+    return None if watch is None else lambda found: watch(_front(found))
+
+
+def _show(record: "Record", folder: Path, as_json: bool) -> None:
     lines = [record["sentence"]]
     if record["test"]:
         lines.append(f"test: {record['test']['sentence']}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import (
     ColumnOptions,
@@ -20,7 +21,7 @@ from embzip.cli.parameters import (
     corpus_of,
 )
 from embzip.cli.results import TABLES, Output, Result, write_table
-from embzip.cli.terminal import log, progress
+from embzip.cli.terminal import log
 from embzip.files.places import COUNTS, TABLE, TOKENIZER, check_places
 from embzip.files.signatures import signature_of
 
@@ -143,7 +144,7 @@ def train_vectors(
 
     with (
         result.writing([*corpus, *labelled, tokenizer], ".vectors.embz", TABLES) as made,
-        progress("training vectors") as report,
+        progress("training vectors", lines=True) as report,
     ):
         vectors = train_vectors(
             files,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import Bar
 from embzip.cli.parameters import Whole
 from embzip.cli.tables import Reading
-from embzip.cli.terminal import Bar
 from embzip.corpus import Example
 from embzip.errors import InputError
 

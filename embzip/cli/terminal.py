@@ -7,10 +7,10 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from embzip.errors import OutputError
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udc9f\udd00-\udfff]"
 )
+# What --quiet and --verbose ask for in this process; `main` sets it.
+loudness: Literal["quiet", "usual", "verbose"] = "usual"
+
 _TAB = {ord("\t"): "\\t"}
 _COLOUR = re.compile("(\x1b\\[[0-9;]*m)")
 
@@ -32,21 +35,33 @@ def show(
     Raises
     ------
     OutputError
-        Where stdout cannot be written, such as on a full disk.
+        As in `write`.
     """
     # Non-ASCII characters are escaped: any reader in any locale gets the same object.
     told = [drawing] if drawing else []
     told += [printable(line) for line in lines]
     if as_json:
         told = [json.dumps(record, allow_nan=False)]
-    try:
-        sys.stdout.writelines(f"{line}\n" for line in told)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise  # nobody reads on, which `main` ends quietly
-    except OSError as error:
-        drop_stdout()
-        raise OutputError(f"standard output: cannot be written: {error.strerror}") from error
+    write(["".join(f"{line}\n" for line in told)])
+
+
+def write(parts: Iterable[str]) -> None:
+    """Write parts of a result on stdout, as they come.
+
+    Raises
+    ------
+    OutputError
+        Where stdout cannot be written, such as on a full disk.
+    """
+    for part in parts:  # making one may fail too, which is no fault of stdout
+        try:
+            sys.stdout.write(part)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise  # nobody reads on, which `main` ends quietly
+        except OSError as error:
+            drop_stdout()
+            raise OutputError(f"standard output: cannot be written: {error.strerror}") from error
 
 
 def drop_stdout() -> None:
@@ -98,8 +113,14 @@ def one_line(message: object) -> str:
     return printable(" ".join(str(message).split()))
 
 
+def tell(line: object) -> None:
+    """Say one line on stderr of what a long command does; nothing with --quiet."""
+    if loudness != "quiet":
+        log(line)
+
+
 def log(line: object) -> None:
-    """Say one line on stderr, such as what a long command has done so far."""
+    """Say one line on stderr that is always said: a warning, an error."""
     sys.stderr.write(f"embzip: {one_line(line)}\n")
 
 
@@ -115,66 +136,6 @@ def show_warning(
     log(f"warning: {message}")
 
 
-class Bar(Protocol):
-    """Moves a bar; a training tells its loss too."""
-
-    def __call__(self, done: int, total: int, loss: float | None = None, /) -> None: ...
-
-
-@contextmanager
-def progress(label: str) -> Iterator[Bar | None]:
-    """Draw a bar on stderr while the block runs, and give the callback that moves it.
-
-    Until the callback is called the bar only shows that work goes on. Where stderr is no
-    terminal nothing is drawn and the callback is None.
-    """
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich import progress as bars
-    from rich.console import Console
-
-    with (
-        # The terminal itself, which `without_notices` leaves alone.
-        os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal,
-        bars.Progress(
-            bars.TextColumn("{task.description}"),
-            bars.BarColumn(),
-            bars.TaskProgressColumn(),
-            bars.TimeElapsedColumn(),
-            bars.TextColumn("{task.fields[loss]}"),
-            console=Console(file=terminal),
-            transient=True,
-            redirect_stdout=False,  # stdout may be a file or a pipe, and belongs to the result
-        ) as bar,
-    ):
-        task = bar.add_task(label, total=None, loss="")
-
-        def move(done: int, total: int, loss: float | None = None, /) -> None:
-            # A full bar would look like the end; what follows the last step is not counted.
-            bar.update(task, completed=done, total=total if done < total else None)
-            if loss is not None:
-                bar.update(task, loss=f"loss {loss:.4f}")
-
-        yield move
-
-
-@contextmanager
-def live() -> Iterator["Callable[[RenderableType], None] | None"]:
-    """Give what draws a picture in the place of the last one, below the lines of `log`.
-
-    Where stderr is no terminal nothing is drawn, and it is None.
-    """
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.live import Live
-
-    with Live(console=Console(stderr=True), auto_refresh=False, redirect_stdout=False) as picture:
-        yield lambda renderable: picture.update(renderable, refresh=True)
-
-
 def load_quietly(module: str) -> None:
     """Import a module that loads TensorFlow, without the notices of its C++ side."""
     with without_notices():
@@ -186,7 +147,11 @@ def without_notices() -> Iterator[None]:
     """Drop what is written to file descriptor 2 in the block: an import of TensorFlow.
 
     Its C++ side writes notices there that no setting suppresses, and an error of ours is one line.
+    With --verbose they are shown.
     """
+    if loudness == "verbose":
+        yield
+        return
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import (
     ColumnOptions,
@@ -14,7 +15,6 @@ from embzip.cli.parameters import (
     corpus_of,
 )
 from embzip.cli.results import Result
-from embzip.cli.terminal import progress
 
 
 def build_bpe(

@@ -6,12 +6,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from embzip.cli.bars import Bar
 from embzip.cli.results import Output
-from embzip.cli.terminal import Bar
 
 if TYPE_CHECKING:
     from embzip.tf.training import TrainResult
     from embzip.tokenizers.reach import Reach
+    from embzip.types import TrainingState
 
 
 @dataclass(frozen=True)
@@ -149,8 +150,8 @@ def _part(bar: Bar | None, number: int, parts: int) -> Bar | None:
     if bar is None:
         return None
 
-    def move(done: int, total: int, loss: float | None = None, /) -> None:
-        bar(number * total + done, parts * total, loss)
+    def move(done: int, total: int, state: "TrainingState | None" = None, /) -> None:
+        bar(number * total + done, parts * total, state)
 
     return move
 

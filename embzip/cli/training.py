@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
-from embzip.classifier.training_options import Optimizer
+from embzip.classifier.training_options import ClassWeights, Optimizer
+from embzip.cli.bars import Bar, progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import ColumnOptions, Errors, Pack, Seed, UsageError, Whole, given
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
-from embzip.cli.terminal import Bar, progress, without_notices
+from embzip.cli.terminal import without_notices
 from embzip.cli.trained import Trained, show_trained, train_several
 from embzip.corpus import read_examples
 from embzip.files.outputs import FOLDER, make_folder
@@ -102,6 +103,7 @@ def train(
     batch_size: Whole = 64,
     learning_rate: float = 1e-3,
     optimizer: Annotated[Optimizer, CHOICE] = "auto",
+    class_weights: Annotated[ClassWeights, CHOICE] = "none",
     seed: Seed = 0,
     seeds: Whole | None = None,
     reading: Reading = Reading(),
@@ -156,6 +158,9 @@ def train(
     optimizer
         adam updates the whole table at each step, adam-rows the rows that a batch has read; auto
         is the faster one for this table.
+    class_weights
+        balanced: all labels count alike, however many texts they have, and the epoch of the highest
+        macro-F1 on dev is kept.
     seeds
         Train so many classifiers, with one seed after the other; -o is a folder.
     """
@@ -179,13 +184,17 @@ def train(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "optimizer": optimizer,
+        "class_weights": class_weights,
     }
     check_training_options(**options, seed=seed)
     shares = None if sparsity is None else PruningShares(sparsity, **schedule)
     inputs = [*examples, vectors, dev, reading.words]
     several = () if seeds is None else seeds_from(seed, seeds)
     suffix, formats = (".models", _FOLDER) if several else (".model.embz", EMBZ)
-    with result.writing(inputs, suffix, formats) as made, progress("training") as report:
+    with (
+        result.writing(inputs, suffix, formats) as made,
+        progress("training", lines=True) as report,
+    ):
         if several:
             make_folder(made.path)
         training = read_examples(examples, errors=errors, columns=columns.columns)

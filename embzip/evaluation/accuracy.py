@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from embzip.classifier import Ensemble, load_one
 from embzip.corpus import Example, read_examples
 from embzip.errors import InputError, InputTypeError, SpecError
-from embzip.evaluation.confidence import TINY, calibration_error, log_loss
+from embzip.evaluation.classes import ClassFigures, Confusion, class_figures, confusions
+from embzip.evaluation.confidence import (
+    TINY,
+    Coverage,
+    calibration_error,
+    coverage_curve,
+    log_loss,
+)
 from embzip.prediction import TextClassifier, TextKit
 from embzip.seeds import check_seed
 from embzip.sources import Paths
@@ -32,11 +39,14 @@ class Evaluation:
     UNK; of an ensemble, the mean of its members');
     `unseen_labels` are those the model was never trained on, whose `unseen_rows` rows count as
     errors, and are left out of `log_loss` (None without other rows): the model has no probability
-    for them. Compared with another model, else None: `difference` is the accuracy of the model
-    minus that of the other, `difference_ci95` its 95 % interval (low, high), `mcnemar_p` what
-    the function of that name returns, and, where both know the same labels, `agreement` the share
-    of rows given the same label and `kl` the mean divergence KL(other || model) in nats;
-    `against_unseen_labels` are the test's labels that the other model was never trained on.
+    for them; `classes` holds the figures of each label, `confusions` the ten pairs that were
+    confused most, `coverage` what thresholds on the probability do.
+
+    Compared with another model, else None: `difference` is the accuracy of the model minus that of
+    the other, `difference_ci95` its 95 % interval (low, high), `mcnemar_p` what the function of
+    that name returns, and, where both know the same labels, `agreement` the share of rows given the
+    same label and `kl` the mean divergence KL(other || model) in nats; `against_unseen_labels` are
+    the test's labels that the other model was never trained on.
     """
 
     accuracy: float
@@ -53,6 +63,9 @@ class Evaluation:
     unseen_labels: tuple[str, ...] = ()
     unseen_rows: int = 0
     against_unseen_labels: tuple[str, ...] = ()
+    classes: tuple[ClassFigures, ...] = ()
+    confusions: tuple[Confusion, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain lists and numbers, ready for `json.dumps`."""
@@ -103,6 +116,7 @@ def evaluate(
     place = {label: column for column, label in enumerate(classifier.labels)}
     columns = np.array([place.get(label, -1) for label in expected])
     seen = columns >= 0
+    classes = class_figures(list(expected), list(predicted))
     comparison: dict[str, Any] = {}
     if against is not None:
         other = classifier_of(against)
@@ -123,13 +137,16 @@ def evaluate(
             comparison["kl"] = mean_kl(other_probabilities, probabilities[:, same])
     return Evaluation(
         accuracy=float(correct.mean()),
-        macro_f1=macro_f1(list(expected), list(predicted)),
+        macro_f1=float(np.mean([each.f1 for each in classes])),
         log_loss=log_loss(probabilities[seen], columns[seen]) if seen.any() else None,
         calibration_error=calibration_error(probabilities, correct),
         rows=len(examples),
         unknown_rate=_unknown_rate(classifier, texts),
         unseen_labels=tuple(sorted(set(unseen))),
         unseen_rows=len(unseen),
+        classes=classes,
+        confusions=confusions(list(expected), list(predicted)),
+        coverage=coverage_curve(probabilities, correct),
         **comparison,
     )
 
@@ -143,14 +160,7 @@ def macro_f1(expected: Sequence[str], predicted: Sequence[str]) -> float:
     >>> round(macro_f1(["a", "a", "b"], ["a", "b", "b"]), 4)
     0.6667
     """
-    codes = {label: code for code, label in enumerate({*expected, *predicted})}
-    truth = np.array([codes[label] for label in expected])
-    guess = np.array([codes[label] for label in predicted])
-    size = len(codes)
-    true_positives = np.bincount(truth[truth == guess], minlength=size)
-    # 2 TP + FP + FN is how often a label is expected plus how often it is predicted.
-    occurrences = np.bincount(truth, minlength=size) + np.bincount(guess, minlength=size)
-    return float(np.mean(2.0 * true_positives / occurrences))
+    return float(np.mean([each.f1 for each in class_figures(expected, predicted)]))
 
 
 def mcnemar_p(correct: NDArray[np.bool_], other_correct: NDArray[np.bool_]) -> float:

@@ -3,6 +3,8 @@
 Probabilities are made better in `embzip.classifier.calibration`.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,20 @@ from numpy.typing import NDArray
 TINY = float(np.finfo(np.float32).tiny)
 
 BINS = 15
+THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What happens where only rows with a probability of at least `threshold` are answered.
+
+    `answered` is their share of all rows, `accuracy` the share of them that are right, None without
+    such rows.
+    """
+
+    threshold: float
+    answered: float
+    accuracy: float | None
 
 
 def log_loss(probabilities: NDArray[np.floating[Any]], expected: NDArray[np.integer[Any]]) -> float:
@@ -66,3 +82,37 @@ def calibration_error(
     places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     apart = np.bincount(places, confidence - correct, minlength=bins)
     return float(np.abs(apart).sum() / len(confidence))
+
+
+def coverage_curve(
+    probabilities: NDArray[np.floating[Any]],
+    correct: NDArray[np.bool_],
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> tuple[Coverage, ...]:
+    """Return how many rows each threshold answers, and how well.
+
+    Parameters
+    ----------
+    probabilities, correct
+        As in `calibration_error`.
+
+    References
+    ----------
+    El-Yaniv, Wiener: On the foundations of noise-free selective classification. JMLR 11, 2010.
+
+    Examples
+    --------
+    >>> answers = np.array([[0.25, 0.75], [0.6, 0.4]])
+    >>> coverage_curve(answers, np.array([True, False]), [0.7])
+    (Coverage(threshold=0.7, answered=0.5, accuracy=1.0),)
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    answered = [confidence >= threshold for threshold in thresholds]
+    return tuple(
+        Coverage(
+            float(threshold),
+            float(rows.mean()),
+            float(correct[rows].mean()) if rows.any() else None,
+        )
+        for threshold, rows in zip(thresholds, answered, strict=True)
+    )

@@ -27,12 +27,7 @@ def corpus_step(corpus: CorpusRecipe) -> Step:
     MissingFileError
         For a name that `corpora/` does not have, or where embzip is installed without a checkout.
     """
-    module = None if corpus.name is None else corpora_folder() / f"{corpus.name}.py"
-    if module is not None and not module.is_file():
-        known = sorted(path.stem for path in module.parent.glob("*.py"))
-        raise MissingFileError(
-            f"there is no corpus named {corpus.name!r}: the known ones are {', '.join(known)}"
-        )
+    module = None if corpus.name is None else _module(corpus.name)
     files = [corpus.train, corpus.dev, corpus.test, *corpus.text, module]
     digests = [None if path is None else _digest_of(path) for path in files]
 
@@ -61,6 +56,20 @@ def corpus_step(corpus: CorpusRecipe) -> Step:
     return Step("corpus", key, (), make)
 
 
+def build_corpus(name: str, directory: str | Path) -> dict[str, Path]:
+    """Write a corpus of `corpora/` into a folder; return its files `train`, `test`, maybe `dev`.
+
+    Raises
+    ------
+    MissingFileError
+        As in `corpus_step`.
+    MissingPackageError
+        Where the package is not installed that holds the texts.
+    """
+    files: dict[str, Path] = _module_of(_module(name)).build(directory)
+    return files
+
+
 def corpora_folder() -> Path:
     """Return `corpora/` of the checkout this package was imported from.
 
@@ -70,12 +79,20 @@ def corpora_folder() -> Path:
         Where embzip is installed without its checkout.
     """
     folder = Path(__file__).resolve().parents[2] / "corpora"
-    if not (folder / "demo.toml").is_file():
+    if not (folder / "bbc.toml").is_file():
         raise MissingFileError(
             f"{folder}: named corpora and the demo need a checkout of embzip: clone it, run "
             "`uv sync --extra all` there, and use that environment"
         )
     return folder
+
+
+def _module(name: str) -> Path:
+    module = corpora_folder() / f"{name}.py"
+    if not module.is_file():
+        known = ", ".join(sorted(path.stem for path in module.parent.glob("*.py")))
+        raise MissingFileError(f"there is no corpus named {name!r}: the known ones are {known}")
+    return module
 
 
 def _files(

@@ -39,7 +39,7 @@ from embzip.pipeline.distillation import Distillation
 from embzip.pipeline.steps import Step, write_json
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.building import build_bpe, build_words
-from embzip.types import Progress, without_loss
+from embzip.types import Progress, without_state
 from embzip.vectors.options import VectorsOptions
 from embzip.vectors.training import train_vectors
 
@@ -91,7 +91,7 @@ def train_step(
             trainable=trainable,
             random_init=random_init,
             seed=seed,
-            progress=without_loss(progress),
+            progress=without_state(progress),
         )
         result.classifier.save(folder / "model.embz")
         record = {
@@ -181,7 +181,7 @@ def folds_step(corpus: Step, trained: Step, vectors: Step, folds: int, seed: int
             folds=folds,
             dev=_examples(parents[0], "dev"),
             seed=seed,
-            progress=without_loss(progress),
+            progress=without_state(progress),
         )
         for number, teacher in enumerate(made):
             teacher.save(folder / f"{number}.embz")
@@ -211,7 +211,7 @@ def distill_step(
             ],
             **asked.lessons,
             seed=seed,
-            progress=without_loss(progress),
+            progress=without_state(progress),
         )
         most = None if size is None else bytes_of(size)
         save(result.classifier, folder / "model.embz", pack=pack, most=most)

@@ -10,7 +10,6 @@ from embzip.errors import OutputError
 from embzip.files.outputs import check_apart
 from embzip.files.writing import atomic_write
 from embzip.pipeline.choosing import choose
-from embzip.pipeline.corpora import corpora_folder
 from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import read_recipe
 from embzip.pipeline.recording import make_record, tried_of
@@ -74,19 +73,6 @@ def run(
     if progress is not None:
         progress(1, 1)
     return record
-
-
-def demo(
-    output_dir: str | Path,
-    *,
-    progress: Progress | None = None,
-    log: Callable[[str], None] | None = None,
-) -> Record:
-    """Run the recipe of `corpora/demo.toml`; needs a checkout.
-
-    The parameters, the result and the errors are those of `run`.
-    """
-    return run(corpora_folder() / "demo.toml", output_dir, progress=progress, log=log)
 
 
 def report(directory: str | Path) -> Record:

@@ -1,4 +1,7 @@
-"""Figures as a person reads them; a missing one is a dash. Knows no record."""
+"""Figures and texts as a person reads them; a missing one is a dash. Knows no record."""
+
+from collections.abc import Sequence
+from typing import Any
 
 DASH = "–"
 
@@ -82,3 +85,22 @@ def digits(value: float) -> str:
         return "0"
     bounds = ((99.95, 0), (9.995, 1), (0.9995, 2), (0.09995, 3), (0.009995, 4), (0.0009995, 5))
     return f"{value:,.{next((places for low, places in bounds if size >= low), 6)}f}"
+
+
+def plain(text: Any) -> str:
+    """Return text with what no terminal or page should receive replaced: controls, surrogates.
+
+    >>> plain("red\\x1b[31m")
+    'red\\ufffd[31m'
+    """
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return names with commas between; of many, the first, and how many more there are.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")

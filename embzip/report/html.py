@@ -12,7 +12,7 @@ from typing import Any
 from embzip.errors import MissingPackageError
 from embzip.report.figures import DASH
 from embzip.report.plot import draw, points_of
-from embzip.report.tables import legend, make_tables
+from embzip.report.tables import detail_tables, legend, make_tables
 from embzip.report.view import Line, View, make_view
 
 
@@ -46,7 +46,7 @@ def to_html(record: Mapping[str, Any]) -> str:
         For something that is not a record.
     """
     view = make_view(record)
-    tables = make_tables(view)
+    tables = [*make_tables(view), *detail_tables(view)]
     points = points_of(view.lines)
     plots = {}
     if points:  # drawn for a telephone and for a desk: text has its own size in both

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from embzip.report.tables import Table, make_tables
+from embzip.report.details import Detail
+from embzip.report.tables import Table, detail_tables, make_tables
 from embzip.report.view import Line, View, make_view
 
 # What would otherwise be markup: a codec holds '|', which would end a cell.
@@ -21,7 +22,7 @@ def to_markdown(record: Mapping[str, Any]) -> str:
     """
     view = make_view(record)
     blocks = ["# Before and after", *_summary(view)]
-    for table in make_tables(view):
+    for table in (*make_tables(view), *detail_tables(view)):
         blocks += [f"## {table.title}", _table(table)]
     if view.notes:
         blocks += ["## Notes", "\n".join(f"- {_escaped(note)}" for note in view.notes)]
@@ -50,7 +51,7 @@ def _table(table: Table) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _row(table: Table, line: Line) -> list[str]:
+def _row(table: Table, line: Line | Detail) -> list[str]:
     return [_escaped(text) for text in (line.name, *(line.cells[c.key] for c in table.columns))]
 
 

@@ -12,6 +12,9 @@
         load_seconds, rss_mb, latency_ms        p50 and p99 of one text, in a fresh process
       and where they are known
         dev_accuracy, seconds
+        classes             of each label: label, precision, recall, f1, support
+        confusions          the pairs of labels confused most: expected, predicted, rows
+        coverage            threshold, answered, accuracy: answers from that probability on
         agreement, kl               with the baseline: share of equal labels, nats
         snr_db, mean_cosine         of the table against the baseline's, in the same basis
         read_snr_db, read_cosine    of what the layers compute from each row of the table
@@ -41,6 +44,7 @@ from embzip.embz.inspecting import inspect_embz
 from embzip.errors import InputError
 from embzip.evaluation.serving import SERVING_THREADS
 from embzip.files.records import shown
+from embzip.report.figures import listed
 
 Record = dict[str, Any]
 
@@ -69,6 +73,19 @@ _NUMBERS: Mapping[str, tuple[float, float]] = {
     "read_snr_db": _ANY,
     "read_cosine": (-1.01, 1.01),
     "seconds": _AMOUNT,
+}
+_DETAILS: Mapping[tuple[str, str], Mapping[str, tuple[float, float]]] = {
+    ("classes", "label"): {
+        "precision": _FRACTION,
+        "recall": _FRACTION,
+        "f1": _FRACTION,
+        "support": _AMOUNT,
+    },
+    ("coverage", "threshold"): {
+        "threshold": _FRACTION,
+        "answered": _FRACTION,
+        "accuracy": _FRACTION,
+    },
 }
 _TEXTS = ("tokenizer", "codec", "resolved_codec", "distill")
 
@@ -125,7 +142,7 @@ def tested(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     if evaluation["unseen_rows"]:
         kept["notes"] = [
             f"{evaluation['unseen_rows']:,} of {rows:,} test rows carry labels unseen in training, "
-            f"counted as errors: {', '.join(evaluation['unseen_labels'])}"
+            f"counted as errors: {listed(evaluation['unseen_labels'])}"
         ]
     return kept
 
@@ -175,6 +192,8 @@ def _check(candidate: Any, where: str) -> str:
             raise InputError(f"{where}: {key} must be an object or null, received {shown(parts)}")
         for part, value in (parts or {}).items():
             _check_number(value, where, f"{key}.{part}", _AMOUNT)
+    for (part, of), fields in _DETAILS.items():
+        _check_details(candidate.get(part), f"{where}: {part}", of, fields)
     interval = candidate.get("difference_ci95")
     if interval is not None:
         if not isinstance(interval, list | tuple) or len(interval) != 2:
@@ -184,6 +203,21 @@ def _check(candidate: Any, where: str) -> str:
         for value in interval:
             _check_number(value, where, "difference_ci95", _CHANGE, null=False)
     return name
+
+
+def _check_details(details: Any, where: str, key: str, fields: Mapping[str, Any]) -> None:
+    """Check a list of objects, each with its own `key`."""
+    if details is None:
+        return
+    if not isinstance(details, list | tuple) or not all(isinstance(d, dict) for d in details):
+        raise InputError(f"{where} must be a list of objects or null, received {shown(details)}")
+    keys = [each.get(key) for each in details]
+    kinds = {type(name) for name in keys}
+    if kinds - ({str} if key == "label" else {int, float}) or len(set(keys)) < len(keys):
+        raise InputError(f"{where} must each have a {key} of its own, received {shown(keys)}")
+    for each in details:
+        for name, limits in fields.items():
+            _check_number(each.get(name), where, name, limits)
 
 
 def _check_number(

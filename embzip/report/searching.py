@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from embzip.report.figures import DASH, fraction, measured, whole
+from embzip.report.figures import DASH, fraction, measured, plain, whole
 from embzip.report.front_plot import Mark, draw_front
 from embzip.report.html import filled
-from embzip.report.view import PARTS, plain
+from embzip.report.view import PARTS
 
 _METRICS = {"accuracy": "accuracy", "macro-f1": "macro-F1"}
 _TONES = {"shown": "better", "worse": "worse"}

@@ -1,10 +1,13 @@
 """Which columns stand in which table of a report; the same in terminal, Markdown and HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from embzip.report.details import Detail
 from embzip.report.figures import DASH
 from embzip.report.view import PARTS, Line, View
+
+Rows = tuple[Line, ...] | tuple[Detail, ...]
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A title, columns, and a row of cells for each candidate or control."""
+    """A title, columns, and a row of cells for each candidate, control or detail."""
 
     title: str
     columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
+    lines: Rows
 
 
 _SIZE_AND_ACCURACY = (
@@ -84,10 +87,23 @@ _CONTROLS = (
     Column("epoch", "training epoch", "epoch"),
     Column("epoch_ratio", "epoch shorter", "shorter"),
 )
+_LABELS = (
+    Column("support", "test rows", "rows"),
+    *(
+        Column(f"{key}{end}", f"{name}, {whose}", f"{name}, {whose}")
+        for key, name in (("f1", "F1"), ("precision", "precision"), ("recall", "recall"))
+        for end, whose in (("_before", "baseline"), ("", "chosen"))
+    ),
+)
+_COVERAGE = tuple(
+    Column(f"{key}{end}", f"{name}, {whose}", f"{name}, {whose}")
+    for key, name in (("answered", "rows answered"), ("sure", "accuracy there"))
+    for end, whose in (("_before", "baseline"), ("", "chosen"))
+)
 
 
 def make_tables(view: View) -> list[Table]:
-    """Return the tables of a record that have something to show."""
+    """Return the tables of a record that have something to show; `detail_tables` are apart."""
     wanted = (
         ("Size and accuracy", _SIZE_AND_ACCURACY, view.lines),
         ("Confidence", _CONFIDENCE, view.lines),
@@ -97,6 +113,20 @@ def make_tables(view: View) -> list[Table]:
         ("Where the bytes are", _BYTES, view.lines),
         ("Controls", _CONTROLS, view.controls),
     )
+    return _shown(wanted)
+
+
+def detail_tables(view: View) -> list[Table]:
+    """Return the tables that have a row a label or a threshold: too long for a terminal."""
+    return _shown(
+        (
+            ("Each label", _LABELS, view.labels),
+            ("Answers only from a probability on", _COVERAGE, view.coverage),
+        )
+    )
+
+
+def _shown(wanted: Iterable[tuple[str, tuple[Column, ...], Rows]]) -> list[Table]:
     tables = []
     for title, columns, lines in wanted:
         shown = tuple(
@@ -106,7 +136,7 @@ def make_tables(view: View) -> list[Table]:
         )
         # Accuracy only accompanies other columns; a table of it alone says nothing new.
         if lines and [column.key for column in shown] not in ([], ["accuracy"]):
-            tables.append(Table(title, shown, tuple(lines)))
+            tables.append(Table(title, shown, lines))
     return tables
 
 
@@ -165,6 +195,11 @@ _MEANINGS = {
     "read_snr": (
         "the same two figures for what the layers compute from each row (row times kernel). No "
         "basis changes that, so folded tables are compared too."
+    ),
+    "support": "test rows that have the label.",
+    "answered": (
+        "share of test rows whose most probable label has at least that probability; the others "
+        "would be left unanswered (`embzip predict --threshold`)."
     ),
     "epoch": "seconds of one pass over the training data.",
     "load": "seconds to load the model in a fresh process, after imports.",

@@ -4,11 +4,12 @@ The terminal table, the Markdown and the HTML page all show what stands here, ea
 Missing values are a dash.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from embzip.inspection import size_change
+from embzip.report.details import Detail, coverage_details, label_details
 from embzip.report.figures import (
     DASH,
     divergence,
@@ -16,6 +17,7 @@ from embzip.report.figures import (
     measured,
     megabytes,
     p_value,
+    plain,
     signed,
     times_less,
     whole,
@@ -74,17 +76,15 @@ class View:
     controls: tuple[Line, ...]
     notes: tuple[str, ...]
     choice: str
+    labels: tuple[Detail, ...]
+    coverage: tuple[Detail, ...]
     corpus: tuple[tuple[str, str], ...]
     environment: tuple[tuple[str, str], ...]
 
     @property
     def chosen(self) -> Line | None:
         """The candidate chosen on dev; with one candidate beside the baseline, that one."""
-        others = [line for line in self.lines if not line.is_baseline]
-        marked = [line for line in self.lines if line.chosen]
-        if len(marked) == 1:
-            return marked[0]
-        return others[0] if len(others) == 1 else None
+        return _chosen(self.lines)
 
 
 def make_view(record: Mapping[str, Any]) -> View:
@@ -95,6 +95,8 @@ def make_view(record: Mapping[str, Any]) -> View:
     lines = tuple(_line(candidate, baseline) for candidate in candidates)
     controls = tuple(_line(control, baseline) for control in record.get("controls") or ())
     rule, chosen = record.get("choice"), [line.name for line in lines if line.chosen]
+    one = _chosen(lines)
+    after = None if one is None else candidates[lines.index(one)]
     own = (f"{line.name}: {note}" for line in lines + controls for note in line.notes)
     return View(
         baseline=plain(record["baseline"]),
@@ -102,18 +104,19 @@ def make_view(record: Mapping[str, Any]) -> View:
         controls=controls,
         notes=(*_notes(record), *own),
         choice=f"Chosen: {', '.join(chosen)}, {plain(rule)}." if rule and chosen else "",
+        labels=label_details(baseline, after),
+        coverage=coverage_details(baseline, after),
         corpus=_facts(record.get("corpus")),
         environment=(*_facts(record.get("environment")), ("seed", _text(record.get("seed")))),
     )
 
 
-def plain(text: Any) -> str:
-    """Return text with what no terminal or page should receive replaced: controls, surrogates.
-
-    >>> plain("red\\x1b[31m")
-    'red\\ufffd[31m'
-    """
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
+def _chosen(lines: Sequence[Line]) -> Line | None:
+    others = [line for line in lines if not line.is_baseline]
+    marked = [line for line in lines if line.chosen]
+    if len(marked) == 1:
+        return marked[0]
+    return others[0] if len(others) == 1 else None
 
 
 def _line(candidate: Mapping[str, Any], baseline: Mapping[str, Any]) -> Line:

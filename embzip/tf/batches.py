@@ -50,6 +50,19 @@ class Batches:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def balance(self, classes: int) -> Matrix:
+        """Return (classes,) weights by which all labels count alike, and a text 1 on the mean.
+
+        A label with so many texts has the weight `texts / (classes * its texts)`; of targets, the
+        sum of its probabilities is how many. King and Zeng 2001, as in scikit-learn's "balanced".
+        """
+        counts = np.bincount(self.labels, minlength=classes).astype(np.float32)
+        if self.targets is not None:
+            counts = self.targets.sum(axis=0)
+        with np.errstate(divide="ignore"):  # a label without texts is never weighed
+            weights = np.where(counts > 0, len(self) / (classes * counts), 0)
+        return weights.astype(np.float32)
+
     def cut(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return int32 (ids, labels) of some texts, without unnecessary padding."""
         width = int(self.lengths[chosen].max()) + self.padding

@@ -269,6 +269,7 @@ def distill(
             copies=copies,
             labels=labels,
             folds=len(fold_teachers),
+            rounded_epochs=rounded_epochs,
         )
         training = training.then(own)
     small = replace(small, training=training)

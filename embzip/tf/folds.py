@@ -199,6 +199,7 @@ def _options_of(
         "learning_rate": run.learning_rate,
         "patience": run.patience or run.epochs,
         "optimizer": run.optimizer,
+        "class_weights": run.class_weights,
         **options,
     }
 
@@ -207,7 +208,7 @@ def _after(progress: TrainingProgress | None, before: int, total: int) -> Traini
     """Return what a run tells its progress, as a part of several runs."""
     if progress is None:
         return None
-    return lambda done, _, loss: progress(before + done, total, loss)
+    return lambda done, _, state: progress(before + done, total, state)
 
 
 def _pruning_of(run: TrainingRun, share: float) -> GradualPruning | None:

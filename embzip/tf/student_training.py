@@ -20,7 +20,7 @@ from embzip.tf.encoders import LayerFactory
 from embzip.tf.lessons import Lessons
 from embzip.tf.quantization import RoundedEmbedding
 from embzip.tf.trainer import Run, Trainer
-from embzip.types import Arrays, TrainingProgress
+from embzip.types import Arrays, TrainingProgress, TrainingState
 from embzip.vectors.base import Vectors, vectors_of
 
 TUNED_EPOCHS, _TUNING_RATE = 2, 3e-4
@@ -81,9 +81,9 @@ class Course:
 
         in_all = sum(self.epochs) + TUNED_EPOCHS
 
-        def move(done: int, total: int, loss: float) -> None:
+        def move(done: int, total: int, state: TrainingState) -> None:
             if report is not None:
-                report(before * total // epochs + done, in_all * total // epochs, loss)
+                report(before * total // epochs + done, in_all * total // epochs, state)
 
         return trainer.fit(
             lessons,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from embzip.classifier import Classifier, Encoder
-from embzip.classifier.training_options import Optimizer, chosen_optimizer
+from embzip.classifier.training_options import ClassWeights, Optimizer, chosen_optimizer
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
@@ -47,6 +47,7 @@ class Task:
         learning_rate: float,
         seed: int,
         optimizer: Optimizer,
+        class_weights: ClassWeights = "none",
         lowercase: bool | None = None,
         random_init: bool = False,
         targets: Matrix | None = None,
@@ -69,14 +70,20 @@ class Task:
             layer = CompressedEmbeddingLayer(table, name="embedding")
         model = build_model(config, len(labels), layer, seed=seed)
         chosen = chosen_optimizer(optimizer, table.rows if isinstance(table, Vectors) else 0)
-        batches = batches_of(examples, labels, table, config, encoded)
+        batches = replace(batches_of(examples, labels, table, config, encoded), targets=targets)
+        trainer = Trainer(
+            model,
+            OPTIMIZERS[chosen](learning_rate),
+            soft=targets is not None,
+            weights=batches.balance(len(labels)) if class_weights == "balanced" else None,
+        )
         return cls(
             table,
             labels,
             config,
             model,
-            Trainer(model, OPTIMIZERS[chosen](learning_rate), soft=targets is not None),
-            replace(batches, targets=targets),
+            trainer,
+            batches,
             sum(len(ids) > max_length for ids in encoded) / len(encoded),
             reach,
             chosen,

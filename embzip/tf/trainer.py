@@ -14,13 +14,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from embzip.evaluation.accuracy import macro_f1
 from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.tf.batches import Batches
 from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.pruning import GradualPruning
 from embzip.tf.quantization import rounded_kernel
-from embzip.types import Matrix, TrainingProgress
+from embzip.types import Matrix, TrainingProgress, TrainingState
 
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "adam-rows": RowSparseAdam}
 _EVALUATED = 256  # texts evaluated at a time
@@ -47,9 +48,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What dev says of a model: accuracy, 0 to 1, and the mean log loss in nats."""
+    """What dev says of a model: accuracy and macro-F1, 0 to 1, and the mean log loss in nats."""
 
     accuracy: float
+    macro_f1: float
     log_loss: float
 
 
@@ -69,6 +71,9 @@ class Trainer:
     by_loss
         Whether the best epoch is that of the least log loss on dev, not of the highest accuracy: of
         a few hundred texts it tells more.
+    weights
+        (classes,) how much the texts of each label count in the loss; then the best epoch is that
+        of the highest macro-F1 on dev. By default all count alike.
 
     References
     ----------
@@ -83,6 +88,7 @@ class Trainer:
         quantize: str = "",
         soft: bool = False,
         by_loss: bool = False,
+        weights: Matrix | None = None,
     ) -> None:
         inner = keras.Model(model.input, model.get_layer("dense").output)
         variables = model.trainable_variables
@@ -106,9 +112,13 @@ class Trainer:
             found, _ = inner.stateless_call(seen, others, ids, training=training)
             return found
 
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits
-        if soft:
-            losses = tf.nn.softmax_cross_entropy_with_logits
+        def losses(wanted: Any, found: Any) -> Any:
+            if weights is not None and soft:
+                return -tf.reduce_sum(wanted * weights * tf.nn.log_softmax(found), axis=-1)
+            if soft:
+                return tf.nn.softmax_cross_entropy_with_logits(wanted, found)
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, found)
+            return each if weights is None else each * tf.gather(weights, wanted)
 
         def step(ids: Any, wanted: Any) -> Any:
             with tf.GradientTape() as tape:
@@ -127,6 +137,7 @@ class Trainer:
         self._model = model
         self._variables = variables
         self._by_loss = by_loss
+        self._weighed = weights is not None
         self._step = tf.function(step, input_signature=[ids, wanted], autograph=False)
         self._predict = tf.function(predict, input_signature=[ids], autograph=False)
 
@@ -137,19 +148,28 @@ class Trainer:
     def judge(self, batches: Batches) -> Judgement:
         """Return what dev says; a label that the model does not know is never right."""
         order = np.argsort(batches.lengths, kind="stable")
-        right, loss, known = 0, 0.0, 0
+        predicted = np.empty(len(order), np.int64)
+        loss, known = 0.0, 0
         for first in range(0, len(order), _EVALUATED):
-            ids, labels = batches.cut(order[first : first + _EVALUATED])
+            part = order[first : first + _EVALUATED]
+            ids, labels = batches.cut(part)
             found = log_softmax(self._predict(tf.constant(ids)).numpy(), axis=1)
-            right += int((found.argmax(axis=1) == labels).sum())
+            predicted[part] = found.argmax(axis=1)
             rows = np.flatnonzero(labels < found.shape[1])
             loss -= float(found[rows, labels[rows]].sum(dtype=np.float64))
             known += len(rows)
-        return Judgement(right / len(batches), loss / max(known, 1))
+        expected = batches.labels
+        return Judgement(
+            float((predicted == expected).mean()),
+            macro_f1(expected.astype(str).tolist(), predicted.astype(str).tolist()),
+            loss / max(known, 1),
+        )
 
     def score(self, judged: Judgement) -> float:
         """Return what the best epoch has the most of."""
-        return -judged.log_loss if self._by_loss else judged.accuracy
+        if self._by_loss:
+            return -judged.log_loss
+        return judged.macro_f1 if self._weighed else judged.accuracy
 
     def fit(
         self,
@@ -212,7 +232,9 @@ class Trainer:
                         if pruning is not None:
                             pruning.on_train_batch_end(done)
                         if progress is not None:
-                            progress(epoch * steps + done, epochs * steps, loss / done)
+                            last = accuracies[-1] if accuracies else None
+                            state = TrainingState(epoch + 1, loss / done, last)
+                            progress(epoch * steps + done, epochs * steps, state)
                     seconds.append(time.perf_counter() - start)
                     if recode is not None:
                         recode()

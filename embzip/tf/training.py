@@ -12,7 +12,7 @@ from typing import Any
 from embzip.classifier import Classifier, encoder_class
 from embzip.classifier.schedules import PruningShares
 from embzip.classifier.text_digests import TextDigest
-from embzip.classifier.training_options import Optimizer, check_training_options
+from embzip.classifier.training_options import ClassWeights, Optimizer, check_training_options
 from embzip.classifier.training_record import TrainingRecord, TrainingRun
 from embzip.corpus import Example, check_dev
 from embzip.embedding import CompressedEmbedding
@@ -81,6 +81,7 @@ def train(
     patience: int = 2,
     seed: int = 0,
     optimizer: Optimizer = "auto",
+    class_weights: ClassWeights = "none",
     random_init: bool = False,
     pruning: GradualPruning | PruningShares | None = None,
     keep_interrupted: bool = False,
@@ -120,6 +121,9 @@ def train(
     optimizer
         `adam` is Keras' Adam, which updates the whole table at each step; `adam-rows` updates only
         the rows that a batch has read; `auto` is the faster one for this table.
+    class_weights
+        `balanced` lets all labels count alike in the loss, however many texts they have, and keeps
+        the epoch of the highest macro-F1 on dev.
     random_init
         Whether to start from random rows with the table's standard deviation, as a baseline.
     pruning
@@ -170,6 +174,7 @@ def train(
         learning_rate=learning_rate,
         patience=patience,
         optimizer=optimizer,
+        class_weights=class_weights,
         seed=seed,
     )
     classes = answered_labels(examples, labels, targets)
@@ -189,6 +194,7 @@ def train(
         learning_rate=learning_rate,
         seed=seed,
         optimizer=optimizer,
+        class_weights=class_weights,
         random_init=random_init,
         targets=targets_of(targets, examples, kept, classes),
     )
@@ -230,6 +236,7 @@ def train(
             interrupted=run.interrupted,
             pruning=None if pruning is None else pruning.schedule,
             soft=targets is not None,
+            class_weights=class_weights,
         )
         classifier = replace(task.classifier(), training=TrainingRecord((known,)))
     return TrainResult(

@@ -15,7 +15,7 @@ from embzip.errors import InputError
 from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.classifiers import arrays_of, from_classifier
 from embzip.tf.trainer import Trainer
-from embzip.types import Progress, without_loss
+from embzip.types import Progress, without_state
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +129,7 @@ def tune(
         patience=epochs,
         seed=seed,
         to_beat=trainer.score(judged),
-        progress=without_loss(progress),
+        progress=without_state(progress),
     )
     if not (run.best_epoch or form):
         return TuneResult(classifier, False, judged.accuracy, run.dev_accuracy)

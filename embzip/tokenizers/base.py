@@ -150,7 +150,7 @@ def check_ids(ids: Iterable[int], rows: int) -> list[int]:
 
 
 def reported(texts: Iterable[str], corpus: Corpus, progress: Progress | None) -> Iterator[str]:
-    """Yield texts, reporting after each megabyte how many bytes of the corpus were read.
+    """Yield texts, reporting how many bytes were read: at the first, and after each megabyte.
 
     The total is the size of the files. If that is unknown (standard input, compressed files), the
     total grows with the bytes read.
@@ -162,6 +162,8 @@ def reported(texts: Iterable[str], corpus: Corpus, progress: Progress | None) ->
     total = sum(path.stat().st_size for path in known if path.is_file())
     done = shown = 0
     for text in texts:
+        if not done:
+            progress(0, max(total, 1))
         yield text
         done += len(text.encode("utf-8", "surrogatepass")) + 1
         if done - shown >= 1 << 20:

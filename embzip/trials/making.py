@@ -36,7 +36,7 @@ from embzip.pipeline.steps import Step, write_json
 from embzip.tokenizers import load_tokenizer
 from embzip.trials.sides import Texts, corpus_step
 from embzip.trials.space import Student
-from embzip.types import Progress, without_loss
+from embzip.types import Progress, without_state
 
 # Of what is shown first, and replaced as soon as something is better.
 QUICK_EPOCHS = 2
@@ -187,7 +187,7 @@ class Making:
                 student=load_classifier(found["float"] / "model.embz") if floats else None,
                 seed=seed,
                 work=self.directory / "answers" / said[:16],
-                progress=without_loss(progress),
+                progress=without_state(progress),
                 **lessons,
             )
             # Counts weigh a float student's rows when it is coded; a coded one does not need them.

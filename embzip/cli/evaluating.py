@@ -1,22 +1,29 @@
-"""Commands on trained classifiers: evaluate, predict."""
+"""The command that measures a classifier: evaluate."""
 
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.bars import progress
 from embzip.cli.parameters import ColumnOptions, Errors, Json, Seed, UsageError
-from embzip.cli.terminal import field, progress, show, without_notices
-from embzip.corpus import read_examples, read_texts
-from embzip.files.outputs import check_apart
-from embzip.files.places import EXAMPLES, SERVED, TEXTS, check_places
+from embzip.cli.terminal import drawn, field, printable, show, without_notices
+from embzip.corpus import read_examples
+from embzip.files.places import EXAMPLES, SERVED, check_places
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from embzip.evaluation.accuracy import Evaluation
 
 
 def evaluate(
     *files: Annotated[Path, Parameter(name="MODEL.embz... TEST.tsv", required=True)],
     against: Annotated[Path | None, Parameter(metavar="OTHER.embz")] = None,
     head: Annotated[str | None, Parameter(metavar="NAME")] = None,
+    per_class: bool = False,
+    threshold: bool = False,
     seed: Seed = 0,
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
@@ -44,6 +51,12 @@ def evaluate(
         A classifier to compare with.
     head
         Of a kit: the name of one classifier.
+    per_class
+        Print precision, recall, F1 and support of each label too, and the ten pairs of labels that
+        are confused most; --json has them always.
+    threshold
+        Print what `embzip predict --threshold P` would do too: for several P, the share of rows
+        that are answered, and the accuracy among them; --json has it always.
     """
     *models, test = files
     if not models:
@@ -52,6 +65,7 @@ def evaluate(
     check_places(*served, (test, EXAMPLES))
     from embzip.classifier import Ensemble, load_one
     from embzip.evaluation.accuracy import evaluate
+    from embzip.report.figures import listed
 
     with progress("evaluating"), without_notices():  # LiteRT writes one
         classifier = load_one(models, head=head)
@@ -78,7 +92,7 @@ def evaluate(
     if result.unseen_rows:
         lines.append(
             f"unseen        {result.unseen_rows:,} rows of labels unseen in training: "
-            f"{', '.join(result.unseen_labels)}"
+            f"{listed(result.unseen_labels)}"
         )
     if result.difference_ci95 is not None:
         low, high = result.difference_ci95
@@ -87,60 +101,64 @@ def evaluate(
     if result.agreement is not None:
         lines.append(f"agreement     {result.agreement:.4f}")
         lines.append(f"KL            {result.kl:.4g} nats, KL(OTHER || MODEL)")
-    show({"classifiers": count, **result.to_json()}, *lines, as_json=as_json)
+    tables = [_classes(result), _confusions(result)] if per_class else []
+    tables += [_coverage(result)] if threshold else []
+    drawing = "\n".join([*map(printable, lines), *("\n" + drawn(table) for table in tables)])
+    show({"classifiers": count, **result.to_json()}, drawing=drawing, as_json=as_json)
 
 
-def predict(
-    model: Annotated[Path, Parameter(name="MODEL.embz")],
-    file: Annotated[Path | None, Parameter(name="FILE")] = None,
-    /,
-    *,
-    labelled: Annotated[Path | None, Parameter(metavar="FILE")] = None,
-    columns: ColumnOptions = ColumnOptions(),
-    errors: Errors = "strict",
-    as_json: Json = False,
-) -> None:
-    """Print a label and its probability for each text.
-
-    They stand on one line, with a tab between. With --json, one object:
-    {"predictions": [{"label": ..., "probability": ...}, ...]}.
-
-    A kit answers in one column a classifier, `label probability`, in the order of `embzip
-    inspect`; with --json, {"predictions": [{NAME: {"label": ..., ...}, ...}, ...]}.
-
-    Parameters
-    ----------
-    model
-        A classifier's .embz or .tflite file; a folder of several is an ensemble, which answers by
-        the mean of their probabilities.
-    file
-        Texts, one a line; - is stdin, which is read by default.
-    labelled
-        A file of label<TAB>text lines instead, of which the text is read.
-    """
-    if file is not None and labelled is not None:
-        raise UsageError("give texts as FILE or by --labelled, not both")
-    check_places((model, SERVED), (file, TEXTS), (labelled, EXAMPLES))
-    from embzip.classifier import load_model
-    from embzip.prediction import TextKit
-
-    with without_notices():  # LiteRT writes one
-        loaded = load_model(model)
-    source = labelled or file or Path("-")
-    check_apart("-", [model, source])
-    texts = list(
-        read_texts(source, labelled=labelled is not None, errors=errors, columns=columns.columns)
+def _classes(result: "Evaluation") -> "Table":
+    return _table(
+        "label",
+        ("precision", "recall", "F1", "rows"),
+        (
+            (
+                each.label,
+                _share(each.precision),
+                _share(each.recall),
+                f"{each.f1:.4f}",
+                each.support,
+            )
+            for each in result.classes
+        ),
     )
-    with progress("predicting"):
-        if isinstance(loaded, TextKit):
-            rows = loaded.predict(texts)
-            answers: list[object] = [{n: asdict(p) for n, p in row.items()} for row in rows]
-            lines = [
-                "\t".join(f"{field(p.label)} {p.probability:.4f}" for p in row.values())
-                for row in rows
-            ]
-        else:
-            found = loaded.predict(texts)
-            answers = [asdict(p) for p in found]
-            lines = [f"{field(p.label)}\t{p.probability:.4f}" for p in found]
-    show({"predictions": answers}, *lines, as_json=as_json)
+
+
+def _confusions(result: "Evaluation") -> "Table":
+    return _table(
+        "expected, but given",
+        ("rows",),
+        ((f"{each.expected}, {each.predicted}", each.rows) for each in result.confusions),
+    )
+
+
+def _coverage(result: "Evaluation") -> "Table":
+    return _table(
+        "threshold",
+        ("answered", "accuracy there"),
+        (
+            (f"{each.threshold:.2f}", _share(each.answered), _share(each.accuracy))
+            for each in result.coverage
+        ),
+    )
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _table(name: str, columns: Sequence[str], rows: Iterable[tuple[str | int, ...]]) -> "Table":
+    """Return a table of a name and numbers a row."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column(name, overflow="fold", min_width=12)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    for label, *numbers in rows:
+        # Text, not str: a label such as [red] is no markup.
+        shown = (n if isinstance(n, str) else f"{n:,}" for n in numbers)
+        table.add_row(Text(field(str(label))), *shown)
+    return table
