@@ -89,7 +89,7 @@ def c_source(model: PortableModel, stem: str, what: str) -> CSource:
     data.define(*numbers.items(), ("FIRST_FEATURE", "-HUGE_VALF" if convolutions else 0))
     used = numbers["ROWS_AT_ONCE"] * stride + numbers["KERNEL_NUMBERS"] + numbers["FEATURES"]
     words = 4 * (LONGEST_WORD + 1) if model.pieces else word_bytes
-    buffer = 4 * (used + model.table.inner) + 8 + 2 + word_bytes + words + 2 * _POINTER
+    buffer = 4 * (used + model.table.inner) + 12 + 2 + word_bytes + words + 2 * _POINTER
     buffer = -(-buffer // 8) * 8
     labels = [label for head in model.heads for label in head.labels]
     values = {

@@ -508,7 +508,8 @@ struct work {
     float features[FEATURES];          /* of all classifiers: maxima, or sums */
     float inner[INNER];                /* a row before its transformation */
     uint32_t held;                     /* how many rows there are, */
-    uint32_t before;                   /* and how many were there before them */
+    uint32_t before;                   /* how many were there before them, */
+    uint32_t tokens;                   /* and how many are of tokens, once that is known */
     uint16_t length;                   /* of the word */
     uint8_t word[WORD_BYTES];
 #if PIECES
@@ -997,6 +998,45 @@ static void raise_four(const float *rows, const float *kernel, int window, unsig
     }
 }
 
+/* Processors that are newer than what the compiler assumes do the same for eight windows. */
+#if defined(__GNUC__) && defined(__x86_64__)
+#define WIDER (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+typedef float oct __attribute__((vector_size(32)));
+
+__attribute__((target("avx2,fma"))) static void raise_eight(const float *rows, const float *kernel,
+                                                            int window, unsigned columns,
+                                                            float *most)
+{
+    oct sums[8], numbers;
+    float found[8 * WIDTH];
+    unsigned column;
+    int tap, index, place;
+    memset(sums, 0, sizeof sums);
+    for (tap = 0; tap < window; tap++, rows += STRIDE)
+        for (column = 0; column < columns; column++, kernel += WIDTH) {
+            memcpy(&numbers, kernel, sizeof numbers);
+            sums[0] += rows[column] * numbers;
+            sums[1] += rows[STRIDE + column] * numbers;
+            sums[2] += rows[2 * STRIDE + column] * numbers;
+            sums[3] += rows[3 * STRIDE + column] * numbers;
+            sums[4] += rows[4 * STRIDE + column] * numbers;
+            sums[5] += rows[5 * STRIDE + column] * numbers;
+            sums[6] += rows[6 * STRIDE + column] * numbers;
+            sums[7] += rows[7 * STRIDE + column] * numbers;
+        }
+    memcpy(found, sums, sizeof found);
+    for (index = 0; index < WIDTH; index++) {
+        float best = most[index];
+        for (place = 0; place < 8; place++)
+            best = GREATER(found[WIDTH * place + index], best);
+        most[index] = best;
+    }
+}
+#else
+#define WIDER 0
+#define raise_eight raise_four
+#endif
+
 /* Let the convolutions see the rows that are held. A window may be seen twice: maxima stay. */
 static void convolve(struct work *w)
 {
@@ -1006,12 +1046,15 @@ static void convolve(struct work *w)
         const struct convolution *c = convolutions + index;
         const struct head *h = heads + c->head;
         uint32_t length = w->held, left = h->max_length - w->before;
-        int places, at;
+        int places, at, together;
         if (h->max_length <= w->before)
             continue;
         places = (int)(length < left ? length : left) - c->window + 1;
+        if (places > 0 && (uint32_t)places > w->tokens - w->before)
+            places = (int)(w->tokens - w->before); /* windows of padding alone are known */
         if (places < 1)
             continue;
+        together = WIDER && places >= 8 ? 8 : TOGETHER;
         for (block = 0; block * WIDTH < c->layer.outputs; block++) {
             const unsigned inputs = c->layer.inputs;
             float *most = w->features + c->feature + block * WIDTH;
@@ -1023,9 +1066,13 @@ static void convolve(struct work *w)
                     raise_one(w->rows + at * STRIDE, w->kernel, c->window, h->columns, most);
                 continue;
             }
-            for (at = 0; at < places; at += TOGETHER) {
-                const int from = at + TOGETHER <= places ? at : places - TOGETHER;
-                raise_four(w->rows + from * STRIDE, w->kernel, c->window, h->columns, most);
+            for (at = 0; at < places; at += together) {
+                const int from = at + together <= places ? at : places - together;
+                const float *rows = w->rows + from * STRIDE;
+                if (together == 8)
+                    raise_eight(rows, w->kernel, c->window, h->columns, most);
+                else
+                    raise_four(rows, w->kernel, c->window, h->columns, most);
             }
         }
     }
@@ -1069,8 +1116,11 @@ static void finish(struct work *w, uint32_t count, float *probabilities)
     for (index = 0; index < CONVOLUTIONS; index++) {
         const struct layer *l = &convolutions[index].layer;
         float *features = w->features + convolutions[index].feature;
+        const uint32_t most = heads[convolutions[index].head].max_length;
+        const int padded = count + (uint32_t)convolutions[index].window <= most; /* a whole window */
         for (number = 0; number < l->outputs; number++) {
-            const float found = features[number] * l->scale[number] + l->bias[number];
+            const float best = padded && features[number] < 0 ? 0 : features[number];
+            const float found = best * l->scale[number] + l->bias[number];
             features[number] = found > 0 ? found : 0;
         }
         for (; number % WIDTH; number++)
@@ -1176,6 +1226,7 @@ int embzip_classify(const char *utf8, size_t n, float *probabilities, void *buff
         return EMBZIP_NO_BUFFER;
     w->held = 0;
     w->before = 0;
+    w->tokens = 0xFFFFFFFF;
     for (index = 0; index < FEATURES; index++)
         w->features[index] = FIRST_FEATURE;
 #if MEANS
@@ -1197,11 +1248,12 @@ int embzip_classify(const char *utf8, size_t n, float *probabilities, void *buff
     if (found < 0)
         return found;
 #if CONVOLUTIONS
-    /* Padding: one window of it is seen, more would change nothing. */
-    for (index = 0; index < WIDEST && count + index < LONGEST_TEXT; index++) {
+    /* Padding, as far as windows that begin at a token reach into it. */
+    for (index = 0; index + 1 < WIDEST && count + index < LONGEST_TEXT; index++) {
         memset(w->rows + w->held * STRIDE, 0, STRIDE * sizeof *w->rows);
         keep_row(w);
     }
+    w->tokens = count;
     convolve(w);
 #endif
     finish(w, count, probabilities);

@@ -733,8 +733,10 @@ function featuresOf(head, rows, tokens) {
   const length = Math.min(head.max_length, tokens + widest);
   for (const layer of head.convolutions) {
     for (let block = 0; block * 8 < layer.outputs; block++) {
-      const most = new Float64Array(8).fill(-Infinity);
-      for (let place = 0; place + layer.window <= length; place++) {
+      // A window of padding alone sums to 0, and so do those behind it.
+      const padded = tokens + layer.window <= length;
+      const most = new Float64Array(8).fill(padded ? 0 : -Infinity);
+      for (let place = 0; place < tokens && place + layer.window <= length; place++) {
         multiply(layer, block, rows, place * stride, head.columns);
         for (let i = 0; i < 8; i++) if (sums[i] > most[i]) most[i] = sums[i];
       }
