@@ -1,4 +1,4 @@
-/* What classifies texts: @what@. Written by `embzip export --to c`; see classifier's .c file.
+/* What classifies texts: @what@. Written by `embzip export --to c`.
 
    A text is UTF-8 of any length; what is no UTF-8 in it is read as U+FFFD, as browsers do. Nothing is
    allocated, nothing is written but the buffer and the probabilities, and no state is kept: threads
