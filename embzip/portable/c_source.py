@@ -29,8 +29,8 @@ class CSource:
     Attributes
     ----------
     buffer_bytes
-        What a caller must give: all that is written while a text is classified, but for some 600
-        bytes on the stack.
+        What a caller must give: all that is written while a text is classified, but for about
+        1 KB on the stack.
     flash_bytes
         All constants; the code comes on top.
     """
