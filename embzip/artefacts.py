@@ -23,6 +23,8 @@ from embzip.foreign.formats.kinds import KINDS
 from embzip.foreign.formats.kinds import kind_of as foreign_kind
 from embzip.inspection import ArtefactRecord
 from embzip.portable.exporting import SOURCES, export_source
+from embzip.static_models import TARGETS as STATIC
+from embzip.static_models import StaticModel, export_static
 
 if TYPE_CHECKING:
     from embzip.foreign.profiling import Profile
@@ -102,7 +104,12 @@ def slimmable(path: str | Path) -> tuple[str, Path]:
 
 
 def slim(
-    path: str | Path, target: str | Path, *, to: str | None = None, outputs: Sequence[str] = ()
+    path: str | Path,
+    target: str | Path,
+    *,
+    to: str | None = None,
+    outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
 ) -> Any:
     """Write a file with only what inference needs; see `embzip.foreign.slim`.
 
@@ -114,7 +121,7 @@ def slim(
     slimmable(path)
     from embzip.foreign import slim as slim_foreign
 
-    return slim_foreign(path, target, to=to, outputs=outputs)
+    return slim_foreign(path, target, to=to, outputs=outputs, inputs=inputs)
 
 
 def rebuild(
@@ -177,16 +184,24 @@ def rebuild(
 
 
 def export(
-    model: "Classifier | Kit | str | Path", path: str | Path, *, to: str = "litert", **options: Any
-) -> "Export | SourceExport":
-    """Write a classifier or a kit, or the .embz file of one, for a runtime without embzip.
+    model: Any,  # Classifier, Kit, or a table
+    path: str | Path,
+    *,
+    to: str = "litert",
+    **options: Any,
+) -> "Export | SourceExport | StaticModel":
+    """Write a model, or what the .embz file of one holds, for a runtime without embzip.
 
     Parameters
     ----------
     to
         `litert`, `savedmodel`, `frozen` or `onnx`, see `embzip.tf.export.export` for the options;
-        `javascript`, `html` or `c`, see `embzip.portable.exporting.export_source`.
+        `javascript`, `html` or `c`, see `embzip.portable.exporting.export_source`; `model2vec` or
+        `sentence-transformers`, which take tables too, see
+        `embzip.static_models.export_static`.
     """
+    if to.lower() in STATIC:
+        return export_static(model, path, to=to, **options)
     loaded = read(model) if isinstance(model, str | Path) else model
     if to.lower() in SOURCES:
         return export_source(loaded, path, to=to, **options)

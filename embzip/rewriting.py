@@ -3,7 +3,7 @@
 A size that is named, as in `auto:300KB`, is the written file's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from embzip.embedding import CompressedEmbedding
 from embzip.embz.budgets import measured, most_of
 from embzip.embz.format import save
 from embzip.embz.inspecting import counts_bytes
+from embzip.embz.meta import meta_of
 from embzip.errors import InputError, OutputError
 from embzip.evaluation.nearness import nearness
 from embzip.files.signatures import signature_of
@@ -57,10 +58,14 @@ def rebuild_file(
     codec: str | None = None,
     kernels: str | None = None,
     fold: bool | None = None,
-    layer: str | None = None,
+    layer: str | Sequence[str] | None = None,
+    every: bool = False,
+    tied: bool = False,
     outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
     tuning: Tuning | None = None,
     pack: bool = False,
+    meta: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Rebuilt:
@@ -79,10 +84,14 @@ def rebuild_file(
     config
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
         or a .toml file (`embzip.classifier.outlines`). The result is a .embz file.
-    outputs
-        What a graph without signatures ends in.
+    every, tied
+        As in `embzip.foreign.rebuild_file`.
+    outputs, inputs
+        What a graph without signatures ends in, and nodes that are fed instead of computed.
     tuning, pack
         Of a classifier: fine-tune it afterwards; entropy code its file.
+    meta
+        Of a classifier: facts for its file, beside those in the one that is given.
 
     Raises
     ------
@@ -91,15 +100,26 @@ def rebuild_file(
     """
     foreign = kind_of(path)[0] != "embz"
     if foreign and config is None:
-        if tuning is not None or pack or kernels is not None:
-            raise InputError(f"{path}: tuning, packing and kernels are for .embz files")
+        if tuning is not None or pack or meta or kernels is not None:
+            raise InputError(f"{path}: tuning, packing, meta and kernels are for .embz files")
         from embzip.foreign import rebuild_file as rebuild_foreign
 
-        way = partial(rebuild_foreign, layer=layer, outputs=outputs, fold=bool(fold), seed=seed)
+        way = partial(
+            rebuild_foreign,
+            layer=layer,
+            every=every,
+            tied=tied,
+            outputs=outputs,
+            inputs=inputs,
+            fold=bool(fold),
+            seed=seed,
+        )
         if embedding is None and codec is not None and most_of(codec) is not None:
+            if every or (layer is not None and not isinstance(layer, str)):
+                raise InputError(f"{path}: a size is named for one table; name a codec for several")
             embedding, codec = _table_for_size(way, path, target, codec), None
         return way(path, target, embedding=embedding, codec=codec)
-    if layer is not None or outputs:
+    if layer or every or tied or outputs or inputs:
         raise InputError(f"{path}: layers and nodes are named in files of Keras and TensorFlow")
     if config is not None and not foreign:
         raise InputError(
@@ -129,7 +149,8 @@ def rebuild_file(
         )
         model, tuned = result.classifier, result.tuned
     stored = inspect(path)
-    save(model, target, pack=pack, most=most)
+    kept = {} if foreign else meta_of(path)
+    save(model, target, pack=pack, most=most, meta={**kept, **(meta or {})})
     return Rebuilt(
         path=str(target),
         format="embz",

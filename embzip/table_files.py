@@ -15,6 +15,7 @@ from embzip.corpus import read_texts
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.budgets import file_codec
 from embzip.embz.format import read, save
+from embzip.embz.meta import meta_of
 from embzip.errors import InputError
 from embzip.evaluation.distortion import reconstruction
 from embzip.files.lines import Errors
@@ -35,6 +36,7 @@ def compress_file(
     errors: Errors = "strict",
     metric: Matrix | None = None,
     pack: bool = False,
+    meta: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> CompressedEmbedding:
@@ -54,6 +56,8 @@ def compress_file(
     pack
         Whether tensors are entropy coded; the file is then smaller than `auto` was told, or as
         large.
+    meta
+        Facts by name, as in `embzip.save`.
 
     Raises
     ------
@@ -72,7 +76,7 @@ def compress_file(
         seed=seed,
         progress=progress,
     )
-    save(embedding, target, pack=pack, most=bound.most)
+    save(embedding, target, pack=pack, most=bound.most, meta=meta)
     return embedding
 
 
@@ -107,7 +111,7 @@ def append_file(
         )
     new = vectors_of(vectors)
     longer = stored.embedding.append(new)
-    save(longer, target, counts=longer.counts is not None, pack=pack)
+    save(longer, target, counts=longer.counts is not None, pack=pack, meta=meta_of(path))
     ids = new.ordinary_ids()
     known = longer.vocabulary
     places = [] if known is None else [known[new.vocabulary.token(i)] for i in ids.tolist()]

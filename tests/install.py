@@ -22,6 +22,7 @@ TRAIN = (
     "pip install cython setuptools wheel hatchling",
     "CPPFLAGS=-DDETERMINISTIC_QUEUE pip install --no-build-isolation '.[train]'",
 )
+PYTHONS = ("3.11", "3.12", "3.13")  # pyproject.toml says so too
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ class Installed:
         return done.stdout
 
 
-def install(folder: Path, commands: tuple[str, ...]) -> Installed:
-    """Return a new environment in which the page's commands have run, in the clone."""
-    subprocess.run([sys.executable, "-m", "venv", folder / "env"], check=True)
+def install(folder: Path, commands: tuple[str, ...], python: str = sys.executable) -> Installed:
+    """Return a new environment in which commands have run, in the clone."""
+    subprocess.run([python, "-m", "venv", folder / "env"], check=True)
     installed = Installed(folder)
     for command in commands:
         begun = time.monotonic()
@@ -62,9 +63,11 @@ def install(folder: Path, commands: tuple[str, ...]) -> Installed:
     return installed
 
 
-def check_bare(folder: Path) -> None:
+def check_bare(
+    folder: Path, commands: tuple[str, ...] = BARE, python: str = sys.executable
+) -> None:
     """A server without extras reads a classifier, and answers as this environment does."""
-    server = install(folder, BARE)
+    server = install(folder, commands, python)
     model = tiny_classifier("svd:4|int8")
     model.save(folder / "model.embz")
     texts = ["lion zoo tiger", "people say"]
@@ -73,6 +76,41 @@ def check_bare(folder: Path) -> None:
     expected = [(found.label, round(found.probability, 4)) for found in model.predict(texts)]
     assert [(a["label"], round(a["probability"], 4)) for a in answered["predictions"]] == expected
     assert "svd:4|int8" in server.run("embzip inspect model.embz")
+    (folder / "table.vec").write_text("2 3\na 1 2 3\nb 3 2 1\n")
+    made = json.loads(server.run("embzip compress table.vec --codec int8 --json"))
+    assert made["codec"] == "int8", made
+    begun = time.monotonic()
+    server.run("python -c 'import embzip; embzip.load_model'")
+    seconds = time.monotonic() - begun
+    packages = sum(f.stat().st_size for f in (folder / "env/lib").rglob("*") if f.is_file())
+    print(f"       {packages / 1e6:.0f} MB, {seconds:.2f} s until load_model is there", flush=True)
+
+
+def check_wheel(folder: Path) -> None:
+    """The wheel alone does the same under each Python that is supported and on this machine."""
+    install(folder, (f"pip wheel --quiet --no-deps --wheel-dir {folder} .",))
+    (wheel,) = folder.glob("embzip-*.whl")
+    for version in PYTHONS:
+        python = _python(version)
+        if python is None:
+            print(f"       Python {version} is not on this machine")
+            continue
+        with TemporaryDirectory() as apart:
+            check_bare(Path(apart), (f"pip install --quiet {wheel}",), python)
+
+
+def _python(version: str) -> str | None:
+    """Return an interpreter of this machine, on PATH or of pyenv, as uv finds it."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    places = [*map(str, pyenv.glob(f"versions/{version}.*/bin")), os.environ["PATH"]]
+    found = subprocess.run(
+        [ROOT / ".uv/bin/uv", "python", "find", "--no-project", "--no-python-downloads", version],
+        env=os.environ | {"PATH": os.pathsep.join(places)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() or None
 
 
 def check_train(folder: Path) -> None:
@@ -85,6 +123,6 @@ def check_train(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    for check in (check_bare, check_train):
+    for check in (check_bare, check_wheel, check_train):
         with TemporaryDirectory() as folder:
             check(Path(folder))

@@ -28,6 +28,8 @@ ORDER = [
     "corpus",
     "soft_labels",  # what a model says of texts
     "vocabulary",
+    "codecs.arrays",  # how tensors are laid out
+    "embz.container",  # tensors of a file, whatever they mean
     "tokenizers",
     "vectors",
     "codecs",
@@ -57,6 +59,7 @@ ORDER = [
     "foreign",
     "tf",
     "sklearn",
+    "static_models",  # tables for model2vec and sentence-transformers
     "artefacts",  # tells kinds, and imports who knows one when asked
     "rewriting",
     "table_files",

@@ -37,8 +37,8 @@ def test_exchanged_files_are_both_named() -> None:
 def test_one_wrong_file_comes_with_what_helps() -> None:
     with pytest.raises(InputError, match=r"model\.keras: expected label.*HDF5 file.*`embzip insp"):
         check_places(("model.embz", CLASSIFIER), ("model.keras", EXAMPLES))
-    with pytest.raises(TokenizerError, match=r"expected a tokenizer that .*, found a \.embz file"):
-        TOKENIZER.kind_of("model.embz", TokenizerError)
+    with pytest.raises(TokenizerError, match=r"expected a tokenizer that .*, found text of label"):
+        TOKENIZER.kind_of("test.tsv", TokenizerError)
 
 
 def test_labelled_text_is_no_table() -> None:

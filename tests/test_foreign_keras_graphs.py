@@ -129,10 +129,10 @@ def test_case_69_hostile_files_are_refused_before_a_model_is_made(
     assert not out.exists()
 
 
-def test_a_vocabulary_inside_the_model_is_refused(tmp_path: Path) -> None:
+def test_a_vocabulary_inside_the_model_stays_out_of_frozen_graphs(tmp_path: Path) -> None:
     texts = keras.Input((), dtype="string", name="texts")
     ids = keras.layers.TextVectorization(output_sequence_length=7, vocabulary=["a", "b"])(texts)
     rows = keras.layers.GlobalMaxPooling1D()(keras.layers.Embedding(4, 3)(ids))
     keras.Model(texts, rows).save(tmp_path / "model.keras")
-    with pytest.raises(UnsupportedModelError, match="vocabulary"):
+    with pytest.raises(InputError, match="a frozen graph has no hash tables"):
         slim(tmp_path / "model.keras", tmp_path / "out.pb", to="frozen")

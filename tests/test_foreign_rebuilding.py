@@ -20,7 +20,7 @@ from embzip.errors import EmbzipError, InputError, MismatchError, UnsupportedMod
 from embzip.foreign.formats import hdf5_probe
 from embzip.foreign.formats.keras_models import load_keras
 from embzip.foreign.graph.flat_graphs import flat_graph
-from embzip.foreign.graph.rebuilding import chosen_table
+from embzip.foreign.graph.rebuilding import chosen_tables
 from embzip.foreign.graph.writing import predicted
 from embzip.foreign.inspecting import inspect
 from embzip.foreign.rebuilding import rebuild_file
@@ -50,7 +50,7 @@ def answers(path: Path) -> np.ndarray:
 def with_table(path: Path, table: np.ndarray) -> np.ndarray:
     """Return what the original file predicts once its table is another: the oracle."""
     flat = flat_graph(path)
-    name = chosen_table(flat, None)
+    (name,) = chosen_tables(flat)
     for node in flat.graph.node:
         if node.name == name:
             node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(table))
@@ -211,10 +211,10 @@ def test_graphs_whose_table_is_not_only_gathered_are_refused(tmp_path: Path) -> 
         tmp_path / "two.pb",
         lambda table, ids: tf.gather(table, ids) + tf.gather(np.ones((50, 6), "f4"), ids),
     )
-    with pytest.raises(UnsupportedModelError, match="several: choose one with --layer"):
+    with pytest.raises(UnsupportedModelError, match="several: choose with --layer"):
         rebuild_file(two, out, codec="int8")
     columns = graph_file(tmp_path / "columns.pb", lambda table, ids: tf.gather(table, ids, axis=1))
-    with pytest.raises(UnsupportedModelError, match="only gathers of rows may read"):
+    with pytest.raises(UnsupportedModelError, match="only look-ups of rows may read"):
         rebuild_file(columns, out, codec="int8")
     assert not out.exists()
 

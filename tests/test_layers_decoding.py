@@ -17,6 +17,7 @@ from embzip.classifier.rebuilding import rebuild
 from embzip.codecs.ops import numpy_ops
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
+from embzip.errors import FileFormatError
 from embzip.layers import CompressedEmbeddingLayer
 from embzip.layers.decoding import TrainableEmbedding, keras_ops
 from embzip.tf.classifiers import arrays_of
@@ -251,3 +252,31 @@ def test_rows_decoded_once_are_equal_and_no_variables(spec: str) -> None:
     layer.decode_once()
     np.testing.assert_array_equal(layer(ids), expected)
     assert [weight.name for weight in layer.weights] == names
+
+
+@pytest.mark.parametrize("spec", ["svd|tcq:2", "tcq:1,states=128", "mixed:2"])
+def test_a_graph_carries_tables_of_the_widths_in_use_only(spec: str) -> None:
+    table = words_table(spec)
+    layer = CompressedEmbeddingLayer(table)
+    again = CompressedEmbeddingLayer.from_config(layer.get_config())
+    again.set_weights(layer.get_weights())
+    sizes, rows = [], []
+    for each in (layer, again):
+        traced = tensorflow.function(each).get_concrete_function(
+            tensorflow.TensorSpec((3,), "int32")
+        )
+        graph = traced.graph.as_graph_def()
+        sizes.append(sum(n.attr["value"].tensor.ByteSize() for n in graph.node if n.op == "Const"))
+        rows.append(np.asarray(traced(ops.convert_to_tensor(np.array([5, 2, 0], np.int32)))))
+    assert max(sizes) < 40_000  # it was above 200,000
+    np.testing.assert_array_equal(rows[0], table[[5, 2, 0]])
+    np.testing.assert_array_equal(rows[1], table[[5, 2, 0]])
+
+
+def test_variables_of_wider_numbers_than_a_layer_was_made_for_are_refused() -> None:
+    narrow, wide = (CompressedEmbeddingLayer(words_table(spec)) for spec in ("tcq:1", "tcq:1"))
+    store: dict[str, Any] = {}
+    wide.save_own_variables(store)
+    narrow.set_most_bits(1)
+    with pytest.raises(FileFormatError, match="at most 1 bits"):
+        narrow.load_own_variables(store)

@@ -227,3 +227,11 @@ def test_training_keeps_an_epoch_of_the_final_sparsity() -> None:
     assert result.dev_accuracy[-1] == 1
     with pytest.raises(InputError, match="pruning ends at step 11, and it has only 8 steps"):
         train(EXAMPLES, table(), dev=EXAMPLES, pruning=pruning, **{**options, "epochs": 2})
+
+
+def test_both_kernels_of_recurrent_layers_are_pruned_in_each_direction() -> None:
+    recurrent = keras.layers.Bidirectional(keras.layers.GRU(2), name="both")
+    model = keras.Sequential([keras.Input((3, 4)), recurrent, keras.layers.Dense(2, name="end")])
+    found = [(each.layer, each.weight, each.numbers) for each in sparsity(model)]
+    both = [("both", "kernel", 24), ("both", "recurrent_kernel", 12)]
+    assert found == [*both, *both, ("end", "kernel", 8)]

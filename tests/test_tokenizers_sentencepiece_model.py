@@ -72,7 +72,7 @@ def test_damage_and_a_missing_package(path: Path, monkeypatch: pytest.MonkeyPatc
     for length in (40, len(content) // 2):
         with pytest.raises(EmbzipError):
             SentencePieceTokenizer(content[:length] + b"\xff\xff")
-    with pytest.raises(TokenizerError, match="of 7 pieces, as many as the table has rows"):
+    with pytest.raises(TokenizerError, match="expected 7 tokens, as many as the table has rows"):
         SentencePieceTokenizer.from_bytes(load_tokenizer(path).to_bytes(), 7)
     monkeypatch.setitem(sys.modules, "sentencepiece", None)
     with pytest.raises(MissingPackageError, match="uv sync --extra texts"):

@@ -68,6 +68,31 @@ def test_a_token_may_hold_the_separator(tmp_path: Path) -> None:
     assert rows_of(mixed) == [["the", -2.25, 0.5], ["of", 1, 2]]
 
 
+SHAPES = ["{}\t{}\t{}\n", "{}\t{} {}\n", "{},{},{}\n", "{}, {}, {}\n", '"{}",{},{}\n']
+
+
+def test_a_token_may_end_in_a_number_where_that_is_no_field(tmp_path: Path) -> None:
+    rows = [["the", 0.5, 2], ["gpt 3.5", 3, 4.25], ["3.5", 5, 6], ["of", 7, 8]]
+    more = [[f"w{i}", 1.5, i] for i in range(17_000)]  # so many that they are read by compiled code
+    for text, added in (*((text, []) for text in SHAPES), (SHAPES[0], more), (SHAPES[2], more)):
+        path = stored(tmp_path, "".join(text.format(*row) for row in (*rows, *added)))
+        read = read_vectors(path)
+        assert list(read.vocabulary)[:4] == [row[0] for row in rows], text
+        numbers = np.array([row[1:] for row in (*rows, *added)], np.float32)
+        np.testing.assert_array_equal(read.matrix, numbers)
+    quoted = stored(tmp_path, 'the,0.5,2\n"gpt,3.5",3,4.25\n')
+    assert rows_of(read_vectors(quoted)) == [["the", 0.5, 2], ["gpt,3.5", 3, 4.25]]
+
+
+@pytest.mark.parametrize("between", [" ", ",", "\t"])
+@pytest.mark.parametrize("times", [1, 17_000], ids=["plain", "compiled"])
+def test_a_field_too_many_is_no_token(tmp_path: Path, between: str, times: int) -> None:
+    lines = ["the 0.5 2", "gpt 3.5 3 4.25", *(f"w{i}00000 1 2.5" for i in range(times))]
+    path = stored(tmp_path, "\n".join(lines).replace(" ", between))
+    with pytest.raises(InputError, match=r"row 1 \(line 2\): .* 3 numbers after 'gpt'"):
+        read_vectors(path)
+
+
 def test_dim_is_what_most_lines_share(tmp_path: Path) -> None:
     lines = ["at name@domain.example 1 2 3", *(f"w{i} 1 2 3" for i in range(60)), ". . . 4 5 6"]
     read = read_vectors(stored(tmp_path, "\n".join(lines)))

@@ -124,11 +124,18 @@ class Kit(TextKit):
         for classifier in self.classifiers.values():
             classifier.verify()
 
-    def save(self, path: str | Path, *, counts: bool = False, pack: bool = False) -> None:
+    def save(
+        self,
+        path: str | Path,
+        *,
+        counts: bool = False,
+        pack: bool = False,
+        meta: Mapping[str, str] | None = None,
+    ) -> None:
         """Write the kit with its embedding and tokenizer; see `embzip.save`."""
         from embzip.embz.format import save
 
-        save(self, path, counts=counts, pack=pack)
+        save(self, path, counts=counts, pack=pack, meta=meta)
 
     def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
         """Return the tensors that a file stores for each classifier besides the embedding."""

@@ -116,11 +116,18 @@ class Classifier(TextClassifier):
             f"{table.codec.spec}, {table.rows:,} rows of {table.dim}>"
         )
 
-    def save(self, path: str | Path, *, counts: bool = False, pack: bool = False) -> None:
+    def save(
+        self,
+        path: str | Path,
+        *,
+        counts: bool = False,
+        pack: bool = False,
+        meta: Mapping[str, str] | None = None,
+    ) -> None:
         """Write the classifier with its embedding and tokenizer; see `embzip.save`."""
         from embzip.embz.format import save
 
-        save(self, path, counts=counts, pack=pack)
+        save(self, path, counts=counts, pack=pack, meta=meta)
 
     def head_tensors(self) -> list[dict[str, NDArray[Any]]]:
         """Return the tensors that a file stores for this classifier besides its embedding."""

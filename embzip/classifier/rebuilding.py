@@ -30,6 +30,15 @@ _RIDGE = 0.05  # share of the mean variance added to the metric, so that every d
 
 
 @dataclass(frozen=True, eq=False)
+class RebuiltTable:
+    """One table of a file that has several; the fields are those of `Rebuilt`."""
+
+    layer: str
+    embedding: CompressedEmbedding
+    snr_db: float
+
+
+@dataclass(frozen=True, eq=False)
 class Rebuilt:
     """A file that was written over a compressed table.
 
@@ -49,6 +58,8 @@ class Rebuilt:
         before folding and tuning; infinite for an exact table, None where the table was kept.
     tuned
         Whether the tuned model was kept; None without tuning.
+    more
+        The further tables of a file of Keras or TensorFlow, where several were compressed.
     """
 
     path: str
@@ -61,6 +72,7 @@ class Rebuilt:
     training_bytes: int = 0
     snr_db: float | None = None
     tuned: bool | None = None
+    more: tuple[RebuiltTable, ...] = ()
 
     @property
     def kept_bytes(self) -> int:
@@ -75,7 +87,8 @@ class Rebuilt:
     @property
     def low_snr(self) -> bool:
         """Whether the table changed so much that answers may."""
-        return self.snr_db is not None and self.snr_db < LOW_SNR_DB
+        every = (self.snr_db, *(table.snr_db for table in self.more))
+        return any(snr is not None and snr < LOW_SNR_DB for snr in every)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields, what the table is, and the ratio, ready for `json.dumps`.
@@ -84,6 +97,7 @@ class Rebuilt:
         """
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         table, snr = named.pop("embedding"), self.snr_db
+        named["more"] = [_table_json(each) for each in self.more]
         return {
             **named,
             "snr_db": snr if snr is not None and math.isfinite(snr) else None,
@@ -95,6 +109,18 @@ class Rebuilt:
             "kept_bytes": self.kept_bytes,
             "compression_ratio": self.compression_ratio,
         }
+
+
+def _table_json(table: RebuiltTable) -> dict[str, Any]:
+    small = table.embedding
+    return {
+        "layer": table.layer,
+        "codec": small.codec.spec,
+        "rows": small.rows,
+        "dim": small.dim,
+        "snr_db": table.snr_db if math.isfinite(table.snr_db) else None,
+        "exact": table.snr_db == math.inf,
+    }
 
 
 def rebuild(

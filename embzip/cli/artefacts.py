@@ -76,6 +76,7 @@ def slim(
     *,
     to: Annotated[Literal["checkpoint", "frozen", "savedmodel", "keras"] | None, CHOICE] = None,
     node: Annotated[list[str] | None, Parameter(name="--output", metavar="NAME")] = None,
+    fed: Annotated[list[str] | None, Parameter(name="--input", metavar="NAME")] = None,
     output: Annotated[Path | None, Parameter(name="-o", metavar="FILE")] = None,
     force: bool = False,
     as_json: Json = False,
@@ -96,6 +97,8 @@ def slim(
         Another format, where the file has what that needs.
     node
         What a graph ends in: a node, or an output of a SavedModel's signature. Repeatable.
+    fed
+        A node of the graph that becomes an input, as ids behind a text's preparation. Repeatable.
     output
         Where the result goes, replacing what is there.
     force
@@ -116,18 +119,20 @@ def slim(
         progress("slimming"),
         without_notices(),
     ):
-        result = slim(path, made.path, to=made.format, outputs=node or ())
+        result = slim(path, made.path, to=made.format, outputs=node or (), inputs=fed or ())
     record = {
         "format": result.format,
         "bytes_before": result.bytes_before,
         "bytes_after": result.bytes_after,
         "dropped": list(result.dropped),
+        "copied": result.copied,
     }
-    made.show(
-        record,
-        f"{result.bytes_before:,} -> {result.bytes_after:,} bytes, {len(result.dropped)} tensors "
-        f"left out, {size_change(result.bytes_before, result.bytes_after)}",
-    )
+    before, after = result.bytes_before, result.bytes_after
+    told = f"{before:,} -> {after:,} bytes, {len(result.dropped)} tensors left out, "
+    told += size_change(before, after)
+    if result.copied:
+        told = f"{before:,} bytes, copied: it was slim already, and a new file would be larger"
+    made.show(record, told)
 
 
 def _tensors(tensors: list[dict[str, Any]]) -> list[str]:
@@ -156,6 +161,7 @@ def _classifiers(path: Path, record: dict[str, Any]) -> list[str]:
 
     record["classifiers"] = describe(path) if record["heads"] else []
     lines = [f"{record['codec']}, {record['rows']:,} rows of {record['dim']}"]
+    lines += [f"{key:<15} {value}" for key, value in record["meta"].items()]
     for each in record["classifiers"]:
         lines.append(
             f"classifier      {each['name'] or ''} {each['encoder']}, "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from embzip.cli.bars import progress
-from embzip.cli.parameters import Errors, Pack, Seed, Table, UsageError
+from embzip.cli.parameters import Errors, Meta, Pack, Seed, Table, UsageError, facts_of
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
 from embzip.files.places import CLASSIFIER, COUNTS, EXAMPLES, TABLE, TEXTS, check_places
@@ -26,6 +26,7 @@ def compress(
     counts: Path | None = None,
     metric_of: Annotated[Path | None, Parameter(metavar="MODEL.embz")] = None,
     seed: Seed = 0,
+    meta: Meta = (),
     pack: Pack = False,
     errors: Errors = "strict",
     reading: Reading = Reading(),
@@ -58,6 +59,7 @@ def compress(
     """
     if sum(given is not None for given in (texts, labelled, counts)) > 1:
         raise UsageError("give one of --texts, --labelled and --counts")
+    facts = facts_of(meta)
     check_places(
         (vectors, TABLE),
         (reading.words, TEXTS),
@@ -85,6 +87,7 @@ def compress(
             errors=errors,
             metric=None if metric_of is None else _metric_of(metric_of),
             pack=pack,
+            meta=facts,
             seed=seed,
             progress=report,
         )

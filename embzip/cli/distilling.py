@@ -11,7 +11,17 @@ from cyclopts import Parameter
 from embzip.cli.bars import progress
 from embzip.cli.distilled import distilled
 from embzip.cli.distilled import planned as plan_told
-from embzip.cli.parameters import ColumnOptions, Errors, Pack, Seed, UsageError, Whole, given
+from embzip.cli.parameters import (
+    ColumnOptions,
+    Errors,
+    Meta,
+    Pack,
+    Seed,
+    UsageError,
+    Whole,
+    facts_of,
+    given,
+)
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.teaching import Teaching, teachers_of
 from embzip.cli.terminal import show, without_notices
@@ -81,6 +91,7 @@ def distill(
     seed: Seed = 0,
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
+    meta: Meta = (),
     pack: Pack = False,
     result: Result = Result(),
 ) -> None:
@@ -132,7 +143,7 @@ def distill(
     dry_run
         Print the shape and the size, and train nothing.
     """
-    chosen = given(shape)
+    chosen, facts = given(shape), facts_of(meta)
     _check_usage(teachers, probabilities, size, chosen, teaching)
     if dry_run and not teachers:
         raise UsageError("--dry-run needs a teacher: without one, it would have to be trained")
@@ -153,6 +164,7 @@ def distill(
         check_training_options,
     )
     from embzip.embz.format import save
+    from embzip.embz.meta import meta_nbytes
     from embzip.tokenizers import load_tokenizer
 
     # What cannot be is refused before anything is trained.
@@ -170,6 +182,8 @@ def distill(
         seed=seed,
     )
     most = None if size is None else bytes_of(size)
+    if most is not None and facts:  # they count as well
+        size = f"{max(1, most - meta_nbytes(facts))}B"
     planned: dict[str, Any] = {"shape": StudentShape(**chosen) if chosen else None, "size": size}
     planned["dev"] = (
         None if dev is None else read_examples(dev, errors=errors, columns=columns.columns)
@@ -221,7 +235,7 @@ def distill(
             progress=bar,
         )
         with noticed_interrupts(True) as pressed:  # what was trained is written first
-            save(made.classifier, output.path, pack=pack, most=most)
+            save(made.classifier, output.path, pack=pack, most=most, meta=facts)
             nbytes = output.path.stat().st_size
             interrupted = made.interrupted or pressed()
     record, lines = distilled(made, nbytes)

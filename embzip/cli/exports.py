@@ -1,4 +1,4 @@
-"""The command that writes classifiers for other runtimes: export."""
+"""The command that writes classifiers, tables and tokenizers for other runtimes: export."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +9,7 @@ from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Errors, Model, UsageError
 from embzip.cli.results import STREAM, Output, Result
+from embzip.cli.static_models import STATIC, export_static
 from embzip.cli.terminal import without_notices
 from embzip.corpus import read_texts
 from embzip.files.outputs import FOLDER
@@ -31,14 +32,25 @@ _FORMATS = {
     FOLDER: "savedmodel",
 }
 
+_To = Literal[
+    "litert",
+    "savedmodel",
+    "frozen",
+    "onnx",
+    "javascript",
+    "html",
+    "c",
+    "model2vec",
+    "sentence-transformers",
+    "tokenizer",
+]
+
 
 def export(
     model: Model,
     /,
     *,
-    to: Annotated[
-        Literal["litert", "savedmodel", "frozen", "onnx", "javascript", "html", "c"] | None, CHOICE
-    ] = None,
+    to: Annotated[_To | None, CHOICE] = None,
     kernels: Annotated[Literal["float32", "float16", "int8", "int4", "int2"] | None, CHOICE] = None,
     compute: Annotated[Literal["float32", "int8"], CHOICE] = "float32",
     calibrate: Annotated[Path | None, Parameter(metavar="TEXTS")] = None,
@@ -57,8 +69,13 @@ def export(
     source without dependencies: tokenizer, table and kernels as in MODEL.embz, decoded as they are
     read.
 
-    Without -o, NAME.embz becomes NAME.tflite, .savedmodel, .pb, .onnx, .mjs, .html or .c in the
-    current folder.
+    --to model2vec and sentence-transformers write a folder of a table, or of a classifier whose
+    encoder is mean, that those libraries load: texts become the mean of their rows. Codes of int8
+    stay codes for model2vec. --to tokenizer writes the tokenizer of a .embz, or of a tokenizer's
+    file, as a tokenizer.json of Hugging Face. What is otherwise there than in embzip is printed.
+
+    Without -o, NAME.embz becomes NAME.tflite, .savedmodel, .pb, .onnx, .mjs, .html, .c,
+    .model2vec, .sentence-transformers or .tokenizer.json in the current folder.
 
     Parameters
     ----------
@@ -75,6 +92,9 @@ def export(
     """
     if (compute == "int8") != (calibrate is not None):
         raise UsageError("--compute int8 and --calibrate TEXTS go together")
+    if to in STATIC:
+        export_static(model, to, result, kernels=kernels, compute=compute, calibrate=calibrate)
+        return
     check_places((model, CLASSIFIER), (calibrate, TEXTS))
     from embzip.classifier.loading import read
 

@@ -49,6 +49,7 @@ def factorize(
     check_places((model, CLASSIFIER), (train, EXAMPLES))
     from embzip.classifier import load_classifier
     from embzip.classifier.factorizing import factorize
+    from embzip.embz.meta import meta_of
 
     accuracy: dict[str, float | bool | None] = {"dev_accuracy": None, "tuned": None}
     with (
@@ -71,7 +72,7 @@ def factorize(
                 "dev_accuracy": best,
                 "tuned": tuned.tuned,
             }
-        made.save(output.path)
+        made.save(output.path, meta=meta_of(model))
     before, after = model.stat().st_size, output.nbytes
     record = {
         "ranks": dict(made.ranks),

@@ -66,6 +66,14 @@ Unicode = Annotated[
 ]
 Seed = Annotated[Whole, Parameter(help="The same seed and input give the same result.")]
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON object on stdout instead.")]
+Meta = Annotated[
+    tuple[str, ...],
+    Parameter(
+        metavar="KEY=VALUE",
+        help="A fact that stands in the file, such as licence=MIT, and that `embzip inspect` "
+        "shows; for several, give the option again.",
+    ),
+]
 Pack = Annotated[
     bool, Parameter(help="Entropy code what gets smaller by it; loading takes longer.")
 ]
@@ -102,6 +110,14 @@ def _number_or_name(given: str | None, default: str | int) -> str | int:
     if given is None:
         return default
     return int(given) if given.isascii() and given.isdigit() else given
+
+
+def facts_of(meta: Sequence[str]) -> dict[str, str]:
+    """Return what --meta was given, by name."""
+    for fact in meta:
+        if "=" not in fact:
+            raise UsageError(f"--meta takes KEY=VALUE, such as licence=MIT, received {fact}")
+    return {key: value for key, _, value in (fact.partition("=") for fact in meta)}
 
 
 def given(options: object) -> dict[str, Any]:

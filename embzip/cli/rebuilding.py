@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from embzip.cli.artefacts import present
 from embzip.cli.bars import progress
-from embzip.cli.parameters import ColumnOptions, Errors, Pack, Seed, UsageError
+from embzip.cli.parameters import ColumnOptions, Errors, Meta, Pack, Seed, UsageError, facts_of
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.terminal import load_quietly
 from embzip.corpus import read_examples
@@ -39,8 +39,11 @@ def rebuild(
     embedding: Annotated[Path | None, Parameter(metavar="E.embz")] = None,
     codec: Annotated[str | None, Parameter(metavar="SPEC")] = None,
     fold: Annotated[bool | None, Parameter(negative="--no-fold")] = None,
-    layer: Annotated[str | None, Parameter(metavar="NAME")] = None,
+    layer: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
+    every: Annotated[bool, Parameter(name="--all")] = False,
+    tied: bool = False,
     node: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
+    fed: Annotated[list[str] | None, Parameter(name="--input", metavar="NAME")] = None,
     config: Annotated[Path | None, Parameter(name="--model", metavar="CONFIG")] = None,
     tune: Annotated[Path | None, Parameter(metavar="TRAIN.tsv")] = None,
     tune_params: bool = False,
@@ -49,6 +52,7 @@ def rebuild(
     seed: Seed = 0,
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
+    meta: Meta = (),
     pack: Pack = False,
     result: Result = Result(),
 ) -> None:
@@ -85,9 +89,15 @@ def rebuild(
         Merge linear decoding into the layers that read the table. Done for .embz files by default,
         for Keras files where asked for.
     layer
-        Of another file: the Embedding layer, or the graph's table, where not the only.
+        Of another file: the Embedding layer, or the graph's table, where not the only. Repeatable.
+    every
+        Of another file: compress every table, by --codec.
+    tied
+        Of a graph: decode the whole table, at each run, for what needs it whole.
     node
         What a graph without signatures ends in.
+    fed
+        A node of the graph that becomes an input, as ids behind a text's preparation. Repeatable.
     config
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
         or a .toml file.
@@ -148,10 +158,14 @@ def rebuild(
             codec=codec,
             kernels=kernels,
             fold=fold,
-            layer=layer,
+            layer=layer[0] if layer and len(layer) == 1 else layer,
+            every=every,
+            tied=tied,
             outputs=node or (),
+            inputs=fed or (),
             tuning=tuning,
             pack=pack,
+            meta=facts_of(meta),
             seed=seed,
             progress=report,
         )
@@ -172,6 +186,10 @@ def _told(made: "Rebuilt") -> str:
         text += f", {made.counts_bytes:,} bytes of row counts left out of both"
     if made.snr_db is not None:
         text += f"; table SNR {made.snr_db:.1f} dB" if made.snr_db < math.inf else "; table exact"
+    for each in made.more:
+        small = each.embedding
+        text += f"; {each.layer}: {small.codec.spec}, {small.rows:,} rows of {small.dim}, "
+        text += f"SNR {each.snr_db:.1f} dB" if each.snr_db < math.inf else "exact"
     if made.low_snr:
         text += f", below {LOW_SNR_DB:.0f} dB: labels may change, so compare them on your texts"
     if made.tuned is False:

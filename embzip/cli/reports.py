@@ -7,12 +7,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from embzip.cli.bars import progress
-from embzip.cli.parameters import ColumnOptions, Errors, Json, Seed
-from embzip.cli.terminal import drawn, show, tell, without_notices
+from embzip.cli.parameters import ColumnOptions, Errors, Json, Seed, UsageError
+from embzip.cli.terminal import drawn, show, tell, without_notices, write
 from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
 from embzip.files.outputs import check_apart, output_path
-from embzip.files.places import EMBZ_FILE, EXAMPLES, check_places
+from embzip.files.places import CLASSIFIER, EMBZ_FILE, EXAMPLES, check_places
 from embzip.files.writing import write_bytes
 
 Folder = Annotated[
@@ -109,15 +109,39 @@ def run(
 
 
 def report(
-    folder: Annotated[Path, Parameter(name="DIR", help="The folder `embzip run` wrote.")],
+    folder: Annotated[Path, Parameter(name="DIR")],
     /,
     *,
+    card: bool = False,
+    test: Annotated[Path | None, Parameter(metavar="TEST.tsv")] = None,
     as_json: Json = False,
 ) -> None:
-    """Render the report of a run again.
+    """Render the report of a run again, or a classifier's card.
 
     From DIR/report.json: the table, report.md and report.html.
+
+    Parameters
+    ----------
+    folder
+        The folder `embzip run` wrote; with --card, a classifier's .embz file.
+    card
+        Print a model card in Markdown: what it is, was trained on, gets right, and its limits.
+    test
+        With --card: label<TAB>text lines that it is measured on.
     """
+    if card:
+        check_places((folder, CLASSIFIER), (test, EXAMPLES))
+        from embzip.report.card import card_of
+
+        with progress("measuring"):
+            text = card_of(folder, None if test is None else read_examples(test))
+        if as_json:
+            show({"path": str(folder), "card": text}, as_json=True)
+        else:
+            write([text])
+        return
+    if test is not None:
+        raise UsageError("--test is for --card: the report of a run was measured by `embzip run`")
     from embzip.pipeline import report
     from embzip.report import render_terminal
 

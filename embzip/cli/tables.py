@@ -113,7 +113,8 @@ def train_vectors(
     Parameters
     ----------
     tokenizer
-        What build-bpe or build-words wrote.
+        What build-bpe or build-words wrote, a tokenizer.json of Hugging Face, a sentencepiece
+        model, a .keras file with a TextVectorization layer, or a .embz, whose own is taken.
     method
         How they are trained.
     dim

@@ -10,7 +10,17 @@ from cyclopts import Parameter, Token
 from embzip.classifier.training_options import ClassWeights, Optimizer
 from embzip.cli.bars import Bar, progress
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import ColumnOptions, Errors, Pack, Seed, UsageError, Whole, given
+from embzip.cli.parameters import (
+    ColumnOptions,
+    Errors,
+    Meta,
+    Pack,
+    Seed,
+    UsageError,
+    Whole,
+    facts_of,
+    given,
+)
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
 from embzip.cli.terminal import without_notices
@@ -109,6 +119,7 @@ def train(
     reading: Reading = Reading(),
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
+    meta: Meta = (),
     pack: Pack = False,
     result: Result = Result(),
 ) -> None:
@@ -170,7 +181,7 @@ def train(
     from embzip.classifier.schedules import PruningShares
     from embzip.classifier.training_options import check_training_options
 
-    chosen = given(shape)
+    chosen, facts = given(shape), facts_of(meta)
     schedule = given(pruning)
     sparsity = schedule.pop("sparsity", None)
     if schedule and sparsity is None:
@@ -225,7 +236,7 @@ def train(
             )
             with noticed_interrupts(True) as pressed:  # what was trained is written first
                 # Token counts, four bytes a row, let `rebuild --codec` weigh frequent rows more.
-                trained.classifier.save(path, counts=True, pack=pack)
+                trained.classifier.save(path, counts=True, pack=pack, meta=facts)
                 nbytes = path.stat().st_size
             return Trained(trained, path.name, nbytes, trained.interrupted or pressed())
 

@@ -44,6 +44,9 @@ class ArrayOps(Protocol):
     def bitwise_and(self, array: Any, mask: Any) -> Any:
         """Return the lowest bits of such numbers; the mask is 2^n - 1."""
 
+    def largest(self, array: Any, most: int) -> int:
+        """Return the largest of whole numbers, or `most` where a graph is made before they are."""
+
 
 class _NumpyOps:
     def take(self, array: Any, ids: Any) -> Any:
@@ -84,6 +87,9 @@ class _NumpyOps:
 
     def bitwise_and(self, array: Any, mask: Any) -> Any:
         return array & mask
+
+    def largest(self, array: Any, most: int) -> int:
+        return int(array.max())
 
 
 numpy_ops: ArrayOps = _NumpyOps()

@@ -42,6 +42,7 @@ from embzip.embz.contents import (
     table_specs,
     words_of,
 )
+from embzip.embz.meta import checked_meta
 from embzip.embz.packed import packing_of, shape_of, told_by
 from embzip.errors import FileFormatError, InputTypeError, OutputError
 from embzip.files.reading import existing_file
@@ -49,8 +50,8 @@ from embzip.files.records import Fields
 from embzip.files.writing import atomic_write
 from embzip.inspection import Role
 from embzip.packing.tensors import pack_tensors, unpack_tensors
-from embzip.tokenizers import tokenizer_from_bytes
-from embzip.tokenizers.base import Normalization, Tokenizer
+from embzip.tokenizers import stored_tokenizer
+from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays
 from embzip.vocabulary import Vocabulary, decode_tokens
 
@@ -88,6 +89,7 @@ def save(
     counts: bool = False,
     pack: bool = False,
     most: int | None = None,
+    meta: Mapping[str, str] | None = None,
 ) -> None:
     """Write a .embz file; what stood there is replaced only when all is written.
 
@@ -102,11 +104,15 @@ def save(
         loading decodes them, or, with `mmap=True`, the blocks of the rows that are asked for.
     most
         Bytes that the file may have; a larger one is not written.
+    meta
+        Facts by name, such as {"licence": "MIT"}, which `embzip.inspect` shows.
 
     Raises
     ------
     OutputError
         Where the file cannot be written, or would be larger than `most`.
+    InputError
+        For `meta` that is no text by name, or more than 64 KB.
 
     Examples
     --------
@@ -129,6 +135,8 @@ def save(
     if counts and embedding.counts is not None:
         fits = int(embedding.counts.max(initial=0)) < 2**32
         made.tensors["counts"] = embedding.counts.astype(np.uint32 if fits else np.int64)
+    if meta:
+        made.record["meta"] = checked_meta(meta)
     if pack:
         made = min(made, _packed(made, embedding), key=attrgetter("nbytes"))
     with atomic_write(path) as file:
@@ -275,10 +283,7 @@ def _vocabulary(
     rows: int,
 ) -> tuple[Tokenizer | None, Vocabulary | None]:
     if "tokenizer" in specs:
-        normalization = Normalization.from_json(record.fields("normalization"))
-        tokenizer = tokenizer_from_bytes(
-            record.take("tokenizer", str), arrays["tokenizer"].tobytes(), rows, normalization
-        )
+        tokenizer = stored_tokenizer(record, arrays["tokenizer"].tobytes(), rows)
         return tokenizer, tokenizer.vocabulary
     if "vocabulary" in specs:
         tokens = decode_tokens(arrays["vocabulary"].tobytes(), rows)

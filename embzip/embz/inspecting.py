@@ -6,6 +6,7 @@ from embzip.codecs.registry import parse_codec
 from embzip.embz.container import read_header, reading
 from embzip.embz.contents import heads_of, small_specs, table_specs
 from embzip.embz.format import role_of
+from embzip.embz.meta import stored_meta
 from embzip.embz.packed import packing_of, shape_of
 from embzip.files.reading import existing_file
 from embzip.inspection import ArtefactRecord, StoredTensor, make_record
@@ -49,6 +50,7 @@ def inspect_embz(path: str | Path) -> ArtefactRecord:
             "tokenizer": header.record.values.get("tokenizer"),
             "normalization": header.record.values.get("normalization"),
             "heads": len(heads_of(header)),
+            "meta": stored_meta(header.record),
         }
     return make_record(path, "embz", [path], tensors, own=own)
 

@@ -49,8 +49,21 @@ EMBZ_FILE = Place("a .embz file", frozenset({"embz"}))
 CLASSIFIER = Place("a classifier's .embz file", frozenset({"embz"}))
 SERVED = Place("a classifier: a .embz file or an exported .tflite", frozenset({"embz", "tflite"}))
 TOKENIZER = Place(
-    "a tokenizer that `embzip build-words` or `embzip build-bpe` wrote",
-    frozenset({"words", "bpe", "json", "hf-tokenizer", "sentencepiece", "text", "vectors"}),
+    "a tokenizer that `embzip build-words` or `embzip build-bpe` wrote, a tokenizer.json, a model "
+    "of sentencepiece, a .embz file or a .keras file",
+    frozenset(
+        {
+            "words",
+            "bpe",
+            "embz",
+            "keras",
+            "json",
+            "hf-tokenizer",
+            "sentencepiece",
+            "text",
+            "vectors",
+        }
+    ),
 )
 PROBABILITIES = Place("JSON lines with text and probabilities by label", _TEXTS - {"vectors"})
 COUNTS = Place("token<TAB>count lines", _TEXTS | {"words"})

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from embzip.errors import InputError, MismatchError
+from embzip.foreign.formats.names import clean
 
 Variables = dict[str, NDArray[Any]]
 _LISTED = 12  # names in a message
@@ -90,11 +91,6 @@ def assigned(
 def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return a shape without leading axes of 1, which some files store for convolutions."""
     return _bare(shape[1:]) if len(shape) > 1 and shape[0] == 1 else shape
-
-
-def clean(name: str) -> str:
-    """Return a stored name without the suffix that TensorFlow adds."""
-    return name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").removesuffix(":0")
 
 
 def _ends_alike(target: str, source: str) -> bool:

@@ -5,6 +5,7 @@ Keras model is made, from checked classes, only to convert a Keras file into ano
 """
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from embzip.errors import InputError
-from embzip.files.writing import atomic_write, temporary_folder
+from embzip.files.writing import atomic_folder, atomic_write, temporary_folder
 from embzip.foreign.formats.bundle_writing import write_bundle
 from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle
 from embzip.foreign.formats.hdf5 import copy_hdf5, open_hdf5
@@ -37,16 +38,22 @@ from embzip.inspection import bytes_on_disk
 
 @dataclass(frozen=True)
 class SlimResult:
-    """What was written, and what was left out."""
+    """What was written, what was left out, and whether the file was copied as it was."""
 
     format: str
     bytes_before: int
     bytes_after: int
     dropped: tuple[str, ...]
+    copied: bool = False
 
 
 def slim(
-    path: str | Path, target: str | Path, *, to: str | None = None, outputs: Sequence[str] = ()
+    path: str | Path,
+    target: str | Path,
+    *,
+    to: str | None = None,
+    outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
 ) -> SlimResult:
     """Write an artefact with only what inference needs.
 
@@ -60,6 +67,8 @@ def slim(
         `checkpoint`, `frozen`, `savedmodel`, `keras` or `h5`; None keeps the format.
     outputs
         The outputs of a graph that are kept: nodes, or names of signature outputs.
+    inputs
+        Nodes of a graph that become its inputs: what only they need is left out.
 
     Raises
     ------
@@ -79,21 +88,28 @@ def slim(
                 else "it already contains only what inference needs"
             )
         )
-    if outputs and (kind, to) not in _GRAPHS:
+    if (outputs or inputs) and (kind, to) not in _GRAPHS:
         raise InputError(
-            f"{own}: outputs choose a part of a graph, and {to} files have no graph: leave them out"
+            f"{own}: inputs and outputs choose a part of a graph, and {to} files have no graph: "
+            "leave them out"
+            "leave them out"
         )
     record = inspect(own)
     unread = {t.name for t in record.tensors if t.role == "optimizer"}
     if (kind, to) in _GRAPHS:
-        flat = flat_graph(own, outputs)
+        flat = flat_graph(own, outputs, inputs)
         with naming(own):
             flat = flat.optimized()
         (write_frozen if to == "frozen" else write_saved_model)(flat, target)
         unread |= {t.name for t in record.tensors if not t.needed}
     else:
         _WEIGHTS[kind, to](own, target, unread)
-    return SlimResult(to, record.total, bytes_on_disk(target), tuple(sorted(unread)))
+    made = SlimResult(to, record.total, bytes_on_disk(target), tuple(sorted(unread)))
+    whole = kind == to and to in _COPIES and not (inputs or outputs)
+    if whole and made.bytes_after > made.bytes_before:
+        _COPIES[to](own, target)  # it was slim already
+        return SlimResult(to, record.total, record.total, (), copied=True)
+    return made
 
 
 def _checkpoint(path: Path, target: Path, dropped: set[str]) -> None:
@@ -174,6 +190,22 @@ def _member(name: str) -> zipfile.ZipInfo:
     )  # a fixed date, so that equal input gives equal bytes
 
 
+def _copy_file(path: Path, target: Path) -> None:
+    with path.open("rb") as source, atomic_write(target) as file:
+        shutil.copyfileobj(source, file, 2**20)
+
+
+def _copy_folder(path: Path, target: Path) -> None:
+    with atomic_folder(target, marker="saved_model.pb") as folder:
+        shutil.copytree(path, folder, dirs_exist_ok=True)
+
+
+_COPIES: dict[str, Callable[[Path, Path], None]] = {
+    "frozen": _copy_file,
+    "keras": _copy_file,
+    "h5": _copy_file,
+    "savedmodel": _copy_folder,
+}
 _Writer = Callable[[Path, Path, set[str]], None]
 _WEIGHTS: dict[tuple[str, str], _Writer] = {
     ("checkpoint", "checkpoint"): _checkpoint,

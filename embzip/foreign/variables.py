@@ -22,11 +22,12 @@ from embzip.foreign.formats.hdf5 import open_hdf5, weight_tensors
 from embzip.foreign.formats.keras_files import open_keras, variables_file
 from embzip.foreign.formats.kinds import find_prefix, kind_of, saved_model_file
 from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
+from embzip.foreign.formats.names import clean
 from embzip.foreign.formats.object_graphs import read_objects
 from embzip.foreign.formats.saved_models import read_meta_graph
 from embzip.foreign.formats.tensor_protos import array_of
 from embzip.foreign.graph.flat_graphs import check_constants
-from embzip.foreign.matching import Variables, assigned, clean
+from embzip.foreign.matching import Variables, assigned
 from embzip.inspection import StoredTensor
 
 _WEIGHTS = ("embedding", "other_variables")

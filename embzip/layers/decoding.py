@@ -14,7 +14,8 @@ from embzip.codecs import parse_codec
 from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.ops import ArrayOps
 from embzip.embedding import CompressedEmbedding
-from embzip.types import Matrix
+from embzip.errors import FileFormatError
+from embzip.types import Arrays, Matrix
 
 # Powers of 2 replace shifts: LiteRT and ONNX have no shift of signed numbers and no bitwise AND.
 _POWERS = 2 ** np.arange(31, dtype=np.int32)
@@ -25,7 +26,16 @@ class _KerasOps:
 
     keras.ops does not suffice: its `take` adds a comparison for negative ids, and its
     `take_along_axis` and `add` become operations that LiteRT does not have.
+
+    Parameters
+    ----------
+    largest
+        What `largest` returns of numbers that only a running graph knows; None where that is not
+        known either.
     """
+
+    def __init__(self, largest: int | None = None) -> None:
+        self._largest = largest
 
     def take(self, array: Any, ids: Any) -> Any:
         array = tf.convert_to_tensor(array)
@@ -65,6 +75,14 @@ class _KerasOps:
 
     def bitwise_and(self, array: Any, mask: Any) -> Any:
         return tf.math.floormod(array, tf.add(mask, 1))
+
+    def largest(self, array: Any, most: int) -> int:
+        known = array if isinstance(array, np.ndarray) else None
+        if tf.is_tensor(array):
+            known = tf.get_static_value(array)
+        if known is not None:
+            return int(known.max())
+        return most if self._largest is None else self._largest
 
 
 keras_ops: ArrayOps = _KerasOps()
@@ -164,7 +182,13 @@ class CompressedEmbeddingLayer(_Lookup):
             spec = ArraySpec(name, array.dtype.name, array.shape)
             self._params[name] = self._held(spec, array)
         self._decoded: Any = None
+        self.set_most_bits(_most_bits(embedding.params))
         self.built = True
+
+    def set_most_bits(self, most: int | None) -> None:
+        """Say of how many bits a number has at most, so that a graph holds no larger tables."""
+        self._most_bits = most
+        self._ops = _KerasOps(most)
 
     def decode_once(self) -> None:
         """Keep all rows decoded, as training wants them: it reads each many times.
@@ -176,8 +200,8 @@ class CompressedEmbeddingLayer(_Lookup):
     def rows_of(self, ids: Any) -> Any:
         if self._decoded is not None:
             return tf.gather(self._decoded, ids)
-        taken = self.codec.quantizer.take(self._codes, ids, keras_ops)
-        return self.codec.decode(taken, self._params, keras_ops)
+        taken = self.codec.quantizer.take(self._codes, ids, self._ops)
+        return self.codec.decode(taken, self._params, self._ops)
 
     def build(self, input_shape: Any = None) -> None:
         """Do nothing: the variables are made in the constructor."""
@@ -200,7 +224,24 @@ class CompressedEmbeddingLayer(_Lookup):
             "pad_id": self.pad_id,
             "mask_zero": self.mask_zero,
             "tunable": self.tunable,
+            **({} if self._most_bits is None else {"most_bits": self._most_bits}),
         }
+
+    def load_own_variables(self, store: Any) -> None:
+        """Load the variables of a file, as every layer does.
+
+        Raises
+        ------
+        FileFormatError
+            For numbers of more bits than the layer was made for.
+        """
+        super().load_own_variables(store)
+        found = _most_bits(self.params())
+        if found is not None and self._most_bits is not None and found > self._most_bits:
+            raise FileFormatError(
+                f"the layer {self.name!r} was made for numbers of at most {self._most_bits} bits, "
+                f"and its variables tell of {found}: make the layer from the table they belong to"
+            )
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -208,11 +249,13 @@ class CompressedEmbeddingLayer(_Lookup):
         options = dict(config)
         codec = parse_codec(options.pop("codec"))
         rows, dim, pad_id = (options.pop(name) for name in ("rows", "dim", "pad_id"))
+        most = options.pop("most_bits", None)
         layout = codec.layout(rows, dim)
         codes = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in layout.codes}
         params = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in layout.params}
         layer = cls(CompressedEmbedding(codec, codes, params, rows, dim), **options)
         layer.pad_id = pad_id
+        layer.set_most_bits(most)
         return layer
 
     def _held(
@@ -231,6 +274,12 @@ class CompressedEmbeddingLayer(_Lookup):
         # tf.train.Checkpoint follows attributes; it does not see variables in a dictionary.
         setattr(self, f"held_{name}", held)
         return held
+
+
+def _most_bits(params: Arrays) -> int | None:
+    """Return the bits of the widest number of a quantizer of many widths; None of others."""
+    found = [int(array.max()) for name, array in params.items() if name.endswith(".bits")]
+    return max(found, default=None)
 
 
 class TrainableEmbedding(_Lookup):

@@ -113,6 +113,21 @@ def chosen_embedding(model: Any, layer_name: str | None) -> Any:
     return layer
 
 
+def embedding_paths(model: Any) -> list[str]:
+    """Return the paths of a model's Embedding layers, each layer once.
+
+    Raises
+    ------
+    UnsupportedModelError
+        As `check_model` does, and for a model without any.
+    """
+    check_model(model)
+    found = {id(layer): path for path, layer in walk(model) if _is_embedding(layer)}
+    if not found:
+        chosen_embedding(model, None)  # says that there is none
+    return list(found.values())
+
+
 def check_not_tied(model: Any, embedding: Any) -> None:
     """Check that only `embedding` reads its table.
 

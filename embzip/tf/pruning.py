@@ -28,6 +28,7 @@ _PRUNED = (
     keras.layers.Embedding,
     TrainableEmbedding,
 )
+_RECURRENT = (keras.layers.RNN, keras.layers.Bidirectional)
 
 
 @dataclass(frozen=True)
@@ -209,9 +210,14 @@ def _pruned(model: Any, prunes: Callable[[Any], bool] | None) -> list[tuple[Any,
         if isinstance(layer, keras.Model):
             found += _pruned(layer, prunes)
         elif layer.trainable_weights and (
-            isinstance(layer, _PRUNED) if prunes is None else prunes(layer)
+            isinstance(layer, _PRUNED + _RECURRENT) if prunes is None else prunes(layer)
         ):
-            found.append((layer, layer.trainable_weights[0]))
+            own = layer.trainable_weights
+            if isinstance(layer, _RECURRENT):  # both kernels, in each direction
+                kernels = [each for each in own if each.name in ("kernel", "recurrent_kernel")]
+                found += [(layer, kernel) for kernel in kernels]
+            else:
+                found.append((layer, own[0]))
     return found
 
 

@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 
 from embzip.errors import FileFormatError
 from embzip.files.records import Fields, parse_json
-from embzip.tokenizers.base import Normalization, check_ids, check_texts
+from embzip.tokenizers.base import check_ids
+from embzip.tokenizers.foreign import ForeignTokenizer
 from embzip.vocabulary import Vocabulary, compress, decode_tokens, decompress, encode_tokens
 
 PAD, UNK, _FIRST = 0, 1, 2
 _EOS = "</s>"
 _SPACE = re.compile("[ \n\r\t\v\f\0]+")
-_AS_IT_IS = Normalization(lowercase=False, unicode="none")
 _FACTOR, _WIDE = 116049371, (1 << 64) - 1
 _MET = 1 << 16  # words whose n-grams are kept
 
 
-class FastTextTokenizer:
+class FastTextTokenizer(ForeignTokenizer):
     """Text -> ids by a model of fastText; 0 is padding, 1 is never given, then words, then n-grams.
 
     Parameters
@@ -63,7 +63,7 @@ class FastTextTokenizer:
         grams = int(self._places.max(initial=-1)) + 1
         first = _FIRST + len(words)
         names = ["<PAD>", "<UNK>", *words, *(f"<n-gram {i}>" for i in range(grams))]
-        self._vocabulary = Vocabulary(
+        self.vocabulary = Vocabulary(
             names, special_ids=range(first, first + grams), pad_id=PAD, unk_id=UNK
         )
         self._met: dict[str, list[int]] = {}
@@ -71,30 +71,10 @@ class FastTextTokenizer:
     def __reduce__(self) -> tuple[Any, ...]:
         return FastTextTokenizer, (self._words, *self._options, self._places)
 
-    @property
-    def normalization(self) -> Normalization:
-        """None: fastText reads texts as they are."""
-        return _AS_IT_IS
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """Words, and a name for the row of each n-gram, which no text looks up by that name."""
-        return self._vocabulary
-
-    def encode(self, texts: Iterable[str]) -> list[list[int]]:
-        """Return the ids of each text, that of its end included.
-
-        Raises
-        ------
-        InputTypeError
-            If `texts` is not an iterable of str.
-        """
-        return [self._ids(_AS_IT_IS.apply(text)) for text in check_texts(texts)]
-
     def decode(self, ids: Iterable[int]) -> str:
         """Return the words of the ids, joined by spaces."""
-        checked = check_ids(ids, len(self._vocabulary))
-        return " ".join(self._vocabulary.token(index) for index in checked)
+        checked = check_ids(ids, len(self.vocabulary))
+        return " ".join(self.vocabulary.token(index) for index in checked)
 
     def _ids(self, text: str) -> list[int]:
         words = [*(word for word in _SPACE.split(text) if word), _EOS]
@@ -116,7 +96,7 @@ class FastTextTokenizer:
     def _of_word(self, word: str) -> list[int]:
         if word in self._met:
             return self._met[word]
-        known = self._vocabulary.get(word)
+        known = self.vocabulary.get(word)
         found = [] if known is None else [known]
         minn, maxn, _ = self._options
         if maxn and word != _EOS and len(self._places):

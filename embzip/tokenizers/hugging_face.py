@@ -7,26 +7,23 @@ that `Tokenizer.encode(text, add_special_tokens=False)` gives.
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from embzip.errors import TokenizerError
 from embzip.files.records import parse_json
-from embzip.files.writing import write_bytes
-from embzip.tokenizers.base import Normalization, check_ids, check_texts
-from embzip.vocabulary import Vocabulary, compress, decompress
+from embzip.tokenizers.base import check_ids
+from embzip.tokenizers.foreign import KeptFile
+from embzip.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import tokenizers
 
-MOST_BYTES = 1 << 27  # of a tokenizer.json
 _MOST_OBJECTS = 1 << 23
 _RAISED = (Exception,)  # the library raises no narrower class for what it cannot read
-_AS_IT_IS = Normalization(lowercase=False, unicode="none")
-_PADS = ("[PAD]", "<pad>", "<PAD>", "<|pad|>")
+_PADS = ("[PAD]", "<pad>", "<PAD>", "<|pad|>", " <PAD>")  # the last: of `hugging_face_form`
 
 
-class HuggingFaceTokenizer:
+class HuggingFaceTokenizer(KeptFile):
     """Text -> ids by a tokenizer.json.
 
     Rows for padding and for unknown tokens are added at the end where the file names none: no text
@@ -57,90 +54,22 @@ class HuggingFaceTokenizer:
     own_rows: int  # ids that the file gives; rows for padding and unknown tokens may follow
 
     def __init__(self, content: bytes, where: str = "tokenizer.json") -> None:
-        self.content = content
-        self._where = where
+        self._keep(content, where)
         self._made = _read(content, where)
-        self._vocabulary, self.own_rows = _vocabulary(self._made, content, where)
+        self.vocabulary, self.own_rows = _vocabulary(self._made, content, where)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return HuggingFaceTokenizer, (self.content, self._where)
-
-    @property
-    def normalization(self) -> Normalization:
-        """What happens before: nothing, since the file says what its tokenizer does."""
-        return _AS_IT_IS
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens in id order."""
-        return self._vocabulary
-
-    def encode(self, texts: Iterable[str]) -> list[list[int]]:
-        """Return the ids of each text, without special tokens around it.
-
-        Raises
-        ------
-        InputTypeError
-            If `texts` is not an iterable of str.
-        """
-        # Texts are encoded one by one: a batch would start threads, which do not survive a fork.
-        encode, apply = self._made.encode, _AS_IT_IS.apply
-        return [encode(apply(text), add_special_tokens=False).ids for text in check_texts(texts)]
+    def _ids(self, text: str) -> list[int]:
+        return self._made.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of the ids, as the library gives it.
-
-        Raises
-        ------
-        IdRangeError
-            For an id outside the vocabulary.
-        InputTypeError
-            If an id is not an integer.
-        """
-        checked = check_ids(ids, len(self._vocabulary))
+        """Return the text of the ids, as the library gives it."""
+        checked = check_ids(ids, len(self.vocabulary))
         return str(self._made.decode(checked, skip_special_tokens=False))
-
-    def to_bytes(self) -> bytes:
-        """Return the file, compressed."""
-        return compress(self.content)
-
-    @staticmethod
-    def from_bytes(content: bytes, rows: int, where: str = "tokenizer") -> "HuggingFaceTokenizer":
-        """Undo `to_bytes`; `rows` is the size of the vocabulary.
-
-        Raises
-        ------
-        FileFormatError
-            For bytes that are cut short or damaged.
-        TokenizerError
-            For a tokenizer of another size, or none.
-        """
-        made = HuggingFaceTokenizer(decompress(content, MOST_BYTES), where)
-        if len(made.vocabulary) != rows:
-            raise TokenizerError(
-                f"{where}: expected {rows} tokens, as many as the table has rows, found "
-                f"{len(made.vocabulary)}"
-            )
-        return made
-
-    def save(self, path: str | Path) -> None:
-        """Write the file as it was read.
-
-        Raises
-        ------
-        OutputError
-            If it cannot be written; an existing file is left unchanged.
-        """
-        write_bytes(path, self.content)
 
 
 def _read(content: bytes, where: str) -> "tokenizers.Tokenizer":
     import tokenizers  # late: to serve a model of whole words takes none
 
-    if len(content) > MOST_BYTES:
-        raise TokenizerError(
-            f"{where}: a tokenizer has at most {MOST_BYTES:,} bytes, found {len(content):,}"
-        )
     record = parse_json(content, where, error=TokenizerError, deepest=64, most=_MOST_OBJECTS)
     if not isinstance(record, dict) or not isinstance(record.get("model"), dict):
         raise TokenizerError(

@@ -13,9 +13,8 @@ import numpy as np
 from embzip.errors import InputError
 from embzip.types import Matrix
 from embzip.vectors.changes import Accepted, Changes, Gathered
-from embzip.vectors.dialects import check_header
-from embzip.vectors.growing import GrowingRows
 from embzip.vectors.recognizing import HEADER, LONGEST_WORD
+from embzip.vectors.row_files import RowFile, check_header
 
 _BLOCK = 1 << 20  # bytes read at a time
 
@@ -47,14 +46,9 @@ def read_binary(
         )
     rows, dim = int(header[1]), int(header[2])
     check_header(path, rows, dim)
-    gathered = Gathered(accepted)
     width, at, row, more = 4 * dim, header.end(), 0, True
-    least = width + 2  # a row takes at least a byte of token and a space
-    fitting = rows if size is None else min(rows, size // least)
-    wanted = fitting if accepted.limit is None else min(fitting, accepted.limit)
-    # What a header declares is not believed before the bytes are there.
-    known = size is not None and width <= size
-    table = GrowingRows(dim if known else min(dim, _BLOCK), wanted if known else 0)
+    reading = RowFile.of(path, rows, dim, accepted, size, width + 2)
+    gathered, table = reading.gathered, reading.rows
     ended = False  # whether rows end with a line feed
     while row < rows and not gathered.full:
         if more and len(buffer) - at < LONGEST_WORD + 2 * width + 2:
@@ -63,7 +57,7 @@ def read_binary(
             buffer, at = buffer[at:] + block, 0
             if more:
                 continue
-        space = _end_of_token(buffer, at, width, ended)
+        space = _end_of_token(buffer, at, width, ended, first=row == 0)
         if space - at > LONGEST_WORD or (space < 0 and len(buffer) - at > LONGEST_WORD):
             raise InputError(
                 f"{path}, row {row}: a token of binary vectors must end within {LONGEST_WORD:,} "
@@ -73,7 +67,7 @@ def read_binary(
         if space < 0 or len(buffer) < space + 1 + width:
             if accepted.skip_bad and gathered.tokens:
                 break
-            raise _cut_short(path, rows, dim, row)
+            raise reading.cut_short(row)
         token, where = buffer[at:space].removeprefix(b"\n"), f"{path}, row {row}"
         numbers = np.frombuffer(buffer, "<f4", dim, space + 1)
         at = space + 1 + width
@@ -91,22 +85,31 @@ def read_binary(
             table.keep(1)
     if not gathered.full:
         _check_end(path, buffer[at:] + file.read(2), (rows, row), gathered)
-    if not gathered.tokens:
-        raise InputError(f"{path}: expected vectors, found no row that can be read")
-    return gathered.tokens, table.finished(), gathered.changes
+    return reading.finished()
 
 
-def _end_of_token(buffer: bytes, at: int, width: int, ended: bool) -> int:
-    """Return where a token ends; -1 if it does not end within the buffer."""
-    first = space = buffer.find(b" ", at, at + LONGEST_WORD + 2)
-    while ended and space >= 0:
+def _end_of_token(buffer: bytes, at: int, width: int, ended: bool, *, first: bool) -> int:
+    """Return where a token ends; -1 if it does not end within the buffer.
+
+    Of the first row it is not known yet whether rows end with a line feed: numbers are no text.
+    """
+    nearest = space = buffer.find(b" ", at, at + LONGEST_WORD + 2)
+    while (ended or first) and space >= 0:
         behind = buffer[space + 1 + width : space + 2 + width]
-        if behind in (b"\n", b""):
+        if behind in (b"\n", b"") and (ended or _is_token(buffer[at:space])):
             return space
         if b"\n" in buffer[at + 1 : space]:
             break  # the next row: this one has no line feed behind it
         space = buffer.find(b" ", space + 1, at + LONGEST_WORD + 2)
-    return first
+    return nearest
+
+
+def _is_token(token: bytes) -> bool:
+    """Say whether bytes are printable text."""
+    try:
+        return token.decode("utf-8").isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def _wrong(token: bytes, spaces: bool) -> str:
@@ -133,11 +136,3 @@ def _check_end(path: Path, left: bytes, counts: tuple[int, int], gathered: Gathe
             )
         gathered.changes.bad_rows += 1
         gathered.changes.first = gathered.changes.first or f"row {row} (bytes behind the last row)"
-
-
-def _cut_short(path: Path, rows: int, dim: int, row: int) -> InputError:
-    return InputError(
-        f"{path}: the file is cut short: its header declares {rows} rows of {dim} numbers, but it "
-        f"ends in row {row}: obtain it again, or pass --skip-bad (skip_bad=True) to take the rows "
-        "that are whole"
-    )

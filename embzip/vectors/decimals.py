@@ -19,7 +19,9 @@ _NEAR = 2.0**-51  # more than what rounding the digits, the power and the produc
 _FULL = np.uint64(10**18)  # one digit more still fits 64 bits
 
 BLANK, TAB, COMMA, LINE_FEED, RETURN = (np.uint8(ord(c)) for c in " \t,\n\r")
-_PLUS, _MINUS, _POINT, _SMALL_E, _LARGE_E, _ZERO, _NINE = (np.uint8(ord(c)) for c in "+-.eE09")
+_PLUS, _MINUS, _POINT, _SMALL_E, _LARGE_E, _ZERO, _NINE, _QUOTE = (
+    np.uint8(ord(c)) for c in '+-.eE09"'
+)
 
 
 @compiled
@@ -110,8 +112,9 @@ def _rows(
         starts[row], ends[row] = at, stop
         good = good and stop > at
         for place in range(at, stop):
-            # Blanks of any kind, quotes, and characters that are not ASCII's but may be blank.
-            good = good and text[place] > BLANK and not (comma and text[place] == 34)
+            # Blanks of any kind, and where fields end at commas, those and quotes.
+            c = text[place]
+            good = good and c > BLANK and not (comma and c in (_QUOTE, COMMA))
         odd[row] = not good
         at = following
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from embzip.errors import InputError
-from embzip.files.limits import MOST
 from embzip.types import Matrix
 from embzip.vectors.recognizing import BOM, NUMBER
+from embzip.vectors.row_files import check_header
 
 LOOKED_AT = 100  # lines
 _HEADER = re.compile(rb"[ \t]*(-?\d{1,40})[ \t]*[ \t,][ \t]*(-?\d{1,40})[ \t]*(?:\r?\n|\Z)")
@@ -91,20 +91,6 @@ def _is_wrong(dim: int, usual: int, lines: Sequence[bytes], comma: bool) -> bool
     return len(lines) > 1 and usual != dim and 2 * wrong > len(lines)
 
 
-def check_header(path: Path, rows: int, dim: int) -> None:
-    """Raise InputError for a header of no rows, or of rows with no numbers or too many."""
-    if dim > MOST["dim"]:
-        raise InputError(
-            f"{path}, row 0: a row has at most {MOST['dim']:,} numbers, and the header declares "
-            f"{dim:,}: correct the header"
-        )
-    if rows < 1 or dim < 1:
-        raise InputError(
-            f"{path}, line 1: expected a header with at least 1 row and 1 dimension, found "
-            f"'{rows} {dim}'"
-        )
-
-
 def fields_of(line: bytes, comma: bool, most: int = -1) -> list[bytes]:
     """Return the fields of a line; with `most`, the last so many, and what stands before them.
 
@@ -131,14 +117,17 @@ def row_of(line: bytes, dialect: Dialect) -> tuple[bytes, Matrix] | str:
         if comma is False and len(line.split()) <= dim:
             return _few(line.split())
         return f"{wrong[:40].decode('utf-8', 'replace')!r} instead of a number"
-    if comma and len(token) > 1 and token[:1] == token[-1:] == b'"':
+    quoted = comma and len(token) > 1 and token[:1] == token[-1:] == b'"'
+    if quoted:
         token = token[1:-1].replace(b'""', b'"')
     if not token.strip():
         return "an empty token"
-    parts = token.split()
+    # Within a token that a tab ends are blanks no ends of fields.
+    whole = quoted or (not comma and b"\t" not in token and _behind(line, token) == b"\t")
+    parts = [token] if whole else token.split(b"," if comma else None)
     extra = next((i for i, part in enumerate(parts) if i and _FRACTION.fullmatch(part)), None)
-    if extra is not None and not comma and _FRACTION.fullmatch(parts[-1]):
-        word = b" ".join(parts[:extra])[:40].decode("utf-8", "replace")
+    if extra is not None and _FRACTION.fullmatch(parts[-1]):
+        word = token[: token.index(parts[extra])].strip(b" \t,")[:40].decode("utf-8", "replace")
         return f"{dim + len(parts) - extra} numbers after {word!r}"
     with np.errstate(over="ignore"):
         row = np.array([float(number) for number in numbers]).astype(np.float32)
@@ -150,12 +139,22 @@ def row_of(line: bytes, dialect: Dialect) -> tuple[bytes, Matrix] | str:
     return token, row
 
 
+def _behind(line: bytes, token: bytes) -> bytes:
+    """Return the byte that ends the token of a line."""
+    end = line.index(token) + len(token)
+    return line[end : end + 1]
+
+
 def _few(fields: Sequence[bytes]) -> str:
     return f"{max(0, len(fields) - 1)} numbers"
 
 
 def _has_commas(path: Path, lines: Sequence[bytes]) -> bool:
     """Say whether fields end at commas."""
+    # Two numbers between commas, with blanks beside them or not, are no fields of anything else.
+    pairs = [fields_of(line, True, 2)[1:] for line in lines]
+    if 2 * sum(len(p) == 2 and all(map(NUMBER.fullmatch, p)) for p in pairs) > len(lines):
+        return True
     last = [line.split()[-1] for line in lines]
     blank = sum(NUMBER.fullmatch(field) is not None for field in last)
     if 2 * blank >= len(lines):

@@ -11,9 +11,9 @@ import numpy as np
 
 from embzip.errors import InputError
 from embzip.types import Matrix
-from embzip.vectors.changes import Accepted, Changes, Gathered
+from embzip.vectors.changes import Accepted, Changes
 from embzip.vectors.dialects import Dialect, dialect_of, row_of
-from embzip.vectors.growing import GrowingRows
+from embzip.vectors.row_files import RowFile
 
 BLOCK = 1 << 20  # bytes read at a time
 _LONGEST = 1 << 24  # bytes of a line
@@ -68,17 +68,13 @@ class _Reader:
     """Rows read so far."""
 
     def __init__(self, path: Path, dialect: Dialect, size: int | None, accepted: Accepted) -> None:
-        self._path, self._dialect, self._size = path, dialect, size
-        self._gathered = Gathered(accepted)
+        self._path, self._dialect = path, dialect
+        least = 2 * dialect.dim  # bytes of a row
+        self._file = RowFile.of(path, dialect.rows, dialect.dim, accepted, size, least)
+        self._gathered, self._rows = self._file.gathered, self._file.rows
         self.row = 0  # that comes next, those left out counted
         self.ends = False  # whether the last line is read, which has no end
         self._blanks = 0  # lines before it of which is not known whether a row follows
-        if dialect.rows is not None and size is not None and 2 * dialect.dim > size:
-            raise self._cut_short()
-        width = 2 * dialect.dim + 2  # bytes of a row at least, so the file's size bounds the memory
-        most = 0 if size is None else size // width + 1
-        limits = [n for n in (dialect.rows, accepted.limit) if n is not None]
-        self._rows = GrowingRows(dialect.dim, min([most, *limits]) if limits else 0)
 
     @property
     def full(self) -> bool:
@@ -166,20 +162,10 @@ class _Reader:
     def _where(self, row: int) -> str:
         return f"{self._path}, row {row} (line {row + self._dialect.first_line})"
 
-    def _cut_short(self) -> InputError:
-        declared, dim = self._dialect.rows or 0, self._dialect.dim
-        return InputError(
-            f"{self._path}: the file is cut short: its header declares {declared} rows of {dim} "
-            f"numbers, but it ends in row {self.row}: obtain it again, or pass --skip-bad "
-            "(skip_bad=True) to take the rows that are whole"
-        )
-
     def finished(self) -> tuple[list[str], Matrix, Changes]:
         gathered, declared = self._gathered, self._dialect.rows
         if declared is not None and not gathered.full:
             if self.row < declared and not gathered.accepted.skip_bad:
-                raise self._cut_short()
+                raise self._file.cut_short(self.row)
             gathered.changes.declared = declared - self.row
-        if not gathered.tokens:
-            raise InputError(f"{self._path}: expected vectors, found no row that can be read")
-        return gathered.tokens, self._rows.finished(), gathered.changes
+        return self._file.finished()

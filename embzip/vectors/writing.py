@@ -2,15 +2,18 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embzip.errors import InputError
 from embzip.files.writing import atomic_write, write_bytes
 from embzip.types import Matrix
 
+_DTYPES = {"float32": "F32", "float16": "F16", "int8": "I8", "int64": "I64"}  # of safetensors
 _ASCII_SPACE = re.compile(r"[ \t\n\v\f\r]")
 
 
@@ -89,17 +92,31 @@ def write_table(path: str | Path, tokens: Sequence[str], matrix: Matrix, format:
             )
     words = path.with_suffix(".words.txt")
     write_bytes(words, "".join(f"{token}\n" for token in tokens).encode("utf-8", "surrogatepass"))
-    with atomic_write(path) as file:
-        if format == "npy":
+    if format == "npy":
+        with atomic_write(path) as file:
             np.save(file, np.ascontiguousarray(matrix, "<f4"))
-        else:
-            entry = {
-                "dtype": "F32",
-                "shape": list(matrix.shape),
-                "data_offsets": [0, matrix.nbytes],
-            }
-            header = json.dumps({"embeddings": entry}).encode()
-            header += b" " * (-len(header) % 8)
-            file.write(len(header).to_bytes(8, "little") + header)
-            file.write(np.ascontiguousarray(matrix, "<f4").data)
+    else:
+        write_safetensors(path, {"embeddings": matrix})
     return [path, words]
+
+
+def write_safetensors(path: str | Path, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays by name as a safetensors file, wider numbers first, so that all are aligned.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    ordered = sorted(tensors.items(), key=lambda named: (-named[1].itemsize, named[0]))
+    header, end = {}, 0
+    for name, array in ordered:
+        places = [end, end := end + array.nbytes]
+        dtype = _DTYPES[array.dtype.name]
+        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": places}
+    record = json.dumps(header).encode()
+    record += b" " * (-len(record) % 8)
+    with atomic_write(path) as file:
+        file.write(len(record).to_bytes(8, "little") + record)
+        for _, array in ordered:
+            file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)

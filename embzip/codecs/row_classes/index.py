@@ -16,8 +16,9 @@ from embzip.codecs.row_classes.fields import BITS_OF_BYTE
 from embzip.errors import FileFormatError
 from embzip.types import Arrays
 
-_PLANE_BITS = np.concatenate([BITS_OF_BYTE << plane for plane in range(4)])
-_BEFORE = np.tri(BLOCK, k=-1, dtype=np.float32)
+# A byte a number: an exported graph carries these tables, and small tables are not much larger.
+_BITS_OF_BYTE = BITS_OF_BYTE.astype(np.uint8)
+_BEFORE = np.tri(BLOCK, k=-1, dtype=np.uint8)
 _ONES = np.ones((BLOCK, 1), np.float32)
 
 
@@ -44,17 +45,18 @@ def locate(codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -
     block, place = ops.right_shift(ids, 6), ops.bitwise_and(ids, BLOCK - 1)
     planes = int(codes["classes"].shape[1])
     packed = ops.cast(ops.take(codes["classes"], block), "int32")
-    index = ops.add(packed, 256 * np.arange(planes, dtype=np.int32)[:, None])
-    bits = ops.reshape(ops.take(_PLANE_BITS, index), (-1, planes * BLOCK))
-    classes = ops.columns(bits, 0, BLOCK)
+    bits = ops.reshape(ops.take(_BITS_OF_BYTE, packed), (-1, planes * BLOCK))
+    classes = ops.cast(ops.columns(bits, 0, BLOCK), "int32")
     for plane in range(1, planes):
-        classes = ops.add(classes, ops.columns(bits, plane * BLOCK, (plane + 1) * BLOCK))
+        own = ops.cast(ops.columns(bits, plane * BLOCK, (plane + 1) * BLOCK), "int32")
+        classes = ops.add(classes, ops.multiply(own, np.int32(2**plane)))
     dim = int(params["bits"].shape[1])
     total = ops.columns(ops.cumsum(ops.cast(params["bits"], "int32")), dim - 1, dim)
     sizes = ops.reshape(ops.right_shift(ops.add(total, 7), 3), (-1,))
     # The rows of a block before this one; whole numbers below 2^24 add up exactly in float32.
     lengths = ops.take(ops.cast(sizes, "float32"), classes)
-    before = ops.matmul(ops.multiply(lengths, ops.take(_BEFORE, place)), _ONES)
+    earlier = ops.cast(ops.take(_BEFORE, place), "float32")
+    before = ops.matmul(ops.multiply(lengths, earlier), _ONES)
     offset = ops.reshape(ops.cast(ops.take(codes["offsets"], block), "int64"), (-1, 1))
     start = ops.add(offset, ops.cast(before, "int64"))
     own = ops.take_along(classes, ops.reshape(place, (-1, 1)))

@@ -63,7 +63,8 @@ class Mixed(RowClasses):
         place = ops.add(ops.cumsum(count), ops.multiply(count, -1))
         index = unpack(stream, start, of_row, place, ops.take(_MASK, count), ops)
         first = ops.take(ops.take(_FIRST, count), of_row)
-        return ops.take(_levels(), ops.add(index, first))
+        most = ops.largest(bits, MOST_BITS)
+        return ops.take(_levels()[: 2 ** (max(most, 1) + 1) - 2], ops.add(index, first))
 
 
 @cache

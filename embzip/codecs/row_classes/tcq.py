@@ -76,7 +76,7 @@ class Tcq(RowClasses):
         return pack(fields, [*[1] * len(bits), *(count - 1 for count in bits)])
 
     def decode_numbers(self, stream: Any, start: Any, of_row: Any, bits: Any, ops: ArrayOps) -> Any:
-        table = trellis.trained_trellis(self.states).table
+        table = _values(self.states, ops.largest(bits, MOST_BITS))
         dim = int(bits.shape[1])
         count = ops.cast(bits, "int32")
         upto = ops.cumsum(ops.take(_ACTIVE, count))
@@ -103,7 +103,7 @@ class Tcq(RowClasses):
         coded = pairs[:, :length].astype(np.int32)
         pairs[:, :-1] |= pairs[:, 1:] << 8
         byte, shift = divmod(max(dim - memory, 0), 8)
-        last = (pairs[:, byte] >> shift & 255) + 256 * min(dim, memory)
+        last = (pairs[:, byte] >> shift & self.states - 1) + self.states * min(dim, memory)
         before = np.empty((rows, length), np.int32)
         before[:, 0] = _tails(memory)[last]
         np.right_shift(coded[:, :-1], 8 - memory, out=before[:, 1:])
@@ -131,15 +131,19 @@ class Tcq(RowClasses):
         length = -(-dim // 8)
         first = ops.add(start, np.arange(length, dtype=np.int64))
         coded = ops.cast(ops.take(stream, first), "int32")
-        most = np.full(1, 255, np.int32)
+        most = np.full(1, self.states - 1, np.int32)
         place = ops.take(np.maximum(np.arange(dim + 1) - memory, 0).astype(np.int32), active)
         last = unpack(stream, start, of_row, place, most, ops)
-        kind = ops.take(256 * np.minimum(np.arange(dim + 1), memory).astype(np.int32), active)
+        shorter = self.states * np.minimum(np.arange(dim + 1), memory)
+        kind = ops.take(shorter.astype(np.int32), active)
         tail = ops.take(_tails(memory), ops.add(last, ops.take(kind, of_row)))
         earlier = ops.right_shift(ops.columns(coded, 0, length - 1), 8 - memory)
         before = ops.concatenate([tail, earlier], axis=1)
-        eight = ops.take(_eight(memory), ops.add(before, ops.multiply(coded, 2**memory)))
-        return ops.reshape(eight, (-1, 8 * length))
+        read = ops.reshape(ops.add(before, ops.multiply(coded, self.states)), (-1, 1))
+        # Four bits at a time: a table of the eight windows of a byte would be 16 times larger.
+        halves = [ops.bitwise_and(read, 16 * self.states - 1), ops.right_shift(read, 4)]
+        windows = ops.take(_windows(memory, 4), ops.concatenate(halves, axis=1))
+        return ops.reshape(windows, (-1, 8 * length))
 
 
 @cache
@@ -149,43 +153,49 @@ def _losses(states: int) -> Losses:
 
 
 @cache
-def _eight(memory: int) -> NDArray[np.uint8]:
-    """Return eight windows for every 2^memory * byte + the bits before it, the oldest lowest.
+def _values(states: int, most: int) -> Matrix:
+    """Return the trellis' values of at most so many bits, one at least."""
+    return np.ascontiguousarray(trellis.trained_trellis(states).table[:, : 2 ** max(most, 1) - 1])
 
-    >>> [format(window, "03b") for window in _eight(2)[0b00000011_01].tolist()]
+
+@cache
+def _windows(memory: int, count: int) -> NDArray[np.uint8]:
+    """Return the windows of some bits for 2^memory * bits + the bits before them, oldest lowest.
+
+    >>> [format(window, "03b") for window in _windows(2, 8)[0b00000011_01].tolist()]
     ['101', '011', '110', '100', '000', '000', '000', '000']
     """
-    bits = np.arange(2 ** (memory + 8))[:, None]
-    windows = np.zeros((len(bits), 8), np.uint8)
+    bits = np.arange(2 ** (memory + count))[:, None]
+    windows = np.zeros((len(bits), count), np.uint8)
     for back in range(memory + 1):
-        windows |= ((bits >> (memory - back + np.arange(8)) & 1) << back).astype(np.uint8)
+        windows |= ((bits >> (memory - back + np.arange(count)) & 1) << back).astype(np.uint8)
     return windows
 
 
 @cache
 def _eight_values(states: int) -> Matrix:
-    """Return the values of one bit of the windows of `_eight`."""
+    """Return the values of one bit of a byte's windows."""
     table = trellis.trained_trellis(states).table
-    return np.ascontiguousarray(table[:, 0][_eight(states.bit_length() - 1)])
+    return np.ascontiguousarray(table[:, 0][_windows(states.bit_length() - 1, 8)])
 
 
 @cache
 def _eight_rows(states: int) -> NDArray[np.uint16]:
-    """Return where, in the table, the rows of the windows of `_eight` begin."""
+    """Return where, in the table, the rows of a byte's windows begin."""
     width = trellis.trained_trellis(states).table.shape[1]
-    return _eight(states.bit_length() - 1) * np.uint16(width)
+    return _windows(states.bit_length() - 1, 8) * np.uint16(width)
 
 
 @cache
 def _tails(memory: int) -> NDArray[np.int32]:
     """Return the bits before a row's first, around the circle, the oldest lowest.
 
-    Entry 256 * count + byte: the byte's low bits are the row's last `memory` bits, and where
-    there are fewer (count < memory) those bits, over and over.
+    Entry 2^memory * count + last: `last` is the row's last `memory` bits, and where there are
+    fewer (count < memory) those bits, over and over.
     """
-    byte = np.arange(256)
-    tails = [byte & (2**memory - 1)]
+    last = np.arange(2**memory)
+    tails = [last]
     for count in range(memory - 1, 0, -1):
         places = np.arange(-memory, 0) % count
-        tails.append((byte[:, None] >> places & 1) @ (1 << np.arange(memory)))
-    return np.concatenate([np.zeros(256, np.int64), *tails[::-1]]).astype(np.int32)
+        tails.append((last[:, None] >> places & 1) @ (1 << np.arange(memory)))
+    return np.concatenate([np.zeros(2**memory, np.int64), *tails[::-1]]).astype(np.int32)

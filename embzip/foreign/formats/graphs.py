@@ -12,6 +12,7 @@ from typing import Any
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorflow.core.framework import graph_pb2
+from tensorflow.python.framework import op_def_registry
 
 from embzip.errors import InputError
 from embzip.files.reading import digest, existing_file
@@ -173,6 +174,13 @@ def inference_outputs(flow: Flow) -> list[str]:
         and not flow.nodes[name].op.startswith("Placeholder")
         and all(consumer in excluded for consumer in flow.consumers(name))
     ]
+
+
+def output_types(node: Any) -> list[int]:
+    """Return the `DataType`s of what a node puts out, of those that its operator says."""
+    known = op_def_registry.get(node.op)
+    outputs = [] if known is None else known.output_arg
+    return [o.type or node.attr[o.type_attr].type for o in outputs if o.type or o.type_attr]
 
 
 def count_nodes(nodes: Iterable[Any], used: Callable[[Any], bool]) -> NodeCounts:

@@ -5,13 +5,17 @@ to Keras or are registered are made, variables are not allocated, and the shape 
 must be in the file.
 """
 
+import copy
+import json
 import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5py  # type: ignore[import-untyped]
 import keras
 import tensorflow as tf
 from keras.src.backend.common import global_state
@@ -22,7 +26,8 @@ from embzip.files.reading import existing_file
 from embzip.files.writing import atomic_write, temporary_folder
 from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5, optimizer_groups
 from embzip.foreign.formats.hdf5_probe import check_attributes
-from embzip.foreign.formats.keras_files import keras_config, open_keras, variables_file
+from embzip.foreign.formats.keras2 import modernized
+from embzip.foreign.formats.keras_files import CONFIG, keras_config, open_keras, variables_file
 from embzip.foreign.formats.kinds import kind_of
 from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 
@@ -67,19 +72,41 @@ def load_keras(path: str | Path) -> Any:
     if not isinstance(config, dict):
         raise InputError(f"{path}: the model configuration must be a JSON object")
     config.pop("compile_config", None)
+    newer = modernized(config, str(path))
+    changed, config = newer != config, newer
     check_classes(config, str(path))
     try:
-        _check_shapes(_outline(config, legacy=legacy), stored, path)
+        _check_shapes(_outline(copy.deepcopy(config), legacy=legacy), stored, path)
         with temporary_folder() as folder:
             # Keras believes a name: it gets one that fits the content.
             named = Path(folder, "model.h5" if legacy else "model.keras")
-            named.symlink_to(path.resolve())
+            if changed:
+                _write_changed(path, named, config, legacy=legacy)
+            else:
+                named.symlink_to(path.resolve())
             return keras.models.load_model(named, compile=False, safe_mode=True)
     except (*LIBRARY_ERRORS, OSError, ImportError) as error:
         if isinstance(error, EmbzipError):
             raise
         why = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: Keras cannot make the model of this file ({why})") from error
+
+
+def _write_changed(path: Path, target: Path, config: Any, *, legacy: bool) -> None:
+    """Copy a file with another configuration."""
+    text = json.dumps(config)
+    if legacy:
+        shutil.copyfile(path, target)
+        with h5py.File(target, "r+") as file:
+            file.attrs["model_config"] = text
+        return
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as made:
+        for member in source.infolist():
+            if member.filename == CONFIG:
+                made.writestr(CONFIG, text)
+                continue
+            with source.open(member) as old, made.open(member.filename, "w") as new:
+                shutil.copyfileobj(old, new, 2**20)
 
 
 def write_keras(model: Any, target: str | Path) -> None:

@@ -27,6 +27,11 @@ _EMBED = re.compile(r"embed", re.IGNORECASE)
 _ROWS_PER_COLUMN = 8  # the least for a table, if no name contains "embed"
 
 
+def clean(name: str) -> str:
+    """Return a stored name without the suffix that TensorFlow adds."""
+    return name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE").removesuffix(":0")
+
+
 def role_of_name(name: str, dtype: str, shapes: Mapping[str, tuple[int, ...]]) -> Role:
     """Return the role that a variable's name suggests; `with_embedding` finds tables.
 

@@ -12,28 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.framework import op_def_registry
 
 from embzip.errors import EmbzipError, InputError
 from embzip.foreign.formats.bundles import Bundle
 from embzip.foreign.formats.checkpoints import read_meta
-from embzip.foreign.formats.graphs import Flow, node_name, read_graph
+from embzip.foreign.formats.graphs import Flow, functions_of, node_name, read_graph
 from embzip.foreign.formats.hdf5 import EXPANSION, FREE
 from embzip.foreign.formats.kinds import find_prefix, kind_of, saved_model_file
 from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
+from embzip.foreign.formats.names import clean
 from embzip.foreign.formats.saved_models import read_meta_graph
 from embzip.foreign.formats.tensor_protos import dtype_name, fits, shape_of
 from embzip.foreign.formats.variable_slices import checkpoint_slices
+from embzip.foreign.graph.allowed_ops import check_ops
+from embzip.foreign.graph.cutting import cut
 from embzip.foreign.graph.freezing import chosen_outputs, freeze
 from embzip.foreign.graph.grappler import inlined, optimized, pruned_to
 from embzip.foreign.graph.keras_graphs import traced_model
 from embzip.foreign.graph.lazy_constants import LazyConstant, with_constants
+from embzip.foreign.graph.lookup_tables import LookupTable, stored_tables, with_tables
 
 _DEFAULT = "serving_default"
-_HARMLESS = frozenset(
-    {"VarHandleOp", "VariableV2", "Variable", "ReadVariableOp", "ResourceGather", "Assert"}
-    | {"While", "If", "StatefulPartitionedCall", "RandomUniform", "RandomStandardNormal"}
-)
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,17 @@ class FlatGraph:
     ----------
     lazy
         The large constants, by the names of the placeholders that replace them in the graph.
+    tables
+        What hash tables hold, by the names of their nodes.
+    keys
+        The node of each variable, by its name in the checkpoint.
     """
 
     graph: Any
     signatures: Mapping[str, Signature]
     lazy: Mapping[str, LazyConstant] = field(default_factory=dict)
+    tables: Mapping[str, LookupTable] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def outputs(self) -> list[str]:
@@ -73,7 +78,7 @@ class FlatGraph:
         return replace(self, graph=with_constants(self.graph, self.lazy), lazy={})
 
 
-def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
+def flat_graph(path: Path, outputs: Sequence[str] = (), inputs: Sequence[str] = ()) -> FlatGraph:
     """Return the computation of a file as one graph.
 
     Parameters
@@ -83,21 +88,23 @@ def flat_graph(path: Path, outputs: Sequence[str] = ()) -> FlatGraph:
     outputs
         The output nodes of a frozen graph or checkpoint; by default the only candidate. For a
         SavedModel or Keras file, the names of outputs; by default all.
+    inputs
+        Nodes that are fed instead of computed: what only they need is left out.
 
     Raises
     ------
     InputError
         For a file without a graph, constants much larger than the file, operators with side
-        effects, and unknown outputs.
+        effects, and unknown outputs or inputs.
     """
     kind, own = kind_of(path)
     with naming(own):
         if kind == "savedmodel":
-            flat = _of_saved_model(own, outputs)
+            flat = _of_saved_model(own, outputs, inputs)
         elif kind in ("keras", "h5"):
-            flat = _of_keras(own, outputs)
+            flat = _of_keras(own, outputs, inputs)
         else:
-            flat = _of_graph(kind, own, outputs)
+            flat = _of_graph(kind, own, outputs, inputs)
         _check_sound(flat, own)
     return flat
 
@@ -113,8 +120,9 @@ def naming(path: Path) -> Iterator[None]:
         raise type(error)(f"{path}: {error}") from error
 
 
-def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
+def _of_graph(kind: str, own: Path, outputs: Sequence[str], later: Sequence[str]) -> FlatGraph:
     lazy: Mapping[str, LazyConstant] = {}
+    tables: Mapping[str, LookupTable] = {}
     if kind == "frozen":
         graph = read_graph(own)
         check_constants(graph, own, own.stat().st_size)
@@ -124,7 +132,7 @@ def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
                 "are in a checkpoint: pass that, with this graph as its .meta"
             )
         chosen = chosen_outputs(Flow(graph.node), outputs)
-        flat = inlined(graph, chosen)
+        flat, _ = cut(inlined(graph, chosen), later, chosen)
     elif kind == "checkpoint":
         prefix = find_prefix(own)
         meta = None if prefix is None else read_meta(prefix)
@@ -138,17 +146,21 @@ def _of_graph(kind: str, own: Path, outputs: Sequence[str]) -> FlatGraph:
         graph = meta.graph_def
         check_constants(graph, own, Path(f"{prefix}.meta").stat().st_size)
         chosen = chosen_outputs(Flow(graph.node), outputs)
-        flat, lazy = freeze(inlined(graph, chosen), bundle, chosen, checkpoint_slices(graph))
+        whole, _ = cut(inlined(graph, chosen), later, chosen)
+        flat, lazy = freeze(whole, bundle, chosen, checkpoint_slices(graph))
+        tables = stored_tables(meta, own)
     else:
         raise InputError(f"{own}: a {kind} file has no TensorFlow graph")
     check_effects(flat, own)
+    tables = with_tables(flat, tables, own)
     inputs = {
         node.name: f"{node.name}:0"
         for node in flat.node
         if node.op in ("Placeholder", "PlaceholderV2") and node.name not in lazy
     }
     named = {name: f"{name}:0" for name in chosen}
-    return FlatGraph(flat, {_DEFAULT: Signature(inputs, named)}, lazy)
+    keys = _keys(graph) if kind == "checkpoint" else {}
+    return FlatGraph(flat, {_DEFAULT: Signature(inputs, named)}, lazy, tables, keys)
 
 
 def _check_sound(flat: FlatGraph, path: Path) -> None:
@@ -202,27 +214,18 @@ def check_constants(graph: Any, path: Path, size: int) -> None:
 
 
 def check_effects(graph: Any, path: Path) -> None:
-    """Check that a graph only computes: no files, Python, queues or look-up tables of strings.
+    """Check that a graph only computes and reads tables: no files, Python or queues.
 
     Raises
     ------
     InputError
         For a node with side effects. The message names it.
     """
-    for node in [*graph.node, *(n for f in graph.library.function for n in f.node_def)]:
-        known = op_def_registry.get(node.op)
-        if node.op in _HARMLESS or any(f.signature.name == node.op for f in graph.library.function):
-            continue
-        if known is None or known.is_stateful or node.op in ("ReadFile", "WriteFile"):
-            why = "TensorFlow does not know" if known is None else "does more than compute"
-            raise InputError(
-                f"{path}: the node {node.name!r} is a {node.op}, which {why}: name an output "
-                "that does not need it (--output of `slim`, --node of `rebuild`, outputs=), or "
-                "save the model again without it"
-            )
+    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+    check_ops(nodes, functions_of(graph.library), path)
 
 
-def _of_saved_model(folder: Path, wanted: Sequence[str]) -> FlatGraph:
+def _of_saved_model(folder: Path, wanted: Sequence[str], later: Sequence[str]) -> FlatGraph:
     meta = read_meta_graph(folder)
     graph = meta.graph_def
     stored = saved_model_file(folder)
@@ -245,26 +248,38 @@ def _of_saved_model(folder: Path, wanted: Sequence[str]) -> FlatGraph:
             f"{', '.join(known) or 'none'}"
         )
     ends = FlatGraph(graph, signatures).outputs
-    flat = inlined(graph, ends)
+    flat, fed = cut(inlined(graph, ends), later, ends)
     large: Mapping[str, LazyConstant] = {}
     if (folder / "variables" / "variables.index").is_file():
         bundle = Bundle(folder / "variables" / "variables")
         flat, large = freeze(flat, bundle, ends, checkpoint_slices(graph))
     check_effects(flat, folder)
-    present = {node.name for node in flat.node}
+    flat = pruned_to(flat, ends)
+    tables = with_tables(flat, stored_tables(meta, folder, folder), folder)
     used = {
-        name: Signature(
-            {key: t for key, t in each.inputs.items() if node_name(t) in present}, each.outputs
-        )
+        name: Signature(_left(flat, {**each.inputs, **fed}, each.outputs), each.outputs)
         for name, each in sorted(signatures.items())
     }
-    return FlatGraph(pruned_to(flat, ends), used, large)
+    return FlatGraph(flat, used, large, tables, _keys(graph))
 
 
-def _of_keras(path: Path, wanted: Sequence[str]) -> FlatGraph:
+def _of_keras(path: Path, wanted: Sequence[str], later: Sequence[str]) -> FlatGraph:
     traced = traced_model(path, wanted)
     signature = Signature(traced.inputs, traced.outputs)
-    flat = FlatGraph(traced.graph, {_DEFAULT: signature}, traced.lazy)
-    graph = inlined(flat.graph, flat.outputs)
+    flat = FlatGraph(traced.graph, {_DEFAULT: signature}, traced.lazy, traced.tables)
+    graph, fed = cut(inlined(flat.graph, flat.outputs), later, flat.outputs)
     check_effects(graph, path)
-    return replace(flat, graph=graph)
+    left = _left(graph, {**traced.inputs, **fed}, traced.outputs) if fed else traced.inputs
+    return replace(flat, graph=graph, signatures={_DEFAULT: Signature(left, traced.outputs)})
+
+
+def _keys(graph: Any) -> dict[str, str]:
+    slices = checkpoint_slices(graph)
+    return {clean(piece.key): node for node, piece in slices.items() if not piece.slice}
+
+
+def _left(graph: Any, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the inputs that outputs need, by their names."""
+    needed = Flow(graph.node).behind(node_name(tensor) for tensor in outputs.values())
+    present = {node.name for node in graph.node} & needed
+    return {key: tensor for key, tensor in inputs.items() if node_name(tensor) in present}

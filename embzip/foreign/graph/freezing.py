@@ -3,7 +3,7 @@
 Graphs are edited as protobuf messages: no session is made, and no node of a file runs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,9 +19,11 @@ from embzip.foreign.formats.graphs import (
     functions_of,
     inference_outputs,
     node_name,
+    output_types,
 )
 from embzip.foreign.formats.tensor_protos import dtype_name
 from embzip.foreign.formats.tensor_slices import TensorSlice
+from embzip.foreign.graph.frozen_functions import FrozenFunctions
 from embzip.foreign.graph.lazy_constants import LazyConstant, write_constant, write_placeholder
 
 _RESOURCE_READS = frozenset({"ReadVariableOp", "ResourceGather", *VARIABLES})
@@ -36,6 +38,9 @@ def chosen_outputs(flow: Flow, names: Sequence[str]) -> list[str]:
         For an unknown name, or, without names, unless there is exactly one candidate.
     """
     candidates = inference_outputs(flow)
+    texts = [name for name in candidates if tf.string in output_types(flow.nodes[name])]
+    numbers = [name for name in candidates if name not in texts]
+    candidates = numbers or _floats_behind(flow, texts) or candidates
     known = ", ".join(candidates[:20]) or "none"
     for name in names:
         if node_name(name) not in flow.nodes:
@@ -47,6 +52,24 @@ def chosen_outputs(flow: Flow, names: Sequence[str]) -> list[str]:
             f"expected one node that can be the output, found these: {known}; choose with --output"
         )
     return candidates
+
+
+def _floats_behind(flow: Flow, names: Sequence[str]) -> list[str]:
+    """Return the nearest nodes of floating-point numbers that feed others, as scores do labels."""
+    fed = flow.ahead(name for name, node in flow.nodes.items() if node.op.startswith("Placeholder"))
+    found: list[str] = []
+    seen, waiting = set(names), list(names)
+    while waiting:
+        for name in flow.inputs(waiting.pop()):
+            if name in fed and name not in seen:
+                seen.add(name)
+                floats = any(tf.dtypes.as_dtype(t).is_floating for t in _types(flow, name))
+                (found if floats else waiting).append(name)
+    return found
+
+
+def _types(flow: Flow, name: str) -> list[int]:
+    return [number for number in output_types(flow.nodes[name]) if number]
 
 
 class Tensors(Protocol):
@@ -90,6 +113,8 @@ def freeze(
     large = {name: constant for name, constant in constants.items() if constant.large}
     handles = {name for name in variables if flow.nodes[name].op == "VarHandleOp"}
     types = {name: flow.nodes[name].attr["dtype"] for name in handles}
+    functions = functions_of(graph.library)
+    loops = FrozenFunctions(functions)
     frozen = graph_pb2.GraphDef(versions=graph.versions)
     for node in graph.node:
         if node.name not in needed:
@@ -102,16 +127,25 @@ def freeze(
         elif handle in handles and node.op == "Identity":
             passed = frozen.node.add(name=node.name, op="Identity", input=node.input)
             passed.attr["T"].CopyFrom(types[handle])
-        elif any(ref[0] != "^" and _handle(flow, ref) in handles for ref in node.input):
-            _read_of_constant(frozen, node)
+        elif read := _places(flow, node, handles):
+            if loops.calls(node):
+                given = {place: types[name].type for place, name in read.items()}
+                frozen.node.append(loops.call(node, given))
+            else:
+                _read_of_constant(frozen, node)
         else:
             kept = frozen.node.add()
             kept.CopyFrom(node)
             kept.attr.pop("_class", None)  # it may name a node that was removed
-    functions = functions_of(graph.library)
     for name in sorted(called(frozen.node, functions)):
         frozen.library.function.add().CopyFrom(functions[name])
     return frozen, large
+
+
+def _places(flow: Flow, node: Any, handles: Set[str]) -> dict[int, str]:
+    """Return the variable of each input that is the handle of one, by its place."""
+    found = {i: _handle(flow, ref) for i, ref in enumerate(node.input) if ref[0] != "^"}
+    return {place: name for place, name in found.items() if name in handles}
 
 
 def _handle(flow: Flow, reference: str) -> str:

@@ -13,8 +13,10 @@ import keras
 import tensorflow as tf
 
 from embzip.errors import InputError, UnsupportedModelError
+from embzip.foreign.formats.graphs import node_name
 from embzip.foreign.formats.keras_models import load_keras
-from embzip.foreign.graph.lazy_constants import LazyConstant
+from embzip.foreign.graph.lazy_constants import LazyConstant, write_constant
+from embzip.foreign.graph.lookup_tables import LookupTable, tables_of
 from embzip.layers.finding import check_model, is_functional
 
 _PREFIX = "weights_of_keras"  # of the names of placeholders
@@ -22,12 +24,13 @@ _PREFIX = "weights_of_keras"  # of the names of placeholders
 
 @dataclass(frozen=True)
 class TracedModel:
-    """A graph, the tensors of its inputs and outputs by their public names, and large constants."""
+    """A graph, the tensors of its inputs and outputs by name, large constants and tables."""
 
     graph: Any
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     lazy: Mapping[str, LazyConstant]
+    tables: Mapping[str, LookupTable]
 
 
 def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
@@ -47,7 +50,7 @@ def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
         For a damaged or hostile file, and unknown outputs.
     UnsupportedModelError
         For models that are not plain functional or sequential ones, and for layers with state
-        other than variables, such as vocabularies.
+        other than variables and hash tables.
     """
     model = load_keras(path)
     check_model(model)
@@ -84,18 +87,46 @@ def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
         for name, tensor in zip(named, model.inputs, strict=True)
     ]
     function = tf.function(serve, autograph=False).get_concrete_function(*specs)
-    if function.captured_inputs:
-        raise UnsupportedModelError(
-            f"{path}: a graph of constants can contain only variables, and a layer has other "
-            "state, such as a vocabulary: cut the model after that layer"
-        )
-    fed = zip(named, function.inputs, strict=True)
+    count = len(named)
+    fed = zip(named, function.inputs[:count], strict=True)
+    graph = function.graph.as_graph_def()
+    tables = {}
+    known = tables_of(model._flatten_layers())
+    captured = {
+        node_name(inner.name): outer
+        for outer, inner in zip(function.captured_inputs, function.inputs[count:], strict=True)
+    }
+    for node in graph.node:
+        if node.name not in captured:
+            continue
+        held = captured[node.name]
+        if held.dtype != tf.resource:
+            write_constant(node, node.name, held.numpy())
+        elif id(held) in known:
+            tables[node.name] = LookupTable.of(known[id(held)])
+            _table_node(node, tables[node.name])
+        else:
+            raise UnsupportedModelError(
+                f"{path}: a graph can contain only variables and hash tables, and a layer has "
+                "other state: cut the model after that layer"
+            )
     return TracedModel(
-        function.graph.as_graph_def(),
+        graph,
         {name: tensor.name for name, tensor in fed},
         {name: tensor.name for name, tensor in function.structured_outputs.items()},
         lazy,
+        tables,
     )
+
+
+def _table_node(node: Any, table: LookupTable) -> None:
+    """Turn the placeholder of a captured table into the table."""
+    name = node.name
+    node.Clear()
+    node.name, node.op = name, "HashTableV2"
+    for key, array in (("key_dtype", table.keys), ("value_dtype", table.values)):
+        node.attr[key].type = tf.dtypes.as_dtype(tf.constant(array[:0]).dtype).as_datatype_enum
+    node.attr["shared_name"].s = name.encode()
 
 
 def _lazy_constant(variable: Any) -> LazyConstant:

@@ -4,6 +4,7 @@ The decoding nodes are traced by TensorFlow from the codec's arithmetic, and ins
 gather. All other nodes of the graph are kept unchanged.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,70 +15,104 @@ from tensorflow.core.framework import graph_pb2
 
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import MismatchError, UnsupportedModelError
-from embzip.foreign.formats.graphs import GATHERS, IDENTITIES, Flow, node_name
-from embzip.foreign.formats.tensor_protos import array_of, dtype_name, shape_of
+from embzip.foreign.formats.graphs import GATHERS, Flow, node_name
+from embzip.foreign.formats.names import clean
+from embzip.foreign.formats.tensor_protos import array_of
 from embzip.foreign.graph.flat_graphs import FlatGraph
+from embzip.foreign.graph.grappler import pruned_to
+from embzip.foreign.graph.table_reads import (
+    FLOATS,
+    PASSING,
+    joined,
+    reads,
+    stored,
+    tables_in_parts,
+    values_of,
+    with_gathers,
+)
 from embzip.layers.decoding import keras_ops
 
 
-def chosen_table(flat: FlatGraph, name: str | None) -> str:
-    """Return the node of the named float32 table, or of the only one that is gathered.
+def found_tables(flat: FlatGraph) -> dict[str, tuple[tuple[int, ...], list[str]]]:
+    """Return the shape and the look-ups of each table of the graph, by its name.
+
+    Tables hold float32, float16 or bfloat16. One in parts has one name, and each part its own.
+    """
+    flow = Flow(flat.graph.node)
+    tables: dict[str, tuple[tuple[int, ...], list[str]]] = {}
+    for read, table in reads(flow):
+        dtype, shape = stored(flat, flow, table)
+        if len(shape) == 2 and dtype in FLOATS:
+            tables.setdefault(table, (shape, []))[1].append(read)
+    for parts in tables_in_parts(flat, flow):
+        if all(name in tables for name in parts.names):
+            shapes = [tables.pop(name)[0] for name in parts.names]
+            whole = (sum(shape[0] for shape in shapes), shapes[0][1])
+            tables[parts.name] = (whole, sorted(parts.stitches))
+    return tables
+
+
+def chosen_tables(flat: FlatGraph, names: Sequence[str] = (), *, every: bool = False) -> list[str]:
+    """Return the named tables; without names the only one, or every one.
 
     Raises
     ------
     UnsupportedModelError
         If there is no such table, or, without a name, more than one. The message lists them.
     """
-    flow = Flow(flat.graph.node)
-    tables: dict[str, tuple[tuple[int, ...], list[str]]] = {}
-    for gather, table in flow.gathered():
-        dtype, shape = _stored(flat, flow, table)
-        if len(shape) == 2 and dtype == "float32":
-            tables.setdefault(table, (shape, []))[1].append(gather)
+    tables = found_tables(flat)
     listed = "; ".join(
-        f"{table!r} ({shape[0]} x {shape[1]}, read by {', '.join(map(repr, gathers))})"
-        for table, (shape, gathers) in sorted(tables.items())
+        f"{table!r} ({shape[0]} x {shape[1]}, read by {', '.join(map(repr, lookups))})"
+        for table, (shape, lookups) in sorted(tables.items())
     )
-    if name is not None and name in tables:
-        return name
-    if name is None and len(tables) == 1:
-        return next(iter(tables))
-    if name is not None:
-        raise UnsupportedModelError(
-            f"the graph has no float32 table {name!r} that a Gather reads; its tables: "
-            f"{listed or 'none'}"
-        )
+    parts = {part for each in tables_in_parts(flat, Flow(flat.graph.node)) for part in each.names}
+    chosen = []
+    for name in names:
+        known = flat.keys.get(clean(name), name)
+        if known not in tables and known not in parts:
+            raise UnsupportedModelError(
+                f"the graph has no table {name!r} that a look-up reads; its tables: "
+                f"{listed or 'none'}"
+            )
+        chosen.append(known)
+    if names or (every and tables):
+        return chosen or sorted(tables)
+    if len(tables) == 1:
+        return list(tables)
     raise UnsupportedModelError(
-        "expected one float32 table that a Gather reads, found "
-        + (f"several: choose one with --layer: {listed}" if tables else "none")
+        "expected one table that a look-up reads, found "
+        + (f"several: choose with --layer, or --all: {listed}" if tables else "none")
     )
 
 
-def _stored(flat: FlatGraph, flow: Flow, name: str) -> tuple[str, tuple[int, ...]]:
-    """Return the type and shape of a constant; ("", ()) for any other node."""
-    if name in flat.lazy:
-        return dtype_name(flat.lazy[name].dtype), flat.lazy[name].shape
-    if name not in flow.nodes or flow.nodes[name].op != "Const":
-        return "", ()
-    tensor = flow.nodes[name].attr["value"].tensor
-    return dtype_name(tensor.dtype), shape_of(tensor.tensor_shape)
+def prepared(flat: FlatGraph, name: str, *, tied: bool = False) -> FlatGraph:
+    """Return the graph with one table of a name, read by plain gathers.
+
+    Parameters
+    ----------
+    tied
+        Whether what needs the whole table, such as an output layer, is to read all rows decoded.
+    """
+    flow = Flow(flat.graph.node)
+    for parts in tables_in_parts(flat, flow):
+        if parts.name == name:
+            flat = joined(flat, parts)
+            flat = replace(flat, graph=pruned_to(flat.graph, flat.outputs))
+    return with_gathers(flat, name, whole=tied)
 
 
 def table_of(flat: FlatGraph, name: str) -> NDArray[np.float32]:
-    """Return the values of a table."""
-    if name in flat.lazy:
-        return flat.lazy[name].values()
-    tensor = Flow(flat.graph.node).nodes[name].attr["value"].tensor
-    return array_of(tensor, f"the table {name!r}")
+    """Return the values of a table, as float32."""
+    return values_of(flat, name).astype(np.float32)
 
 
 def with_compressed_table(flat: FlatGraph, name: str, embedding: CompressedEmbedding) -> FlatGraph:
-    """Return the graph with a compressed table instead of a float32 one.
+    """Return the graph with a compressed table instead of one that `prepared` prepared.
 
     Parameters
     ----------
     name
-        The name of the table's node, from `chosen_table`.
+        The name of the table's node, from `chosen_tables`.
     embedding
         A table with as many rows and columns. Its padding row, if it has one, reads as zeros.
 
@@ -90,7 +125,7 @@ def with_compressed_table(flat: FlatGraph, name: str, embedding: CompressedEmbed
     """
     graph = flat.graph
     flow = Flow(graph.node)
-    _, shape = _stored(flat, flow, name)
+    _, shape = stored(flat, flow, name)
     if shape != embedding.shape:
         raise MismatchError(
             f"the table {name!r} is {shape[0]} x {shape[1]}, but the embedding has "
@@ -107,7 +142,8 @@ def with_compressed_table(flat: FlatGraph, name: str, embedding: CompressedEmbed
     }
     renamed = {f"{prefix}/rows_{number}": gather for number, gather in enumerate(gathers)}
     made = graph_pb2.GraphDef(versions=graph.versions, library=graph.library)
-    for node in _decoder(embedding, prefix, types).node:
+    results = [flow.nodes[gather].attr["Tparams"].type for gather in gathers]
+    for node in _decoder(embedding, prefix, types, results).node:
         if node.name in fed:
             continue
         added = made.node.add()
@@ -138,7 +174,7 @@ def _readers(flow: Flow, table: str) -> tuple[set[str], list[str]]:
             places = [i for i, ref in enumerate(node.input) if node_name(ref) == name]
             if all(node.input[place][0] == "^" for place in places):
                 continue
-            if node.op in IDENTITIES and places == [0]:
+            if node.op in PASSING and places == [0]:
                 if consumer not in passing:
                     passing.add(consumer)
                     waiting.append(consumer)
@@ -147,9 +183,9 @@ def _readers(flow: Flow, table: str) -> tuple[set[str], list[str]]:
                     gathers.append(consumer)
             else:
                 raise UnsupportedModelError(
-                    f"only gathers of rows may read the table {table!r}, and {consumer!r} "
-                    f"({node.op}) reads it too, and needs it at full size: give that operator its "
-                    "own variable first"
+                    f"only look-ups of rows may read the table {table!r}, and {consumer!r} "
+                    f"({node.op}) reads it too, and needs it at full size: --tied decodes all rows "
+                    "for it at each run; or give that operator its own variable first"
                 )
     return passing, sorted(gathers)
 
@@ -166,7 +202,9 @@ def _takes_rows(flow: Flow, node: Any) -> bool:
     return place.shape == () and int(place) == 0
 
 
-def _decoder(embedding: CompressedEmbedding, prefix: str, types: list[int]) -> Any:
+def _decoder(
+    embedding: CompressedEmbedding, prefix: str, types: list[int], results: list[int]
+) -> Any:
     """Return a graph with, for each gather, a placeholder `ids_N` and its decoded rows `rows_N`."""
     codec = embedding.codec
     with tf.Graph().as_default() as graph, tf.name_scope(f"{prefix}/"):
@@ -175,7 +213,7 @@ def _decoder(embedding: CompressedEmbedding, prefix: str, types: list[int]) -> A
             name: tf.constant(array, name=f"stage_{name}")
             for name, array in {**embedding.params, **embedding.tables}.items()
         }
-        for number, dtype in enumerate(types):
+        for number, (dtype, result) in enumerate(zip(types, results, strict=True)):
             ids = tf.compat.v1.placeholder(tf.dtypes.as_dtype(dtype), name=f"ids_{number}")
             flat = tf.reshape(ids, [-1])
             taken = codec.quantizer.take(codes, flat, keras_ops)
@@ -184,5 +222,8 @@ def _decoder(embedding: CompressedEmbedding, prefix: str, types: list[int]) -> A
                 shown = tf.not_equal(flat, tf.cast(embedding.pad_id, flat.dtype))
                 rows = rows * tf.cast(shown, tf.float32)[:, None]
             shape = tf.concat([tf.shape(ids), [embedding.dim]], axis=0)
+            kind = tf.dtypes.as_dtype(result or tf.float32.as_datatype_enum)
+            if kind != tf.float32:
+                rows = tf.cast(rows, kind)
             tf.reshape(rows, shape, name=f"rows_{number}")
         return graph.as_graph_def()

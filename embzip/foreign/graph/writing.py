@@ -8,20 +8,37 @@ import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 from tensorflow.python.eager.context import eager_mode
 
+from embzip.errors import InputError
 from embzip.files.writing import atomic_folder, write_bytes
 from embzip.foreign.formats.bundle_writing import tensorflow_writes
 from embzip.foreign.formats.graphs import Flow, node_name, rename_functions
 from embzip.foreign.formats.tensor_protos import array_of
 from embzip.foreign.graph.flat_graphs import FlatGraph, Signature
 from embzip.foreign.graph.grappler import pruned_to
+from embzip.foreign.graph.lazy_constants import compact
 
 _SMALL = 256  # bytes: smaller constants stay in the graph
 
 
 def write_frozen(flat: FlatGraph, target: Path) -> None:
-    """Write the graph with its constants; inputs and outputs get their names in the signature."""
+    """Write the graph with its constants; inputs and outputs get their names in the signature.
+
+    Raises
+    ------
+    InputError
+        For a graph of 2 GB, or with hash tables: a frozen graph keeps nothing that fills them.
+    """
+    held = sorted(flat.tables.keys() & {node.name for node in flat.graph.node})
+    if held:
+        raise InputError(
+            f"a frozen graph has no hash tables, and this one needs {held[0]!r}: write a "
+            "SavedModel, which keeps them, or cut the graph behind them (--input NODE)"
+        )
     flat = flat.with_constants()
     _rename(flat)
+    for node in flat.graph.node:
+        if node.op == "Const":
+            compact(node.attr["value"].tensor)
     write_bytes(target, flat.graph.SerializeToString(deterministic=True))
 
 
@@ -40,31 +57,51 @@ def write_saved_model(flat: FlatGraph, target: Path) -> None:
 def _write_saved_model(flat: FlatGraph, target: Path) -> None:
     module = tf.Module()
     module.weights = []
+    present = {node.name for node in flat.graph.node}
+    module.tables = {n: table.made() for n, table in flat.tables.items() if n in present}
     variables: dict[str, Any] = {}
     graph = graph_pb2.GraphDef(versions=flat.graph.versions, library=flat.graph.library)
     for node in flat.graph.node:
         tensor = node.attr["value"].tensor if node.op == "Const" else None
+        if node.name in module.tables:
+            continue
         if node.name in flat.lazy:
-            variables[node.name] = tf.Variable(flat.lazy[node.name].tensor(), trainable=False)
+            variables[node.name] = _variable(flat.lazy[node.name].tensor(), node.name)
             module.weights.append(variables[node.name])
-        elif tensor is not None and tensor.ByteSize() >= _SMALL and tensor.dtype != tf.string:
+        elif tensor is not None and _is_variable(node, tensor):
             # As variables, all types stay on one device; integer constants may be placed elsewhere.
             value = array_of(tensor, f"the constant {node.name!r}")
-            variables[node.name] = tf.Variable(value, trainable=False)
+            variables[node.name] = _variable(value, node.name)
             module.weights.append(variables[node.name])
         else:
             graph.node.add().CopyFrom(node)
     rename_functions(graph)
-    for node in graph.node:  # a constant has no side effect to wait for
-        kept = [ref for ref in node.input if ref[0] != "^" or ref[1:] not in variables]
+    for node in graph.node:  # they have no side effect to wait for
+        gone = variables.keys() | module.tables.keys()
+        kept = [ref for ref in node.input if ref[0] != "^" or ref[1:] not in gone]
         node.ClearField("input")
         node.input.extend(kept)
     functions = {
-        name: _function(graph, signature, variables) for name, signature in flat.signatures.items()
+        name: _function(graph, signature, variables, module.tables)
+        for name, signature in flat.signatures.items()
     }
     module.functions = list(functions.values())
     with atomic_folder(target, marker="saved_model.pb") as folder, tensorflow_writes(target):
         tf.saved_model.save(module, str(folder), signatures=functions)
+
+
+def _variable(value: Any, name: str) -> Any:
+    """Return a variable that keeps the name of a node, so that it is found by it again."""
+    return tf.Variable(value, trainable=False, name=name)
+
+
+def _is_variable(node: Any, tensor: Any) -> bool:
+    """Return whether a constant is stored as a variable.
+
+    One that waits for a node may stand inside a loop of TensorFlow 1, which variables do not.
+    """
+    waits = any(reference[0] == "^" for reference in node.input)
+    return tensor.ByteSize() >= _SMALL and tensor.dtype != tf.string and not waits
 
 
 def input_specs(graph: Any, signature: Signature) -> dict[str, Any]:
@@ -103,7 +140,9 @@ def _renamed(reference: str, names: dict[str, str]) -> str:
     return f"{mark}{names.get(name, name)}{colon}{port}"
 
 
-def _function(graph: Any, signature: Signature, variables: dict[str, Any]) -> Any:
+def _function(
+    graph: Any, signature: Signature, variables: dict[str, Any], tables: dict[str, Any]
+) -> Any:
     own = pruned_to(graph, [node_name(name) for name in signature.outputs.values()])
     read = {node_name(ref) for node in own.node for ref in node.input}
     ends = {node_name(name) for name in signature.outputs.values()}
@@ -117,12 +156,26 @@ def _function(graph: Any, signature: Signature, variables: dict[str, Any]) -> An
         fed |= {
             f"{n}:0": tf.convert_to_tensor(value) for n, value in variables.items() if n in read
         }
+        own = tf.compat.v1.get_default_graph()
+        fed |= {f"{n}:0": own.capture(t.resource_handle) for n, t in tables.items() if n in read}
         found = tf.graph_util.import_graph_def(
             bare, input_map=fed, return_elements=list(signature.outputs.values()), name=""
         )
         return dict(zip(signature.outputs, found, strict=True))
 
-    return tf.function(serve, autograph=False).get_concrete_function(**specs)
+    function: Any = serve
+    if any(node.op == "Enter" for node in bare.node):
+        # A `tf.function` orders nodes with state by control edges, which enter loops of TensorFlow
+        # 1 from outside; a wrapped function, called by it, does not.
+        wrapped = tf.compat.v1.wrap_function(
+            lambda *values: serve(**dict(zip(specs, values, strict=True))), list(specs.values())
+        )
+
+        def function(**inputs: Any) -> dict[str, Any]:
+            found: dict[str, Any] = wrapped(*(inputs[name] for name in specs))
+            return found
+
+    return tf.function(function, autograph=False).get_concrete_function(**specs)
 
 
 def predicted(flat: FlatGraph, signature: Signature, inputs: dict[str, Any]) -> dict[str, Any]:
