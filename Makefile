@@ -21,7 +21,7 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/embzip demo -o demo
 
-# A browser and unzip come first: without them, tests would fail after minutes.
+# A browser, unzip, Node and compilers come first: without them, tests would fail after minutes.
 programs:
 	@$(PYTHON) scripts/prepare.py programs
 

@@ -22,11 +22,13 @@ from embzip.files.signatures import signature_of
 from embzip.foreign.formats.kinds import KINDS
 from embzip.foreign.formats.kinds import kind_of as foreign_kind
 from embzip.inspection import ArtefactRecord
+from embzip.portable.exporting import SOURCES, export_source
 from embzip.static_models import TARGETS as STATIC
 from embzip.static_models import StaticModel, export_static
 
 if TYPE_CHECKING:
     from embzip.foreign.profiling import Profile
+    from embzip.portable.exporting import SourceExport
     from embzip.tf.export.targets import Export
 
 Model = TypeVar("Model")
@@ -184,15 +186,25 @@ def rebuild(
 def export(
     model: Any,  # Classifier, Kit, or a table
     path: str | Path,
+    *,
+    to: str = "litert",
     **options: Any,
-) -> "Export | StaticModel":
+) -> "Export | SourceExport | StaticModel":
     """Write a model, or what the .embz file of one holds, for a runtime without embzip.
 
-    See `embzip.tf.export.export` for the options; for those of `to="model2vec"` and
-    `"sentence-transformers"`, which take tables too, `embzip.static_models.export_static`.
+    Parameters
+    ----------
+    to
+        `litert`, `savedmodel`, `frozen` or `onnx`, see `embzip.tf.export.export` for the options;
+        `javascript`, `html` or `c`, see `embzip.portable.exporting.export_source`; `model2vec` or
+        `sentence-transformers`, which take tables too, see
+        `embzip.static_models.export_static`.
     """
-    if str(options.get("to")).lower() in STATIC:
-        return export_static(model, path, **options)
+    if to.lower() in STATIC:
+        return export_static(model, path, to=to, **options)
+    loaded = read(model) if isinstance(model, str | Path) else model
+    if to.lower() in SOURCES:
+        return export_source(loaded, path, to=to, **options)
     from embzip.tf.export import export as export_model
 
-    return export_model(read(model) if isinstance(model, str | Path) else model, path, **options)
+    return export_model(loaded, path, to=to, **options)

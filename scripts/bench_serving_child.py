@@ -32,6 +32,18 @@ def fasttext(path: str, folder: str) -> Callable[[], Predict]:
     return load
 
 
+def fasttext_bare(path: str, folder: str) -> Callable[[], Predict]:
+    """A fastText model's C++, as near as Python comes to it: one text, no arrays."""
+    import fasttext
+
+    def load() -> Predict:
+        model = fasttext.load_model(path)
+        answer = model.f.predict
+        return lambda texts: [answer(text + "\n", 1, 0.0, "strict") for text in texts]
+
+    return load
+
+
 def _padding(tokenizer: Any) -> Callable[[Sequence[str]], Any]:
     """Return texts -> padded ids, for formats that carry no tokenizer."""
     import numpy as np
@@ -123,7 +135,7 @@ def frozen(path: str, folder: str) -> Callable[[], Predict]:
     return load
 
 
-RUNNERS = (own, fasttext, keras_predict, keras_call, tf_function, savedmodel, frozen)
+RUNNERS = (own, fasttext, fasttext_bare, keras_predict, keras_call, tf_function, savedmodel, frozen)
 
 
 def measure(started: float, runner: str, path: str, folder: str) -> dict[str, float]:

@@ -1,5 +1,5 @@
-"""Write the golden .embz files into tests/golden: one of every codec stage, some packed ones, a
-classifier, and beside each what it held when it was written.
+"""Write the golden .embz files into tests/golden: one of every codec stage, some packed ones, two
+classifiers, and beside each what it held when it was written.
 
 Run by hand, never by a test: `python -m scripts.make_golden` writes the files that are missing. A
 file that is there stays as it is, so that a change of the format or of a codec shows itself. Where
@@ -7,6 +7,7 @@ the change is meant, delete the files and make them anew: there is one version o
 nothing was released in it.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ PACKED = ("kmeans:5", "svd:8|ectcq:2", "svd:12|ectcq:2")
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
 FOLDER, PACKS = GOLDEN / "codecs", GOLDEN / "packed"
 CLASSIFIER = GOLDEN / "classifier.embz"
+ANYWHERE = GOLDEN / "anywhere.embz"  # what readers in other languages are compared with
 TEXTS = ("wörd01 wörd07 unheard", "wörd11")
 _OPTIONS: dict[str, Any] = {
     "training": TextDigest.of(TEXTS),
@@ -102,6 +104,57 @@ def golden_classifier() -> Classifier:
     )
 
 
+def golden_student() -> Classifier:
+    """Return a classifier as distillation makes them: stems, `tcq`, kernels of four bits."""
+    rng = np.random.default_rng(0)
+    stems = [
+        "plant",
+        "reader",
+        "walk",
+        "winter",
+        "election",
+        "naïve",
+        "ведомость",
+        "λόγος",
+        "हिन्दी",
+        "한국어",
+        "straße",
+    ]
+    words = sorted({stem + ending for stem in stems for ending in ("", "s", "er", "ς")} | {*"!?,"})
+    tokenizer = WordTokenizer(words, Normalization(), stems=True)
+    matrix = rng.normal(size=(len(words) + 2, 8)) * rng.gamma(1, size=(len(words) + 2, 1))
+    matrix[0] = 0
+    vectors = Vectors(tokenizer.vocabulary, matrix.astype(np.float32), tokenizer=tokenizer)
+    config = CnnConfig(columns=8, max_length=9, filters=5, windows=(1, 2, 3))
+    arrays = {
+        name: rng.normal(size=shape).astype(np.float32)
+        for name, shape in head_shapes(config, 3).items()
+    }
+    return Classifier(compress(vectors, "tcq:3"), ("a", "b", "c"), config, arrays, kernels="int4")
+
+
+def answers_of(model: Classifier) -> list[dict[str, Any]]:
+    """Return the ids and probabilities of texts that show each rule."""
+    texts = [
+        "Plants walk, readers!",
+        "planting elections of WINTERS",
+        "NAI\u0308VE Stra\u00dfe",
+        "ВЕДОМОСТИ ведомостью",
+        "ΛΌΓΟΣ λόγοσ ΛΌΓΟΣ?",
+        "हिन्दी 한국어 \u1112\u1161\u11ab국어",
+        "a\u200dwalk walk\u200d !\u0301",
+        "",
+        "walk " * 12 + "plant",
+        "broken \ufffd and nul \x00",
+    ]
+    return [
+        {"text": text, "ids": ids, "probabilities": [round(float(each), 6) for each in row]}
+        for text, ids, row in zip(
+            texts, model.tokenizer.encode(texts), model.probabilities(texts), strict=True
+        )
+    ]
+
+
 def path_of(spec: str, folder: Path = FOLDER) -> Path:
     """Return a spec's golden file.
 
@@ -126,6 +179,11 @@ def main() -> None:
         model = golden_classifier()
         model.save(CLASSIFIER)
         np.save(CLASSIFIER.with_suffix(".npy"), model.probabilities(TEXTS))
+    if not ANYWHERE.exists():
+        model = golden_student()
+        model.save(ANYWHERE)
+        answers = json.dumps(answers_of(model), ensure_ascii=False, indent=1)
+        ANYWHERE.with_suffix(".json").write_text(answers + "\n", "utf-8")
 
 
 if __name__ == "__main__":

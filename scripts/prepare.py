@@ -41,15 +41,22 @@ def check_tools() -> None:
 
 def fetch_programs() -> None:
     """Install what the tests run and this machine lacks, where that is allowed."""
-    wanted = {"chromium": BROWSERS, "unzip": ("unzip",)}
+    wanted = {
+        "chromium": BROWSERS,
+        "unzip": ("unzip",),
+        "nodejs": ("node",),
+        "gcc": ("gcc",),
+        "clang": ("clang",),
+    }
     missing = [package for package, names in wanted.items() if not any(map(shutil.which, names))]
     if not missing:
         return
     install = f"apt-get install -y -qq {' '.join(missing)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         sys.exit(
-            f"the tests open pages in a browser ({', '.join(BROWSERS)}) and archives with unzip; "
-            f"not found here: {' and '.join(missing)}. As root: `{install}`"
+            f"the tests open pages in a browser ({', '.join(BROWSERS)}), archives with unzip, and "
+            "exported sources with Node, gcc and clang; not found here: "
+            f"{' and '.join(missing)}. As root: `{install}`"
         )
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in ("apt-get update -qq", install):

@@ -51,6 +51,7 @@ ORDER = [
     "prediction",
     "litert",  # knows tokenizers and files only; `load_model` reads either kind of file
     "classifier",
+    "portable",  # classifiers as source of other languages
     "evaluation",
     "layers",
     "foreign.formats",

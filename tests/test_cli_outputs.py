@@ -111,7 +111,7 @@ def test_stdin_that_is_redirected_from_the_output(folder: Path) -> None:
         (["compress", "table.embz", "--codec", "int8", "-o", "small.txt"], "must be .embz"),
         (["train", "test.tsv", "--vectors", "table.embz", "-o", "m.keras"], "must be .embz"),
         (["rebuild", "model.embz", "--codec", "int8", "-o", "m.pb"], "must be .embz"),
-        (["export", "model.embz", "-o", "m.embz"], ".tflite, .savedmodel, .pb, .onnx or a name"),
+        (["export", "model.embz", "-o", "m.embz"], ".onnx, .mjs, .js, .html, .c or a name"),
         (["export", "model.embz", "--to", "litert", "-o", "m.onnx"], "must be .tflite"),
         (["kit", "model.embz", "-o", "m.json"], "must be .embz"),
         (["slim", "saved.h5", "-o", "m.embz"], ".h5, .hdf5, .keras, .pb"),

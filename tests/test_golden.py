@@ -1,5 +1,6 @@
 """Golden files, written by scripts/make_golden.py, only read here: what was saved still loads."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ from embzip.classifier.text_digests import TextDigest
 from embzip.codecs.registry import BUILTIN
 from embzip.packing.arrays import PackedArray
 from scripts.make_golden import (
+    ANYWHERE,
     CLASSIFIER,
     FOLDER,
     PACKED,
     PACKS,
     SPECS,
     TEXTS,
+    answers_of,
     golden_classifier,
     path_of,
 )
@@ -64,3 +67,11 @@ def test_the_golden_classifier_answers_as_it_did(mmap: bool) -> None:
     assert [run.kind for run in model.training.runs] == ["train", "tune"]
     assert model.training.trained_on(TextDigest.of(reversed(TEXTS)))
     assert model.training.runs == golden_classifier().training.runs
+
+
+def test_the_answers_for_readers_in_other_languages_are_ours() -> None:
+    expected = json.loads(ANYWHERE.with_suffix(".json").read_text("utf-8"))
+    found = answers_of(embzip.load_classifier(ANYWHERE))
+    for mine, theirs in zip(found, expected, strict=True):
+        assert (mine["text"], mine["ids"]) == (theirs["text"], theirs["ids"])
+        np.testing.assert_allclose(mine["probabilities"], theirs["probabilities"], atol=1e-5)

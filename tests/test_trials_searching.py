@@ -143,6 +143,9 @@ def test_what_is_there_is_what_the_record_says(folder: Path, whole: dict[str, An
     exported = embzip.load_model(output / "best.tflite")
     texts = [example.text for example in embzip.read_examples(folder / "test.tsv")]
     assert exported.predict(texts[:20])[3].label == student.predict(texts[:20])[3].label
+    page = (output / "try.html").read_text("utf-8")
+    assert "<title>The best so far</title>" in page
+    assert "export function classify(text)" in page
     measured = embzip.evaluate(output / "best.embz", folder / "test.tsv")
     assert measured.accuracy == pytest.approx(whole["test"]["after"])
     assert whole["gate"]["looks"] == 1

@@ -1,14 +1,14 @@
 """The command that writes classifiers, tables and tokenizers for other runtimes: export."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Errors, Model, UsageError
-from embzip.cli.results import Result
+from embzip.cli.results import STREAM, Output, Result
 from embzip.cli.static_models import STATIC, export_static
 from embzip.cli.terminal import without_notices
 from embzip.corpus import read_texts
@@ -16,16 +16,33 @@ from embzip.files.outputs import FOLDER
 from embzip.files.places import CLASSIFIER, TEXTS, check_places
 from embzip.inspection import size_change
 
+if TYPE_CHECKING:
+    from embzip.classifier import Classifier, Kit
+
+SOURCES = ("javascript", "html", "c")  # `embzip.portable` writes them
 _FORMATS = {
     ".tflite": "litert",
     ".savedmodel": "savedmodel",
     ".pb": "frozen",
     ".onnx": "onnx",
+    ".mjs": "javascript",
+    ".js": "javascript",
+    ".html": "html",
+    ".c": "c",
     FOLDER: "savedmodel",
 }
 
 _To = Literal[
-    "litert", "savedmodel", "frozen", "onnx", "model2vec", "sentence-transformers", "tokenizer"
+    "litert",
+    "savedmodel",
+    "frozen",
+    "onnx",
+    "javascript",
+    "html",
+    "c",
+    "model2vec",
+    "sentence-transformers",
+    "tokenizer",
 ]
 
 
@@ -48,13 +65,17 @@ def export(
 
     A kit becomes one file with one look-up and one output a classifier, called as it is.
 
+    javascript (an ES module), html (a page with a text field) and c (C99 and its header) are
+    source without dependencies: tokenizer, table and kernels as in MODEL.embz, decoded as they are
+    read.
+
     --to model2vec and sentence-transformers write a folder of a table, or of a classifier whose
     encoder is mean, that those libraries load: texts become the mean of their rows. Codes of int8
     stay codes for model2vec. --to tokenizer writes the tokenizer of a .embz, or of a tokenizer's
     file, as a tokenizer.json of Hugging Face. What is otherwise there than in embzip is printed.
 
-    Without -o, NAME.embz becomes NAME.tflite, .savedmodel, .pb, .onnx, .model2vec,
-    .sentence-transformers or .tokenizer.json in the current folder.
+    Without -o, NAME.embz becomes NAME.tflite, .savedmodel, .pb, .onnx, .mjs, .html, .c,
+    .model2vec, .sentence-transformers or .tokenizer.json in the current folder.
 
     Parameters
     ----------
@@ -77,10 +98,19 @@ def export(
     check_places((model, CLASSIFIER), (calibrate, TEXTS))
     from embzip.classifier.loading import read
 
+    if to == "c" and result.output == STREAM:
+        raise UsageError("-o - is for one file, and C is a source and its header: name it")
     formats = {end: name for end, name in _FORMATS.items() if to in (None, name)}
     end = next(iter(formats))
     with result.writing([model, calibrate], end, formats, marker="saved_model.pb") as output:
         loaded = read(model)
+        if output.format in SOURCES:
+            if kernels is not None or calibrate is not None:
+                raise UsageError(
+                    f"{output.format} keeps kernels as they are: leave --kernels and --compute out"
+                )
+            _source(loaded, model, output)
+            return
         texts = None if calibrate is None else list(read_texts(calibrate, errors=errors))
         with progress("exporting"), without_notices():
             from embzip.tf.export import export
@@ -99,3 +129,27 @@ def export(
         f"{' and '.join(made.kernels)}, probabilities within {made.max_difference:.2g} of the "
         "classifier's",
     )
+
+
+def _source(loaded: "Classifier | Kit", model: Path, output: Output) -> None:
+    """Write source, and say what it takes."""
+    from embzip.portable.exporting import export_source
+
+    before = model.stat().st_size
+    with progress("exporting"):
+        made = export_source(
+            loaded,
+            output.path,
+            to=output.format,
+            title=output.name.stem,
+            facts={"size": f"{before:,} bytes"},
+        )
+    record = {"bytes_before": before, "bytes_after": made.nbytes}
+    line = f"{before:,} -> {made.nbytes:,} bytes of source"
+    if output.format == "c":
+        record |= {"flash_bytes": made.flash_bytes, "ram_bytes": made.ram_bytes}
+        line += (
+            f" and header; {made.flash_bytes:,} bytes of constants in flash beside the code, "
+            f"{made.ram_bytes:,} of RAM"
+        )
+    output.show(record, line)

@@ -80,9 +80,9 @@ def search(
 
     It may lose half a point of accuracy, or what --max-drop says; with --size, the best of that
     size is searched for. Teachers are trained, and students of many shapes are distilled of them.
-    DIR has what is best so
-    far, from the first minutes on: best.embz, best.tflite, front.json and report.html. After Ctrl-C
-    or a kill, the same command goes on where it stopped.
+    DIR has what is best so far, from the first minutes on: best.embz, best.tflite, front.json,
+    report.html, and try.html, which classifies what one types. After Ctrl-C or a kill, the same
+    command goes on where it stopped.
 
     Half of dev chooses. The other half is read once, at the end, and says whether the answer loses
     at most --max-drop against the best uncompressed model: shown, worse, or not shown by these

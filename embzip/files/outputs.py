@@ -19,7 +19,7 @@ Formats = Mapping[str, str]  # suffix -> format, the default one first
 _KNOWN = frozenset(
     {".embz", ".keras", ".h5", ".hdf5", ".pb", ".pbtxt", ".tflite", ".onnx", ".safetensors"}
     | {".npy", ".npz", ".vec", ".bin", ".kv", ".model", ".txt", ".tsv", ".csv", ".json", ".toml"}
-    | {".md", ".html", ".gz", ".bz2", ".xz", ".zst", ".zip"}
+    | {".md", ".html", ".mjs", ".js", ".c", ".h", ".gz", ".bz2", ".xz", ".zst", ".zip"}
 )
 
 

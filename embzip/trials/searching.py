@@ -68,8 +68,8 @@ def search(
     """Search for a small classifier: the smallest that loses little, or the best of a size.
 
     Teachers are trained, and each trial distils a student of them. What is best so far stands in
-    `output_dir` from the first minutes on: best.embz, best.tflite, front.json, report.html. The
-    same call goes on where another one was killed, and makes nothing twice.
+    `output_dir` from the first minutes on: best.embz, best.tflite, front.json, report.html,
+    try.html. The same call goes on where another one was killed, and makes nothing twice.
 
     Dev is split by a fixed hash. One half ends trainings and ranks trials; the other, the gate, is
     read once, at the end, and says whether the answer loses at most `max_drop`: shown, worse, or
