@@ -34,6 +34,7 @@ _STEPS = (
 )
 # With more labels than this, twice the columns at half the bits tell more apart.
 _FEW_LABELS = 16
+_MORE_FILTERS = (128, 112, 96, 80)
 _HALF = {"svd|tcq:4": "svd|tcq:2", "svd|tcq:3": "svd|tcq:1.5", "svd|tcq:2": "svd|tcq:1"}
 
 
@@ -120,7 +121,11 @@ def shape_of_size(
     # More of everything, where every word has a row.
     roomy = list(takewhile(lambda step: nbytes(words, step[1]) <= most, steps[first:]))
     if roomy:
-        return replace(roomy[-1][1], rows=words)
+        shape = replace(roomy[-1][1], rows=words)
+        # Many labels gain more by filters than by bits (clinc150, on dev, at about equal bytes).
+        more = _MORE_FILTERS if len(teacher.labels) > _FEW_LABELS else ()
+        wider = (replace(shape, filters=each) for each in more if each > shape.filters)
+        return next((each for each in wider if nbytes(words, each) <= most), shape)
     for _, shape in reversed(steps[: first + 1]):
         fitting = bisect_right(counts, most, key=partial(nbytes, shape=shape))
         if fitting:
