@@ -107,10 +107,10 @@ def _embzip(place: Path, checkout: Path, seed: int) -> dict[str, Any]:
 def commands_of(page: str) -> list[str]:
     """Return the five commands of a README.
 
-    >>> commands_of("## Five commands\\n\\n```sh\\nembzip build-words a.tsv\\n```\\n")
+    >>> commands_of("The same by hand:\\n\\n```sh\\nembzip build-words a.tsv\\n```\\n")
     ['embzip build-words a.tsv']
     """
-    block = re.search(r"## Five commands\n.*?```sh\n(.*?)```", page, re.DOTALL)
+    block = re.search(r"The same by hand.*?```sh\n(.*?)```", page, re.DOTALL)
     return [] if block is None else block[1].splitlines()
 
 

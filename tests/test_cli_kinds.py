@@ -47,7 +47,6 @@ SAID = {
     "run m.embz": ["m.embz: expected a recipe in TOML, found a .embz file"],
     "report m.embz": ["expected a report.json that `embzip run` wrote, found a .embz file"],
     "build-words m.embz": ["expected text, one text a line, found a .embz file"],
-    "train-vectors test.tsv --tokenizer m.embz": ["m.embz: expected a tokenizer that"],
 }
 
 

@@ -189,6 +189,17 @@ def test_round_trip(
     assert read.matrix.tobytes() == vectors.matrix.tobytes()
 
 
+def test_numbers_that_look_like_text_are_no_token(tmp_path: Path) -> None:
+    """The float32 4.0900544e15 is the bytes ` ~hY`, and no line feed ends its row."""
+    path = tmp_path / "v.bin"
+    number = np.float32(4.0900544e15).tobytes()
+    assert number == b" ~hY"
+    path.write_bytes(b"2 1\n00 " + number + b"01 " + number)
+    assert list(read_vectors(path).vocabulary) == ["00", "01"]
+    path.write_bytes(b"2 1\na b " + number + b"\nc d " + number + b"\n")
+    assert list(read_vectors(path).vocabulary) == ["a b", "c d"]
+
+
 @settings(deadline=None)
 @given(
     content=st.binary(max_size=60)

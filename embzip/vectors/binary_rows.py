@@ -5,6 +5,7 @@ first one behind which the numbers of its row end with that line feed. gensim wr
 a token ends at its first space.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -57,7 +58,7 @@ def read_binary(
             buffer, at = buffer[at:] + block, 0
             if more:
                 continue
-        space = _end_of_token(buffer, at, width, ended, first=row == 0)
+        space = _end_of_token(buffer, at, width, ended, first=row == 0, last=row == rows - 1)
         if space - at > LONGEST_WORD or (space < 0 and len(buffer) - at > LONGEST_WORD):
             raise InputError(
                 f"{path}, row {row}: a token of binary vectors must end within {LONGEST_WORD:,} "
@@ -88,20 +89,38 @@ def read_binary(
     return reading.finished()
 
 
-def _end_of_token(buffer: bytes, at: int, width: int, ended: bool, *, first: bool) -> int:
+def _end_of_token(
+    buffer: bytes, at: int, width: int, ended: bool, *, first: bool, last: bool
+) -> int:
     """Return where a token ends; -1 if it does not end within the buffer.
 
-    Of the first row it is not known yet whether rows end with a line feed: numbers are no text.
+    Of the first row it is not known yet whether rows end with a line feed. Numbers may look like
+    text, so that then the second row has to end with one too.
     """
-    nearest = space = buffer.find(b" ", at, at + LONGEST_WORD + 2)
-    while (ended or first) and space >= 0:
-        behind = buffer[space + 1 + width : space + 2 + width]
-        if behind in (b"\n", b"") and (ended or _is_token(buffer[at:space])):
+    nearest = buffer.find(b" ", at, at + LONGEST_WORD + 2)
+    for space in _spaces_before_feeds(buffer, at, width, last=last) if ended or first else ():
+        after = space + 2 + width
+        if ended or (
+            _is_token(buffer[at:space])
+            and (last or any(_spaces_before_feeds(buffer, after, width, last=True)))
+        ):
             return space
-        if b"\n" in buffer[at + 1 : space]:
-            break  # the next row: this one has no line feed behind it
-        space = buffer.find(b" ", space + 1, at + LONGEST_WORD + 2)
     return nearest
+
+
+def _spaces_before_feeds(buffer: bytes, at: int, width: int, *, last: bool) -> Iterator[int]:
+    """Yield the spaces behind which a row of numbers and a line feed follow.
+
+    Behind the last row there may be nothing.
+    """
+    space = buffer.find(b" ", at, at + LONGEST_WORD + 2)
+    while space >= 0:
+        behind = buffer[space + 1 + width : space + 2 + width]
+        if behind == b"\n" or (last and not behind):
+            yield space
+        if b"\n" in buffer[at + 1 : space]:
+            return  # the next row: this one has no line feed behind it
+        space = buffer.find(b" ", space + 1, at + LONGEST_WORD + 2)
 
 
 def _is_token(token: bytes) -> bool:
