@@ -195,9 +195,9 @@ def test_numbers_that_look_like_text_are_no_token(tmp_path: Path) -> None:
     number = np.float32(4.0900544e15).tobytes()
     assert number == b" ~hY"
     path.write_bytes(b"2 1\n00 " + number + b"01 " + number)
-    assert list(read_vectors(path).vocabulary) == ["00", "01"]
+    assert list(read_vectors(path, format="binary").vocabulary) == ["00", "01"]
     path.write_bytes(b"2 1\na b " + number + b"\nc d " + number + b"\n")
-    assert list(read_vectors(path).vocabulary) == ["a b", "c d"]
+    assert list(read_vectors(path, format="binary").vocabulary) == ["a b", "c d"]
 
 
 @settings(deadline=None)
