@@ -11,7 +11,7 @@ from embzip.trials.searching import search
 def demo(
     output_dir: str | Path,
     *,
-    trials: int = 6,
+    trials: int = 3,
     workers: int = 2,
     watch: Callable[[Record], None] | None = None,
     log: Callable[[str], None] | None = None,
