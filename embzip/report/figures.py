@@ -38,6 +38,15 @@ def signed(value: float | None) -> str:
     return ("-" if value < 0 else "+") + text
 
 
+def points(value: float) -> str:
+    """Return hundredths, in words.
+
+    >>> points(1), points(0.5)
+    ('1 point', '0.5 points')
+    """
+    return f"{value:g} point{'' if value == 1 else 's'}"
+
+
 def times(value: float | None) -> str:
     """Return a ratio such as `31.2x`."""
     return DASH if value is None else f"{digits(value)}x"

@@ -9,6 +9,7 @@ from embzip.classifier.student_shape import ENCODERS
 from embzip.classifier.student_sizes import bytes_of
 from embzip.errors import InputError, SpecError
 from embzip.evaluation.verdicts import check_verdict_options
+from embzip.report.figures import points
 
 RUNTIMES = {"embz": "best.embz", "litert": "best.tflite"}
 # Of a file that loses more than it may, each point more weighs as much as so many doublings.
@@ -65,7 +66,7 @@ class Goal:
         """What was asked for, in words."""
         name = {"accuracy": "accuracy", "macro-f1": "macro-F1"}[self.metric]
         kind = {"embz": ".embz", "litert": ".tflite"}[self.runtime]
-        told = f"the smallest {kind} that loses at most {self.max_drop:g} points of {name}"
+        told = f"the smallest {kind} that loses at most {points(self.max_drop)} of {name}"
         if self.size is not None:
             told = f"the {kind} of at most {self.size:,} bytes with the best {name}"
         return told if self.latency is None else f"{told}, one text in {self.latency:g} ms"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from embzip.evaluation.verdicts import SHOWN, WORSE, Verdict
+from embzip.report.figures import points
 from embzip.report.record import environment
 from embzip.trials.fronts import Trial, front_of
 from embzip.trials.goals import RUNTIMES, Goal
@@ -80,17 +81,17 @@ def _said(answer: str, verdict: Verdict, name: str) -> str:
     sure = f"with {100 * verdict.confidence:.3g} % confidence"
     if answer == WORSE:
         return (
-            f"worse by more than {verdict.max_drop:g} points, {found}, {sure} at most "
+            f"worse by more than {points(verdict.max_drop)}, {found}, {sure} at most "
             f"{verdict.upper:+.2f}"
         )
     low = f"{found}, {sure} at least {verdict.lower:+.2f}"
     if answer == SHOWN:
-        return f"that it loses at most {verdict.max_drop:g} points is shown ({low})"
+        return f"that it loses at most {points(verdict.max_drop)} is shown ({low})"
     if verdict.lower >= -verdict.max_drop:
         return (
-            f"that it loses at most {verdict.max_drop:g} points is not shown, since that was not "
+            f"that it loses at most {points(verdict.max_drop)} is not shown, since that was not "
             f"of a larger file before it in the gate's order ({low})"
         )
     return (
-        f"that it loses at most {verdict.max_drop:g} points is not shown ({low}): {verdict.missing}"
+        f"that it loses at most {points(verdict.max_drop)} is not shown ({low}): {verdict.missing}"
     )
