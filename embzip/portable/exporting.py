@@ -84,7 +84,7 @@ def export_source(
     >>> classifier = Classifier(table, ("sport", "politics"), MeanConfig(4, 9), arrays)
     >>> made = export_source(classifier, pathlib.Path(tempfile.mkdtemp(), "small.c"), to="c")
     >>> made.path.with_suffix(".h").is_file(), made.ram_bytes
-    (True, 152)
+    (True, 144)
     """
     to, path = chosen(to, SOURCES, "target"), Path(path)
     found = portable_model(model)

@@ -75,7 +75,7 @@ def _parts(model: PortableModel) -> set[str]:
 
 
 def _shortened(template: str, parts: set[str]) -> str:
-    """Return the code without parts that are not needed, indentation and what explains it.
+    r"""Return the code without parts that are not needed, indentation and what explains it.
 
     No line of the template begins within a string. Its first lines stay.
 
