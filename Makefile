@@ -29,7 +29,7 @@ programs:
 test: programs setup
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-# The README's pip commands, from an empty cache: two minutes and 500 MB of downloads.
+# The README's pip commands, and the wheel under the other Pythons there are: no cache, three minutes.
 install-check: setup
 	$(BIN)/python -m tests.install
 

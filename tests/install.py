@@ -1,7 +1,7 @@
 """Install embzip by the README's pip commands into fresh environments, and use it; no test itself.
 
 `make install-check` runs it. pip begins with an empty cache, since a wheel of YouTokenToMe in there
-would hide that its build fails. About 500 MB are downloaded.
+would hide that its build fails. Each environment downloads its packages anew.
 """
 
 import json

@@ -40,7 +40,9 @@ def card_of(path: str | Path, test: Sequence[Example] | str | Path | None = None
     own, sizes = stored.own, stored.bytes
     table = f"{whole(own['rows'])} rows of {own['dim']}, {own['codec']}"
     parts = ", ".join(
-        f"{name.replace('_', ' ')} {whole(size)}" for name, size in sizes.items() if name != "total"
+        f"{name.replace('_', ' ')} {whole(size)}"
+        for name, size in sizes.items()
+        if size and name != "total"
     )
     facts = [
         ("file", f"{Path(path).name}, {megabytes(sizes['total'])} ({parts} bytes)"),
@@ -85,7 +87,7 @@ def _run(run: Mapping[str, Any]) -> str:
     verb = {"train": "Trained", "tune": "Tuned", "distill": "Distilled"}[run["kind"]]
     ended = ", interrupted" if run.get("interrupted") else ""
     return (
-        f"{verb} on {whole(texts)} texts for {run['epochs']} epochs, of which number "
+        f"{verb} on {whole(texts)} texts for at most {run['epochs']} epochs, of which number "
         f"{run['best_epoch']} was kept, by {whole(chosen)} dev texts ({dev}); seed {run['seed']}"
         f"{ended}."
     )
