@@ -122,7 +122,8 @@ def shape_of_size(
     roomy = list(takewhile(lambda step: nbytes(words, step[1]) <= most, steps[first:]))
     if roomy:
         shape = replace(roomy[-1][1], rows=words)
-        # Many labels gain more by filters, for their bytes, than by bits (clinc150, on dev).
+        # Many labels gain more by filters than by bits: clinc150 in 93 KB, KL on dev .0249 with 96
+        # filters and rows of 1 bit, .0269 with 64 and 1.5 bits.
         more = _MORE_FILTERS if len(teacher.labels) > _FEW_LABELS else ()
         wider = (replace(shape, filters=each) for each in more if each > shape.filters)
         return next((each for each in wider if nbytes(words, each) <= most), shape)
