@@ -1,0 +1,246 @@
+"""Where work over blocks runs: here, or on the workers of a Dask cluster.
+
+Nothing distributed is done here. Tasks, their data, lost workers and their repetition are Dask's;
+this module hands blocks over, a bounded number at a time, and takes the answers in order.
+"""
+
+import pickle
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from embzip.engine.folding import folded
+from embzip.errors import ClusterError, MissingPackageError, SpecError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+_ACTIVE: ContextVar["Cluster | None"] = ContextVar("cluster", default=None)
+_FEWEST = 4  # blocks that are with the cluster at a time
+_ANSWERS_IN = 120  # seconds, for the first worker
+# Threads of a worker's libraries: tasks are what runs side by side.
+_ONE_THREAD = {
+    name: "1"
+    for name in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "RAYON_NUM_THREADS",
+    )
+}
+
+
+class Cluster:
+    """The workers that a Dask client reaches."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+
+    def map(
+        self, function: Callable[..., Any], parts: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Any]:
+        """Yield `function(*part)` of each part, in order; few of them are in memory at a time."""
+        shipped = self._shipped(function)
+        waiting: deque[Future] = deque()
+        most = 0
+        try:
+            for part in parts:
+                if len(waiting) >= most:
+                    most = self._at_once()
+                    while len(waiting) >= most:
+                        yield self._result(waiting.popleft())
+                waiting.append(self._submitted(shipped, part))
+            while waiting:
+                yield self._result(waiting.popleft())
+        finally:
+            self._client.cancel(list(waiting))
+
+    def reduced(
+        self,
+        function: Callable[..., Any],
+        combine: Callable[[Any, Any], Any],
+        groups: Iterable[Sequence[tuple[Any, ...]]],
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (number of parts, what is found in them, combined) of each group, in order.
+
+        Workers combine, neighbours first, as in a binary tree.
+        """
+        from embzip.engine.shipping import called
+
+        shipped, combining = self._shipped(function), self._shipped(combine)
+        waiting: deque[tuple[int, Future]] = deque()
+
+        def combined(one: "Future", other: "Future") -> "Future":
+            return self._client.submit(called, combining, one, other, pure=False)
+
+        try:
+            for group in groups:
+                found = folded(((1, self._submitted(shipped, part)) for part in group), combined)
+                waiting.append((len(group), found))
+                while len(waiting) > 1 + self._at_once() // len(group):
+                    size, found = waiting.popleft()
+                    yield size, self._result(found)
+            while waiting:
+                size, found = waiting.popleft()
+                yield size, self._result(found)
+        finally:
+            self._client.cancel([found for _, found in waiting])
+
+    def _shipped(self, function: Callable[..., Any]) -> "Future":
+        from embzip.engine.shipping import Shipped, packed
+
+        # A task, not scattered data: if all workers that have it are lost, Dask makes it again.
+        with _quietly():
+            return self._client.submit(Shipped, *packed(function), pure=False)
+
+    def _submitted(self, shipped: "Future", part: tuple[Any, ...]) -> "Future":
+        from embzip.engine.shipping import run
+
+        content = pickle.dumps(part, protocol=pickle.HIGHEST_PROTOCOL)
+        with _quietly():
+            return self._client.submit(run, shipped, content, pure=False)
+
+    def _at_once(self) -> int:
+        """Return how many blocks the cluster is given before an answer is awaited."""
+        return max(_FEWEST, 2 * sum(self._client.nthreads().values()))
+
+    def _result(self, future: "Future") -> Any:
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
+        from distributed.comm import CommClosedError
+
+        try:
+            return future.result()
+        except KilledWorker as error:
+            raise ClusterError(
+                f"{len(error.args[1:]) or 1} block of work ended several workers, one after the "
+                "other: is there too little memory for it? Give workers more (dask worker "
+                "--memory-limit), or fewer threads"
+            ) from error
+        except (FutureCancelledError, CommClosedError, TimeoutError) as error:
+            raise ClusterError(
+                f"the scheduler at {self._client.scheduler.addr} is lost ({error}): nothing was "
+                "written; start it, and run the command again"
+            ) from error
+
+
+@contextmanager
+def on_cluster(cluster: "str | Client | None") -> Iterator[None]:
+    """Run what is done within over the workers of a cluster; None changes nothing.
+
+    Parameters
+    ----------
+    cluster
+        A Dask client; the address of a scheduler, `tcp://HOST:PORT`; or `local:N` for N processes
+        of one thread on this machine, `local` for one a core. What is named by a text is closed
+        at the end.
+
+    Raises
+    ------
+    SpecError
+        For another text.
+    ClusterError
+        Where no worker answers, or one runs another version of embzip, Python or NumPy.
+    MissingPackageError
+        Without Dask.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from embzip.engine import sum_rows
+    >>> with on_cluster("local:1"):
+    ...     total = sum_rows(lambda first, block: (block.sum(),), np.eye(4))
+    >>> total
+    (np.float32(4.0),)
+    """
+    if cluster is None:
+        yield
+    elif isinstance(cluster, str):
+        with opened(cluster) as client, on_cluster(client):
+            yield
+    else:
+        _check_workers(cluster)
+        token = _ACTIVE.set(Cluster(cluster))
+        try:
+            yield
+        finally:
+            _ACTIVE.reset(token)
+
+
+def active() -> Cluster | None:
+    """Return the cluster that work goes to; None for a plain loop."""
+    return _ACTIVE.get()
+
+
+@contextmanager
+def opened(name: str) -> "Iterator[Client]":
+    """Give a client of the cluster that a text names, as in `on_cluster`, and close it at the end."""
+    kind, _, count = name.partition(":")
+    local = kind == "local" and (name == "local" or count.isdecimal() and int(count) > 0)
+    if not local and not name.startswith(("tcp://", "tls://", "ucx://", "ws://", "wss://")):
+        raise SpecError(
+            "a cluster is local, local:N with N processes, or the address of a scheduler such as "
+            f"tcp://host:8786, received {name!r}"
+        )
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise MissingPackageError(
+            "a cluster needs Dask, which is not installed: `pip install 'distributed>=2025.1'`, "
+            "or `uv sync --extra scale` in a checkout"
+        ) from error
+    if not local:
+        try:
+            with Client(name, timeout=30) as client:
+                yield client
+        except (OSError, TimeoutError) as error:
+            raise ClusterError(
+                f"{name}: no scheduler answers there ({error}): start one with `dask scheduler`"
+            ) from error
+        return
+    # Workers are Python processes of their own: no task waits for another's interpreter lock.
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}),
+        LocalCluster(
+            n_workers=int(count) if count else None,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _check_workers(client: "Client") -> None:
+    from embzip.engine.shipping import check_identity, identity
+
+    try:
+        # A task, since workers of an adaptive cluster start when there is something to do.
+        client.submit(identity, pure=False).result(timeout=_ANSWERS_IN)
+        found = client.run(identity)
+    except TimeoutError as error:
+        raise ClusterError(
+            f"{client.scheduler.addr}: no worker answered within {_ANSWERS_IN} seconds: start some "
+            f"with `dask worker {client.scheduler.addr}`"
+        ) from error
+    except ImportError as error:
+        raise ClusterError(
+            f"{client.scheduler.addr}: every worker must have embzip installed ({error}): install "
+            "the same environment on all machines"
+        ) from error
+    for worker, theirs in found.items():
+        check_identity(theirs, f"worker {worker}")
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Let a block be of any size: Dask warns of ten megabytes, and suggests what is done here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+        yield
