@@ -22,16 +22,11 @@ _ACTIVE: ContextVar["Cluster | None"] = ContextVar("cluster", default=None)
 _FEWEST = 4  # blocks that are with the cluster at a time
 _ANSWERS_IN = 120  # seconds, for the first worker
 # Threads of a worker's libraries: tasks are what runs side by side.
-_ONE_THREAD = {
-    name: "1"
-    for name in (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "RAYON_NUM_THREADS",
-    )
-}
+_THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
+    "RAYON_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+)  # fmt: skip
+_ONE_THREAD = dict.fromkeys(_THREADS, "1")
 
 
 class Cluster:
@@ -40,9 +35,7 @@ class Cluster:
     def __init__(self, client: "Client") -> None:
         self._client = client
 
-    def map(
-        self, function: Callable[..., Any], parts: Iterable[tuple[Any, ...]]
-    ) -> Iterator[Any]:
+    def map(self, function: Callable[..., Any], parts: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Yield `function(*part)` of each part, in order; few of them are in memory at a time."""
         shipped = self._shipped(function)
         waiting: deque[Future] = deque()
@@ -90,6 +83,36 @@ class Cluster:
         finally:
             self._client.cancel([found for _, found in waiting])
 
+    def each(
+        self,
+        function: Callable[..., Any],
+        parts: Sequence[tuple[Any, ...]],
+        until: Callable[[], bool],
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the place of each part and `function(*part)`, as one is done.
+
+        A thread of a worker is given one part at a time, and none once `until` says False.
+        """
+        from distributed import as_completed
+
+        shipped = self._shipped(function)
+        waiting = list(enumerate(parts))
+        running: dict[Future, int] = {}
+        finished = as_completed()
+        try:
+            while True:
+                while waiting and len(running) < max(1, self._threads()) and until():
+                    place, part = waiting.pop(0)
+                    future = self._submitted(shipped, part)
+                    running[future] = place
+                    finished.add(future)
+                if not running:
+                    return
+                future = next(finished)
+                yield running.pop(future), self._result(future)
+        finally:
+            self._client.cancel(list(running))
+
     def _shipped(self, function: Callable[..., Any]) -> "Future":
         from embzip.engine.shipping import Shipped, packed
 
@@ -106,7 +129,10 @@ class Cluster:
 
     def _at_once(self) -> int:
         """Return how many blocks the cluster is given before an answer is awaited."""
-        return max(_FEWEST, 2 * sum(self._client.nthreads().values()))
+        return max(_FEWEST, 2 * self._threads())
+
+    def _threads(self) -> int:
+        return sum(self._client.nthreads().values())
 
     def _result(self, future: "Future") -> Any:
         from distributed import KilledWorker
@@ -114,14 +140,22 @@ class Cluster:
         from distributed.comm import CommClosedError
 
         try:
-            return future.result()
+            while True:
+                try:
+                    return future.result(timeout=_ANSWERS_IN)
+                except TimeoutError:  # as long as there are workers, one may still be at it
+                    if not self._client.nthreads():
+                        raise ClusterError(
+                            f"{self._client.scheduler.addr}: all workers are lost, and none came "
+                            f"within {_ANSWERS_IN} seconds: nothing was written; start some, and "
+                            "run the command again"
+                        ) from None
         except KilledWorker as error:
             raise ClusterError(
-                f"{len(error.args[1:]) or 1} block of work ended several workers, one after the "
-                "other: is there too little memory for it? Give workers more (dask worker "
-                "--memory-limit), or fewer threads"
+                "a block of work ended several workers, one after the other: is there too little "
+                "memory for it? Give workers more (dask worker --memory-limit), or fewer threads"
             ) from error
-        except (FutureCancelledError, CommClosedError, TimeoutError) as error:
+        except (FutureCancelledError, CommClosedError, OSError) as error:
             raise ClusterError(
                 f"the scheduler at {self._client.scheduler.addr} is lost ({error}): nothing was "
                 "written; start it, and run the command again"
@@ -178,9 +212,9 @@ def active() -> Cluster | None:
 
 @contextmanager
 def opened(name: str) -> "Iterator[Client]":
-    """Give a client of the cluster that a text names, as in `on_cluster`, and close it at the end."""
+    """Give a client of the cluster that a text names (see `on_cluster`), closed at the end."""
     kind, _, count = name.partition(":")
-    local = kind == "local" and (name == "local" or count.isdecimal() and int(count) > 0)
+    local = kind == "local" and (name == "local" or (count.isdecimal() and int(count) > 0))
     if not local and not name.startswith(("tcp://", "tls://", "ucx://", "ws://", "wss://")):
         raise SpecError(
             "a cluster is local, local:N with N processes, or the address of a scheduler such as "
@@ -214,6 +248,8 @@ def opened(name: str) -> "Iterator[Client]":
         ) as cluster,
         Client(cluster) as client,
     ):
+        kept = len(cluster.workers)
+        cluster.adapt(minimum=kept, maximum=kept)  # starts another where one is lost
         yield client
 
 
