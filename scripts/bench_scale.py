@@ -61,8 +61,8 @@ def main() -> None:
 
 
 HEAD = (
-    "| job | plain s | one worker s | two workers s | two threads s | two over one | two over plain "
-    "| one over plain | client CPU s | worker CPU s | MB out | MB back | start s |\n"
+    "| job | plain s | one worker s | two workers s | two threads s | two over one "
+    "| two over plain | one over plain | client CPU s | worker CPU s | MB out | MB back | start s |\n"
     "|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
@@ -130,7 +130,9 @@ def job_of(name: str, given: argparse.Namespace) -> Callable[[], Any]:
 
     def tokenize() -> int:
         with corpus.open(encoding="utf-8", newline="\n") as lines:
-            return sum(len(ids) for ids in map_texts(lengths, (text.rstrip("\n") for text in lines)))
+            return sum(
+                len(ids) for ids in map_texts(lengths, (text.rstrip("\n") for text in lines))
+            )
 
     return tokenize
 
@@ -223,7 +225,8 @@ def bounded(given: argparse.Namespace) -> str:
             seconds = timed(lambda: embzip.compress(table, given.codec))
         peaks = client.run(peak)
     return (
-        "| rows | codec | table MB | s | peak of a worker MB | restarts |\n|---|---|---|---|---|---|\n"
+        "| rows | codec | table MB | s | peak of a worker MB | restarts |\n"
+        "|---|---|---|---|---|---|\n"
         f"| {given.rows:,} | {given.codec.replace('|', chr(92) + '|')} | {table.nbytes / 1e6:,.0f} "
         f"| {seconds:.0f} | {max(peaks.values()) / 1e6:.0f} | {2 - len(peaks)} |"
     )

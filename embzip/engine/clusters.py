@@ -13,14 +13,15 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from embzip.engine.folding import folded
-from embzip.errors import ClusterError, MissingPackageError, SpecError
+from embzip.errors import ClusterError, EmbzipError, MissingPackageError, SpecError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 _ACTIVE: ContextVar["Cluster | None"] = ContextVar("cluster", default=None)
 _FEWEST = 4  # blocks that are with the cluster at a time
-_ANSWERS_IN = 120  # seconds, for the first worker
+_REACHED_IN = 30  # seconds: the scheduler
+_ANSWERS_IN = 120  # and the first worker
 # Threads of a worker's libraries: tasks are what runs side by side.
 _THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
@@ -38,19 +39,16 @@ class Cluster:
     def map(self, function: Callable[..., Any], parts: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Yield `function(*part)` of each part, in order; few of them are in memory at a time."""
         shipped = self._shipped(function)
-        waiting: deque[Future] = deque()
+        waiting: deque[Future] = deque()  # when nobody holds them, Dask forgets their tasks
         most = 0
-        try:
-            for part in parts:
-                if len(waiting) >= most:
-                    most = self._at_once()
-                    while len(waiting) >= most:
-                        yield self._result(waiting.popleft())
-                waiting.append(self._submitted(shipped, part))
-            while waiting:
-                yield self._result(waiting.popleft())
-        finally:
-            self._client.cancel(list(waiting))
+        for part in parts:
+            if len(waiting) >= most:
+                most = self._at_once()
+                while len(waiting) >= most:
+                    yield self._result(waiting.popleft())
+            waiting.append(self._submitted(shipped, part))
+        while waiting:
+            yield self._result(waiting.popleft())
 
     def reduced(
         self,
@@ -70,18 +68,15 @@ class Cluster:
         def combined(one: "Future", other: "Future") -> "Future":
             return self._client.submit(called, combining, one, other, pure=False)
 
-        try:
-            for group in groups:
-                found = folded(((1, self._submitted(shipped, part)) for part in group), combined)
-                waiting.append((len(group), found))
-                while len(waiting) > 1 + self._at_once() // len(group):
-                    size, found = waiting.popleft()
-                    yield size, self._result(found)
-            while waiting:
+        for group in groups:
+            found = folded(((1, self._submitted(shipped, part)) for part in group), combined)
+            waiting.append((len(group), found))
+            while len(waiting) > 1 + self._at_once() // len(group):
                 size, found = waiting.popleft()
                 yield size, self._result(found)
-        finally:
-            self._client.cancel([found for _, found in waiting])
+        while waiting:
+            size, found = waiting.popleft()
+            yield size, self._result(found)
 
     def each(
         self,
@@ -99,32 +94,29 @@ class Cluster:
         waiting = list(enumerate(parts))
         running: dict[Future, int] = {}
         finished = as_completed()
-        try:
-            while True:
-                while waiting and len(running) < max(1, self._threads()) and until():
-                    place, part = waiting.pop(0)
-                    future = self._submitted(shipped, part)
-                    running[future] = place
-                    finished.add(future)
-                if not running:
-                    return
-                future = next(finished)
-                yield running.pop(future), self._result(future)
-        finally:
-            self._client.cancel(list(running))
+        while True:
+            while waiting and len(running) < max(1, self._threads()) and until():
+                place, part = waiting.pop(0)
+                future = self._submitted(shipped, part)
+                running[future] = place
+                finished.add(future)
+            if not running:
+                return
+            future = next(finished)
+            yield running.pop(future), self._result(future)
 
     def _shipped(self, function: Callable[..., Any]) -> "Future":
         from embzip.engine.shipping import Shipped, packed
 
         # A task, not scattered data: if all workers that have it are lost, Dask makes it again.
-        with _quietly():
+        with self._reached():
             return self._client.submit(Shipped, *packed(function), pure=False)
 
     def _submitted(self, shipped: "Future", part: tuple[Any, ...]) -> "Future":
         from embzip.engine.shipping import run
 
         content = pickle.dumps(part, protocol=pickle.HIGHEST_PROTOCOL)
-        with _quietly():
+        with self._reached():
             return self._client.submit(run, shipped, content, pure=False)
 
     def _at_once(self) -> int:
@@ -132,24 +124,37 @@ class Cluster:
         return max(_FEWEST, 2 * self._threads())
 
     def _threads(self) -> int:
-        return sum(self._client.nthreads().values())
+        with self._reached():
+            return sum(self._client.nthreads().values())
 
     def _result(self, future: "Future") -> Any:
+        while True:
+            with self._reached():
+                try:
+                    return future.result(timeout=_ANSWERS_IN)
+                except TimeoutError:
+                    pass
+            if not self._threads():  # else one may still be at it
+                raise ClusterError(
+                    f"{self._client.scheduler.addr}: all workers are lost, and none came within "
+                    f"{_ANSWERS_IN} seconds: nothing was written; start some, and run the command "
+                    "again"
+                )
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Say what it means where Dask gives up; and let a block be of any size."""
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
         from distributed.comm import CommClosedError
 
         try:
-            while True:
-                try:
-                    return future.result(timeout=_ANSWERS_IN)
-                except TimeoutError:  # as long as there are workers, one may still be at it
-                    if not self._client.nthreads():
-                        raise ClusterError(
-                            f"{self._client.scheduler.addr}: all workers are lost, and none came "
-                            f"within {_ANSWERS_IN} seconds: nothing was written; start some, and "
-                            "run the command again"
-                        ) from None
+            with warnings.catch_warnings():
+                # Dask warns of ten megabytes, and suggests what is done here.
+                warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+                yield
+        except EmbzipError:
+            raise  # what a worker found, which may be an OSError too
         except KilledWorker as error:
             raise ClusterError(
                 "a block of work ended several workers, one after the other: is there too little "
@@ -230,12 +235,13 @@ def opened(name: str) -> "Iterator[Client]":
         ) from error
     if not local:
         try:
-            with Client(name, timeout=30) as client:
-                yield client
+            client = Client(name, timeout=_REACHED_IN)
         except (OSError, TimeoutError) as error:
             raise ClusterError(
                 f"{name}: no scheduler answers there ({error}): start one with `dask scheduler`"
             ) from error
+        with client:
+            yield client
         return
     # Workers are Python processes of their own: no task waits for another's interpreter lock.
     with (
@@ -272,11 +278,3 @@ def _check_workers(client: "Client") -> None:
         ) from error
     for worker, theirs in found.items():
         check_identity(theirs, f"worker {worker}")
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Let a block be of any size: Dask warns of ten megabytes, and suggests what is done here."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
-        yield
