@@ -62,8 +62,8 @@ def main() -> None:
 
 HEAD = (
     "| job | plain s | one worker s | two workers s | two threads s | two over one "
-    "| two over plain | one over plain | client CPU s | worker CPU s | MB out | MB back | start s |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+    "| two over plain | one over plain | client CPU s | worker CPU s | MB out | MB back "
+    "| start s |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 

@@ -12,9 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 import embzip
+import embzip.corpus
 from embzip.engine import map_rows, map_texts, on_cluster, reduce_texts, shipping, sum_rows, texts
 from embzip.engine.clusters import active
 from embzip.errors import ClusterError, InputError, SpecError
+from embzip.files import line_parts
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +150,48 @@ def test_a_mapped_table_is_read_where_it_is_needed_and_is_not_sent(tmp_path: Pat
     (tmp_path / "rows.npy").unlink()
     with pytest.raises(ClusterError, match="put it on a file system that all machines share"):
         shipping.Shipped(content, sender)()
+
+
+def test_large_files_are_read_by_workers_as_by_one_process(
+    client: Any, corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_parts, "_BYTES", 500)
+    path = tmp_path / "corpus.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*corpus, "", "the last\u2028end"]).encode())
+    gathered = embzip.corpus.read_texts([path, path])
+    parts = list(gathered.parts())
+    assert len(parts) > 40
+    assert all(isinstance(part, line_parts.LinePart) for part in parts)
+    assert [text for part in parts for text in part()] == list(gathered)  # type: ignore[operator]
+    with on_cluster(client):
+        words = embzip.build_words([path, path])
+        answers = [text for block in map_texts(list, gathered) for text in block]
+    assert words.counts.tolist() == embzip.build_words([path, path]).counts.tolist()
+    assert answers == list(gathered)
+
+
+def test_what_is_wrong_with_a_large_file_is_said_as_by_one_process(
+    client: Any, corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_parts, "_BYTES", 500)
+    monkeypatch.chdir(tmp_path)
+    lines = [text.encode() for text in corpus]
+    lines[200] = b"caf\xe9"
+    Path("latin.txt").write_bytes(b"\n".join(lines))
+    Path("labelled.txt").write_text("".join(f"l{n % 2}\t{text}\n" for n, text in enumerate(corpus)))
+    with pytest.raises(InputError, match=r"latin\.txt, line 201, offset") as alone:
+        embzip.build_words("latin.txt")
+    with on_cluster(client):
+        with pytest.raises(InputError) as apart:
+            embzip.build_words("latin.txt")
+        with pytest.warns(UserWarning, match="they were read as part of the text"):
+            embzip.build_words("labelled.txt")
+        with pytest.warns(UserWarning, match="they were read as part of the text"):
+            first = next(embzip.corpus.read_texts("labelled.txt").parts())
+        Path("labelled.txt").write_text("another\n")
+        with pytest.raises(ClusterError, match="a worker finds another file there"):
+            first()  # type: ignore[operator]
+    assert str(apart.value) == str(alone.value)
 
 
 def test_a_worker_may_die_while_texts_are_counted(client: Any, corpus: list[str]) -> None:

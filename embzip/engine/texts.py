@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from embzip.engine.clusters import active
 from embzip.engine.folding import folded
@@ -13,6 +13,14 @@ Part = TypeVar("Part")
 
 _TEXTS, _CHARACTERS = 10_000, 1 << 20  # of a block of texts: whichever is reached first
 _GROUP = 32  # blocks that workers combine before the client does: a power of two
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """Texts that are not read yet: on a cluster, whoever works on a part reads it."""
+
+    def parts(self) -> Iterator[Iterable[str] | Callable[[], list[str]]]:
+        """Yield texts, or functions that read some, in order."""
 
 
 def map_texts(function: Callable[[list[str]], Found], texts: Iterable[str]) -> Iterator[Found]:
@@ -27,7 +35,7 @@ def map_texts(function: Callable[[list[str]], Found], texts: Iterable[str]) -> I
     if cluster is None:
         yield from map(function, _blocks(texts))
     else:
-        yield from cluster.map(function, ((block,) for block in _blocks(texts)))
+        yield from cluster.map(_OnPart(function), ((part,) for part in _parts(texts)))
 
 
 def reduce_texts(
@@ -49,8 +57,8 @@ def reduce_texts(
     cluster = active()
     if cluster is None:
         return folded(((1, function(block)) for block in _blocks(texts)), combine)
-    groups = _in_groups(((block,) for block in _blocks(texts)), _GROUP)
-    return folded(cluster.reduced(function, combine, groups), combine)
+    groups = _in_groups(((part,) for part in _parts(texts)), _GROUP)
+    return folded(cluster.reduced(_OnPart(function), combine, groups), combine)
 
 
 def count_texts(
@@ -75,6 +83,28 @@ def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
     remaining = iter(texts)
     while block := _text_block(remaining):
         yield block
+
+
+def _parts(texts: Iterable[str]) -> Iterator[list[str] | Callable[[], list[str]]]:
+    """Yield blocks of texts, and what reads one, where the texts come in parts."""
+    if not isinstance(texts, Parted):
+        yield from _blocks(texts)
+        return
+    for part in texts.parts():
+        if callable(part):
+            yield part
+        else:
+            yield from _blocks(part)
+
+
+class _OnPart:
+    """A function of texts, which a worker reads where they are not given."""
+
+    def __init__(self, function: Callable[[list[str]], Any]) -> None:
+        self._function = function
+
+    def __call__(self, part: list[str] | Callable[[], list[str]]) -> Any:
+        return self._function(part() if callable(part) else part)
 
 
 def _in_groups(parts: Iterable[Part], size: int) -> Iterator[list[Part]]:
