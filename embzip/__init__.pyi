@@ -21,6 +21,7 @@ from .corpus import read_examples as read_examples
 from .embedding import CompressedEmbedding as CompressedEmbedding
 from .embz.format import load as load
 from .embz.format import save as save
+from .engine import on_cluster as on_cluster
 from .errors import EmbzipError as EmbzipError
 from .evaluation.accuracy import evaluate as evaluate
 from .labelled.columns import Columns as Columns

@@ -4,18 +4,21 @@ What a row is in each kind of file, `labelled` knows. Nothing is tokenized here.
 """
 
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from embzip.errors import InputError
+from embzip.files.line_parts import LinePart, in_parts, line_parts
 from embzip.files.lines import Errors, lines_of
 from embzip.labelled.columns import Columns
 from embzip.labelled.examples import Example as Example
 from embzip.labelled.rows import labelled_rows
 from embzip.labelled.texts import Texts
 from embzip.labels import LabelCheck
-from embzip.sources import Corpus, Labelled, Paths, corpus_name, paths_of, plain_lines
+from embzip.sources import LOOKED_AT, Corpus, Labelled, Paths, corpus_name, paths_of, plain_lines
 
 
 def read_texts(
@@ -24,8 +27,10 @@ def read_texts(
     labelled: Labelled = False,
     errors: Errors = "strict",
     columns: Columns | None = None,
-) -> Iterator[str]:
-    """Yield the texts of files, one per line, without line ends; or texts in memory.
+) -> "CorpusTexts":
+    """Return the texts of files, one per line, without line ends; or texts in memory.
+
+    They are read as they are asked for, and faults are found then.
 
     Parameters
     ----------
@@ -63,17 +68,46 @@ def read_texts(
     >>> list(read_texts([plain, train], labelled=train))
     ['rain in the north', 'three goals']
     """
-    if isinstance(paths, Texts):
-        yield from paths
-        return
-    files = paths_of(paths)
-    with_labels = _labelled_of(files, labelled)
-    for path in files:
-        if str(path) in with_labels:
-            for example in _labelled(path, errors, columns):
+    return CorpusTexts(paths, labelled, errors, columns)
+
+
+@dataclass(frozen=True)
+class CorpusTexts:
+    """The texts of a corpus, as `read_texts` makes them; read each time they are asked for."""
+
+    paths: Corpus
+    labelled: Labelled
+    errors: Errors
+    columns: Columns | None
+
+    def __iter__(self) -> Iterator[str]:
+        if isinstance(self.paths, Texts):
+            yield from self.paths
+        for path, labelled in self._files():
+            yield from self._texts(path, labelled)
+
+    def parts(self) -> Iterator[Iterable[str] | LinePart]:
+        """Yield texts, and parts of large plain files that are not read yet, in order."""
+        if isinstance(self.paths, Texts):
+            yield self.paths
+        for path, labelled in self._files():
+            if not labelled and in_parts(path, self.errors):
+                head = islice(lines_of(path, self.errors), LOOKED_AT)
+                deque(plain_lines(path, head), maxlen=0)  # warns where lines look labelled
+                yield from line_parts(path)
+            else:
+                yield self._texts(path, labelled)
+
+    def _files(self) -> list[tuple[str | Path, bool]]:
+        with_labels = _labelled_of(paths_of(self.paths), self.labelled)
+        return [(path, str(path) in with_labels) for path in paths_of(self.paths)]
+
+    def _texts(self, path: str | Path, labelled: bool) -> Iterator[str]:
+        if labelled:
+            for example in _labelled(path, self.errors, self.columns):
                 yield "" if example is None else example.text
         else:
-            yield from plain_lines(path, lines_of(path, errors))
+            yield from plain_lines(path, lines_of(path, self.errors))
 
 
 def read_examples(

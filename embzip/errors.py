@@ -57,6 +57,10 @@ class UnknownTokenError(EmbzipError, KeyError):
     __str__ = Exception.__str__  # a KeyError would show the message in quotes
 
 
+class ClusterError(EmbzipError, RuntimeError):
+    """Processes of a cluster that are lost, or do not fit together."""
+
+
 class MissingFileError(EmbzipError, FileNotFoundError):
     """An input file that does not exist, cannot be read, or is a directory."""
 

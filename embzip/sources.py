@@ -12,7 +12,7 @@ from embzip.labelled.rows import FASTTEXT
 from embzip.labelled.texts import Texts
 
 # A file looks labelled if each of its first lines has one tab, and few distinct words before it.
-_LOOKED_AT, _FEWEST = 1000, 20
+LOOKED_AT, _FEWEST = 1000, 20
 _LINES_A_LABEL = 4
 
 
@@ -48,7 +48,7 @@ def plain_lines(path: str | Path, lines: Iterable[tuple[int, str]]) -> Iterator[
     begins: Counter[str] = Counter()
     fasttext = True
     for number, line in lines:
-        if number <= _LOOKED_AT and line.strip():
+        if number <= LOOKED_AT and line.strip():
             begins[line.partition("\t")[0] if line.count("\t") == 1 else ""] += 1
             fasttext = fasttext and line.startswith(FASTTEXT)
         yield line

@@ -96,6 +96,9 @@ OWNERS = {
     "cyclopts": {"cli"},
     "rich": {"report", "cli"},
     "optuna": {"trials"},
+    "dask": {"engine"},
+    "distributed": {"engine"},
+    "cloudpickle": {"engine"},
 }
 
 FILES = sorted(

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from embzip import engine
 from embzip.engine import reduce_texts
+from embzip.engine import texts as texts_of_blocks
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 4, 5, 7, 8, 12])
 def test_neighbours_are_combined_as_in_a_tree(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
-    monkeypatch.setattr(engine, "_TEXTS", 1)
+    monkeypatch.setattr(texts_of_blocks, "_TEXTS", 1)
     texts = [chr(ord("a") + number) for number in range(blocks)]
     depths = []
 

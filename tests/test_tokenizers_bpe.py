@@ -152,7 +152,7 @@ def test_training_is_reproducible_and_says_so(
         assert build_bpe(corpus, vocab=150, threads=threads).content == tokenizer.content
     record = read_record(tokenizer.content, "")
     assert record is not None
-    assert (record["engine"], record["sampled"]) == ("youtokentome", 1.0)
+    assert (record["engine"], record["scaled"]) == ("youtokentome", 1.0)
 
 
 def test_saved_loaded_and_pickled_it_is_the_same(folder: Path, tokenizer: BpeTokenizer) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,18 @@ def wait_for(process: "subprocess.Popen[bytes]", found: Callable[[], bool]) -> N
     """Wait until something is there, or the process has ended."""
     while process.poll() is None and not found():
         time.sleep(0.05)
+
+
+def children(parent: int) -> Iterator[tuple[int, str]]:
+    """Yield (id, command line) of the processes that a process has started."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            found = (path / "stat").read_text().rpartition(")")[2].split()[1]
+            said = (path / "cmdline").read_bytes().decode("utf-8", "replace")
+        except OSError:
+            continue  # it has ended
+        if found == str(parent):
+            yield int(path.name), said
 
 
 @pytest.fixture(scope="module")
@@ -115,21 +127,24 @@ def test_a_killed_search_ends_with_the_same_trials_and_the_same_bytes(
     assert digests[0] == digests[1]
 
 
+def test_on_a_cluster_a_worker_may_be_killed_and_the_bytes_are_the_same(
+    folder: Path, whole: dict[str, Any]
+) -> None:
+    log = folder / "clustered.log"
+    process = start(folder, "clustered", "--test", "test.tsv", "--cluster", "local:2", "--json")
+    wait_for(process, lambda: "generation 0" in log.read_text())
+    os.kill(next(child for child, said in children(process.pid) if "spawn_main" in said), 9)
+    out, _ = process.communicate()
+    assert process.returncode == 0, log.read_text()
+    assert without_times(json.loads(out)) == without_times(whole)
+    found, expected = (folder / output / "best.embz" for output in ("clustered", "whole"))
+    assert found.read_bytes() == expected.read_bytes()
+
+
 def test_no_worker_outlives_its_search(killed: dict[str, Any]) -> None:
     time.sleep(0.5)
-    running = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().decode("utf-8", "replace").split("\0")
-            parent = (path.parent / "stat").read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue
-        if any("embzip.trials.working" in word for word in words) and parent in (
-            "1",
-            str(os.getpid()),
-        ):
-            running.append(words)
-    assert not running
+    mine = (*children(1), *children(os.getpid()))
+    assert not [said for _, said in mine if "embzip.trials.working" in said]
 
 
 def test_what_is_there_is_what_the_record_says(folder: Path, whole: dict[str, Any]) -> None:

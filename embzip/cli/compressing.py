@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from embzip.cli.bars import progress
+from embzip.cli.clusters import Cluster, running_on
 from embzip.cli.parameters import Errors, Meta, Pack, Seed, Table, UsageError, facts_of
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
@@ -29,6 +30,7 @@ def compress(
     meta: Meta = (),
     pack: Pack = False,
     errors: Errors = "strict",
+    cluster: Cluster = None,
     reading: Reading = Reading(),
     result: Result = Result(),
 ) -> None:
@@ -75,6 +77,7 @@ def compress(
     with (
         result.writing(inputs, ".compressed.embz", EMBZ) as made,
         progress("compressing") as report,
+        running_on(cluster),
     ):
         table = reading.read(vectors, errors, made)
         embedding = compress_file(
@@ -116,6 +119,7 @@ def append(
     *,
     pack: Pack = False,
     errors: Errors = "strict",
+    cluster: Cluster = None,
     reading: Reading = Reading(),
     result: Result = Result(),
 ) -> None:
@@ -130,7 +134,8 @@ def append(
     check_places((table, TABLE), (vectors, TABLE), (reading.words, TEXTS))
     from embzip.table_files import append_file
 
-    with result.writing([table, vectors, reading.words], ".appended.embz", EMBZ) as made:
+    inputs = [table, vectors, reading.words]
+    with result.writing(inputs, ".appended.embz", EMBZ) as made, running_on(cluster):
         added = reading.read(vectors, errors, made)
         longer = append_file(table, added, made.path, pack=pack)
     record = {

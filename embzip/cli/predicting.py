@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from embzip.cli.bars import progress
+from embzip.cli.clusters import Cluster, running_on
 from embzip.cli.parameters import ColumnOptions, Errors, Json, UsageError, Whole
 from embzip.cli.terminal import field, without_notices, write
 from embzip.corpus import read_texts
@@ -38,6 +39,7 @@ def predict(
     labelled: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
+    cluster: Cluster = None,
     as_json: Json = False,
 ) -> None:
     """Print a label and its probability for each text.
@@ -117,7 +119,7 @@ def predict(
     blocks = map_texts(answered, texts)
     parts = _one_object(blocks) if as_json else ("\n".join([*lines, ""]) for lines in blocks)
     # A bar between the answers would be in their way.
-    with nullcontext() if sys.stdout.isatty() else progress("predicting"):
+    with nullcontext() if sys.stdout.isatty() else progress("predicting"), running_on(cluster):
         write(parts)
 
 

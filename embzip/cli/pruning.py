@@ -10,10 +10,12 @@ from cyclopts import Parameter
 
 from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
+from embzip.cli.clusters import Cluster, running_on
 from embzip.cli.parameters import ColumnOptions, Errors, Table, UsageError, Whole
 from embzip.cli.results import TABLES, Result, write_table
 from embzip.cli.tables import Reading
 from embzip.corpus import read_texts
+from embzip.engine import map_texts
 from embzip.errors import InputError
 from embzip.files.places import CLASSIFIER, EXAMPLES, TABLE, TEXTS, check_places
 
@@ -73,6 +75,7 @@ def prune(
     reading: Reading = Reading(),
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
+    cluster: Cluster = None,
     result: Result = Result(),
 ) -> None:
     """Drop rows of a table; special rows are kept.
@@ -115,7 +118,11 @@ def prune(
     from embzip.vectors.pruning import prune
 
     inputs = [vectors, source, reading.words]
-    with result.writing(inputs, ".pruned.embz", TABLES) as made, progress("pruning"):
+    with (
+        result.writing(inputs, ".pruned.embz", TABLES) as made,
+        progress("pruning"),
+        running_on(cluster),
+    ):
         if remap and made.format != "embz":
             raise UsageError("--remap needs a .embz file: word2vec files hold rows only")
         table = reading.read(vectors, errors, made)
@@ -129,7 +136,7 @@ def prune(
             read = read_texts(
                 source, labelled=labelled is not None, errors=errors, columns=columns.columns
             )
-            ids = table.tokenizer.encode(list(read))
+            ids = [text for block in map_texts(table.tokenizer.encode, read) for text in block]
             if not any(set(text) - set(table.tokenizer.vocabulary.special_ids) for text in ids):
                 raise InputError(f"{source}: expected text with tokens of the table, found none")
         pruned = prune(

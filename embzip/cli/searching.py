@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from embzip.cli.bars import live
 from embzip.cli.choices import CHOICE
+from embzip.cli.clusters import Cluster, running_on
 from embzip.cli.gates import Metric
 from embzip.cli.parameters import Json, Seed, UsageError, Whole
 from embzip.cli.terminal import show, tell
@@ -73,6 +74,7 @@ def search(
     effort: Effort = Effort(),
     examples: Annotated[bool, Parameter(negative="--no-examples")] = True,
     seed: Seed = 0,
+    cluster: Cluster = None,
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="DIR")] = None,
     as_json: Json = False,
 ) -> None:
@@ -130,7 +132,7 @@ def search(
     from embzip.trials import search
 
     folder = output or Path(f"{train.name.partition('.')[0]}.search")
-    with live() as watch:
+    with running_on(cluster), live() as watch:
         record = search(
             train,
             folder,

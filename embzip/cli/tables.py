@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
+from embzip.cli.clusters import Cluster, running_on
 from embzip.cli.parameters import (
     ColumnOptions,
     Corpus,
@@ -97,6 +98,7 @@ def train_vectors(
     labelled: Labelled = (),
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
+    cluster: Cluster = None,
     result: Result = Result(),
 ) -> None:
     """Train vectors for a tokenizer's rows.
@@ -146,6 +148,7 @@ def train_vectors(
     with (
         result.writing([*corpus, *labelled, tokenizer], ".vectors.embz", TABLES) as made,
         progress("training vectors", lines=True) as report,
+        running_on(cluster),
     ):
         vectors = train_vectors(
             files,

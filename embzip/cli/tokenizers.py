@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
+from embzip.cli.clusters import Cluster, running_on
 from embzip.cli.parameters import (
     ColumnOptions,
     Corpus,
@@ -28,6 +29,7 @@ def build_bpe(
     labelled: Labelled = (),
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
+    cluster: Cluster = None,
     result: Result = Result(),
 ) -> None:
     """Train a BPE vocabulary, a YouTokenToMe model.
@@ -55,6 +57,7 @@ def build_bpe(
     with (
         result.writing([*corpus, *labelled], ".bpe.model", formats) as made,
         progress("training BPE") as report,
+        running_on(cluster),
     ):
         tokenizer = build_bpe(
             files,
@@ -89,6 +92,7 @@ def build_words(
     labelled: Labelled = (),
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
+    cluster: Cluster = None,
     result: Result = Result(),
 ) -> None:
     r"""Count words and keep the frequent ones as a vocabulary.
@@ -112,6 +116,7 @@ def build_words(
     with (
         result.writing([*corpus, *labelled], ".words.tsv", formats) as made,
         progress("counting words") as report,
+        running_on(cluster),
     ):
         tokenizer = build_words(
             files,

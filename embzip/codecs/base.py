@@ -182,13 +182,13 @@ class Quantizer(Staged):
     def store(
         self,
         codes: Mapping[str, NDArray[Any]],
-        block: Matrix,
+        encoded: Arrays,
         params: Arrays,
         first_row: int,
     ) -> None:
-        """Encode a block into its place; default: arrays with one entry a row."""
-        for name, part in self.encode(block, params, first_row).items():
-            codes[name][first_row : first_row + len(block)] = part
+        """Write what `encode` returned into its place; default: arrays with one entry a row."""
+        for name, part in encoded.items():
+            codes[name][first_row : first_row + len(part)] = part
 
     @abstractmethod
     def decode(self, codes: Mapping[str, Any], params: Mapping[str, Any], ops: ArrayOps) -> Any:

@@ -236,13 +236,14 @@ class Fitted:
     def encode(self, progress: Progress | None = None) -> dict[str, NDArray[Any]]:
         """Return the codes of all rows."""
         codes = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in self.layout.codes}
+        quantizer, params = self.codec.quantizer, self.quantizer_params
         rows = self.table.shape[0]
 
-        def store(first: int, block: Matrix) -> int:
-            self.codec.quantizer.store(codes, block, self.quantizer_params, first)
-            return first + len(block)
+        def encoded(first: int, block: Matrix) -> tuple[int, int, dict[str, NDArray[Any]]]:
+            return first, first + len(block), quantizer.encode(block, params, first)
 
-        for done in map_rows(store, self.table):
+        for first, done, part in map_rows(encoded, self.table):
+            quantizer.store(codes, part, params, first)
             if progress is not None:
                 progress(done, rows)
         return codes

@@ -129,12 +129,12 @@ class Wrapper(Quantizer):
     def store(
         self,
         codes: Mapping[str, NDArray[Any]],
-        block: Matrix,
+        encoded: Arrays,
         params: Arrays,
         first_row: int,
     ) -> None:
-        rows, own = self.handed(block, params, first_row)
-        self.inner.store(self._of_inner(codes), rows, params, first_row)
+        self.inner.store(self._of_inner(codes), self._of_inner(encoded), params, first_row)
+        own = {name: encoded[name] for name in self.own_codes}
         self.store_own(codes, own, params, first_row)
 
     def take(self, codes: Mapping[str, Any], ids: Any, ops: ArrayOps = numpy_ops) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from embzip.files.streams import opened
 
 Errors = Literal["strict", "replace"]
 
-_LONGEST = 1 << 28  # bytes of a line; what has none that end is no text
+LONGEST = 1 << 28  # bytes of a line; what has none that end is no text
 
 
 def lines_of(path: str | Path, errors: Errors) -> Iterator[tuple[int, str]]:
@@ -28,15 +28,15 @@ def lines_of(path: str | Path, errors: Errors) -> Iterator[tuple[int, str]]:
     if str(path) != "-" and os.path.isfile(path):
         TEXTS.kind_of(path)
     with opened(path) as file:
-        for number, raw in enumerate(iter(partial(file.readline, _LONGEST), b""), start=1):
+        for number, raw in enumerate(iter(partial(file.readline, LONGEST), b""), start=1):
             line = raw
             if number == 1:
                 _refuse_utf16(path, line)
                 line = line.removeprefix(b"\xef\xbb\xbf")
-            if len(raw) == _LONGEST and not raw.endswith(b"\n"):
+            if len(raw) == LONGEST and not raw.endswith(b"\n"):
                 raise InputError(
                     f"{path}, line {number}, offset {offset}: a text must end within "
-                    f"{_LONGEST >> 20} MB: break the line"
+                    f"{LONGEST >> 20} MB: break the line"
                 )
             try:
                 text = line.decode("utf-8")

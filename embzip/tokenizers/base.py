@@ -149,15 +149,16 @@ def check_ids(ids: Iterable[int], rows: int) -> list[int]:
     return checked
 
 
-def reported(texts: Iterable[str], corpus: Corpus, progress: Progress | None) -> Iterator[str]:
-    """Yield texts, reporting how many bytes were read: at the first, and after each megabyte.
+def reported(texts: Iterable[str], corpus: Corpus, progress: Progress | None) -> Iterable[str]:
+    """Return the texts, which report how many bytes were read: at the first, after each megabyte.
 
     The total is the size of the files. If that is unknown (standard input, compressed files), the
     total grows with the bytes read.
     """
-    if progress is None:
-        yield from texts
-        return
+    return texts if progress is None else _reported(texts, corpus, progress)
+
+
+def _reported(texts: Iterable[str], corpus: Corpus, progress: Progress) -> Iterator[str]:
     known = [Path(path) for path in paths_of(corpus)]
     total = sum(path.stat().st_size for path in known if path.is_file())
     done = shown = 0

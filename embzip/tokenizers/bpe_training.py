@@ -7,7 +7,6 @@ written to its final file in `building.py`, and used in `bpe.py`.
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from embzip.choices import unknown
+from embzip.engine.clusters import active
 from embzip.errors import (
     EmbzipError,
     InputError,
@@ -30,6 +30,8 @@ from embzip.errors import (
 )
 from embzip.files.writing import temporary_folder
 from embzip.memory import available_memory
+from embzip.tokenizers.base import Normalization
+from embzip.tokenizers.word_counts import Scaled, scaled, word_counts
 from embzip.tokenizers.yttm_model import MAX_PIECES, SEPARATORS, SPACE_MARK, YttmModel
 
 Engine = Literal["youtokentome", "tokenizers"]
@@ -53,13 +55,17 @@ class Trained:
     reproducible
         Whether the trainer gives the same model for the same text every time: False if two
         trainings on a small sample differed.
-    sampled
-        The share of the lines that was used; 1.0 unless the text would not fit into memory.
+    scaled
+        How often a word was given to the trainer for each time it was counted; 1.0 unless the text
+        would not fit into memory.
+    left_out
+        The share of the running words that the trainer was not given: of the rarest.
     """
 
     model: YttmModel
     reproducible: bool
-    sampled: float
+    scaled: float = 1.0
+    left_out: float = 0.0
 
 
 def check_options(vocab: int, coverage: float, threads: int | None, engine: str) -> None:
@@ -89,25 +95,27 @@ def train(
     texts: Iterable[str],
     where: str,
     *,
+    normalization: Normalization,
     vocab: int,
     coverage: float,
     threads: int | None,
     engine: Engine,
     memory: int | None = None,
 ) -> Trained:
-    """Train on normalized texts in a child process.
+    """Train on texts in a child process.
 
     Parameters
     ----------
     texts
-        Normalized, without lone surrogates; streamed into a temporary file.
+        Without lone surrogates; normalized, and streamed into a temporary file.
     where
         The name of the corpus in messages.
     vocab, coverage, threads, engine
         As in `build_bpe`, already checked.
     memory
-        How many bytes training may use; None asks the system. If the text needs more, a sample of
-        its lines is used, drawn with a fixed seed.
+        How many bytes training may use; None asks the system. If the text needs more, its words
+        are counted, and given to the trainer less often, in proportion, the rarest not at all; see
+        `word_counts.scaled`. On a cluster they are counted in any case.
 
     Raises
     ------
@@ -121,15 +129,18 @@ def train(
     with temporary_folder() as folder:
         text_path = folder / "text.txt"
         model_path = folder / "model"
+        allowed = available_memory() if memory is None else memory
+        given: Scaled | None = None
         try:
-            size, characters = _write(text_path, texts)
-            share = 1.0
-            allowed = available_memory() if memory is None else memory
-            if size * MEMORY_PER_BYTE > allowed:
-                share = allowed / (size * MEMORY_PER_BYTE)
-                whole = text_path.rename(folder / "whole.txt")
-                size, characters = _write(text_path, _sampled(whole, share))
-                whole.unlink()
+            if active() is not None:
+                given = scaled(word_counts(texts, normalization), allowed)
+            else:
+                size, characters = _write(text_path, map(normalization.apply, texts))
+                if size * MEMORY_PER_BYTE > allowed:
+                    with text_path.open(encoding="utf-8", newline="\n") as lines:
+                        given = scaled(word_counts(lines), allowed)
+            if given is not None:
+                _, characters = _write(text_path, given.lines())
         except EmbzipError:
             raise  # it is about the corpus, and may be an OSError too
         except OSError as error:
@@ -165,7 +176,10 @@ def train(
             ) from error
     # YTTM writes its alphabet in hash table order, which varies.
     ordered = tuple(sorted(model.codepoints, key=lambda row: row[1]))
-    return Trained(replace(model, codepoints=ordered), reproducible, share)
+    trained = Trained(replace(model, codepoints=ordered), reproducible)
+    if given is None:
+        return trained
+    return replace(trained, scaled=given.share, left_out=given.left_out)
 
 
 def covered_alphabet(characters: Counter[str], coverage: float) -> list[str]:
@@ -224,14 +238,6 @@ def _short_lines(text: str) -> Iterator[str]:
         yield text[start:end]
         start = end
     yield text[start:]
-
-
-def _sampled(path: Path, share: float) -> Iterator[str]:
-    chance = random.Random(0)  # noqa: S311 (draws a sample, not a secret)
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        for line in lines:
-            if chance.random() < share:
-                yield line.removesuffix("\n")
 
 
 def _run_child(

@@ -154,7 +154,8 @@ def build_bpe(
         `strict` refuses invalid UTF-8, `replace` puts U+FFFD in its place and warns.
     memory
         How many bytes training may use; None uses what is free. Training takes about 50 bytes
-        per byte of text. If the corpus is too large, a sample of its lines is used, with a warning.
+        per byte of text. If the corpus is too large, its words are counted, and training reads
+        each in proportion to its count; so it does on a cluster, which counts.
     progress
         Called with (bytes read, total bytes) while the text is prepared.
 
@@ -190,20 +191,15 @@ def build_bpe(
     read = read_texts(corpus, labelled=labelled, errors=errors, columns=columns)
     texts = reported(read, corpus, progress)
     trained = train(
-        map(normalization.apply, texts),
+        texts,
         where,
+        normalization=normalization,
         vocab=vocab,
         coverage=coverage,
         threads=threads,
         engine=engine,
         memory=memory,
     )
-    if trained.sampled < 1:
-        warnings.warn(
-            f"{where}: training on all of the corpus would exceed the memory: {trained.sampled:.1%}"
-            " of its lines, drawn at random with a fixed seed, were used",
-            stacklevel=2,
-        )
     rows = len(trained.model.pieces())
     if rows < vocab:
         warnings.warn(
@@ -215,7 +211,8 @@ def build_bpe(
         **normalization.to_json(),
         "engine": engine,
         "reproducible": trained.reproducible,
-        "sampled": trained.sampled,
+        "scaled": trained.scaled,
+        "left_out": trained.left_out,
     }
     content = with_record(trained.model.to_bytes(), record)
     tokenizer = BpeTokenizer(trained.model, normalization, content)

@@ -26,7 +26,7 @@ from embzip.trials.repeating import near_ties, with_means
 from embzip.trials.showing import Showing
 from embzip.trials.space import Space, Student
 from embzip.trials.telling import GATED, PRELIMINARY, RANKED
-from embzip.trials.workers import Task, Workers
+from embzip.trials.workers import Task, Workers, one
 from embzip.trials.working import scores
 
 _UNSEEN_RATIO = 0.5  # .embz bytes in those of a .tflite, before one was exported
@@ -104,7 +104,7 @@ class Run:
 
     def _uncompressed(self, number: int, *, quick: bool = False) -> dict[str, Any]:
         task = {"do": "step", "name": "baseline", "number": number, "side": "dev", "quick": quick}
-        answers = _answers(self._crew.one(task)["folder"])
+        answers = _answers(one(self._crew, task)["folder"])
         path = self._showing.model(self._making.trained(number, quick=quick))
         parts = facts_of(path)["bytes"]
         return {"number": number, "bytes": parts["total"], "parts": parts, **scores(answers)}
@@ -115,7 +115,7 @@ class Run:
         point = self._starts[0]
         self._baseline = self._uncompressed(0, quick=True)
         task = self._task([replace(point, number=-1)], quick=True)
-        (record,) = self._crew.one(task)["trials"]
+        (record,) = one(self._crew, task)["trials"]
         self._show(PRELIMINARY, [Trial.of(replace(point, number=-1), record)])
 
     @cached_property
@@ -225,7 +225,7 @@ class Run:
             making.directory,
             goal,
             keys,
-            lambda place: _answers(self._crew.one(tasks[place])["folder"]),
+            lambda place: _answers(one(self._crew, tasks[place])["folder"]),
         )
         best = frozen[judged.chosen]
         said = None
@@ -241,7 +241,7 @@ class Run:
             if shared := said["shared_with_training"]:
                 self._log(f"test shares {shared:,} of its {said['rows']:,} texts with training")
         served = [{**of_baseline, "name": "serving"}, showing.task(best, "serving")]
-        before, after = (_read(self._crew.one(task)["folder"], "serving.json") for task in served)
+        before, after = (_read(one(self._crew, task)["folder"], "serving.json") for task in served)
         return self._show(
             GATED, self._trials, best=best, judged=judged, test=said, serving=(before, after)
         )
@@ -271,7 +271,7 @@ class Run:
 
     def _do(self, what: str, task: Task) -> None:
         self._log(what)
-        self._crew.one(task)
+        one(self._crew, task)
 
 
 def _answers(folder: str) -> dict[str, Any]:

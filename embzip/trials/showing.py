@@ -14,7 +14,7 @@ from embzip.trials.judging import Judged
 from embzip.trials.making import Making
 from embzip.trials.publishing import publish
 from embzip.trials.telling import PRELIMINARY, record_of
-from embzip.trials.workers import Workers
+from embzip.trials.workers import Workers, one
 
 
 class Showing:
@@ -96,7 +96,7 @@ class Showing:
         step = self.student(best, quick=quick)
         export = self._making.exported(step)
         if not self._steps.made(export):
-            crew.one(self.task(best, "export", quick=quick))
+            one(crew, self.task(best, "export", quick=quick))
         record = record_of(
             state=state,
             goal=goal,

@@ -1,4 +1,4 @@
-"""Starts workers, gives each a task at a time, and ends them with the block."""
+"""Workers of a search, each at one task at a time: processes of this machine, or a cluster's."""
 
 import json
 import os
@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from embzip.engine import Cluster, active
 from embzip.errors import EmbzipError
 from embzip.trials.making import Making
+from embzip.trials.working import perform_alone
 
 # One thread each: with several, the last bits of a training depend on how many there are.
 _ONE = (
@@ -25,7 +28,50 @@ Task = Mapping[str, Any]
 Answer = dict[str, Any]
 
 
-class Workers:
+class Workers(Protocol):
+    """Who does the tasks of a search."""
+
+    def done(
+        self, tasks: Sequence[Task], *, until: Callable[[], bool] = lambda: True
+    ) -> Iterator[tuple[int, Answer]]:
+        """Yield the place and the answer of each task as it is done.
+
+        Parameters
+        ----------
+        until
+            Asked before each task is begun; where it says False, no further one is.
+
+        Raises
+        ------
+        EmbzipError
+            For a task that failed, with what its worker said.
+        """
+
+
+def one(workers: Workers, task: Task) -> Answer:
+    """Do one task."""
+    return next(workers.done([task]))[1]
+
+
+@dataclass(frozen=True)
+class ClusterWorkers:
+    """Workers of a Dask cluster, which see the search's folder under the same path.
+
+    A task whose worker is lost is done again by another.
+    """
+
+    making: Making
+    cluster: Cluster
+
+    def done(
+        self, tasks: Sequence[Task], *, until: Callable[[], bool] = lambda: True
+    ) -> Iterator[tuple[int, Answer]]:
+        """Yield the place and the answer of each task as it is done; see `Workers`."""
+        making = self.making.to_json()
+        yield from self.cluster.each(perform_alone, [(making, dict(task)) for task in tasks], until)
+
+
+class Processes:
     """Processes that do tasks; `started` makes them.
 
     Parameters
@@ -44,18 +90,7 @@ class Workers:
     def done(
         self, tasks: Sequence[Task], *, until: Callable[[], bool] = lambda: True
     ) -> Iterator[tuple[int, Answer]]:
-        """Yield the place and the answer of each task as it is done.
-
-        Parameters
-        ----------
-        until
-            Asked before each task is begun; where it says False, no further one is.
-
-        Raises
-        ------
-        EmbzipError
-            For a task that failed, with what its worker said.
-        """
+        """Yield the place and the answer of each task as it is done; see `Workers`."""
         waiting = list(enumerate(tasks))
         running: dict[Future[Answer], int] = {}
         while waiting or running:
@@ -67,10 +102,6 @@ class Workers:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 yield running.pop(future), future.result()
-
-    def one(self, task: Task) -> Answer:
-        """Do one task."""
-        return next(self.done([task]))[1]
 
     def _do(self, task: Task) -> Answer:
         process = self._free.get()
@@ -105,7 +136,14 @@ def _last_line(log: Path) -> str:
 
 @contextmanager
 def started(making: Making, count: int) -> Iterator[Workers]:
-    """Start workers for a search, and end them with the block, whatever they are at."""
+    """Give the workers of a search: of the cluster that is named, else as many processes.
+
+    Processes are started here, and ended with the block, whatever they are at.
+    """
+    cluster = active()
+    if cluster is not None:
+        yield ClusterWorkers(making, cluster)
+        return
     root = str(Path(__file__).resolve().parents[2])
     inherited = os.environ.get("PYTHONPATH")
     environment = {**os.environ, **dict.fromkeys(_ONE, "1"), "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -132,7 +170,7 @@ def started(making: Making, count: int) -> Iterator[Workers]:
             with suppress(OSError):  # the first task says that it has ended
                 process.stdin.write(json.dumps(making.to_json()) + "\n")
                 process.stdin.flush()
-        workers = Workers(processes, logs)
+        workers = Processes(processes, logs)
         try:
             yield workers
         finally:

@@ -50,6 +50,14 @@ def _listen(lines: TextIO, told: "queue.SimpleQueue[str]") -> None:
     os._exit(0)  # who asked has ended
 
 
+def perform_alone(making: dict[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
+    """Do one task of a search, wherever that is; warnings have been given by the search."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = Making.of(making)
+        return perform(task, made, Steps(made.directory))
+
+
 def perform(task: Mapping[str, Any], making: Making, steps: Steps) -> dict[str, Any]:
     """Do one task, and return what came of it.
 

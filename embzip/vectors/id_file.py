@@ -1,6 +1,6 @@
 """Writes a corpus as lines of token ids, laid out for gensim's fast path. Trains nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import IO
 
 import numpy as np
@@ -63,7 +63,7 @@ class IdFile:
         self.lines += 1
 
 
-def write_ids(texts: Iterator[str], tokenizer: Tokenizer, file: IdFile) -> NDArray[np.int64]:
+def write_ids(texts: Iterable[str], tokenizer: Tokenizer, file: IdFile) -> NDArray[np.int64]:
     """Tokenize texts into a file, and return how often each id occurs."""
     rows = len(tokenizer.vocabulary)
     counts = np.zeros(rows, np.int64)

@@ -5,7 +5,7 @@ every epoch. Foreign vectors are read by `reading`, never by gensim, whose own f
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def word2vec_rows(
-    texts: Iterator[str],
+    texts: Iterable[str],
     tokenizer: Tokenizer,
     options: Word2vecOptions,
     *,

@@ -145,7 +145,7 @@ class RowClasses(Quantizer):
     def store(
         self,
         codes: Mapping[str, NDArray[Any]],
-        block: Matrix,
+        encoded: Arrays,
         params: Arrays,
         first_row: int,
     ) -> None:
@@ -155,7 +155,7 @@ class RowClasses(Quantizer):
         before = params["of_row"][first_row // BLOCK * BLOCK : first_row]
         start = int(params["starts"][first_row // BLOCK])
         start += int(row_sizes(params["bits"])[before].sum())
-        part = self.encode(block, params, first_row)["stream"]
+        part = encoded["stream"]
         codes["stream"][start : start + len(part)] = part
 
     def take(self, codes: Mapping[str, Any], ids: Any, ops: ArrayOps = numpy_ops) -> dict[str, Any]:

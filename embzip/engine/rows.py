@@ -1,19 +1,13 @@
-"""Work over blocks: rows of a table or texts of a corpus, a bounded number at a time.
+"""Work over blocks of rows."""
 
-A function is given a block and returns what it found there; from here it is run over every block,
-and the answers come back in order, or combined. Here that is a plain loop. A cluster would be put
-here, and nowhere else: callers hand over functions of one block, and never loop themselves.
-"""
-
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import reduce
-from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.engine.clusters import active
 from embzip.errors import InputError
 from embzip.types import Matrix
 
@@ -21,7 +15,6 @@ Found = TypeVar("Found")
 Sums = tuple[Any, ...]
 
 BLOCK_BYTES = 16_000_000
-_TEXTS, _CHARACTERS = 10_000, 1 << 20  # of a block of texts: whichever is reached first
 
 
 class Table(Protocol):
@@ -57,8 +50,20 @@ def map_rows(
     """
     rows, dim = table.shape
     step = max(1, BLOCK_BYTES // (4 * max(1, dim) * divisor))
-    for part in spans(rows, step):
-        yield function(part.start, _finite_rows(table[part], part.start))
+    cluster = active()
+    if cluster is None:
+        for part in spans(rows, step):
+            yield function(part.start, finite_rows(table[part], part.start))
+        return
+    from embzip.engine.shipping import OnRows, can_be_carried, source_of
+
+    source = source_of(table)
+    carried = can_be_carried(source)
+    parts = (
+        (part.start, part.stop, None if carried else np.asarray(source[part]))
+        for part in spans(rows, step)
+    )
+    yield from cluster.map(OnRows(function, table, carried), parts)
 
 
 def reduce_rows(
@@ -102,61 +107,12 @@ def spans(length: int, step: int) -> Iterator[slice]:
         yield slice(first, min(first + step, length))
 
 
-def map_texts(function: Callable[[list[str]], Found], texts: Iterable[str]) -> Iterator[Found]:
-    """Yield `function(block)` of consecutive blocks of texts, in order.
-
-    Examples
-    --------
-    >>> list(map_texts(len, ["sea", "ship"]))
-    [2]
-    """
-    remaining = iter(texts)
-    while block := _text_block(remaining):
-        yield function(block)
-
-
-def reduce_texts(
-    function: Callable[[list[str]], Found],
-    combine: Callable[[Found, Found], Found],
-    texts: Iterable[str],
-) -> Found | None:
-    """Return what `function` finds in all blocks of texts, combined two by two; None without one.
-
-    Neighbours of about equally many blocks are combined, as in a binary tree: what grows, such as
-    a sum of sparse matrices, is gone through once for each doubling, and not for each block. The
-    order depends on the texts alone.
-
-    Examples
-    --------
-    >>> reduce_texts(len, int.__add__, ["sea", "ship"])
-    2
-    """
-    halves: list[tuple[int, Found]] = []  # (blocks in it, found there): ever fewer blocks
-    for found in map_texts(function, texts):
-        size = 1
-        while halves and halves[-1][0] == size:
-            found, size = combine(halves.pop()[1], found), 2 * size
-        halves.append((size, found))
-    if not halves:
-        return None
-    return reduce(lambda later, half: combine(half, later), (half for _, half in halves[::-1]))
-
-
-def count_texts(
-    function: Callable[[list[str]], Counter[str]], texts: Iterable[str]
-) -> Counter[str]:
-    """Return the sum of the counts that `function` finds in blocks of texts."""
-    total: Counter[str] = Counter()
-    for found in map_texts(function, texts):
-        total.update(found)
-    return total
-
-
 def _added(one: Sums, other: Sums) -> Sums:
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
-def _finite_rows(raw: NDArray[Any], first: int) -> Matrix:
+def finite_rows(raw: NDArray[Any], first: int) -> Matrix:
+    """Return rows as float32, or raise `InputError` for the first that is not finite."""
     with np.errstate(over="ignore"):
         block = np.ascontiguousarray(raw, np.float32)
     if not _all_finite(block):
@@ -174,14 +130,3 @@ def _all_finite(block: Matrix) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         squares = np.dot(flat, flat)
     return bool(np.isfinite(squares) or np.isfinite(block).all())
-
-
-def _text_block(texts: Iterator[str]) -> list[str]:
-    block: list[str] = []
-    characters = 0
-    for text in islice(texts, _TEXTS):
-        block.append(text)
-        characters += len(text)
-        if characters >= _CHARACTERS:
-            break
-    return block

@@ -1,0 +1,280 @@
+"""Where work over blocks runs: here, or on the workers of a Dask cluster.
+
+Nothing distributed is done here. Tasks, their data, lost workers and their repetition are Dask's;
+this module hands blocks over, a bounded number at a time, and takes the answers in order.
+"""
+
+import pickle
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from embzip.engine.folding import folded
+from embzip.errors import ClusterError, EmbzipError, MissingPackageError, SpecError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+_ACTIVE: ContextVar["Cluster | None"] = ContextVar("cluster", default=None)
+_FEWEST = 4  # blocks that are with the cluster at a time
+_REACHED_IN = 30  # seconds: the scheduler
+_ANSWERS_IN = 120  # and the first worker
+# Threads of a worker's libraries: tasks are what runs side by side.
+_THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
+    "RAYON_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+)  # fmt: skip
+_ONE_THREAD = dict.fromkeys(_THREADS, "1")
+
+
+class Cluster:
+    """The workers that a Dask client reaches."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+
+    def map(self, function: Callable[..., Any], parts: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Yield `function(*part)` of each part, in order; few of them are in memory at a time."""
+        shipped = self._shipped(function)
+        waiting: deque[Future] = deque()  # when nobody holds them, Dask forgets their tasks
+        most = 0
+        for part in parts:
+            if len(waiting) >= most:
+                most = self._at_once()
+                while len(waiting) >= most:
+                    yield self._result(waiting.popleft())
+            waiting.append(self._submitted(shipped, part))
+        while waiting:
+            yield self._result(waiting.popleft())
+
+    def reduced(
+        self,
+        function: Callable[..., Any],
+        combine: Callable[[Any, Any], Any],
+        groups: Iterable[Sequence[tuple[Any, ...]]],
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (number of parts, what is found in them, combined) of each group, in order.
+
+        Workers combine, neighbours first, as in a binary tree.
+        """
+        from embzip.engine.shipping import called
+
+        shipped, combining = self._shipped(function), self._shipped(combine)
+        waiting: deque[tuple[int, Future]] = deque()
+
+        def combined(one: "Future", other: "Future") -> "Future":
+            return self._client.submit(called, combining, one, other, pure=False)
+
+        for group in groups:
+            found = folded(((1, self._submitted(shipped, part)) for part in group), combined)
+            waiting.append((len(group), found))
+            while len(waiting) > 1 + self._at_once() // len(group):
+                size, found = waiting.popleft()
+                yield size, self._result(found)
+        while waiting:
+            size, found = waiting.popleft()
+            yield size, self._result(found)
+
+    def each(
+        self,
+        function: Callable[..., Any],
+        parts: Sequence[tuple[Any, ...]],
+        until: Callable[[], bool],
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the place of each part and `function(*part)`, as one is done.
+
+        A thread of a worker is given one part at a time, and none once `until` says False.
+        """
+        from distributed import as_completed
+
+        shipped = self._shipped(function)
+        waiting = list(enumerate(parts))
+        running: dict[Future, int] = {}
+        finished = as_completed()
+        while True:
+            while waiting and len(running) < max(1, self._threads()) and until():
+                place, part = waiting.pop(0)
+                future = self._submitted(shipped, part)
+                running[future] = place
+                finished.add(future)
+            if not running:
+                return
+            future = next(finished)
+            yield running.pop(future), self._result(future)
+
+    def _shipped(self, function: Callable[..., Any]) -> "Future":
+        from embzip.engine.shipping import Shipped, packed
+
+        # A task, not scattered data: if all workers that have it are lost, Dask makes it again.
+        with self._reached():
+            return self._client.submit(Shipped, *packed(function), pure=False)
+
+    def _submitted(self, shipped: "Future", part: tuple[Any, ...]) -> "Future":
+        from embzip.engine.shipping import run
+
+        content = pickle.dumps(part, protocol=pickle.HIGHEST_PROTOCOL)
+        with self._reached():
+            return self._client.submit(run, shipped, content, pure=False)
+
+    def _at_once(self) -> int:
+        """Return how many blocks the cluster is given before an answer is awaited."""
+        return max(_FEWEST, 2 * self._threads())
+
+    def _threads(self) -> int:
+        with self._reached():
+            return sum(self._client.nthreads().values())
+
+    def _result(self, future: "Future") -> Any:
+        while True:
+            with self._reached():
+                try:
+                    return future.result(timeout=_ANSWERS_IN)
+                except TimeoutError:
+                    pass
+            if not self._threads():  # else one may still be at it
+                raise ClusterError(
+                    f"{self._client.scheduler.addr}: all workers are lost, and none came within "
+                    f"{_ANSWERS_IN} seconds: nothing was written; start some, and run the command "
+                    "again"
+                )
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Say what it means where Dask gives up; and let a block be of any size."""
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
+        from distributed.comm import CommClosedError
+
+        try:
+            with warnings.catch_warnings():
+                # Dask warns of ten megabytes, and suggests what is done here.
+                warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+                yield
+        except EmbzipError:
+            raise  # what a worker found, which may be an OSError too
+        except KilledWorker as error:
+            raise ClusterError(
+                "a block of work ended several workers, one after the other: is there too little "
+                "memory for it? Give workers more (dask worker --memory-limit), or fewer threads"
+            ) from error
+        except (FutureCancelledError, CommClosedError, OSError) as error:
+            raise ClusterError(
+                f"the scheduler at {self._client.scheduler.addr} is lost ({error}): nothing was "
+                "written; start it, and run the command again"
+            ) from error
+
+
+@contextmanager
+def on_cluster(cluster: "str | Client | None") -> Iterator[None]:
+    """Run what is done within over the workers of a cluster; None changes nothing.
+
+    Parameters
+    ----------
+    cluster
+        A Dask client; the address of a scheduler, `tcp://HOST:PORT`; or `local:N` for N processes
+        of one thread on this machine, `local` for one a core. What is named by a text is closed
+        at the end.
+
+    Raises
+    ------
+    SpecError
+        For another text.
+    ClusterError
+        Where no worker answers, or one runs another version of embzip, Python or NumPy.
+    MissingPackageError
+        Without Dask.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from embzip.engine import sum_rows
+    >>> with on_cluster("local:1"):
+    ...     total = sum_rows(lambda first, block: (block.sum(),), np.eye(4))
+    >>> total
+    (np.float32(4.0),)
+    """
+    if cluster is None:
+        yield
+    elif isinstance(cluster, str):
+        with opened(cluster) as client, on_cluster(client):
+            yield
+    else:
+        _check_workers(cluster)
+        token = _ACTIVE.set(Cluster(cluster))
+        try:
+            yield
+        finally:
+            _ACTIVE.reset(token)
+
+
+def active() -> Cluster | None:
+    """Return the cluster that work goes to; None for a plain loop."""
+    return _ACTIVE.get()
+
+
+@contextmanager
+def opened(name: str) -> "Iterator[Client]":
+    """Give a client of the cluster that a text names (see `on_cluster`), closed at the end."""
+    kind, _, count = name.partition(":")
+    local = kind == "local" and (name == "local" or (count.isdecimal() and int(count) > 0))
+    if not local and not name.startswith(("tcp://", "tls://", "ucx://", "ws://", "wss://")):
+        raise SpecError(
+            "a cluster is local, local:N with N processes, or the address of a scheduler such as "
+            f"tcp://host:8786, received {name!r}"
+        )
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise MissingPackageError(
+            "a cluster needs Dask, which is not installed: `pip install 'distributed>=2025.1'`, "
+            "or `uv sync --extra scale` in a checkout"
+        ) from error
+    if not local:
+        try:
+            client = Client(name, timeout=_REACHED_IN)
+        except (OSError, TimeoutError) as error:
+            raise ClusterError(
+                f"{name}: no scheduler answers there ({error}): start one with `dask scheduler`"
+            ) from error
+        with client:
+            yield client
+        return
+    # Workers are Python processes of their own: no task waits for another's interpreter lock.
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}),
+        LocalCluster(
+            n_workers=int(count) if count else None,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        kept = len(cluster.workers)
+        cluster.adapt(minimum=kept, maximum=kept)  # starts another where one is lost
+        yield client
+
+
+def _check_workers(client: "Client") -> None:
+    from embzip.engine.shipping import check_identity, identity
+
+    try:
+        # A task, since workers of an adaptive cluster start when there is something to do.
+        client.submit(identity, pure=False).result(timeout=_ANSWERS_IN)
+        found = client.run(identity)
+    except TimeoutError as error:
+        raise ClusterError(
+            f"{client.scheduler.addr}: no worker answered within {_ANSWERS_IN} seconds: start some "
+            f"with `dask worker {client.scheduler.addr}`"
+        ) from error
+    except ImportError as error:
+        raise ClusterError(
+            f"{client.scheduler.addr}: every worker must have embzip installed ({error}): install "
+            "the same environment on all machines"
+        ) from error
+    for worker, theirs in found.items():
+        check_identity(theirs, f"worker {worker}")

@@ -1,0 +1,201 @@
+"""How functions and tables reach a worker: once each, and mapped files by their place.
+
+An array that is mapped from a file is not sent. The worker maps the same file, so all machines must
+see it under one path, and it must not have changed.
+"""
+
+import importlib.metadata
+import io
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import cloudpickle
+import numpy as np
+from numpy.typing import NDArray
+
+from embzip.errors import ClusterError
+
+Identity = tuple[str, str, str]
+_CARRIED = 1_000_000  # bytes of a table that go with every function
+
+
+def identity() -> Identity:
+    """Return the versions of embzip, Python and NumPy that run here: they must be equal."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return importlib.metadata.version("embzip"), python, np.__version__
+
+
+def check_identity(other: Identity, where: str) -> None:
+    """Raise `ClusterError` unless a process runs the same versions as this one."""
+    for name, theirs, ours in zip(("embzip", "Python", "NumPy"), other, identity(), strict=True):
+        if theirs != ours:
+            raise ClusterError(
+                f"{where}: every process of a cluster must run the same versions, found {name} "
+                f"{theirs} there and {ours} here: install the same environment on all machines"
+            )
+
+
+class Shipped:
+    """A function, as bytes until a worker first calls it.
+
+    It is pickled again as the same bytes, so that one worker can hand it on to another.
+    """
+
+    def __init__(self, content: bytes, sender: Identity) -> None:
+        self._content, self._sender = content, sender
+        self._function: Callable[..., Any] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Shipped, (self._content, self._sender)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function."""
+        if self._function is None:
+            check_identity(self._sender, "the process that sends the work")
+            self._function = pickle.loads(self._content)  # noqa: S301 (from our own client)
+        return self._function(*arguments)
+
+
+def run(function: Shipped, arguments: bytes) -> Any:
+    """Call a function on a worker with pickled arguments, into which Dask need not look."""
+    return function(*pickle.loads(arguments))  # noqa: S301 (from our own client)
+
+
+def called(function: Shipped, *arguments: Any) -> Any:
+    """Call a function on a worker with what other tasks found."""
+    return function(*arguments)
+
+
+def packed(function: Callable[..., Any]) -> tuple[bytes, Identity]:
+    """Return what `Shipped` is made of."""
+    return _pickled(function), identity()
+
+
+class OnRows:
+    """A function of blocks, and the table as it is seen; called on a worker with a block's place.
+
+    `carried` says whether the table's source goes along; else rows of it are given with each block.
+    """
+
+    def __init__(
+        self, function: Callable[[int, NDArray[Any]], Any], table: Any, carried: bool
+    ) -> None:
+        self._function, self._table = function, table if carried else _with_source(table, None)
+
+    def __call__(self, first: int, stop: int, held: NDArray[Any] | None) -> Any:
+        """Return what the function finds in the rows from `first` to before `stop`."""
+        from embzip.engine.rows import finite_rows
+
+        table = self._table if held is None else _with_source(self._table, _Held(first, held))
+        return self._function(first, finite_rows(table[slice(first, stop)], first))
+
+
+def source_of(table: Any) -> Any:
+    """Return what a table that is seen through others is read from in the end.
+
+    A view is a dataclass whose field `table` is the one behind it.
+    """
+    while _is_view(table):
+        table = table.table
+    return table
+
+
+def can_be_carried(source: Any) -> bool:
+    """Say whether a table takes few bytes to send: a small one, or one mapped from a file."""
+    try:
+        _pickled(source, _CARRIED)
+    except _TooLargeError:
+        return False
+    return True
+
+
+class _Held:
+    """The rows of one block, in the place of the whole table."""
+
+    def __init__(self, first: int, rows: NDArray[Any]) -> None:
+        self._first, self._rows = first, rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._rows.shape
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        return self._rows[rows.start - self._first : rows.stop - self._first]
+
+
+def _is_view(table: Any) -> bool:
+    return is_dataclass(table) and any(field.name == "table" for field in fields(table))
+
+
+def _with_source(table: Any, source: Any) -> Any:
+    if not _is_view(table):
+        return source
+    return replace(table, table=_with_source(table.table, source))
+
+
+class _TooLargeError(Exception):
+    """More bytes than were asked for."""
+
+
+class _Bounded(io.BytesIO):
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def write(self, content: Any, /) -> int:
+        if self.tell() + memoryview(content).nbytes > self._most:
+            raise _TooLargeError
+        return super().write(content)
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickles functions of any kind, and mapped arrays as the place where they are mapped."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, np.ndarray):
+            place = _place_of(obj)
+            return NotImplemented if place is None else (_mapped, place)
+        return super().reducer_override(obj)
+
+
+def _pickled(thing: Any, most: int | None = None) -> bytes:
+    file = io.BytesIO() if most is None else _Bounded(most)
+    _Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(thing)
+    return file.getvalue()
+
+
+_Place = tuple[str, int, int, str, int, tuple[int, ...], str]
+
+
+def _place_of(array: NDArray[Any]) -> _Place | None:
+    """Return the file and place that an array is mapped from, to read; None of others."""
+    root = None
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        root, base = (base if isinstance(base, np.memmap) else root), base.base
+    order = "C" if array.flags.c_contiguous else "F"
+    if root is None or root.filename is None or root.mode != "r" or not array.flags.forc:
+        return None
+    path = os.path.abspath(root.filename)
+    status = os.stat(path)
+    offset = root.offset + array.ctypes.data - root.ctypes.data
+    return path, status.st_size, status.st_mtime_ns, array.dtype.str, offset, array.shape, order
+
+
+def _mapped(
+    path: str, size: int, changed: int, dtype: str, offset: int, shape: tuple[int, ...], order: str
+) -> NDArray[Any]:
+    try:
+        status = os.stat(path)
+        if (status.st_size, status.st_mtime_ns) != (size, changed):
+            raise ClusterError(f"{path}: a worker finds another file there than the client")
+        return np.memmap(path, dtype, "r", offset, shape, "C" if order == "C" else "F")
+    except OSError as error:
+        raise ClusterError(
+            f"{path}: a table that is read from its file must be seen by every worker under the "
+            f"same path ({error.strerror}): put it on a file system that all machines share"
+        ) from error

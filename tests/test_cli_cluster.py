@@ -1,0 +1,85 @@
+"""`--cluster` with a scheduler and a worker that were started by hand, as on several machines."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.commands import outcome
+
+DASK = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """The address and the process of a scheduler with one worker."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{found.getsockname()[1]}"
+    options = ["--host", address, "--no-dashboard"]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"]
+    worker += ["--nthreads", "1", "--death-timeout", "60", "--local-directory", str(tmp_path)]
+    with (tmp_path / "dask.log").open("wb") as log:
+        first = subprocess.Popen([*DASK, *options], stdout=log, stderr=log)
+        second = subprocess.Popen(worker, stdout=log, stderr=log, start_new_session=True)
+        try:
+            yield address, first
+        finally:
+            first.kill()
+            os.killpg(second.pid, signal.SIGKILL)
+            first.wait()
+            second.wait()
+
+
+def test_a_cluster_is_named_by_its_address_and_a_lost_scheduler_is_said(
+    tmp_path: Path, scheduler: tuple[str, "subprocess.Popen[bytes]"]
+) -> None:
+    address, process = scheduler
+    (tmp_path / "corpus.txt").write_text("the sea and the sun\n" * 500)
+    for where, target in (([], "plain.tsv"), (["--cluster", address], "apart.tsv")):
+        command = ["build-words", "corpus.txt", *where, "-o", target]
+        done = subprocess.run(
+            [sys.executable, "-m", "embzip", *command], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "apart.tsv").read_bytes() == (tmp_path / "plain.tsv").read_bytes()
+
+    # A corpus that comes by a pipe, in the middle of which the scheduler ends.
+    command = ["build-words", "-", "--cluster", address, "-o", "lost.tsv"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "embzip", *command],
+        cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"},
+    ) as running:  # fmt: skip
+        assert running.stdin is not None and running.stderr is not None  # noqa: PT018
+        said = running.stderr.readline()
+        assert "dashboard" in said
+        running.stdin.write("the sea and the sun\n" * 30_000)
+        running.stdin.flush()
+        process.kill()
+        process.wait()
+        running.stdin.write("the sea and the sun\n" * 30_000)
+        running.stdin.close()
+        last = running.stderr.read().strip().splitlines()[-1]
+    assert running.returncode == 1
+    assert re.match(
+        rf"embzip: error: the scheduler at {address} is lost .*: nothing was written", last
+    )
+    assert not (tmp_path / "lost.tsv").exists()
+
+
+def test_where_no_scheduler_is_one_line_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "corpus.txt").write_text("the sea\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("embzip.engine.clusters._REACHED_IN", 1)
+    done = outcome("build-words", "corpus.txt", "--cluster", "tcp://127.0.0.1:9")
+    assert done.code == 1
+    assert "tcp://127.0.0.1:9: no scheduler answers there" in done.stderr

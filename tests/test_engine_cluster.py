@@ -1,0 +1,290 @@
+"""The same work on a Dask cluster of real processes: the same bytes, also where processes die."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import embzip
+import embzip.corpus
+from embzip.engine import map_rows, map_texts, on_cluster, reduce_texts, shipping, sum_rows, texts
+from embzip.engine.clusters import active
+from embzip.errors import ClusterError, InputError, SpecError
+from embzip.files import line_parts
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        cluster.adapt(minimum=2, maximum=2)  # as `local:2` does
+        yield client
+
+
+def pids(client: Any) -> list[int]:
+    client.wait_for_workers(2)
+    return list(client.run(os.getpid).values())
+
+
+@pytest.fixture
+def corpus(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Texts of 70 blocks: two groups and a part of one."""
+    monkeypatch.setattr(texts, "_TEXTS", 4)
+    rng = np.random.default_rng(0)
+    words = [f"w{number}" for number in range(200)]
+    return [" ".join(rng.choice(words, 12)) for _ in range(280)]
+
+
+def dying(items: Any, client: Any, at: int) -> Iterator[Any]:
+    """Yield items, and kill a worker before one of them."""
+    for index, item in enumerate(items):
+        if index == at:
+            os.kill(pids(client)[0], signal.SIGKILL)
+        yield item
+
+
+class DyingTable:
+    """A table of which reading one block kills a worker."""
+
+    def __init__(self, rows: NDArray[Any], client: Any, at: int) -> None:
+        self._rows, self._client, self._at = rows, client, at
+        self._read = 0
+
+    shape = property(lambda self: self._rows.shape)
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        self._read += 1
+        if self._read == self._at:
+            os.kill(pids(self._client)[0], signal.SIGKILL)
+        return self._rows[rows]
+
+
+def test_blocks_are_worked_on_elsewhere_and_come_back_in_order(client: Any) -> None:
+    with on_cluster(client):
+        assert active() is not None
+        found = list(map_rows(lambda first, rows: (first, os.getpid()), np.zeros((9, 500_000))))
+    assert active() is None
+    assert [first for first, _ in found] == list(range(0, 9, 8))
+    assert {pid for _, pid in found} <= set(pids(client)) - {os.getpid()}
+
+
+@pytest.mark.parametrize("blocks", [1, 31, 32, 33, 64, 70])
+def test_the_order_of_a_sum_is_that_of_one_process(
+    client: Any, corpus: list[str], blocks: int
+) -> None:
+    given = corpus[: 4 * blocks]
+    joined = "({} {})".format
+    alone = reduce_texts(lambda block: block[0][:4], joined, given)
+    with on_cluster(client):
+        assert reduce_texts(lambda block: block[0][:4], joined, given) == alone
+
+
+def test_words_pieces_and_vectors_are_those_of_one_process(client: Any, corpus: list[str]) -> None:
+    def made() -> tuple[Any, ...]:
+        words = embzip.build_words(embzip.Texts(corpus))
+        pieces = embzip.build_bpe(embzip.Texts(corpus), vocab=60)
+        vectors = embzip.train_vectors(embzip.Texts(corpus), words, dim=8)
+        return words.counts.tolist(), pieces.model, vectors.matrix.tobytes()
+
+    alone = made()
+    with on_cluster(client):
+        assert made() == alone
+
+
+@pytest.mark.parametrize(
+    "codec",
+    ["svd|tcq:1", "center|int8:scale=column", "svd:8|coarse:16|mixed:2", "ectcq:2",
+     "normalize|pq:4", "sparse:3", "int4", "rows:8"],
+)  # fmt: skip
+@pytest.mark.parametrize("kept", ["in memory", "mapped"])
+def test_codes_are_those_of_one_process(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, kept: str
+) -> None:
+    from embzip.engine import rows
+
+    monkeypatch.setattr(rows, "BLOCK_BYTES", 4 * 16 * 700)
+    monkeypatch.setattr(shipping, "_CARRIED", 10_000)
+    table = np.random.default_rng(1).normal(size=(3000, 16)).astype(np.float32)
+    table[7] = 0
+    if kept == "mapped":
+        np.save(tmp_path / "table.npy", table)
+        table = np.load(tmp_path / "table.npy", mmap_mode="r")
+    alone = embzip.compress(table, codec)
+    with on_cluster(client):
+        apart = embzip.compress(table, codec)
+        more = apart.append(table[:100] * 0.9) if codec == "svd|tcq:1" else None
+    for name, array in {**alone.codes, **alone.params}.items():
+        np.testing.assert_array_equal({**apart.codes, **apart.params}[name], array, err_msg=name)
+    if more is not None:
+        again = alone.append(table[:100] * 0.9)
+        np.testing.assert_array_equal(more.codes["stream"], again.codes["stream"])
+
+
+def test_a_mapped_table_is_read_where_it_is_needed_and_is_not_sent(tmp_path: Path) -> None:
+    rows = np.zeros((1000, 1000), np.float32)
+    assert not shipping.can_be_carried(rows)
+    np.save(tmp_path / "rows.npy", rows + np.arange(1000, dtype=np.float32)[:, None])
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    for part in (mapped, mapped[10:], np.asarray(mapped)[100:200], mapped.T):
+        assert shipping.can_be_carried(part)
+        content, sender = shipping.packed(lambda part=part: part)
+        again = shipping.Shipped(content, sender)()
+        assert isinstance(again, np.memmap)
+        np.testing.assert_array_equal(again, part)
+    content, sender = shipping.packed(lambda: mapped)
+    np.save(tmp_path / "rows.npy", rows[:5])
+    with pytest.raises(ClusterError, match="a worker finds another file there"):
+        shipping.Shipped(content, sender)()
+    (tmp_path / "rows.npy").unlink()
+    with pytest.raises(ClusterError, match="put it on a file system that all machines share"):
+        shipping.Shipped(content, sender)()
+
+
+def test_large_files_are_read_by_workers_as_by_one_process(
+    client: Any, corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_parts, "_BYTES", 500)
+    path = tmp_path / "corpus.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*corpus, "", "the last\u2028end"]).encode())
+    gathered = embzip.corpus.read_texts([path, path])
+    parts = list(gathered.parts())
+    assert len(parts) > 40
+    assert all(isinstance(part, line_parts.LinePart) for part in parts)
+    assert [text for part in parts for text in part()] == list(gathered)  # type: ignore[operator]
+    with on_cluster(client):
+        words = embzip.build_words([path, path])
+        answers = [text for block in map_texts(list, gathered) for text in block]
+    assert words.counts.tolist() == embzip.build_words([path, path]).counts.tolist()
+    assert answers == list(gathered)
+
+
+def test_what_is_wrong_with_a_large_file_is_said_as_by_one_process(
+    client: Any, corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_parts, "_BYTES", 500)
+    monkeypatch.chdir(tmp_path)
+    lines = [text.encode() for text in corpus]
+    lines[200] = b"caf\xe9"
+    Path("latin.txt").write_bytes(b"\n".join(lines))
+    Path("labelled.txt").write_text("".join(f"l{n % 2}\t{text}\n" for n, text in enumerate(corpus)))
+    with pytest.raises(InputError, match=r"latin\.txt, line 201, offset") as alone:
+        embzip.build_words("latin.txt")
+    with on_cluster(client):
+        with pytest.raises(InputError) as apart:
+            embzip.build_words("latin.txt")
+        with pytest.warns(UserWarning, match="they were read as part of the text"):
+            embzip.build_words("labelled.txt")
+        with pytest.warns(UserWarning, match="they were read as part of the text"):
+            first = next(embzip.corpus.read_texts("labelled.txt").parts())
+        Path("labelled.txt").write_text("another\n")
+        with pytest.raises(ClusterError, match="a worker finds another file there"):
+            first()  # type: ignore[operator]
+    assert str(apart.value) == str(alone.value)
+
+
+def test_a_worker_may_die_while_texts_are_counted(client: Any, corpus: list[str]) -> None:
+    alone = embzip.build_words(embzip.Texts(corpus)).counts.tolist()
+    for at in (3, 270):
+        with on_cluster(client):
+            found = embzip.build_words(embzip.Texts(dying(corpus, client, at)))
+        assert found.counts.tolist() == alone
+
+
+def test_a_worker_may_die_while_rows_are_encoded(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from embzip.engine import rows
+
+    monkeypatch.setattr(rows, "BLOCK_BYTES", 4 * 16 * 700)
+    monkeypatch.setattr(shipping, "_CARRIED", 10_000)
+    table = np.random.default_rng(1).normal(size=(20_000, 16)).astype(np.float32)
+
+    def coded(given: Any) -> dict[str, bytes]:
+        codec = embzip.parse_codec("svd|tcq:1").resolve(given)
+        return {name: part.tobytes() for name, part in codec.fit(given).encode().items()}
+
+    alone = coded(table)
+    with on_cluster(client):
+        assert coded(DyingTable(table, client, 60)) == alone
+
+
+def test_a_worker_may_die_while_texts_are_labelled(client: Any, corpus: list[str]) -> None:
+    with on_cluster(client):
+        blocks = map_texts(
+            lambda block: [text.upper() for text in block], dying(corpus, client, 99)
+        )
+        assert [text for block in blocks for text in block] == [text.upper() for text in corpus]
+
+
+def test_what_is_wrong_with_a_block_is_said_as_by_one_process(client: Any) -> None:
+    table = np.zeros((10, 3))
+    table[6, 1] = np.inf
+    with on_cluster(client), pytest.raises(InputError, match=r"row 6: .* finite .* found inf"):
+        sum_rows(lambda first, block: (block.sum(),), table)
+
+
+def test_two_clients_work_at_once(client: Any, corpus: list[str]) -> None:
+    from distributed import Client
+
+    def length(block: list[str]) -> int:
+        return len(block)
+
+    with Client(client.scheduler.address, set_as_default=False) as other, on_cluster(client):
+        first = map_texts(length, corpus)
+        assert next(first) == 4
+        with on_cluster(other):
+            assert sum(map_texts(length, corpus)) == len(corpus)
+        assert sum(first) == len(corpus) - 4
+
+
+def test_a_block_that_ends_every_worker_is_given_up(client: Any, corpus: list[str]) -> None:
+    def fatal(block: list[str]) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with on_cluster(client), pytest.raises(ClusterError, match="is there too little memory"):
+        list(map_texts(fatal, corpus[:4]))
+
+
+def test_other_versions_are_refused(client: Any) -> None:
+    def pretend(version: str) -> str:
+        before, np.__version__ = np.__version__, version
+        return before
+
+    client.wait_for_workers(2)
+    before = next(iter(client.run(pretend, "1.0").values()))
+    try:
+        with (
+            pytest.raises(ClusterError, match=f"same versions, found NumPy 1.0 there and {before}"),
+            on_cluster(client),
+        ):
+            raise AssertionError
+        # A worker that joins later is not asked: it refuses what it is given.
+        with pytest.raises(ClusterError, match=f"sends the work: .* {before} there and 1.0 here"):
+            client.submit(
+                shipping.called, client.submit(shipping.Shipped, *shipping.packed(len)), "a"
+            ).result()
+    finally:
+        client.run(pretend, before)
+
+
+@pytest.mark.parametrize("name", ["lokal", "local:0", "local:x", "host:8786", "http://host"])
+def test_what_is_no_cluster_is_refused(name: str) -> None:
+    with pytest.raises(SpecError, match="tcp://host:8786, received"), on_cluster(name):
+        raise AssertionError
+
+
+def test_counts_of_no_texts_are_none(client: Any) -> None:
+    with on_cluster(client):
+        assert texts.count_texts(Counter, []) == Counter()
