@@ -100,8 +100,8 @@ def rebuild_file(
     """
     foreign = kind_of(path)[0] != "embz"
     if foreign and config is None:
-        if tuning is not None or pack or meta or kernels is not None:
-            raise InputError(f"{path}: tuning, packing, meta and kernels are for .embz files")
+        if tuning is not None or pack or meta:
+            raise InputError(f"{path}: tuning, packing and meta are for .embz files")
         from embzip.foreign import rebuild_file as rebuild_foreign
 
         way = partial(
@@ -109,6 +109,7 @@ def rebuild_file(
             layer=layer,
             every=every,
             tied=tied,
+            kernels=kernels,
             outputs=outputs,
             inputs=inputs,
             fold=bool(fold),
@@ -185,9 +186,12 @@ def _table_for_size(
         for attempt in range(_ATTEMPTS):
             trial = folder / f"{attempt}{Path(target).suffix}"
             made = way(path, trial, codec=wanted.codec if rests else "int8")
+            table = made.embedding
+            if table is None:
+                raise OutputError(f"{path}: a size is named for a table, and none was compressed")
             if rests and made.bytes_after <= (wanted.most or 0):
-                return made.embedding
-            rests[_names(made.embedding.codec)] = made.bytes_after - made.embedding.nbytes
+                return table
+            rests[_names(table.codec)] = made.bytes_after - table.nbytes
             sizes.append(made.bytes_after)
     raise OutputError(
         f"{target}: a file of {wanted.most:,} bytes was not reached: the smallest that was made "

@@ -93,7 +93,7 @@ def rebuild(
     every
         Of another file: compress every table, by --codec.
     tied
-        Of a graph: decode the whole table, at each run, for what needs it whole.
+        Of another file: decode the whole table, at each run, for what needs it whole.
     node
         What a graph without signatures ends in.
     fed
@@ -111,7 +111,9 @@ def rebuild(
         int4 or int2 it always sees them as that form does.
     kernels
         Store convolution and dense kernels as float32, float16, int8, int4 or int2, and biases as
-        float16 with all but the first; as before where not given. Alone it keeps the table.
+        float16 with all but the first; as before where not given. Alone it keeps the table. Of
+        another file int8 alone: dense, convolution and recurrent kernels, a scale a channel, read
+        as float32 where the model runs; biases stay.
     """
     both, neither = None not in (embedding, codec), embedding is None and codec is None
     if both or (neither and kernels is None):
@@ -176,9 +178,14 @@ def _told(made: "Rebuilt") -> str:
     """Return the sizes before and after, and how far the table is from the one before."""
     from embzip.classifier.rebuilding import LOW_SNR_DB
 
-    table = made.embedding
+    table, kernels = made.embedding, made.kernels
     text = f"{made.layer}: " if made.layer else ""
-    text += f"{table.codec.spec}, {table.rows:,} rows of {table.dim}: {made.bytes_before:,} -> "
+    if table is not None:
+        text += f"{table.codec.spec}, {table.rows:,} rows of {table.dim}"
+    if kernels is not None:
+        text += (", " if text else "") + f"kernels {kernels.form}, {kernels.bytes_before:,} -> "
+        text += f"{kernels.bytes_after:,} bytes"
+    text += f": {made.bytes_before:,} -> "
     if made.training_bytes:
         text += f"{made.kept_bytes:,} bytes without what only training needs -> "
     text += f"{made.bytes_after:,} bytes, {size_change(made.kept_bytes, made.bytes_after)}"

@@ -92,7 +92,6 @@ def slim(
         raise InputError(
             f"{own}: inputs and outputs choose a part of a graph, and {to} files have no graph: "
             "leave them out"
-            "leave them out"
         )
     record = inspect(own)
     unread = {t.name for t in record.tensors if t.role == "optimizer"}

@@ -88,6 +88,15 @@ def keras_config(archive: zipfile.ZipFile, where: str) -> Any:
     return parse_json(content, f"{where}: {CONFIG}", error=InputError, deepest=CONFIG_DEEPEST)
 
 
+def keras_version(archive: zipfile.ZipFile, where: str) -> str | None:
+    """Return the version of Keras that wrote a file, such as `3.15.0`; None where it says none."""
+    if METADATA not in archive.namelist():
+        return None
+    found = parse_json(archive.read(METADATA), f"{where}: {METADATA}", error=InputError)
+    version = found.get("keras_version") if isinstance(found, dict) else None
+    return version if isinstance(version, str) else None
+
+
 def inspect_keras(path: Path) -> ArtefactRecord:
     """Return what takes up the bytes of a .keras file."""
     with open_keras(path) as archive:

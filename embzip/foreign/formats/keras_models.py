@@ -11,14 +11,12 @@ import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py  # type: ignore[import-untyped]
 import keras
 import tensorflow as tf
-from keras.src.backend.common import global_state
 from keras.src.legacy.saving import saving_options, saving_utils
 
 from embzip.errors import EmbzipError, InputError, UnsupportedModelError
@@ -27,19 +25,27 @@ from embzip.files.writing import atomic_write, temporary_folder
 from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5, optimizer_groups
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.foreign.formats.keras2 import modernized
-from embzip.foreign.formats.keras_files import CONFIG, keras_config, open_keras, variables_file
+from embzip.foreign.formats.keras_files import (
+    CONFIG,
+    keras_config,
+    keras_version,
+    open_keras,
+    variables_file,
+)
 from embzip.foreign.formats.kinds import kind_of
 from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
+from embzip.layers.int8_kernels import unallocated
 
 _MODULES = frozenset(
     {"keras", "keras.layers", "keras.models", "keras.initializers", "keras.regularizers"}
     | {"keras.constraints", "keras.activations", "keras.ops", "keras.dtype_policies"}
+    | {"keras.quantizers"}
     | {"keras.src.models.functional", "keras.src.models.sequential", "builtins"}
 )
 _OPERATIONS = "keras.src.ops."
 _CODE = frozenset({"Lambda", "__lambda__", "function", "TFSMLayer", "TorchModuleWrapper"})
+_OURS = "embzip>hard_sigmoid_of_keras_2"  # a function of embzip, which only computes
 _SMALL = 4096  # numbers; smaller variables are checked only by Keras
-_UNINITIALIZED = "uninitialized_variables"
 
 
 def load_keras(path: str | Path) -> Any:
@@ -63,16 +69,18 @@ def load_keras(path: str | Path) -> Any:
         check_attributes(path)
         with open_hdf5(path, str(path)) as file:
             config = config_of(file, str(path))
+            version = _text(file.attrs.get("keras_version"))
             stored = _stored(file, str(path))
     else:
         with open_keras(path) as archive:
             config = keras_config(archive, str(path))
+            version = keras_version(archive, str(path))
             with variables_file(archive, str(path), attributes=True) as file:
                 stored = _stored(file, str(path))
     if not isinstance(config, dict):
         raise InputError(f"{path}: the model configuration must be a JSON object")
     config.pop("compile_config", None)
-    newer = modernized(config, str(path))
+    newer = modernized(config, str(path), version)
     changed, config = newer != config, newer
     check_classes(config, str(path))
     try:
@@ -90,6 +98,10 @@ def load_keras(path: str | Path) -> Any:
             raise
         why = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: Keras cannot make the model of this file ({why})") from error
+
+
+def _text(value: Any) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _write_changed(path: Path, target: Path, config: Any, *, legacy: bool) -> None:
@@ -141,7 +153,7 @@ def check_classes(config: Any, where: str) -> None:
             )
         registered = keras.saving.get_registered_object(own)
         named = f"{module + '.' if isinstance(module, str) else ''}{kind}"
-        if kind in _CODE:
+        if kind in _CODE and not (kind == "function" and inner == _OURS):
             raise UnsupportedModelError(
                 f"{where}: {layer or 'a part'!r} is a {named}, which would run code from the file: "
                 "replace it by Keras layers, or rebuild the model in memory with "
@@ -177,25 +189,13 @@ def _stored(file: Any, where: str) -> Counter[tuple[int, ...]]:
 
 def _outline(config: dict[str, Any], *, legacy: bool) -> list[tuple[str, tuple[int, ...]]]:
     """Return the name and shape of every variable of a configuration, without allocating any."""
-    with _unallocated():
+    with unallocated():
         if legacy:
             with saving_options.keras_option_scope(use_legacy_config=True):
                 model = saving_utils.model_from_config(config)
         else:
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         return [(variable.path, tuple(variable.shape)) for variable in model.variables]
-
-
-@contextmanager
-def _unallocated() -> Iterator[None]:
-    """Make variables have only a shape inside the block, and discard them afterwards."""
-    before = global_state.get_global_attribute(_UNINITIALIZED, [], set_to_default=True)
-    global_state.set_global_attribute(_UNINITIALIZED, [])
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            yield
-    finally:
-        global_state.set_global_attribute(_UNINITIALIZED, before)
 
 
 def _check_shapes(
