@@ -83,7 +83,8 @@ def rebuild_file(
         As in `rebuild`.
     config
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
-        or a .toml file (`embzip.classifier.outlines`). The result is a .embz file.
+        or a .toml file (`embzip.classifier.outlines`). The result is a .embz file. For an .h5 file
+        of variables: the .json file with the architecture of their Keras model.
     every, tied
         As in `embzip.foreign.rebuild_file`.
     outputs, inputs
@@ -99,7 +100,8 @@ def rebuild_file(
         For options that this kind of file does not have, and as in `rebuild`.
     """
     foreign = kind_of(path)[0] != "embz"
-    if foreign and config is None:
+    architecture = config if is_architecture(config) else None
+    if foreign and (config is None or architecture is not None):
         if tuning is not None or pack or meta:
             raise InputError(f"{path}: tuning, packing and meta are for .embz files")
         from embzip.foreign import rebuild_file as rebuild_foreign
@@ -110,6 +112,7 @@ def rebuild_file(
             every=every,
             tied=tied,
             kernels=kernels,
+            architecture=architecture,
             outputs=outputs,
             inputs=inputs,
             fold=bool(fold),
@@ -164,6 +167,11 @@ def rebuild_file(
         snr_db=None if table is None else nearness(old.embedding, table).snr_db,
         tuned=tuned,
     )
+
+
+def is_architecture(config: str | Path | None) -> bool:
+    """Return whether a configuration is the architecture of a Keras model, a .json file."""
+    return config is not None and Path(config).suffix.lower() == ".json"
 
 
 def _table_for_size(

@@ -69,10 +69,8 @@ class Rebuilt:
         before folding and tuning; infinite for an exact table, None where the table was kept.
     tuned
         Whether the tuned model was kept; None without tuning.
-    more
-        The further tables of a file of Keras or TensorFlow, where several were compressed.
-    kernels
-        The kernels of such a file, where they were stored anew.
+    more, kernels
+        Of a file of Keras or TensorFlow: further tables that were compressed, and the kernels.
     """
 
     path: str
@@ -112,10 +110,9 @@ class Rebuilt:
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         table, snr = named.pop("embedding"), self.snr_db
         named["more"] = [_table_json(each) for each in self.more]
-        if self.kernels is not None:
-            named["kernels"] = asdict(self.kernels)
         return {
             **named,
+            "kernels": self.kernels and asdict(self.kernels),
             "snr_db": snr if snr is not None and math.isfinite(snr) else None,
             "exact": snr == math.inf,
             "low_snr": self.low_snr,

@@ -100,7 +100,8 @@ def rebuild(
         A node of the graph that becomes an input, as ids behind a text's preparation. Repeatable.
     config
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
-        or a .toml file.
+        or a .toml file. For an .h5 file of variables: their architecture, model.to_json() in a
+        .json file.
     tune
         Fine-tune everything but the codes on these examples; kept where a tenth of them, held out,
         says it helps.
@@ -131,7 +132,7 @@ def rebuild(
     check_places((embedding, EMBZ_FILE), (tune, EXAMPLES))
     from embzip.artefacts import kind_of
     from embzip.embz.format import load
-    from embzip.rewriting import Tuning, rebuild_file
+    from embzip.rewriting import Tuning, is_architecture, rebuild_file
 
     kind, own = kind_of(model)
     if kind == "checkpoint" and config is None and str(result.output).lower().endswith(".embz"):
@@ -139,7 +140,8 @@ def rebuild(
             f"{own}: a checkpoint has no graph of embzip's: pass the classifier that its variables "
             "are of too, --model CLASSIFIER.embz"
         )
-    formats, end = _FORMATS.get("embz" if config else kind, (_GRAPH, ".rebuilt.pb"))
+    ours = config is not None and not is_architecture(config)
+    formats, end = _FORMATS.get("embz" if ours else kind, (_GRAPH, ".rebuilt.pb"))
     tuning = None
     with (
         result.writing(

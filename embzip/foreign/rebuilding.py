@@ -84,6 +84,7 @@ def rebuild_file(
     every: bool = False,
     tied: bool = False,
     kernels: str | None = None,
+    architecture: str | Path | None = None,
     outputs: Sequence[str] = (),
     inputs: Sequence[str] = (),
     fold: bool = False,
@@ -112,6 +113,8 @@ def rebuild_file(
     kernels
         `int8`: the kernels of dense, convolution and recurrent layers too, with a scale a channel.
         Without `embedding` and `codec` it keeps the tables.
+    architecture
+        The .json file that an .h5 file of variables belongs to.
     outputs, inputs
         As in `slim`.
     fold
@@ -144,9 +147,11 @@ def rebuild_file(
             raise InputError(
                 f"{target}: a rebuilt Keras file must have a name that ends in .keras: rename it"
             )
-        model, done, sizes = _keras(load_keras(own), asked)
+        model, done, sizes = _keras(load_keras(own, architecture), asked)
         write_keras(model, target)
         format = "keras"
+    elif architecture is not None:
+        raise InputError(f"{own}: an architecture (.json) is for .h5 files: leave it out")
     elif fold:
         raise InputError(
             f"{own}: --fold is for .keras, .h5 and .embz files, not for graphs: leave it out"

@@ -159,6 +159,9 @@ def _with_input(model: dict[str, Any]) -> None:
     layers = model.get("layers")
     if not isinstance(layers, list) or not layers or not isinstance(layers[0], dict):
         return
+    for layer in layers[1:]:  # an input layer before them says it
+        if isinstance(layer, dict) and isinstance(layer.get("config"), dict):
+            layer["config"].pop("batch_input_shape", None)
     inner = layers[0].get("config")
     if not isinstance(inner, dict) or layers[0].get("class_name") == "InputLayer":
         return
