@@ -112,6 +112,16 @@ def inspect_keras(path: Path) -> ArtefactRecord:
     return make_record(path, "keras", [path], tensors, NodeCounts())
 
 
+def member(name: str) -> zipfile.ZipInfo:
+    """Return a new member of a .keras file: dated as all others, compressed if it is JSON.
+
+    Keras compresses nothing; a configuration takes some KB a layer.
+    """
+    made = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # so that equal input gives equal bytes
+    made.compress_type = zipfile.ZIP_DEFLATED if name.endswith(".json") else zipfile.ZIP_STORED
+    return made
+
+
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     members = archive.infolist()
     names = [member.filename for member in members]

@@ -36,6 +36,7 @@ from embzip.foreign.formats.keras_files import (
     CONFIG,
     keras_config,
     keras_version,
+    member,
     open_keras,
     variables_file,
 )
@@ -185,8 +186,11 @@ def write_keras(model: Any, target: str | Path) -> None:
     with temporary_folder() as folder, atomic_write(target) as file:
         path = folder / "model.keras"
         model.save(path)
-        with path.open("rb") as source:
-            shutil.copyfileobj(source, file, 2**20)
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(file, "w") as made:
+            for old in source.infolist():
+                new = member(old.filename)
+                with source.open(old) as content, made.open(new, "w", force_zip64=True) as copied:
+                    shutil.copyfileobj(content, copied, 2**20)
 
 
 def check_classes(config: Any, where: str) -> None:
