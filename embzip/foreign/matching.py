@@ -61,8 +61,10 @@ def assigned(
             )
     for agree in _AGREEMENTS:
         if agree is _same_shape:
-            known = {s: others.get(s, s) for s in sources if s not in chosen.values()}
-            chosen |= _in_order({t: targets[t] for t in targets if t not in chosen}, sources, known)
+            names_left = {s: others.get(s, s) for s in sources if s not in chosen.values()}
+            chosen |= _in_order(
+                {t: targets[t] for t in targets if t not in chosen}, sources, names_left
+            )
         moved = True
         while moved:
             left = [t for t in targets if t not in chosen]
