@@ -140,7 +140,9 @@ def distill_layer(
     decoding = CompressedEmbeddingLayer(table, **options)
     small = Copier({id(rows): decoding}).copy(student)
     decoding.decode_once()  # for training
-    losses += lesson.fit(small, learning_rate / 3, 1, lambda done: report(lesson.steps + done))
+    losses += lesson.fit(
+        small, learning_rate / 3, 1, lambda done: report(lesson.steps * epochs + done)
+    )
     decoding.decode_anew()
     if min(losses[-2:]) >= before:
         return DistilledLayer(plain, embedding, False, before, losses)
