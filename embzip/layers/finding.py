@@ -112,9 +112,10 @@ def chosen_embedding(model: Any, layer_name: str | None, *, tied: bool = False) 
             )
     if len({id(layer) for _, layer in candidates}) > 1:
         paths = ", ".join(repr(path) for path, _ in candidates)
+        every = " (--layer), or all with --all" if layer_name is None else ""
         raise UnsupportedModelError(
             f"expected one layer, and several layers of the model {model.name!r} match ({paths}): "
-            "pass one of these paths"
+            f"pass one of these paths{every}"
         )
     path, layer = candidates[0]
     kind = type(layer)
