@@ -98,7 +98,7 @@ def distill_layer(
 
     Examples
     --------
-    >>> import embzip.tf
+    >>> import keras, embzip.tf
     >>> ids = np.random.default_rng(0).integers(0, 50, (64, 7))
     >>> model = keras.Sequential([keras.Input((7,)), keras.layers.Embedding(50, 8, name="words"),
     ...     keras.layers.LSTM(4), keras.layers.Dense(3, activation="softmax")])
