@@ -145,7 +145,8 @@ def rebuild(
         `embzip.classifier.rebuilding.rebuild_classifier` for what must agree.
     kernels
         How a file stores the kernels of a classifier: `float32`, `float16`, `int8`, `int4` or
-        `int2`; as before where not given.
+        `int2`; as before where not given. Of a Keras model `int8` alone: see
+        `embzip.foreign.keras_rebuilding.with_int8_kernels`.
     fold
         Whether linear decoding moves into the layers that read the table; by default it does in
         our own models, and not in a Keras model.
@@ -174,12 +175,11 @@ def rebuild(
             f"expected a Classifier, a Kit or a Keras model, received {type(model).__name__}: "
             "files are rebuilt by embzip.rebuild_file(path, target, ...)"
         )
-    if kernels is not None:
-        raise InputError("kernels are stored in fewer bits in .embz files, not in Keras models")
-    from embzip.foreign.keras_rebuilding import rebuild_model, table_for
+    from embzip.foreign.rebuilding import rebuild_keras
 
-    table = table_for(model, layer, embedding, codec, seed)
-    copy: Model = rebuild_model(model, layer, table, fold=bool(fold))
+    copy: Model = rebuild_keras(
+        model, embedding, codec, kernels=kernels, layer=layer, fold=bool(fold), seed=seed
+    )
     return copy
 
 

@@ -83,7 +83,8 @@ def rebuild_file(
         As in `rebuild`.
     config
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
-        or a .toml file (`embzip.classifier.outlines`). The result is a .embz file.
+        or a .toml file (`embzip.classifier.outlines`). The result is a .embz file. For an .h5 file
+        of variables: the .json file with the architecture of their Keras model.
     every, tied
         As in `embzip.foreign.rebuild_file`.
     outputs, inputs
@@ -99,9 +100,10 @@ def rebuild_file(
         For options that this kind of file does not have, and as in `rebuild`.
     """
     foreign = kind_of(path)[0] != "embz"
-    if foreign and config is None:
-        if tuning is not None or pack or meta or kernels is not None:
-            raise InputError(f"{path}: tuning, packing, meta and kernels are for .embz files")
+    architecture = config if is_architecture(config) else None
+    if foreign and (config is None or architecture is not None):
+        if tuning is not None or pack or meta:
+            raise InputError(f"{path}: tuning, packing and meta are for .embz files")
         from embzip.foreign import rebuild_file as rebuild_foreign
 
         way = partial(
@@ -109,6 +111,8 @@ def rebuild_file(
             layer=layer,
             every=every,
             tied=tied,
+            kernels=kernels,
+            architecture=architecture,
             outputs=outputs,
             inputs=inputs,
             fold=bool(fold),
@@ -165,6 +169,11 @@ def rebuild_file(
     )
 
 
+def is_architecture(config: str | Path | None) -> bool:
+    """Return whether a configuration is the architecture of a Keras model, a .json file."""
+    return config is not None and Path(config).suffix.lower() == ".json"
+
+
 def _table_for_size(
     way: Callable[..., Rebuilt], path: str | Path, target: str | Path, codec: str
 ) -> CompressedEmbedding:
@@ -185,9 +194,12 @@ def _table_for_size(
         for attempt in range(_ATTEMPTS):
             trial = folder / f"{attempt}{Path(target).suffix}"
             made = way(path, trial, codec=wanted.codec if rests else "int8")
+            table = made.embedding
+            if table is None:
+                raise OutputError(f"{path}: a size is named for a table, and none was compressed")
             if rests and made.bytes_after <= (wanted.most or 0):
-                return made.embedding
-            rests[_names(made.embedding.codec)] = made.bytes_after - made.embedding.nbytes
+                return table
+            rests[_names(table.codec)] = made.bytes_after - table.nbytes
             sizes.append(made.bytes_after)
     raise OutputError(
         f"{target}: a file of {wanted.most:,} bytes was not reached: the smallest that was made "

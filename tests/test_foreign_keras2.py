@@ -14,6 +14,7 @@ from embzip.errors import UnsupportedModelError
 from embzip.foreign.formats.keras2 import modernized
 from embzip.foreign.formats.keras_models import load_keras
 from embzip.foreign.rebuilding import rebuild_file
+from embzip.foreign.slimming import slim
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",
@@ -105,3 +106,55 @@ def test_what_keras_3_cannot_compute_is_named_with_the_way() -> None:
     layers[1]["config"]["layer"]["class_name"] = "CuDNNLSTM"
     with pytest.raises(UnsupportedModelError, match=r"'lstm' is a CuDNNLSTM.*SavedModel"):
         modernized({"class_name": "Sequential", "config": layers}, "old.h5")
+
+
+def step_of_keras_2(x: np.ndarray, h: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
+    """One step of the GRU of Keras 2.0, in NumPy: gates z, r, h, and its own hard sigmoid."""
+    kernel, recurrent, bias = (np.split(each, 3, axis=-1) for each in weights)
+
+    def hard(numbers: np.ndarray) -> np.ndarray:
+        return np.clip(0.2 * numbers + 0.5, 0, 1)
+
+    update = hard(x @ kernel[0] + bias[0] + h @ recurrent[0])
+    reset = hard(x @ kernel[1] + bias[1] + h @ recurrent[1])
+    candidate = np.tanh(x @ kernel[2] + bias[2] + (reset * h) @ recurrent[2])
+    return update * h + (1 - update) * candidate
+
+
+@pytest.mark.parametrize("version", ["2.0.8", None])
+def test_a_gru_with_one_bias_and_the_hard_sigmoid_of_keras_2(
+    version: str | None, tmp_path: Path
+) -> None:
+    made = keras.Sequential([keras.Input((5, 4)), keras.layers.GRU(3, reset_after=False, name="g")])
+    weights = [2 * np.random.default_rng(2).normal(size=w.shape) for w in made.get_weights()]
+    made.set_weights(weights)
+    made.save(tmp_path / "old.h5")
+    gru = {"name": "g", "units": 3, "recurrent_activation": "hard_sigmoid", "activation": "tanh",
+           "batch_input_shape": [None, 5, 4], "implementation": 0}  # fmt: skip
+    with h5py.File(tmp_path / "old.h5", "r+") as file:
+        layers = [{"class_name": "GRU", "config": gru}]
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": layers})
+        del file.attrs["keras_version"]
+        if version:
+            file.attrs["keras_version"] = version
+    numbers = np.random.default_rng(3).normal(size=(6, 5, 4))
+    state = np.zeros((6, 3))
+    for step in range(5):
+        state = step_of_keras_2(numbers[:, step], state, weights)
+    found = load_keras(tmp_path / "old.h5")
+    np.testing.assert_allclose(found(numbers), state, atol=1e-6)
+    # What is written opens again, with the same meaning.
+    slim(tmp_path / "old.h5", tmp_path / "new.keras", to="keras")
+    again = load_keras(tmp_path / "new.keras")
+    np.testing.assert_allclose(again(numbers), state, atol=1e-6)
+
+
+def test_the_hard_sigmoid_of_keras_3_stays(tmp_path: Path) -> None:
+    layer = keras.layers.GRU(3, recurrent_activation="hard_sigmoid")
+    made = keras.Sequential([keras.Input((5, 4)), layer])
+    made.save(tmp_path / "new.h5")
+    made.save(tmp_path / "new.keras")
+    numbers = np.random.default_rng(3).normal(size=(6, 5, 4))
+    for end in ("h5", "keras"):
+        found = load_keras(tmp_path / f"new.{end}")
+        np.testing.assert_array_equal(found(numbers), made(numbers))

@@ -24,7 +24,8 @@ def frozen(path: Path, build: Callable[[Any], Any]) -> Path:
     with tf.Graph().as_default() as graph:
         ids = v1.placeholder(tf.int32, [None, 7], name="ids")
         tf.identity(build(ids), name="probs")
-    path.write_bytes(graph.as_graph_def().SerializeToString())
+    needed = v1.graph_util.extract_sub_graph(graph.as_graph_def(), ["probs"])
+    path.write_bytes(needed.SerializeToString())
     return path
 
 
@@ -60,6 +61,12 @@ def in_parts(strategy: str) -> Callable[[Any], Any]:
     return build
 
 
+def ragged(ids: Any) -> Any:
+    """Look up groups of a table's rows, and sum what each text's groups have."""
+    groups = tf.RaggedTensor.from_row_lengths(table(), np.arange(50) % 2 * 2)
+    return tf.reduce_sum(tf.gather(groups, ids), axis=[1, 2])
+
+
 WAYS: dict[str, Callable[[Any], Any]] = {
     "gather": lambda ids: tf.gather(table(), ids),
     "nd": lambda ids: tf.gather_nd(table(), ids[..., None]),
@@ -69,6 +76,10 @@ WAYS: dict[str, Callable[[Any], Any]] = {
     "sqrtn": sparse("sqrtn"),
     "div": in_parts("div"),
     "mod": in_parts("mod"),
+    "ragged": ragged,
+    "ragged ids": lambda ids: tf.reduce_sum(
+        tf.nn.embedding_lookup(table(), tf.RaggedTensor.from_tensor(ids, padding=0)), axis=1
+    ),
     "float16": lambda ids: tf.gather(table(TABLE.astype(np.float16)), ids),
     "bfloat16": lambda ids: tf.cast(tf.gather(tf.cast(table(), tf.bfloat16), ids), tf.float32),
 }

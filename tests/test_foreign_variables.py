@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers
 
 from embzip.errors import InputError, MismatchError
 from embzip.foreign import load_variables, variables_of
@@ -267,6 +268,7 @@ def test_layers_that_are_not_built_are_named(folder: Path) -> None:
 # A script for TF1 reads and slims as any other; what needs Keras says so.
 AS_TF1 = """
 import tensorflow as tf
+from keras import layers
 tf.compat.v1.disable_v2_behavior()
 import embzip
 import embzip.foreign
@@ -297,3 +299,46 @@ def test_a_script_without_the_behaviour_of_tensorflow_2(folder: Path, tmp_path: 
     before = tf.saved_model.load(str(folder / "saved")).signatures["serving_default"]
     ids = tf.constant(np.arange(7, dtype=np.int32)[None])
     np.testing.assert_allclose(served(ids=ids)["probs"], before(ids=ids)["probs"], atol=1e-6)
+
+
+def numbered(first: int) -> Any:
+    """Return a model whose layers have the numbers of layers that were made before."""
+    inner = layers.GRU(4, name=f"gru_{first}")
+    names = [f"dense_{first}" if first else "dense", f"dense_{first + 1}", f"dense_{first + 2}"]
+    return keras.Sequential(
+        [
+            keras.Input((3, 4)),
+            layers.Bidirectional(inner, name=f"bidirectional_{first}"),
+            *(layers.Dense(8, name=name) for name in names),
+        ]
+    )
+
+
+@pytest.mark.parametrize("end", ["h5", "tf"])
+def test_names_with_other_running_numbers_are_matched_in_their_order(
+    end: str, tmp_path: Path
+) -> None:
+    source, target = numbered(8), numbered(0)
+    path = tmp_path / ("source.h5" if end == "h5" else "source")
+    if end == "h5":
+        source.save(path)
+    else:
+        tf.train.Checkpoint(**{layer.name: layer for layer in source.layers}).write(str(path))
+    chosen = load_variables(target, path)
+    for ours, theirs in zip(target.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert "dense_10" in chosen["dense_2/kernel"]
+    assert "dense_9" in chosen["dense_1/kernel"]  # which is before dense_10
+    assert "forward" in chosen["bidirectional_0/forward_gru_0/gru_cell/kernel"]
+
+
+def test_running_numbers_are_not_trusted_where_the_file_has_more(tmp_path: Path) -> None:
+    source, target = (
+        numbered(8),
+        keras.Sequential(
+            [keras.Input((8,)), layers.Dense(8, name="dense"), layers.Dense(8, name="dense_1")]
+        ),
+    )
+    source.save(tmp_path / "source.h5")
+    with pytest.raises(MismatchError, match=r"not clear which array belongs to 'dense/kernel'"):
+        load_variables(target, tmp_path / "source.h5")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -99,6 +100,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Path:
     shutil.copytree(folder / "saved", path / "exported_model")
     for name in ("model.keras", "model.h5", "model.tflite"):
         shutil.copy(folder / name, path / name)
+    ends = [keras.layers.Embedding(50, 16), keras.layers.LSTM(16), keras.layers.Dense(3)]
+    recurrent = keras.Sequential([keras.Input((7,), dtype="int32"), *ends])
+    recurrent.save(path / "lstm.keras")
+    recurrent.save_weights(path / "lstm.weights.h5")
+    (path / "lstm.json").write_text(recurrent.to_json())
     return path
 
 

@@ -8,7 +8,7 @@ Nothing is trained here; `embzip.tf.tune` fine-tunes the result.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,9 +38,18 @@ class RebuiltTable:
     snr_db: float
 
 
+@dataclass(frozen=True)
+class RebuiltKernels:
+    """The kernels of a file of Keras or TensorFlow: how they are stored, and their bytes."""
+
+    form: str
+    bytes_before: int
+    bytes_after: int
+
+
 @dataclass(frozen=True, eq=False)
 class Rebuilt:
-    """A file that was written over a compressed table.
+    """A file that was written over a compressed table, or with kernels in another form.
 
     Attributes
     ----------
@@ -48,6 +57,8 @@ class Rebuilt:
         `embz`, `keras`, `frozen` or `savedmodel`.
     layer
         The Embedding layer, or the graph's table; None for our own models.
+    embedding
+        The compressed table; None for a file of Keras or TensorFlow whose tables were kept.
     bytes_before, bytes_after
         Of the whole files.
     counts_bytes, training_bytes
@@ -58,14 +69,14 @@ class Rebuilt:
         before folding and tuning; infinite for an exact table, None where the table was kept.
     tuned
         Whether the tuned model was kept; None without tuning.
-    more
-        The further tables of a file of Keras or TensorFlow, where several were compressed.
+    more, kernels
+        Of a file of Keras or TensorFlow: further tables that were compressed, and the kernels.
     """
 
     path: str
     format: str
     layer: str | None
-    embedding: CompressedEmbedding
+    embedding: CompressedEmbedding | None
     bytes_before: int
     bytes_after: int
     counts_bytes: int = 0
@@ -73,6 +84,7 @@ class Rebuilt:
     snr_db: float | None = None
     tuned: bool | None = None
     more: tuple[RebuiltTable, ...] = ()
+    kernels: RebuiltKernels | None = None
 
     @property
     def kept_bytes(self) -> int:
@@ -100,12 +112,13 @@ class Rebuilt:
         named["more"] = [_table_json(each) for each in self.more]
         return {
             **named,
+            "kernels": self.kernels and asdict(self.kernels),
             "snr_db": snr if snr is not None and math.isfinite(snr) else None,
             "exact": snr == math.inf,
             "low_snr": self.low_snr,
-            "codec": table.codec.spec,
-            "rows": table.rows,
-            "dim": table.dim,
+            "codec": None if table is None else table.codec.spec,
+            "rows": None if table is None else table.rows,
+            "dim": None if table is None else table.dim,
             "kept_bytes": self.kept_bytes,
             "compression_ratio": self.compression_ratio,
         }

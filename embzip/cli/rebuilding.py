@@ -93,14 +93,15 @@ def rebuild(
     every
         Of another file: compress every table, by --codec.
     tied
-        Of a graph: decode the whole table, at each run, for what needs it whole.
+        Of another file: decode the whole table, at each run, for what needs it whole.
     node
         What a graph without signatures ends in.
     fed
         A node of the graph that becomes an input, as ids behind a text's preparation. Repeatable.
     config
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
-        or a .toml file.
+        or a .toml file. For an .h5 file of variables: their architecture, model.to_json() in a
+        .json file.
     tune
         Fine-tune everything but the codes on these examples; kept where a tenth of them, held out,
         says it helps.
@@ -111,7 +112,9 @@ def rebuild(
         int4 or int2 it always sees them as that form does.
     kernels
         Store convolution and dense kernels as float32, float16, int8, int4 or int2, and biases as
-        float16 with all but the first; as before where not given. Alone it keeps the table.
+        float16 with all but the first; as before where not given. Alone it keeps the table. Of
+        another file int8 alone: dense, convolution and recurrent kernels, a scale a channel, read
+        as float32 where the model runs; biases stay.
     """
     both, neither = None not in (embedding, codec), embedding is None and codec is None
     if both or (neither and kernels is None):
@@ -129,7 +132,7 @@ def rebuild(
     check_places((embedding, EMBZ_FILE), (tune, EXAMPLES))
     from embzip.artefacts import kind_of
     from embzip.embz.format import load
-    from embzip.rewriting import Tuning, rebuild_file
+    from embzip.rewriting import Tuning, is_architecture, rebuild_file
 
     kind, own = kind_of(model)
     if kind == "checkpoint" and config is None and str(result.output).lower().endswith(".embz"):
@@ -137,7 +140,8 @@ def rebuild(
             f"{own}: a checkpoint has no graph of embzip's: pass the classifier that its variables "
             "are of too, --model CLASSIFIER.embz"
         )
-    formats, end = _FORMATS.get("embz" if config else kind, (_GRAPH, ".rebuilt.pb"))
+    ours = config is not None and not is_architecture(config)
+    formats, end = _FORMATS.get("embz" if ours else kind, (_GRAPH, ".rebuilt.pb"))
     tuning = None
     with (
         result.writing(
@@ -176,9 +180,14 @@ def _told(made: "Rebuilt") -> str:
     """Return the sizes before and after, and how far the table is from the one before."""
     from embzip.classifier.rebuilding import LOW_SNR_DB
 
-    table = made.embedding
+    table, kernels = made.embedding, made.kernels
     text = f"{made.layer}: " if made.layer else ""
-    text += f"{table.codec.spec}, {table.rows:,} rows of {table.dim}: {made.bytes_before:,} -> "
+    if table is not None:
+        text += f"{table.codec.spec}, {table.rows:,} rows of {table.dim}"
+    if kernels is not None:
+        text += (", " if text else "") + f"kernels {kernels.form}, {kernels.bytes_before:,} -> "
+        text += f"{kernels.bytes_after:,} bytes"
+    text += f": {made.bytes_before:,} -> "
     if made.training_bytes:
         text += f"{made.kept_bytes:,} bytes without what only training needs -> "
     text += f"{made.bytes_after:,} bytes, {size_change(made.kept_bytes, made.bytes_after)}"

@@ -1,28 +1,24 @@
 """Rebuilds a Keras model in memory on a compressed table.
 
-This works for plain functional and sequential models, nested ones included. The layers are copied
-with their state; the given model is not changed, and nothing is trained. `embzip.layers.finding`
-checks whether a model can be rebuilt safely.
+The layers are copied with their state (`keras_copying`); the given model is not changed, and
+nothing is trained. `embzip.layers.finding` checks whether a model can be rebuilt safely.
 """
 
 from typing import Any
 
-import keras
+import numpy as np
 
 from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError, UnsupportedModelError
-from embzip.files.writing import temporary_folder
+from embzip.foreign.keras_copying import Copier
 from embzip.layers.decoding import CompressedEmbeddingLayer
-from embzip.layers.finding import (
-    check_model,
-    check_not_tied,
-    chosen_embedding,
-    is_functional,
-    is_sequential,
-)
+from embzip.layers.finding import check_model, check_not_tied, chosen_embedding, is_reversible, walk
 from embzip.layers.folding import Folding, folded
+from embzip.layers.int8_kernels import Int8Kernels, int8_bytes
+from embzip.layers.reversible import CompressedReversibleEmbedding
+from embzip.types import Matrix
 
 
 def rebuild_model(
@@ -31,6 +27,7 @@ def rebuild_model(
     embedding: CompressedEmbedding,
     *,
     fold: bool = False,
+    tied: bool = False,
 ) -> Any:
     """Return a copy of a Keras model that reads a compressed table.
 
@@ -38,7 +35,7 @@ def rebuild_model(
     ----------
     model
         A functional or sequential `keras.Model` object, compiled or not. Embeddings may be
-        shared, masked, and inside nested models.
+        shared, masked, inside nested models and TimeDistributed, and quantized by Keras.
     layer_name
         The name of the `keras.layers.Embedding` to replace; `tower/words` for the layer `words`
         in the nested model `tower`. None if the model has only one.
@@ -48,6 +45,9 @@ def rebuild_model(
     fold
         Whether linear decoding (components, column scales, a mean) is folded into the Conv1D and
         Dense layers that read the table, which then have fewer input columns.
+    tied
+        Whether a `keras.layers.ReversibleEmbedding`, whose table is an output layer too, is
+        replaced by one that decodes all rows wherever it is called in reverse.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def rebuild_model(
     (800, 'int8')
     """
     check_model(model)
-    old = chosen_embedding(model, layer_name)
+    old = chosen_embedding(model, layer_name, tied=tied)
     if (old.input_dim, old.output_dim) != embedding.shape:
         raise MismatchError(
             f"the table of the layer {old.name!r} is {old.input_dim} x {old.output_dim}, but the "
@@ -84,7 +84,65 @@ def rebuild_model(
         )
     check_not_tied(model, old)
     folding = folded(model, old, embedding) if fold else Folding(embedding, {})
-    return _Copier(old, folding).copy(model)
+    options = {"mask_zero": old.mask_zero, "name": old.name, "dtype": old.compute_dtype}
+    if is_reversible(old):
+        new: Any = CompressedReversibleEmbedding(
+            folding.embedding,
+            reverse_dtype=old.reverse_dtype,
+            logit_soft_cap=old.logit_soft_cap,
+            **options,
+        )
+    else:
+        new = CompressedEmbeddingLayer(folding.embedding, **options)
+    return Copier({id(old): new}, folding.variables).copy(model)
+
+
+def with_int8_kernels(model: Any) -> Any:
+    """Return a copy of a Keras model whose kernels are int8, with a float32 scale a channel.
+
+    They are the kernels of dense, convolution and recurrent layers, also in TimeDistributed and
+    Bidirectional, that have 256 numbers or more; they are multiplied out in the graph. The copy
+    opens after `import embzip.tf`.
+
+    Raises
+    ------
+    UnsupportedModelError
+        For subclassed models, and for one without such kernels.
+
+    Examples
+    --------
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((9, 32)), keras.layers.LSTM(16, name="lstm")])
+    >>> small = with_int8_kernels(model)
+    >>> sorted({str(weight.dtype) for weight in small.get_layer("lstm").weights})
+    ['float32', 'int8']
+    """
+    check_model(model)
+    made = Copier(int8=True).copy(model)
+    if kernel_bytes(made) == kernel_bytes(model):
+        raise UnsupportedModelError(
+            f"the model {model.name!r} has no float32 kernel of 256 numbers or more in a dense, "
+            "convolution or recurrent layer of Keras: leave --kernels out"
+        )
+    return made
+
+
+def kernel_bytes(model: Any) -> tuple[int, int]:
+    """Return the bytes of a model's int8 kernels, as they would be in float32 and as they are."""
+    layers = {id(each): each for _, part in walk(model) for each in _inner(part)}
+    sizes = [int8_bytes(each) for each in layers.values() if isinstance(each, Int8Kernels)]
+    return sum(before for before, _ in sizes), sum(after for _, after in sizes)
+
+
+def _inner(part: Any) -> list[Any]:
+    return list(part._flatten_layers()) if hasattr(part, "_flatten_layers") else []
+
+
+def rows_of(layer: Any) -> Matrix:
+    """Return the table of an Embedding layer, (rows, dim), also where Keras has quantized it."""
+    if layer.quantization_mode is None:
+        return np.asarray(layer.get_weights()[0], np.float32)
+    return np.asarray(layer(np.arange(layer.input_dim)), np.float32)
 
 
 def table_for(
@@ -93,6 +151,8 @@ def table_for(
     embedding: CompressedEmbedding | None,
     codec: str | Codec | None,
     seed: int,
+    *,
+    tied: bool = False,
 ) -> CompressedEmbedding:
     """Return the table to rebuild a model on: the one given, or the layer's own, compressed."""
     if embedding is not None and codec is None:
@@ -100,101 +160,5 @@ def table_for(
     if embedding is not None or codec is None:
         raise InputError("rebuild takes exactly one of embedding and codec")
     check_model(model)
-    return compress(chosen_embedding(model, layer_name).get_weights()[0], codec, seed=seed)
-
-
-class _Copier:
-    """Copies each layer once, so that shared layers stay shared."""
-
-    def __init__(self, old: Any, folding: Folding) -> None:
-        new = CompressedEmbeddingLayer(
-            folding.embedding, mask_zero=old.mask_zero, name=old.name, dtype=old.compute_dtype
-        )
-        self._old = old
-        self._changed = folding.variables
-        self._copies: dict[int, Any] = {id(old): new}
-
-    def copy(self, layer: Any) -> Any:
-        """Return the copy of a layer, an operation or a nested model, with its variables."""
-        if id(layer) not in self._copies:
-            if is_sequential(layer):
-                made = self._sequential(layer)
-            elif is_functional(layer):
-                made = self._functional(layer)
-            else:
-                made = _unbuilt_copy(layer)
-            self._copies[id(layer)] = made
-            return made
-        return self._copies[id(layer)]
-
-    def _sequential(self, model: Any) -> Any:
-        first = model.inputs[0]
-        entrance = keras.Input(batch_shape=first.shape, dtype=first.dtype, name=first.name)
-        inner = [self.copy(layer) for layer in model.layers]
-        made = keras.Sequential([entrance, *inner], name=model.name)
-        self._fill(model)
-        return made
-
-    def _functional(self, model: Any) -> Any:
-        # A clone of a compiled model would have an optimizer too, and cloning would fail if its
-        # loss is a function of the user. A new model over the same layers is not compiled.
-        bare = keras.Model(model.input, model.output, name=model.name)
-        made = keras.models.clone_model(bare, clone_function=self.copy)
-        self._fill(model)
-        return made
-
-    def _fill(self, model: Any) -> None:
-        """Copy the state of a model's layers, whose variables exist once the model is built."""
-        for layer in model.layers:
-            if layer is self._old or is_sequential(layer) or is_functional(layer):
-                continue
-            new = self._copies.get(id(layer))  # inputs are made again, not copied
-            if new is not None:
-                if id(layer) in self._changed:
-                    new.set_weights(self._changed[id(layer)])
-                else:
-                    _copy_state(layer, new)
-
-
-def _unbuilt_copy(layer: Any) -> Any:
-    if type(layer) is keras.layers.Lambda:
-        # Keras does not make a Lambda from its configuration, because it contains code.
-        return keras.layers.Lambda(
-            layer.function,
-            output_shape=layer._output_shape,
-            mask=layer.mask,
-            arguments=layer.arguments,
-            name=layer.name,
-            dtype=layer.dtype_policy,
-        )
-    try:
-        return type(layer).from_config(layer.get_config())
-    except (ValueError, TypeError, NotImplementedError) as error:
-        raise _not_copied(layer, error) from error
-
-
-def _copy_state(old: Any, new: Any) -> None:
-    """Copy what a saved file would contain: variables, adapted vocabularies, and statistics."""
-    parts = list(zip(old._flatten_layers(), new._flatten_layers(), strict=False))
-    try:
-        for source, target in parts:
-            store: dict[str, Any] = {}
-            source.save_own_variables(store)
-            if store:
-                target.load_own_variables(store)
-            if hasattr(source, "save_assets") and hasattr(target, "load_assets"):
-                with temporary_folder() as folder:
-                    source.save_assets(folder)
-                    target.load_assets(folder)
-    except (ValueError, KeyError) as error:
-        raise _not_copied(old, error) from error
-    if [tuple(w.shape) for w in old.weights] != [tuple(w.shape) for w in new.weights]:
-        raise _not_copied(old, None)
-
-
-def _not_copied(layer: Any, error: BaseException | None) -> UnsupportedModelError:
-    why = str(error).strip().partition("\n")[0] if error is not None else "its variables differ"
-    return UnsupportedModelError(
-        f"the layer {layer.name!r} of type {type(layer).__name__} cannot be copied from its "
-        f"configuration ({why}): give it get_config() and from_config() that restore it"
-    )
+    layer = chosen_embedding(model, layer_name, tied=tied)
+    return compress(rows_of(layer), codec, seed=seed)

@@ -3,6 +3,7 @@
 Ambiguous matches are refused, and the message lists the candidates.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -59,6 +60,11 @@ def assigned(
                 f"of the model has {shape}"
             )
     for agree in _AGREEMENTS:
+        if agree is _same_shape:
+            names_left = {s: others.get(s, s) for s in sources if s not in chosen.values()}
+            chosen |= _in_order(
+                {t: targets[t] for t in targets if t not in chosen}, sources, names_left
+            )
         moved = True
         while moved:
             left = [t for t in targets if t not in chosen]
@@ -98,10 +104,73 @@ def _ends_alike(target: str, source: str) -> bool:
     return target.endswith(f"/{source}") or source.endswith(f"/{target}")
 
 
+def _in_order(
+    targets: Mapping[str, tuple[int, ...]],
+    sources: Mapping[str, tuple[int, ...]],
+    free: Mapping[str, str],
+) -> dict[str, str]:
+    """Return the pairs of names that differ in running numbers, of both by these numbers.
+
+    `free` has the names that arrays had in the program that wrote them.
+
+    `dense/kernel` and `dense_1/kernel` are `dense_13/kernel` and `dense_14/kernel`, where these are
+    all of that name and shape, and their numbers say which comes first.
+    """
+    groups: dict[Any, list[str]] = {}
+    for target in targets:
+        groups.setdefault((_unnumbered(target), _bare(targets[target])), []).append(target)
+    found: dict[str, str] = {}
+    for (name, shape), own in groups.items():
+        fits = [
+            s
+            for s, known in free.items()
+            if _bare(sources[s]) == shape and _has_parts(_unnumbered(known), name)
+        ]
+        ours = {_numbers(target): target for target in own}
+        theirs = {_numbers(free[s]): s for s in fits}
+        if len(ours) == len(own) == len(fits) == len(theirs):
+            order = zip(sorted(ours), sorted(theirs), strict=True)
+            found |= {ours[one]: theirs[other] for one, other in order}
+    twice = {s for s in found.values() if list(found.values()).count(s) > 1}
+    return {target: source for target, source in found.items() if source not in twice}
+
+
+def _unnumbered(name: str) -> tuple[str, ...]:
+    """Return the parts of a name without running numbers, and without cells of recurrent layers.
+
+    >>> _unnumbered("bidirectional_19/forward_lstm_19/lstm_cell_57/kernel:0")
+    ('bidirectional', 'forward_lstm', 'kernel')
+    """
+    parts = (_NUMBER.sub("", part) for part in clean(name).split("/"))
+    return tuple(part for part in parts if not part.endswith("_cell"))
+
+
+def _has_parts(name: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Return whether a name ends as another does, and has its other parts, in that order."""
+    left = iter(name)
+    return name[-1:] == wanted[-1:] and len(wanted) > 1 and all(part in left for part in wanted)
+
+
+def _numbers(name: str) -> tuple[int, ...]:
+    """Return the running numbers in a name, 0 for a part without.
+
+    >>> _numbers("dense_13/kernel")
+    (13, 0)
+    """
+    found = (_NUMBER.search(part) for part in clean(name).split("/"))
+    return tuple(int(each[1]) if each else 0 for each in found)
+
+
+def _same_shape(target: str, source: str) -> bool:
+    del target, source  # shapes agree wherever names are compared
+    return True
+
+
+_NUMBER = re.compile(r"_(\d+)$")
 # From the strictest rule to the shape alone.
 _AGREEMENTS: tuple[Callable[[str, str], bool], ...] = (
     lambda target, source: target == clean(source),
     _ends_alike,
     lambda target, source: clean(source) in (target, *target.split("/")[:-1]),
-    lambda target, source: True,
+    _same_shape,
 )

@@ -4,17 +4,20 @@ Files of embzip are rebuilt by `embzip.classifier.rebuilding`, without TensorFlo
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from embzip.classifier.rebuilding import Rebuilt, RebuiltTable
+from embzip.classifier.rebuilding import Rebuilt, RebuiltKernels, RebuiltTable
 from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
-from embzip.errors import InputError
+from embzip.errors import InputError, SpecError
 from embzip.evaluation.distortion import reconstruction
 from embzip.foreign.formats.keras_models import load_keras, write_keras
 from embzip.foreign.formats.kinds import kind_of
-from embzip.foreign.graph.flat_graphs import flat_graph, naming
+from embzip.foreign.graph import int8_constants
+from embzip.foreign.graph.flat_graphs import FlatGraph, flat_graph, naming
 from embzip.foreign.graph.rebuilding import (
     chosen_tables,
     prepared,
@@ -23,10 +26,52 @@ from embzip.foreign.graph.rebuilding import (
 )
 from embzip.foreign.graph.writing import write_frozen, write_saved_model
 from embzip.foreign.inspecting import inspect
-from embzip.foreign.keras_rebuilding import rebuild_model, table_for
+from embzip.foreign.keras_rebuilding import (
+    kernel_bytes,
+    rebuild_model,
+    rows_of,
+    table_for,
+    with_int8_kernels,
+)
 from embzip.inspection import bytes_on_disk
 from embzip.layers.finding import chosen_embedding, embedding_paths
-from embzip.types import Matrix
+
+KERNELS = "int8"  # the form that kernels of other people's files can have
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What is done to a model or graph."""
+
+    embedding: CompressedEmbedding | None
+    codec: str | Codec | None
+    layers: tuple[str, ...]
+    every: bool
+    tied: bool
+    fold: bool
+    kernels: str | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.kernels not in (None, KERNELS):
+            raise SpecError(
+                f"kernels of Keras and TensorFlow can be stored as {KERNELS}, received "
+                f"{self.kernels!r}; the other forms are for .embz files"
+            )
+        both = self.embedding is not None and self.codec is not None
+        if both or not (self.tables or self.kernels):
+            raise InputError(
+                "rebuild takes exactly one of embedding and codec, or kernels without them, "
+                f"received {'both' if both else 'neither'}"
+            )
+        if self.embedding is not None and (self.every or len(self.layers) > 1):
+            raise InputError("an embedding takes the place of one table; several take a codec")
+        if not self.tables and (self.layers or self.every or self.tied or self.fold):
+            raise InputError("layers, ties and folding are for tables: name a codec for them too")
+
+    @property
+    def tables(self) -> bool:
+        return self.embedding is not None or self.codec is not None
 
 
 def rebuild_file(
@@ -38,12 +83,14 @@ def rebuild_file(
     layer: str | Sequence[str] | None = None,
     every: bool = False,
     tied: bool = False,
+    kernels: str | None = None,
+    architecture: str | Path | None = None,
     outputs: Sequence[str] = (),
     inputs: Sequence[str] = (),
     fold: bool = False,
     seed: int = 0,
 ) -> Rebuilt:
-    """Write a copy of a file with embedding tables replaced by compressed ones.
+    """Write a copy of a file with compressed tables instead of its own, or with int8 kernels.
 
     Parameters
     ----------
@@ -61,8 +108,13 @@ def rebuild_file(
     every
         Compress every table; with a codec only.
     tied
-        Of a graph: whether an operator that needs the whole table, such as an output layer that is
-        tied to it, may decode all of it at each run.
+        Whether what needs the whole table, such as an output layer that is tied to it, may decode
+        all of it at each run: operators of a graph, and a ReversibleEmbedding of Keras.
+    kernels
+        `int8`: the kernels of dense, convolution and recurrent layers too, with a scale a channel.
+        Without `embedding` and `codec` it keeps the tables.
+    architecture
+        The .json file that an .h5 file of variables belongs to.
     outputs, inputs
         As in `slim`.
     fold
@@ -73,90 +125,109 @@ def rebuild_file(
     InputError
         For a damaged or hostile file, and a checkpoint without .meta.
     UnsupportedModelError
-        If the table does not exist, is not the only one, or is also read by other operators.
+        If the table does not exist, is not the only one, or is also read by other operators; if
+        there are no kernels.
     MismatchError
         For a table of another shape.
+    SpecError
+        For another form of kernels.
     """
     kind, own = kind_of(path)
     target = Path(target)
-    if (embedding is None) == (codec is None):
-        received = "neither" if codec is None else "both"
-        raise InputError(f"rebuild takes exactly one of embedding and codec, received {received}")
+    names = (layer,) if isinstance(layer, str) else tuple(layer or ())
+    asked = _Asked(embedding, codec, names, every, tied, fold, kernels, seed)
     if kind == "tflite":
         raise InputError(
             f"{own}: a .tflite file cannot be rebuilt: rebuild the model that it was converted "
             "from, then convert that (`embzip export --to litert` for a .embz)"
         )
-    names = (layer,) if isinstance(layer, str) else tuple(layer or ())
-    if embedding is not None and (every or len(names) > 1):
-        raise InputError("an embedding takes the place of one table; several take a codec")
     stored = inspect(own)  # reads the whole file, so that a damaged one is refused
     if kind in ("keras", "h5"):
-        if tied:
+        if target.suffix != ".keras":
             raise InputError(
-                f"{own}: --tied is for graphs: `embzip slim --to savedmodel` makes one"
+                f"{target}: a rebuilt Keras file must have a name that ends in .keras: rename it"
             )
-        done = _keras(own, target, embedding, codec, names, every, fold, seed)
+        model, done, sizes = _keras(load_keras(own, architecture), asked)
+        write_keras(model, target)
         format = "keras"
+    elif architecture is not None:
+        raise InputError(f"{own}: an architecture (.json) is for .h5 files: leave it out")
     elif fold:
         raise InputError(
             f"{own}: --fold is for .keras, .h5 and .embz files, not for graphs: leave it out"
         )
     else:
         flat = flat_graph(own, outputs, inputs)
-        done = []
         with naming(own):
-            flat = flat.optimized()
-            for name in chosen_tables(flat, names, every=every):
-                flat = prepared(flat, name, tied=tied)
-                old = table_of(flat, name)
-                table = embedding or _compressed(old, codec, seed)
-                flat = with_compressed_table(flat, name, table)
-                done.append(RebuiltTable(name, table, reconstruction(old, table).snr_db))
+            flat, done, sizes = _graph(flat.optimized(), asked)
         format = "frozen" if target.suffix == ".pb" else "savedmodel"
         (write_frozen if format == "frozen" else write_saved_model)(flat, target)
-    first = done[0]
+    first = done[0] if done else None
     return Rebuilt(
         str(target),
         format,
-        first.layer,
-        first.embedding,
+        first.layer if first else None,
+        first.embedding if first else None,
         stored.total,
         bytes_on_disk(target),
         training_bytes=stored.training_bytes,
-        snr_db=first.snr_db,
+        snr_db=first.snr_db if first else None,
         more=tuple(done[1:]),
+        kernels=RebuiltKernels(KERNELS, *sizes) if kernels is not None else None,
     )
 
 
-def _keras(
-    path: Path,
-    target: Path,
-    embedding: CompressedEmbedding | None,
-    codec: str | Codec | None,
-    names: Sequence[str],
-    every: bool,
-    fold: bool,
-    seed: int,
-) -> list[RebuiltTable]:
-    if target.suffix != ".keras":
-        raise InputError(
-            f"{target}: a rebuilt Keras file must have a name that ends in .keras: rename it"
-        )
-    model = load_keras(path)
-    chosen: Sequence[str | None] = embedding_paths(model) if every else names or (None,)
+def rebuild_keras(
+    model: Any,
+    embedding: CompressedEmbedding | None = None,
+    codec: str | Codec | None = None,
+    *,
+    kernels: str | None = None,
+    layer: str | None = None,
+    fold: bool = False,
+    seed: int = 0,
+) -> Any:
+    """Return a copy of a Keras model, as `rebuild_file` makes one of a file."""
+    names = () if layer is None else (layer,)
+    asked = _Asked(embedding, codec, names, False, False, fold, kernels, seed)
+    return _keras(model, asked)[0]
+
+
+def _keras(model: Any, asked: _Asked) -> tuple[Any, list[RebuiltTable], tuple[int, int]]:
+    """Return the model as asked for, its tables, and the bytes of its kernels before and after."""
     done = []
-    for name in chosen:
-        table = table_for(model, name, embedding, codec, seed)
-        old = chosen_embedding(model, name)
-        matrix = old.get_weights()[0]
-        model = rebuild_model(model, name, table, fold=fold)
-        done.append(RebuiltTable(old.name, table, reconstruction(matrix, table).snr_db))
-    write_keras(model, target)
-    return done
+    if asked.tables:
+        every = embedding_paths(model) if asked.every else asked.layers
+        for name in every or (None,):
+            table = table_for(
+                model, name, asked.embedding, asked.codec, asked.seed, tied=asked.tied
+            )
+            old = chosen_embedding(model, name, tied=asked.tied)
+            model = rebuild_model(model, name, table, fold=asked.fold, tied=asked.tied)
+            snr_db = reconstruction(rows_of(old), table).snr_db
+            done.append(RebuiltTable(old.name, table, snr_db))
+    sizes = (0, 0)
+    if asked.kernels:
+        earlier = kernel_bytes(model)
+        model = with_int8_kernels(model)
+        now = kernel_bytes(model)
+        sizes = (now[0] - earlier[0], now[1] - earlier[1])
+    return model, done, sizes
 
 
-def _compressed(table: Matrix, codec: str | Codec | None, seed: int) -> CompressedEmbedding:
-    if codec is None:
-        raise InputError("rebuild takes exactly one of embedding and codec, received neither")
-    return compress(table, codec, seed=seed)
+def _graph(flat: FlatGraph, asked: _Asked) -> tuple[FlatGraph, list[RebuiltTable], tuple[int, int]]:
+    """Return the graph as asked for, its tables, and the bytes of its kernels before and after."""
+    done = []
+    if asked.tables:
+        for name in chosen_tables(flat, asked.layers, every=asked.every):
+            flat = prepared(flat, name, tied=asked.tied)
+            old = table_of(flat, name)
+            table = asked.embedding
+            if table is None:
+                table = compress(old, asked.codec or "", seed=asked.seed)
+            flat = with_compressed_table(flat, name, table)
+            done.append(RebuiltTable(name, table, reconstruction(old, table).snr_db))
+    if not asked.kernels:
+        return flat, done, (0, 0)
+    flat, sizes = int8_constants.with_int8_kernels(flat)
+    return flat, done, sizes

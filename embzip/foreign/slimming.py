@@ -25,6 +25,7 @@ from embzip.foreign.formats.keras_files import (
     METADATA,
     WEIGHTS,
     keras_config,
+    member,
     open_keras,
     variables_file,
 )
@@ -91,7 +92,6 @@ def slim(
     if (outputs or inputs) and (kind, to) not in _GRAPHS:
         raise InputError(
             f"{own}: inputs and outputs choose a part of a graph, and {to} files have no graph: "
-            "leave them out"
             "leave them out"
         )
     record = inspect(own)
@@ -171,23 +171,17 @@ def _keras(path: Path, target: Path, dropped: set[str]) -> None:
             (folder / "weights.h5").open("w+b") as weights,
             zipfile.ZipFile(file, "w") as slim_archive,
         ):
-            slim_archive.writestr(_member(METADATA), archive.read(METADATA))
-            slim_archive.writestr(_member(CONFIG), json.dumps(config))
+            slim_archive.writestr(member(METADATA), archive.read(METADATA))
+            slim_archive.writestr(member(CONFIG), json.dumps(config))
             with variables_file(archive, str(path), attributes=True) as source:
                 copy_hdf5(source, weights, str(path))
             weights.seek(0)
-            with slim_archive.open(_member(WEIGHTS), "w", force_zip64=True) as member:
+            with slim_archive.open(member(WEIGHTS), "w", force_zip64=True) as copy:
                 while block := weights.read(2**20):
-                    member.write(block)
+                    copy.write(block)
             for asset in archive.infolist():
                 if asset.filename.startswith("assets/"):
-                    slim_archive.writestr(_member(asset.filename), archive.read(asset))
-
-
-def _member(name: str) -> zipfile.ZipInfo:
-    return zipfile.ZipInfo(
-        name, (1980, 1, 1, 0, 0, 0)
-    )  # a fixed date, so that equal input gives equal bytes
+                    slim_archive.writestr(member(asset.filename), archive.read(asset))
 
 
 def _copy_file(path: Path, target: Path) -> None:

@@ -112,7 +112,9 @@ def load_variables(
 
     A variable takes the array with its name: the same path, or one path that ends with the other
     (`tower/conv/kernel` and `conv/kernel`), or the name of its layer. The shapes must be equal,
-    except for leading axes of 1. The others are matched by shape, if only one match is possible.
+    except for leading axes of 1. Where names differ in running numbers only, `dense` and `dense_1`
+    take `dense_13` and `dense_14`, if the file has as many of that name and shape. The others are
+    matched by shape, if only one match is possible.
     A file may contain more arrays than the model has variables. The model is changed only if all
     of its variables are found.
 

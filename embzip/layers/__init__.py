@@ -1,7 +1,7 @@
 """Keras layers: the layer that decodes a table, folding, finding a model's embeddings.
 
-Importing this loads TensorFlow and registers `CompressedEmbeddingLayer`, so that saved models that
-contain one can be opened.
+Importing this loads TensorFlow and registers the layers that saved models may contain, so that
+these can be opened: compressed tables, layers with int8 kernels, an activation of Keras 2.
 """
 
 from embzip.errors import MissingPackageError
@@ -15,8 +15,9 @@ except ImportError as error:
         "`pip install 'tensorflow-cpu>=2.18'`, or `uv sync --extra train` from a checkout"
     ) from error
 
+from embzip.layers import int8_kernels, keras2_activations, reversible
 from embzip.layers.decoding import CompressedEmbeddingLayer
 
 __all__ = ["CompressedEmbeddingLayer"]
 
-del _keras, _tensorflow
+del _keras, _tensorflow, int8_kernels, keras2_activations, reversible

@@ -127,6 +127,10 @@ class CompressedEmbeddingLayer(_Lookup):
         """
         self._decoded = ops.convert_to_tensor(self.rows_of(ops.arange(self.rows)))
 
+    def decode_anew(self) -> None:
+        """Decode each row where it is read, as before `decode_once`."""
+        self._decoded = None
+
     def rows_of(self, ids: Any) -> Any:
         if self._decoded is not None:
             return tf.gather(self._decoded, ids)
@@ -221,10 +225,14 @@ class TrainableEmbedding(_Lookup):
         The initial rows, (rows, dim).
     pad_id
         The row that reads as zeros, and so receives no gradient.
+    mask_zero
+        As in `keras.layers.Embedding`.
     """
 
-    def __init__(self, matrix: Matrix, *, pad_id: int | None, **options: Any) -> None:
-        super().__init__(matrix.shape[1], pad_id, mask_zero=False, **options)
+    def __init__(
+        self, matrix: Matrix, *, pad_id: int | None, mask_zero: bool = False, **options: Any
+    ) -> None:
+        super().__init__(matrix.shape[1], pad_id, mask_zero=mask_zero, **options)
         self.table = self.add_weight(
             shape=matrix.shape,
             initializer=lambda shape, dtype: ops.convert_to_tensor(matrix, dtype),

@@ -24,6 +24,16 @@ def is_functional(layer: Any) -> bool:
     return type(layer) is Functional
 
 
+def is_timed(layer: Any) -> bool:
+    """Return whether a layer is a `keras.layers.TimeDistributed`, but not of a subclass."""
+    return type(layer) is keras.layers.TimeDistributed
+
+
+def is_reversible(layer: Any) -> bool:
+    """Return whether a layer is a `ReversibleEmbedding`, whose table may be an output layer too."""
+    return type(layer) is getattr(keras.layers, "ReversibleEmbedding", None)  # new in 3.12
+
+
 def check_model(model: Any) -> None:
     """Check that a model is a plain functional or sequential Keras 3 model with known inputs.
 
@@ -55,17 +65,25 @@ def check_model(model: Any) -> None:
 
 
 def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (path, layer or operation) of a model and the plain models nested in it."""
-    inner = model.operations if is_functional(model) else model.layers
+    """Yield (path, layer or operation) of a model, and of what is nested in it.
+
+    That are plain models, and the layers that TimeDistributed applies.
+    """
+    if is_timed(model):
+        inner = [model.layer]
+    else:
+        inner = model.operations if is_functional(model) else model.layers
     for operation in inner:
         path = prefix + operation.name
         yield path, operation
-        if is_functional(operation) or is_sequential(operation):
+        if _holds_layers(operation):
             yield from walk(operation, path + "/")
 
 
-def chosen_embedding(model: Any, layer_name: str | None) -> Any:
+def chosen_embedding(model: Any, layer_name: str | None, *, tied: bool = False) -> Any:
     """Return the `Embedding` layer with a name or path, or the only one.
+
+    With `tied`, it may be a `ReversibleEmbedding` with one table.
 
     Raises
     ------
@@ -94,9 +112,10 @@ def chosen_embedding(model: Any, layer_name: str | None) -> Any:
             )
     if len({id(layer) for _, layer in candidates}) > 1:
         paths = ", ".join(repr(path) for path, _ in candidates)
+        every = " (--layer), or all with --all" if layer_name is None else ""
         raise UnsupportedModelError(
             f"expected one layer, and several layers of the model {model.name!r} match ({paths}): "
-            "pass one of these paths"
+            f"pass one of these paths{every}"
         )
     path, layer = candidates[0]
     kind = type(layer)
@@ -105,7 +124,19 @@ def chosen_embedding(model: Any, layer_name: str | None) -> Any:
             f"expected an Embedding layer, and {path!r} is a {kind.__name__}; the Embedding layers "
             f"are: {found}"
         )
-    if kind is not keras.layers.Embedding:
+    if is_reversible(layer):
+        if not layer.tie_weights:
+            raise UnsupportedModelError(
+                f"{path!r} is a ReversibleEmbedding with a second table for the way back, which "
+                "would stay at full size: make it a plain Embedding and a Dense layer"
+            )
+        if not tied:
+            raise UnsupportedModelError(
+                f"{path!r} is a ReversibleEmbedding: its table is an output layer too, and needed "
+                "whole there. --tied (tied=True) compresses it for both, and decodes all rows at "
+                "each call in reverse"
+            )
+    elif kind is not keras.layers.Embedding:
         raise UnsupportedModelError(
             f"only keras.layers.Embedding itself can be replaced, and {path!r} is a "
             f"{kind.__name__}, a subclass that may compute something else"
@@ -139,7 +170,7 @@ def check_not_tied(model: Any, embedding: Any) -> None:
     table = {id(variable) for variable in embedding.weights}
     shape = sorted((embedding.input_dim, embedding.output_dim))
     for path, operation in walk(model):
-        if operation is embedding or is_functional(operation) or is_sequential(operation):
+        if operation is embedding or _holds_layers(operation):
             continue
         variables = operation.weights if isinstance(operation, keras.Layer) else []
         if (
@@ -157,6 +188,10 @@ def check_not_tied(model: Any, embedding: Any) -> None:
             )
 
 
+def _holds_layers(layer: Any) -> bool:
+    return is_functional(layer) or is_sequential(layer) or is_timed(layer)
+
+
 def _is_embedding(layer: Any) -> bool:
     return isinstance(layer, keras.layers.Embedding)
 
@@ -168,7 +203,7 @@ def _hidden_embeddings(layer: Any) -> list[str]:
 
 def _hint(layers: list[tuple[str, Any]]) -> str:
     for path, layer in layers:
-        if is_functional(layer) or is_sequential(layer):
+        if _holds_layers(layer):
             continue
         hidden = _hidden_embeddings(layer)
         if hidden:

@@ -5,6 +5,8 @@ from .distilling import DistillResult as DistillResult
 from .distilling import distill as distill
 from .folds import fold_of as fold_of
 from .folds import fold_teachers as fold_teachers
+from .layer_distilling import DistilledLayer as DistilledLayer
+from .layer_distilling import distill_layer as distill_layer
 from .optimizers import RowSparseAdam as RowSparseAdam
 from .pruning import GradualPruning as GradualPruning
 from .pruning import PolynomialSchedule as PolynomialSchedule

@@ -29,8 +29,8 @@ _LOSSES = frozenset(
     {"SparseSoftmaxCrossEntropyWithLogits", "SoftmaxCrossEntropyWithLogits", "L2Loss", "CTCLoss"}
 )
 _TRAINING = re.compile(
-    r"^(Resource)?(Sparse)?Apply|^Assign|^Save|^Restore|^MergeV2|^ShardedFilename|Summary|^NoOp$|"
-    r"^Scatter|^IsVariableInitialized$|^VarIsInitialized|^ResourceScatter|^InitializeTable|^Assert$"
+    r"^(Resource)?(Sparse)?Apply|^Assign|^Save|^Restore|^MergeV2|^ShardedFilename|Summary|"
+    r"^Scatter|^IsVariableInitialized$|^VarIsInitialized|^ResourceScatter|^InitializeTable"
 )
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 _LIMIT = 2**31  # protobuf cannot read a message of 2 GB
@@ -166,6 +166,8 @@ def inference_outputs(flow: Flow) -> list[str]:
         if _TRAINING.search(node.op) or name.startswith(("gradients/", "save/"))
     }
     excluded = flow.ahead({loss.name for loss in losses} | labels | training)
+    # What waits for checks, or for several nodes, is no training.
+    excluded |= {name for name, node in flow.nodes.items() if node.op in ("Assert", "NoOp")}
     fed = flow.ahead(name for name, node in flow.nodes.items() if node.op.startswith("Placeholder"))
     return [
         name

@@ -189,8 +189,9 @@ def config_of(file: Any, where: str) -> Any:
     if text is None:
         raise InputError(
             f"{where}: expected a model configuration, found only variables: save the whole model "
-            "with model.save('model.keras'), or name the classifier of embzip it belongs to, "
-            "`embzip rebuild ... --model CLASSIFIER.embz`"
+            "with model.save('model.keras'), or name what they belong to: `embzip rebuild ... "
+            "--model ARCHITECTURE.json` (model.to_json()), or a classifier of embzip, "
+            "`--model CLASSIFIER.embz`"
         )
     where = f"{where}: its model_config"
     if not isinstance(text, str | bytes):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from embzip.errors import UnsupportedModelError
+from embzip.layers.keras2_activations import hard_sigmoid_of_keras_2
 
 # Modules of Keras 2, which was also called tf_keras, and where Keras 3 has their classes.
 _MODULES = {
@@ -36,16 +37,28 @@ _GONE: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool]], ...] = (
 _INITIALIZERS = ("RandomUniform", "RandomNormal", "TruncatedNormal", "VarianceScaling", "Zeros",
                  "Ones", "Constant", "Orthogonal", "Identity", "GlorotUniform", "GlorotNormal",
                  "HeUniform", "HeNormal", "LecunUniform", "LecunNormal")  # fmt: skip
+_ACTIVATIONS = {"activation", "recurrent_activation"}
+_HARD = hard_sigmoid_of_keras_2.__name__
+_OTHERS = {  # activations that Keras 3 computes differently: what is written instead
+    "hard_sigmoid": {
+        "module": "builtins",
+        "class_name": "function",
+        "config": f"embzip>{_HARD}",
+        "registered_name": f"embzip>{_HARD}",
+    }
+}
 _NO_MODEL = "save the model as a SavedModel with the Keras that made it, and pass that"
 
 
-def modernized(config: Any, where: str) -> Any:
+def modernized(config: Any, where: str, version: str | None = "3") -> Any:
     """Return a configuration as Keras 3 reads it; the same where nothing has changed.
 
     Parameters
     ----------
     config
         Of a whole model, parsed from JSON.
+    version
+        Of the Keras that wrote it, as files have it; None where they have none, as until 2.0.
 
     Raises
     ------
@@ -56,6 +69,8 @@ def modernized(config: Any, where: str) -> Any:
     if isinstance(config, dict):
         model = config if "class_name" in config else {}
         _change(model, where, typed=isinstance(config.get("module"), str))
+        if version is None or version.startswith(("1.", "2.")):
+            _rename_activations(config)
     return config
 
 
@@ -71,6 +86,17 @@ def _change(part: Any, where: str, *, typed: bool) -> None:
         kind = _object(part, kind, where, typed=typed)
     for value in list(part.values()):
         _change(value, where, typed=typed)
+
+
+def _rename_activations(part: Any) -> None:
+    """Let an activation mean what it did: the function that Keras 3 calls so is another one."""
+    if isinstance(part, dict):
+        for role in _ACTIVATIONS & part.keys():
+            if isinstance(part[role], str) and part[role] in _OTHERS:
+                part[role] = copy.deepcopy(_OTHERS[part[role]])
+    for value in part.values() if isinstance(part, dict) else part:
+        if isinstance(value, dict | list):
+            _rename_activations(value)
 
 
 def _object(part: dict[str, Any], kind: str, where: str, *, typed: bool) -> str:
@@ -100,6 +126,8 @@ def _object(part: dict[str, Any], kind: str, where: str, *, typed: bool) -> str:
                     f"{where}: the layer {inner.get('name')!r} ({kind}) has {option}={value!r}, "
                     f"which Keras 3 does not compute: {_NO_MODEL}"
                 )
+    if kind == "GRU":
+        inner.setdefault("reset_after", False)  # until 2.1, which had no other
     if kind in _INITIALIZERS:
         inner.pop("dtype", None)
         if inner.get("distribution") == "normal":
@@ -131,6 +159,9 @@ def _with_input(model: dict[str, Any]) -> None:
     layers = model.get("layers")
     if not isinstance(layers, list) or not layers or not isinstance(layers[0], dict):
         return
+    for layer in layers[1:]:  # an input layer before them says it
+        if isinstance(layer, dict) and isinstance(layer.get("config"), dict):
+            layer["config"].pop("batch_input_shape", None)
     inner = layers[0].get("config")
     if not isinstance(inner, dict) or layers[0].get("class_name") == "InputLayer":
         return

@@ -88,6 +88,15 @@ def keras_config(archive: zipfile.ZipFile, where: str) -> Any:
     return parse_json(content, f"{where}: {CONFIG}", error=InputError, deepest=CONFIG_DEEPEST)
 
 
+def keras_version(archive: zipfile.ZipFile, where: str) -> str | None:
+    """Return the version of Keras that wrote a file, such as `3.15.0`; None where it says none."""
+    if METADATA not in archive.namelist():
+        return None
+    found = parse_json(archive.read(METADATA), f"{where}: {METADATA}", error=InputError)
+    version = found.get("keras_version") if isinstance(found, dict) else None
+    return version if isinstance(version, str) else None
+
+
 def inspect_keras(path: Path) -> ArtefactRecord:
     """Return what takes up the bytes of a .keras file."""
     with open_keras(path) as archive:
@@ -101,6 +110,16 @@ def inspect_keras(path: Path) -> ArtefactRecord:
             if name.filename.startswith("assets/") and name.compress_size
         ]
     return make_record(path, "keras", [path], tensors, NodeCounts())
+
+
+def member(name: str) -> zipfile.ZipInfo:
+    """Return a new member of a .keras file: dated as all others, compressed if it is JSON.
+
+    Keras compresses nothing; a configuration takes some KB a layer.
+    """
+    made = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # so that equal input gives equal bytes
+    made.compress_type = zipfile.ZIP_DEFLATED if name.endswith(".json") else zipfile.ZIP_STORED
+    return made
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:

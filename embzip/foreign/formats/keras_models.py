@@ -11,39 +11,58 @@ import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py  # type: ignore[import-untyped]
 import keras
 import tensorflow as tf
-from keras.src.backend.common import global_state
 from keras.src.legacy.saving import saving_options, saving_utils
 
 from embzip.errors import EmbzipError, InputError, UnsupportedModelError
 from embzip.files.reading import existing_file
+from embzip.files.records import parse_json
 from embzip.files.writing import atomic_write, temporary_folder
-from embzip.foreign.formats.hdf5 import config_of, datasets, open_hdf5, optimizer_groups
+from embzip.foreign.formats.hdf5 import (
+    CONFIG_DEEPEST,
+    config_of,
+    datasets,
+    open_hdf5,
+    optimizer_groups,
+)
 from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.foreign.formats.keras2 import modernized
-from embzip.foreign.formats.keras_files import CONFIG, keras_config, open_keras, variables_file
+from embzip.foreign.formats.keras_files import (
+    CONFIG,
+    keras_config,
+    keras_version,
+    member,
+    open_keras,
+    variables_file,
+)
 from embzip.foreign.formats.kinds import kind_of
 from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
+from embzip.layers.int8_kernels import unallocated
 
 _MODULES = frozenset(
     {"keras", "keras.layers", "keras.models", "keras.initializers", "keras.regularizers"}
     | {"keras.constraints", "keras.activations", "keras.ops", "keras.dtype_policies"}
+    | {"keras.quantizers"}
     | {"keras.src.models.functional", "keras.src.models.sequential", "builtins"}
 )
 _OPERATIONS = "keras.src.ops."
 _CODE = frozenset({"Lambda", "__lambda__", "function", "TFSMLayer", "TorchModuleWrapper"})
+_OURS = "embzip>hard_sigmoid_of_keras_2"  # a function of embzip, which only computes
 _SMALL = 4096  # numbers; smaller variables are checked only by Keras
-_UNINITIALIZED = "uninitialized_variables"
 
 
-def load_keras(path: str | Path) -> Any:
+def load_keras(path: str | Path, architecture: str | Path | None = None) -> Any:
     """Return the model of a .keras or whole-model .h5 file, not compiled.
+
+    Parameters
+    ----------
+    architecture
+        The .json file (`model.to_json()`) that an .h5 file of variables belongs to.
 
     Raises
     ------
@@ -59,20 +78,24 @@ def load_keras(path: str | Path) -> Any:
             "call this without tf.compat.v1.disable_v2_behavior()"
         )
     legacy = kind_of(path)[0] != "keras"
+    if architecture is not None:
+        return _of_parts(path, existing_file(architecture))
     if legacy:
         check_attributes(path)
         with open_hdf5(path, str(path)) as file:
             config = config_of(file, str(path))
+            version = _text(file.attrs.get("keras_version"))
             stored = _stored(file, str(path))
     else:
         with open_keras(path) as archive:
             config = keras_config(archive, str(path))
+            version = keras_version(archive, str(path))
             with variables_file(archive, str(path), attributes=True) as file:
                 stored = _stored(file, str(path))
     if not isinstance(config, dict):
         raise InputError(f"{path}: the model configuration must be a JSON object")
     config.pop("compile_config", None)
-    newer = modernized(config, str(path))
+    newer = modernized(config, str(path), version)
     changed, config = newer != config, newer
     check_classes(config, str(path))
     try:
@@ -90,6 +113,55 @@ def load_keras(path: str | Path) -> Any:
             raise
         why = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: Keras cannot make the model of this file ({why})") from error
+
+
+def _of_parts(path: Path, architecture: Path) -> Any:
+    """Return the model of an architecture, with the variables of an .h5 file."""
+    if kind_of(path)[0] != "h5":
+        raise InputError(
+            f"{path}: an architecture (.json) belongs to an .h5 file of variables, and this file "
+            "has its own: leave it out"
+        )
+    check_attributes(path)
+    with open_hdf5(path, str(path)) as file:
+        stored = _stored(file, str(path))
+        named = file.get("model_weights", file)
+        by_layer = "layer_names" in named.attrs  # as Keras 2 wrote them
+        names = {_text(name) for name in named.attrs.get("layer_names", ())}
+        holding = {name for name in names if name in named and len(named[name])}
+    content = architecture.read_bytes()
+    config = parse_json(content, str(architecture), error=InputError, deepest=CONFIG_DEEPEST)
+    if not isinstance(config, dict) or not isinstance(config.get("config"), dict | list):
+        raise InputError(
+            f"{architecture}: expected the architecture of a Keras model, as model.to_json() has "
+            "it: an object with class_name and config"
+        )
+    legacy = not isinstance(config.get("module"), str)
+    version = config.get("keras_version")
+    config = modernized(config, str(architecture), version if legacy else "3")
+    check_classes(config, str(architecture))
+    try:
+        _check_shapes(_outline(copy.deepcopy(config), legacy=legacy), stored, path)
+        model = _made(config, legacy=legacy)
+        own = {layer.name for layer in model.layers if layer.weights}
+        with temporary_folder() as folder:
+            link = Path(folder, "v.h5" if by_layer else "v.weights.h5")
+            link.symlink_to(path.resolve())
+            # Layers of one shape could be mixed up, as Keras goes by their order.
+            options = {"by_name": True} if by_layer and own == holding else {}
+            model.load_weights(link, **options)
+        return model
+    except (*LIBRARY_ERRORS, OSError, ImportError) as error:
+        if isinstance(error, EmbzipError):
+            raise
+        why = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: Keras cannot load these variables into the model of {architecture} ({why})"
+        ) from error
+
+
+def _text(value: Any) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _write_changed(path: Path, target: Path, config: Any, *, legacy: bool) -> None:
@@ -114,8 +186,11 @@ def write_keras(model: Any, target: str | Path) -> None:
     with temporary_folder() as folder, atomic_write(target) as file:
         path = folder / "model.keras"
         model.save(path)
-        with path.open("rb") as source:
-            shutil.copyfileobj(source, file, 2**20)
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(file, "w") as made:
+            for old in source.infolist():
+                new = member(old.filename)
+                with source.open(old) as content, made.open(new, "w", force_zip64=True) as copied:
+                    shutil.copyfileobj(content, copied, 2**20)
 
 
 def check_classes(config: Any, where: str) -> None:
@@ -141,7 +216,7 @@ def check_classes(config: Any, where: str) -> None:
             )
         registered = keras.saving.get_registered_object(own)
         named = f"{module + '.' if isinstance(module, str) else ''}{kind}"
-        if kind in _CODE:
+        if kind in _CODE and not (kind == "function" and inner == _OURS):
             raise UnsupportedModelError(
                 f"{where}: {layer or 'a part'!r} is a {named}, which would run code from the file: "
                 "replace it by Keras layers, or rebuild the model in memory with "
@@ -177,25 +252,16 @@ def _stored(file: Any, where: str) -> Counter[tuple[int, ...]]:
 
 def _outline(config: dict[str, Any], *, legacy: bool) -> list[tuple[str, tuple[int, ...]]]:
     """Return the name and shape of every variable of a configuration, without allocating any."""
-    with _unallocated():
-        if legacy:
-            with saving_options.keras_option_scope(use_legacy_config=True):
-                model = saving_utils.model_from_config(config)
-        else:
-            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    with unallocated():
+        model = _made(config, legacy=legacy)
         return [(variable.path, tuple(variable.shape)) for variable in model.variables]
 
 
-@contextmanager
-def _unallocated() -> Iterator[None]:
-    """Make variables have only a shape inside the block, and discard them afterwards."""
-    before = global_state.get_global_attribute(_UNINITIALIZED, [], set_to_default=True)
-    global_state.set_global_attribute(_UNINITIALIZED, [])
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            yield
-    finally:
-        global_state.set_global_attribute(_UNINITIALIZED, before)
+def _made(config: dict[str, Any], *, legacy: bool) -> Any:
+    if not legacy:
+        return keras.saving.deserialize_keras_object(config, safe_mode=True)
+    with saving_options.keras_option_scope(use_legacy_config=True):
+        return saving_utils.model_from_config(config)
 
 
 def _check_shapes(

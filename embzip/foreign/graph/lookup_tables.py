@@ -32,6 +32,7 @@ _MODERN = {
     "LookupTableSize": "LookupTableSizeV2",
 }
 _COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
+_LONGEST = 2**24  # numbers that a table may count
 _INIT = "__saved_model_init_op"
 
 
@@ -160,14 +161,28 @@ def tables_of(layers: Iterable[Any]) -> dict[int, Any]:
 
 
 def _constant(flow: Flow, reference: str, path: Path) -> NDArray[Any]:
+    """Return a constant, or whole numbers in a row, as an `index_to_string` table has them."""
     name = flow.source(reference)
     node = flow.nodes.get(name)
-    if node is None or node.op != "Const":
+    if node is not None and node.op == "Const":
+        return array_of(node.attr["value"].tensor, f"{path}: the constant {name!r}")
+    if node is None or node.op != "Range":
         raise InputError(
             f"{path}: a hash table is filled from {name!r}, which is no constant: name an output "
             "that does not need it, or save the model again with constants"
         )
-    return array_of(node.attr["value"].tensor, f"{path}: the constant {name!r}")
+    limits = [int(_constant(flow, each, path)) for each in node.input[:3]]
+    made = range(*limits) if limits[2] else range(0)
+    if len(made) > _LONGEST:
+        raise InputError(
+            f"{path}: a hash table is filled from {name!r}, {len(made):,} numbers in a row: more "
+            "than is plausible"
+        )
+    # A cast behind it says of which type the keys are.
+    before = flow.nodes.get(node_name(reference))
+    kind = before.attr["DstT"].type if before is not None and before.op == "Cast" else 0
+    kind = kind or node.attr["Tidx"].type or tf.int32.as_datatype_enum
+    return np.array(made, tf.dtypes.as_dtype(kind).as_numpy_dtype)
 
 
 def _of_asset(node: Any, table: Any, asset: Path) -> LookupTable:

@@ -20,6 +20,7 @@ from embzip.foreign.formats.names import clean
 from embzip.foreign.formats.tensor_protos import array_of
 from embzip.foreign.graph.flat_graphs import FlatGraph
 from embzip.foreign.graph.grappler import pruned_to
+from embzip.foreign.graph.ragged_reads import with_plain_gathers
 from embzip.foreign.graph.table_reads import (
     FLOATS,
     PASSING,
@@ -98,7 +99,7 @@ def prepared(flat: FlatGraph, name: str, *, tied: bool = False) -> FlatGraph:
         if parts.name == name:
             flat = joined(flat, parts)
             flat = replace(flat, graph=pruned_to(flat.graph, flat.outputs))
-    return with_gathers(flat, name, whole=tied)
+    return with_gathers(with_plain_gathers(flat, name), name, whole=tied)
 
 
 def table_of(flat: FlatGraph, name: str) -> NDArray[np.float32]:

@@ -80,6 +80,13 @@ def reads(flow: Flow) -> Iterator[tuple[str, str]]:
             yield node.name, flow.source(node.input[0])
         elif node.op == "MatMul" and _one_hot(flow, node) is not None:
             yield node.name, flow.source(node.input[1])
+        elif (place := rows_of_ragged(node)) is not None:
+            yield node.name, flow.source(node.input[place])
+
+
+def rows_of_ragged(node: Any) -> int | None:
+    """Return which input of a ragged look-up has the rows; None for any other node."""
+    return node.attr["PARAMS_RAGGED_RANK"].i if node.op == "RaggedGather" else None
 
 
 def tables_in_parts(flat: FlatGraph, flow: Flow) -> list[Parts]:

@@ -81,11 +81,14 @@ def _write_saved_model(flat: FlatGraph, target: Path) -> None:
         kept = [ref for ref in node.input if ref[0] != "^" or ref[1:] not in gone]
         node.ClearField("input")
         node.input.extend(kept)
-    functions = {
-        name: _function(graph, signature, variables, module.tables)
-        for name, signature in flat.signatures.items()
-    }
-    module.functions = list(functions.values())
+    made: dict[str, Any] = {}
+    functions = {}
+    for name, signature in flat.signatures.items():
+        same = repr((sorted(signature.inputs.items()), sorted(signature.outputs.items())))
+        if same not in made:  # Estimators give one computation several names
+            made[same] = _function(graph, signature, variables, module.tables)
+        functions[name] = made[same]
+    module.functions = list(made.values())
     with atomic_folder(target, marker="saved_model.pb") as folder, tensorflow_writes(target):
         tf.saved_model.save(module, str(folder), signatures=functions)
 
