@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from embzip.classifier import Classifier, Kit
+from embzip.classifier import Classifier, Ensemble, Kit, load_one
 from embzip.classifier.loading import read
 from embzip.classifier.rebuilding import rebuild as rebuild_classifier
 from embzip.classifier.rebuilding import rebuild_kit
@@ -18,13 +18,17 @@ from embzip.codecs.chain import Codec
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.inspecting import inspect_embz
 from embzip.errors import InputError
+from embzip.files.places import FOREIGN
 from embzip.files.signatures import signature_of
-from embzip.foreign.formats.kinds import KINDS
+from embzip.foreign.formats.kinds import KINDS, saved_model_file
 from embzip.foreign.formats.kinds import kind_of as foreign_kind
 from embzip.inspection import ArtefactRecord
 from embzip.portable.exporting import SOURCES, export_source
+from embzip.prediction import TextClassifier
+from embzip.sources import Paths, paths_of
 from embzip.static_models import TARGETS as STATIC
 from embzip.static_models import StaticModel, export_static
+from embzip.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
     from embzip.foreign.profiling import Profile
@@ -181,6 +185,57 @@ def rebuild(
     table = table_for(model, layer, embedding, codec, seed)
     copy: Model = rebuild_model(model, layer, table, fold=bool(fold))
     return copy
+
+
+def open_classifier(
+    paths: Paths,
+    *,
+    head: str | None = None,
+    labels: Sequence[str] | str | Path | None = None,
+    tokenizer: Tokenizer | str | Path | None = None,
+    max_length: int | None = None,
+) -> TextClassifier:
+    """Return the classifier of a file: ours, or a model of Keras or TensorFlow that reads texts.
+
+    Parameters
+    ----------
+    paths, head
+        As in `embzip.classifier.load_one`; several files, of either kind, are one ensemble.
+    labels, tokenizer, max_length
+        Of models of Keras and TensorFlow: as in `embzip.foreign.load_text_model`.
+
+    Raises
+    ------
+    InputError
+        For a model of Keras or TensorFlow without labels; otherwise as those two functions do.
+    """
+    files = paths_of(paths)
+    if not any(map(is_foreign, files)):
+        return load_one(paths, head=head)
+    if len(files) > 1:
+        members = [
+            open_classifier(
+                each, head=head, labels=labels, tokenizer=tokenizer, max_length=max_length
+            )
+            for each in files
+        ]
+        return Ensemble(members, names=[str(path) for path in files])
+    (path,) = files
+    if labels is None:
+        raise InputError(
+            f"{path}: a model of Keras or TensorFlow does not say what its outputs are called: "
+            "give a file with one label a line, in the order of the outputs (--labels FILE)"
+        )
+    from embzip.foreign import load_text_model
+
+    return load_text_model(path, labels, tokenizer=tokenizer, max_length=max_length)
+
+
+def is_foreign(path: str | Path) -> bool:
+    """Return whether a path is a model of Keras or TensorFlow, by its content."""
+    if os.path.isfile(path):
+        return signature_of(path).kind in FOREIGN
+    return saved_model_file(Path(path)) is not None
 
 
 def export(

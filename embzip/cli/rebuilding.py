@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.array_comparing import told_of
 from embzip.cli.artefacts import present
 from embzip.cli.bars import progress
 from embzip.cli.parameters import ColumnOptions, Errors, Meta, Pack, Seed, UsageError, facts_of
@@ -14,7 +15,7 @@ from embzip.cli.terminal import load_quietly
 from embzip.corpus import read_examples
 from embzip.errors import InputError
 from embzip.files.outputs import FOLDER
-from embzip.files.places import EMBZ_FILE, EXAMPLES, check_places
+from embzip.files.places import EMBZ_FILE, EXAMPLES, GRAPH, INPUTS, check_places
 from embzip.inspection import size_change
 from embzip.seeds import check_seed
 
@@ -44,6 +45,8 @@ def rebuild(
     tied: bool = False,
     node: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
     fed: Annotated[list[str] | None, Parameter(name="--input", metavar="NAME")] = None,
+    inputs: Annotated[Path | None, Parameter(metavar="X.npz")] = None,
+    against: Annotated[Path | None, Parameter(metavar="OTHER")] = None,
     config: Annotated[Path | None, Parameter(name="--model", metavar="CONFIG")] = None,
     tune: Annotated[Path | None, Parameter(metavar="TRAIN.tsv")] = None,
     tune_params: bool = False,
@@ -98,6 +101,11 @@ def rebuild(
         What a graph without signatures ends in.
     fed
         A node of the graph that becomes an input, as ids behind a text's preparation. Repeatable.
+    inputs
+        Of another file: arrays by the names of its inputs, or texts, one a line, on which the
+        result is compared with it, as by `embzip compare --inputs`.
+    against
+        With --inputs: another model than the given one to compare the result with.
     config
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
         or a .toml file.
@@ -118,6 +126,8 @@ def rebuild(
         raise UsageError("give exactly one of --embedding and --codec, or --kernels without them")
     if tune is None and (tune_params or quantize_kernels):
         raise UsageError("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
+    if against is not None and inputs is None:
+        raise UsageError("--against needs the arrays to compare on, --inputs X.npz")
     from embzip.classifier.storage import storage
     from embzip.codecs import parse_codec
 
@@ -126,7 +136,7 @@ def rebuild(
     parse_codec(codec or "float32")
     storage(kernels or "float32")
     present(model)
-    check_places((embedding, EMBZ_FILE), (tune, EXAMPLES))
+    check_places((embedding, EMBZ_FILE), (tune, EXAMPLES), (inputs, INPUTS), (against, GRAPH))
     from embzip.artefacts import kind_of
     from embzip.embz.format import load
     from embzip.rewriting import Tuning, rebuild_file
@@ -137,11 +147,19 @@ def rebuild(
             f"{own}: a checkpoint has no graph of embzip's: pass the classifier that its variables "
             "are of too, --model CLASSIFIER.embz"
         )
+    if inputs is not None and (kind == "embz" or config is not None):
+        raise InputError(
+            f"{own}: --inputs is for models of Keras and TensorFlow: `embzip evaluate AFTER "
+            "TEST.tsv --against BEFORE` compares .embz files"
+        )
     formats, end = _FORMATS.get("embz" if config else kind, (_GRAPH, ".rebuilt.pb"))
     tuning = None
     with (
         result.writing(
-            [own, model, embedding, config, tune], end, formats, marker="saved_model.pb"
+            [own, model, embedding, config, tune, inputs, against],
+            end,
+            formats,
+            marker="saved_model.pb",
         ) as output,
         progress("rebuilding", lines=tune is not None) as report,
     ):
@@ -150,6 +168,12 @@ def rebuild(
         if tune is not None:
             examples = read_examples(tune, errors=errors, columns=columns.columns)
             tuning = Tuning(examples, params=tune_params, quantize=quantize_kernels)
+        reference = None
+        if inputs is not None:  # what does not fit the model is said before the work
+            from embzip.foreign.comparing import Reference
+
+            ends, starts = ((), ()) if against else (node or (), fed or ())
+            reference = Reference(against or own, inputs, nodes=ends, fed=starts)
         made = rebuild_file(
             own,
             output.path,
@@ -169,7 +193,13 @@ def rebuild(
             seed=seed,
             progress=report,
         )
-    output.show(made.to_json(), _told(made))
+        compared = None if reference is None else reference.compared_with(output.path)
+    on_arrays = {} if compared is None else {"compared": compared.to_json()}
+    output.show(
+        {**made.to_json(), **on_arrays},
+        _told(made),
+        *([] if compared is None else told_of(compared)),
+    )
 
 
 def _told(made: "Rebuilt") -> str:

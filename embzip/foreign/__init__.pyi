@@ -4,5 +4,7 @@ from .keras_rebuilding import rebuild_model as rebuild_model
 from .profiling import profile as profile
 from .rebuilding import rebuild_file as rebuild_file
 from .slimming import slim as slim
+from .text_models import TextModel as TextModel
+from .text_models import load_text_model as load_text_model
 from .variables import load_variables as load_variables
 from .variables import variables_of as variables_of

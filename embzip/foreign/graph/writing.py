@@ -55,6 +55,16 @@ def write_saved_model(flat: FlatGraph, target: Path) -> None:
 
 
 def _write_saved_model(flat: FlatGraph, target: Path) -> None:
+    module, functions = served(flat)
+    with atomic_folder(target, marker="saved_model.pb") as folder, tensorflow_writes(target):
+        tf.saved_model.save(module, str(folder), signatures=functions)
+
+
+def served(flat: FlatGraph) -> tuple[Any, dict[str, Any]]:
+    """Return a module with the variables and tables of a graph, and a function a signature.
+
+    A function takes and returns tensors by the names of its signature, as long as the module lives.
+    """
     module = tf.Module()
     module.weights = []
     present = {node.name for node in flat.graph.node}
@@ -86,8 +96,7 @@ def _write_saved_model(flat: FlatGraph, target: Path) -> None:
         for name, signature in flat.signatures.items()
     }
     module.functions = list(functions.values())
-    with atomic_folder(target, marker="saved_model.pb") as folder, tensorflow_writes(target):
-        tf.saved_model.save(module, str(folder), signatures=functions)
+    return module, functions
 
 
 def _variable(value: Any, name: str) -> Any:
