@@ -31,6 +31,7 @@ from embzip.static_models import StaticModel, export_static
 from embzip.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
+    from embzip.foreign.exporting import ForeignExport
     from embzip.foreign.profiling import Profile
     from embzip.portable.exporting import SourceExport
     from embzip.tf.export.targets import Export
@@ -244,7 +245,7 @@ def export(
     *,
     to: str = "litert",
     **options: Any,
-) -> "Export | SourceExport | StaticModel":
+) -> "Export | ForeignExport | SourceExport | StaticModel":
     """Write a model, or what the .embz file of one holds, for a runtime without embzip.
 
     Parameters
@@ -253,10 +254,15 @@ def export(
         `litert`, `savedmodel`, `frozen` or `onnx`, see `embzip.tf.export.export` for the options;
         `javascript`, `html` or `c`, see `embzip.portable.exporting.export_source`; `model2vec` or
         `sentence-transformers`, which take tables too, see
-        `embzip.static_models.export_static`.
+        `embzip.static_models.export_static`. The first four take a model of Keras or TensorFlow
+        too, by its path: see `embzip.foreign.exporting.export_model`.
     """
     if to.lower() in STATIC:
         return export_static(model, path, to=to, **options)
+    if isinstance(model, str | Path) and is_foreign(model):
+        from embzip.foreign.exporting import export_model as export_foreign
+
+        return export_foreign(model, path, to=to, **options)
     loaded = read(model) if isinstance(model, str | Path) else model
     if to.lower() in SOURCES:
         return export_source(loaded, path, to=to, **options)

@@ -1,6 +1,7 @@
 """The command that rebuilds a classifier on another table: ours, and files of TensorFlow."""
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from embzip.seeds import check_seed
 
 if TYPE_CHECKING:
     from embzip.classifier.rebuilding import Rebuilt
+    from embzip.foreign.decoding_weights import DecodingWeight
 
 _KERAS = {".keras": "keras"}
 _GRAPH = {".pb": "frozen", FOLDER: "savedmodel"}
@@ -193,13 +195,25 @@ def rebuild(
             seed=seed,
             progress=report,
         )
+        decodings = _decodings(made)
         compared = None if reference is None else reference.compared_with(output.path)
-    on_arrays = {} if compared is None else {"compared": compared.to_json()}
-    output.show(
-        {**made.to_json(), **on_arrays},
-        _told(made),
-        *([] if compared is None else told_of(compared)),
-    )
+    record: dict[str, object] = {**made.to_json(), "decoding": [asdict(each) for each in decodings]}
+    lines = [_told(made), *(each.sentence for each in decodings)]
+    if compared is not None:
+        record["compared"] = compared.to_json()
+        lines += told_of(compared)
+    output.show(record, *lines)
+
+
+def _decodings(made: "Rebuilt") -> "tuple[DecodingWeight, ...]":
+    """Return where decoding takes more of a graph than codes do."""
+    if made.format not in _GRAPH.values():
+        return ()
+    from embzip.foreign.decoding_weights import heavy_decodings
+
+    tables = [(made.layer or "table", made.embedding)]
+    tables += [(each.layer, each.embedding) for each in made.more]
+    return heavy_decodings(tables, made.format)
 
 
 def _told(made: "Rebuilt") -> str:

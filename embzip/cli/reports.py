@@ -16,10 +16,10 @@ from embzip.files.outputs import check_apart, output_path
 from embzip.files.places import (
     ARRAYS,
     CLASSIFIER,
-    COMPARED,
     EXAMPLES,
     GRAPH,
     INPUTS,
+    OUR_OR_FOREIGN,
     check_places,
 )
 from embzip.files.writing import write_bytes
@@ -79,7 +79,7 @@ def compare(
             raise UsageError("--inputs goes with --labels Y.npy and --json, and nothing else")
         _on_arrays(before, after, inputs, own.labels, as_json=as_json)
         return
-    check_places((before, COMPARED), (after, COMPARED), (test, EXAMPLES), *own.places)
+    check_places((before, OUR_OR_FOREIGN), (after, OUR_OR_FOREIGN), (test, EXAMPLES), *own.places)
     from embzip.report import compare, render_terminal, renderer
 
     own.check(before, after)

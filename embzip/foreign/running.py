@@ -51,7 +51,7 @@ class ArrayModel:
 
     def __init__(self, path: Path, flat: FlatGraph) -> None:
         self.path = path
-        name = _signature_of(path, flat)
+        name = signature_of(path, flat)
         flat = replace(flat, signatures={name: flat.signatures[name]})
         self._specs = input_specs(flat.graph, flat.signatures[name])
         with naming(path), eager_mode():
@@ -182,7 +182,8 @@ def open_model(
     return ArrayModel(own, flat_graph(own, tuple(outputs), tuple(inputs)))
 
 
-def _signature_of(path: Path, flat: FlatGraph) -> str:
+def signature_of(path: Path, flat: FlatGraph) -> str:
+    """Return the name of the default signature of a graph, or of its only one."""
     names = list(flat.signatures)
     if len(names) > 1 and _DEFAULT not in names:
         raise InputError(
