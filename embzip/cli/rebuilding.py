@@ -12,7 +12,7 @@ from embzip.cli.artefacts import present
 from embzip.cli.bars import progress
 from embzip.cli.parameters import ColumnOptions, Errors, Meta, Pack, Seed, UsageError, facts_of
 from embzip.cli.results import EMBZ, Result
-from embzip.cli.terminal import load_quietly
+from embzip.cli.terminal import load_quietly, without_notices
 from embzip.corpus import read_examples
 from embzip.errors import InputError
 from embzip.files.outputs import FOLDER
@@ -175,7 +175,8 @@ def rebuild(
             from embzip.foreign.comparing import Reference
 
             ends, starts = ((), ()) if against else (node or (), fed or ())
-            reference = Reference(against or own, inputs, nodes=ends, fed=starts)
+            with without_notices():
+                reference = Reference(against or own, inputs, nodes=ends, fed=starts)
         made = rebuild_file(
             own,
             output.path,
@@ -195,8 +196,9 @@ def rebuild(
             seed=seed,
             progress=report,
         )
-        decodings = _decodings(made)
-        compared = None if reference is None else reference.compared_with(output.path)
+        with without_notices():
+            decodings = _decodings(made)
+            compared = None if reference is None else reference.compared_with(output.path)
     record: dict[str, object] = {**made.to_json(), "decoding": [asdict(each) for each in decodings]}
     lines = [_told(made), *(each.sentence for each in decodings)]
     if compared is not None:

@@ -13,6 +13,7 @@ from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 from embzip.foreign.graph.flat_graphs import FlatGraph
 from embzip.foreign.graph.onnx_graphs import onnx_model
 from embzip.foreign.graph.writing import named_by_signature, served
+from embzip.litert import litert
 from embzip.types import Arrays
 
 _LACKS = re.compile(r"(?:TF Select|Flex|Custom) ops: ([\w., ]+)")
@@ -73,15 +74,9 @@ def onnx_of(flat: FlatGraph) -> bytes:
 
 def run_litert(content: bytes, inputs: Arrays, rows: int | None) -> dict[str, NDArray[Any]]:
     """Run a .tflite on inputs; row by row where it takes one at a time."""
+    runtime = litert()
     try:
-        from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingPackageError(
-            f"what is exported is run once, and importing LiteRT failed ({error}): `pip install "
-            "'ai-edge-litert>=2'`, or `uv sync --extra serve` from a checkout"
-        ) from error
-    try:
-        runner = Interpreter(model_content=content).get_signature_runner()
+        runner = runtime.Interpreter(model_content=content).get_signature_runner()
         if rows is None:
             return dict(runner(**inputs))
         count = len(next(iter(inputs.values())))

@@ -43,7 +43,7 @@ class DecodingWeight:
     codec, format
         How the table is stored, and the kind of file.
     codes, decoding
-        Bytes of what is stored for the rows, and of all else that it takes.
+        Bytes of what the codec stores, and of all else that it takes.
     better, better_bytes
         The codec that takes the fewest bytes of those that keep more of each number, `float32`
         included, and all of its bytes; None where this one takes the fewest.
@@ -95,10 +95,11 @@ def decoding_weight(
     decoding = _file_bytes(embedding, format) - empty - codes
     if decoding <= codes:
         return None
+    rows = sum(array.nbytes for array in embedding.codes.values())
     taken = {
         codec: _alone(codec, *embedding.shape, format) - empty
         for codec in _OTHERS
-        if _bits(codec, embedding) >= codes
+        if _fewest(codec, embedding) >= rows
     }
     better = min(taken, key=lambda codec: taken[codec], default=None)
     if better is not None and taken[better] >= codes + decoding:
@@ -134,7 +135,8 @@ def _tables(model: Any) -> Iterator[tuple[str, CompressedEmbedding]]:
             yield name, CompressedEmbedding(layer.codec, layer.codes(), layer.params(), *shape)
 
 
-def _bits(codec: str, embedding: CompressedEmbedding) -> int:
+def _fewest(codec: str, embedding: CompressedEmbedding) -> int:
+    """Return the bytes of a table's numbers alone."""
     widths = {"float32": 4.0, "int8": 1.0, "int4": 0.5}
     return math.ceil(widths[codec] * embedding.rows * embedding.dim)
 

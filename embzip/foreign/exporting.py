@@ -154,7 +154,8 @@ def _single(path: Path, flat: FlatGraph) -> FlatGraph:
 
 def _check_texts(flat: FlatGraph, model: ArrayModel, to: str) -> None:
     reads = [name for name, slot in model.inputs.items() if slot.dtype == TEXT]
-    if to == "savedmodel" or not (reads or flat.tables):
+    held = flat.tables.keys() & {node.name for node in flat.graph.node}
+    if to == "savedmodel" or not (reads or held):
         return
     what = f"reads texts ({reads[0]!r})" if reads else "has hash tables"
     nodes = Flow(flat.graph.node).nodes
