@@ -227,6 +227,10 @@ def open_classifier(
             f"{path}: a model of Keras or TensorFlow does not say what its outputs are called: "
             "give a file with one label a line, in the order of the outputs (--labels FILE)"
         )
+    if head is not None:
+        raise InputError(
+            f"{path}: {head!r} names a classifier of a kit, and this is a model of Keras or TensorFlow"
+        )
     from embzip.foreign import load_text_model
 
     return load_text_model(path, labels, tokenizer=tokenizer, max_length=max_length)

@@ -88,7 +88,8 @@ def evaluate(
     ----------
     model, against
         Classifiers, or paths of .embz or exported .tflite files that hold one. Several paths, or a
-        folder of such files, are one `Ensemble`: the mean of their probabilities.
+        folder of such files, are one `Ensemble`: the mean of their probabilities. A model of Keras
+        or TensorFlow is a classifier by `embzip.foreign.load_text_model`.
     test
         Examples, or the path of a file with `label<TAB>text` lines.
     resamples, seed
