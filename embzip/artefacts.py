@@ -229,7 +229,8 @@ def open_classifier(
         )
     if head is not None:
         raise InputError(
-            f"{path}: {head!r} names a classifier of a kit, and this is a model of Keras or TensorFlow"
+            f"{path}: {head!r} names a classifier of a kit, and this is a file of Keras or "
+            "TensorFlow"
         )
     from embzip.foreign import load_text_model
 

@@ -82,9 +82,10 @@ def export(
     stay codes for model2vec. --to tokenizer writes the tokenizer of a .embz, or of a tokenizer's
     file, as a tokenizer.json of Hugging Face. What is otherwise there than in embzip is printed.
 
-    Of a .keras or .h5 file, SavedModel or frozen graph, rebuilt or not, the graph goes along as it
-    is, to litert, savedmodel, frozen or onnx; what decodes a table is part of it, and is said where
-    it takes more than the codes. Models that read texts become SavedModels, or are cut by --input.
+    Of a .keras or .h5 file, SavedModel, frozen graph or checkpoint, rebuilt or not, the graph goes
+    along as it is, to litert, savedmodel, frozen or onnx; what decodes a table is part of it, and
+    is said where it takes more than the codes. Models that read texts become SavedModels, or are
+    cut by --input.
 
     Without -o, NAME.embz becomes NAME.tflite, .savedmodel, .pb, .onnx, .mjs, .html, .c,
     .model2vec, .sentence-transformers or .tokenizer.json in the current folder.
@@ -114,8 +115,9 @@ def export(
     check_places((model, OUR_OR_FOREIGN), (calibrate, TEXTS))
     from embzip.artefacts import is_foreign
     from embzip.classifier.loading import read
+    from embzip.foreign.formats.kinds import find_prefix
 
-    if is_foreign(model):
+    if is_foreign(model) or find_prefix(model) is not None:
         if to in SOURCES or kernels is not None or calibrate is not None:
             raise UsageError(
                 "a model of Keras or TensorFlow goes to litert, savedmodel, frozen or onnx, with "
