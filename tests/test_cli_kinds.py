@@ -14,8 +14,8 @@ from tests.models import tiny_classifier
 # A command, and parts of its message: what was expected, what was found, what helps.
 SAID = {
     "evaluate test.tsv m.embz": [
-        "test.tsv: expected a classifier: a .embz file, an exported .tflite, or a model of Keras or "
-        "TensorFlow, found text of label",
+        "test.tsv: expected a classifier: a .embz file, an exported .tflite, or a model of Keras",
+        "or TensorFlow, found text of label",
         "m.embz: expected label<TAB>text lines, found a .embz file",
         "exchange them",
     ],

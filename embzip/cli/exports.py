@@ -117,7 +117,9 @@ def export(
     from embzip.classifier.loading import read
     from embzip.foreign.formats.kinds import find_prefix
 
-    if is_foreign(model) or find_prefix(model) is not None:
+    with without_notices():  # TensorFlow reads which checkpoint of a folder is the latest
+        foreign = is_foreign(model) or find_prefix(model) is not None
+    if foreign:
         if to in SOURCES or kernels is not None or calibrate is not None:
             raise UsageError(
                 "a model of Keras or TensorFlow goes to litert, savedmodel, frozen or onnx, with "

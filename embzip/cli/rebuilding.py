@@ -143,7 +143,8 @@ def rebuild(
     from embzip.embz.format import load
     from embzip.rewriting import Tuning, rebuild_file
 
-    kind, own = kind_of(model)
+    with without_notices():  # TensorFlow reads which checkpoint of a folder is the latest
+        kind, own = kind_of(model)
     if kind == "checkpoint" and config is None and str(result.output).lower().endswith(".embz"):
         raise InputError(
             f"{own}: a checkpoint has no graph of embzip's: pass the classifier that its variables "
