@@ -17,6 +17,7 @@ from embzip.errors import EmbzipError, InputError, SpecError, UnsupportedModelEr
 from embzip.foreign.decoding_weights import decoding_weight
 from embzip.foreign.exporting import export_model
 from embzip.foreign.rebuilding import rebuild_file
+from embzip.foreign.running import open_model
 from embzip.foreign.slimming import slim
 from tests.commands import error_of, outcome, stdout_of
 
@@ -129,7 +130,7 @@ def test_a_recurrent_model_runs_row_by_row_in_litert(models: Path, tmp_path: Pat
 def test_texts_go_to_a_savedmodel_or_are_cut_off(models: Path, tmp_path: Path) -> None:
     path = models / "texts.keras"
     for to in ("litert", "onnx", "frozen"):
-        with pytest.raises(UnsupportedModelError, match=r"reads texts \('texts'\).*as '([^']+)'"):
+        with pytest.raises(UnsupportedModelError, match=r"has no (texts|hash tables).*as '.+'"):
             export_model(path, tmp_path / "out", to=to)
     assert export_model(path, tmp_path / "saved", to="savedmodel").max_difference == 0
     with pytest.raises(UnsupportedModelError) as caught:
@@ -138,6 +139,26 @@ def test_texts_go_to_a_savedmodel_or_are_cut_off(models: Path, tmp_path: Path) -
     made = export_model(path, tmp_path / "m.tflite", inputs=[node])
     assert made.max_difference is not None
     assert made.max_difference < 1e-6
+
+
+def test_inputs_without_rows_and_inputs_that_nobody_can_guess(tmp_path: Path) -> None:
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        ids = v1.placeholder(tf.int32, [None, 6], name="ids")
+        keep = v1.placeholder(tf.float32, [], name="keep")
+        rows = tf.gather(tf.constant(np.eye(40, 5, dtype=np.float32)), ids)
+        tf.reduce_sum(rows * keep, axis=1, name="sums")
+        lengths = v1.placeholder(tf.int32, [None], name="lengths")
+        tf.reshape(tf.reduce_sum(rows, axis=1), tf.stack([lengths[0], -1]), name="guess")
+        (tmp_path / "graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    made = export_model(tmp_path / "graph.pb", tmp_path / "m.onnx", to="onnx", outputs=["sums"])
+    assert made.max_difference == 0
+    model = open_model(tmp_path / "graph.pb", outputs=["sums"])
+    found = model.run({"ids": IDS[:, :6] % 5, "keep": np.array(0.5)})["sums"]
+    np.testing.assert_array_equal(found.sum(axis=1), np.full(len(IDS), 3))
+    unknown = export_model(tmp_path / "graph.pb", tmp_path / "g.pb", to="frozen", outputs=["guess"])
+    assert unknown.max_difference is None
+    assert unknown.bytes_after == (tmp_path / "g.pb").stat().st_size
 
 
 def test_what_decodes_is_weighed_by_a_file_of_it_alone() -> None:
@@ -183,7 +204,7 @@ def test_the_commands_say_it(
     said = stdout_of("rebuild", "saved", "--codec", "svd|tcq:2", "-o", "heavy.pb")
     assert "of what decodes them: --codec int4" in said
     capfd.readouterr()
-    assert "reads texts" in error_of(["export", "texts.keras", "-o", "t.onnx"], capfd)
+    assert "has no texts" in error_of(["export", "texts.keras", "-o", "t.onnx"], capfd)
     assert "pass the .embz, or the model" in error_of(["export", "m.tflite", "-o", "t.onnx"], capfd)
     for wrong in (["--kernels", "int8"], ["--to", "javascript"]):
         assert outcome("export", "pooled.keras", *wrong).code == 2

@@ -182,6 +182,8 @@ def _foreign(
     line = f"{before:,} -> {after:,} bytes, {size_change(before, after)}"
     if made.max_difference is not None:
         line += f", outputs within {made.max_difference:.2g} of the model's"
+    else:
+        line += ", outputs not compared: no numbers, or none for synthetic inputs"
     if made.rows is not None:
         line += f"; each run takes {made.rows} row, as its recurrent layers need a known number"
     output.show(made.to_json(), line, *(each.sentence for each in made.decoding))

@@ -6,6 +6,7 @@ written is run once beside the model, on synthetic inputs.
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.choices import chosen
-from embzip.errors import InputError, UnsupportedModelError
+from embzip.errors import InputError, MismatchError, UnsupportedModelError
 from embzip.files.writing import write_bytes
 from embzip.foreign.converting import litert_model, onnx_of, run_litert, run_onnx
 from embzip.foreign.decoding_weights import DecodingWeight, weights_in
@@ -43,7 +44,7 @@ class ForeignExport:
         Of the whole files.
     max_difference
         The largest difference of a number in the outputs, on synthetic inputs; None where there
-        are only texts.
+        are only texts, or the model does not run on such inputs.
     rows
         How many rows each run takes, where the runtime must know it; None for any number.
     decoding
@@ -107,19 +108,22 @@ def export_model(
     flat = _single(own, flat_graph(own, outputs, inputs))
     model = ArrayModel(own, flat)
     asked = _inputs(model, least_rows(flat))
-    expected = model.run(asked)
     with naming(own):
         _check_texts(flat, model, to)
+        expected = _answers(model, asked)
         small = flat.optimized()
+        rows: int | None
+        run: Callable[[], Arrays]
         if to in ("frozen", "savedmodel"):
             (write_frozen if to == "frozen" else write_saved_model)(small, Path(target))
-            found, rows = open_model(target).run(asked), None
+            rows, run = None, partial(_run_written, target, asked)
         elif to == "onnx":
             content, rows = onnx_of(small), None
-            found = run_onnx(content, asked)
+            run = partial(run_onnx, content, asked)
         else:
             content, rows = _litert(own, kind, small, outputs, inputs)
-            found = run_litert(content, asked, rows)
+            run = partial(run_litert, content, asked, rows)
+        largest = None if expected is None else _difference(expected, run())
         if to in ("onnx", "litert"):
             write_bytes(target, content)
     return ForeignExport(
@@ -127,7 +131,7 @@ def export_model(
         to,
         stored.total,
         bytes_on_disk(Path(target)),
-        _difference(expected, found),
+        largest,
         rows,
         weights_in(own, to) if kind == "keras" else (),
     )
@@ -155,34 +159,53 @@ def _single(path: Path, flat: FlatGraph) -> FlatGraph:
 def _check_texts(flat: FlatGraph, model: ArrayModel, to: str) -> None:
     reads = [name for name, slot in model.inputs.items() if slot.dtype == TEXT]
     held = flat.tables.keys() & {node.name for node in flat.graph.node}
+    if to == "frozen":
+        reads = []  # its nodes may be of texts
     if to == "savedmodel" or not (reads or held):
         return
-    what = f"reads texts ({reads[0]!r})" if reads else "has hash tables"
     nodes = Flow(flat.graph.node).nodes
     ids = [
         node_name(nodes[read].input[1]) for _, ends in found_tables(flat).values() for read in ends
     ]
     near = f", as {ids[0]!r}, the ids of a table" if ids else ""
     raise UnsupportedModelError(
-        f"{to} files hold numbers, and this model {what}: write a SavedModel (--to savedmodel), or "
-        f"cut the graph behind them (--input NODE{near})"
+        f"a model as {to} has no {'texts' if reads else 'hash tables'}, and this one has: write a "
+        f"SavedModel (--to savedmodel), or cut the graph behind them (--input NODE{near})"
     )
 
 
 def _inputs(model: ArrayModel, rows: int) -> dict[str, NDArray[Any]]:
     """Return synthetic inputs of a few rows."""
     rng = np.random.default_rng(0)
+    texts = any(slot.dtype == TEXT for slot in model.inputs.values())
+    count = len(_TEXTS) if texts else _ROWS
     made = {}
     for name, slot in model.inputs.items():
-        shape = tuple(-1 if length is None else length for length in slot.shape or (None, None))
+        shape = (None, None) if slot.shape is None else slot.shape
+        lengths = tuple(-1 if length is None else length for length in shape)
         if slot.dtype == TEXT:
-            texts = np.array(_TEXTS, object)
-            made[name] = texts if len(shape) == 1 else texts[:, None]
-            continue
-        count = len(_TEXTS) if TEXT in {each.dtype for each in model.inputs.values()} else _ROWS
-        one: Callable[[], Any] = lambda: synthetic(rng, name, shape, slot.dtype, rows)  # noqa: B023, E731
-        made[name] = one() if shape[0] > 0 else np.concatenate([one() for _ in range(count)])
+            made[name] = np.array(_TEXTS, object).reshape((-1, 1)[: len(shape)])
+        elif not shape:  # such as the share of numbers that dropout keeps, or whether it does
+            made[name] = np.array(slot.dtype != "bool", slot.dtype)
+        else:
+            some = [
+                synthetic(rng, name, lengths, slot.dtype, rows)
+                for _ in range(count if shape[0] is None else 1)
+            ]
+            made[name] = np.concatenate(some)
     return made
+
+
+def _answers(model: ArrayModel, inputs: Arrays) -> Arrays | None:
+    """Return what a model says of synthetic inputs; None of one that takes only others."""
+    try:
+        return model.run(inputs)
+    except (InputError, MismatchError):
+        return None
+
+
+def _run_written(path: str | Path, inputs: Arrays) -> Arrays:
+    return open_model(path).run(inputs)
 
 
 def _difference(expected: Arrays, found: Arrays) -> float | None:

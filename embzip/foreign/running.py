@@ -46,7 +46,8 @@ class ArrayModel:
     path
         The file, or the folder of a SavedModel.
     inputs, outputs
-        What it takes and gives, by name. The first axis counts the rows.
+        What it takes and gives, by name. The first axis counts the rows; inputs without axes, such
+        as a dropout rate, are the same for all.
     """
 
     def __init__(self, path: Path, flat: FlatGraph) -> None:
@@ -85,8 +86,11 @@ class ArrayModel:
         size = next((length for length in fixed if length), _BATCH)
         found: dict[str, list[NDArray[Any]]] = {name: [] for name in self.outputs}
         for start in range(0, rows, size):
-            part = {name: array[start : start + size] for name, array in fed.items()}
             count = min(size, rows - start)
+            part = {
+                name: array[start : start + size] if array.ndim else array
+                for name, array in fed.items()
+            }
             if fixed and count < size:
                 part = {name: _filled(array, size) for name, array in part.items()}
             for name, answers in self._answers(part, size if fixed else count).items():
@@ -116,7 +120,7 @@ class ArrayModel:
                 given = given[:, None]  # one text, or one number, a row
             else:
                 raise MismatchError(f"{where}, found the shape {given.shape}")
-        if not given.ndim:
+        if not given.ndim and slot.shape != ():
             raise MismatchError(f"{where}, found a single value: the first axis counts the rows")
         if slot.dtype == TEXT:
             return _as_bytes(given)
@@ -129,7 +133,9 @@ class ArrayModel:
         return cast
 
     def _rows(self, fed: Arrays) -> int:
-        counts = {name: len(array) for name, array in fed.items()}
+        counts = {name: len(array) for name, array in fed.items() if array.ndim}
+        if not counts:
+            raise InputError(f"{self.path}: no input of this model has rows")
         if len(set(counts.values())) != 1:
             raise MismatchError(
                 f"{self.path}: all inputs must have the same number of rows, found "
@@ -206,6 +212,8 @@ def _fits(given: tuple[int, ...], slot: tuple[int | None, ...]) -> bool:
 
 def _filled(array: NDArray[Any], rows: int) -> NDArray[Any]:
     """Repeat the last row, as a model of a fixed number of rows needs it."""
+    if not array.ndim:
+        return array
     return np.concatenate([array, np.repeat(array[-1:], rows - len(array), axis=0)])
 
 
