@@ -260,12 +260,12 @@ def export(
         `javascript`, `html` or `c`, see `embzip.portable.exporting.export_source`; `model2vec` or
         `sentence-transformers`, which take tables too, see
         `embzip.static_models.export_static`. The first four take a model of Keras or TensorFlow
-        too, by its path: see `embzip.foreign.exporting.export_model`.
+        too, by its path: see `embzip.foreign.export_model`.
     """
     if to.lower() in STATIC:
         return export_static(model, path, to=to, **options)
     if isinstance(model, str | Path) and is_foreign(model):
-        from embzip.foreign.exporting import export_model as export_foreign
+        from embzip.foreign import export_model as export_foreign
 
         return export_foreign(model, path, to=to, **options)
     loaded = read(model) if isinstance(model, str | Path) else model

@@ -1,4 +1,6 @@
 # The public names, and where each lives; `__init__.py` imports one when it is first used.
+from .comparing import compare_on_arrays as compare_on_arrays
+from .exporting import export_model as export_model
 from .inspecting import inspect as inspect
 from .keras_rebuilding import rebuild_model as rebuild_model
 from .profiling import profile as profile
