@@ -178,9 +178,12 @@ def compare_on_arrays(
     Examples
     --------
     >>> import tempfile
-    >>> import keras
-    >>> path = Path(tempfile.mkdtemp(), "model.keras")
-    >>> keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="out")]).save(path)
+    >>> import tensorflow as tf
+    >>> module, path = tf.Module(), tempfile.mkdtemp()
+    >>> module.serve = tf.function(
+    ...     lambda x: {"out": 2 * x}, input_signature=[tf.TensorSpec([None, 3], name="x")]
+    ... )
+    >>> tf.saved_model.save(module, path, signatures=module.serve)
     >>> compare_on_arrays(path, path, {"x": np.eye(3)}).outputs[0].max_difference
     0.0
     """

@@ -207,16 +207,14 @@ def load_text_model(
 
     Examples
     --------
-    >>> import pathlib, tempfile
-    >>> import keras, numpy as np
-    >>> reader = keras.layers.TextVectorization(vocabulary=["goal", "vote"])
-    >>> rows = keras.layers.Embedding(4, 2)
-    >>> model = keras.Sequential(
-    ...     [keras.Input((1,), dtype="string"), reader, rows, keras.layers.GlobalMaxPooling1D()]
-    ... )
-    >>> rows.set_weights([np.array([[-9, -9], [0, 0], [2, 0], [0, 2]])])
-    >>> path = pathlib.Path(tempfile.mkdtemp(), "mine.keras")
-    >>> model.save(path)
+    >>> import tempfile
+    >>> import tensorflow as tf
+    >>> def logits(texts):
+    ...     votes = 9 * tf.cast(tf.strings.regex_full_match(texts, ".*vote.*"), tf.float32)
+    ...     return {"logits": tf.stack([2 - votes, votes - 1], axis=1)}
+    >>> module, path = tf.Module(), tempfile.mkdtemp()
+    >>> module.serve = tf.function(logits, input_signature=[tf.TensorSpec([None], tf.string)])
+    >>> tf.saved_model.save(module, path, signatures=module.serve)
     >>> [each.label for each in load_text_model(path, ["sport", "politics"]).predict(["a vote"])]
     ['politics']
     """
