@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from embzip.classifier import Classifier, Kit
+from embzip.classifier import Classifier, Ensemble, Kit, load_one
 from embzip.classifier.loading import read
 from embzip.classifier.rebuilding import rebuild as rebuild_classifier
 from embzip.classifier.rebuilding import rebuild_kit
@@ -18,15 +18,20 @@ from embzip.codecs.chain import Codec
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.inspecting import inspect_embz
 from embzip.errors import InputError
+from embzip.files.places import FOREIGN
 from embzip.files.signatures import signature_of
-from embzip.foreign.formats.kinds import KINDS
+from embzip.foreign.formats.kinds import KINDS, saved_model_file
 from embzip.foreign.formats.kinds import kind_of as foreign_kind
 from embzip.inspection import ArtefactRecord
 from embzip.portable.exporting import SOURCES, export_source
+from embzip.prediction import TextClassifier
+from embzip.sources import Paths, paths_of
 from embzip.static_models import TARGETS as STATIC
 from embzip.static_models import StaticModel, export_static
+from embzip.tokenizers.base import Tokenizer
 
 if TYPE_CHECKING:
+    from embzip.foreign.exporting import ForeignExport
     from embzip.foreign.profiling import Profile
     from embzip.portable.exporting import SourceExport
     from embzip.tf.export.targets import Export
@@ -183,13 +188,69 @@ def rebuild(
     return copy
 
 
+def open_classifier(
+    paths: Paths,
+    *,
+    head: str | None = None,
+    labels: Sequence[str] | str | Path | None = None,
+    tokenizer: Tokenizer | str | Path | None = None,
+    max_length: int | None = None,
+) -> TextClassifier:
+    """Return the classifier of a file: ours, or a model of Keras or TensorFlow that reads texts.
+
+    Parameters
+    ----------
+    paths, head
+        As in `embzip.classifier.load_one`; several files, of either kind, are one ensemble.
+    labels, tokenizer, max_length
+        Of models of Keras and TensorFlow: as in `embzip.foreign.load_text_model`.
+
+    Raises
+    ------
+    InputError
+        For a model of Keras or TensorFlow without labels; otherwise as those two functions do.
+    """
+    files = paths_of(paths)
+    if not any(map(is_foreign, files)):
+        return load_one(paths, head=head)
+    if len(files) > 1:
+        members = [
+            open_classifier(
+                each, head=head, labels=labels, tokenizer=tokenizer, max_length=max_length
+            )
+            for each in files
+        ]
+        return Ensemble(members, names=[str(path) for path in files])
+    (path,) = files
+    if labels is None:
+        raise InputError(
+            f"{path}: a model of Keras or TensorFlow does not say what its outputs are called: "
+            "give a file with one label a line, in the order of the outputs (--labels FILE)"
+        )
+    if head is not None:
+        raise InputError(
+            f"{path}: {head!r} names a classifier of a kit, and this is a file of Keras or "
+            "TensorFlow"
+        )
+    from embzip.foreign import load_text_model
+
+    return load_text_model(path, labels, tokenizer=tokenizer, max_length=max_length)
+
+
+def is_foreign(path: str | Path) -> bool:
+    """Return whether a path is a model of Keras or TensorFlow, by its content."""
+    if os.path.isfile(path):
+        return signature_of(path).kind in FOREIGN
+    return saved_model_file(Path(path)) is not None
+
+
 def export(
     model: Any,  # Classifier, Kit, or a table
     path: str | Path,
     *,
     to: str = "litert",
     **options: Any,
-) -> "Export | SourceExport | StaticModel":
+) -> "Export | ForeignExport | SourceExport | StaticModel":
     """Write a model, or what the .embz file of one holds, for a runtime without embzip.
 
     Parameters
@@ -198,10 +259,15 @@ def export(
         `litert`, `savedmodel`, `frozen` or `onnx`, see `embzip.tf.export.export` for the options;
         `javascript`, `html` or `c`, see `embzip.portable.exporting.export_source`; `model2vec` or
         `sentence-transformers`, which take tables too, see
-        `embzip.static_models.export_static`.
+        `embzip.static_models.export_static`. The first four take a model of Keras or TensorFlow
+        too, by its path: see `embzip.foreign.export_model`.
     """
     if to.lower() in STATIC:
         return export_static(model, path, to=to, **options)
+    if isinstance(model, str | Path) and is_foreign(model):
+        from embzip.foreign import export_model as export_foreign
+
+        return export_foreign(model, path, to=to, **options)
     loaded = read(model) if isinstance(model, str | Path) else model
     if to.lower() in SOURCES:
         return export_source(loaded, path, to=to, **options)

@@ -61,6 +61,13 @@ class TextClassifier(ABC):
         """Return the ids of each text, cut to `max_length`."""
         return [ids[: self.max_length] for ids in self.tokenizer.encode(texts)]
 
+    def unknown_rate(self, texts: Sequence[str]) -> float | None:
+        """Return the share of the texts' tokens, uncut, that are unknown; None without UNK."""
+        from embzip.tokenizers.reach import unknown_rate  # serving does not need it
+
+        unk_id = self.tokenizer.vocabulary.unk_id
+        return None if unk_id is None else unknown_rate(self.tokenizer.encode(texts), unk_id)
+
     def predict(
         self, texts: Iterable[str], *, threshold: float = 0.0, unknown: str = ""
     ) -> list[Prediction]:

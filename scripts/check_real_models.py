@@ -247,7 +247,7 @@ def rebuilt(model: Model, path: Path, inputs: Inputs) -> Answers:
 def labels(answers: Answers) -> NDArray[Any]:
     """Return the label of each answer; of one probability, whether it is above a half."""
     if answers.ndim < 2 or answers.shape[-1] == 1:
-        return answers > 0.5
+        return np.asarray(answers > 0.5)
     return answers.argmax(axis=-1)
 
 
@@ -258,7 +258,8 @@ def told(before: int, after: int) -> str:
 
 def row(model: Model, path: Path, made: Rebuilt, gap: float, same: float) -> str:
     """Return a row of the table."""
-    tables = [each.embedding for each in (made, *made.more) if each.embedding is not None]
+    found = [made.embedding, *(each.embedding for each in made.more)]
+    tables = [table for table in found if table is not None]
     of_tables = "none"
     if tables:
         before = sum(4 * table.rows * table.dim for table in tables)

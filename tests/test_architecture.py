@@ -78,7 +78,7 @@ OWNERS = {
     "tensorflow": {"layers", "foreign", "tf"},
     "keras": {"layers", "foreign", "tf"},
     "ai_edge_litert": {"litert", "foreign", "tf"},
-    "tf2onnx": {"tf"},
+    "tf2onnx": {"foreign"},
     "gensim": {"vectors"},
     "threadpoolctl": {"vectors"},
     "youtokentome": {"tokenizers"},

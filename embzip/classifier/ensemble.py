@@ -134,6 +134,12 @@ class Ensemble(TextClassifier):
         given = check_texts(texts)
         return self._mean(member.answers_to(given) for member in self.members)
 
+    def unknown_rate(self, texts: Sequence[str]) -> float | None:
+        """Return the mean of the members' rates, as each may have a tokenizer of its own."""
+        rates = [member.unknown_rate(texts) for member in self.members]
+        known = [rate for rate in rates if rate is not None]
+        return float(np.mean(known)) if len(known) == len(rates) else None
+
     def _mean(self, answers: Iterable[Matrix]) -> Matrix:
         ordered = (rows[:, own] for rows, own in zip(answers, self._columns, strict=True))
         total = next(ordered).astype(np.float64)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from embzip.cli.bars import progress
-from embzip.cli.parameters import ColumnOptions, Errors, Json, Seed, UsageError
+from embzip.cli.parameters import ColumnOptions, Errors, Json, OwnModel, Seed, UsageError
 from embzip.cli.terminal import drawn, field, printable, show, without_notices
 from embzip.corpus import read_examples
-from embzip.files.places import EXAMPLES, SERVED, check_places
+from embzip.files.places import EXAMPLES, MODEL, check_places
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,6 +24,7 @@ def evaluate(
     head: Annotated[str | None, Parameter(metavar="NAME")] = None,
     per_class: bool = False,
     threshold: bool = False,
+    own: OwnModel = OwnModel(),
     seed: Seed = 0,
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
@@ -43,10 +44,14 @@ def evaluate(
     Several classifiers are an ensemble, measured as one: the mean of their probabilities. They need
     the same labels. A folder stands for the classifiers in it, in --against too.
 
+    A model of Keras or TensorFlow that reads texts, or ids with --tokenizer, is a classifier with
+    --labels.
+
     Parameters
     ----------
     files
-        A classifier's .embz or .tflite file, or several, then label<TAB>text lines; - is stdin.
+        A classifier's .embz or .tflite file, a model of Keras or TensorFlow, or several, then
+        label<TAB>text lines; - is stdin.
     against
         A classifier to compare with.
     head
@@ -61,18 +66,18 @@ def evaluate(
     *models, test = files
     if not models:
         raise UsageError(f"give MODEL.embz, or several, and then TEST.tsv: found only {test}")
-    served = [(path, SERVED) for path in (*models, against)]
-    check_places(*served, (test, EXAMPLES))
-    from embzip.classifier import Ensemble, load_one
+    check_places(*((path, MODEL) for path in (*models, against)), (test, EXAMPLES), *own.places)
+    from embzip.classifier import Ensemble
     from embzip.evaluation.accuracy import evaluate
     from embzip.report.figures import listed
 
+    own.check(*models, against)
     with progress("evaluating"), without_notices():  # LiteRT writes one
-        classifier = load_one(models, head=head)
+        classifier = own.open(*models, head=head)
         result = evaluate(
             classifier,
             read_examples(test, errors=errors, columns=columns.columns),
-            against=against,
+            against=None if against is None else own.open(against),
             seed=seed,
         )
     count = len(classifier.members) if isinstance(classifier, Ensemble) else 1

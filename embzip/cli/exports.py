@@ -1,5 +1,6 @@
 """The command that writes classifiers, tables and tokenizers for other runtimes: export."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -7,13 +8,13 @@ from cyclopts import Parameter
 
 from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import Errors, Model, UsageError
+from embzip.cli.parameters import Errors, UsageError
 from embzip.cli.results import STREAM, Output, Result
 from embzip.cli.static_models import STATIC, export_static
 from embzip.cli.terminal import without_notices
 from embzip.corpus import read_texts
 from embzip.files.outputs import FOLDER
-from embzip.files.places import CLASSIFIER, TEXTS, check_places
+from embzip.files.places import OUR_OR_FOREIGN, TEXTS, check_places
 from embzip.inspection import size_change
 
 if TYPE_CHECKING:
@@ -47,13 +48,20 @@ _To = Literal[
 
 
 def export(
-    model: Model,
+    model: Annotated[
+        Path,
+        Parameter(
+            name="MODEL", help="A classifier's .embz file, or a model of Keras or TensorFlow."
+        ),
+    ],
     /,
     *,
     to: Annotated[_To | None, CHOICE] = None,
     kernels: Annotated[Literal["float32", "float16", "int8", "int4", "int2"] | None, CHOICE] = None,
     compute: Annotated[Literal["float32", "int8"], CHOICE] = "float32",
     calibrate: Annotated[Path | None, Parameter(metavar="TEXTS")] = None,
+    node: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
+    fed: Annotated[list[str] | None, Parameter(name="--input", metavar="NAME")] = None,
     errors: Errors = "strict",
     result: Result = Result(),
 ) -> None:
@@ -74,6 +82,11 @@ def export(
     stay codes for model2vec. --to tokenizer writes the tokenizer of a .embz, or of a tokenizer's
     file, as a tokenizer.json of Hugging Face. What is otherwise there than in embzip is printed.
 
+    Of a .keras or .h5 file, SavedModel, frozen graph or checkpoint, rebuilt or not, the graph goes
+    along as it is, to litert, savedmodel, frozen or onnx; what decodes a table is part of it, and
+    is said where it takes more than the codes. Models that read texts become SavedModels, or are
+    cut by --input.
+
     Without -o, NAME.embz becomes NAME.tflite, .savedmodel, .pb, .onnx, .mjs, .html, .c,
     .model2vec, .sentence-transformers or .tokenizer.json in the current folder.
 
@@ -89,14 +102,33 @@ def export(
         int8: convolutions and dense layers in whole numbers (litert only); needs --calibrate.
     calibrate
         Texts like those to come, one a line: they set the ranges of --compute int8.
+    node
+        What a model of Keras or TensorFlow ends in; a node, or an output. Repeatable.
+    fed
+        A node of its graph that becomes an input, as ids behind a text's preparation. Repeatable.
     """
     if (compute == "int8") != (calibrate is not None):
         raise UsageError("--compute int8 and --calibrate TEXTS go together")
     if to in STATIC:
         export_static(model, to, result, kernels=kernels, compute=compute, calibrate=calibrate)
         return
-    check_places((model, CLASSIFIER), (calibrate, TEXTS))
+    check_places((model, OUR_OR_FOREIGN), (calibrate, TEXTS))
+    from embzip.artefacts import is_foreign
     from embzip.classifier.loading import read
+    from embzip.foreign.formats.kinds import find_prefix
+
+    with without_notices():  # TensorFlow reads which checkpoint of a folder is the latest
+        foreign = is_foreign(model) or find_prefix(model) is not None
+    if foreign:
+        if to in SOURCES or kernels is not None or calibrate is not None:
+            raise UsageError(
+                "a model of Keras or TensorFlow goes to litert, savedmodel, frozen or onnx, with "
+                "numbers and kernels as they are"
+            )
+        _foreign(model, to, result, node or (), fed or ())
+        return
+    if node or fed:
+        raise UsageError("--node and --input are for models of Keras and TensorFlow")
 
     if to == "c" and result.output == STREAM:
         raise UsageError("-o - is for one file, and C is a source and its header: name it")
@@ -129,6 +161,32 @@ def export(
         f"{' and '.join(made.kernels)}, probabilities within {made.max_difference:.2g} of the "
         "classifier's",
     )
+
+
+def _foreign(
+    model: Path, to: str | None, result: Result, nodes: Sequence[str], fed: Sequence[str]
+) -> None:
+    """Write a model of Keras or TensorFlow, and say what it takes."""
+    formats = {
+        end: name for end, name in _FORMATS.items() if name not in SOURCES and to in (None, name)
+    }
+    with (
+        result.writing([model], next(iter(formats)), formats, marker="saved_model.pb") as output,
+        progress("exporting"),
+        without_notices(),
+    ):
+        from embzip.foreign.exporting import export_model
+
+        made = export_model(model, output.path, to=output.format, outputs=nodes, inputs=fed)
+    before, after = made.bytes_before, made.bytes_after
+    line = f"{before:,} -> {after:,} bytes, {size_change(before, after)}"
+    if made.max_difference is not None:
+        line += f", outputs within {made.max_difference:.2g} of the model's"
+    else:
+        line += ", outputs not compared: no numbers, or none for synthetic inputs"
+    if made.rows is not None:
+        line += f"; each run takes {made.rows} row, as its recurrent layers need a known number"
+    output.show(made.to_json(), line, *(each.sentence for each in made.decoding))
 
 
 def _source(loaded: "Classifier | Kit", model: Path, output: Output) -> None:

@@ -7,10 +7,10 @@ from cyclopts import Parameter
 
 from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import Errors, Json, Seed
+from embzip.cli.parameters import Errors, Json, OwnModel, Seed
 from embzip.cli.terminal import show, without_notices
 from embzip.corpus import read_examples
-from embzip.files.places import EXAMPLES, SERVED, check_places
+from embzip.files.places import EXAMPLES, MODEL, check_places
 
 Metric = Annotated[Literal["accuracy", "macro-f1"], CHOICE]
 _CODES = {"shown": 0, "worse": 3, "not shown": 4}
@@ -25,6 +25,7 @@ def gate(
     max_drop: Annotated[float, Parameter(metavar="POINTS")],
     metric: Metric = "accuracy",
     confidence: float = 0.95,
+    own: OwnModel = OwnModel(),
     seed: Seed = 0,
     errors: Errors = "strict",
     as_json: Json = False,
@@ -38,10 +39,14 @@ def gate(
     Bounds are one-sided: of accuracy Newcombe's for paired proportions, of macro-F1 those of a
     paired bootstrap.
 
+    A model of Keras or TensorFlow that reads texts, or ids with --tokenizer, is a classifier with
+    --labels.
+
     Parameters
     ----------
     before
-        A classifier's .embz or .tflite file; a folder of several is an ensemble.
+        A classifier's .embz or .tflite file, or a model of Keras or TensorFlow; a folder of several
+        of the first two is an ensemble.
     after
         What is to take its place.
     test
@@ -53,15 +58,16 @@ def gate(
     confidence
         Of each bound, 0.5 to 1.
     """
-    check_places((before, SERVED), (after, SERVED), (test, EXAMPLES))
+    check_places((before, MODEL), (after, MODEL), (test, EXAMPLES), *own.places)
     from embzip.evaluation.verdicts import check_verdict_options
     from embzip.trials import gate
 
     check_verdict_options(max_drop=max_drop, metric=metric, confidence=confidence)
+    own.check(before, after)
     with progress("answering"), without_notices():  # LiteRT writes one
         found = gate(
-            before,
-            after,
+            own.open(before),
+            own.open(after),
             read_examples(test, errors=errors),
             max_drop=max_drop,
             metric=metric,

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
 from embzip.cli.choices import CHOICE
-from embzip.files.places import EXAMPLES, TEXTS, Place, check_places
+from embzip.files.places import EXAMPLES, LABELS, TEXTS, TOKENIZER, Place, check_places
 from embzip.labelled.columns import DEFAULT, Columns
+
+if TYPE_CHECKING:
+    from embzip.prediction import TextClassifier
 
 
 class UsageError(Exception):
@@ -104,6 +107,48 @@ class ColumnOptions:
             _number_or_name(self.label_column, DEFAULT.label),
             _number_or_name(self.text_column, DEFAULT.text),
         )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class OwnModel:
+    """How a model of Keras or TensorFlow, which does not say it, is read as a classifier.
+
+    Attributes
+    ----------
+    labels
+        Of a .keras or .h5 file, SavedModel or frozen graph: its labels, one a line, in the order of
+        its outputs.
+    tokenizer
+        Where such a model reads ids: what makes them. Texts are padded at their end.
+    max_length
+        Where it reads ids of any length: to how many texts are cut and padded.
+    """
+
+    labels: Annotated[Path | None, Parameter(metavar="FILE")] = None
+    tokenizer: Annotated[Path | None, Parameter(metavar="FILE")] = None
+    max_length: Whole | None = None
+
+    @property
+    def places(self) -> tuple[tuple[Path | None, Place], ...]:
+        """The files, for `check_places`."""
+        return (self.labels, LABELS), (self.tokenizer, TOKENIZER)
+
+    def check(self, *paths: Path | None) -> None:
+        """Refuse options that none of a command's models has a use for, before any is opened."""
+        from embzip.artefacts import is_foreign
+
+        if self != OwnModel() and not any(path and is_foreign(path) for path in paths):
+            raise UsageError(
+                "--labels, --tokenizer and --max-length are for models of Keras and TensorFlow: "
+                "a .embz and an exported .tflite have their own"
+            )
+
+    def open(self, *paths: Path, head: str | None = None) -> "TextClassifier":
+        """Return the classifier of a file of any kind, or the ensemble of several."""
+        from embzip.artefacts import open_classifier
+
+        return open_classifier(paths, head=head, **vars(self))
 
 
 def _number_or_name(given: str | None, default: str | int) -> str | int:

@@ -12,12 +12,12 @@ from cyclopts import Parameter
 
 from embzip.cli.bars import progress
 from embzip.cli.clusters import Cluster, running_on
-from embzip.cli.parameters import ColumnOptions, Errors, Json, UsageError, Whole
+from embzip.cli.parameters import ColumnOptions, Errors, Json, OwnModel, UsageError, Whole
 from embzip.cli.terminal import field, without_notices, write
 from embzip.corpus import read_texts
 from embzip.engine import map_texts
 from embzip.files.outputs import check_apart
-from embzip.files.places import EXAMPLES, SERVED, TEXTS, check_places
+from embzip.files.places import EXAMPLES, MODEL, TEXTS, check_places
 
 if TYPE_CHECKING:
     from embzip.prediction import Prediction
@@ -37,6 +37,7 @@ def predict(
     unknown: Annotated[str, Parameter(metavar="LABEL")] = "",
     proba: bool = False,
     labelled: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    own: OwnModel = OwnModel(),
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     cluster: Cluster = None,
@@ -55,7 +56,7 @@ def predict(
     ----------
     model
         A classifier's .embz or .tflite file; a folder of several is an ensemble, which answers by
-        the mean of their probabilities.
+        the mean of their probabilities. A model of Keras or TensorFlow with --labels.
     file
         Texts, one a line; - is stdin, which is read by default.
     top
@@ -77,12 +78,14 @@ def predict(
         raise UsageError("--proba prints every label as JSON lines: give no other form with it")
     if unknown and not threshold:
         raise UsageError("--unknown is the label of texts below --threshold P: give both")
-    check_places((model, SERVED), (file, TEXTS), (labelled, EXAMPLES))
+    check_places((model, MODEL), (file, TEXTS), (labelled, EXAMPLES), *own.places)
+    from embzip.artefacts import is_foreign
     from embzip.classifier import load_model
     from embzip.prediction import TextKit, ranked
 
+    own.check(model)
     with without_notices():  # LiteRT writes one
-        loaded = load_model(model)
+        loaded = own.open(model) if is_foreign(model) else load_model(model)
     labels = loaded.labels if isinstance(loaded, TextKit) else {ALONE: loaded.labels}
     source = labelled or file or Path("-")
     check_apart("-", [model, source])

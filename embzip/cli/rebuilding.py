@@ -1,25 +1,28 @@
 """The command that rebuilds a classifier on another table: ours, and files of TensorFlow."""
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.array_comparing import told_of
 from embzip.cli.artefacts import present
 from embzip.cli.bars import progress
 from embzip.cli.parameters import ColumnOptions, Errors, Meta, Pack, Seed, UsageError, facts_of
 from embzip.cli.results import EMBZ, Result
-from embzip.cli.terminal import load_quietly
+from embzip.cli.terminal import load_quietly, without_notices
 from embzip.corpus import read_examples
 from embzip.errors import InputError
 from embzip.files.outputs import FOLDER
-from embzip.files.places import EMBZ_FILE, EXAMPLES, check_places
+from embzip.files.places import EMBZ_FILE, EXAMPLES, GRAPH, INPUTS, check_places
 from embzip.inspection import size_change
 from embzip.seeds import check_seed
 
 if TYPE_CHECKING:
     from embzip.classifier.rebuilding import Rebuilt
+    from embzip.foreign.decoding_weights import DecodingWeight
 
 _KERAS = {".keras": "keras"}
 _GRAPH = {".pb": "frozen", FOLDER: "savedmodel"}
@@ -44,6 +47,8 @@ def rebuild(
     tied: bool = False,
     node: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
     fed: Annotated[list[str] | None, Parameter(name="--input", metavar="NAME")] = None,
+    inputs: Annotated[Path | None, Parameter(metavar="X.npz")] = None,
+    against: Annotated[Path | None, Parameter(metavar="OTHER")] = None,
     config: Annotated[Path | None, Parameter(name="--model", metavar="CONFIG")] = None,
     tune: Annotated[Path | None, Parameter(metavar="TRAIN.tsv")] = None,
     tune_params: bool = False,
@@ -98,6 +103,11 @@ def rebuild(
         What a graph without signatures ends in.
     fed
         A node of the graph that becomes an input, as ids behind a text's preparation. Repeatable.
+    inputs
+        Of another file: arrays by the names of its inputs, or texts, one a line, on which the
+        result is compared with it, as by `embzip compare --inputs`.
+    against
+        With --inputs: another model than the given one to compare the result with.
     config
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
         or a .toml file. For an .h5 file of variables: their architecture, model.to_json() in a
@@ -121,6 +131,8 @@ def rebuild(
         raise UsageError("give exactly one of --embedding and --codec, or --kernels without them")
     if tune is None and (tune_params or quantize_kernels):
         raise UsageError("--tune-params and --quantize-kernels need --tune TRAIN.tsv")
+    if against is not None and inputs is None:
+        raise UsageError("--against needs the arrays to compare on, --inputs X.npz")
     from embzip.classifier.storage import storage
     from embzip.codecs import parse_codec
 
@@ -129,23 +141,32 @@ def rebuild(
     parse_codec(codec or "float32")
     storage(kernels or "float32")
     present(model)
-    check_places((embedding, EMBZ_FILE), (tune, EXAMPLES))
+    check_places((embedding, EMBZ_FILE), (tune, EXAMPLES), (inputs, INPUTS), (against, GRAPH))
     from embzip.artefacts import kind_of
     from embzip.embz.format import load
     from embzip.rewriting import Tuning, is_architecture, rebuild_file
 
-    kind, own = kind_of(model)
+    with without_notices():  # TensorFlow reads which checkpoint of a folder is the latest
+        kind, own = kind_of(model)
     if kind == "checkpoint" and config is None and str(result.output).lower().endswith(".embz"):
         raise InputError(
             f"{own}: a checkpoint has no graph of embzip's: pass the classifier that its variables "
             "are of too, --model CLASSIFIER.embz"
         )
     ours = config is not None and not is_architecture(config)
+    if inputs is not None and (kind == "embz" or config is not None):
+        raise InputError(
+            f"{own}: --inputs is for models of Keras and TensorFlow: `embzip evaluate AFTER "
+            "TEST.tsv --against BEFORE` compares .embz files"
+        )
     formats, end = _FORMATS.get("embz" if ours else kind, (_GRAPH, ".rebuilt.pb"))
     tuning = None
     with (
         result.writing(
-            [own, model, embedding, config, tune], end, formats, marker="saved_model.pb"
+            [own, model, embedding, config, tune, inputs, against],
+            end,
+            formats,
+            marker="saved_model.pb",
         ) as output,
         progress("rebuilding", lines=tune is not None) as report,
     ):
@@ -154,6 +175,13 @@ def rebuild(
         if tune is not None:
             examples = read_examples(tune, errors=errors, columns=columns.columns)
             tuning = Tuning(examples, params=tune_params, quantize=quantize_kernels)
+        reference = None
+        if inputs is not None:  # what does not fit the model is said before the work
+            from embzip.foreign.comparing import Reference
+
+            ends, starts = ((), ()) if against else (node or (), fed or ())
+            with without_notices():
+                reference = Reference(against or own, inputs, nodes=ends, fed=starts)
         made = rebuild_file(
             own,
             output.path,
@@ -173,7 +201,27 @@ def rebuild(
             seed=seed,
             progress=report,
         )
-    output.show(made.to_json(), _told(made))
+        with without_notices():
+            decodings = _decodings(made)
+            compared = None if reference is None else reference.compared_with(output.path)
+    record: dict[str, object] = {**made.to_json(), "decoding": [asdict(each) for each in decodings]}
+    lines = [_told(made), *(each.sentence for each in decodings)]
+    if compared is not None:
+        record["compared"] = compared.to_json()
+        lines += told_of(compared)
+    output.show(record, *lines)
+
+
+def _decodings(made: "Rebuilt") -> "tuple[DecodingWeight, ...]":
+    """Return where decoding takes more of a graph than codes do."""
+    if made.format not in _GRAPH.values():
+        return ()
+    from embzip.foreign.decoding_weights import heavy_decodings
+
+    found = [(made.layer or "table", made.embedding)]
+    found += [(each.layer, each.embedding) for each in made.more]
+    tables = [(layer, table) for layer, table in found if table is not None]
+    return heavy_decodings(tables, made.format)
 
 
 def _told(made: "Rebuilt") -> str:

@@ -6,13 +6,22 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from embzip.cli.array_comparing import told_of
 from embzip.cli.bars import progress
-from embzip.cli.parameters import ColumnOptions, Errors, Json, Seed, UsageError
+from embzip.cli.parameters import ColumnOptions, Errors, Json, OwnModel, Seed, UsageError
 from embzip.cli.terminal import drawn, show, tell, without_notices, write
 from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
 from embzip.files.outputs import check_apart, output_path
-from embzip.files.places import CLASSIFIER, EMBZ_FILE, EXAMPLES, check_places
+from embzip.files.places import (
+    ARRAYS,
+    CLASSIFIER,
+    EXAMPLES,
+    GRAPH,
+    INPUTS,
+    OUR_OR_FOREIGN,
+    check_places,
+)
 from embzip.files.writing import write_bytes
 
 Folder = Annotated[
@@ -31,6 +40,8 @@ def compare(
     /,
     *,
     test: Annotated[Path | None, Parameter(metavar="TEST.tsv")] = None,
+    inputs: Annotated[Path | None, Parameter(metavar="X.npz")] = None,
+    own: OwnModel = OwnModel(),
     seed: Seed = 0,
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
@@ -45,26 +56,39 @@ def compare(
     fresh process each, in NumPy. The difference is AFTER minus BEFORE in accuracy, with its 95 %
     interval.
 
+    A model of Keras or TensorFlow that reads texts, or ids with --tokenizer, is a classifier with
+    --labels. Any two such models are compared on arrays by --inputs: the largest difference of
+    each output, agreement, KL where they are probabilities, and accuracy, with --labels Y.npy.
+
     Parameters
     ----------
     before
-        The baseline.
+        The baseline: a .embz file, or a model of Keras or TensorFlow.
     after
         What is compared with it.
     test
         Test examples; without them, sizes and speed only.
+    inputs
+        Instead: arrays by the names of the models' inputs; a .npy for the only input; of models
+        that read texts, a file of one a line.
     output
         Write the report into a file too: a page, or .md or .json.
     """
-    check_places((before, EMBZ_FILE), (after, EMBZ_FILE), (test, EXAMPLES))
+    if inputs is not None:
+        if test is not None or output is not None or own != OwnModel(labels=own.labels):
+            raise UsageError("--inputs goes with --labels Y.npy and --json, and nothing else")
+        _on_arrays(before, after, inputs, own.labels, as_json=as_json)
+        return
+    check_places((before, OUR_OR_FOREIGN), (after, OUR_OR_FOREIGN), (test, EXAMPLES), *own.places)
     from embzip.report import compare, render_terminal, renderer
 
+    own.check(before, after)
     # An output that cannot be written is refused before the measuring, not after.
     if output is not None:
         output_path(after, ".html", output)
         renderer(output)
         check_apart(output, [before, after, test])
-    with progress("measuring"):
+    with progress("measuring"), without_notices():
         record = compare(
             before,
             after,
@@ -72,11 +96,24 @@ def compare(
             if test is None
             else read_examples(test, errors=errors, columns=columns.columns),
             seed=seed,
+            **vars(own),
         )
         if output is not None:
             write_bytes(output, renderer(output)(record).encode("utf-8", "backslashreplace"))
     shown = "" if as_json else drawn(render_terminal(record))
     show(record, *([] if output is None else [str(output)]), drawing=shown, as_json=as_json)
+
+
+def _on_arrays(
+    before: Path, after: Path, inputs: Path, labels: Path | None, *, as_json: bool
+) -> None:
+    """Compare two models of Keras or TensorFlow on arrays."""
+    check_places((before, GRAPH), (after, GRAPH), (inputs, INPUTS), (labels, ARRAYS))
+    with progress("comparing"), without_notices():
+        from embzip.foreign.comparing import compare_on_arrays
+
+        found = compare_on_arrays(before, after, inputs, labels=labels)
+    show(found.to_json(), *told_of(found), as_json=as_json)
 
 
 def run(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.classifier import Ensemble, load_one
+from embzip.classifier import load_one
 from embzip.corpus import Example, read_examples
 from embzip.errors import InputError, InputTypeError, SpecError
 from embzip.evaluation.classes import ClassFigures, Confusion, class_figures, confusions
@@ -26,7 +26,6 @@ from embzip.evaluation.confidence import (
 from embzip.prediction import TextClassifier, TextKit
 from embzip.seeds import check_seed
 from embzip.sources import Paths
-from embzip.tokenizers.reach import unknown_rate
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,8 @@ def evaluate(
     ----------
     model, against
         Classifiers, or paths of .embz or exported .tflite files that hold one. Several paths, or a
-        folder of such files, are one `Ensemble`: the mean of their probabilities.
+        folder of such files, are one `Ensemble`: the mean of their probabilities. A model of Keras
+        or TensorFlow is a classifier by `embzip.foreign.load_text_model`.
     test
         Examples, or the path of a file with `label<TAB>text` lines.
     resamples, seed
@@ -141,7 +141,7 @@ def evaluate(
         log_loss=log_loss(probabilities[seen], columns[seen]) if seen.any() else None,
         calibration_error=calibration_error(probabilities, correct),
         rows=len(examples),
-        unknown_rate=_unknown_rate(classifier, texts),
+        unknown_rate=classifier.unknown_rate(texts),
         unseen_labels=tuple(sorted(set(unseen))),
         unseen_rows=len(unseen),
         classes=classes,
@@ -267,14 +267,3 @@ def labels_of(
     labels = np.array(classifier.labels, dtype=object)
     predicted: NDArray[np.object_] = labels[probabilities.argmax(axis=1)]
     return predicted
-
-
-def _unknown_rate(classifier: TextClassifier, texts: Sequence[str]) -> float | None:
-    if isinstance(classifier, Ensemble):  # each member may have a tokenizer of its own
-        rates = [_unknown_rate(member, texts) for member in classifier.members]
-        known = [rate for rate in rates if rate is not None]
-        return float(np.mean(known)) if len(known) == len(rates) else None
-    unk_id = classifier.tokenizer.vocabulary.unk_id
-    if unk_id is None:
-        return None
-    return unknown_rate(classifier.tokenizer.encode(texts), unk_id)

@@ -48,6 +48,18 @@ TABLE = Place(
 EMBZ_FILE = Place("a .embz file", frozenset({"embz"}))
 CLASSIFIER = Place("a classifier's .embz file", frozenset({"embz"}))
 SERVED = Place("a classifier: a .embz file or an exported .tflite", frozenset({"embz", "tflite"}))
+FOREIGN = frozenset({"keras", "h5", "frozen", "savedmodel"})
+MODEL = Place(
+    "a classifier: a .embz file, an exported .tflite, or a model of Keras or TensorFlow",
+    SERVED.kinds | FOREIGN,
+)
+OUR_OR_FOREIGN = Place("a .embz file, or a model of Keras or TensorFlow", FOREIGN | {"embz"})
+GRAPH = Place(
+    "a model of Keras or TensorFlow: .keras, .h5, a SavedModel or a frozen graph", FOREIGN
+)
+ARRAYS = Place("arrays of NumPy: .npz or .npy", frozenset({"npz", "npy"}))
+INPUTS = Place("arrays of NumPy, .npz or .npy, or texts, one a line", _TEXTS | {"npz", "npy"})
+LABELS = Place("labels, one a line", _TEXTS - {"labelled"})
 TOKENIZER = Place(
     "a tokenizer that `embzip build-words` or `embzip build-bpe` wrote, a tokenizer.json, a model "
     "of sentencepiece, a .embz file or a .keras file",

@@ -21,7 +21,7 @@ from embzip.foreign.formats.graphs import Flow
 from embzip.foreign.formats.kinds import kind_of
 from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
 from embzip.foreign.formats.tensor_protos import shape_of
-from embzip.foreign.graph.flat_graphs import flat_graph
+from embzip.foreign.graph.flat_graphs import FlatGraph, flat_graph
 from embzip.foreign.graph.writing import input_specs
 from embzip.foreign.tflite_timing import time_operators
 
@@ -81,7 +81,7 @@ def profile(path: str | Path, inputs: int, *, seed: int = 0) -> Profile:
     kind, own = kind_of(path)
     rng = np.random.default_rng(seed)
     if kind == "tflite":
-        timed = time_operators(own, inputs, partial(_synthetic, rng))
+        timed = time_operators(own, inputs, partial(synthetic, rng))
         method = "LiteRT, 1 thread, built-in kernels; differences of models cut after each"
         operators = [OperatorTime(*each) for each in timed.operators]
         total = timed.total_ms
@@ -97,10 +97,10 @@ def profile(path: str | Path, inputs: int, *, seed: int = 0) -> Profile:
     return Profile(method, inputs, total, tuple(ordered))
 
 
-def _synthetic(
+def synthetic(
     rng: np.random.Generator, name: str, shape: tuple[int, ...], dtype: Any, rows: int
 ) -> Any:
-    """Return one synthetic input; -1 in `shape` is a free length."""
+    """Return one synthetic input, ids below `rows`; -1 in `shape` is a free length."""
     filled = tuple(n if n >= 0 else 1 if axis == 0 else _TOKENS for axis, n in enumerate(shape))
     kind = np.dtype(dtype).kind
     if math.prod(filled) > _MOST_NUMBERS:
@@ -126,10 +126,7 @@ def _traced(path: Path, inputs: int, rng: np.random.Generator) -> tuple[float, l
     graph = flat.graph
     signature = flat.signatures.get("serving_default") or next(iter(flat.signatures.values()))
     nodes = Flow(graph.node)
-    tables = {table for _, table in nodes.gathered() if nodes.nodes[table].op == "Const"}
-    rows = min(
-        (shape_of(nodes.nodes[t].attr["value"].tensor.tensor_shape)[0] for t in tables), default=2
-    )
+    rows = least_rows(flat)
     specs = input_specs(graph, signature)
     times: dict[str, list[float]] = defaultdict(list)
     totals = []
@@ -138,7 +135,7 @@ def _traced(path: Path, inputs: int, rng: np.random.Generator) -> tuple[float, l
         tf.graph_util.import_graph_def(graph, name="")
         for number in range(inputs + 1):
             fed = {
-                signature.inputs[name]: _synthetic(
+                signature.inputs[name]: synthetic(
                     rng, name, _free(spec.shape), spec.dtype.as_numpy_dtype, rows
                 )
                 for name, spec in specs.items()
@@ -168,6 +165,18 @@ def _traced(path: Path, inputs: int, rng: np.random.Generator) -> tuple[float, l
         if name in nodes.nodes
     ]
     return median(totals), found
+
+
+def least_rows(flat: FlatGraph) -> int:
+    """Return the rows of the smallest table: ids below it are valid in all."""
+    nodes = Flow(flat.graph.node)
+    shapes = []
+    for _, table in nodes.gathered():
+        if table in flat.lazy:
+            shapes.append(flat.lazy[table].shape)
+        elif nodes.nodes[table].op == "Const":
+            shapes.append(shape_of(nodes.nodes[table].attr["value"].tensor.tensor_shape))
+    return min((shape[0] for shape in shapes if shape), default=2)
 
 
 def _free(shape: Any) -> tuple[int, ...]:

@@ -27,7 +27,8 @@ def gate(
     ----------
     before, after
         Classifiers, or paths of .embz or exported .tflite files that hold one. Several paths, or a
-        folder of such files, are one ensemble.
+        folder of such files, are one ensemble. A model of Keras or TensorFlow is a classifier by
+        `embzip.foreign.load_text_model`.
     test
         Examples that neither was trained on or chosen by, or the path of a file with
         `label<TAB>text` lines. A label that a model does not know counts as an error of it.

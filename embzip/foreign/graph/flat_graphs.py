@@ -78,7 +78,13 @@ class FlatGraph:
         return replace(self, graph=with_constants(self.graph, self.lazy), lazy={})
 
 
-def flat_graph(path: Path, outputs: Sequence[str] = (), inputs: Sequence[str] = ()) -> FlatGraph:
+def flat_graph(
+    path: Path,
+    outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    *,
+    rows: int | None = None,
+) -> FlatGraph:
     """Return the computation of a file as one graph.
 
     Parameters
@@ -90,6 +96,8 @@ def flat_graph(path: Path, outputs: Sequence[str] = (), inputs: Sequence[str] = 
         SavedModel or Keras file, the names of outputs; by default all.
     inputs
         Nodes that are fed instead of computed: what only they need is left out.
+    rows
+        Of a .keras or .h5 file: how many rows each run has; by default any number.
 
     Raises
     ------
@@ -102,7 +110,7 @@ def flat_graph(path: Path, outputs: Sequence[str] = (), inputs: Sequence[str] = 
         if kind == "savedmodel":
             flat = _of_saved_model(own, outputs, inputs)
         elif kind in ("keras", "h5"):
-            flat = _of_keras(own, outputs, inputs)
+            flat = _of_keras(own, outputs, inputs, rows)
         else:
             flat = _of_graph(kind, own, outputs, inputs)
         _check_sound(flat, own)
@@ -263,8 +271,10 @@ def _of_saved_model(folder: Path, wanted: Sequence[str], later: Sequence[str]) -
     return FlatGraph(flat, used, large, tables, _keys(graph))
 
 
-def _of_keras(path: Path, wanted: Sequence[str], later: Sequence[str]) -> FlatGraph:
-    traced = traced_model(path, wanted)
+def _of_keras(
+    path: Path, wanted: Sequence[str], later: Sequence[str], rows: int | None
+) -> FlatGraph:
+    traced = traced_model(path, wanted, rows=rows)
     signature = Signature(traced.inputs, traced.outputs)
     flat = FlatGraph(traced.graph, {_DEFAULT: signature}, traced.lazy, traced.tables)
     graph, fed = cut(inlined(flat.graph, flat.outputs), later, flat.outputs)

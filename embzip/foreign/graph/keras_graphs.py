@@ -33,7 +33,7 @@ class TracedModel:
     tables: Mapping[str, LookupTable]
 
 
-def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
+def traced_model(path: Path, wanted: Sequence[str] = (), *, rows: int | None = None) -> TracedModel:
     """Return the graph of a .keras or .h5 file.
 
     Inputs have the names they have in the model. Outputs have the names of their layers, or the
@@ -43,6 +43,8 @@ def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
     ----------
     wanted
         The names of the outputs to compute; by default all.
+    rows
+        How many rows each run has, where that must be known; by default any number.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def traced_model(path: Path, wanted: Sequence[str] = ()) -> TracedModel:
         return {name: tf.identity(flat[name]) for name in wanted or names}
 
     specs = [
-        tf.TensorSpec(tensor.shape, tensor.dtype, name=_node(name))
+        tf.TensorSpec(_of_rows(tensor.shape, rows), tensor.dtype, name=_node(name))
         for name, tensor in zip(named, model.inputs, strict=True)
     ]
     function = tf.function(serve, autograph=False).get_concrete_function(*specs)
@@ -151,6 +153,10 @@ def _output_names(model: Any) -> list[str]:
     if len(names) != len(model.outputs) or len(set(names)) != len(names):
         return [f"output_{number}" for number in range(len(model.outputs))]
     return names
+
+
+def _of_rows(shape: Any, rows: int | None) -> Any:
+    return (rows, *shape[1:]) if rows is not None and shape[0] is None else shape
 
 
 def _node(name: str) -> str:

@@ -144,7 +144,7 @@ def with_compressed_table(flat: FlatGraph, name: str, embedding: CompressedEmbed
     renamed = {f"{prefix}/rows_{number}": gather for number, gather in enumerate(gathers)}
     made = graph_pb2.GraphDef(versions=graph.versions, library=graph.library)
     results = [flow.nodes[gather].attr["Tparams"].type for gather in gathers]
-    for node in _decoder(embedding, prefix, types, results).node:
+    for node in decoder(embedding, prefix, types, results).node:
         if node.name in fed:
             continue
         added = made.node.add()
@@ -203,7 +203,7 @@ def _takes_rows(flow: Flow, node: Any) -> bool:
     return place.shape == () and int(place) == 0
 
 
-def _decoder(
+def decoder(
     embedding: CompressedEmbedding, prefix: str, types: list[int], results: list[int]
 ) -> Any:
     """Return a graph with, for each gather, a placeholder `ids_N` and its decoded rows `rows_N`."""

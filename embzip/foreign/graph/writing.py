@@ -1,12 +1,13 @@
 """Writes a flat graph as a SavedModel, which stores each variable once, or as a frozen .pb."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
-from tensorflow.python.eager.context import eager_mode
+from tensorflow.python.eager.context import context, eager_mode
 
 from embzip.errors import InputError
 from embzip.files.writing import atomic_folder, write_bytes
@@ -35,7 +36,7 @@ def write_frozen(flat: FlatGraph, target: Path) -> None:
             "SavedModel, which keeps them, or cut the graph behind them (--input NODE)"
         )
     flat = flat.with_constants()
-    _rename(flat)
+    named_by_signature(flat)
     for node in flat.graph.node:
         if node.op == "Const":
             compact(node.attr["value"].tensor)
@@ -55,6 +56,16 @@ def write_saved_model(flat: FlatGraph, target: Path) -> None:
 
 
 def _write_saved_model(flat: FlatGraph, target: Path) -> None:
+    module, functions = served(flat)
+    with atomic_folder(target, marker="saved_model.pb") as folder, tensorflow_writes(target):
+        tf.saved_model.save(module, str(folder), signatures=functions)
+
+
+def served(flat: FlatGraph) -> tuple[Any, dict[str, Any]]:
+    """Return a module with the variables and tables of a graph, and a function a signature.
+
+    A function takes and returns tensors by the names of its signature, as long as the module lives.
+    """
     module = tf.Module()
     module.weights = []
     present = {node.name for node in flat.graph.node}
@@ -76,6 +87,9 @@ def _write_saved_model(flat: FlatGraph, target: Path) -> None:
         else:
             graph.node.add().CopyFrom(node)
     rename_functions(graph)
+    for function in graph.library.function:  # calls look for them here; an import leaves them out
+        if not context().has_function(function.signature.name):
+            context().add_function_def(function)
     for node in graph.node:  # they have no side effect to wait for
         gone = variables.keys() | module.tables.keys()
         kept = [ref for ref in node.input if ref[0] != "^" or ref[1:] not in gone]
@@ -89,8 +103,7 @@ def _write_saved_model(flat: FlatGraph, target: Path) -> None:
             made[same] = _function(graph, signature, variables, module.tables)
         functions[name] = made[same]
     module.functions = list(made.values())
-    with atomic_folder(target, marker="saved_model.pb") as folder, tensorflow_writes(target):
-        tf.saved_model.save(module, str(folder), signatures=functions)
+    return module, functions
 
 
 def _variable(value: Any, name: str) -> Any:
@@ -118,11 +131,14 @@ def input_specs(graph: Any, signature: Signature) -> dict[str, Any]:
     return specs
 
 
-def _rename(flat: FlatGraph) -> None:
-    """Rename the nodes of a single signature to its names: `ids` for `serving_default_ids`."""
+def named_by_signature(flat: FlatGraph) -> FlatGraph:
+    """Rename the nodes of a single signature to its names: `ids` for `serving_default_ids`.
+
+    The graph is changed in place.
+    """
     if len(flat.signatures) != 1:
-        return
-    (signature,) = flat.signatures.values()
+        return flat
+    ((key, signature),) = flat.signatures.items()
     taken = {node.name for node in flat.graph.node}
     names: dict[str, str] = {}
     for name, tensor in (*signature.inputs.items(), *signature.outputs.items()):
@@ -135,6 +151,9 @@ def _rename(flat: FlatGraph) -> None:
         references = [_renamed(reference, names) for reference in node.input]
         node.ClearField("input")
         node.input.extend(references)
+    ends = (signature.inputs, signature.outputs)
+    renamed = [{name: _renamed(tensor, names) for name, tensor in each.items()} for each in ends]
+    return replace(flat, signatures={key: Signature(*renamed)})
 
 
 def _renamed(reference: str, names: dict[str, str]) -> str:
