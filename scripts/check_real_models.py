@@ -248,7 +248,7 @@ def labels(answers: Answers) -> NDArray[Any]:
     """Return the label of each answer; of one probability, whether it is above a half."""
     if answers.ndim < 2 or answers.shape[-1] == 1:
         return np.asarray(answers > 0.5)
-    return answers.argmax(axis=-1)
+    return np.asarray(answers.argmax(axis=-1))
 
 
 def told(before: int, after: int) -> str:
