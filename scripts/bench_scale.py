@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--jobs", nargs="+", default=JOBS, choices=JOBS)
     parser.add_argument("--megabytes", type=int, default=60, help="of text")
-    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--rows", type=int, default=600_000)
     parser.add_argument("--codec", default="svd|tcq:1")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--alone", choices=JOBS, help="one plain run: its seconds")
@@ -112,6 +112,7 @@ def timed(job: Callable[[], Any]) -> float:
 def job_of(name: str, given: argparse.Namespace) -> Callable[[], Any]:
     """Return a job, with what it needs written under the output folder."""
     import embzip
+    from embzip.corpus import read_texts
     from embzip.engine import map_texts
 
     if name == "encode":
@@ -129,10 +130,7 @@ def job_of(name: str, given: argparse.Namespace) -> Callable[[], Any]:
         return np.concatenate([np.array(ids, np.uint16) for ids in tokenizer.encode(block)])
 
     def tokenize() -> int:
-        with corpus.open(encoding="utf-8", newline="\n") as lines:
-            return sum(
-                len(ids) for ids in map_texts(lengths, (text.rstrip("\n") for text in lines))
-            )
+        return sum(len(ids) for ids in map_texts(lengths, read_texts(corpus)))
 
     return tokenize
 
