@@ -3,26 +3,25 @@
     python -m scripts.bench_scale data -o bench/scale
     python -m scripts.bench_scale data -o bench/scale --memory --rows 10000000
 
-Jobs: words counted, and texts cut into BPE pieces, in all training texts of `data`, repeated to
-`--megabytes`; a mapped table of `--rows` x 300 encoded as `svd|tcq:1` (fitting included). Each is
-run as a plain loop, on a cluster of one process and on one of two, three times in turn; medians.
-Every process has one thread. The cluster stands before the time is taken; `start` says how long
-that took. `two threads` is the plain loop where libraries may use both cores. CPU is that of the
-client, with Dask's scheduler in it, and of the workers, for two of them; MB are sent to and from
-workers.
+Jobs: words counted, and texts turned into ids of words and of BPE pieces, in all training texts of
+`data`, repeated to `--megabytes`; a mapped table of `--rows` x 300 encoded as `svd|tcq:1` (fitting
+included). Each is run as a plain loop in a process of its own, on a cluster of one process, and on
+one of two, three times; medians. Every process has one thread (but for YouTokenToMe, which cuts
+pieces by all cores). The cluster stands before the time is taken; `start` says how long that took.
+`two threads` is the plain loop where libraries may use both cores. CPU is that of the client, with
+Dask's scheduler in it, and of the workers, for two of them; MB are sent to and from workers.
 
 With `--memory` the table is encoded once, as `--codec`, by two workers that may use 1 GB each.
 """
 
 import argparse
-import json
 import os
 import pickle
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from typing import Any
 import numpy as np
 
 DIM, RUNS = 300, 3
-JOBS = ("count", "tokenize", "encode")
+JOBS = ("count", "words", "pieces", "encode")
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"), "1"
 )
@@ -50,7 +49,9 @@ def main() -> None:
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
     if given.alone:
-        print(json.dumps(timed(job_of(given.alone, given))))
+        job = job_of(given.alone, given)
+        job()
+        print(statistics.median(timed(job) for _ in range(RUNS)))
     elif given.memory:
         print(bounded(given))
     else:
@@ -71,35 +72,34 @@ def line(name: str, given: argparse.Namespace) -> str:
     """Return what a job takes, as a row of the table."""
     from embzip.engine import on_cluster
 
+    plain = alone(name, ONE_THREAD)
+    threads = alone(name, {})
     job = job_of(name, given)
-    job()  # what is compiled or cached is there now
-    seconds: dict[int, list[float]] = {0: [], 1: [], 2: []}
-    starts = []
-    with cluster_of(1) as (one, _), cluster_of(2) as (two, start):
-        starts.append(start)
-        for client in (one, two):
-            with on_cluster(client):
-                job()
-        for _ in range(RUNS):
-            for count, client in ((0, None), (1, one), (2, two)):
-                with on_cluster(client):
-                    seconds[count].append(timed(job))
-        cpu, workers = time.process_time(), sum(two.run(time.process_time).values())
-        with on_cluster(two), measured() as moved:
+    seconds = []
+    for count in (1, 2):
+        with cluster_of(count) as (client, start), on_cluster(client):
+            job()  # what is compiled or cached is there now
+            seconds.append(statistics.median(timed(job) for _ in range(RUNS)))
+            cpu, workers = time.process_time(), sum(client.run(time.process_time).values())
             job()
-        cpu, workers = (
-            time.process_time() - cpu,
-            sum(two.run(time.process_time).values()) - workers,
-        )
-    plain, single, double = (statistics.median(seconds[count]) for count in (0, 1, 2))
+            cpu = time.process_time() - cpu
+            workers = sum(client.run(time.process_time).values()) - workers
+            with measured() as moved:
+                job()
+    one, two = seconds
+    return (
+        f"| {name} | {plain:.1f} | {one:.1f} | {two:.1f} | {threads:.1f} | {one / two:.2f} "
+        f"| {plain / two:.2f} | {one / plain:.2f} | {cpu:.1f} | {workers:.1f} "
+        f"| {moved['out'] / 1e6:.0f} | {moved['back'] / 1e6:.0f} | {start:.1f} |"
+    )
+
+
+def alone(name: str, environment: Mapping[str, str]) -> float:
+    """Return the seconds of the plain loop, in a process without Dask."""
     command = [sys.executable, "-m", "scripts.bench_scale", *sys.argv[1:], "--alone", name]
     free = {k: v for k, v in os.environ.items() if k not in ONE_THREAD}
-    threads = float(subprocess.run(command, capture_output=True, check=True, env=free).stdout)
-    return (
-        f"| {name} | {plain:.1f} | {single:.1f} | {double:.1f} | {threads:.1f} "
-        f"| {single / double:.2f} | {plain / double:.2f} | {single / plain:.2f} | {cpu:.1f} "
-        f"| {workers:.1f} | {moved['out'] / 1e6:.0f} | {moved['back'] / 1e6:.0f} | {start:.1f} |"
-    )
+    done = subprocess.run(command, capture_output=True, check=True, env={**free, **environment})
+    return float(done.stdout)
 
 
 def timed(job: Callable[[], Any]) -> float:
@@ -121,13 +121,16 @@ def job_of(name: str, given: argparse.Namespace) -> Callable[[], Any]:
     corpus = corpus_of(given)
     if name == "count":
         return lambda: embzip.build_words(corpus)
-    model = given.output / "pieces.model"
+    model = given.output / f"{name}.model"
     if not model.exists():
-        embzip.build_bpe(corpus, model, vocab=30_000)
+        if name == "words":
+            embzip.build_words(corpus, model)
+        else:
+            embzip.build_bpe(corpus, model, vocab=30_000)
     tokenizer = embzip.load_tokenizer(model)
 
     def lengths(block: list[str]) -> np.ndarray[Any, Any]:
-        return np.concatenate([np.array(ids, np.uint16) for ids in tokenizer.encode(block)])
+        return np.concatenate([np.array(ids, np.uint32) for ids in tokenizer.encode(block)])
 
     def tokenize() -> int:
         return sum(len(ids) for ids in map_texts(lengths, read_texts(corpus)))
@@ -179,7 +182,7 @@ def cluster_of(count: int, **options: Any) -> Iterator[tuple[Any, float]]:
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": ONE_THREAD}),
         LocalCluster(
-            n_workers=count, threads_per_worker=1, dashboard_address="127.0.0.1:0", **options
+            n_workers=count, threads_per_worker=1, dashboard_address=None, **options
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
