@@ -9,8 +9,9 @@ from embzip.errors import ClusterError, InputError
 from embzip.files.lines import LONGEST, Errors, lines_of
 from embzip.files.streams import compression_of
 
-_BYTES = 1 << 20  # of a part, and up to the end of its last line
-_FEWEST = 4  # parts: a smaller file is read once
+# Of a part, beside the rest of its last line: few of them cost less, many keep all workers busy.
+_BYTES, _MOST = 1 << 20, 1 << 24
+_FEWEST, _USUAL = 4, 64  # parts: a smaller file is read once, a larger one has larger parts
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,11 @@ def line_parts(path: str | Path) -> Iterator[LinePart]:
     """Yield the parts of a file that `in_parts` takes, in order; each ends with a line's end."""
     status = os.stat(path)
     next(lines_of(path, "strict"))  # what is no text is refused by its first line
+    step = min(max(_BYTES, status.st_size // _USUAL), _MOST)
     start = 0
     with open(path, "rb") as file:
         while start < status.st_size:
-            file.seek(start + _BYTES)
+            file.seek(start + step)
             tail = file.readline(LONGEST)
             if len(tail) == LONGEST:
                 for _ in lines_of(path, "strict"):  # which says where the line is
