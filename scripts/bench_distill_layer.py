@@ -69,7 +69,7 @@ def measured(data: Path, codecs: list[str], seed: int) -> list[tuple[str, tuple[
         ]
     )
     model.get_layer("words").set_weights([vectors.matrix])
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     best = keras.callbacks.EarlyStopping("val_accuracy", patience=2, restore_best_weights=True)
     kept = arrays(words, dev, names)
     model.fit(x, y, 64, EPOCHS, validation_data=kept, callbacks=[best], verbose=0)
@@ -106,8 +106,9 @@ def size(model: Any) -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
-        bare = keras.models.clone_model(model) if model.optimizer else model
-        if bare is not model:
+        bare = model
+        if getattr(model, "optimizer", None):
+            bare = type(model).from_config(model.get_config())
             bare.set_weights(model.get_weights())
         bare.save(path)
         return path.stat().st_size
