@@ -102,7 +102,6 @@ def accuracy(model: Any, x: Ids, y: Ids) -> float:
 
 def size(model: Any) -> int:
     """Return the bytes of the model's file, without the optimizer."""
-    import keras
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
