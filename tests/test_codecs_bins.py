@@ -5,9 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from embzip import engine
 from embzip.codecs.registry import parse_codec
 from embzip.codecs.row_classes.bins import gather_bins
+from embzip.engine import rows as engine_rows
 
 
 def test_moments_are_those_of_the_rows_in_a_bin() -> None:
@@ -45,7 +45,7 @@ def test_more_bins_than_two_bytes_tell_apart() -> None:
 @pytest.mark.parametrize("spec", ["tcq:2", "mixed:2"])
 def test_fitting_holds_a_few_bytes_a_row(spec: str, monkeypatch) -> None:
     # 10,000,000 rows are to be fitted in less than 300 MB; small blocks leave the rows' share.
-    monkeypatch.setattr(engine, "BLOCK_BYTES", 400_000)
+    monkeypatch.setattr(engine_rows, "BLOCK_BYTES", 400_000)
     peaks = []
     sizes = (500_000, 1_000_000)
     table = np.random.default_rng(0).standard_normal((sizes[1], 2), np.float32)

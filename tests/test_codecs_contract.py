@@ -150,7 +150,7 @@ def test_same_input_same_bytes_and_input_untouched(spec: str) -> None:
 @pytest.mark.parametrize("spec", SPECS)
 def test_blocks_of_any_size_give_the_same_codes(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = compress(table(), spec)
-    monkeypatch.setattr("embzip.engine.BLOCK_BYTES", 7 * 6 * 4)
+    monkeypatch.setattr("embzip.engine.rows.BLOCK_BYTES", 7 * 6 * 4)
     parts = compress(table(), spec)
     np.testing.assert_allclose(whole.decode(), parts.decode(), rtol=1e-5, atol=0.02)
     assert whole.codec == parts.codec

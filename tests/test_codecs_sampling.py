@@ -18,7 +18,7 @@ def test_all_rows_where_they_fit() -> None:
 def test_a_sample_in_the_order_of_the_table(
     block_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("embzip.engine.BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr("embzip.engine.rows.BLOCK_BYTES", block_bytes)
     weights = np.arange(20.0)
     weights[::2] = 0
     rows, mass = sample_rows(TABLE, 6, weights=weights, seed=1)

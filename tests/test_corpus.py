@@ -159,7 +159,7 @@ def test_a_pipe_is_streamed(tmp_path: Path, kind: str) -> None:
 def test_texts_of_a_pipe_come_as_they_are_written(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     with fed(path, itertools.repeat(b"an endless text of one line\n" * 1000)):
-        texts = read_texts(path)
+        texts = iter(read_texts(path))
         assert [next(texts) for _ in range(5)] == ["an endless text of one line"] * 5
         texts.close()  # type: ignore[attr-defined]
 
@@ -178,7 +178,7 @@ def test_a_pipe_that_nobody_writes_to_is_refused_in_time(
 def test_a_line_without_end_does_not_fill_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("embzip.files.lines._LONGEST", 1 << 20)
+    monkeypatch.setattr("embzip.files.lines.LONGEST", 1 << 20)
     path = tmp_path / "pipe"
     with fed(path, itertools.repeat(bytes(1 << 16))):
         tracemalloc.start()

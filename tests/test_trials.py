@@ -30,7 +30,7 @@ from embzip.trials.proposing import (
 from embzip.trials.repeating import near_ties, with_means
 from embzip.trials.sides import Texts, corpus_step, halves
 from embzip.trials.space import LEAST_ROWS, Space, Student, stand_in
-from embzip.trials.workers import started
+from embzip.trials.workers import one, started
 from tests.conftest import news
 from tests.models import tiny_classifier
 
@@ -340,9 +340,9 @@ def test_a_worker_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
     making.directory.mkdir()
     with started(making, 1) as crew:
         with pytest.raises(EmbzipError, match="chooses and the other is kept"):
-            crew.one({"do": "step", "name": "vectors"})
+            one(crew, {"do": "step", "name": "vectors"})
         with pytest.raises(EmbzipError, match=r"with status 1 .*KeyError.* goes on"):
-            crew.one({"do": "step"})
+            one(crew, {"do": "step"})
 
 
 def test_options_are_checked_first(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from embzip import engine
+from embzip.engine import texts as engine_texts
 from embzip.errors import InputError
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors import cooccurrence
@@ -48,7 +48,7 @@ def test_pairs_are_those_of_loops(window: int) -> None:
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = random_texts(range(60))
     whole = cooccurrences(texts, TOKENIZER, window=3, where="texts")
-    monkeypatch.setattr(engine, "_TEXTS", 7)
+    monkeypatch.setattr(engine_texts, "_TEXTS", 7)
     monkeypatch.setattr(cooccurrence, "_TOKENS", 5)
     apart = cooccurrences(iter(texts), TOKENIZER, window=3, where="texts")
     for name in ("data", "indices", "indptr"):
@@ -62,7 +62,7 @@ def test_no_texts_have_no_pairs() -> None:
 
 
 def test_more_pairs_than_memory_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_TEXTS", 5)
+    monkeypatch.setattr(engine_texts, "_TEXTS", 5)
     texts = random_texts([20] * 100)
     tokens = 0
 
