@@ -83,3 +83,14 @@ def test_where_no_scheduler_is_one_line_says_so(
     done = outcome("build-words", "corpus.txt", "--cluster", "tcp://127.0.0.1:9")
     assert done.code == 1
     assert "tcp://127.0.0.1:9: no scheduler answers there" in done.stderr
+
+
+def test_without_dask_one_line_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "corpus.txt").write_text("the sea\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    done = outcome("build-words", "corpus.txt", "--cluster", "local:2")
+    assert done.code == 1
+    assert "`uv sync --extra scale` in a checkout" in done.stderr
