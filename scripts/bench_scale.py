@@ -11,7 +11,7 @@ pieces by all cores). The cluster stands before the time is taken; `start` says 
 `two threads` is the plain loop where libraries may use both cores. CPU is that of the client, with
 Dask's scheduler in it, and of the workers, for two of them; MB are sent to and from workers.
 
-With `--memory` the table is encoded once, as `--codec`, by two workers that may use 1 GB each.
+With `--memory` the table is encoded once, as `--codec`, by two workers that Dask ends above 1 GB.
 """
 
 import argparse
@@ -224,17 +224,17 @@ def bounded(given: argparse.Namespace) -> str:
     with cluster_of(2, memory_limit="1GB") as (client, _):
         with on_cluster(client):
             seconds = timed(lambda: embzip.compress(table, given.codec))
-        peaks = client.run(peak)
+        peaks = client.run(own_bytes)
     return (
-        "| rows | codec | table MB | s | peak of a worker MB | restarts |\n"
+        "| rows | codec | table MB | s | MB of a worker, at the end | restarts |\n"
         "|---|---|---|---|---|---|\n"
         f"| {given.rows:,} | {given.codec.replace('|', chr(92) + '|')} | {table.nbytes / 1e6:,.0f} "
         f"| {seconds:.0f} | {max(peaks.values()) / 1e6:.0f} | {2 - len(peaks)} |"
     )
 
 
-def peak() -> int:
-    """Return the most bytes of its own that this process has had resident; no mapped files."""
+def own_bytes() -> int:
+    """Return the bytes of its own that this process has resident; no mapped files."""
     status = Path("/proc/self/status").read_text()
     return 1024 * int(status.partition("RssAnon:")[2].split()[0])
 

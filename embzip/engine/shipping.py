@@ -6,6 +6,7 @@ see it under one path, and it must not have changed.
 
 import importlib.metadata
 import io
+import mmap
 import os
 import pickle
 import sys
@@ -91,7 +92,9 @@ class OnRows:
         from embzip.engine.rows import finite_rows
 
         table = self._table if held is None else _with_source(self._table, _Held(first, held))
-        return self._function(first, finite_rows(table[slice(first, stop)], first))
+        found = self._function(first, finite_rows(table[slice(first, stop)], first))
+        _give_back(source_of(table))
+        return found
 
 
 def source_of(table: Any) -> Any:
@@ -125,6 +128,14 @@ class _Held:
 
     def __getitem__(self, rows: slice, /) -> NDArray[Any]:
         return self._rows[rows.start - self._first : rows.stop - self._first]
+
+
+def _give_back(source: Any) -> None:
+    """Drop what was read of a mapped file from this process's memory, which Dask limits."""
+    while isinstance(source, np.ndarray):
+        source = source.base
+    if isinstance(source, mmap.mmap):
+        source.madvise(mmap.MADV_DONTNEED)
 
 
 def _is_view(table: Any) -> bool:
