@@ -28,11 +28,10 @@ from typing import Any
 
 import numpy as np
 
+from embzip.engine import ONE_THREAD
+
 DIM, RUNS = 300, 3
 JOBS = ("count", "words", "pieces", "encode")
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"), "1"
-)
 
 
 def main() -> None:

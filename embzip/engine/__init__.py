@@ -5,7 +5,7 @@ and the answers come back in order, or combined. That is a plain loop, or a Dask
 is named by `on_cluster`; nothing else in the package knows which.
 """
 
-from embzip.engine.clusters import Cluster, active, on_cluster, opened
+from embzip.engine.clusters import ONE_THREAD, Cluster, active, on_cluster, opened
 from embzip.engine.rows import (
     BLOCK_BYTES,
     Table,
@@ -19,6 +19,7 @@ from embzip.engine.texts import count_texts, map_texts, reduce_texts
 
 __all__ = [
     "BLOCK_BYTES",
+    "ONE_THREAD",
     "Cluster",
     "Table",
     "active",

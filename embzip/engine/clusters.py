@@ -22,12 +22,13 @@ _ACTIVE: ContextVar["Cluster | None"] = ContextVar("cluster", default=None)
 _FEWEST = 4  # blocks that are with the cluster at a time
 _REACHED_IN = 30  # seconds: the scheduler
 _ANSWERS_IN = 120  # and the first worker
-# Threads of a worker's libraries: tasks are what runs side by side.
+# Threads of a worker's libraries: tasks are what runs side by side, and with several threads the
+# last bits of a sum or a training depend on how many there are.
 _THREADS = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
-    "RAYON_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
 )  # fmt: skip
-_ONE_THREAD = dict.fromkeys(_THREADS, "1")
+ONE_THREAD = dict.fromkeys(_THREADS, "1")
 
 
 class Cluster:
@@ -245,7 +246,7 @@ def opened(name: str) -> "Iterator[Client]":
         return
     # Workers are Python processes of their own: no task waits for another's interpreter lock.
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}),
+        dask.config.set({"distributed.nanny.pre-spawn-environ": ONE_THREAD}),
         LocalCluster(
             n_workers=int(count) if count else None,
             threads_per_worker=1,

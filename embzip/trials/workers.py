@@ -12,16 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from embzip.engine import Cluster, active
+from embzip.engine import ONE_THREAD, Cluster, active
 from embzip.errors import EmbzipError
 from embzip.trials.making import Making
 from embzip.trials.working import perform_alone
 
-# One thread each: with several, the last bits of a training depend on how many there are.
-_ONE = (
-    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
-)  # fmt: skip
 _CHILD = "from embzip.trials.working import serve; serve()"
 
 Task = Mapping[str, Any]
@@ -146,7 +141,7 @@ def started(making: Making, count: int) -> Iterator[Workers]:
         return
     root = str(Path(__file__).resolve().parents[2])
     inherited = os.environ.get("PYTHONPATH")
-    environment = {**os.environ, **dict.fromkeys(_ONE, "1"), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment = {**os.environ, **ONE_THREAD, "TF_CPP_MIN_LOG_LEVEL": "2"}
     # They must import this very package.
     environment["PYTHONPATH"] = root + (os.pathsep + inherited if inherited else "")
     logs = [making.directory / f"worker-{number}.log" for number in range(count)]
