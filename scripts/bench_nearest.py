@@ -17,7 +17,7 @@ import embzip
 from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 
-CODECS = ["float32", "int8", "svd:64|int8", "svd|tcq:2"]
+CODECS = ["float32", "int8", "svd|int8", "svd|tcq:2"]
 K = 10
 
 

@@ -53,17 +53,18 @@ IMPORTS = {
     "fasttext": "import fasttext",
 }
 CHILD = """
-import resource, sys, time
+import sys, time
+from scripts.peaks import peak_growth
 path, small, dim = sys.argv[1], sys.argv[2], int(sys.argv[3])
 {imports}
 def read(path):
     return {call}
 read(small)  # what is compiled or cached is there now
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+grown = peak_growth()
 start = time.perf_counter()
 made = read(path)
 seconds = time.perf_counter() - start
-print(seconds, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+print(seconds, grown())
 """
 
 

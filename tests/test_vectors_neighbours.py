@@ -106,3 +106,16 @@ def test_the_command(table: Vectors, tmp_path: Path) -> None:
         1,
         "embzip: error: the vocabulary has no token 'sea'\n",
     )
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e-18, 1.0, 1e18, 1e30])
+def test_rows_of_any_length_have_the_cosines_of_their_directions(scale: float) -> None:
+    """Their squares are too small or too large for float32."""
+    directions = np.random.default_rng(0).normal(size=(40, 7))
+    rows = (directions * scale).astype(np.float32)
+    rows[3] = 0
+    unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    expected = unit @ unit[5]
+    expected[3] = -np.inf
+    found = neighbours.cosines(rows, rows[5])
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

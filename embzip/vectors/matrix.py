@@ -11,7 +11,7 @@ from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.types import Matrix
 from embzip.vocabulary import Vocabulary
 
-_ROWS = 1 << 16  # rows checked at a time, so that a mapped table needs little memory
+_NUMBERS = 1 << 20  # checked at a time, so that a mapped table needs little memory
 
 
 def checked_matrix(matrix: ArrayLike, vocabulary: Vocabulary) -> Matrix:
@@ -49,7 +49,7 @@ def checked_matrix(matrix: ArrayLike, vocabulary: Vocabulary) -> Matrix:
         )
     with np.errstate(over="ignore"):  # numbers too large become infinite, and are refused below
         converted: Matrix = np.ascontiguousarray(given, np.float32)
-    for part in spans(len(converted), _ROWS):
+    for part in spans(len(converted), max(1, _NUMBERS // converted.shape[1])):
         start, finite = part.start, np.isfinite(converted[part])
         if not finite.all():
             row, column = (int(i) for i in np.argwhere(~finite)[0])
@@ -85,6 +85,6 @@ def checked_counts(counts: ArrayLike, vocabulary: Vocabulary) -> NDArray[np.int6
 def mean_row(matrix: Matrix, ids: NDArray[np.int64]) -> Matrix:
     """Return the mean of some rows, (dim,), summed in float64; zeros if `ids` is empty."""
     total = np.zeros(matrix.shape[1])
-    for part in spans(len(ids), _ROWS):
+    for part in spans(len(ids), max(1, _NUMBERS // matrix.shape[1])):
         total += matrix[ids[part]].sum(axis=0, dtype=np.float64)
     return (total / max(len(ids), 1)).astype(np.float32)

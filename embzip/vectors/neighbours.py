@@ -13,7 +13,7 @@ from embzip.errors import InputError, InputTypeError, UnknownTokenError
 from embzip.types import Matrix
 from embzip.vocabulary import Vocabulary
 
-_BLOCK = 1 << 22  # numbers decoded at a time
+_BLOCK = 1 << 18  # numbers decoded at a time: they stay in the caches
 Query = str | int | ArrayLike
 
 
@@ -148,13 +148,24 @@ def cosines(rows: Rows, vector: Matrix) -> NDArray[np.float32]:
     """Return the cosine of each row with a vector, (rows,); -inf for rows of zeros."""
     count, dim = rows.shape
     unit = _unit(vector).astype(np.float32)
-    found = np.full(count, -np.inf, np.float32)
+    found = np.empty(count, np.float32)
     for part in spans(count, max(1, _BLOCK // dim)):
         block = rows[part]
-        lengths = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
-        long = lengths > 0
-        found[part][long] = (block @ unit)[long] / lengths[long].astype(np.float32)
+        squares = np.einsum("ij,ij->i", block, block)
+        products = block @ unit
+        # Beyond these, and for zeros, squares in float32 are no measure.
+        odd = np.flatnonzero(~((squares > 1e-30) & (squares < 1e30)))
+        squares[odd] = 1
+        found[part] = products / np.sqrt(squares)
+        if len(odd):
+            found[part][odd] = _wide_cosines(block[odd], unit)
     return found
+
+
+def _wide_cosines(rows: Matrix, unit: Matrix) -> NDArray[np.float64]:
+    wide = rows.astype(np.float64)
+    lengths = np.linalg.norm(wide, axis=1)
+    return np.where(lengths > 0, wide @ unit / np.where(lengths > 0, lengths, 1), -np.inf)
 
 
 def _unit(vector: Matrix) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ every token at once.
 
 from array import array
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,15 @@ class TokenList:
         """
         if isinstance(tokens, TokenList):
             return tokens
-        tokens = tuple(tokens)
-        try:
-            encoded = [token.encode() for token in tokens]
-        except (UnicodeEncodeError, AttributeError):
-            encoded = [utf8(token, row) for row, token in enumerate(tokens)]
-        return TokenList.joined(b"".join(encoded), np.fromiter(map(len, encoded), np.int64))
+        left, parts, lengths = iter(tokens), [], array("q")
+        while block := tuple(islice(left, _BLOCK)):
+            try:
+                encoded = [token.encode() for token in block]
+            except (UnicodeEncodeError, AttributeError):
+                encoded = [utf8(token, row) for row, token in enumerate(block, len(lengths))]
+            parts.append(b"".join(encoded))
+            lengths.extend(map(len, encoded))
+        return TokenList.joined(b"".join(parts), np.asarray(lengths))
 
     @staticmethod
     def joined(text: bytes, lengths: NDArray[Any]) -> "TokenList":
