@@ -3,7 +3,7 @@
     python -m scripts.bench_codecs --table glove50 glove100 -o bench/codecs --plot bench/codecs
     python -m scripts.bench_codecs --table bench/task/steps/model-*/model.embz -o bench/codecs
 
-embzip's codecs and those of faiss, scikit-learn, Keras, model2vec and compress-fasttext
+embzip's codecs and those of faiss, llama.cpp, Keras, model2vec and compress-fasttext
 (`uv sync --extra all --group bench`), each in a process of its own, in one thread, one after the
 other. What was measured stands in OUTPUT/results.jsonl and is not measured again; delete the file,
 or its lines, after changing code. Prints Markdown. What the columns mean is printed with them.

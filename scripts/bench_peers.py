@@ -5,6 +5,7 @@ argument, `faiss-pq:25`. Each is run as its package means it, with its defaults;
 hold to decode rows is counted.
 """
 
+import ctypes
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -126,13 +127,37 @@ def _faiss_turboquant(matrix: Matrix, bits: str) -> Coded:
     )
 
 
-def _sklearn_svd(matrix: Matrix, rank: str) -> Coded:
-    TruncatedSVD = _peer("sklearn.decomposition").TruncatedSVD
+def _ggml(matrix: Matrix, kind: str) -> Coded:
+    """Encode by llama.cpp's library, which stands in pywhispercpp's wheel, and decode by gguf.
 
-    model = TruncatedSVD(n_components=int(rank), random_state=0)
-    reduced = np.asarray(model.fit_transform(matrix), np.float32)
-    components = np.asarray(model.components_, np.float32)
-    return Coded(reduced.nbytes + components.nbytes, lambda ids: reduced[ids] @ components)
+    Its codes are of 256 numbers, so that rows follow each other without a gap. All weigh the same.
+    """
+    gguf = _peer("gguf")
+    folder = Path(_peer("_pywhispercpp").__file__).parent
+    library = ctypes.CDLL(str(folder / "libggml-base.so"))
+    library.ggml_quantize_chunk.restype = ctypes.c_size_t
+    code = gguf.GGMLQuantizationType[kind]
+    block, size = gguf.GGML_QUANT_SIZES[code]
+    numbers = np.zeros(-(-matrix.size // 256) * 256, np.float32)
+    numbers[: matrix.size] = matrix.ravel()
+    codes = np.zeros(len(numbers) // block * size, np.uint8)
+    weights = np.ones(256, np.float32)
+    floats, count = ctypes.POINTER(ctypes.c_float), ctypes.c_int64
+    written = library.ggml_quantize_chunk(
+        ctypes.c_int(code), numbers.ctypes.data_as(floats), codes.ctypes.data_as(ctypes.c_void_p),
+        count(0), count(len(numbers) // 256), count(256), weights.ctypes.data_as(floats),
+    )  # fmt: skip
+    if written != codes.nbytes:
+        sys.exit(f"ggml wrote {written} bytes as {kind}, {codes.nbytes} were expected")
+    dim, width = matrix.shape[1], 256 // block * size
+
+    def rows(ids: Ids) -> Matrix:
+        places = ids[:, None] * dim + np.arange(dim)
+        used, inverse = np.unique(places // 256, return_inverse=True)
+        decoded = gguf.dequantize(codes.reshape(-1, width)[used], code)
+        return _float32(decoded[inverse.reshape(places.shape), places % 256])
+
+    return Coded(codes.nbytes, rows)
 
 
 def _keras(matrix: Matrix, mode: str) -> Coded:
@@ -206,7 +231,7 @@ PEERS: Mapping[str, Callable[[Matrix, str], Coded]] = {
     "faiss-sq": _faiss_sq,
     "faiss-rabitq": _faiss_rabitq,
     "faiss-turboquant": _faiss_turboquant,
-    "sklearn-svd": _sklearn_svd,
+    "ggml": _ggml,
     "keras": _keras,
     "model2vec": _model2vec,
     "model2vec-vocabulary": _model2vec_vocabulary,
@@ -258,7 +283,7 @@ def codecs_for(dim: int) -> list[str]:
         *(f"faiss-sq:{kind}" for kind in ("8bit", "6bit")),
         *(f"faiss-rabitq:{bits}" for bits in (1, 2, 4)),
         *(f"faiss-turboquant:{bits}" for bits in (1, 2, 4)),
-        *(f"sklearn-svd:{rank}" for rank in ranks),
+        *(f"ggml:{kind}" for kind in ("IQ1_S", "IQ2_XXS", "IQ4_XS")),
         "keras:int8",
         "keras:int4",
         "model2vec:float16",
