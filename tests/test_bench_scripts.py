@@ -13,7 +13,7 @@ from embzip.evaluation.bounds import GaussianBound, norm_conditioned_bound, pool
 from scripts.bench_codecs import bits, bounds_of, markdown
 from scripts.bench_codecs_child import decoded_snr, nearest, overlap, rows_per_second
 from scripts.bench_codecs_plot import draw, family
-from scripts.bench_peers import Coded, codecs_for, encode
+from scripts.bench_peers import PEERS, Coded, codecs_for, encode
 from scripts.bench_serving import _made
 from scripts.bench_tables import check_integrity, table_name, wink_rows
 from scripts.bench_task import spec_of, train_and_dev
@@ -152,7 +152,7 @@ def test_every_codec_of_embzip_that_is_compared_fits_the_table(dim: int) -> None
         kind, _, argument = codec.partition(":")
         if kind in ("faiss-pq", "faiss-opq"):
             assert dim % int(argument) == 0
-        elif "-" not in kind and kind not in ("keras", "model2vec"):
+        elif kind not in PEERS:
             whole = codec.replace("svd|", f"svd:{dim}|")
             parsed = parse_codec(whole)
             chain = replace(parsed, quantizer=parsed.quantizer.sized(20_000, dim))
