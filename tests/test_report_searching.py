@@ -79,6 +79,7 @@ def record(*, final: bool, text: str = "a goal in extra time") -> dict[str, Any]
         "best": best,
         "verdict": verdict("shown") if final else None,
         "gate": {"looks": 2, "said": "shown", "list": [], "chosen": 0} if final else None,
+        "confirmed": {**verdict("shown"), "folds": 5} if final else None,
         "test": test if final else None,
         "trials": trials if final else trials[1:2],
         "notes": [text],

@@ -1,12 +1,16 @@
 """What a search decides, without training anything: goals, sides, space, proposals, front, gate."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import embzip
+from embzip.classifier.text_digests import TextDigest
+from embzip.classifier.training_record import TrainingRecord, TrainingRun
 from embzip.corpus import Example, split_examples
 from embzip.errors import EmbzipError, InputError, OutputError, SpecError
 from embzip.evaluation.verdicts import verdict_on
@@ -15,6 +19,7 @@ from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization
 from embzip.trials import judging
 from embzip.trials.fronts import Trial, best_of, front_of, gate_list, gated
+from embzip.trials.given_teachers import doubts
 from embzip.trials.goals import Goal, goal_of, milliseconds
 from embzip.trials.journal import Journal, claim, locked
 from embzip.trials.judging import judge
@@ -28,7 +33,7 @@ from embzip.trials.proposing import (
     start_proposals,
 )
 from embzip.trials.repeating import near_ties, with_means
-from embzip.trials.sides import Texts, corpus_step, halves
+from embzip.trials.sides import FOLDS, Texts, corpus_step, fold_step, halves
 from embzip.trials.space import LEAST_ROWS, Space, Student, stand_in
 from embzip.trials.workers import one, started
 from tests.conftest import news
@@ -118,6 +123,55 @@ def test_dev_is_halved_and_the_halves_are_those_of_the_texts_alone(tmp_path: Pat
         2,
     )
     assert (folder / "texts.txt").read_text("utf-8").endswith("\na goal\na vote\n")
+
+
+def test_folds_hold_out_each_training_text_once_and_learn_from_the_gate(tmp_path: Path) -> None:
+    lines = news("business", slice(0, 40)) + news("sports", slice(0, 40)) + "rare\tonce\nrare\ttwice\n"
+    (tmp_path / "train.tsv").write_text(lines, "utf-8")
+    (tmp_path / "more.txt").write_text("a goal\na vote\n")
+    steps = Steps(tmp_path / "out")
+    corpus = corpus_step(Texts(tmp_path / "train.tsv", more=(tmp_path / "more.txt",)))
+    sides = ("train", "dev", "gate")
+    train, choosing, kept = (examples_of_side(steps.folder(corpus), side) for side in sides)
+    held_out = []
+    for fold in range(FOLDS):
+        folder = steps.folder(fold_step(corpus, fold))
+        learned, ends, judges = (examples_of_side(folder, side) for side in sides)
+        assert Counter(learned + judges) == Counter(train + kept)
+        assert not {*judges} & {*learned, *ends}
+        assert ends == choosing
+        assert (folder / "texts.txt").read_text("utf-8").split("\n")[len(learned) :] == [
+            "a goal", "a vote", "",
+        ]  # fmt: skip
+        held_out += judges
+        assert len(judges) > len(train) / FOLDS / 2
+    assert Counter(held_out) == Counter(train)
+
+
+def test_what_is_said_of_a_given_teacher(tmp_path: Path) -> None:
+    lines = news("business", slice(0, 40)) + news("sports", slice(0, 40))
+    (tmp_path / "train.tsv").write_text(lines, "utf-8")
+    corpus = Steps(tmp_path / "out").folder(corpus_step(Texts(tmp_path / "train.tsv")))
+    every = embzip.read_examples(tmp_path / "train.tsv")
+    rest, dev = split_examples(every)
+    for training, chosen_by, said in (
+        (every, dev[:5], "was trained on the gate's texts"),
+        (rest, dev, "chose its epoch by all of dev"),
+        (rest, halves(dev)[0], ""),
+        (rest[1:], halves(dev)[0], "is not known"),
+    ):
+        run = TrainingRun(
+            kind="train",
+            training=TextDigest.of(example.text for example in training),
+            dev=TextDigest.of(example.text for example in chosen_by),
+            held_out=True, epochs=1, best_epoch=1, batch_size=8, learning_rate=0.1,
+            optimizer="adam", seed=0,
+        )  # fmt: skip
+        teacher = replace(tiny_classifier(), training=TrainingRecord((run,)))
+        teacher.save(tmp_path / "teacher.embz")
+        found = doubts(tmp_path / "teacher.embz", corpus)
+        assert len(found) == bool(said)
+        assert all(said in line for line in found)
 
 
 @pytest.mark.parametrize(

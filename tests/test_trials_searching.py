@@ -16,6 +16,9 @@ import pytest
 
 import embzip
 import embzip.tf
+from embzip.classifier.text_digests import TextDigest
+from embzip.errors import InputError
+from embzip.trials.sides import FOLDS
 from tests.commands import outcome
 from tests.conftest import news
 from tests.models import tiny_classifier
@@ -209,16 +212,19 @@ def test_a_teacher_of_other_labels_is_refused(
 
 
 def test_without_a_teacher_a_preliminary_answer_comes_first(tmp_path: Path) -> None:
-    lines = news("business", slice(0, 25)) + news("sports", slice(0, 25))
-    (tmp_path / "train.tsv").write_text(lines, "utf-8")
+    for name, documents in (("train.tsv", slice(0, 8)), ("dev.tsv", slice(8, 14))):
+        lines = news("business", documents) + news("sports", documents)
+        (tmp_path / name).write_text(lines, "utf-8")
     told: list[str] = []
     states: list[str] = []
     record = embzip.search(
         tmp_path / "train.tsv",
         tmp_path / "out",
+        dev=tmp_path / "dev.tsv",
         size="20KB",
         trials=1,
         seeds=2,
+        confirm="folds",
         metric="macro-f1",
         log=told.append,
         watch=lambda found: states.append(found["state"]),
@@ -235,4 +241,30 @@ def test_without_a_teacher_a_preliminary_answer_comes_first(tmp_path: Path) -> N
         [p.name for p in (tmp_path / "out" / "steps").glob(f"{name}-*")]
         for name in ("train", "student")
     )
-    assert (len(first), len(second)) == (2, 3), "quick and full; preliminary and two seeds"
+    assert (len(first), len(second)) == (2 + FOLDS, 3 + FOLDS), (
+        "quick and full; preliminary and two seeds; one of each without a fold"
+    )
+    confirmed = record["confirmed"]
+    assert (confirmed["rows"], confirmed["folds"]) == (record["corpus"]["train"], FOLDS)
+    assert 0 < confirmed["after"] <= 1
+    # What answers a fold has not seen it.
+    steps = tmp_path / "out" / "steps"
+    held_out = {
+        TextDigest.of(each.text for each in embzip.read_examples(folder / "train.tsv"))
+        for folder in steps.glob("fold-*")
+    }
+    seen = {
+        embzip.load_model(folder / "model.embz").training.runs[-1].training
+        for name in ("train", "student")
+        for folder in steps.glob(f"{name}-*")
+    }
+    assert len(held_out) == FOLDS
+    assert held_out < seen
+
+
+def test_a_given_teacher_cannot_be_confirmed(folder: Path) -> None:
+    with pytest.raises(InputError, match="a given teacher has seen them all"):
+        embzip.search(
+            folder / "train.tsv", folder / "no", teacher=folder / "teacher.embz", confirm="folds"
+        )
+    assert not (folder / "no").exists()

@@ -47,6 +47,9 @@ class Effort:
         4 from 10,000 texts on.
     seeds
         Distil near ties at the end with so many seeds, and let the mean decide.
+    confirm
+        folds: repeat the answer's recipe on five folds of the training texts, so that more texts
+        judge it; five times the training of teacher and student.
     """
 
     minutes: float | None = None
@@ -56,6 +59,7 @@ class Effort:
     teachers: Whole = 1
     folds: Whole | None = None
     seeds: Whole = 1
+    confirm: Annotated[Literal["folds"] | None, CHOICE] = None
 
 
 def search(
@@ -185,6 +189,11 @@ def _watching(
 
 def _show(record: "Record", folder: Path, as_json: bool) -> None:
     lines = [record["sentence"]]
+    if record["confirmed"]:
+        lines.append(
+            f"the recipe, on {record['confirmed']['folds']} folds: "
+            f"{record['confirmed']['sentence']}"
+        )
     if record["test"]:
         lines.append(f"test: {record['test']['sentence']}")
     lines += [str(folder / record["best"]["file"]), str(folder / "report.html")]

@@ -124,7 +124,12 @@ def _figures(record: Mapping[str, Any], metric: str) -> list[tuple[str, str, str
             f"{fraction(baseline[metric])} -> {fraction(best[metric])}",
         ),
     ]
-    for name, said in (("the gate", verdict), ("test", record["test"])):
+    judges = {
+        "the gate": verdict,
+        "folds of training": record["confirmed"],
+        "test": record["test"],
+    }
+    for name, said in judges.items():
         if said is not None:
             found.append(
                 (

@@ -1,6 +1,6 @@
 """The steps of a search: what each makes, from what, into which files.
 
-    corpus       train.tsv dev.tsv gate.tsv texts.txt (made in `sides`)
+    corpus, fold train.tsv dev.tsv gate.tsv texts.txt (made in `sides`)
     tokenizer, vectors, train, folds    as of a recipe (`embzip.pipeline.making`)
     teacher      model.embz             one that was given
     float        model.embz             a student before it is coded
@@ -34,7 +34,7 @@ from embzip.pipeline.making import (
 )
 from embzip.pipeline.steps import Step, write_json
 from embzip.tokenizers import load_tokenizer
-from embzip.trials.sides import Texts, corpus_step
+from embzip.trials.sides import Texts, corpus_step, fold_step
 from embzip.trials.space import Student
 from embzip.types import Progress, without_state
 
@@ -58,6 +58,8 @@ class Making:
         Trained ones, which teach together.
     folds
         Fold teachers, which speak of what they have not seen; 0 for none.
+    fold
+        All is made without this part of the training texts, which is the gate; None for all texts.
     """
 
     directory: Path
@@ -66,6 +68,7 @@ class Making:
     teachers: int = 1
     folds: int = 0
     seed: int = 0
+    fold: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain values."""
@@ -98,7 +101,8 @@ class Making:
     @cached_property
     def corpus(self) -> Step:
         """The texts, on their sides."""
-        return corpus_step(self.texts)
+        whole = corpus_step(self.texts)
+        return whole if self.fold is None else fold_step(whole, self.fold)
 
     @cached_property
     def words(self) -> Step:
@@ -169,10 +173,17 @@ class Making:
 
             found = dict(zip(given, folders, strict=True))
             training = examples_of_side(found["corpus"], "train")
+            asked = [
+                load_classifier(found[key] / "model.embz") for key in found if "teacher" in key
+            ]
+            shape = student.shape
+            if self.fold is not None:  # where there are fewer words
+                words = asked[0].tokenizer.vocabulary
+                shape = replace(shape, rows=min(shape.rows, len(words) - len(words.special_ids)))
             result = tf.distill(
-                [load_classifier(found[key] / "model.embz") for key in found if "teacher" in key],
+                asked,
                 training,
-                shape=student.shape,
+                shape=shape,
                 dev=examples_of_side(found["corpus"], "dev"),
                 texts=(
                     lambda: islice(read_texts(found["corpus"] / "texts.txt"), len(training), None)

@@ -11,6 +11,7 @@ from typing import Any
 from embzip.corpus import Example
 from embzip.pipeline.steps import Steps
 from embzip.report.record import facts_of
+from embzip.trials.confirming import cross_fitted
 from embzip.trials.fronts import Trial, best_of, gate_list
 from embzip.trials.goals import Goal
 from embzip.trials.journal import Journal
@@ -45,13 +46,14 @@ class Run:
         *,
         tested: Sequence[Example],
         seeds: int,
+        confirm: bool,
         examples: bool,
         watch: Callable[[dict[str, Any]], None] | None,
         log: Callable[[str], None] | None,
     ) -> None:
         self._making, self._steps, self._goal = making, steps, goal
         self._space, self._journal = space, journal
-        self._tested, self._seeds = tested, seeds
+        self._tested, self._seeds, self._confirm = tested, seeds, confirm
         self._log = log or (lambda line: None)
         self._showing = Showing(
             making,
@@ -228,7 +230,9 @@ class Run:
             lambda place: _answers(one(self._crew, tasks[place])["folder"]),
         )
         best = frozen[judged.chosen]
-        said = None
+        said = confirmed = None
+        if self._confirm:
+            confirmed = cross_fitted(self._crew, goal, best, number, making.seed, self._log)
         if self._tested:
             corpus = self._steps.folder(making.corpus)
             said = tested(
@@ -243,8 +247,9 @@ class Run:
         served = [{**of_baseline, "name": "serving"}, showing.task(best, "serving")]
         before, after = (_read(one(self._crew, task)["folder"], "serving.json") for task in served)
         return self._show(
-            GATED, self._trials, best=best, judged=judged, test=said, serving=(before, after)
-        )
+            GATED, self._trials, best=best, judged=judged, confirmed=confirmed, test=said,
+            serving=(before, after),
+        )  # fmt: skip
 
     def _show(self, state: str, trials: Sequence[Trial], **known: Any) -> dict[str, Any]:
         return self._showing.show(self._crew, state, trials, self._baseline, **known)

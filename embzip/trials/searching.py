@@ -10,17 +10,19 @@ made stands in `making`, what is proposed in `proposing`, what is said in `telli
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
+from embzip.choices import chosen
 from embzip.classifier import load_classifier
 from embzip.corpus import read_examples
-from embzip.errors import InputError, MismatchError, SpecError
+from embzip.errors import InputError, SpecError
 from embzip.files.outputs import check_apart
 from embzip.files.reading import digest_of_file, existing_file
 from embzip.pipeline.steps import Steps
 from embzip.seeds import check_seed
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.base import Tokenizer
+from embzip.trials.given_teachers import check_labels
 from embzip.trials.goals import Goal, goal_of
 from embzip.trials.journal import Journal, claim, locked
 from embzip.trials.making import Making, examples_of_side
@@ -38,6 +40,7 @@ _MINUTES = 10.0
 _LENGTH = 1024  # tokens of a text, at most, in a size's bound: a number in the file's record
 
 Record = dict[str, Any]
+Confirm = Literal["folds"]
 
 
 def search(
@@ -60,6 +63,7 @@ def search(
     teachers: int = 1,
     folds: int | None = None,
     seeds: int = 1,
+    confirm: Confirm | None = None,
     seed: int = 0,
     examples: bool = True,
     watch: Callable[[Record], None] | None = None,
@@ -115,6 +119,10 @@ def search(
         Fold teachers; None is 4 from 10,000 training texts on, and none below.
     seeds
         Near ties at the end are distilled with so many seeds, and their mean decides.
+    confirm
+        "folds" repeats the answer's recipe and the uncompressed model on five folds of the training
+        texts: each is answered by models that were trained without it. That says more than the gate
+        can, of the recipe, not of the file, and takes five times the training of both.
     examples
         Whether the report has texts of test whose label changed.
     watch
@@ -143,6 +151,13 @@ def search(
         encoder=encoder,
     )  # fmt: skip
     _check(minutes, trials, workers, teachers, folds, seeds, teacher)
+    if confirm is not None:
+        chosen(confirm, get_args(Confirm), "confirm")
+        if teacher is not None:
+            raise InputError(
+                "confirm trains teachers anew on parts of the texts, and a given teacher has seen "
+                "them all: leave out one of the two"
+            )
     check_seed(seed)
     load_optuna()
     sides = Texts(
@@ -175,7 +190,7 @@ def search(
         labels = steps.record(making.corpus, "corpus.json")["labels"]
         if given is not None:
             source = load_classifier(given)
-            _check_teacher(sorted(source.labels), labels, given)
+            check_labels(source.labels, labels, given)
         else:
             words = load_tokenizer(steps.folder(making.words) / "tokenizer")
             source = stand_in(words, labels, _LENGTH)
@@ -192,7 +207,8 @@ def search(
         )
         run = Run(
             making, steps, goal, space, Journal(directory, space, _comparable(goal, making)),
-            tested=tested, seeds=seeds, examples=examples, watch=watch, log=log,
+            tested=tested, seeds=seeds, confirm=confirm is not None, examples=examples,
+            watch=watch, log=log,
         )  # fmt: skip
         with started(making, workers) as crew:
             limit = _MINUTES if minutes is None and trials is None else minutes
@@ -229,14 +245,4 @@ def _check(
     if teacher is not None and (folds or teachers > 1):
         raise InputError(
             "a given teacher teaches alone: folds and teachers are for those that are trained"
-        )
-
-
-def _check_teacher(known: list[str], labels: list[str], path: Path) -> None:
-    apart = sorted({*known} ^ {*labels})
-    if apart:
-        has, lacks = ("the teacher", "train") if apart[0] in known else ("train", "the teacher")
-        raise MismatchError(
-            f"{path}: a teacher has the labels of the training texts: {has} has {apart[0]!r}, "
-            f"which {lacks} has not: train it on these texts"
         )

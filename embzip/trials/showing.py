@@ -9,6 +9,7 @@ from typing import Any
 from embzip.pipeline.steps import Step, Steps
 from embzip.report.record import facts_of
 from embzip.trials.fronts import Trial, best_of
+from embzip.trials.given_teachers import doubts
 from embzip.trials.goals import Goal
 from embzip.trials.judging import Judged
 from embzip.trials.making import Making
@@ -68,6 +69,7 @@ class Showing:
         *,
         best: Trial | None = None,
         judged: Judged | None = None,
+        confirmed: dict[str, Any] | None = None,
         test: dict[str, Any] | None = None,
         serving: tuple[Any, Any] | None = None,
     ) -> dict[str, Any]:
@@ -106,6 +108,7 @@ class Showing:
             best=best,
             parts=facts_of(self.model(step))["bytes"],
             judged=judged,
+            confirmed=confirmed,
             test=test,
             notes=notes,
             seconds=time.monotonic() - self._began,
@@ -128,9 +131,11 @@ class Showing:
 
     @cached_property
     def _notes(self) -> list[str]:
-        """Labels that one of the halves lacks: nothing is known of them there."""
-        missing = self._steps.record(self._making.corpus, "corpus.json")["missing"]
-        return [
+        """What a teacher may have seen, and labels that one of the halves lacks."""
+        making, steps = self._making, self._steps
+        missing = steps.record(making.corpus, "corpus.json")["missing"]
+        seen = [] if making.teacher is None else doubts(making.teacher, steps.folder(making.corpus))
+        return seen + [
             f"the {half} has no text of {len(labels):,} of the labels: "
             + ", ".join(map(repr, labels[:5]))
             for half, labels in missing.items()

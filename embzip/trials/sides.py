@@ -5,6 +5,8 @@ dev.tsv       one half of dev: it ends trainings, and ranks trials
 gate.tsv      the other half: read once, at the end
 texts.txt     the texts of train.tsv, then those without labels
 corpus.json   how many there are
+
+A fold of it holds out a part of train.tsv, as its gate.tsv, and learns from the rest.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,6 +30,7 @@ from embzip.pipeline.steps import Step, write_json
 from embzip.types import Progress
 
 _LEAST = 10  # texts of each half of dev
+FOLDS = 5  # parts of the training texts on which a recipe is repeated
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,8 @@ def corpus_step(texts: Texts) -> Step:
                 f"the gate, each of at least {_LEAST} texts; found {len(choosing)} and "
                 f"{len(kept)}: add examples, or name a larger file as dev"
             )
-        for name, side in (("train", training), ("dev", choosing), ("gate", kept)):
-            _write(folder / f"{name}.tsv", (f"{each.label}\t{each.text}" for each in side))
         more = list(read_texts(list(texts.more))) if texts.more else []
-        _write(folder / "texts.txt", [*(each.text for each in training), *more])
+        _write_sides(folder, training, choosing, kept, more)
         record = {
             "train": len(training),
             "choosing": len(choosing),
@@ -95,6 +96,33 @@ def corpus_step(texts: Texts) -> Step:
     return Step("corpus", texts.learned(), (), make)
 
 
+def fold_step(corpus: Step, fold: int) -> Step:
+    """Return the step that holds out one of `FOLDS` parts of a corpus' training texts.
+
+    What is left, and the texts of the gate, which judge no more, are learned from. The half of dev
+    that chooses ends trainings, as before.
+    """
+
+    def make(folder: Path, folders: Sequence[Path], progress: Progress) -> None:
+        train, dev, gate = (
+            read_examples(folders[0] / f"{side}.tsv", checked=True)
+            for side in ("train", "dev", "gate")
+        )
+        kept = [example for example in train if _fold_of(example) != fold]
+        held_out = [example for example in train if _fold_of(example) == fold]
+        training = [*kept, *gate]
+        labels = check_training_labels(training, f"all folds but {fold}")
+        every = list(read_texts(folders[0] / "texts.txt"))
+        choosing = [example for example in dev if example.label in labels]
+        _write_sides(folder, training, choosing, held_out, every[len(train) :])
+
+    return Step("fold", {"fold": fold, "folds": FOLDS}, (corpus,), make)
+
+
+def _fold_of(example: Example) -> int:
+    return _hash_of(example)[30] % FOLDS
+
+
 def halves(dev: Iterable[Example]) -> tuple[list[Example], list[Example]]:
     """Split dev into what chooses and what is kept for the gate, by a fixed hash of each text.
 
@@ -109,9 +137,24 @@ def halves(dev: Iterable[Example]) -> tuple[list[Example], list[Example]]:
     choosing: list[Example] = []
     kept: list[Example] = []
     for example in dev:
-        hashed = sha256(example.text.encode("utf-8", "surrogatepass")).digest()
-        (kept if hashed[31] & 1 else choosing).append(example)
+        (kept if _hash_of(example)[31] & 1 else choosing).append(example)
     return choosing, kept
+
+
+def _hash_of(example: Example) -> bytes:
+    return sha256(example.text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _write_sides(
+    folder: Path,
+    training: Sequence[Example],
+    choosing: Sequence[Example],
+    gate: Sequence[Example],
+    more: Sequence[str],
+) -> None:
+    for name, side in (("train", training), ("dev", choosing), ("gate", gate)):
+        _write(folder / f"{name}.tsv", (f"{each.label}\t{each.text}" for each in side))
+    _write(folder / "texts.txt", [*(each.text for each in training), *more])
 
 
 def _digest(path: Path) -> str:

@@ -23,6 +23,7 @@ def record_of(
     best: Trial,
     parts: dict[str, Any],
     judged: Judged | None = None,
+    confirmed: dict[str, Any] | None = None,
     test: dict[str, Any] | None = None,
     notes: Sequence[str] = (),
     seconds: float = 0.0,
@@ -37,6 +38,8 @@ def record_of(
         `bytes` and both metrics of the best uncompressed model, and its `parts`.
     parts
         Where the bytes of the best file are.
+    confirmed
+        What cross-fitting says of the answer's recipe.
     """
     fitting = [trial for trial in trials if goal.allows(trial.nbytes, trial.latency)]
     front = {trial.number for trial in front_of(fitting, goal.metric)}
@@ -51,6 +54,7 @@ def record_of(
         "best": {**best.to_json(), "parts": parts, "file": RUNTIMES[goal.runtime]},
         "verdict": None if verdict is None else {**verdict.to_json(), "said": judged.said},  # type: ignore[union-attr]
         "gate": None if judged is None else judged.to_json(),
+        "confirmed": confirmed,
         "test": test,
         "trials": [
             {**trial.to_json(), "front": trial.number in front, "best": trial.number == best.number}

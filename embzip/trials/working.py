@@ -12,6 +12,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TextIO
@@ -63,7 +64,11 @@ def perform(task: Mapping[str, Any], making: Making, steps: Steps) -> dict[str, 
 
     `{"do": "step", "name": NAME, ...}` makes a step of `Making`, and answers with its folder.
     `{"do": "trials", "trials": [...]}` makes students, and answers with the record of each.
+    `{"do": "fold", "fold": N, ...}` makes a teacher and a student without a fold, and answers with
+    the folders of what they say of it.
     """
+    if task["do"] == "fold":
+        return _fold(task, replace(making, fold=task["fold"]), steps)
     if task["do"] == "trials":
         return {"trials": [_trial(each, task, making, steps) for each in task["trials"]]}
     return {"folder": str(_made(task, making, steps))}
@@ -93,6 +98,14 @@ def _made(task: Mapping[str, Any], making: Making, steps: Steps) -> Path:
         case _:
             step = making.exported(_student(task, making))
     return steps.folder(step)
+
+
+def _fold(task: Mapping[str, Any], making: Making, steps: Steps) -> dict[str, Any]:
+    student = making.student(Student.of(task["student"]), seed=task["seed"])
+    models = {"before": making.trained(task["number"]), "after": student}
+    return {
+        name: str(steps.folder(making.answers(model, "gate"))) for name, model in models.items()
+    }
 
 
 def _student(task: Mapping[str, Any], making: Making) -> Any:
