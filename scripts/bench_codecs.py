@@ -199,7 +199,7 @@ def markdown(
             there = pooled.snr_db(8 * stored / (result["rows"] * result["dim"]))
             on_disk = [f"{stored / result['rows']:.2f}", f"{there - snr:.2f}"]
         cells = [
-            title(result["codec"]),
+            title(result["codec"], result.get("chosen")),
             f"{result['memory_bytes'] / result['rows']:.2f}",
             f"{rate:.2f}",
             f"{snr:.2f}",
@@ -219,14 +219,16 @@ def bits(result: dict[str, Any]) -> float:
     return float(8 * result["memory_bytes"] / (result["rows"] * result["dim"]))
 
 
-def title(codec: str) -> str:
-    """Return a codec's cell: embzip's specs as code, peers by name.
+def title(codec: str, chosen: str | None = None) -> str:
+    """Return a codec's cell: embzip's specs as code, what `auto` chose, peers by name.
 
-    >>> title("svd|tcq:2"), title("faiss-pq:25")
-    ('`svd\\\\|tcq:2`', 'faiss-pq:25')
+    >>> title("svd|tcq:2"), title("faiss-pq:25"), title("auto:6B/row", "int1")
+    ('`svd\\\\|tcq:2`', 'faiss-pq:25', '`auto:6B/row`: `int1`')
     """
     if codec.partition(":")[0] in PEERS:
         return codec
+    if chosen is not None:
+        return f"{title(codec)}: {title(chosen)}"
     return "`" + codec.replace("|", "\\|") + "`"
 
 

@@ -40,6 +40,7 @@ def main() -> None:
     rows, dim = table.shape
     result = {
         "codec": codec,
+        "chosen": coded.chosen,
         "rows": rows,
         "dim": dim,
         "memory_bytes": coded.nbytes,

@@ -26,11 +26,15 @@ _SAMPLE = 65_536  # rows that faiss' own indexes train 256 centroids on
 
 @dataclass(frozen=True)
 class Coded:
-    """A compressed table: bytes that are held to decode it, how, and its file where it has one."""
+    """A compressed table: bytes that are held to decode it, how, and its file where it has one.
+
+    `chosen` is the codec that was taken, where that was not named.
+    """
 
     nbytes: int
     rows: Callable[[Ids], Matrix]
     file_bytes: Callable[[], int] | None = None
+    chosen: str | None = None
 
 
 def encode(name: str, matrix: Matrix) -> Coded:
@@ -48,7 +52,8 @@ def _embzip(matrix: Matrix, spec: str) -> Coded:
             embzip.save(table, path, pack=True)
             return path.stat().st_size
 
-    return Coded(table.nbytes, lambda ids: table[ids], file_bytes)
+    chosen = str(table.codec) if spec.startswith("auto:") else None
+    return Coded(table.nbytes, lambda ids: table[ids], file_bytes, chosen)
 
 
 def _faiss_pq(matrix: Matrix, parts: str) -> Coded:
@@ -271,8 +276,9 @@ def codecs_for(dim: int) -> list[str]:
         *(f"svd|mixed:{bits}" for bits in rates),
         *(f"svd|tcq:{bits}" for bits in rates),
         *(f"svd|tcq:{bits},states=128" for bits in (1, 2, 4)),
-        *(f"svd|coarse|tcq:{bits}" for bits in ("0.3", "0.5", "0.7", "1", "2", "4")),
-        *(f"svd|coarse|tcq:{bits},states=128" for bits in (1, 2, 4)),
+        *(f"svd|coarse|tcq:{bits},classes=4" for bits in ("0.3", "0.8", "1.8", "3.8")),
+        *(f"svd|coarse|tcq:{bits},classes=4,states=128" for bits in ("0.8", "1.8", "3.8")),
+        *(f"auto:{bits * dim / 8:g}B/row" for bits in (0.3, 0.5, 0.7, 1, 2, 4)),
         "svd|normalize|tcq:1",
         "svd|normalize|tcq:2",
         "center|svd|tcq:2,states=128",

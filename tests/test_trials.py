@@ -126,7 +126,9 @@ def test_dev_is_halved_and_the_halves_are_those_of_the_texts_alone(tmp_path: Pat
 
 
 def test_folds_hold_out_each_training_text_once_and_learn_from_the_gate(tmp_path: Path) -> None:
-    lines = news("business", slice(0, 40)) + news("sports", slice(0, 40)) + "rare\tonce\nrare\ttwice\n"
+    lines = (
+        news("business", slice(0, 40)) + news("sports", slice(0, 40)) + "rare\tonce\nrare\ttwice\n"
+    )
     (tmp_path / "train.tsv").write_text(lines, "utf-8")
     (tmp_path / "more.txt").write_text("a goal\na vote\n")
     steps = Steps(tmp_path / "out")
