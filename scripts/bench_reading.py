@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -68,27 +69,31 @@ print(seconds, grown())
 """
 
 
-def write(folder: Path, rows: int, dim: int) -> dict[str, Path]:
-    """Write one table in every format, and return the files."""
-    rng = np.random.default_rng(0)
-    matrix = rng.normal(size=(rows, dim)).astype(np.float32)
+def write(folder: Path, rows: int, dim: int, kinds: Sequence[str]) -> dict[str, Path]:
+    """Write one table in some formats, and return the files."""
+    matrix = np.random.default_rng(0).standard_normal((rows, dim), np.float32)
     words = [f"word{i}" for i in range(rows)]
     files = {kind: folder / f"table.{rows}.{kind}" for kind in READERS}
     line = "%s " + " ".join(["%.6g"] * dim) + "\n"
-    with files["text"].open("w") as text:
-        text.write(f"{rows} {dim}\n")
-        for word, row in zip(words, matrix, strict=True):
-            text.write(line % (word, *row.tolist()))
-    with files["text"].open("rb") as plain, gzip.open(files["text.gz"], "wb", 1) as packed:
-        shutil.copyfileobj(plain, packed, 1 << 20)
-    with files["binary"].open("wb") as binary:
-        binary.write(f"{rows} {dim}\n".encode())
-        for word, row in zip(words, matrix, strict=True):
-            binary.write(word.encode() + b" " + row.tobytes())
-    with files["npy"].open("wb") as array:
-        np.save(array, matrix)
-    Path(f"{files['npy']}.txt").write_text("\n".join(words) + "\n")
-    write_fasttext(files["fasttext.bin"], words, matrix)
+    if {"text", "text.gz"} & {*kinds}:
+        with files["text"].open("w") as text:
+            text.write(f"{rows} {dim}\n")
+            for word, row in zip(words, matrix, strict=True):
+                text.write(line % (word, *row.tolist()))
+    if "text.gz" in kinds:
+        with files["text"].open("rb") as plain, gzip.open(files["text.gz"], "wb", 1) as packed:
+            shutil.copyfileobj(plain, packed, 1 << 20)
+    if "binary" in kinds:
+        with files["binary"].open("wb") as binary:
+            binary.write(f"{rows} {dim}\n".encode())
+            for word, row in zip(words, matrix, strict=True):
+                binary.write(word.encode() + b" " + row.tobytes())
+    if "npy" in kinds:
+        with files["npy"].open("wb") as array:
+            np.save(array, matrix)
+        Path(f"{files['npy']}.txt").write_text("\n".join(words) + "\n")
+    if "fasttext.bin" in kinds:
+        write_fasttext(files["fasttext.bin"], words, matrix)
     return files
 
 
@@ -129,16 +134,19 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--dim", type=int, default=300)
     parser.add_argument("--only", nargs="*", choices=READERS, default=list(READERS))
+    parser.add_argument("--readers", nargs="*", choices=IMPORTS, default=list(IMPORTS))
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     began, found = perf_counter(), []
     print("| file | reader | MB/s | seconds | memory / matrix |\n|---|---|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as folder:
-        files = write(Path(folder), arguments.rows, arguments.dim)
-        small = write(Path(folder), 2000, arguments.dim)
+        files = write(Path(folder), arguments.rows, arguments.dim, arguments.only)
+        small = write(Path(folder), 2000, arguments.dim, arguments.only)
         for kind in arguments.only:
             size = files[kind.removesuffix(".gz")].stat().st_size
             for reader, call in READERS[kind].items():
+                if reader not in arguments.readers:
+                    continue
                 result = measure(reader, call, files[kind], small[kind], arguments.dim)
                 if isinstance(result, str):
                     print(f"| {kind} | {reader} | {result} | | |")

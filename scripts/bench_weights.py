@@ -14,9 +14,11 @@ from statistics import fmean
 import numpy as np
 
 import embzip
+from embzip.classifier import load_classifier
 from embzip.classifier.rebuilding import reading_metric
 from embzip.compression import compress
 from embzip.corpus import split_examples
+from embzip.evaluation.accuracy import Evaluation
 from scripts.bench_codecs import title
 from scripts.bench_task import examples_file
 
@@ -35,7 +37,7 @@ def main() -> None:
     print("|---" * (3 + len(POWERS)) + "|")
     losses: dict[str, list[list[float]]] = {codec: [] for codec in arguments.codecs}
     for path in arguments.models:
-        model = embzip.load_model(path)
+        model = load_classifier(path)
         name = path.parent.name.rpartition("-")[0]
         training, dev = split_examples(
             embzip.read_examples(examples_file(arguments.texts / name, "train"))
@@ -43,6 +45,7 @@ def main() -> None:
         ids = np.concatenate(model.encode([example.text for example in training]))
         counts = np.maximum(np.bincount(ids.astype(int), minlength=model.embedding.rows), 1)
         before = embzip.evaluate(model, dev)
+        exact = _loss(before)
         for codec in arguments.codecs:
             found = []
             for power in POWERS:
@@ -50,12 +53,17 @@ def main() -> None:
                     model.embedding, codec, weights=counts**power, metric=reading_metric(model)
                 )
                 found.append(embzip.evaluate(embzip.rebuild(model, table), dev))
-            losses[codec].append([each.log_loss - before.log_loss for each in found])
+            losses[codec].append([_loss(each) - exact for each in found])
             cells = [f"{each.log_loss:.4f}, {each.accuracy:.4f}" for each in (before, *found)]
             print(f"| {path.parent.name} | {title(codec)} | {' | '.join(cells)} |", flush=True)
     for codec, rows in losses.items():
         means = [f"{fmean(column):+.4f}" for column in zip(*rows, strict=True)]
         print(f"| **mean rise of log loss** | {title(codec)} | | {' | '.join(means)} |")
+
+
+def _loss(found: Evaluation) -> float:
+    assert found.log_loss is not None
+    return found.log_loss
 
 
 if __name__ == "__main__":

@@ -82,6 +82,7 @@ def record(*, final: bool, text: str = "a goal in extra time") -> dict[str, Any]
         "confirmed": {**verdict("shown"), "folds": 5} if final else None,
         "test": test if final else None,
         "trials": trials if final else trials[1:2],
+        "stopped": 6 if final else 0,
         "notes": [text],
         "seconds": 31.0,
         "environment": {"embzip": "0.1", "cores": 2},

@@ -130,6 +130,35 @@ def test_one_float_student_serves_many_codecs(teacher: Classifier, tmp_path: Pat
         tf.distill(teacher, EXAMPLES, shape=SHAPE, student=coded.classifier, **options)
 
 
+def test_a_float_student_is_trained_on_for_the_epochs_it_lacks(teacher: Classifier) -> None:
+    plain = replace(SHAPE, codec="float32", kernels="float32")
+    options: dict[str, Any] = {"learning_rate": 3e-4, "rounded_epochs": 0, "patience": 9}
+    options |= {"epochs": 5, "batch_size": 32}
+    first = tf.distill(teacher, EXAMPLES, shape=plain, **{**options, "epochs": 1})
+    begun = {**options, "student": first.classifier}
+    whole = tf.distill(teacher, EXAMPLES, shape=plain, **begun, done=1)
+    assert (len(first.float_accuracy), len(whole.float_accuracy)) == (1, 4)
+    assert first.student.log_loss is not None
+    assert whole.student.log_loss is not None
+    assert whole.student.log_loss < first.student.log_loss
+    run = whole.classifier.training.runs[-1]
+    assert (run.epochs, len(whole.classifier.training.runs)) == (5, 2)
+    assert run.best_epoch > 1
+    coded = tf.distill(teacher, EXAMPLES, shape=SHAPE, **begun, done=5)
+    assert coded.float_accuracy == []
+    assert coded.classifier.training == first.classifier.training
+    # What makes it worse is not kept.
+    options["learning_rate"] = 10.0
+    worse = tf.distill(teacher, EXAMPLES, shape=plain, student=whole.classifier, done=4, **options)
+    np.testing.assert_array_equal(
+        worse.classifier.embedding.decode(), whole.classifier.embedding.decode()
+    )
+    assert worse.classifier.training == whole.classifier.training
+    for wrong in ({"done": 6, **begun}, {"done": 0, **begun}, {"done": 2, **options}):
+        with pytest.raises(InputError, match="done"):
+            tf.distill(teacher, EXAMPLES, shape=plain, **wrong)
+
+
 @pytest.mark.parametrize("size", ["2KB", "3KB", "5KB"])
 def test_a_size_is_the_files(teacher: Classifier, tmp_path: Path, size: str) -> None:
     plan = tf.plan_student(teacher, EXAMPLES, size=size)

@@ -19,6 +19,7 @@ import embzip.tf
 from embzip.classifier.text_digests import TextDigest
 from embzip.errors import InputError
 from embzip.trials.sides import FOLDS
+from embzip.trials.space import Space
 from tests.commands import outcome
 from tests.conftest import news
 from tests.models import tiny_classifier
@@ -260,6 +261,37 @@ def test_without_a_teacher_a_preliminary_answer_comes_first(tmp_path: Path) -> N
     }
     assert len(held_out) == FOLDS
     assert held_out < seen
+
+
+def test_a_generation_is_halved_by_its_first_epochs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = Space.starts
+    monkeypatch.setattr(Space, "starts", lambda self: starts(self)[:1])
+    told: list[str] = []
+    options = {"size": "8KB", "teacher": folder / "teacher.embz", "log": told.append}
+    record = embzip.search(folder / "train.tsv", folder / "halved", trials=7, **options)
+    assert (len(record["trials"]), record["stopped"]) == (4, 3)
+    assert [line for line in told if "first epochs" in line] == ["the first epochs of 6 trials"]
+    steps = folder / "halved" / "steps"
+    made = {name: len(list(steps.glob(f"{name}-*"))) for name in ("sketch", "float", "student")}
+    assert made["student"] == 4
+    assert made["float"] <= 4 < made["sketch"] <= 7
+    # A size is asked for, so the better half is that of the higher accuracy.
+    corpus = next(steps.glob("corpus-*"))
+    went_on, ended = [], []
+    begun = {
+        parent
+        for each in steps.glob("float-*")
+        for parent in json.loads((each / "step.json").read_bytes())["parents"]
+    }
+    for each in steps.glob("sketch-*"):
+        found = embzip.evaluate(each / "model.embz", corpus / "dev.tsv").accuracy
+        (went_on if each.name in begun else ended).append(found)
+    assert len(ended) >= 1
+    assert sorted(went_on)[-3:][0] >= max(ended)
+    again = embzip.search(folder / "train.tsv", folder / "halved", trials=7, **options)
+    assert without_times(again) == without_times(record)
 
 
 def test_a_given_teacher_cannot_be_confirmed(folder: Path) -> None:

@@ -18,13 +18,13 @@ from embzip.classifier.training_options import (
     check_distilling_options,
     check_training_options,
 )
-from embzip.classifier.training_record import TrainingRun
+from embzip.classifier.training_record import TrainingRecord, TrainingRun
 from embzip.corpus import Example
-from embzip.errors import MismatchError
 from embzip.evaluation.accuracy import Evaluation, evaluate
 from embzip.prediction import TextClassifier
 from embzip.soft_labels import SoftLabels
 from embzip.tf.batches import batches_of
+from embzip.tf.begun import check_begun, check_done, trained_on
 from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.lessons import Lessons, Teaching, UnlabelledTexts
 from embzip.tf.student_plans import plan_student
@@ -85,6 +85,7 @@ def distill(
     targets: SoftLabels | Matrix | None = None,
     tokenizer: Tokenizer | None = None,
     student: Classifier | None = None,
+    done: int | None = None,
     labels: float = 0.0,
     copies: int = 4,
     balance: bool = False,
@@ -133,6 +134,9 @@ def distill(
     student
         A float32 student that was distilled like this, of the same teachers, texts and options: it
         is only rounded, coded and tuned. So one student serves many codecs.
+    done
+        How many of the `epochs` such a student has had: it is first trained for the rest of them.
+        None is all.
     labels
         How much the examples' labels count beside the teachers' word, 0 to 1.
     copies
@@ -202,12 +206,13 @@ def distill(
     check_distilling_options(
         copies=copies, labels=labels, fold_share=fold_share, rounded_epochs=rounded_epochs
     )
+    check_done(done, epochs, student)
     plan = plan_student(teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer)
     source, kept, table = plan.source, plan.kept, plan.table
     known = targets_of(targets, examples, kept, plan.teacher.labels)
     begun = student or start_of(source, table, plan.ids, plan.shape)
     if isinstance(begun, Classifier):
-        _check_student(begun, plan.teacher.labels)
+        check_begun(begun, plan.teacher.labels)
         table = vectors_of(begun.embedding)
     folder = None if work is None else Path(work)
     lessons = Lessons(
@@ -228,9 +233,14 @@ def distill(
         plan.teacher.labels, plan.shape, (epochs, rounded_epochs),
         batch_size, learning_rate, patience, seed, keep_interrupted, progress,
     )  # fmt: skip
-    whole, run = begun, Run([], [], 0)
+    whole, run, learned = begun, Run([], [], 0), True
     if isinstance(whole, Start):
         whole, run = distilled(whole, course)
+    elif done is None or done == epochs:
+        learned = False
+    else:
+        whole, run = trained_on(whole, course, done, plan.dev)
+        learned = whole is not begun
     in_rounding: list[float] = []
     in_tuning: list[float] = []
     plain = (plan.shape.codec, plan.shape.kernels) == ("float32", "float32")
@@ -245,14 +255,16 @@ def distill(
         small, temperature = calibrated(small, plan.dev)
         interrupted = interrupted or pressed()
     training = source.training if isinstance(begun, Start) else begun.training
-    if isinstance(begun, Start):
+    if learned:
+        if isinstance(begun, Classifier):  # what it has had is a part of this run
+            training = TrainingRecord(training.runs[:-1])
         own = TrainingRun(
             kind="distill",
             training=TextDigest.of(example.text for example in kept),
             dev=TextDigest.of(example.text for example in plan.dev),
             held_out=dev is None,
             epochs=epochs,
-            best_epoch=run.best_epoch,
+            best_epoch=run.best_epoch + (done or 0),
             batch_size=batch_size,
             learning_rate=learning_rate,
             optimizer="adam",
@@ -277,18 +289,3 @@ def distill(
         temperature,
         interrupted,
     )
-
-
-def _check_student(student: Classifier, labels: tuple[str, ...]) -> None:
-    """Refuse a student that cannot be coded as one that was just distilled."""
-    if student.labels != labels:
-        raise MismatchError(
-            "a student has the labels of its teachers, in their order, and this one has others: "
-            "distil it of the same teachers"
-        )
-    codec = student.embedding.codec.spec
-    if (codec, student.kernels) != ("float32", "float32"):
-        raise MismatchError(
-            f"a student that is to be coded is float32, received one of {codec} with kernels "
-            f"{student.kernels}: distil it with codec='float32' and kernels='float32'"
-        )

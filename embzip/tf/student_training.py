@@ -104,13 +104,14 @@ class Course:
         return self.shape.kernels if self.shape.kernels in SCALED else ""
 
 
-def distilled(start: Start, course: Course) -> tuple[Classifier, Run]:
-    """Return the float32 student, table and all trained."""
+def distilled(start: Start, course: Course, *, done: int = 0) -> tuple[Classifier, Run]:
+    """Return the float32 student, table and all trained, after `done` epochs that it has had."""
     pad_id = start.vectors.vocabulary.pad_id
     layer = TrainableEmbedding(start.vectors.matrix, pad_id=pad_id, name="embedding")
     model = _model(start.config, layer, start.arrays, course)
     trainer = Trainer(model, keras.optimizers.Adam(course.learning_rate), soft=True, by_loss=True)
-    run = course.fit(trainer, before=0, epochs=course.epochs[0], patience=course.patience)
+    left = course.epochs[0] - done
+    run = course.fit(trainer, before=done, epochs=left, patience=course.patience)
     return _student(model, start.vectors, start.config, course), run
 
 

@@ -3,6 +3,7 @@
     corpus, fold train.tsv dev.tsv gate.tsv texts.txt (made in `sides`)
     tokenizer, vectors, train, folds    as of a recipe (`embzip.pipeline.making`)
     teacher      model.embz             one that was given
+    sketch       model.embz             a student after its first epochs
     float        model.embz             a student before it is coded
     student      model.embz student.json
     answers      answers.json           the labels of a side, and what a model answers
@@ -41,6 +42,8 @@ from embzip.types import Progress, without_state
 # Of what is shown first, and replaced as soon as something is better.
 QUICK_EPOCHS = 2
 _QUICK_LESSONS: Mapping[str, Any] = {"copies": 1, "epochs": 2, "rounded_epochs": 1}
+# By which a generation is halved: a quarter of what a student is trained for in float32.
+_FIRST_LESSONS: Mapping[str, Any] = {"epochs": 2}
 _TEACHER = {"tokenizer": "words:min_count=1", "vectors": "ppmi:300", "classifier": "cnn:128"}
 
 
@@ -138,18 +141,35 @@ class Making:
         """Return a tokenizer of so many pieces."""
         return tokenizer_step(self.corpus, BpeOptions(vocab=vocab))
 
-    def floats(self, student: Student, *, seed: int, quick: bool = False) -> Step:
+    def sketch(self, student: Student, *, seed: int, quick: bool = False) -> Step:
+        """Return a student that is not coded, after its first epochs; a quick one has no others."""
+        shape = replace(student.shape, codec="float32", kernels="float32")
+        lessons = _QUICK_LESSONS if quick else _FIRST_LESSONS
+        return self._distilled("sketch", Student(shape, student.pieces), None, seed, quick, lessons)
+
+    def floats(self, student: Student, *, seed: int) -> Step:
         """Return a student before it is coded; it serves every codec."""
         shape = replace(student.shape, codec="float32", kernels="float32")
-        return self._distilled("float", Student(shape, student.pieces), None, seed, quick)
+        sketch = self.sketch(student, seed=seed)
+        done = {"done": _FIRST_LESSONS["epochs"]}
+        return self._distilled("float", Student(shape, student.pieces), sketch, seed, False, done)
 
     def student(self, student: Student, *, seed: int, quick: bool = False) -> Step:
         """Return a student, coded and tuned."""
-        floats = self.floats(student, seed=seed, quick=quick)
-        return self._distilled("student", student, floats, seed, quick)
+        if quick:
+            begun, lessons = self.sketch(student, seed=seed, quick=True), _QUICK_LESSONS
+        else:
+            begun, lessons = self.floats(student, seed=seed), {}
+        return self._distilled("student", student, begun, seed, quick, lessons)
 
     def _distilled(
-        self, name: str, student: Student, floats: Step | None, seed: int, quick: bool
+        self,
+        name: str,
+        student: Student,
+        begun: Step | None,
+        seed: int,
+        quick: bool,
+        lessons: Mapping[str, Any],
     ) -> Step:
         teachers = [self.trained(quick=True)] if quick else self.teaching()
         folds = None if quick else self.folded()
@@ -159,13 +179,12 @@ class Making:
             **{f"teacher {number}": step for number, step in enumerate(teachers)},
             "folds": folds,
             "pieces": pieces,
-            "float": floats,
+            "begun": begun,
         }
         given = {key: step for key, step in parents.items() if step is not None}
         said = digest(
             "".join(step.key for step in [*teachers, *([folds] if folds else [])]).encode()
         )
-        lessons = dict(_QUICK_LESSONS) if quick else {}
         unlabelled = bool(self.texts.more) and not quick
 
         def make(folder: Path, folders: Sequence[Path], progress: Progress) -> None:
@@ -195,14 +214,14 @@ class Making:
                     for number in range(self.folds if folds else 0)
                 ],
                 tokenizer=load_tokenizer(found["pieces"] / "tokenizer") if pieces else None,
-                student=load_classifier(found["float"] / "model.embz") if floats else None,
+                student=load_classifier(found["begun"] / "model.embz") if begun else None,
                 seed=seed,
                 work=self.directory / "answers" / said[:16],
                 progress=without_state(progress),
                 **lessons,
             )
             # Counts weigh a float student's rows when it is coded; a coded one does not need them.
-            result.classifier.save(folder / "model.embz", counts=floats is None)
+            result.classifier.save(folder / "model.embz", counts=name != "student")
             record = {
                 "float_accuracy": result.float_accuracy,
                 "tuned_accuracy": result.tuned_accuracy,
@@ -210,7 +229,12 @@ class Making:
             }
             write_json(folder / f"{name}.json", record)
 
-        parameters = {**student.to_json(), "lessons": lessons, "texts": unlabelled, "seed": seed}
+        parameters = {
+            **student.to_json(),
+            "lessons": dict(lessons),
+            "texts": unlabelled,
+            "seed": seed,
+        }
         return Step(name, parameters, tuple(given.values()), make)
 
     def answers(self, model: Step, side: str) -> Step:

@@ -39,10 +39,14 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Scored:
-    """What a generation sees of a finished trial; less is better."""
+    """What a generation sees of a trial; less is better.
+
+    One that was not finished is worse than those that were.
+    """
 
     proposal: Proposal
     score: float
+    finished: bool = True
 
 
 def first_of(generation: int, starts: int) -> int:
@@ -140,9 +144,11 @@ def _study(space: Space, generation: int, before: Sequence[Scored], seed: int) -
     known = distributions(space)
     for scored in sorted(before, key=lambda each: each.proposal.number):
         point = {name: _within(known[name], value) for name, value in scored.proposal.point.items()}
-        study.add_trial(
-            optuna.trial.create_trial(params=point, distributions=known, value=scored.score)
-        )
+        of_trial: dict[str, Any] = {"value": scored.score}
+        if not scored.finished:
+            state = optuna.trial.TrialState.PRUNED
+            of_trial = {"state": state, "intermediate_values": {0: scored.score}}
+        study.add_trial(optuna.trial.create_trial(params=point, distributions=known, **of_trial))
     return study
 
 

@@ -67,6 +67,7 @@ class Showing:
         trials: Sequence[Trial],
         baseline: dict[str, Any],
         *,
+        stopped: int = 0,
         best: Trial | None = None,
         judged: Judged | None = None,
         confirmed: dict[str, Any] | None = None,
@@ -77,6 +78,8 @@ class Showing:
 
         Parameters
         ----------
+        stopped
+            How many trials ended after their first epochs.
         best
             By default the best by what is known before the gate is read.
         serving
@@ -105,6 +108,7 @@ class Showing:
             corpus=self._corpus,
             baseline=baseline,
             trials=trials,
+            stopped=stopped,
             best=best,
             parts=facts_of(self.model(step))["bytes"],
             judged=judged,

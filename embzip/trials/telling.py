@@ -22,6 +22,7 @@ def record_of(
     trials: Sequence[Trial],
     best: Trial,
     parts: dict[str, Any],
+    stopped: int = 0,
     judged: Judged | None = None,
     confirmed: dict[str, Any] | None = None,
     test: dict[str, Any] | None = None,
@@ -38,6 +39,8 @@ def record_of(
         `bytes` and both metrics of the best uncompressed model, and its `parts`.
     parts
         Where the bytes of the best file are.
+    stopped
+        How many trials ended after their first epochs.
     confirmed
         What cross-fitting says of the answer's recipe.
     """
@@ -60,6 +63,7 @@ def record_of(
             {**trial.to_json(), "front": trial.number in front, "best": trial.number == best.number}
             for trial in sorted(trials, key=lambda each: each.number)
         ],
+        "stopped": stopped,
         "notes": list(notes),
         "seconds": round(seconds, 1),
         "environment": environment(),

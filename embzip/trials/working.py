@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from embzip.errors import EmbzipError
 from embzip.evaluation.accuracy import macro_f1
 from embzip.files.records import parse_json
-from embzip.pipeline.steps import Steps
+from embzip.pipeline.steps import Step, Steps
 from embzip.trials.making import Making
 from embzip.trials.space import Student
 
@@ -64,9 +64,13 @@ def perform(task: Mapping[str, Any], making: Making, steps: Steps) -> dict[str, 
 
     `{"do": "step", "name": NAME, ...}` makes a step of `Making`, and answers with its folder.
     `{"do": "trials", "trials": [...]}` makes students, and answers with the record of each.
+    `{"do": "sketch", ...}` trains a student for its first epochs, and answers with its metrics.
     `{"do": "fold", "fold": N, ...}` makes a teacher and a student without a fold, and answers with
     the folders of what they say of it.
     """
+    if task["do"] == "sketch":
+        sketch = making.sketch(Student.of(task["student"]), seed=task["seed"])
+        return scores(_answers(making.answers(sketch, "dev"), steps))
     if task["do"] == "fold":
         return _fold(task, replace(making, fold=task["fold"]), steps)
     if task["do"] == "trials":
@@ -120,7 +124,7 @@ def _trial(
     started = perf_counter()
     step = _student(trial, making)
     folder = steps.folder(step)
-    found = json.loads((steps.folder(making.answers(step, "dev")) / "answers.json").read_bytes())
+    found = _answers(making.answers(step, "dev"), steps)
     nbytes = (folder / "model.embz").stat().st_size
     record = {
         "number": trial["number"],
@@ -137,6 +141,11 @@ def _trial(
         )
         record["latency"] = measured["latency_ms"]["p50"]
     return {**record, "seconds": round(perf_counter() - started, 2)}
+
+
+def _answers(step: Step, steps: Steps) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((steps.folder(step) / "answers.json").read_bytes())
+    return found
 
 
 def scores(answers: Mapping[str, Any]) -> dict[str, float]:

@@ -1,0 +1,57 @@
+"""A float32 student that was distilled before: what it must be, and the epochs it lacks."""
+
+import math
+from collections.abc import Sequence
+
+from embzip.classifier import Classifier
+from embzip.classifier.calibration import calibrated
+from embzip.classifier.students import Start
+from embzip.corpus import Example
+from embzip.errors import InputError, MismatchError
+from embzip.evaluation.accuracy import evaluate
+from embzip.tf.student_training import Course, distilled
+from embzip.tf.trainer import Run
+from embzip.vectors.base import vectors_of
+
+
+def check_begun(student: Classifier, labels: tuple[str, ...]) -> None:
+    """Refuse a student that cannot go on as one that was just distilled."""
+    if student.labels != labels:
+        raise MismatchError(
+            "a student has the labels of its teachers, in their order, and this one has others: "
+            "distil it of the same teachers"
+        )
+    codec = student.embedding.codec.spec
+    if (codec, student.kernels) != ("float32", "float32"):
+        raise MismatchError(
+            f"a student that is to be coded is float32, received one of {codec} with kernels "
+            f"{student.kernels}: distil it with codec='float32' and kernels='float32'"
+        )
+
+
+def check_done(done: int | None, epochs: int, student: Classifier | None) -> None:
+    """Refuse a number of epochs that a student cannot have had."""
+    if done is None:
+        return
+    if student is None:
+        raise InputError("done is how many epochs `student` has had: name one, or leave it out")
+    if not 1 <= done <= epochs:
+        raise InputError(f"done must lie in 1..{epochs} (epochs), received {done}")
+
+
+def trained_on(
+    student: Classifier, course: Course, done: int, dev: Sequence[Example]
+) -> tuple[Classifier, Run]:
+    """Return a student after the epochs that it lacks, or as it was where they do not help on dev.
+
+    Both are judged as they would be used: the student was calibrated when it was distilled.
+    """
+    start = Start(vectors_of(student.embedding), student.config, student.arrays)
+    further, run = distilled(start, course, done=done)
+    better = _loss(calibrated(further, dev)[0], dev) < _loss(student, dev)
+    return further if better else student, run
+
+
+def _loss(model: Classifier, dev: Sequence[Example]) -> float:
+    found = evaluate(model, dev).log_loss
+    return math.inf if found is None else found
