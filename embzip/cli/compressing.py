@@ -7,11 +7,13 @@ from cyclopts import Parameter
 
 from embzip.cli.bars import progress
 from embzip.cli.clusters import Cluster, running_on
-from embzip.cli.parameters import Errors, Meta, Pack, Seed, Table, UsageError, facts_of
+from embzip.cli.parameters import Errors, Input, Meta, Pack, Seed, Table, UsageError, facts_of
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.tables import Reading
+from embzip.files.locations import files_at, is_url
 from embzip.files.places import CLASSIFIER, COUNTS, EXAMPLES, TABLE, TEXTS, check_places
-from embzip.inspection import size_change
+from embzip.files.remote import nbytes_of
+from embzip.inspection import bytes_on_disk, size_change
 
 if TYPE_CHECKING:
     from embzip.types import Matrix
@@ -22,9 +24,9 @@ def compress(
     /,
     *,
     codec: Annotated[str, Parameter(metavar="SPEC")],
-    texts: Path | None = None,
-    labelled: Annotated[Path | None, Parameter(metavar="FILE")] = None,
-    counts: Path | None = None,
+    texts: Input | None = None,
+    labelled: Annotated[Input | None, Parameter(metavar="FILE")] = None,
+    counts: Input | None = None,
     metric_of: Annotated[Path | None, Parameter(metavar="MODEL.embz")] = None,
     seed: Seed = 0,
     meta: Meta = (),
@@ -94,7 +96,8 @@ def compress(
             seed=seed,
             progress=report,
         )
-    before = sum(path.stat().st_size for path in (vectors, reading.words) if path is not None)
+    read = [file for name in (vectors, reading.words) if name for file in files_at(name)]
+    before = sum(nbytes_of(file) if is_url(file) else bytes_on_disk(Path(file)) for file in read)
     record = {
         "codec": embedding.codec.spec,
         "rows": embedding.rows,
@@ -114,7 +117,7 @@ def compress(
 
 def append(
     table: Annotated[Path, Parameter(name="TABLE.embz", help="A compressed table.")],
-    vectors: Annotated[Path, Parameter(name="WORDS.vec", help="New tokens and their rows.")],
+    vectors: Annotated[Input, Parameter(name="WORDS.vec", help="New tokens and their rows.")],
     /,
     *,
     pack: Pack = False,

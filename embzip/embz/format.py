@@ -45,9 +45,10 @@ from embzip.embz.contents import (
 )
 from embzip.embz.meta import checked_meta
 from embzip.embz.packed import packing_of, shape_of, told_by
-from embzip.errors import FileFormatError, InputTypeError, OutputError
-from embzip.files.reading import existing_file
+from embzip.errors import FileFormatError, InputError, InputTypeError, OutputError
+from embzip.files.locations import file_at, is_url
 from embzip.files.records import Fields
+from embzip.files.remote import local_file
 from embzip.files.writing import atomic_write
 from embzip.packing.tensors import pack_tensors, unpack_tensors
 from embzip.tokenizers import stored_tokenizer
@@ -159,7 +160,7 @@ def load(path: str | Path, *, mmap: bool = False) -> CompressedEmbedding:
     Parameters
     ----------
     path
-        The file.
+        The file, or its URL, of which a copy is read.
     mmap
         Map codes and params instead of reading them: a file of any size opens at once. Lengths,
         layout, the header and the values of params are checked, and codes when their rows are
@@ -183,9 +184,10 @@ def read(path: str | Path, *, mmap: bool = False) -> Loaded:
 
 
 def _checked(path: str | Path, mmap: bool, heads_mapped: bool) -> Loaded:
-    path = existing_file(path)
-    with path.open("rb") as file, reading(path):
-        return _read(file, path, read_header(file, path), mmap, heads_mapped)
+    if mmap and is_url(path):
+        raise InputError(f"{path}: a file is mapped on this machine: copy it here first")
+    with local_file(file_at(path)) as here, here.open("rb") as file, reading(here):
+        return _read(file, here, read_header(file, here), mmap, heads_mapped)
 
 
 def _is_text(name: str) -> bool:

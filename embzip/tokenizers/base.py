@@ -9,13 +9,13 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args
 
 from embzip.choices import chosen
 from embzip.errors import IdRangeError, InputTypeError, TokenizerError
 from embzip.files.records import Fields
-from embzip.sources import Corpus, paths_of
+from embzip.files.remote import nbytes_of
+from embzip.sources import Corpus, files_of
 from embzip.types import Progress
 from embzip.vocabulary import Vocabulary
 
@@ -159,8 +159,7 @@ def reported(texts: Iterable[str], corpus: Corpus, progress: Progress | None) ->
 
 
 def _reported(texts: Iterable[str], corpus: Corpus, progress: Progress) -> Iterator[str]:
-    known = [Path(path) for path in paths_of(corpus)]
-    total = sum(path.stat().st_size for path in known if path.is_file())
+    total = sum(map(nbytes_of, files_of(corpus)))
     done = shown = 0
     for text in texts:
         if not done:
