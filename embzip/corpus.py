@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from embzip.errors import InputError
-from embzip.files.line_parts import LinePart, in_parts, line_parts
+from embzip.files.line_parts import FilePart, LinePart, parts_of
 from embzip.files.lines import Errors, lines_of
 from embzip.labelled.columns import Columns
 from embzip.labelled.examples import Example as Example
@@ -87,17 +87,22 @@ class CorpusTexts:
         for path, labelled in self._files():
             yield from self._texts(path, labelled)
 
-    def parts(self) -> Iterator[Iterable[str] | LinePart]:
-        """Yield texts, and parts of large plain files that are not read yet, in order."""
+    def parts(self) -> Iterator[Iterable[str] | LinePart | FilePart]:
+        """Yield texts, and parts of files that are not read yet, in order."""
         if isinstance(self.paths, Texts):
             yield self.paths
-        for path, labelled in self._files():
-            if not labelled and in_parts(path, self.errors):
-                head = islice(lines_of(path, self.errors), LOOKED_AT)
-                deque(plain_lines(path, head), maxlen=0)  # warns where lines look labelled
-                yield from line_parts(path)
-            else:
+        files = self._files()
+        for path, labelled in files:
+            # Labels are judged, and what was replaced is counted, in the order of a whole file.
+            whole = labelled or self.errors != "strict"
+            parts = None if whole else parts_of(path, alone=len(files) == 1)
+            if parts is None:
                 yield self._texts(path, labelled)
+                continue
+            head = islice(lines_of(path, self.errors), LOOKED_AT)
+            # Says what is no text, and warns where lines look labelled.
+            deque(plain_lines(path, head), maxlen=0)
+            yield from parts
 
     def _files(self) -> list[tuple[str | Path, bool]]:
         files = files_of(self.paths)
