@@ -66,9 +66,10 @@ class Reading:
     ) -> "Vectors | CompressedEmbedding":
         """Return the table of a .embz file or of foreign vectors, and note what was changed."""
         from embzip.embz.format import load
+        from embzip.embz.shards import manifest_in
         from embzip.vectors.base import read_vectors
 
-        path = file_at(path)
+        path = manifest_in(file_at(path))
         if (is_url(path) or os.path.isfile(path)) and signature_of(path).kind == "embz":
             if self != Reading():
                 first = next(name for name, value in vars(self).items() if value not in _UNSET)
