@@ -21,6 +21,7 @@ from embzip.engine import map_rows, map_texts, on_cluster, reduce_texts, shippin
 from embzip.engine.clusters import active
 from embzip.errors import ClusterError, InputError, SpecError
 from embzip.files import line_parts
+from tests.servers import forget_http, read_http_by_requests, serving
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +219,33 @@ def test_what_is_wrong_with_a_compressed_file_is_said_as_by_one_process(
     Path("a.gz").unlink()
     with pytest.raises(ClusterError, match="put it on a file system that all machines share"):
         list(part())  # type: ignore[operator]
+
+
+def test_files_elsewhere_are_read_by_workers(
+    client: Any, corpus: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("".join(f"{text}\n" for text in corpus[:100]))
+    packed = gzip.compress("".join(f"{text}\n" for text in corpus[100:]).encode())
+    (tmp_path / "b.txt.gz").write_bytes(packed)
+    client.wait_for_workers(2)
+    client.run(read_http_by_requests)
+    read_http_by_requests()
+    with serving(tmp_path) as (address, handler):
+        urls = [f"{address}/a.txt", f"{address}/b.txt.gz"]
+        parts = list(embzip.corpus.read_texts(urls).parts())
+        assert all(isinstance(part, line_parts.FilePart) for part in parts)
+        with on_cluster(client):
+            words = embzip.build_words(urls)
+        assert words.counts.tolist() == embzip.build_words(embzip.Texts(corpus)).counts.tolist()
+        handler.cut = 200
+        with on_cluster(client), pytest.raises(InputError, match=r"a\.txt: (cannot be|ends)"):
+            embzip.build_words(urls)
+        handler.cut = None
+        (tmp_path / "a.txt").write_text("another\n")
+        with pytest.raises(ClusterError, match="a worker finds another file there"):
+            list(parts[0]())  # type: ignore[operator]
+    forget_http()
+    client.run(forget_http)
 
 
 def test_a_table_that_is_mapped_from_a_copy_is_sent(

@@ -1,10 +1,7 @@
 """Inputs elsewhere: in fsspec's memory, and on a real HTTP server, which may fail in the middle."""
 
 import gzip
-import http.server
 import lzma
-import re
-import threading
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -16,7 +13,6 @@ import numpy as np
 import pyarrow
 import pytest
 import zstandard
-from fsspec.implementations.http_sync import HTTPFileSystem
 from pyarrow import parquet
 
 import embzip
@@ -25,6 +21,7 @@ from embzip.errors import EmbzipError, InputError, MissingFileError
 from embzip.files.remote import nbytes_of
 from embzip.vectors.base import read_vectors
 from tests.commands import outcome, stdout_of
+from tests.servers import Handler, forget_http, read_http_by_requests, serving
 
 LINES = "".join(f"line {number} of a text\n" for number in range(200_000)).encode()
 
@@ -38,56 +35,13 @@ def memory() -> Iterator[Any]:
     system.pseudo_dirs[:] = [""]
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder and parts of its files; `cut` bytes into a file, the connection ends."""
-
-    cut: int | None = None
-
-    def send_head(self) -> Any:
-        if self.path.startswith("/secret"):
-            self.send_error(403)
-            return None
-        wanted = re.match(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-        if self.command == "HEAD" or wanted is None:
-            return super().send_head()
-        content = Path(self.translate_path(self.path)).read_bytes()
-        first, last = int(wanted[1]), min(int(wanted[2]), len(content) - 1)
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
-        self.send_header("Content-Length", str(last + 1 - first))
-        self.end_headers()
-        return BytesIO(content[first : last + 1 if self.cut is None else max(first, self.cut)])
-
-    def log_message(self, *_: object) -> None: ...
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Says nothing of clients that it has lost."""
-
-    def handle_error(self, *_: object) -> None: ...
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[str, Path, type[Handler]]]:
-    """The address of a server, its folder, and its handler.
-
-    fsspec's usual client of HTTP needs aiohttp, which is not among our packages; this one of its
-    own reads by requests.
-    """
-
-    class Own(Handler):
-        pass
-
-    def made(*arguments: Any) -> Own:
-        return Own(*arguments, directory=str(tmp_path))
-
-    fsspec.register_implementation("http", HTTPFileSystem, clobber=True)
-    with Server(("127.0.0.1", 0), made) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_address[1]}", tmp_path, Own
-        running.shutdown()
-    fsspec.registry.registry.pop("http", None) if False else None
-    HTTPFileSystem.clear_instance_cache()
+    """The address of an HTTP server, its folder, and its handler."""
+    read_http_by_requests()
+    with serving(tmp_path) as (address, handler):
+        yield address, tmp_path, handler
+    forget_http()
 
 
 def zipped(content: bytes) -> bytes:

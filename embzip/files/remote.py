@@ -88,10 +88,10 @@ def nbytes_of(path: str | Path) -> int:
 
 
 def seen_as(url: str) -> str:
-    """Return what changes with the content of a file elsewhere, as its protocol knows it."""
+    """Return what is said of a file elsewhere: its size, and where known its time and digest."""
     system, path = _system_of(url)
     with _said(url):
-        return str(system.ukey(path))
+        return str(sorted(system.info(path).items()))
 
 
 def listed(url: str) -> list[str]:

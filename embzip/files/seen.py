@@ -20,8 +20,8 @@ class SeenFile:
     path
         Absolute, or a URL.
     state
-        What is another where the file is another: bytes and nanoseconds, or what the protocol of a
-        URL knows.
+        What is another where the file is another: bytes and nanoseconds; of a URL, what its
+        protocol says, which is bytes at least.
     """
 
     path: str
