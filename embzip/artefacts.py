@@ -17,6 +17,7 @@ from embzip.classifier.rebuilding import rebuild_kit
 from embzip.codecs.chain import Codec
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.inspecting import inspect_embz
+from embzip.embz.shards import manifest_in
 from embzip.errors import InputError
 from embzip.files.places import FOREIGN
 from embzip.files.signatures import signature_of
@@ -49,7 +50,7 @@ def kind_of(path: str | Path) -> tuple[str, Path]:
     InputError
         Where it is none of the kinds; the message lists them, and says what the file is.
     """
-    path = Path(path)
+    path = Path(manifest_in(path))
     found = signature_of(path).kind if os.path.isfile(path) else ""
     if found == "embz" or (path.suffix == ".embz" and found in ("", "unknown", "empty")):
         return "embz", path

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.chain import Codec, params_of
+from embzip.codecs.joined import JoinedArray, Stretch
 from embzip.codecs.ops import numpy_ops
 from embzip.engine import spans
 from embzip.errors import FileFormatError, IdRangeError, InputTypeError
@@ -61,10 +62,13 @@ def check_digests(codes: Arrays, params: Arrays, digests: Mapping[str, str]) -> 
     arrays = {f"codes.{name}": array for name, array in codes.items()}
     arrays |= {f"params.{name}": array for name, array in params.items()}
     for name, array in arrays.items():
-        plain = array.content if isinstance(array, PackedArray) else array
-        content = np.ascontiguousarray(plain).reshape(-1).view(np.uint8).data
-        if name in digests and digest(content) != digests[name]:
-            raise FileFormatError(f"tensor {name!r} does not match its digest")
+        plain: Any = array.content if isinstance(array, PackedArray) else array
+        parts = [Stretch(plain, digests[name], "")] if name in digests else []
+        for part in plain.stretches if isinstance(plain, JoinedArray) else parts:
+            content = np.ascontiguousarray(part.array).reshape(-1).view(np.uint8).data
+            if digest(content) != part.digest:
+                where = f"{part.file}: " if part.file else ""
+                raise FileFormatError(f"{where}tensor {name!r} does not match its digest")
 
 
 def check_params(params: Arrays) -> None:

@@ -11,14 +11,14 @@ from itertools import islice
 from pathlib import Path
 
 from embzip.errors import InputError
-from embzip.files.line_parts import LinePart, in_parts, line_parts
+from embzip.files.line_parts import FilePart, LinePart, parts_of
 from embzip.files.lines import Errors, lines_of
 from embzip.labelled.columns import Columns
 from embzip.labelled.examples import Example as Example
 from embzip.labelled.rows import labelled_rows
 from embzip.labelled.texts import Texts
 from embzip.labels import LabelCheck
-from embzip.sources import LOOKED_AT, Corpus, Labelled, Paths, corpus_name, paths_of, plain_lines
+from embzip.sources import LOOKED_AT, Corpus, Labelled, Paths, corpus_name, files_of, plain_lines
 
 
 def read_texts(
@@ -35,7 +35,8 @@ def read_texts(
     Parameters
     ----------
     paths
-        One file or several; `-` is standard input. Or `Texts`.
+        One file or several; `-` is standard input. Or `Texts`. A name may be a pattern, such as
+        `corpus/*.txt.gz`, whose files are read in sorted order, or a URL of fsspec.
     labelled
         Which of them are labelled, as `read_examples` reads them, so that only the text is yielded:
         all (True), none, or those named here, as they are named in `paths`. Empty lines are kept.
@@ -86,21 +87,27 @@ class CorpusTexts:
         for path, labelled in self._files():
             yield from self._texts(path, labelled)
 
-    def parts(self) -> Iterator[Iterable[str] | LinePart]:
-        """Yield texts, and parts of large plain files that are not read yet, in order."""
+    def parts(self) -> Iterator[Iterable[str] | LinePart | FilePart]:
+        """Yield texts, and parts of files that are not read yet, in order."""
         if isinstance(self.paths, Texts):
             yield self.paths
-        for path, labelled in self._files():
-            if not labelled and in_parts(path, self.errors):
-                head = islice(lines_of(path, self.errors), LOOKED_AT)
-                deque(plain_lines(path, head), maxlen=0)  # warns where lines look labelled
-                yield from line_parts(path)
-            else:
+        files = self._files()
+        for path, labelled in files:
+            # Labels are judged, and what was replaced is counted, in the order of a whole file.
+            whole = labelled or self.errors != "strict"
+            parts = None if whole else parts_of(path, alone=len(files) == 1)
+            if parts is None:
                 yield self._texts(path, labelled)
+                continue
+            head = islice(lines_of(path, self.errors), LOOKED_AT)
+            # Says what is no text, and warns where lines look labelled.
+            deque(plain_lines(path, head), maxlen=0)
+            yield from parts
 
     def _files(self) -> list[tuple[str | Path, bool]]:
-        with_labels = _labelled_of(paths_of(self.paths), self.labelled)
-        return [(path, str(path) in with_labels) for path in paths_of(self.paths)]
+        files = files_of(self.paths)
+        with_labels = _labelled_of(files, self.labelled)
+        return [(path, str(path) in with_labels) for path in files]
 
     def _texts(self, path: str | Path, labelled: bool) -> Iterator[str]:
         if labelled:
@@ -126,7 +133,7 @@ def read_examples(
     Parameters
     ----------
     paths
-        One file or several; `-` is standard input.
+        One file or several, patterns and URLs, as in `read_texts`; `-` is standard input.
     errors
         As in `read_texts`.
     columns
@@ -164,7 +171,7 @@ def read_examples(
     """
     examples = [
         example
-        for path in paths_of(paths)
+        for path in files_of(paths)
         for example in _labelled(path, errors, columns, checked=checked)
         if example is not None
     ]
@@ -274,11 +281,11 @@ def _labelled_of(files: Sequence[str | Path], labelled: Labelled) -> set[str]:
     names = {str(path) for path in files}
     if isinstance(labelled, bool):
         return names if labelled else set()
-    chosen = {str(path) for path in paths_of(labelled)}
+    chosen = {str(path) for path in files_of(labelled)}
     for name in sorted(chosen - names):
         raise InputError(
-            f"{name}: a labelled file must be one of the corpus, which is {corpus_name(files)}: "
-            "add it there"
+            f"{name}: a labelled file must be one of the corpus, which is "
+            f"{corpus_name(files[:9])}: add it there"
         )
     return chosen
 

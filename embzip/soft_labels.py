@@ -18,6 +18,7 @@ from embzip.corpus import Example
 from embzip.engine import BLOCK_BYTES, spans
 from embzip.errors import EmbzipError, InputError, MismatchError
 from embzip.files.lines import Errors, lines_of
+from embzip.files.locations import file_at
 from embzip.files.records import Fields, parse_json
 from embzip.types import Matrix
 
@@ -118,8 +119,8 @@ def read_soft_labels(
     Parameters
     ----------
     path
-        One file, compressed or not; `-` is standard input. It is read line by line; 4 bytes a
-        number, and the texts, are kept.
+        One file or URL, compressed or not; `-` is standard input. It is read line by line; 4 bytes
+        a number, and the texts, are kept.
     examples
         The training examples that it speaks of; None takes any texts and labels.
     errors
@@ -154,6 +155,7 @@ def read_soft_labels(
     first = 0
     numbers = array("f")
     lines: dict[str, tuple[int, int]] = {}  # text -> (its line, its row)
+    path = file_at(path)
     for number, line in lines_of(path, errors):
         if not line.strip():
             continue

@@ -1,4 +1,4 @@
-"""Where texts come from: files by their paths, or texts in memory; and what plain files look like.
+"""Where texts come from: files and URLs, or texts in memory; and what plain files look like.
 
 Nothing is opened here but for the lines that a caller hands over.
 """
@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from embzip.files.locations import files_at
 from embzip.labelled.rows import FASTTEXT
 from embzip.labelled.texts import Texts
 
@@ -30,6 +31,17 @@ def paths_of(corpus: Corpus) -> list[str | Path]:
     if isinstance(corpus, Texts):
         return []
     return [corpus] if isinstance(corpus, str | Path) else list(corpus)
+
+
+def files_of(corpus: Corpus) -> list[str | Path]:
+    """Return the files of a corpus in the order of reading; those of a pattern are sorted.
+
+    Raises
+    ------
+    MissingFileError
+        Where a pattern matches no file.
+    """
+    return [file for path in paths_of(corpus) for file in files_at(path)]
 
 
 def corpus_name(corpus: Corpus) -> str:

@@ -37,6 +37,7 @@ def compress_file(
     metric: Matrix | None = None,
     pack: bool = False,
     meta: Mapping[str, str] | None = None,
+    shards: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> CompressedEmbedding:
@@ -56,8 +57,8 @@ def compress_file(
     pack
         Whether tensors are entropy coded; the file is then smaller than `auto` was told, or as
         large.
-    meta
-        Facts by name, as in `embzip.save`.
+    meta, shards
+        Facts by name, and files, as in `embzip.save`.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def compress_file(
         seed=seed,
         progress=progress,
     )
-    save(embedding, target, pack=pack, most=bound.most, meta=meta)
+    save(embedding, target, pack=pack, most=bound.most, meta=meta, shards=shards)
     return embedding
 
 
@@ -95,8 +96,16 @@ def append_file(
     target: str | Path,
     *,
     pack: bool = False,
+    shards: int | None = None,
 ) -> Appended:
     """Append rows to the table of a .embz file; see `CompressedEmbedding.append`.
+
+    Parameters
+    ----------
+    path, target
+        Files, or folders of tables in shards.
+    shards
+        As in `embzip.save`.
 
     Raises
     ------
@@ -111,7 +120,8 @@ def append_file(
         )
     new = vectors_of(vectors)
     longer = stored.embedding.append(new)
-    save(longer, target, counts=longer.counts is not None, pack=pack, meta=meta_of(path))
+    counts, meta = longer.counts is not None, meta_of(path)
+    save(longer, target, counts=counts, pack=pack, meta=meta, shards=shards)
     ids = new.ordinary_ids()
     known = longer.vocabulary
     places = [] if known is None else [known[new.vocabulary.token(i)] for i in ids.tolist()]

@@ -99,6 +99,7 @@ OWNERS = {
     "dask": {"engine"},
     "distributed": {"engine"},
     "cloudpickle": {"engine"},
+    "fsspec": {"files"},
 }
 
 FILES = sorted(

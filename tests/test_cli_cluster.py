@@ -1,5 +1,6 @@
 """`--cluster` with a scheduler and a worker that were started by hand, as on several machines."""
 
+import gzip
 import os
 import re
 import signal
@@ -72,6 +73,21 @@ def test_a_cluster_is_named_by_its_address_and_a_lost_scheduler_is_said(
         rf"embzip: error: the scheduler at {address} is lost .*: nothing was written", last
     )
     assert not (tmp_path / "lost.tsv").exists()
+
+
+def test_workers_of_this_machine_read_a_pattern_of_compressed_files(tmp_path: Path) -> None:
+    for name, text in (("a.gz", "the sea and the sun\n"), ("b.gz", "a ship and the sea\n")):
+        (tmp_path / name).write_bytes(gzip.compress(text.encode() * 3000))
+    for corpus, where, target in (
+        ("*.gz", [], "plain.tsv"),
+        (f"file://{tmp_path}/*.gz", ["--cluster", "local:2"], "apart.tsv"),
+    ):
+        command = ["build-words", corpus, *where, "-o", target]
+        done = subprocess.run(
+            [sys.executable, "-m", "embzip", *command], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "apart.tsv").read_bytes() == (tmp_path / "plain.tsv").read_bytes()
 
 
 def test_where_no_scheduler_is_one_line_says_so(

@@ -27,7 +27,6 @@ from embzip.corpus import (
     check_dev,
     check_training_labels,
     corpus_name,
-    paths_of,
     read_examples,
     read_texts,
     split_examples,
@@ -35,6 +34,7 @@ from embzip.corpus import (
 from embzip.errors import EmbzipError, InputError, MissingFileError, MissingPackageError
 from embzip.files import streams
 from embzip.pipeline.recipe import read_recipe
+from embzip.sources import paths_of
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.counts import read_counts
 from embzip.vectors.base import read_vectors

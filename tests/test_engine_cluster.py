@@ -1,5 +1,8 @@
 """The same work on a Dask cluster of real processes: the same bytes, also where processes die."""
 
+import bz2
+import gzip
+import lzma
 import os
 import signal
 from collections import Counter
@@ -9,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zstandard as zstd
 from numpy.typing import NDArray
 
 import embzip
@@ -17,6 +21,7 @@ from embzip.engine import map_rows, map_texts, on_cluster, reduce_texts, shippin
 from embzip.engine.clusters import active
 from embzip.errors import ClusterError, InputError, SpecError
 from embzip.files import line_parts
+from tests.servers import forget_http, read_http_by_requests, serving
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +173,96 @@ def test_large_files_are_read_by_workers_as_by_one_process(
         answers = [text for block in map_texts(list, gathered) for text in block]
     assert words.counts.tolist() == embzip.build_words([path, path]).counts.tolist()
     assert answers == list(gathered)
+
+
+def test_compressed_files_are_read_by_workers_a_file_each(
+    client: Any, corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("plain.txt").write_text("".join(f"{text}\n" for text in corpus))
+    for number, pack in enumerate((gzip.compress, bz2.compress, lzma.compress, zstd.compress)):
+        lines = "\r\n".join(corpus[70 * number : 70 * number + 70]).encode()
+        Path(f"{number}.packed").write_bytes(pack(b"\xef\xbb\xbf" * (number == 0) + lines + b"\n"))
+    Path("9.packed").write_bytes(gzip.compress(b""))
+    gathered = embzip.corpus.read_texts("*.packed")
+    assert all(isinstance(part, line_parts.FilePart) for part in gathered.parts())
+    told: list[tuple[int, int]] = []
+    with on_cluster(client):
+        words = embzip.build_words("*.packed", progress=lambda *done: told.append(done))
+        vectors = embzip.train_vectors(f"file://{tmp_path}/*.packed", words, dim=8)
+        answers = [text for block in map_texts(list, gathered) for text in block]
+        monkeypatch.setattr(texts, "_MOST", 10)  # then files are read here, a block at a time
+        again = [text for block in map_texts(list, gathered) for text in block]
+    assert again == answers == corpus
+    assert told[-1] == (sum(path.stat().st_size for path in Path().glob("*.packed")),) * 2
+    alone = embzip.build_words("plain.txt")
+    assert words.counts.tolist() == alone.counts.tolist()
+    whole = embzip.train_vectors("plain.txt", alone, dim=8)
+    assert vectors.matrix.tobytes() == whole.matrix.tobytes()
+
+
+def test_what_is_wrong_with_a_compressed_file_is_said_as_by_one_process(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    good = gzip.compress("".join(f"a text {number}\n" for number in range(5000)).encode())
+    Path("a.gz").write_bytes(good)
+    bad = {"b.gz": good[:-20], "c.gz": gzip.compress(b"a\n" * 2000 + b"caf\xe9\n")}
+    for name, content in bad.items():
+        Path(name).write_bytes(content)
+        with pytest.raises(InputError, match=f"^{name}") as alone:
+            embzip.build_words(["a.gz", name])
+        with on_cluster(client), pytest.raises(InputError) as apart:
+            embzip.build_words(["a.gz", name])
+        assert str(apart.value) == str(alone.value)
+    part = next(embzip.corpus.read_texts(["a.gz", "a.gz"]).parts())
+    Path("a.gz").unlink()
+    with pytest.raises(ClusterError, match="put it on a file system that all machines share"):
+        list(part())  # type: ignore[operator]
+
+
+def test_files_elsewhere_are_read_by_workers(
+    client: Any, corpus: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("".join(f"{text}\n" for text in corpus[:100]))
+    packed = gzip.compress("".join(f"{text}\n" for text in corpus[100:]).encode())
+    (tmp_path / "b.txt.gz").write_bytes(packed)
+    client.wait_for_workers(2)
+    client.run(read_http_by_requests)
+    read_http_by_requests()
+    with serving(tmp_path) as (address, handler):
+        urls = [f"{address}/a.txt", f"{address}/b.txt.gz"]
+        parts = list(embzip.corpus.read_texts(urls).parts())
+        assert all(isinstance(part, line_parts.FilePart) for part in parts)
+        with on_cluster(client):
+            words = embzip.build_words(urls)
+        assert words.counts.tolist() == embzip.build_words(embzip.Texts(corpus)).counts.tolist()
+        handler.cut = 200
+        with on_cluster(client), pytest.raises(InputError, match=r"a\.txt: (cannot be|ends)"):
+            embzip.build_words(urls)
+        handler.cut = None
+        (tmp_path / "a.txt").write_text("another\n")
+        with pytest.raises(ClusterError, match="a worker finds another file there"):
+            list(parts[0]())  # type: ignore[operator]
+    forget_http()
+    client.run(forget_http)
+
+
+def test_a_table_that_is_mapped_from_a_copy_is_sent(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "_CARRIED", 10_000)
+    rows = np.random.default_rng(2).normal(size=(500, 16)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    packed = gzip.compress((tmp_path / "rows.npy").read_bytes())
+    (tmp_path / "rows.npy.gz").write_bytes(packed)
+    (tmp_path / "words.txt").write_text("".join(f"w{number}\n" for number in range(500)))
+    table = embzip.read_vectors(tmp_path / "rows.npy.gz", words=tmp_path / "words.txt")
+    with on_cluster(client):
+        found = embzip.compress(table, "int8")
+    np.testing.assert_array_equal(
+        found.codes["values"], embzip.compress(rows, "int8").codes["values"]
+    )
 
 
 def test_what_is_wrong_with_a_large_file_is_said_as_by_one_process(

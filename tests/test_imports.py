@@ -18,7 +18,8 @@ import embzip
 ALLOWED = {"embzip", "numpy", "lazy_loader"}
 HEAVY = {
     "faiss", "gensim", "tensorflow", "keras", "youtokentome", "matplotlib",
-    "jinja2", "cyclopts", "rich", "numba", "optuna",
+    "jinja2", "cyclopts", "rich", "numba", "optuna", "dask",
+    "distributed", "fsspec",
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from embzip.classifier.mean import MeanConfig
 from embzip.classifier.model import Classifier
 from embzip.compression import compress
 from embzip.errors import InputError
-from embzip.files.reading import existing_file
+from embzip.files.remote import local_file
 from embzip.files.streams import seekable
 from embzip.tokenizers.fasttext import FastTextTokenizer
 from embzip.vectors.base import Vectors
@@ -39,8 +39,7 @@ def read_fasttext(path: str | Path) -> Classifier:
         For a damaged file, a model that is no classifier, or one with a hierarchical softmax, whose
         labels have no rows.
     """
-    path = existing_file(path)
-    with seekable(path) as whole, opened_fasttext(whole) as model:
+    with local_file(path) as here, seekable(here) as whole, opened_fasttext(whole) as model:
         if not model.supervised:
             raise InputError(
                 f"{path}: expected a supervised model of fastText, found one of words only: "

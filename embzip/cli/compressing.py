@@ -1,5 +1,7 @@
 """Commands whose result is a compressed table: compress, append."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,14 +9,37 @@ from cyclopts import Parameter
 
 from embzip.cli.bars import progress
 from embzip.cli.clusters import Cluster, running_on
-from embzip.cli.parameters import Errors, Meta, Pack, Seed, Table, UsageError, facts_of
-from embzip.cli.results import EMBZ, Result
+from embzip.cli.parameters import (
+    Errors,
+    Input,
+    Meta,
+    Pack,
+    Seed,
+    Table,
+    UsageError,
+    Whole,
+    facts_of,
+)
+from embzip.cli.results import EMBZ, Output, Result
 from embzip.cli.tables import Reading
+from embzip.files.locations import files_at, is_url
+from embzip.files.outputs import FOLDER
 from embzip.files.places import CLASSIFIER, COUNTS, EXAMPLES, TABLE, TEXTS, check_places
-from embzip.inspection import size_change
+from embzip.files.remote import nbytes_of
+from embzip.inspection import bytes_on_disk, size_change
 
 if TYPE_CHECKING:
     from embzip.types import Matrix
+
+
+Shards = Annotated[
+    Whole | None,
+    Parameter(
+        metavar="N",
+        help="Write a folder: manifest.embz, and the codes in N files. Every command that reads a "
+        "table takes the folder.",
+    ),
+]
 
 
 def compress(
@@ -22,14 +47,15 @@ def compress(
     /,
     *,
     codec: Annotated[str, Parameter(metavar="SPEC")],
-    texts: Path | None = None,
-    labelled: Annotated[Path | None, Parameter(metavar="FILE")] = None,
-    counts: Path | None = None,
+    texts: Input | None = None,
+    labelled: Annotated[Input | None, Parameter(metavar="FILE")] = None,
+    counts: Input | None = None,
     metric_of: Annotated[Path | None, Parameter(metavar="MODEL.embz")] = None,
     seed: Seed = 0,
     meta: Meta = (),
     pack: Pack = False,
     errors: Errors = "strict",
+    shards: Shards = None,
     cluster: Cluster = None,
     reading: Reading = Reading(),
     result: Result = Result(),
@@ -75,7 +101,7 @@ def compress(
 
     inputs = [vectors, reading.words, texts, labelled, counts, metric_of]
     with (
-        result.writing(inputs, ".compressed.embz", EMBZ) as made,
+        _written(result, inputs, "compressed", shards) as made,
         progress("compressing") as report,
         running_on(cluster),
     ):
@@ -91,10 +117,12 @@ def compress(
             metric=None if metric_of is None else _metric_of(metric_of),
             pack=pack,
             meta=facts,
+            shards=shards,
             seed=seed,
             progress=report,
         )
-    before = sum(path.stat().st_size for path in (vectors, reading.words) if path is not None)
+    read = [file for name in (vectors, reading.words) if name for file in files_at(name)]
+    before = sum(nbytes_of(file) if is_url(file) else bytes_on_disk(Path(file)) for file in read)
     record = {
         "codec": embedding.codec.spec,
         "rows": embedding.rows,
@@ -114,11 +142,12 @@ def compress(
 
 def append(
     table: Annotated[Path, Parameter(name="TABLE.embz", help="A compressed table.")],
-    vectors: Annotated[Path, Parameter(name="WORDS.vec", help="New tokens and their rows.")],
+    vectors: Annotated[Input, Parameter(name="WORDS.vec", help="New tokens and their rows.")],
     /,
     *,
     pack: Pack = False,
     errors: Errors = "strict",
+    shards: Shards = None,
     cluster: Cluster = None,
     reading: Reading = Reading(),
     result: Result = Result(),
@@ -135,9 +164,9 @@ def append(
     from embzip.table_files import append_file
 
     inputs = [table, vectors, reading.words]
-    with result.writing(inputs, ".appended.embz", EMBZ) as made, running_on(cluster):
+    with _written(result, inputs, "appended", shards) as made, running_on(cluster):
         added = reading.read(vectors, errors, made)
-        longer = append_file(table, added, made.path, pack=pack)
+        longer = append_file(table, added, made.path, pack=pack, shards=shards)
     record = {
         "codec": longer.table.codec.spec,
         "rows": longer.table.rows,
@@ -151,6 +180,17 @@ def append(
         f"{longer.table.codec.spec}; SNR of the new ones {longer.snr_db:.2f} dB; the file "
         f"{made.nbytes:,} bytes",
     )
+
+
+def _written(
+    result: Result, inputs: Sequence[str | Path | None], done: str, shards: int | None
+) -> AbstractContextManager[Output]:
+    """Return what `Result.writing` does, for a file or for a folder of shards."""
+    if shards is None:
+        return result.writing(inputs, f".{done}.embz", EMBZ)
+    from embzip.embz.shards import MANIFEST
+
+    return result.writing(inputs, f".{done}", {FOLDER: "table in shards"}, marker=MANIFEST)
 
 
 def _metric_of(model: Path) -> "Matrix":

@@ -10,6 +10,7 @@ from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import Errors, Json, Table
 from embzip.cli.results import Result
 from embzip.cli.tables import Reading
+from embzip.files.locations import file_at
 from embzip.files.places import TABLE, TEXTS, check_places
 from embzip.files.signatures import signature_of
 
@@ -58,7 +59,8 @@ def convert(
         formats = {".txt": "glove", ".vec": "glove"}
     result = Result(output, as_json=as_json)
     with result.writing([vectors, reading.words], "", formats) as made, progress("converting"):
-        fasttext = vectors.is_file() and signature_of(vectors).kind == "fasttext"
+        vectors = file_at(vectors)
+        fasttext = not Path(vectors).is_dir() and signature_of(vectors).kind == "fasttext"
         if made.format == "embz" and fasttext and is_supervised(vectors):
             model = read_fasttext(vectors)
             model.save(made.path)

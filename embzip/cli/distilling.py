@@ -14,6 +14,7 @@ from embzip.cli.distilled import planned as plan_told
 from embzip.cli.parameters import (
     ColumnOptions,
     Errors,
+    Input,
     Meta,
     Pack,
     Seed,
@@ -74,10 +75,10 @@ class Shape:
 
 def distill(
     *teachers: Annotated[Path, Parameter(name="TEACHER.embz")],
-    train: Annotated[Path, Parameter(metavar="TRAIN.tsv")],
-    probabilities: Annotated[Path | None, Parameter(metavar="FILE")] = None,
-    texts: Annotated[tuple[Path, ...], Parameter(metavar="TEXTS")] = (),
-    dev: Annotated[Path | None, Parameter(metavar="DEV.tsv")] = None,
+    train: Annotated[Input, Parameter(metavar="TRAIN.tsv")],
+    probabilities: Annotated[Input | None, Parameter(metavar="FILE")] = None,
+    texts: Annotated[tuple[Input, ...], Parameter(metavar="TEXTS")] = (),
+    dev: Annotated[Input | None, Parameter(metavar="DEV.tsv")] = None,
     size: Annotated[str | None, Parameter(metavar="SIZE")] = None,
     shape: Shape = Shape(),
     tokenizer: Annotated[Path | None, Parameter(metavar="FILE")] = None,
@@ -246,7 +247,7 @@ def distill(
 
 def _check_usage(
     teachers: Sequence[Path],
-    probabilities: Path | None,
+    probabilities: str | Path | None,
     size: str | None,
     shape: Mapping[str, object],
     teaching: Teaching,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from embzip.cli.bars import progress
-from embzip.cli.parameters import ColumnOptions, Errors, Json, OwnModel, Seed, UsageError
+from embzip.cli.parameters import ColumnOptions, Errors, Input, Json, OwnModel, Seed, UsageError
 from embzip.cli.terminal import drawn, field, printable, show, without_notices
 from embzip.corpus import read_examples
 from embzip.files.places import EXAMPLES, MODEL, check_places
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    *files: Annotated[Path, Parameter(name="MODEL.embz... TEST.tsv", required=True)],
+    *files: Annotated[Input, Parameter(name="MODEL.embz... TEST.tsv", required=True)],
     against: Annotated[Path | None, Parameter(metavar="OTHER.embz")] = None,
     head: Annotated[str | None, Parameter(metavar="NAME")] = None,
     per_class: bool = False,

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import Errors, UsageError
+from embzip.cli.parameters import Errors, Input, UsageError
 from embzip.cli.results import STREAM, Output, Result
 from embzip.cli.static_models import STATIC, export_static
 from embzip.cli.terminal import without_notices
@@ -59,7 +59,7 @@ def export(
     to: Annotated[_To | None, CHOICE] = None,
     kernels: Annotated[Literal["float32", "float16", "int8", "int4", "int2"] | None, CHOICE] = None,
     compute: Annotated[Literal["float32", "int8"], CHOICE] = "float32",
-    calibrate: Annotated[Path | None, Parameter(metavar="TEXTS")] = None,
+    calibrate: Annotated[Input | None, Parameter(metavar="TEXTS")] = None,
     node: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
     fed: Annotated[list[str] | None, Parameter(name="--input", metavar="NAME")] = None,
     errors: Errors = "strict",

@@ -1,12 +1,11 @@
 """The command that makes a classifier's dense kernels smaller: factorize."""
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from embzip.cli.bars import progress
-from embzip.cli.parameters import ColumnOptions, Errors, Model, Seed, UsageError, Whole
+from embzip.cli.parameters import ColumnOptions, Errors, Input, Model, Seed, UsageError, Whole
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.terminal import without_notices
 from embzip.corpus import read_examples
@@ -21,7 +20,7 @@ def factorize(
     *,
     rank: Whole | None = None,
     energy: float | None = None,
-    train: Annotated[Path | None, Parameter(metavar="TRAIN.tsv")] = None,
+    train: Annotated[Input | None, Parameter(metavar="TRAIN.tsv")] = None,
     seed: Seed = 0,
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",

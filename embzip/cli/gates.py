@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import Errors, Json, OwnModel, Seed
+from embzip.cli.parameters import Errors, Input, Json, OwnModel, Seed
 from embzip.cli.terminal import show, without_notices
 from embzip.corpus import read_examples
 from embzip.files.places import EXAMPLES, MODEL, check_places
@@ -19,7 +19,7 @@ _CODES = {"shown": 0, "worse": 3, "not shown": 4}
 def gate(
     before: Annotated[Path, Parameter(name="BEFORE.embz")],
     after: Annotated[Path, Parameter(name="AFTER.embz")],
-    test: Annotated[Path, Parameter(name="TEST.tsv")],
+    test: Annotated[Input, Parameter(name="TEST.tsv")],
     /,
     *,
     max_drop: Annotated[float, Parameter(metavar="POINTS")],

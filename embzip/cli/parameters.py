@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter, Token
 
 from embzip.cli.choices import CHOICE
+from embzip.files.locations import files_at, located
 from embzip.files.places import EXAMPLES, LABELS, TEXTS, TOKENIZER, Place, check_places
 from embzip.labelled.columns import DEFAULT, Columns
 
@@ -27,27 +28,35 @@ def _whole(_: type, tokens: Sequence[Token]) -> int:
         raise ValueError(f"expected a whole number, received {tokens[0].value!r}") from None
 
 
+def _file(_: type, tokens: Sequence[Token]) -> str | Path:
+    return located(tokens[0].value)
+
+
 Whole = Annotated[int, Parameter(converter=_whole)]
+# A file whose content is data: a path, a pattern in quotes, or a URL.
+Input = Annotated[str | Path, Parameter(converter=_file, n_tokens=1)]
 Corpus = Annotated[
-    Path,
+    Input,
     Parameter(
         name="CORPUS",
-        help="Text files, one text a line; several are read one after the other; - is stdin. "
-        "gzip, bzip2, xz, zstd and a zip of one file are decompressed.",
+        help="Text files, one text a line; several are read one after the other, those of a "
+        "pattern in quotes ('corpus/*.gz') in sorted order; URLs; - is stdin. gzip, bzip2, xz, "
+        "zstd and a zip of one file are decompressed.",
     ),
 ]
 
 Table = Annotated[
-    Path,
+    Input,
     Parameter(
         name="VECTORS",
         help="A .embz file (a classifier's too: its embedding), word2vec text or binary, GloVe, "
-        "fastText .vec, .bin or .ftz, .npz, safetensors, .npy with --words; plain or compressed.",
+        "fastText .vec, .bin or .ftz, .npz, safetensors, .npy with --words; plain or compressed; "
+        "a path or a URL.",
     ),
 ]
 Model = Annotated[Path, Parameter(name="MODEL.embz", help="A classifier's .embz file.")]
 Labelled = Annotated[
-    tuple[Path, ...],
+    tuple[Input, ...],
     Parameter(
         metavar="FILE",
         help="A labelled file, such as of label<TAB>text lines, of which the text is read, before "
@@ -134,7 +143,7 @@ class OwnModel:
         """The files, for `check_places`."""
         return (self.labels, LABELS), (self.tokenizer, TOKENIZER)
 
-    def check(self, *paths: Path | None) -> None:
+    def check(self, *paths: str | Path | None) -> None:
         """Refuse options that none of a command's models has a use for, before any is opened."""
         from embzip.artefacts import is_foreign
 
@@ -144,7 +153,7 @@ class OwnModel:
                 "a .embz and an exported .tflite have their own"
             )
 
-    def open(self, *paths: Path, head: str | None = None) -> "TextClassifier":
+    def open(self, *paths: str | Path, head: str | None = None) -> "TextClassifier":
         """Return the classifier of a file of any kind, or the ensemble of several."""
         from embzip.artefacts import open_classifier
 
@@ -171,8 +180,8 @@ def given(options: object) -> dict[str, Any]:
 
 
 def corpus_of(
-    corpus: Sequence[Path], labelled: Sequence[Path], *others: tuple[Path, Place]
-) -> list[Path]:
+    corpus: Sequence[str | Path], labelled: Sequence[str | Path], *others: tuple[str | Path, Place]
+) -> list[str | Path]:
     """Return the files of a corpus in the order of reading: labelled ones first, as in a recipe.
 
     Parameters
@@ -190,9 +199,10 @@ def corpus_of(
     files = [*labelled, *corpus]
     if not files:
         raise UsageError("name a text file as CORPUS, or by --labelled one of label<TAB>text lines")
-    for path in labelled:
-        if path in corpus:
-            raise UsageError(f"{path} is named as text and by --labelled: name it once")
+    as_text = {str(file) for name in corpus for file in files_at(name)}
+    for file in (str(file) for name in labelled for file in files_at(name)):
+        if file in as_text:
+            raise UsageError(f"{file} is named as text and by --labelled: name it once")
     plain = [(path, TEXTS) for path in corpus]
     check_places(*plain, *((path, EXAMPLES) for path in labelled), *others)
     return files

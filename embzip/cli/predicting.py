@@ -12,10 +12,11 @@ from cyclopts import Parameter
 
 from embzip.cli.bars import progress
 from embzip.cli.clusters import Cluster, running_on
-from embzip.cli.parameters import ColumnOptions, Errors, Json, OwnModel, UsageError, Whole
+from embzip.cli.parameters import ColumnOptions, Errors, Input, Json, OwnModel, UsageError, Whole
 from embzip.cli.terminal import field, without_notices, write
 from embzip.corpus import read_texts
 from embzip.engine import map_texts
+from embzip.files.locations import files_at
 from embzip.files.outputs import check_apart
 from embzip.files.places import EXAMPLES, MODEL, TEXTS, check_places
 
@@ -29,14 +30,14 @@ ALONE = ""  # the name of a classifier that is not in a kit
 
 def predict(
     model: Annotated[Path, Parameter(name="MODEL.embz")],
-    file: Annotated[Path | None, Parameter(name="FILE")] = None,
+    file: Annotated[Input | None, Parameter(name="FILE")] = None,
     /,
     *,
     top: Annotated[Whole | None, Parameter(metavar="K")] = None,
     threshold: Annotated[float, Parameter(metavar="P")] = 0.0,
     unknown: Annotated[str, Parameter(metavar="LABEL")] = "",
     proba: bool = False,
-    labelled: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    labelled: Annotated[Input | None, Parameter(metavar="FILE")] = None,
     own: OwnModel = OwnModel(),
     columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
@@ -88,7 +89,7 @@ def predict(
         loaded = own.open(model) if is_foreign(model) else load_model(model)
     labels = loaded.labels if isinstance(loaded, TextKit) else {ALONE: loaded.labels}
     source = labelled or file or Path("-")
-    check_apart("-", [model, source])
+    check_apart("-", [model, *files_at(source)])
 
     def answered(texts: list[str]) -> list[str]:
         """Return what is printed of each text."""

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
 from embzip.cli.clusters import Cluster, running_on
-from embzip.cli.parameters import ColumnOptions, Errors, Table, UsageError, Whole
+from embzip.cli.parameters import ColumnOptions, Errors, Input, Table, UsageError, Whole
 from embzip.cli.results import TABLES, Result, write_table
 from embzip.cli.tables import Reading
 from embzip.corpus import read_texts
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class _Choice:
     """The input of the scores: a table, the file it came from, and texts in its ids."""
 
-    path: Path
+    path: str | Path
     table: "AnyTable"
     texts: Sequence[Sequence[int]]
 
@@ -69,8 +69,8 @@ def prune(
     max_vocab: Whole | None = None,
     min_count: Whole | None = None,
     by: Annotated[Literal["count", "norm", "sensitivity", "coverage"], CHOICE] = "count",
-    texts: Path | None = None,
-    labelled: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    texts: Input | None = None,
+    labelled: Annotated[Input | None, Parameter(metavar="FILE")] = None,
     remap: bool = False,
     reading: Reading = Reading(),
     columns: ColumnOptions = ColumnOptions(),

@@ -10,7 +10,16 @@ from cyclopts import Parameter
 from embzip.cli.array_comparing import told_of
 from embzip.cli.artefacts import present
 from embzip.cli.bars import progress
-from embzip.cli.parameters import ColumnOptions, Errors, Meta, Pack, Seed, UsageError, facts_of
+from embzip.cli.parameters import (
+    ColumnOptions,
+    Errors,
+    Input,
+    Meta,
+    Pack,
+    Seed,
+    UsageError,
+    facts_of,
+)
 from embzip.cli.results import EMBZ, Result
 from embzip.cli.terminal import load_quietly, without_notices
 from embzip.corpus import read_examples
@@ -50,7 +59,7 @@ def rebuild(
     inputs: Annotated[Path | None, Parameter(metavar="X.npz")] = None,
     against: Annotated[Path | None, Parameter(metavar="OTHER")] = None,
     config: Annotated[Path | None, Parameter(name="--model", metavar="CONFIG")] = None,
-    tune: Annotated[Path | None, Parameter(metavar="TRAIN.tsv")] = None,
+    tune: Annotated[Input | None, Parameter(metavar="TRAIN.tsv")] = None,
     tune_params: bool = False,
     quantize_kernels: bool = False,
     kernels: str | None = None,

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from embzip.cli.array_comparing import told_of
 from embzip.cli.bars import progress
-from embzip.cli.parameters import ColumnOptions, Errors, Json, OwnModel, Seed, UsageError
+from embzip.cli.parameters import ColumnOptions, Errors, Input, Json, OwnModel, Seed, UsageError
 from embzip.cli.terminal import drawn, show, tell, without_notices, write
 from embzip.corpus import read_examples
 from embzip.errors import MissingPackageError
@@ -39,7 +39,7 @@ def compare(
     after: Annotated[Path, Parameter(name="AFTER.embz")],
     /,
     *,
-    test: Annotated[Path | None, Parameter(metavar="TEST.tsv")] = None,
+    test: Annotated[Input | None, Parameter(metavar="TEST.tsv")] = None,
     inputs: Annotated[Path | None, Parameter(metavar="X.npz")] = None,
     own: OwnModel = OwnModel(),
     seed: Seed = 0,
@@ -150,7 +150,7 @@ def report(
     /,
     *,
     card: bool = False,
-    test: Annotated[Path | None, Parameter(metavar="TEST.tsv")] = None,
+    test: Annotated[Input | None, Parameter(metavar="TEST.tsv")] = None,
     as_json: Json = False,
 ) -> None:
     """Render the report of a run again, or a classifier's card.

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from embzip.cli.parameters import Json, UsageError
 from embzip.cli.terminal import drop_stdout, show, tell
 from embzip.errors import OutputError
+from embzip.files.locations import files_at
 from embzip.files.outputs import FOLDER, Formats, check_apart, format_of, output_path
 from embzip.files.writing import is_character_device, temporary_folder
 from embzip.inspection import bytes_on_disk
@@ -84,7 +85,7 @@ class Result:
     @contextmanager
     def writing(
         self,
-        inputs: Sequence[Path | None],
+        inputs: Sequence[str | Path | None],
         suffix: str,
         formats: Formats,
         *,
@@ -95,7 +96,8 @@ class Result:
         Parameters
         ----------
         inputs
-            All that the command reads; without -o, the first one names the result.
+            All that the command reads, also as patterns; without -o, the first one names the
+            result.
         suffix
             Of the name without -o.
         formats, marker
@@ -107,14 +109,15 @@ class Result:
             For a result that cannot be written, is an input, or has an unfit suffix; before the
             block runs.
         """
+        files = [file for given in inputs if given is not None for file in files_at(given)]
         name = STREAM if self.output == STREAM else None
         if name is not None and self.as_json:
             raise UsageError("-o - and --json cannot go together: both would be written to stdout")
-        path = name or output_path(str(inputs[0]), suffix, self.output, force=self.force)
+        path = name or output_path(files[0], suffix, self.output, force=self.force)
         format = format_of(path, formats, marker=marker)
         if name is not None and format == formats.get(FOLDER):
             raise UsageError(f"-o - is for one file: a {format} is several, so name a folder")
-        check_apart(path, inputs)
+        check_apart(path, files)
         if name is not None or is_character_device(path):
             with temporary_folder() as folder:
                 made = Output(folder / f"result{suffix}", path, format, self.as_json)

@@ -14,6 +14,7 @@ from embzip.cli.parameters import (
     ColumnOptions,
     Corpus,
     Errors,
+    Input,
     Labelled,
     Seed,
     Table,
@@ -23,6 +24,7 @@ from embzip.cli.parameters import (
 )
 from embzip.cli.results import TABLES, Output, Result, write_table
 from embzip.cli.terminal import log
+from embzip.files.locations import file_at, is_url
 from embzip.files.places import COUNTS, TABLE, TOKENIZER, check_places
 from embzip.files.signatures import signature_of
 
@@ -52,7 +54,7 @@ class Reading:
         A token that stands twice: refuse the file, or keep the first row.
     """
 
-    words: Path | None = None
+    words: Input | None = None
     format: Annotated[Literal["auto", "text", "binary", "npy"], CHOICE] = "auto"
     tensor: str | None = None
     skip_bad: bool = False
@@ -60,13 +62,15 @@ class Reading:
     duplicates: Annotated[Literal["error", "first"], CHOICE] = "error"
 
     def read(
-        self, path: Path, errors: Errors = "strict", made: Output | None = None
+        self, path: str | Path, errors: Errors = "strict", made: Output | None = None
     ) -> "Vectors | CompressedEmbedding":
         """Return the table of a .embz file or of foreign vectors, and note what was changed."""
         from embzip.embz.format import load
+        from embzip.embz.shards import manifest_in
         from embzip.vectors.base import read_vectors
 
-        if os.path.isfile(path) and signature_of(path).kind == "embz":
+        path = manifest_in(file_at(path))
+        if (is_url(path) or os.path.isfile(path)) and signature_of(path).kind == "embz":
             if self != Reading():
                 first = next(name for name, value in vars(self).items() if value not in _UNSET)
                 raise UsageError(f"--{first.replace('_', '-')} does not go with a .embz file")
@@ -187,7 +191,7 @@ def transfer(
     /,
     *,
     tokenizer: Path,
-    counts: Path | None = None,
+    counts: Input | None = None,
     ridge: float = 0.1,
     reading: Reading = Reading(),
     errors: Errors = "strict",

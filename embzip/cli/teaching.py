@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from embzip.cli.bars import Bar
-from embzip.cli.parameters import Whole
+from embzip.cli.parameters import Input, Whole
 from embzip.cli.tables import Reading
 from embzip.corpus import Example
 from embzip.errors import InputError
@@ -46,7 +46,7 @@ class Teaching:
 
     folds: Whole = 0
     share: Annotated[float, Parameter(name="--fold-share")] = 0.5
-    vectors: Annotated[Path | None, Parameter(metavar="VECTORS")] = None
+    vectors: Annotated[Input | None, Parameter(metavar="VECTORS")] = None
     work: Annotated[Path | None, Parameter(metavar="DIR")] = None
     labels: float = 0.0
     copies: Whole = 4
@@ -64,9 +64,9 @@ class Teachers:
 
 def teachers_of(
     teachers: Sequence["TextClassifier"],
-    probabilities: Path | None,
-    train: Path,
-    texts: Sequence[Path],
+    probabilities: str | Path | None,
+    train: str | Path,
+    texts: Sequence[str | Path],
     examples: Sequence[Example],
     dev: Sequence[Example] | None,
     teaching: Teaching,

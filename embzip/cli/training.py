@@ -13,6 +13,7 @@ from embzip.cli.choices import CHOICE
 from embzip.cli.parameters import (
     ColumnOptions,
     Errors,
+    Input,
     Meta,
     Pack,
     Seed,
@@ -99,9 +100,9 @@ class Pruning:
 
 
 def train(
-    *examples: Annotated[Path, Parameter(name="TRAIN.tsv", required=True)],
-    vectors: Annotated[Path, Parameter(metavar="VECTORS")],
-    dev: Annotated[Path | None, Parameter(metavar="DEV.tsv")] = None,
+    *examples: Annotated[Input, Parameter(name="TRAIN.tsv", required=True)],
+    vectors: Annotated[Input, Parameter(metavar="VECTORS")],
+    dev: Annotated[Input | None, Parameter(metavar="DEV.tsv")] = None,
     trainable: Annotated[bool, Parameter(negative="--frozen")] = True,
     lowercase: Annotated[bool | None, Parameter(negative="--no-lowercase")] = None,
     max_length: Whole | None = None,

@@ -51,6 +51,7 @@ class Header:
     offsets: dict[str, int]
     digests: dict[str, str]
     nbytes: int
+    digest: str
 
 
 @contextmanager
@@ -158,6 +159,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
         {name: 8 + length + offset for name, offset in offsets.items()},
         dict(zip(order, digests, strict=True)),
         8 + length,
+        stated,
     )
 
 

@@ -15,10 +15,12 @@ from embzip.embedding import CompressedEmbedding
 from embzip.embz.container import VERSION, Header, container_nbytes
 from embzip.errors import FileFormatError
 from embzip.files.limits import MOST, MOST_RECORD, check_size
+from embzip.files.records import Fields
 from embzip.inspection import Role
+from embzip.tokenizers import stored_tokenizer
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays
-from embzip.vocabulary import Vocabulary, encode_tokens
+from embzip.vocabulary import Vocabulary, decode_tokens, encode_tokens
 
 SMALL = 4096  # bytes from which on a tensor has a name, a digest and a place of its own
 
@@ -132,6 +134,31 @@ def words_of(tokenizer: Tokenizer | None, vocabulary: Vocabulary | None) -> dict
     if vocabulary is not None:
         return {"vocabulary": np.frombuffer(encode_tokens(tuple(vocabulary)), np.uint8)}
     return {}
+
+
+def vocabulary_of(
+    record: Fields,
+    specs: Mapping[str, ArraySpec],
+    arrays: Arrays,
+    rows: int,
+) -> tuple[Tokenizer | None, Vocabulary | None]:
+    """Return the tokenizer and the tokens that a file holds, as `words_of` gave them."""
+    if "tokenizer" in specs:
+        tokenizer = stored_tokenizer(record, arrays["tokenizer"].tobytes(), rows)
+        return tokenizer, tokenizer.vocabulary
+    if "vocabulary" in specs:
+        tokens = decode_tokens(arrays["vocabulary"].tobytes(), rows)
+        return None, Vocabulary(tokens, **_special_rows(record))
+    return None, None
+
+
+def _special_rows(record: Fields) -> dict[str, Any]:
+    """Return the special ids of a foreign table; that they are rows, `Vocabulary` checks."""
+    single = {
+        key: None if record.values.get(key, "") is None else record.whole(key)
+        for key in ("pad_id", "unk_id")
+    }
+    return {"special_ids": record.wholes("special_ids"), **single}
 
 
 def contents_of(embedding: CompressedEmbedding, heads: Sequence[Arrays], words: Arrays) -> Contents:

@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.checking import check_finite
-from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.registry import parse_codec
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.container import (
@@ -41,19 +40,18 @@ from embzip.embz.contents import (
     small_specs,
     split_small,
     table_specs,
+    vocabulary_of,
     words_of,
 )
 from embzip.embz.meta import checked_meta
 from embzip.embz.packed import packing_of, shape_of, told_by
-from embzip.errors import FileFormatError, InputTypeError, OutputError
-from embzip.files.reading import existing_file
-from embzip.files.records import Fields
+from embzip.embz.shards import manifest_in, shards_of, with_specs, write_shards
+from embzip.errors import FileFormatError, InputError, InputTypeError, OutputError
+from embzip.files.locations import file_at, is_url
+from embzip.files.remote import local_file
 from embzip.files.writing import atomic_write
 from embzip.packing.tensors import pack_tensors, unpack_tensors
-from embzip.tokenizers import stored_tokenizer
-from embzip.tokenizers.base import Tokenizer
 from embzip.types import Arrays
-from embzip.vocabulary import Vocabulary, decode_tokens
 
 
 class Artefact(Protocol):
@@ -83,6 +81,7 @@ def save(
     pack: bool = False,
     most: int | None = None,
     meta: Mapping[str, str] | None = None,
+    shards: int | None = None,
 ) -> None:
     """Write a .embz file; what stood there is replaced only when all is written.
 
@@ -99,13 +98,17 @@ def save(
         Bytes that the file may have; a larger one is not written.
     meta
         Facts by name, such as {"licence": "MIT"}, which `embzip.inspect` shows.
+    shards
+        Write a folder instead: a manifest, and the codes in so many files; of a table alone.
 
     Raises
     ------
     OutputError
         Where the file cannot be written, or would be larger than `most`.
     InputError
-        For `meta` that is no text by name, or more than 64 KB.
+        For `meta` that is no text by name, or more than 64 KB; for a classifier in shards.
+    SpecError
+        For less than one shard, or more than rows.
 
     Examples
     --------
@@ -132,6 +135,9 @@ def save(
         made.record["meta"] = checked_meta(meta)
     if pack:
         made = min(made, _packed(made, embedding), key=attrgetter("nbytes"))
+    if shards is not None:
+        write_shards(path, made, shards, most)
+        return
     with atomic_write(path) as file:
         write_container(file, *made.stored())
         if most is not None and file.tell() > most:
@@ -159,7 +165,7 @@ def load(path: str | Path, *, mmap: bool = False) -> CompressedEmbedding:
     Parameters
     ----------
     path
-        The file.
+        The file, or its URL, of which a copy is read; or the folder of a table in shards.
     mmap
         Map codes and params instead of reading them: a file of any size opens at once. Lengths,
         layout, the header and the values of params are checked, and codes when their rows are
@@ -183,9 +189,14 @@ def read(path: str | Path, *, mmap: bool = False) -> Loaded:
 
 
 def _checked(path: str | Path, mmap: bool, heads_mapped: bool) -> Loaded:
-    path = existing_file(path)
-    with path.open("rb") as file, reading(path):
-        return _read(file, path, read_header(file, path), mmap, heads_mapped)
+    path = file_at(path)
+    if mmap and is_url(path):
+        raise InputError(f"{path}: a file is mapped on this machine: copy it here first")
+    with local_file(manifest_in(path)) as here, here.open("rb") as file, reading(here):
+        header = read_header(file, here)
+        if is_url(path) and "shards" in header.record:
+            raise FileFormatError("a table in shards is read from a folder here: copy that first")
+        return _read(file, here, header, mmap, heads_mapped)
 
 
 def _is_text(name: str) -> bool:
@@ -195,6 +206,9 @@ def _is_text(name: str) -> bool:
 
 def _read(file: BinaryIO, path: Path, header: Header, mmap: bool, heads_mapped: bool) -> Loaded:
     record = header.record
+    shards = shards_of(path, record)
+    if shards is not None:
+        header = with_specs(header, shards.specs)
     rows, dim = shape_of(record)
     codec = parse_codec(record.take("codec", str))
     layout = codec.layout(rows, dim)
@@ -231,7 +245,10 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool, heads_mapped: 
         and (heads_mapped or role_of(name) != "other_variables")
     }
     contents = {
-        name: read_tensor(file, path, header, name, mmap=name in mapped) for name in header.specs
+        name: shards.read(name, mmap=name in mapped)
+        if shards is not None and name in shards.specs
+        else read_tensor(file, path, header, name, mmap=name in mapped)
+        for name in header.specs
     }
     if inside:
         contents |= split_small(contents.pop("small"), inside)
@@ -239,7 +256,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool, heads_mapped: 
     digests = {n: d for n, d in header.digests.items() if n in lazy or n not in packed}
     codes = {spec.name: arrays[f"codes.{spec.name}"] for spec in layout.codes}
     params = {spec.name: arrays[f"params.{spec.name}"] for spec in layout.params}
-    tokenizer, vocabulary = _vocabulary(record, header.specs, arrays, rows)
+    tokenizer, vocabulary = vocabulary_of(record, header.specs, arrays, rows)
     embedding = CompressedEmbedding(
         codec,
         codes,
@@ -250,7 +267,7 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool, heads_mapped: 
         tokenizer,
         arrays["counts"].astype(np.int64) if "counts" in arrays else None,
         digests=digests,
-        mapped=str(path) if mmap else "",
+        mapped=str(path if shards is None else path.parent) if mmap else "",
     )
     if mmap:
         embedding.check_params()
@@ -261,30 +278,6 @@ def _read(file: BinaryIO, path: Path, header: Header, mmap: bool, heads_mapped: 
                 check_finite(name, array)
     heads = sum(spec.name.endswith(".config") for spec in inside)
     return Loaded(embedding, [_head(arrays, index) for index in range(heads)])
-
-
-def _vocabulary(
-    record: Fields,
-    specs: Mapping[str, ArraySpec],
-    arrays: Arrays,
-    rows: int,
-) -> tuple[Tokenizer | None, Vocabulary | None]:
-    if "tokenizer" in specs:
-        tokenizer = stored_tokenizer(record, arrays["tokenizer"].tobytes(), rows)
-        return tokenizer, tokenizer.vocabulary
-    if "vocabulary" in specs:
-        tokens = decode_tokens(arrays["vocabulary"].tobytes(), rows)
-        return None, Vocabulary(tokens, **_special_rows(record))
-    return None, None
-
-
-def _special_rows(record: Fields) -> dict[str, Any]:
-    """Return the special ids of a foreign table; that they are rows, `Vocabulary` checks."""
-    single = {
-        key: None if record.values.get(key, "") is None else record.whole(key)
-        for key in ("pad_id", "unk_id")
-    }
-    return {"special_ids": record.wholes("special_ids"), **single}
 
 
 def _head(arrays: Arrays, index: int) -> dict[str, NDArray[Any]]:

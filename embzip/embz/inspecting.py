@@ -7,6 +7,7 @@ from embzip.embz.container import read_header, reading
 from embzip.embz.contents import heads_of, role_of, small_specs, table_specs
 from embzip.embz.meta import stored_meta
 from embzip.embz.packed import packing_of, shape_of
+from embzip.embz.shards import manifest_in, shards_of, with_specs
 from embzip.files.reading import existing_file
 from embzip.inspection import ArtefactRecord, StoredTensor, make_record
 
@@ -19,9 +20,13 @@ def inspect_embz(path: str | Path) -> ArtefactRecord:
     FileFormatError
         For a damaged file.
     """
-    path = existing_file(path)
+    path = existing_file(manifest_in(path))
     with path.open("rb") as file, reading(path):
         header = read_header(file, path)
+        shards = shards_of(path, header.record)
+        files = [path, *(shard for shard, _ in shards.files)] if shards else [path]
+        if shards is not None:
+            header = with_specs(header, shards.specs)
         rows, dim = shape_of(header.record)
         codec = parse_codec(header.record.take("codec", str))
         inside = small_specs(header, table_specs(codec.layout(rows, dim)))
@@ -49,9 +54,10 @@ def inspect_embz(path: str | Path) -> ArtefactRecord:
             "tokenizer": header.record.values.get("tokenizer"),
             "normalization": header.record.values.get("normalization"),
             "heads": len(heads_of(header)),
+            "shards": len(files) - 1,
             "meta": stored_meta(header.record),
         }
-    return make_record(path, "embz", [path], tensors, own=own)
+    return make_record(path, "embz", files, tensors, own=own)
 
 
 def counts_bytes(path: str | Path) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from embzip.embz.container import read_header, reading
+from embzip.embz.shards import manifest_in
 from embzip.errors import InputError
 from embzip.files.reading import existing_file
 from embzip.files.records import Fields
@@ -47,7 +48,7 @@ def meta_of(path: str | Path) -> dict[str, str]:
     FileFormatError
         For a damaged file.
     """
-    path = existing_file(path)
+    path = existing_file(manifest_in(path))
     with path.open("rb") as file, reading(path):
         return stored_meta(read_header(file, path).record)
 

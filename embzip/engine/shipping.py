@@ -7,7 +7,6 @@ see it under one path, and it must not have changed.
 import importlib.metadata
 import io
 import mmap
-import os
 import pickle
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.errors import ClusterError
+from embzip.files.seen import SeenFile
 
 Identity = tuple[str, str, str]
 _CARRIED = 1_000_000  # bytes of a table that go with every function
@@ -179,7 +179,7 @@ def _pickled(thing: Any, most: int | None = None) -> bytes:
     return file.getvalue()
 
 
-_Place = tuple[str, int, int, str, int, tuple[int, ...], str]
+_Place = tuple[SeenFile, str, int, tuple[int, ...], str]
 
 
 def _place_of(array: NDArray[Any]) -> _Place | None:
@@ -191,22 +191,16 @@ def _place_of(array: NDArray[Any]) -> _Place | None:
     order = "C" if array.flags.c_contiguous else "F"
     if root is None or root.filename is None or root.mode != "r" or not array.flags.forc:
         return None
-    path = os.path.abspath(root.filename)
-    status = os.stat(path)
+    try:
+        file = SeenFile.of(root.filename)
+    except OSError:  # a copy of what was compressed or elsewhere, which was removed: rows are sent
+        return None
     offset = root.offset + array.ctypes.data - root.ctypes.data
-    return path, status.st_size, status.st_mtime_ns, array.dtype.str, offset, array.shape, order
+    return file, array.dtype.str, offset, array.shape, order
 
 
 def _mapped(
-    path: str, size: int, changed: int, dtype: str, offset: int, shape: tuple[int, ...], order: str
+    file: SeenFile, dtype: str, offset: int, shape: tuple[int, ...], order: str
 ) -> NDArray[Any]:
-    try:
-        status = os.stat(path)
-        if (status.st_size, status.st_mtime_ns) != (size, changed):
-            raise ClusterError(f"{path}: a worker finds another file there than the client")
-        return np.memmap(path, dtype, "r", offset, shape, "C" if order == "C" else "F")
-    except OSError as error:
-        raise ClusterError(
-            f"{path}: a table that is read from its file must be seen by every worker under the "
-            f"same path ({error.strerror}): put it on a file system that all machines share"
-        ) from error
+    with file.found():
+        return np.memmap(file.path, dtype, "r", offset, shape, "C" if order == "C" else "F")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -9,18 +10,29 @@ from embzip.engine.clusters import active
 from embzip.engine.folding import folded
 
 Found = TypeVar("Found")
-Part = TypeVar("Part")
 
 _TEXTS, _CHARACTERS = 10_000, 1 << 20  # of a block of texts: whichever is reached first
+_MOST = 1 << 24  # bytes of a part of a file of which all answers are kept until it is read
 _GROUP = 32  # blocks that workers combine before the client does: a power of two
+
+
+class Part(Protocol):
+    """Texts of a file that are not read yet: on a cluster, whoever works on them reads them."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the file that are read."""
+
+    def __call__(self) -> Iterable[str]:
+        """Return the texts: a block of them as a list, any number as another iterable."""
 
 
 @runtime_checkable
 class Parted(Protocol):
-    """Texts that are not read yet: on a cluster, whoever works on a part reads it."""
+    """Texts that come in parts."""
 
-    def parts(self) -> Iterator[Iterable[str] | Callable[[], list[str]]]:
-        """Yield texts, or functions that read some, in order."""
+    def parts(self) -> Iterator[Iterable[str] | Part]:
+        """Yield texts, or parts that read some, in order."""
 
 
 def map_texts(function: Callable[[list[str]], Found], texts: Iterable[str]) -> Iterator[Found]:
@@ -35,7 +47,10 @@ def map_texts(function: Callable[[list[str]], Found], texts: Iterable[str]) -> I
     if cluster is None:
         yield from map(function, _blocks(texts))
     else:
-        yield from cluster.map(_OnPart(function), ((part,) for part in _parts(texts)))
+        # Of what is found in a part, all is in memory at once.
+        parts = ((part,) for part in _parts(texts, _MOST))
+        for found in cluster.map(_Each(function), parts):
+            yield from found
 
 
 def reduce_texts(
@@ -58,7 +73,8 @@ def reduce_texts(
     if cluster is None:
         return folded(((1, function(block)) for block in _blocks(texts)), combine)
     groups = _in_groups(((part,) for part in _parts(texts)), _GROUP)
-    return folded(cluster.reduced(_OnPart(function), combine, groups), combine)
+    joined = _Joined(combine)
+    return folded(cluster.reduced(_Reduced(function, joined), joined, groups), joined)
 
 
 def count_texts(
@@ -85,29 +101,61 @@ def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
         yield block
 
 
-def _parts(texts: Iterable[str]) -> Iterator[list[str] | Callable[[], list[str]]]:
-    """Yield blocks of texts, and what reads one, where the texts come in parts."""
+def _parts(texts: Iterable[str], most: int | None = None) -> Iterator[list[str] | Part]:
+    """Yield blocks of texts, and parts of files, of at most so many bytes: larger are read here."""
     if not isinstance(texts, Parted):
         yield from _blocks(texts)
         return
     for part in texts.parts():
-        if callable(part):
+        if not callable(part):
+            yield from _blocks(part)
+        elif most is None or part.nbytes <= most:
             yield part
         else:
-            yield from _blocks(part)
+            yield from _blocks(part())
 
 
-class _OnPart:
-    """A function of texts, which a worker reads where they are not given."""
-
-    def __init__(self, function: Callable[[list[str]], Any]) -> None:
-        self._function = function
-
-    def __call__(self, part: list[str] | Callable[[], list[str]]) -> Any:
-        return self._function(part() if callable(part) else part)
+def _read(part: list[str] | Part) -> Iterator[list[str]]:
+    """Yield the blocks of a part: one, unless it is a whole file."""
+    texts = part() if callable(part) else part
+    yield from [texts] if isinstance(texts, list) else _blocks(texts)
 
 
-def _in_groups(parts: Iterable[Part], size: int) -> Iterator[list[Part]]:
+@dataclass(frozen=True)
+class _Each:
+    """A function of blocks, called with those of a part."""
+
+    function: Callable[[list[str]], Any]
+
+    def __call__(self, part: list[str] | Part) -> list[Any]:
+        return [self.function(block) for block in _read(part)]
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """What combines two answers; None is that of an empty file."""
+
+    combine: Callable[[Any, Any], Any]
+
+    def __call__(self, one: Any, other: Any) -> Any:
+        if one is None or other is None:
+            return one if other is None else other
+        return self.combine(one, other)
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    """A function of blocks, called with those of a part, and what is found combined."""
+
+    function: Callable[[list[str]], Any]
+    combine: _Joined
+
+    def __call__(self, part: list[str] | Part) -> Any:
+        blocks = ((1, self.function(block)) for block in _read(part))
+        return folded(blocks, self.combine)
+
+
+def _in_groups(parts: Iterable[Found], size: int) -> Iterator[list[Found]]:
     remaining = iter(parts)
     while group := list(islice(remaining, size)):
         yield group

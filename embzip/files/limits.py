@@ -44,6 +44,7 @@ MOST: Mapping[str, int] = {
     "shift": 1 << 10,
     "negative": 1 << 10,
     "workers": 1 << 10,
+    "shards": 1 << 12,  # of a table
 }
 
 

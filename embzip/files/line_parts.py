@@ -1,12 +1,19 @@
-"""Parts of a plain text file that can be read anywhere the file is seen, each by itself."""
+"""Parts of text files that can be read anywhere the file is seen, each by itself.
+
+A large plain file is cut at ends of lines. A compressed one can be read from its beginning only,
+and is a part where there are others; so is a file elsewhere.
+"""
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from embzip.errors import ClusterError, InputError
-from embzip.files.lines import LONGEST, Errors, lines_of
+from embzip.errors import InputError
+from embzip.files.lines import LONGEST, lines_of
+from embzip.files.locations import is_url
+from embzip.files.remote import nbytes_of
+from embzip.files.seen import SeenFile
 from embzip.files.streams import compression_of
 
 # Of a part, beside the rest of its last line: few of them cost less, many keep all workers busy.
@@ -22,18 +29,21 @@ class LinePart:
     ----------
     name
         Of the file, in messages.
-    path, size, changed
-        The file, absolute, and what it was when it was cut: bytes, and nanoseconds.
+    file
+        As it was when it was cut.
     start, stop
         Bytes.
     """
 
     name: str
-    path: str
-    size: int
-    changed: int
+    file: SeenFile
     start: int
     stop: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the file that are read."""
+        return self.stop - self.start
 
     def __call__(self) -> list[str]:
         """Return the lines, as `lines_of` gives them.
@@ -45,63 +55,84 @@ class LinePart:
         ClusterError
             Where this machine sees another file there, or none.
         """
-        try:
-            status = os.stat(self.path)
-            if (status.st_size, status.st_mtime_ns) != (self.size, self.changed):
-                raise ClusterError(
-                    f"{self.path}: a worker finds another file there than the client"
-                )
-            with open(self.path, "rb") as file:
-                file.seek(self.start)
-                content = file.read(self.stop - self.start)
-        except OSError as error:
-            raise ClusterError(
-                f"{self.path}: workers read texts from their file, under the same path "
-                f"({error.strerror}): put it on a file system that all machines share, or pipe it: "
-                "`cat FILE | embzip ... -`"
-            ) from error
+        with self.file.found(), open(self.file.path, "rb") as file:
+            file.seek(self.start)
+            content = file.read(self.nbytes)
         try:
             text = content.decode("utf-8")
             if self.start == 0:
                 text = text.removeprefix("\ufeff")
         except UnicodeDecodeError:
-            self._refuse()
+            for _ in FilePart(self.name, self.file, 0)():  # which counts lines from the first
+                pass
             raise
         lines = text.removesuffix("\n").split("\n")
         return [line.removesuffix("\r") for line in lines]
 
-    def _refuse(self) -> None:
-        """Raise what `lines_of` raises, which counts lines from the first."""
+
+@dataclass(frozen=True)
+class FilePart:
+    """All lines of a file; called, it reads them, a few at a time.
+
+    Attributes
+    ----------
+    name, file
+        As of a `LinePart`.
+    nbytes
+        Of the file, compressed where it is.
+    """
+
+    name: str
+    file: SeenFile
+    nbytes: int
+
+    def __call__(self) -> Iterator[str]:
+        """Yield the lines; raises as a `LinePart` does."""
+        with self.file.found():
+            pass
         try:
-            for _ in lines_of(self.path, "strict"):
-                pass
+            for _, line in lines_of(self.file.path, "strict"):
+                yield line
         except InputError as error:
-            raise InputError(str(error).replace(self.path, self.name)) from error
+            raise InputError(str(error).replace(self.file.path, self.name)) from error
 
 
-def in_parts(path: str | Path, errors: Errors) -> bool:
-    """Say whether a file can be read in parts: a large plain one, whose faults are refused."""
-    if errors != "strict" or not os.path.isfile(path) or os.path.getsize(path) < _FEWEST * _BYTES:
-        return False
+def parts_of(path: str | Path, *, alone: bool) -> Iterator[LinePart | FilePart] | None:
+    """Return the parts of a file, in order; None of one that is to be read here.
+
+    Parameters
+    ----------
+    alone
+        Whether it is the only file, of which no part is read elsewhere unless it can be cut.
+    """
+    if is_url(path):
+        # What stands in this process's memory, no other one sees.
+        return None if alone or "memory://" in str(path) else _whole(path)
+    if not os.path.isfile(path):
+        return None
     with open(path, "rb") as file:
-        return compression_of(file.read(16)) is None
+        packed = compression_of(file.read(16)) is not None
+    if packed:
+        return None if alone else _whole(path)
+    return _cut(path) if os.path.getsize(path) >= _FEWEST * _BYTES else None
 
 
-def line_parts(path: str | Path) -> Iterator[LinePart]:
-    """Yield the parts of a file that `in_parts` takes, in order; each ends with a line's end."""
-    status = os.stat(path)
-    next(lines_of(path, "strict"))  # what is no text is refused by its first line
-    step = min(max(_BYTES, status.st_size // _USUAL), _MOST)
+def _whole(path: str | Path) -> Iterator[FilePart]:
+    yield FilePart(str(path), SeenFile.of(path), nbytes_of(path))
+
+
+def _cut(path: str | Path) -> Iterator[LinePart]:
+    """Yield parts that end with a line's end."""
+    seen, size = SeenFile.of(path), os.path.getsize(path)
+    step = min(max(_BYTES, size // _USUAL), _MOST)
     start = 0
     with open(path, "rb") as file:
-        while start < status.st_size:
+        while start < size:
             file.seek(start + step)
             tail = file.readline(LONGEST)
             if len(tail) == LONGEST:
                 for _ in lines_of(path, "strict"):  # which says where the line is
                     pass
-            stop = min(file.tell(), status.st_size)
-            yield LinePart(
-                str(path), os.path.abspath(path), status.st_size, status.st_mtime_ns, start, stop
-            )
+            stop = min(file.tell(), size)
+            yield LinePart(str(path), seen, start, stop)
             start = stop

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from embzip.errors import InputError
+from embzip.files.locations import is_url
 from embzip.files.places import TEXTS
 from embzip.files.streams import opened
 
@@ -25,7 +26,7 @@ def lines_of(path: str | Path, errors: Errors) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, text) for each line of one file."""
     offset = replaced = 0
     first = ""
-    if str(path) != "-" and os.path.isfile(path):
+    if is_url(path) or (str(path) != "-" and os.path.isfile(path)):
         TEXTS.kind_of(path)
     with opened(path) as file:
         for number, raw in enumerate(iter(partial(file.readline, LONGEST), b""), start=1):

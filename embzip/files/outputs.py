@@ -10,7 +10,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from embzip.errors import OutputError
-from embzip.files.writing import check_replaceable, check_writable_place, is_character_device
+from embzip.files.writing import (
+    check_local,
+    check_replaceable,
+    check_writable_place,
+    is_character_device,
+)
 
 FOLDER = "/"  # a suffix of `Formats`: any name that is not the name of a file of a known format
 Formats = Mapping[str, str]  # suffix -> format, the default one first
@@ -55,6 +60,7 @@ def output_path(
     """
     if output is not None:
         path = Path(output)
+        check_local(path)
     else:
         name = "stdin" if str(source) == "-" else Path(source).name
         path = Path(name.removesuffix(Path(name).suffix) + suffix)
@@ -123,6 +129,7 @@ def make_folder(path: Path) -> None:
     OutputError
         If it cannot be made, or something else stands there.
     """
+    check_local(path)
     try:
         path.mkdir(exist_ok=True)
     except FileExistsError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embzip.errors import EmbzipError, InputError
+from embzip.files.locations import files_at, is_url
 from embzip.files.signatures import Signature, signature_of
 
 _JSON = {"json", "hf-tokenizer", "hf-config"}
@@ -90,8 +91,8 @@ def check_places(*given: tuple[str | Path | None, Place]) -> None:
     Parameters
     ----------
     given
-        A file, and the place that it was given for. None, `-` and what is no file are left to who
-        reads them.
+        A file or a pattern, and the place that it was given for. None, `-`, URLs and what is no
+        file are left to who reads them.
 
     Raises
     ------
@@ -108,8 +109,10 @@ def check_places(*given: tuple[str | Path | None, Place]) -> None:
     """
     files = [
         (path, place, signature_of(path))
-        for path, place in given
-        if path is not None and str(path) != "-" and os.path.isfile(path)
+        for name, place in given
+        if name is not None and str(name) != "-" and not is_url(name)
+        for path in files_at(name)
+        if os.path.isfile(path)
     ]
     wrong = [(path, place, found) for path, place, found in files if not place.takes(found)]
     if not wrong:

@@ -2,11 +2,14 @@
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from embzip.errors import MissingFileError
+
+URL = re.compile(r"[A-Za-z][\w.+-]+:/")  # in a Path, of two slashes one is left
 
 
 def existing_file(path: str | Path) -> Path:
@@ -28,6 +31,11 @@ def readable_path(path: str | Path) -> Path:
     except (OSError, ValueError) as error:
         absent = isinstance(error, FileNotFoundError | NotADirectoryError)
         why = "no such file" if absent else f"cannot be opened: {reason_of(error)}"
+        if absent and URL.match(str(path)):
+            why = (
+                "a URL names texts, labelled texts or vectors, as str and not as Path, and nothing "
+                "else: copy the file to this machine first"
+            )
         raise MissingFileError(f"{path}: {why}") from error
     if stat.S_ISDIR(mode):
         raise MissingFileError(f"{path}: expected a file, found a directory")

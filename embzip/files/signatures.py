@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embzip.files.protobuf import fields
-from embzip.files.reading import existing_file
+from embzip.files.remote import head_of, local_file
 
 if TYPE_CHECKING:  # serving needs no zips
     import zipfile
@@ -83,10 +83,7 @@ def signature_of(path: str | Path, head: bytes | None = None) -> Signature:
     'gzip'
     """
     if head is None:
-        path = existing_file(path)
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-    path = Path(path)
+        head = head_of(path, HEAD)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip(path)
     for told in _TOLD:
@@ -108,7 +105,7 @@ def is_text(head: bytes) -> bool:
     return not _CONTROL.search(text)
 
 
-def _magic(head: bytes, path: Path) -> Signature | None:
+def _magic(head: bytes, path: str | Path) -> Signature | None:
     """Tell kinds that begin with fixed bytes."""
     if not head:
         return Signature("empty", "an empty file", "obtain it again")
@@ -133,7 +130,7 @@ def _magic(head: bytes, path: Path) -> Signature | None:
     return None
 
 
-def _safetensors(head: bytes, path: Path) -> Signature | None:
+def _safetensors(head: bytes, path: str | Path) -> Signature | None:
     if _EMBZ.match(head):
         return Signature("embz", "a .embz file")
     if re.match(rb".{4}\0{4}\{\s*\"", head, re.S):
@@ -146,7 +143,7 @@ def _safetensors(head: bytes, path: Path) -> Signature | None:
     return None
 
 
-def _pickle(head: bytes, path: Path) -> Signature | None:
+def _pickle(head: bytes, path: str | Path) -> Signature | None:
     if not _PICKLE.match(head):
         return None
     runs = "which can run any code when it is loaded, so embzip never reads it"
@@ -163,7 +160,7 @@ def _pickle(head: bytes, path: Path) -> Signature | None:
     )
 
 
-def _fasttext(head: bytes, path: Path) -> Signature | None:
+def _fasttext(head: bytes, path: str | Path) -> Signature | None:
     if len(head) < 12 or int.from_bytes(head[:4], "little") != FASTTEXT:
         return None
     dim = int.from_bytes(head[8:12], "little")
@@ -175,7 +172,7 @@ def _fasttext(head: bytes, path: Path) -> Signature | None:
     )
 
 
-def _protobuf(head: bytes, path: Path) -> Signature | None:
+def _protobuf(head: bytes, path: str | Path) -> Signature | None:
     """Tell graphs of TensorFlow, ONNX and sentencepiece by their first fields."""
     found = list(fields(head))
     if not found:
@@ -209,7 +206,7 @@ def _protobuf(head: bytes, path: Path) -> Signature | None:
     return None
 
 
-def _text(head: bytes, path: Path) -> Signature | None:
+def _text(head: bytes, path: str | Path) -> Signature | None:
     if not is_text(head):
         return None
     plain = head.removeprefix(b"\xef\xbb\xbf")
@@ -230,7 +227,7 @@ def _text(head: bytes, path: Path) -> Signature | None:
     return Signature("text", "text")
 
 
-def _json(head: bytes, path: Path) -> Signature:
+def _json(head: bytes, path: str | Path) -> Signature:
     if b'"embzip-words"' in head.partition(b"\n")[0]:
         train = f"`embzip train-vectors TEXTS --tokenizer {path}` trains a table for it"
         return Signature("words", "a tokenizer of words (embzip build-words)", train)
@@ -244,11 +241,11 @@ def _json(head: bytes, path: Path) -> Signature:
     return Signature("json", "a JSON file")
 
 
-def _zip(path: Path) -> Signature:
+def _zip(path: str | Path) -> Signature:
     import zipfile  # imported here: serving needs none
 
     try:
-        with zipfile.ZipFile(path) as archive:
+        with local_file(path) as here, zipfile.ZipFile(here) as archive:
             names = archive.namelist()
             inside = members(archive)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
@@ -283,7 +280,7 @@ _TORCH = (
     "load it with PyTorch, np.save('table.npy', LAYER.weight.detach().numpy()), and pass that with "
     "--words TOKENS.txt"
 )
-_TOLD: tuple[Callable[[bytes, Path], Signature | None], ...] = (
+_TOLD: tuple[Callable[[bytes, str | Path], Signature | None], ...] = (
     _magic,
     _safetensors,
     _pickle,

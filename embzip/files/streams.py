@@ -1,4 +1,4 @@
-"""Opens what text is read from: files, pipes and standard input, decompressed by their content.
+"""Opens what text is read from: files, URLs, pipes and stdin, decompressed by their content.
 
 gzip, bzip2, xz, zstd and a zip of one file are told by their first bytes, whatever the name.
 What holds no text and never ends is refused: other devices than a terminal, and a pipe that nobody
@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from embzip.errors import EmbzipError, InputError, MissingPackageError
+from embzip.files.locations import is_url
 from embzip.files.reading import readable_path
+from embzip.files.remote import local_file, opened_url
 from embzip.files.signatures import COMPRESSED, members, signature_of
 from embzip.files.writing import temporary_folder
 
@@ -48,12 +50,12 @@ def compression_of(head: bytes) -> str | None:
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a file, a pipe, or standard input (`-`) and yield its bytes, decompressed.
+    """Open a file, a URL, a pipe, or standard input (`-`) and yield its bytes, decompressed.
 
     Raises
     ------
     MissingFileError
-        If there is no such file, or it is a directory.
+        If there is no such file, or it is a directory; of a URL, as `remote.opened_url` does.
     InputError
         For a device, a pipe that nobody writes to, a zip archive of several files, or compressed
         bytes that are damaged or cut short, also where the block reads them.
@@ -127,9 +129,9 @@ def seekable(path: Path) -> Iterator[Path]:
 @contextmanager
 def _member(path: str | Path) -> Iterator[IO[bytes]]:
     """Open the only file in a zip archive."""
-    if str(path) == "-" or not os.path.isfile(path):
+    if str(path) == "-" or not (is_url(path) or os.path.isfile(path)):
         raise InputError(f"{path}: expected text, found a zip archive: unpack it first")
-    with zipfile.ZipFile(path) as archive:
+    with local_file(path) as here, zipfile.ZipFile(here) as archive:
         names = members(archive)
         if len(names) != 1:
             raise InputError(
@@ -144,6 +146,10 @@ def _raw(path: str | Path) -> Iterator[IO[bytes]]:
     if str(path) == "-":
         _refuse_device(path, sys.stdin.buffer)
         yield sys.stdin.buffer
+        return
+    if is_url(path):
+        with opened_url(str(path)) as remote:
+            yield remote
         return
     path = readable_path(path)
     try:

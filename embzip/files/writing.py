@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from embzip.errors import EmbzipError, OutputError
-from embzip.files.reading import is_full, reason_of
+from embzip.files.reading import URL, is_full, reason_of
 
 # Host and process stand in the name of a temporary file, so that what a killed process left can
 # be told from what another is writing. The user's name for the output has no place in it: that may
@@ -169,6 +169,7 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 def check_replaceable(path: Path, marker: str) -> None:
     """Raise OutputError unless nothing stands at `path`, or a folder that contains `marker`."""
+    check_local(path)
     if path.is_dir() and not path.is_symlink() and (path / marker).is_file():
         return
     if path.exists() or path.is_symlink():
@@ -183,8 +184,18 @@ def is_character_device(path: str | Path) -> bool:
     return _kind_at(path) == stat.S_IFCHR
 
 
+def check_local(path: str | Path) -> None:
+    """Raise OutputError for a URL: results are written on this machine."""
+    if URL.match(str(path)) and not Path(path).parent.is_dir():
+        raise OutputError(
+            f"{path}: a result is written to a file of this machine, and this is a URL: name a "
+            "file, and copy it there afterwards"
+        )
+
+
 def check_writable_place(path: str | Path) -> None:
-    """Raise OutputError where a folder, FIFO, socket or block device stands in a file's place."""
+    """Raise OutputError for a URL, and where a folder, FIFO, socket or block device stands."""
+    check_local(path)
     kind = _kind_at(path)
     if kind in _SPECIAL:
         raise OutputError(

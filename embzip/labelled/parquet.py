@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from embzip.errors import InputError, MissingPackageError
+from embzip.files.remote import local_file
 from embzip.labelled.columns import Columns
 
 MAGIC = b"PAR1"
@@ -30,7 +31,7 @@ def parquet_rows(path: str | Path, columns: Columns) -> Iterator[tuple[int, obje
         ) from error
     number = 0
     try:
-        with parquet.ParquetFile(path) as file:
+        with local_file(path) as here, parquet.ParquetFile(here) as file:
             names = file.schema_arrow.names
             label, text = (names[place] for place in columns.places_in(names, str(path)))
             for batch in file.iter_batches(batch_size=_ROWS, columns=[label, text]):

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from embzip.errors import EmbzipError, InputError
 from embzip.files.lines import Errors, lines_of
+from embzip.files.locations import is_url
 from embzip.files.records import parse_json
+from embzip.files.remote import head_of
 from embzip.labelled.columns import DEFAULT, Columns, label_of, text_of
 from embzip.labelled.delimited import delimited_rows, fields_of, separator_of
 from embzip.labelled.parquet import MAGIC, parquet_rows
@@ -169,10 +171,9 @@ def _json_rows(
 
 
 def _is_parquet(path: str | Path) -> bool:
-    if str(path) == "-" or not os.path.isfile(path):
+    if str(path) == "-" or not (is_url(path) or os.path.isfile(path)):
         return False
-    with open(path, "rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+    return head_of(path, len(MAGIC)) == MAGIC
 
 
 def _is_object(line: str) -> bool:

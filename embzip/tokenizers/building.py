@@ -94,7 +94,7 @@ def build_words(
         return Counter(map(re.Match.group, chain.from_iterable(found)))
 
     texts = read_texts(corpus, labelled=labelled, errors=errors, columns=columns)
-    counts = count_texts(words_of, reported(texts, corpus, progress))
+    counts = count_texts(words_of, reported(texts, progress))
     if not counts:
         raise InputError(f"{corpus_name(corpus)}: expected text, found no words")
     words = most_frequent(counts, min_count=min_count, max_tokens=max_vocab)
@@ -189,7 +189,7 @@ def build_bpe(
     normalization = Normalization.of(lowercase, unicode)
     where = corpus_name(corpus)
     read = read_texts(corpus, labelled=labelled, errors=errors, columns=columns)
-    texts = reported(read, corpus, progress)
+    texts = reported(read, progress)
     trained = train(
         texts,
         where,

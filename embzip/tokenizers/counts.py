@@ -6,8 +6,8 @@ from pathlib import Path
 
 from embzip.corpus import read_texts
 from embzip.errors import InputError
+from embzip.files.locations import file_at, is_url
 from embzip.files.places import COUNTS
-from embzip.files.reading import existing_file
 from embzip.files.streams import opened
 from embzip.tokenizers.words import parse_words
 
@@ -20,7 +20,8 @@ def read_counts(path: str | Path) -> dict[str, int]:
     Parameters
     ----------
     path
-        `token<TAB>count` lines in UTF-8, in any order, or a file that `build_words` wrote.
+        `token<TAB>count` lines in UTF-8, in any order, or a file that `build_words` wrote; or a
+        URL.
 
     Raises
     ------
@@ -38,7 +39,8 @@ def read_counts(path: str | Path) -> dict[str, int]:
     >>> read_counts(path)
     {'sea': 12, 'ship': 3}
     """
-    if os.path.isfile(path) and COUNTS.kind_of(path) == "words":
+    path = file_at(path)
+    if (is_url(path) or os.path.isfile(path)) and COUNTS.kind_of(path) == "words":
         return _of_words_file(path)
     counts: dict[str, int] = {}
     for number, line in enumerate(read_texts(path), start=1):
@@ -61,7 +63,7 @@ def read_counts(path: str | Path) -> dict[str, int]:
 
 
 def _of_words_file(path: str | Path) -> dict[str, int]:
-    with opened(existing_file(path)) as file:
+    with opened(path) as file:
         tokenizer = parse_words(file.read(), str(path))
     if tokenizer.counts is None:
         raise InputError(

@@ -187,8 +187,9 @@ def read_vectors(
     Parameters
     ----------
     path
-        The file; its format is recognized by its content. A folder of model2vec, or of
-        sentence-transformers with a StaticEmbedding, is a table with its tokenizer.
+        The file, or its URL, of which a copy is read; its format is recognized by its content. A
+        folder of model2vec, or of sentence-transformers with a StaticEmbedding, is a table with its
+        tokenizer.
     words
         A file with the tokens of a .npy file: UTF-8, one per line. .npz and safetensors files may
         hold them, in an array of text, or have them beside, in tokenizer.json or vocab.txt.

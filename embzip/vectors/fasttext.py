@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from embzip.errors import InputError
 from embzip.files.limits import check_size
+from embzip.files.remote import head_of
 from embzip.files.signatures import FASTTEXT as MAGIC
 from embzip.types import Matrix
 
@@ -110,10 +111,9 @@ def opened_fasttext(path: Path) -> Iterator[FastText]:
         # What still looks at the mapping keeps it.
 
 
-def is_supervised(path: Path) -> bool:
+def is_supervised(path: str | Path) -> bool:
     """Say whether a file of fastText is of a supervised model, by its first bytes."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD.size + _ARGS.size)
+    head = head_of(path, _HEAD.size + _ARGS.size)
     return len(head) == _HEAD.size + _ARGS.size and _ARGS.unpack(head[8:])[7] == _SUPERVISED
 
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from embzip.choices import chosen
 from embzip.errors import InputError, MismatchError, MissingFileError, TokenizerError
-from embzip.files.reading import existing_file
+from embzip.files.locations import file_at, is_url
+from embzip.files.remote import local_file
 from embzip.files.signatures import signature_of
 from embzip.files.streams import bounded, compression_of, seekable
 from embzip.tokenizers.base import Tokenizer
@@ -91,7 +92,18 @@ def read_rows(
     """
     format = cast(Format, chosen(format, get_args(Format), "format"))
     accepted = accepted or Accepted()
-    path = existing_file(_table_in(Path(path)))
+    name = file_at(path)
+    with local_file(name if is_url(name) else _table_in(Path(name))) as here:
+        return _rows_of(here, words, format, tensor, accepted)
+
+
+def _rows_of(
+    path: Path,
+    words: str | Path | None,
+    format: Format,
+    tensor: str | None,
+    accepted: Accepted,
+) -> Rows:
     with _opened(path) as (file, _):
         head = file.read(_HEAD)
     looks = format_of(path, head)
