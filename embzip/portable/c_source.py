@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from embzip.portable.c_data import comment, constant, defines, literal, narrowed
 from embzip.portable.heads import FORMS, WIDTH, Layer, PortableHead
 from embzip.portable.model import PortableModel
-from embzip.portable.tables import Floats, LookedUp, Transformation, Trelliscoded
+from embzip.portable.tables import ROWS_APART, Floats, LookedUp, Transformation, Trelliscoded
 from embzip.portable.words import word_blocks
 from embzip.tokenizers import YttmModel
 
@@ -117,23 +117,8 @@ def _filled(name: str, values: dict[str, str]) -> str:
 def _text(data: _Data, model: PortableModel) -> None:
     """Write what normalizes and splits."""
     tables = model.unicode(flagged=True)
-    arrays = {**tables.arrays()}
-    ascii_records, code = np.zeros(128, np.uint8), 0
-    runs, at = tables.runs.tolist(), 0
-    while code < 128:
-        record, count, shift = runs[at], 0, 0
-        at += 1
-        while True:
-            count |= (runs[at] & 127) << shift
-            shift += 7
-            at += 1
-            if runs[at - 1] < 128:
-                break
-        ascii_records[code : code + count] = record
-        code += count
-    arrays["ascii_records"] = ascii_records
-    names = {"far": "far_codes", "seconds": "second_codes"}
-    for name, array in arrays.items():
+    names = {"ascii": "ascii_records", "far": "far_codes", "seconds": "second_codes"}
+    for name, array in tables.arrays().items():
         data.array(names.get(name, name), array)
     data.define(
         ("LOWERCASE", model.lowercase),
@@ -141,7 +126,8 @@ def _text(data: _Data, model: PortableModel) -> None:
         ("RUN_STEPS", len(tables.run_first)),
         ("FAR_CODES", len(tables.far)),
         ("LOWER_RUNS", len(tables.lower_first)),
-        ("PAIRS", len(tables.pair_code)),
+        ("PAIRS", len(tables.pair_first)),
+        ("PAIR_RUNS", len(tables.pair_start)),
         ("COMPOSING", len(tables.pair_order)),
         ("SINGLE_RUNS", len(tables.single_first)),
         ("UNKNOWN", model.unknown),
@@ -232,7 +218,9 @@ def _trelliscoded(data: _Data, rows: Trelliscoded) -> None:
     data.array("class_deviation", rows.deviation)
     data.array("first_value", rows.first_value)
     data.array("trellis_values", rows.values)
-    data.define(("MEMORY", rows.memory), ("PLANES", rows.planes.shape[1]))
+    data.define(
+        ("MEMORY", rows.memory), ("PLANES", rows.planes.shape[1]), ("ROWS_APART", ROWS_APART)
+    )
 
 
 def _heads(data: _Data, heads: Sequence[PortableHead]) -> None:

@@ -140,9 +140,9 @@ def _coded(array: NDArray[Any]) -> tuple[str, bytes]:
 
 def _unicode(model: PortableModel) -> dict[str, NDArray[Any]]:
     tables = model.unicode(flagged=False).arrays()
-    for needless in ("run_first", "run_at"):  # by which C finds a run
+    for needless in ("ascii", "run_first", "run_at"):  # by which C finds a record
         del tables[needless]
-    every = np.arange(len(tables["pair_code"]), dtype=np.uint16)
+    every = np.arange(len(tables["pair_first"]), dtype=np.uint16)
     tables["pair_excluded"] = np.setdiff1d(every, tables.pop("pair_order"))
     return tables
 

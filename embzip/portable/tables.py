@@ -26,6 +26,7 @@ from embzip.embedding import CompressedEmbedding
 from embzip.errors import UnsupportedModelError
 from embzip.types import Arrays, Matrix
 
+ROWS_APART = 16  # of which it is written where they begin
 _SUPPORTED = "float32, float16, int8, int4, int2, int1, kmeans, pq and tcq, each behind svd, center"
 
 
@@ -81,7 +82,7 @@ class Trelliscoded:
     planes
         The class of each row in bit planes (blocks, planes, 8), 64 rows a block, lowest bit first.
     offsets
-        Where each block of 64 rows begins.
+        Where every 16th row begins.
     sizes
         (classes,) bytes of a row.
     bits, deviation, mean
@@ -97,7 +98,7 @@ class Trelliscoded:
     memory: int
     stream: NDArray[np.uint8]
     planes: NDArray[np.uint8]
-    offsets: NDArray[np.uint32]
+    offsets: NDArray[np.int64]
     sizes: NDArray[np.uint16]
     bits: NDArray[np.uint8]
     deviation: Matrix
@@ -197,6 +198,7 @@ def _trelliscoded(quantizer: Tcq, codes: Arrays, params: Arrays, rows: int) -> T
     bits = params["bits"]
     sizes = row_sizes(bits)
     _, classes = find(codes, sizes, np.arange(rows))
+    ends = np.cumsum(sizes[classes], dtype=np.int64)
     deviation, mean = decoded_moments(params, numpy_ops)
     values: list[Matrix] = []
     first = np.zeros(9, np.uint16)
@@ -205,9 +207,9 @@ def _trelliscoded(quantizer: Tcq, codes: Arrays, params: Arrays, rows: int) -> T
         values.append(trellis.values(count).reshape(-1))
     return Trelliscoded(
         memory=trellis.memory,
-        stream=codes["stream"][: int(sizes[classes].sum())],
+        stream=codes["stream"][: ends[-1] if rows else 0],
         planes=codes["classes"],
-        offsets=codes["offsets"].astype(np.uint32),
+        offsets=np.concatenate([[0], ends])[:rows:ROWS_APART],
         sizes=sizes.astype(np.uint16),
         bits=bits,
         deviation=np.asarray(deviation, np.float32),

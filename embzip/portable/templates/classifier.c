@@ -130,11 +130,14 @@ static unsigned record_of(struct reader *r, uint32_t code)
     first = run_first[low];
     at = run_at[low];
     for (;;) {
-        unsigned record = runs[at++], shift = 0;
-        uint32_t count = 0;
-        do
-            count |= (uint32_t)(runs[at] & 127) << shift, shift += 7;
-        while (runs[at++] & 128);
+        unsigned record = runs[at] & 31, shift = 0;
+        uint32_t count = runs[at++] >> 5;
+        if (record == 31)
+            record = runs[at++];
+        if (count == 0)
+            do
+                count |= (uint32_t)(runs[at] & 127) << shift, shift += 7;
+            while (runs[at++] & 128);
         if (code < first + count) {
             r->first = first;
             r->end = first + count;
@@ -191,25 +194,41 @@ static uint32_t lowered(uint32_t code)
             return code;
         away >>= 1;
     }
-    return away < (lower_span[low] & 0x7FFFu) ? (uint32_t)((int32_t)code + lower_delta[low]) : code;
+    if (away >= (lower_span[low] & 0x7FFFu))
+        return code;
+    return (code & ~(uint32_t)0xFFFF) | ((code + lower_delta[low]) & 0xFFFF);
 }
 #else
 #define lowered(code) (code)
 #endif
 
+/* Return how many of rising numbers are at most the wanted one. */
+static unsigned up_to(const uint16_t *rising, unsigned count, unsigned wanted)
+{
+    unsigned low = 0;
+    while (low < count) {
+        unsigned middle = (low + count) / 2;
+        if (rising[middle] <= wanted)
+            low = middle + 1;
+        else
+            count = middle;
+    }
+    return low;
+}
+
 /* Return the number of the pair that a code point decomposes into, or PAIRS. */
 static unsigned pair_of(uint32_t code)
 {
-    unsigned low = 0, high = PAIRS;
-    uint16_t wanted = halved(code);
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if (pair_code[middle] < wanted)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < PAIRS && pair_code[low] == wanted ? low : PAIRS;
+    const unsigned wanted = halved(code), run = up_to(pair_start, PAIR_RUNS, wanted);
+    const unsigned pair = run ? pair_index[run - 1] + wanted - pair_start[run - 1] : PAIRS;
+    return pair < pair_index[run] ? pair : PAIRS;
+}
+
+/* Return the code point that decomposes into a pair. */
+static uint32_t code_of(unsigned pair)
+{
+    const unsigned run = up_to(pair_index, PAIR_RUNS, pair) - 1;
+    return whole((uint16_t)(pair_start[run] + pair - pair_index[run]));
 }
 
 /* Replace a code point by the only one that it decomposes into; return whether there is one. */
@@ -299,7 +318,7 @@ static uint32_t composed(uint32_t one, uint32_t other)
     if (low < COMPOSING) {
         unsigned pair = pair_order[low];
         if (second_codes[pair_second[pair]] == second && pair_first[pair] == first)
-            return whole(pair_code[pair]);
+            return code_of(pair);
     }
     return 0;
 }
@@ -836,16 +855,17 @@ static void decode_row(uint32_t id, float *out)
     }
 #else
     /* A trellis: of each active column one coded bit, then the others of all columns. */
-    uint32_t block = id / 64, at = stream_offsets[block], index;
-    const uint8_t *planes = table_planes + (size_t)block * PLANES * 8;
+    uint32_t at = stream_offsets[id / ROWS_APART], index = id % 64 / ROWS_APART * ROWS_APART;
+    const uint8_t *planes = table_planes + (size_t)(id / 64) * PLANES * 8;
     const uint8_t *bits, *row;
     unsigned class = 0, plane, column, active = 0, place, window = 0, back;
-    uint32_t rest = id % 64;
-    for (index = 0; index <= rest; index++) {
-        at += index ? class_sizes[class] : 0;
+    for (;; index++) {
         class = 0;
         for (plane = 0; plane < PLANES; plane++)
             class |= (unsigned)(planes[8 * plane + index / 8] >> index % 8 & 1) << plane;
+        if (index == id % 64)
+            break;
+        at += class_sizes[class];
     }
     bits = class_bits + class * INNER;
     row = table_stream + at;

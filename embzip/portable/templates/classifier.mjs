@@ -211,12 +211,13 @@ const lowers = new Map(), singles = new Map(), pairs = new Map(), composites = n
 {
   const runs = read("runs"), records = read("records");
   for (let at = 0, code = 0; at < runs.length; ) {
-    const record = runs[at++];
-    let count = 0, shift = 0;
-    do {
-      count += (runs[at] & 127) << shift;
-      shift += 7;
-    } while (runs[at++] & 128);
+    let record = runs[at] & 31, count = runs[at++] >> 5, shift = 0;
+    if (record === 31) record = runs[at++];
+    if (!count)
+      do {
+        count += (runs[at] & 127) << shift;
+        shift += 7;
+      } while (runs[at++] & 128);
     flags.fill(records[2 * record], code, code + count);
     classes.fill(records[2 * record + 1], code, code + count);
     code += count;
@@ -225,10 +226,14 @@ const lowers = new Map(), singles = new Map(), pairs = new Map(), composites = n
   const whole = (code) => (code >= 0xd800 && code < 0xe000 ? far[code - 0xd800] : code);
   const firsts = read("pair_first"), numbersOfSeconds = read("pair_second");
   const excluded = new Set(read("pair_excluded"));
-  read("pair_code").forEach((code, i) => {
-    const pair = [whole(firsts[i]), whole(seconds[numbersOfSeconds[i]])];
-    pairs.set(whole(code), pair);
-    if (!excluded.has(i)) composites.set(pair[0] * CODES + pair[1], whole(code));
+  const starts = read("pair_start"), indices = read("pair_index");
+  let run = -1;
+  firsts.forEach((first, i) => {
+    if (i === indices[run + 1]) run++;
+    const code = whole(starts[run] + i - indices[run]);
+    const pair = [whole(first), whole(seconds[numbersOfSeconds[i]])];
+    pairs.set(code, pair);
+    if (!excluded.has(i)) composites.set(pair[0] * CODES + pair[1], code);
   });
   const counts = read("single_count"), targets = read("single_code");
   let target = 0;
@@ -238,8 +243,10 @@ const lowers = new Map(), singles = new Map(), pairs = new Map(), composites = n
   const spans = read("lower_span"), deltas = read("lower_delta");
   read("lower_first").forEach((first, i) => {
     const step = spans[i] & 0x8000 ? 2 : 1;
-    for (let j = 0; j < (spans[i] & 0x7fff); j++)
-      lowers.set(first + j * step, first + j * step + deltas[i]);
+    for (let j = 0; j < (spans[i] & 0x7fff); j++) {
+      const code = first + j * step;
+      lowers.set(code, (code & ~0xffff) | ((code + deltas[i]) & 0xffff));
+    }
   });
   flags.subarray(HANGUL, HANGUL + 11172).forEach((_, i) => (flags[HANGUL + i] |= MAPPED));
   for (const mapping of [pairs, singles, lowers])
