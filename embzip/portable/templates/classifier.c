@@ -973,10 +973,11 @@ static void raise_one(const float *rows, const float *kernel, int window, unsign
         most[index] = GREATER(sum[index], most[index]);
 }
 
-/* Four numbers at once: plain loops are turned into instructions that do that by luck only. */
+/* Four numbers at once: plain loops are turned into instructions that do that by luck only. A factor
+   becomes four: where a float counts as a double (FLT_EVAL_METHOD), it would be too wide alone. */
 #ifdef __GNUC__
 typedef float quad __attribute__((vector_size(16)));
-#define ADD(sum, factor, numbers) ((sum) += (factor) * (numbers))
+#define ADD(sum, factor, numbers) ((sum) += (quad){factor, factor, factor, factor} * (numbers))
 #else
 typedef struct {
     float at[4];
@@ -1035,14 +1036,10 @@ __attribute__((target("avx2,fma"))) static void raise_eight(const float *rows, c
     for (tap = 0; tap < window; tap++, rows += STRIDE)
         for (column = 0; column < columns; column++, kernel += WIDTH) {
             memcpy(&numbers, kernel, sizeof numbers);
-            sums[0] += rows[column] * numbers;
-            sums[1] += rows[STRIDE + column] * numbers;
-            sums[2] += rows[2 * STRIDE + column] * numbers;
-            sums[3] += rows[3 * STRIDE + column] * numbers;
-            sums[4] += rows[4 * STRIDE + column] * numbers;
-            sums[5] += rows[5 * STRIDE + column] * numbers;
-            sums[6] += rows[6 * STRIDE + column] * numbers;
-            sums[7] += rows[7 * STRIDE + column] * numbers;
+            for (place = 0; place < 8; place++) {
+                const float one = rows[place * STRIDE + column];
+                sums[place] += (oct){one, one, one, one, one, one, one, one} * numbers;
+            }
         }
     memcpy(found, sums, sizeof found);
     for (index = 0; index < WIDTH; index++) {
