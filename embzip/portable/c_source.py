@@ -17,7 +17,7 @@ from embzip.portable.words import word_blocks
 from embzip.tokenizers import YttmModel
 
 LONGEST_WORD = 255  # characters of a word that is cut into pieces
-_PLACES = 16  # of a convolution at a time
+_PLACES = 32  # of a convolution at a time, at most
 _STEM_BYTES = 8  # two characters behind a stem
 _POINTER = 8  # the most bytes that a padded member of the buffer takes
 
@@ -76,15 +76,16 @@ def c_source(model: PortableModel, stem: str, what: str) -> CSource:
     _heads(data, model.heads)
     convolutions = [layer for head in model.heads for layer in head.convolutions]
     widest = max((layer.window for layer in convolutions), default=1)
+    longest = max(head.max_length for head in model.heads)
     stride = model.table.dim + any(head.indicator for head in model.heads)
     numbers = {
         "STRIDE": stride,
         "WIDEST": widest,
-        "ROWS_AT_ONCE": _PLACES + widest - 1 if convolutions else 1,
+        "ROWS_AT_ONCE": min(_PLACES, -(-longest // 8) * 8) + widest - 1 if convolutions else 1,
         "KERNEL_NUMBERS": WIDTH * max((layer.inputs for layer in convolutions), default=1),
         "FEATURES": sum(head.features for head in model.heads),
         "WORD_BYTES": word_bytes,
-        "LONGEST_TEXT": max(head.max_length for head in model.heads),
+        "LONGEST_TEXT": longest,
     }
     data.define(*numbers.items(), ("FIRST_FEATURE", "-HUGE_VALF" if convolutions else 0))
     used = numbers["ROWS_AT_ONCE"] * stride + numbers["KERNEL_NUMBERS"] + numbers["FEATURES"]
@@ -164,7 +165,7 @@ def _pieces(data: _Data, pieces: YttmModel) -> int:
 def _rows(data: _Data, model: PortableModel) -> None:
     """Write the table."""
     table, decoded = model.table, model.table.decoded
-    kinds = {"FLOAT": False, "HALF": False, "LOOKED_UP": False}
+    kinds = {"FLOAT": False, "HALF": False, "LOOKED_UP": False, "TRELLIS": False}
     if isinstance(decoded, Floats):
         kinds["HALF" if decoded.values.dtype == np.float16 else "FLOAT"] = True
         data.array("table_values", decoded.values)
@@ -172,6 +173,7 @@ def _rows(data: _Data, model: PortableModel) -> None:
         kinds["LOOKED_UP"] = True
         _looked_up(data, decoded)
     else:
+        kinds["TRELLIS"] = True
         _trelliscoded(data, decoded)
     data.define(
         *((f"ROWS_{kind}", used) for kind, used in kinds.items()),
@@ -208,8 +210,8 @@ def _looked_up(data: _Data, rows: LookedUp) -> None:
 
 
 def _trelliscoded(data: _Data, rows: Trelliscoded) -> None:
-    # A byte more, as bits are read two bytes ahead of none: the last row's bytes are its own.
-    data.array("table_stream", rows.stream)
+    # Two bytes more: free bits are read from the next byte too.
+    data.array("table_stream", np.append(rows.stream, np.zeros(2, np.uint8)))
     data.array("table_planes", rows.planes.reshape(-1))
     data.array("stream_offsets", narrowed(rows.offsets))
     data.array("class_sizes", rows.sizes)
@@ -227,7 +229,6 @@ def _heads(data: _Data, heads: Sequence[PortableHead]) -> None:
     """Write encoders, dense layers and labels."""
     forms = sorted({head.form for head in heads})
     data.define(*((f"FORM_{form.upper()}", form in forms) for form in FORMS))
-    data.define(("HALVES", "float16" in forms))
     if "int4" in forms:
         codes = np.arange(256)
         pairs = np.stack([codes & 15, codes >> 4], axis=1) - np.float32(7.5)

@@ -189,7 +189,7 @@ def _rows(model: PortableModel) -> dict[str, NDArray[Any]]:
         "deviation": decoded.moments["deviation"],
         "mean": decoded.moments["mean"].view(np.uint8),
         "moments": decoded.moments["scale"],
-        "trellis": _halved(decoded.values),
+        "trellis": decoded.values,
         "first_value": decoded.first_value,
     }
 

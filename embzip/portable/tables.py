@@ -90,7 +90,8 @@ class Trelliscoded:
     moments
         The same deviations and means as they are stored, see `embzip/embz/README.md`.
     values
-        For each number of bits that occurs, (windows, 2^(bits-1)) numbers, one after another.
+        For each number of bits that occurs, (windows, 2^(bits-1)) numbers in float16, one after
+        another.
     first_value
         (9,) where those of each number of bits begin.
     """
@@ -104,7 +105,7 @@ class Trelliscoded:
     deviation: Matrix
     mean: Matrix
     moments: Arrays
-    values: Matrix
+    values: NDArray[np.float16]
     first_value: NDArray[np.uint16]
 
 
@@ -215,6 +216,6 @@ def _trelliscoded(quantizer: Tcq, codes: Arrays, params: Arrays, rows: int) -> T
         deviation=np.asarray(deviation, np.float32),
         mean=np.asarray(mean, np.float32),
         moments={name: params[name] for name in ("deviation", "mean", "scale")},
-        values=np.concatenate(values) if values else np.zeros(1, np.float32),
+        values=np.concatenate([*values, np.zeros(1)]).astype(np.float16),  # the trellis' own type
         first_value=first,
     )
