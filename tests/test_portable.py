@@ -263,9 +263,12 @@ def test_labels_are_escaped_in_each_language(tmp_path) -> None:
     found = js_of(model, tmp_path, ["lion", "people say"])
     labels = [each.label for each in model.predict(["lion", "people say"])]
     assert [label for (label,) in found.labels] == labels
-    page = export(model, tmp_path / "small.html", to="html").path.read_text()
+    facts = {f"<i>{label}": label for label in HOSTILE_LABELS}
+    page = export(model, tmp_path / "<!--<script>.html", to="html", facts=facts).path.read_text()
     assert page.count("</script>") == 1
-    made = export(model, tmp_path / "labels.c", to="c")
+    assert page.count("<script") == 1
+    assert "<!--" not in page
+    made = export(model, tmp_path / "labels.c", to="c", facts=facts)
     printer = tmp_path / "print.c"
     printer.write_text(
         '#include "labels.h"\n#include <stdio.h>\nint main(void) {\n'

@@ -98,7 +98,8 @@ def _shortened(template: str, parts: set[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^\x20-\x7e]", "?", text)
+    """Return a text for a comment that ends no line, and in a page no script."""
+    return re.sub(r"[^\x20-\x7e]|[<>]", "?", text)
 
 
 def _content(model: PortableModel, about: Mapping[str, Any]) -> bytes:

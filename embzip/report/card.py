@@ -102,7 +102,9 @@ def _figures(
 ) -> list[str]:
     if test is None:
         known = any("dev_accuracy" in run for each in classifiers for run in each["training"])
-        return ["No test was given: see the accuracy on dev above." if known else "Not measured here."]
+        return [
+            "No test was given: see the accuracy on dev above." if known else "Not measured here."
+        ]
     found = evaluate(path, test)
     said = [
         ("test texts", whole(found.rows)),
