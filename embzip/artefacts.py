@@ -24,7 +24,7 @@ from embzip.files.signatures import signature_of
 from embzip.foreign.formats.kinds import KINDS, saved_model_file
 from embzip.foreign.formats.kinds import kind_of as foreign_kind
 from embzip.inspection import ArtefactRecord
-from embzip.portable.exporting import SOURCES, export_source
+from embzip.portable.exporting import SOURCES, export_source, facts_of
 from embzip.prediction import TextClassifier
 from embzip.sources import Paths, paths_of
 from embzip.static_models import TARGETS as STATIC
@@ -271,7 +271,8 @@ def export(
         return export_foreign(model, path, to=to, **options)
     loaded = read(model) if isinstance(model, str | Path) else model
     if to.lower() in SOURCES:
-        return export_source(loaded, path, to=to, **options)
+        told = facts_of(model) if isinstance(model, str | Path) else None
+        return export_source(loaded, path, to=to, **{"facts": told, **options})
     from embzip.tf.export import export as export_model
 
     return export_model(loaded, path, to=to, **options)

@@ -46,7 +46,8 @@ def unknown(name: object, known: Iterable[str], what: str) -> str:
     from difflib import get_close_matches  # imported here: most names are known
 
     names = list(known)
-    written = {each.lower(): each for each in names}
+    written = {other: each for other, each in _SYNONYMS.items() if each in names}
+    written |= {each.lower(): each for each in names}
     if isinstance(name, str) and len(name) > _LONGEST:  # a file may hold any
         name = f"{name[:_LONGEST]}..."
     near = get_close_matches(str(name).lower(), written, 1)

@@ -4,6 +4,7 @@ import json
 import shutil
 import struct
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
+BIG_ENDIAN = ("s390x-linux-gnu-gcc", "qemu-s390x")  # a compiler, and what runs its programs
 SANITIZED = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
@@ -29,7 +31,9 @@ def program(name: str) -> str:
     """Return where a program is; the Makefile installs what is missing."""
     path = shutil.which(name)
     if path is None:
-        raise FileNotFoundError(f"exported sources run with {name}: `make programs` fetches it")
+        packages = "gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user"
+        how = f"apt-get install {packages}" if name in BIG_ENDIAN else "make programs"
+        raise FileNotFoundError(f"exported sources run with {name}: `{how}` fetches it")
     return path
 
 
@@ -44,22 +48,29 @@ def compiled(source: Path, *options: str, compiler: str = "gcc") -> Path:
     return made
 
 
-def c_answers(made: Path, texts: Sequence[bytes], labels: int) -> Answers:
-    """Return what a program of `compiled` answers."""
-    given = b"".join(struct.pack("=I", len(text)) + text for text in texts)
-    done = subprocess.run([made], input=given, capture_output=True, check=False)
+def c_answers(
+    made: Path,
+    texts: Sequence[bytes],
+    labels: int,
+    *,
+    runner: Sequence[str] = (),
+    order: str = "<" if sys.byteorder == "little" else ">",
+) -> Answers:
+    """Return what a program of `compiled` answers, run by an emulator of another byte order."""
+    given = b"".join(struct.pack(f"{order}I", len(text)) + text for text in texts)
+    done = subprocess.run([*runner, made], input=given, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     ids: list[list[int] | int] = []
     numbers: list[object] = []
     rows, at = [], 0
     for _ in texts:
-        (count,) = struct.unpack_from("=i", done.stdout, at)
+        (count,) = struct.unpack_from(f"{order}i", done.stdout, at)
         at += 4
-        found = list(struct.unpack_from(f"={max(count, 0)}I", done.stdout, at))
+        found = list(struct.unpack_from(f"{order}{max(count, 0)}I", done.stdout, at))
         ids.append(count if count < 0 else found)
         at += 4 * max(count, 0)
-        numbers += struct.unpack_from("=i", done.stdout, at)
-        rows.append(np.frombuffer(done.stdout, np.float32, labels, at + 4))
+        numbers += struct.unpack_from(f"{order}i", done.stdout, at)
+        rows.append(np.frombuffer(done.stdout, f"{order}f4", labels, at + 4))
         at += 4 + 4 * labels
     assert at == len(done.stdout)
     return Answers(ids, numbers, np.array(rows, np.float64))

@@ -1,10 +1,12 @@
 """Whether exported C and JavaScript read and answer real lines as NumPy does.
 
-    python -m scripts.check_anywhere bench/distill/tagmynews-0/student.embz data/* --texts 100000
+    python -m scripts.check_anywhere bench/distill/tagmynews-0/student.embz data/* --big-endian
 
 Lines are those of all train.tsv.xz, one data set after another in turn. Each is tokenized and
 classified in Python, in C under -O3 and in Node; every difference of ids counts, and the largest
-one of a probability.
+one of a probability. With --big-endian, C is compiled for s390x too, whose numbers have their
+highest byte first, and run by qemu: `apt-get install gcc-s390x-linux-gnu libc6-dev-s390x-cross
+qemu-user`.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import numpy as np
 from embzip.artefacts import export
 from embzip.classifier import load_classifier
 from embzip.corpus import read_examples
-from scripts.anywhere import Answers, c_answers, compiled, js_answers
+from scripts.anywhere import BIG_ENDIAN, Answers, c_answers, compiled, js_answers, program
 
 _AT_ONCE = 10_000
 
@@ -41,13 +43,19 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("data", type=Path, nargs="+", help="folders with train.tsv.xz")
     parser.add_argument("--texts", type=int, default=100_000)
+    parser.add_argument("--big-endian", action="store_true")
     given = parser.parse_args()
     model = load_classifier(given.model)
     lines = list(islice(lines_of(given.data), given.texts))
-    differing = dict.fromkeys(("C", "JavaScript"), 0)
-    largest = dict.fromkeys(differing, 0.0)
+    differing: dict[str, int] = {}
+    largest: dict[str, float] = {}
     with TemporaryDirectory(prefix="embzip-anywhere-") as folder:
         made = compiled(export(model, Path(folder, "m.c"), to="c").path, "-O3")
+        if given.big_endian:
+            compiler, emulator = BIG_ENDIAN
+            source = export(model, Path(folder, "big.c"), to="c").path
+            big = compiled(source, "-O3", "-static", compiler=compiler)
+            runner = [program(emulator)]
         module = export(model, Path(folder, "m.mjs"), to="javascript").path
         for first in range(0, len(lines), _AT_ONCE):
             texts = lines[first : first + _AT_ONCE]
@@ -57,11 +65,16 @@ def main() -> None:
                 "C": c_answers(made, coded, len(model.labels)),
                 "JavaScript": js_answers(module, texts),
             }
+            if given.big_endian:
+                found["C, big-endian"] = c_answers(
+                    big, coded, len(model.labels), runner=runner, order=">"
+                )
             for name, each in found.items():
                 pairs = zip(each.ids, ids, strict=True)
-                differing[name] += sum(mine != theirs for mine, theirs in pairs)
+                other = sum(mine != theirs for mine, theirs in pairs)
+                differing[name] = differing.get(name, 0) + other
                 worst = float(np.abs(each.probabilities - expected).max())
-                largest[name] = max(largest[name], worst)
+                largest[name] = max(largest.get(name, 0), worst)
     print(
         "| language | texts | other ids | largest difference of a probability |\n|---|---|---|---|"
     )

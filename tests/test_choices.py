@@ -43,6 +43,7 @@ def test_the_nearest_stage_is_named(name: str, meant: str) -> None:
 
 def test_nothing_near_and_no_text() -> None:
     assert "did you mean" not in unknown("zzzzz", ["int8"], "stage")
+    assert "did you mean 'litert'" in unknown("tflit", ["litert", "onnx"], "target")
     with pytest.raises(InputError, match="unknown stage 8"):
         chosen(8, ["int8"], "stage", InputError)  # type: ignore[arg-type]
 

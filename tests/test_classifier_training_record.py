@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embzip.classifier import Classifier, Kit, TextDigest, TrainingRecord, TrainingRun, load_model
+from embzip.classifier import (
+    Classifier,
+    Kit,
+    TextDigest,
+    TrainingRecord,
+    TrainingRun,
+    load_classifier,
+    load_model,
+)
 from embzip.classifier.factorizing import factorize
 from embzip.classifier.loading import describe
 from embzip.classifier.mean import MeanConfig
@@ -141,6 +149,26 @@ def test_what_changes_no_text_keeps_it() -> None:
     assert [each.training for each in kept] == [RECORD] * 5
 
 
+def test_accuracy_is_that_of_what_the_file_holds(tmp_path: Path) -> None:
+    measured = RECORD.measured(np.float64(0.98765))
+    assert [run.dev_accuracy for run in measured.runs] == [None, 0.9877]
+    model = replace(tiny_classifier("center|svd:3|int8"), training=measured)
+    model.save(tmp_path / "a.embz")
+    assert load_classifier(tmp_path / "a.embz").training == measured
+    assert stored(tmp_path / "a.embz")[1]["dev_accuracy"] == 0.9877
+    wide = replace(tiny_classifier(dim=40, encoder=MeanConfig, labels=tuple("abcdefghij")))
+    for changed in (
+        rebuild(model, codec="int4"),
+        rebuild(model, kernels="int8"),
+        rebuild_kit(Kit.of({"a": model}), codec="int4").classifiers["a"],
+        factorize(replace(wide, training=measured), rank=2),
+    ):
+        assert changed.training == RECORD
+    run = replace(TUNE, dev_accuracy=0.5)
+    assert [each.dev_accuracy for each in measured.then(run).runs] == [None, None, 0.5]
+    assert TrainingRecord().measured(0.5) == TrainingRecord()
+
+
 def test_each_classifier_of_a_kit_has_its_own(tmp_path: Path) -> None:
     named = classifiers("svd:3|int8")
     named["topic"] = replace(named["topic"], training=RECORD)
@@ -228,6 +256,8 @@ def run_with(**changes: Any) -> Callable[[Any], object]:
         (run_with(random_init=[]), "random_init must be true or false"),
         (run_with(params="x"), "params must be true or false"),
         (run_with(quantize=0), "quantize must be true or false"),
+        (run_with(dev_accuracy=1.5), r"dev_accuracy must lie in 0\.\.1, received 1\.5"),
+        (run_with(dev_accuracy="most"), "dev_accuracy must be a number"),
         (run_with(soft=1), "soft must be true or false"),
         (run_with(pruning=0.8), "pruning must be a table"),
         (run_with(pruning={"final": 0.8}), "pruning: the key 'end' is missing"),
@@ -257,7 +287,7 @@ def test_every_missing_key_is_an_option_that_is_off_or_refused(field: str, tmp_p
     off |= dict.fromkeys(("random_init", "interrupted"), False)
     off |= {"params": False, "quantize": False, "soft": False}
     off |= {"copies": None, "labels": 0.0, "folds": 0, "rounded_epochs": 0}
-    off |= {"class_weights": "none"}
+    off |= {"class_weights": "none", "dev_accuracy": None}
     if field in off:
         model = load_model(path)
         assert isinstance(model, Classifier)

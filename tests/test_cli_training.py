@@ -42,6 +42,8 @@ def test_the_bar_tells_the_loss_and_ctrl_c_keeps_the_best_epoch(folder: Path) ->
     # Each epoch is one batch: the loss is shown once that of the first has ended, and falls.
     while len(set(re.findall(r"loss \d\.\d{4}", drawn))) < 3:
         drawn += os.read(ours, 65536).decode()
+    assert "loading TensorFlow" in drawn[: drawn.index("loss")]
+    assert "loading" not in drawn[drawn.index("loss") :]
     child.send_signal(signal.SIGINT)
     printed, _ = child.communicate(timeout=120)
     os.close(ours)

@@ -29,6 +29,8 @@ def test_an_output_is_named_after_its_input(
     assert output_path("x", ".y", "corpus.bpe.model") == Path("corpus.bpe.model")
     with pytest.raises(OutputError, match="does not exist: create it first"):
         output_path("x", ".y", tmp_path / "absent" / "file")
+    with pytest.raises(OutputError, match=r"corpus\.bpe\.model is no folder: choose another name"):
+        output_path("x", ".y", "corpus.bpe.model/file")
 
 
 @pytest.mark.parametrize(

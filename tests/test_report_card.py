@@ -1,5 +1,6 @@
 """A model card: what is known of a file, in Markdown in which nothing from it is markup."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from embzip.embz.format import save
 from embzip.errors import InputError
 from embzip.report.card import card_of
 from tests.commands import outcome, stdout_of
-from tests.models import tiny_classifier
+from tests.models import tiny_classifier, training_record
 
 TEST = "animals\tlion tiger zoo\npeople\tpeople say able\n"
 
@@ -32,6 +33,16 @@ def test_a_card_says_what_is_known(path: Path) -> None:
     assert any(f"{path.stat().st_size / 1e6:.5f}"[:6] in line for line in lines)
     assert "Not known." in lines, "how a classifier of code was trained"
     assert "Not measured here." in lines
+
+
+def test_a_card_has_the_accuracy_that_stands_in_the_file(tmp_path: Path) -> None:
+    training = training_record().measured(0.98765)
+    replace(tiny_classifier(), training=training).save(tmp_path / "model.embz")
+    lines = card_of(tmp_path / "model.embz").splitlines()
+    first, second = (line for line in lines if line.startswith("- T"))
+    assert "accuracy" not in first
+    assert second.endswith("; accuracy on dev .988.")
+    assert "No test was given: see the accuracy on dev above." in lines
 
 
 def test_a_card_has_figures_of_a_test(path: Path) -> None:

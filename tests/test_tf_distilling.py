@@ -89,7 +89,9 @@ def test_a_student_answers_like_its_teacher(
 
 def test_its_record_goes_on_from_its_teachers(teacher: Classifier, made: tf.DistillResult) -> None:
     first, run = made.classifier.training.runs
-    assert (first,) == teacher.training.runs
+    assert (first,) == teacher.training.measured(None).runs
+    assert teacher.training.runs[-1].dev_accuracy > 0.9
+    assert run.dev_accuracy == round(made.student.accuracy, 4)
     kept, dev = split_examples(EXAMPLES)
     assert (run.kind, run.epochs, run.copies, run.folds, run.labels) == ("distill", 6, 4, 0, 0.0)
     assert run.training == TextDigest.of(example.text for example in kept)
@@ -121,7 +123,8 @@ def test_one_float_student_serves_many_codecs(teacher: Classifier, tmp_path: Pat
     for codec, shape in (("int4", SHAPE), ("int8", replace(SHAPE, codec="svd|int8"))):
         coded = tf.distill(teacher, EXAMPLES, shape=shape, student=student, **options)
         assert coded.classifier.embedding.codec.spec == codec
-        assert coded.classifier.training.runs == first.classifier.training.runs
+        expected = first.classifier.training.measured(coded.student.accuracy)
+        assert coded.classifier.training == expected
         assert coded.float_accuracy == []
         assert len(coded.tuned_accuracy) >= 1
         assert coded.student.accuracy > 0.85
@@ -146,14 +149,16 @@ def test_a_float_student_is_trained_on_for_the_epochs_it_lacks(teacher: Classifi
     assert run.best_epoch > 1
     coded = tf.distill(teacher, EXAMPLES, shape=SHAPE, **begun, done=5)
     assert coded.float_accuracy == []
-    assert coded.classifier.training == first.classifier.training
+    known = first.classifier.training.measured(None)
+    assert coded.classifier.training.measured(None) == known
     # What makes it worse is not kept.
     options["learning_rate"] = 10.0
     worse = tf.distill(teacher, EXAMPLES, shape=plain, student=whole.classifier, done=4, **options)
     np.testing.assert_array_equal(
         worse.classifier.embedding.decode(), whole.classifier.embedding.decode()
     )
-    assert worse.classifier.training == whole.classifier.training
+    known = whole.classifier.training.measured(None)
+    assert worse.classifier.training.measured(None) == known
     for wrong in ({"done": 6, **begun}, {"done": 0, **begun}, {"done": 2, **options}):
         with pytest.raises(InputError, match="done"):
             tf.distill(teacher, EXAMPLES, shape=plain, **wrong)

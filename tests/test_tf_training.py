@@ -18,6 +18,7 @@ from embzip.classifier.schedules import PruningShares
 from embzip.compression import compress
 from embzip.corpus import Example
 from embzip.errors import EmbzipError, InputError, MismatchError
+from embzip.evaluation.accuracy import evaluate
 from embzip.tf.batches import Batches, batches_of, smallest_type, training_and_dev
 from embzip.tf.optimizers import RowSparseAdam
 from embzip.tf.tables import redrawn, table_of
@@ -506,8 +507,11 @@ def test_how_it_was_trained_is_recorded_and_saved(tmp_path: Path) -> None:
             seed=7,
             patience=2,
             trainable=True,
+            dev_accuracy=round(max(result.dev_accuracy), 4),
         ),
     )
+    found = evaluate(result.classifier, held_out)
+    assert abs(found.accuracy - max(result.dev_accuracy)) < 1e-6
     assert result.classifier.training.has_seen(TextDigest.of(each.text for each in data))
     paths = [tmp_path / "a.embz", tmp_path / "b.embz"]
     for path, texts in zip(paths, (data, [*data]), strict=True):
@@ -544,7 +548,7 @@ def test_a_tuning_is_recorded_where_it_is_kept() -> None:
     data, more, dev = examples(80), examples(200, seed=1), examples(40, seed=2)
     first = tf.train(data, vectors(), epochs=1, **{**SMALL, "learning_rate": 1e-4}).classifier
     small = rebuild(first, codec="svd:6|int8")
-    assert small.training == first.training
+    assert small.training == first.training.measured(None)
     tuned = tf.tune(small, more, dev=dev, epochs=9, learning_rate=0.02, seed=4)
     assert tuned.tuned
     run = TrainingRun(
@@ -558,9 +562,10 @@ def test_a_tuning_is_recorded_where_it_is_kept() -> None:
         learning_rate=0.02,
         optimizer="adam",
         seed=4,
+        dev_accuracy=round(max(tuned.dev_accuracy), 4),
     )
-    assert tuned.classifier.training.runs == (*first.training.runs, run)
+    assert tuned.classifier.training == small.training.then(run)
     turned = [replace(each, label="abc"["bca".index(each.label)]) for each in more]
     again = tf.tune(tuned.classifier, turned, dev=dev, epochs=1, learning_rate=0.1, quantize=True)
     assert not again.tuned
-    assert again.classifier.training == tuned.classifier.training
+    assert again.classifier.training == tuned.classifier.training.measured(None)

@@ -71,4 +71,5 @@ def factorize(
     if ranks == classifier.ranks:
         asked = f"energy {energy}" if energy is not None else f"rank {rank or 1}"
         raise InputError(f"no dense kernel becomes smaller with {asked}: choose less, or rank 2")
-    return replace(classifier, arrays=arrays, ranks=ranks, digests={})
+    unmeasured = classifier.training.measured(None)
+    return replace(classifier, arrays=arrays, ranks=ranks, digests={}, training=unmeasured)

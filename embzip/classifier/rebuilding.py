@@ -276,10 +276,10 @@ def on_table(
         parts = model.classifiers.items()
         return Kit.of({n: on_table(each, table, fold=fold, kernels=kernels) for n, each in parts})
     storage(kernels or model.kernels)
-    rebuilt = replace(model, kernels="float32")  # rounded at the end, once
+    rebuilt = replace(model, kernels="float32", training=model.training.measured(None))
     if table is not None:
         rebuilt = folded(rebuilt, table) if fold else replace(rebuilt, embedding=table)
-    return replace(rebuilt, kernels=kernels or model.kernels, digests={})
+    return replace(rebuilt, kernels=kernels or model.kernels, digests={})  # rounded once, here
 
 
 def reading_metric(classifier: Classifier) -> Matrix:

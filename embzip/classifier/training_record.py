@@ -44,6 +44,9 @@ class TrainingRun:
         How many were asked for, and which one was kept, from 1.
     batch_size, learning_rate, optimizer, seed
         As in `embzip.tf.train`; of the optimizers, the one that was chosen.
+    dev_accuracy
+        What dev says of the classifier as it is stored, to four digits; of the last run alone, and
+        None where the table or a kernel was coded since.
     patience, trainable, random_init
         Of `train`; None or False where a run has no such option. Of `distill`: `patience`.
     interrupted
@@ -71,6 +74,7 @@ class TrainingRun:
     learning_rate: float
     optimizer: str
     seed: int
+    dev_accuracy: float | None = None
     patience: int | None = None
     trainable: bool | None = None
     random_init: bool = False
@@ -96,8 +100,10 @@ class TrainingRun:
                 check_size(name, number, least=int(name == "patience"))
         for name in ("folds", "rounded_epochs"):
             check_size(name, getattr(self, name), least=0)
-        if not 0 <= self.labels <= 1:
-            raise InputError(f"labels must lie in 0..1, received {self.labels}")
+        for name in ("labels", "dev_accuracy"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise InputError(f"{name} must lie in 0..1, received {share}")
         if not 1 <= self.best_epoch <= self.epochs:
             raise InputError(
                 f"best_epoch must lie in 1..{self.epochs} (epochs), received {self.best_epoch}"
@@ -150,6 +156,7 @@ class TrainingRun:
             learning_rate=record.take("learning_rate", float),
             optimizer=record.choice("optimizer", _OPTIMIZERS),
             seed=record.whole("seed"),
+            dev_accuracy=record.take("dev_accuracy", float) if "dev_accuracy" in record else None,
             patience=record.whole("patience") if "patience" in record else None,
             trainable=record.take("trainable", bool) if "trainable" in record else None,
             random_init=record.take("random_init", bool, False),
@@ -194,13 +201,22 @@ class TrainingRecord:
     (True, False, True)
     >>> record.has_seen(TextDigest.of(["a draw", "a goal", "the vote"]))
     True
+    >>> record.measured(2 / 3).runs[-1].dev_accuracy
+    0.6667
     """
 
     runs: tuple[TrainingRun, ...] = ()
 
     def then(self, run: TrainingRun) -> "TrainingRecord":
-        """Return the record after one more run."""
-        return TrainingRecord((*self.runs, run))
+        """Return the record after one more run, of which alone dev's word counts."""
+        return TrainingRecord((*self.measured(None).runs, run))
+
+    def measured(self, accuracy: float | None) -> "TrainingRecord":
+        """Return the record with the accuracy on the last run's dev, None where it is not known."""
+        if not self.runs:
+            return self
+        known = None if accuracy is None else round(float(accuracy), 4)
+        return TrainingRecord((*self.runs[:-1], replace(self.runs[-1], dev_accuracy=known)))
 
     def trained_on(self, texts: TextDigest) -> bool:
         """Return whether these are the training texts of a run."""
@@ -233,6 +249,7 @@ class TrainingRecord:
             learning_rate=1.2345678901234567e-100,
             optimizer=max(_OPTIMIZERS, key=len),
             seed=2**32 - 1,
+            dev_accuracy=0.1234,
             **own,
         )
         return self.then(run)

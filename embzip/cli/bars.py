@@ -22,7 +22,7 @@ class Bar(Protocol):
 
 
 @contextmanager
-def progress(label: str, *, lines: bool = False) -> Iterator[Bar | None]:
+def progress(label: str, *, lines: bool = False, loading: str = "") -> Iterator[Bar | None]:
     """Draw a bar on stderr while the block runs, and give the callback that moves it.
 
     Until the callback is called the bar only shows that work goes on. Where stderr is no terminal
@@ -33,11 +33,13 @@ def progress(label: str, *, lines: bool = False) -> Iterator[Bar | None]:
     lines
         Whether, where nothing is drawn, a line stands at the beginning of the work and one at its
         end: for what takes minutes. With --verbose they stand in any case.
+    loading
+        What is loaded before the first call, which the bar says.
     """
     if terminal.loudness == "quiet":
         yield None
     elif sys.stderr.isatty():
-        with _bar(label) as bar:
+        with _bar(label, loading and f"loading {loading}") as bar:
             yield bar
     elif lines or terminal.loudness == "verbose":
         with _two_lines(label) as bar:
@@ -62,7 +64,7 @@ def _two_lines(label: str) -> Iterator[Bar]:
 
 
 @contextmanager
-def _bar(label: str) -> Iterator[Bar]:
+def _bar(label: str, state: str) -> Iterator[Bar]:
     from rich import progress as bars
     from rich.console import Console
 
@@ -82,13 +84,12 @@ def _bar(label: str) -> Iterator[Bar]:
             redirect_stdout=False,  # stdout may be a file or a pipe, and belongs to the result
         ) as bar,
     ):
-        task = bar.add_task(label, total=None, state="")
+        task = bar.add_task(label, total=None, state=state)
 
         def move(done: int, total: int, state: "TrainingState | None" = None, /) -> None:
             # A full bar would look like the end; what follows the last step is not counted.
             bar.update(task, completed=done, total=total if done < total else None)
-            if state is not None:
-                bar.update(task, state=told(state))
+            bar.update(task, state="" if state is None else told(state))
 
         yield move
 

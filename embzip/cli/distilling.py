@@ -203,7 +203,7 @@ def distill(
     named = [path for path in inputs if path is not None]
     with (
         result.writing(named, ".distilled.embz", EMBZ) as output,
-        progress("distilling", lines=True) as bar,
+        progress("distilling", lines=True, loading="TensorFlow") as bar,
     ):
         examples = read_examples(train, errors=errors, columns=columns.columns)
         with without_notices():

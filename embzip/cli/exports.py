@@ -191,7 +191,7 @@ def _foreign(
 
 def _source(loaded: "Classifier | Kit", model: Path, output: Output) -> None:
     """Write source, and say what it takes."""
-    from embzip.portable.exporting import export_source
+    from embzip.portable.exporting import export_source, facts_of
 
     before = model.stat().st_size
     with progress("exporting"):
@@ -200,7 +200,7 @@ def _source(loaded: "Classifier | Kit", model: Path, output: Output) -> None:
             output.path,
             to=output.format,
             title=output.name.stem,
-            facts={"size": f"{before:,} bytes"},
+            facts=facts_of(model),
         )
     record = {"bytes_before": before, "bytes_after": made.nbytes}
     line = f"{before:,} -> {made.nbytes:,} bytes of source"

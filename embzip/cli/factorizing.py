@@ -53,7 +53,7 @@ def factorize(
     accuracy: dict[str, float | bool | None] = {"dev_accuracy": None, "tuned": None}
     with (
         result.writing([model, train], ".factorized.embz", EMBZ) as output,
-        progress("factorizing") as report,
+        progress("factorizing", loading="TensorFlow" * bool(train)) as report,
     ):
         examples = (
             [] if train is None else read_examples(train, errors=errors, columns=columns.columns)

@@ -177,7 +177,7 @@ def rebuild(
             formats,
             marker="saved_model.pb",
         ) as output,
-        progress("rebuilding", lines=tune is not None) as report,
+        progress("rebuilding", lines=tune is not None, loading="TensorFlow" * bool(tune)) as report,
     ):
         if kind != "embz" or tune is not None:
             load_quietly("embzip.layers")

@@ -205,7 +205,7 @@ def train(
     suffix, formats = (".models", _FOLDER) if several else (".model.embz", EMBZ)
     with (
         result.writing(inputs, suffix, formats) as made,
-        progress("training", lines=True) as report,
+        progress("training", lines=True, loading="TensorFlow") as report,
     ):
         if several:
             make_folder(made.path)

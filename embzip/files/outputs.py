@@ -68,6 +68,8 @@ def output_path(
             raise OutputError(
                 f"{path} already exists: choose another name with -o, or replace it with --force"
             )
+    if os.path.lexists(path.parent) and not path.parent.is_dir():
+        raise OutputError(f"{path}: {path.parent} is no folder: choose another name")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: the folder {path.parent} does not exist: create it first")
     return path

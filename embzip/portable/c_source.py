@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from embzip.portable.c_data import comment, constant, defines, literal, narrowed
 from embzip.portable.heads import FORMS, WIDTH, Layer, PortableHead
 from embzip.portable.model import PortableModel
-from embzip.portable.tables import Floats, LookedUp, Transformation, Trelliscoded
+from embzip.portable.tables import ROWS_APART, Floats, LookedUp, Transformation, Trelliscoded
 from embzip.portable.words import word_blocks
 from embzip.tokenizers import YttmModel
 
 LONGEST_WORD = 255  # characters of a word that is cut into pieces
-_PLACES = 16  # of a convolution at a time
+_PLACES = 32  # of a convolution at a time, at most
 _STEM_BYTES = 8  # two characters behind a stem
 _POINTER = 8  # the most bytes that a padded member of the buffer takes
 
@@ -76,15 +76,16 @@ def c_source(model: PortableModel, stem: str, what: str) -> CSource:
     _heads(data, model.heads)
     convolutions = [layer for head in model.heads for layer in head.convolutions]
     widest = max((layer.window for layer in convolutions), default=1)
+    longest = max(head.max_length for head in model.heads)
     stride = model.table.dim + any(head.indicator for head in model.heads)
     numbers = {
         "STRIDE": stride,
         "WIDEST": widest,
-        "ROWS_AT_ONCE": _PLACES + widest - 1 if convolutions else 1,
+        "ROWS_AT_ONCE": min(_PLACES, -(-longest // 8) * 8) + widest - 1 if convolutions else 1,
         "KERNEL_NUMBERS": WIDTH * max((layer.inputs for layer in convolutions), default=1),
         "FEATURES": sum(head.features for head in model.heads),
         "WORD_BYTES": word_bytes,
-        "LONGEST_TEXT": max(head.max_length for head in model.heads),
+        "LONGEST_TEXT": longest,
     }
     data.define(*numbers.items(), ("FIRST_FEATURE", "-HUGE_VALF" if convolutions else 0))
     used = numbers["ROWS_AT_ONCE"] * stride + numbers["KERNEL_NUMBERS"] + numbers["FEATURES"]
@@ -117,23 +118,8 @@ def _filled(name: str, values: dict[str, str]) -> str:
 def _text(data: _Data, model: PortableModel) -> None:
     """Write what normalizes and splits."""
     tables = model.unicode(flagged=True)
-    arrays = {**tables.arrays()}
-    ascii_records, code = np.zeros(128, np.uint8), 0
-    runs, at = tables.runs.tolist(), 0
-    while code < 128:
-        record, count, shift = runs[at], 0, 0
-        at += 1
-        while True:
-            count |= (runs[at] & 127) << shift
-            shift += 7
-            at += 1
-            if runs[at - 1] < 128:
-                break
-        ascii_records[code : code + count] = record
-        code += count
-    arrays["ascii_records"] = ascii_records
-    names = {"far": "far_codes", "seconds": "second_codes"}
-    for name, array in arrays.items():
+    names = {"ascii": "ascii_records", "far": "far_codes", "seconds": "second_codes"}
+    for name, array in tables.arrays().items():
         data.array(names.get(name, name), array)
     data.define(
         ("LOWERCASE", model.lowercase),
@@ -141,7 +127,8 @@ def _text(data: _Data, model: PortableModel) -> None:
         ("RUN_STEPS", len(tables.run_first)),
         ("FAR_CODES", len(tables.far)),
         ("LOWER_RUNS", len(tables.lower_first)),
-        ("PAIRS", len(tables.pair_code)),
+        ("PAIRS", len(tables.pair_first)),
+        ("PAIR_RUNS", len(tables.pair_start)),
         ("COMPOSING", len(tables.pair_order)),
         ("SINGLE_RUNS", len(tables.single_first)),
         ("UNKNOWN", model.unknown),
@@ -178,7 +165,7 @@ def _pieces(data: _Data, pieces: YttmModel) -> int:
 def _rows(data: _Data, model: PortableModel) -> None:
     """Write the table."""
     table, decoded = model.table, model.table.decoded
-    kinds = {"FLOAT": False, "HALF": False, "LOOKED_UP": False}
+    kinds = {"FLOAT": False, "HALF": False, "LOOKED_UP": False, "TRELLIS": False}
     if isinstance(decoded, Floats):
         kinds["HALF" if decoded.values.dtype == np.float16 else "FLOAT"] = True
         data.array("table_values", decoded.values)
@@ -186,6 +173,7 @@ def _rows(data: _Data, model: PortableModel) -> None:
         kinds["LOOKED_UP"] = True
         _looked_up(data, decoded)
     else:
+        kinds["TRELLIS"] = True
         _trelliscoded(data, decoded)
     data.define(
         *((f"ROWS_{kind}", used) for kind, used in kinds.items()),
@@ -222,8 +210,8 @@ def _looked_up(data: _Data, rows: LookedUp) -> None:
 
 
 def _trelliscoded(data: _Data, rows: Trelliscoded) -> None:
-    # A byte more, as bits are read two bytes ahead of none: the last row's bytes are its own.
-    data.array("table_stream", rows.stream)
+    # Two bytes more: free bits are read from the next byte too.
+    data.array("table_stream", np.append(rows.stream, np.zeros(2, np.uint8)))
     data.array("table_planes", rows.planes.reshape(-1))
     data.array("stream_offsets", narrowed(rows.offsets))
     data.array("class_sizes", rows.sizes)
@@ -232,14 +220,15 @@ def _trelliscoded(data: _Data, rows: Trelliscoded) -> None:
     data.array("class_deviation", rows.deviation)
     data.array("first_value", rows.first_value)
     data.array("trellis_values", rows.values)
-    data.define(("MEMORY", rows.memory), ("PLANES", rows.planes.shape[1]))
+    data.define(
+        ("MEMORY", rows.memory), ("PLANES", rows.planes.shape[1]), ("ROWS_APART", ROWS_APART)
+    )
 
 
 def _heads(data: _Data, heads: Sequence[PortableHead]) -> None:
     """Write encoders, dense layers and labels."""
     forms = sorted({head.form for head in heads})
     data.define(*((f"FORM_{form.upper()}", form in forms) for form in FORMS))
-    data.define(("HALVES", "float16" in forms))
     if "int4" in forms:
         codes = np.arange(256)
         pairs = np.stack([codes & 15, codes >> 4], axis=1) - np.float32(7.5)

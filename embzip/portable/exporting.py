@@ -6,6 +6,7 @@ from pathlib import Path
 
 from embzip.choices import chosen
 from embzip.classifier import Classifier
+from embzip.embz.meta import meta_of
 from embzip.errors import InputError, OutputError
 from embzip.files.writing import check_writable_place, write_bytes
 from embzip.portable.c_source import c_source
@@ -57,7 +58,8 @@ def export_source(
     title
         Of the page; by default the file's name without its suffix.
     facts
-        What else the page and the module say of the model, by name: its accuracy, its size.
+        What else is said of the model, by name, before or instead of what it says itself; see
+        `facts_of`.
 
     Raises
     ------
@@ -88,7 +90,8 @@ def export_source(
     """
     to, path = chosen(to, SOURCES, "target"), Path(path)
     found = portable_model(model)
-    told = {**(facts or {}), **_facts(found, model)}
+    given = facts or {}
+    told = {**given, **_facts(found, model), **given}
     what = ", ".join(f"{name} {value}" for name, value in told.items())
     if to == "c":
         return _write_c(found, path, what)
@@ -98,6 +101,11 @@ def export_source(
     content = source.encode()
     write_bytes(path, content)
     return SourceExport(path, len(content))
+
+
+def facts_of(path: str | Path) -> dict[str, str]:
+    """Return what a .embz file is to its readers: its size, and what its user wrote into it."""
+    return {"size": f"{Path(path).stat().st_size:,} bytes", **meta_of(path)}
 
 
 def _write_c(model: PortableModel, path: Path, what: str) -> SourceExport:
@@ -128,7 +136,12 @@ def _facts(found: PortableModel, model: Model) -> dict[str, str]:
         "labels": f"{sum(len(head.labels) for head in found.heads):,}",
         "table": f"{table.codec.spec}, {table.rows:,} rows of {table.dim}",
     }
-    runs = classifiers[0].training.runs
-    if len(classifiers) == 1 and runs:
-        facts["learned from"] = f"{runs[-1].training.count:,} texts"
+    for head, classifier in zip(found.heads, classifiers, strict=True):
+        of = f"{head.name}: " if found.kit else ""
+        for run in classifier.training.runs[-1:]:
+            facts[f"{of}learned from"] = f"{run.training.count:,} texts"
+            if run.dev_accuracy is not None:
+                by = f"{run.dev.count:,} dev texts, which chose its epoch"
+                texts = "the same texts" if run.dev == run.training else by
+                facts[f"{of}accuracy"] = f"{run.dev_accuracy:.4f} on {texts}"
     return facts

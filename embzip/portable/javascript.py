@@ -98,7 +98,8 @@ def _shortened(template: str, parts: set[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^\x20-\x7e]", "?", text)
+    """Return a text for a comment that ends no line, and in a page no script."""
+    return re.sub(r"[^\x20-\x7e]|[<>]", "?", text)
 
 
 def _content(model: PortableModel, about: Mapping[str, Any]) -> bytes:
@@ -140,9 +141,9 @@ def _coded(array: NDArray[Any]) -> tuple[str, bytes]:
 
 def _unicode(model: PortableModel) -> dict[str, NDArray[Any]]:
     tables = model.unicode(flagged=False).arrays()
-    for needless in ("run_first", "run_at"):  # by which C finds a run
+    for needless in ("ascii", "run_first", "run_at"):  # by which C finds a record
         del tables[needless]
-    every = np.arange(len(tables["pair_code"]), dtype=np.uint16)
+    every = np.arange(len(tables["pair_first"]), dtype=np.uint16)
     tables["pair_excluded"] = np.setdiff1d(every, tables.pop("pair_order"))
     return tables
 
@@ -189,7 +190,7 @@ def _rows(model: PortableModel) -> dict[str, NDArray[Any]]:
         "deviation": decoded.moments["deviation"],
         "mean": decoded.moments["mean"].view(np.uint8),
         "moments": decoded.moments["scale"],
-        "trellis": _halved(decoded.values),
+        "trellis": decoded.values,
         "first_value": decoded.first_value,
     }
 

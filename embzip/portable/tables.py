@@ -26,6 +26,7 @@ from embzip.embedding import CompressedEmbedding
 from embzip.errors import UnsupportedModelError
 from embzip.types import Arrays, Matrix
 
+ROWS_APART = 16  # of which it is written where they begin
 _SUPPORTED = "float32, float16, int8, int4, int2, int1, kmeans, pq and tcq, each behind svd, center"
 
 
@@ -81,7 +82,7 @@ class Trelliscoded:
     planes
         The class of each row in bit planes (blocks, planes, 8), 64 rows a block, lowest bit first.
     offsets
-        Where each block of 64 rows begins.
+        Where every 16th row begins.
     sizes
         (classes,) bytes of a row.
     bits, deviation, mean
@@ -89,7 +90,8 @@ class Trelliscoded:
     moments
         The same deviations and means as they are stored, see `embzip/embz/README.md`.
     values
-        For each number of bits that occurs, (windows, 2^(bits-1)) numbers, one after another.
+        For each number of bits that occurs, (windows, 2^(bits-1)) numbers in float16, one after
+        another; 0 where no row reads one, which makes them smaller when they are compressed.
     first_value
         (9,) where those of each number of bits begin.
     """
@@ -97,13 +99,13 @@ class Trelliscoded:
     memory: int
     stream: NDArray[np.uint8]
     planes: NDArray[np.uint8]
-    offsets: NDArray[np.uint32]
+    offsets: NDArray[np.int64]
     sizes: NDArray[np.uint16]
     bits: NDArray[np.uint8]
     deviation: Matrix
     mean: Matrix
     moments: Arrays
-    values: Matrix
+    values: NDArray[np.float16]
     first_value: NDArray[np.uint16]
 
 
@@ -197,22 +199,53 @@ def _trelliscoded(quantizer: Tcq, codes: Arrays, params: Arrays, rows: int) -> T
     bits = params["bits"]
     sizes = row_sizes(bits)
     _, classes = find(codes, sizes, np.arange(rows))
+    ends = np.cumsum(sizes[classes], dtype=np.int64)
     deviation, mean = decoded_moments(params, numpy_ops)
     values: list[Matrix] = []
     first = np.zeros(9, np.uint16)
     for count in sorted(set(bits.reshape(-1).tolist()) - {0}):
         first[count] = sum(len(each) for each in values)
         values.append(trellis.values(count).reshape(-1))
+    stream = codes["stream"][: ends[-1] if rows else 0]
+    every = np.concatenate([*values, np.zeros(1)])
+    used = np.zeros(len(every), np.bool_)
+    for index, own in enumerate(bits):
+        begin = (ends - sizes[classes])[classes == index]
+        used[_values_read(stream, begin, own, first, trellis.memory)] = True
     return Trelliscoded(
         memory=trellis.memory,
-        stream=codes["stream"][: int(sizes[classes].sum())],
+        stream=stream,
         planes=codes["classes"],
-        offsets=codes["offsets"].astype(np.uint32),
+        offsets=np.concatenate([[0], ends])[:rows:ROWS_APART],
         sizes=sizes.astype(np.uint16),
         bits=bits,
         deviation=np.asarray(deviation, np.float32),
         mean=np.asarray(mean, np.float32),
         moments={name: params[name] for name in ("deviation", "mean", "scale")},
-        values=np.concatenate(values) if values else np.zeros(1, np.float32),
+        values=np.where(used, every, 0).astype(np.float16),  # the trellis' own type
         first_value=first,
     )
+
+
+def _values_read(
+    stream: NDArray[np.uint8],
+    begin: NDArray[np.int64],
+    bits: NDArray[np.uint8],
+    first: NDArray[np.uint16],
+    memory: int,
+) -> NDArray[np.int64]:
+    """Return which values the rows of a class read, whose bytes begin there, as numbers."""
+    active = bits[bits > 0].astype(np.int64)
+    size = -(-int(active.sum()) // 8)
+    octets = stream[begin[:, None] + np.arange(size)]
+    read = np.unpackbits(octets, axis=1, bitorder="little").astype(np.int64)
+    coded, place = read[:, : len(active)], len(active)
+    windows = np.zeros_like(coded)
+    for back in range(memory + 1):
+        windows += np.roll(coded, back, axis=1) << back
+    found = [np.zeros(0, np.int64)]
+    for column, count in enumerate(active.tolist()):
+        free = read[:, place : place + count - 1] @ (1 << np.arange(count - 1))
+        found.append(first[count] + (windows[:, column] << count - 1) + free)
+        place += count - 1
+    return np.concatenate(found)

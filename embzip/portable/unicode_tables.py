@@ -5,8 +5,6 @@ Other languages have other versions of Unicode built in, so what `unicodedata`, 
 two are one look-up of each code point: decompose, lower-case, order the marks, compose. That gives
 what NFC, lower-casing and NFC give, one after another: lower-casing changes no canonical
 equivalence.
-
-`embzip/embz/README.md` says how the tables are read.
 """
 
 import unicodedata
@@ -28,6 +26,7 @@ _SIGMA = "\u03a3"
 _IDEOGRAPHS = (range(0xF900, 0xFB00), range(0x2F800, 0x2FA20))  # for compatibility
 _FAR = 0xD800  # where surrogates would stand, code points above U+FFFF do, by their number
 _RUNS = 32  # a step of the index
+_SHORT = 31  # records that share a byte with their run's length
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,33 +36,42 @@ class UnicodeTables:
     Attributes
     ----------
     runs
-        For each run of code points that are alike, from 0 on: its record, and how many they are as
-        a number of 7 bits a byte, lowest first, of which all but the last have the highest bit.
+        For each run of code points that are alike, from 0 on, a byte: its record in the lowest five
+        bits, and how many they are in the others. A record of 31 stands in the next byte. Where 0
+        are said, a number of 7 bits a byte follows, lowest first, of which all bytes but the last
+        have the highest bit.
+    ascii
+        (128,) the record of each.
     run_first, run_at
         For every 32nd run the first code point, and where it stands in `runs`.
     records
-        (n, 2): the class and the flags, and the canonical combining class.
+        (n, 2): the class and the flags, and the canonical combining class; the first 31 are those
+        of most runs.
     far
         Code points above U+FFFF; wherever two bytes hold a code point, D800 + i is the ith of them.
-    pair_code, pair_first, pair_second
-        Rising code points that decompose into two, and these; `pair_second` is a number among
-        `seconds`.
+    pair_start, pair_index
+        Code points that decompose into two, in runs of neighbours: the first one, and how many
+        there are in the runs before, with the number of all behind the last run.
+    pair_first, pair_second
+        What they decompose into; `pair_second` is a number among `seconds`.
     pair_order
         Numbers of those pairs that compose again, in the order of (second, first).
     single_first, single_count, single_code
         Runs of code points that decompose into one, and these.
     lower_first, lower_span, lower_delta
         Runs of code points that have a lower-case letter: from the first on so many, each or, where
-        the span's highest bit is set, every second, and what to add.
+        the span's highest bit is set, every second, and what to add to the lowest 16 bits.
     """
 
     runs: NDArray[np.uint8]
+    ascii: NDArray[np.uint8]
     run_first: NDArray[np.uint32]
     run_at: NDArray[np.uint16]
     records: NDArray[np.uint8]
     far: NDArray[np.uint32]
     seconds: NDArray[np.uint16]
-    pair_code: NDArray[np.uint16]
+    pair_start: NDArray[np.uint16]
+    pair_index: NDArray[np.uint16]
     pair_first: NDArray[np.uint16]
     pair_second: NDArray[np.uint8]
     pair_order: NDArray[np.uint16]
@@ -72,7 +80,7 @@ class UnicodeTables:
     single_code: NDArray[np.uint16]
     lower_first: NDArray[np.uint32]
     lower_span: NDArray[np.uint16]
-    lower_delta: NDArray[np.int32]
+    lower_delta: NDArray[np.uint16]
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays by name."""
@@ -133,7 +141,10 @@ def _tables(
         flags = flags | characters[:, 3]
     both = flags.astype(np.uint16) << 8 | characters[:, 1]
     known, every = np.unique(both, return_inverse=True)
-    runs, firsts, ats = _runs(every)
+    bounds = np.concatenate([[0], np.flatnonzero(np.diff(every)) + 1, [len(every)]])
+    frequent = np.argsort(-np.bincount(every[bounds[:-1]]), kind="stable")
+    known, every = known[frequent], np.argsort(frequent)[every]
+    runs, firsts, ats = _runs(every, bounds.tolist())
     composing = _composing()
     seconds = sorted({second for _, second in pairs.values()})
     codes = {*pairs, *seconds, *singles.values(), *(first for first, _ in pairs.values())}
@@ -144,6 +155,7 @@ def _tables(
         return np.array([numbers.get(code, code) for code in values], np.uint16)
 
     rising = sorted(pairs, key=lambda code: numbers.get(code, code))
+    pair_runs = list(_steps({int(each): 0 for each in short(rising)}, {}))
     second_of = {code: index for index, code in enumerate(seconds)}
     keys = {
         index: (second_of[pairs[code][1]], int(short([pairs[code][0]])[0]))
@@ -154,12 +166,14 @@ def _tables(
     lower_runs = list(_steps(lowered, {code: lower - code for code, lower in lowered.items()}))
     return UnicodeTables(
         runs=np.frombuffer(runs, np.uint8),
+        ascii=every[:128].astype(np.uint8),
         run_first=np.array(firsts, np.uint32),
         run_at=np.array(ats, np.uint16),
         records=np.stack([known >> 8, known & 255], axis=1).astype(np.uint8),
         far=np.array(far, np.uint32),
         seconds=short(seconds),
-        pair_code=short(rising),
+        pair_start=np.array([first for first, _, _ in pair_runs], np.uint16),
+        pair_index=np.cumsum([0, *(count for _, count, _ in pair_runs)]).astype(np.uint16),
         pair_first=short([pairs[code][0] for code in rising]),
         pair_second=np.array([second_of[pairs[code][1]] for code in rising], np.uint8),
         pair_order=np.array(sorted(keys, key=keys.__getitem__), np.uint16),
@@ -170,7 +184,9 @@ def _tables(
         lower_span=np.array(
             [count | (step == 2) << 15 for _, count, step in lower_runs], np.uint16
         ),
-        lower_delta=np.array([lowered[first] - first for first, _, _ in lower_runs], np.int32),
+        lower_delta=np.array(
+            [(lowered[first] - first) & 0xFFFF for first, _, _ in lower_runs], np.uint16
+        ),
     )
 
 
@@ -243,20 +259,22 @@ def _lowered() -> dict[int, int]:
     return found
 
 
-def _runs(every: NDArray[np.intp]) -> tuple[bytes, list[int], list[int]]:
+def _runs(every: NDArray[np.intp], bounds: list[int]) -> tuple[bytes, list[int], list[int]]:
     """Return runs of equal records, and the first code point and the place of every 32nd run."""
     out, firsts, ats = bytearray(), list[int](), list[int]()
-    bounds = [0, *(np.flatnonzero(np.diff(every)) + 1).tolist(), len(every)]
     for number, (first, end) in enumerate(pairwise(bounds)):
         if number % _RUNS == 0:
             firsts.append(first)
             ats.append(len(out))
-        out.append(int(every[first]))
-        count = end - first
-        while count > 127:
-            out.append(count & 127 | 128)
-            count >>= 7
-        out.append(count)
+        record, count = int(every[first]), end - first
+        out.append(min(record, _SHORT) | (count << 5 if count < 8 else 0))
+        if record >= _SHORT:
+            out.append(record)
+        if count >= 8:
+            while count > 127:
+                out.append(count & 127 | 128)
+                count >>= 7
+            out.append(count)
     return bytes(out), firsts, ats
 
 

@@ -53,7 +53,7 @@ def card_of(path: str | Path, test: Sequence[Example] | str | Path | None = None
     blocks = [f"# {escaped(Path(path).stem)}", "A text classifier, made by embzip.", _pairs(facts)]
     for each in classifiers:
         blocks += _classifier(each)
-    blocks += ["## Figures", *_figures(path, test)]
+    blocks += ["## Figures", *_figures(path, test, classifiers)]
     reads = max(each["options"]["max_length"] for each in classifiers)
     limits = [
         f"It reads the first {whole(reads)} tokens of a text.",
@@ -86,6 +86,8 @@ def _run(run: Mapping[str, Any]) -> str:
     dev = "a held-out tenth" if run["held_out"] else "given texts"
     verb = {"train": "Trained", "tune": "Tuned", "distill": "Distilled"}[run["kind"]]
     ended = ", interrupted" if run.get("interrupted") else ""
+    if "dev_accuracy" in run:
+        ended += f"; accuracy on dev {fraction(run['dev_accuracy'])}"
     return (
         f"{verb} on {whole(texts)} texts for at most {run['epochs']} epochs, of which number "
         f"{run['best_epoch']} was kept, by {whole(chosen)} dev texts ({dev}); seed {run['seed']}"
@@ -93,9 +95,16 @@ def _run(run: Mapping[str, Any]) -> str:
     )
 
 
-def _figures(path: str | Path, test: Sequence[Example] | str | Path | None) -> list[str]:
+def _figures(
+    path: str | Path,
+    test: Sequence[Example] | str | Path | None,
+    classifiers: Iterable[Mapping[str, Any]],
+) -> list[str]:
     if test is None:
-        return ["Not measured here."]
+        known = any("dev_accuracy" in run for each in classifiers for run in each["training"])
+        return [
+            "No test was given: see the accuracy on dev above." if known else "Not measured here."
+        ]
     found = evaluate(path, test)
     said = [
         ("test texts", whole(found.rows)),

@@ -255,13 +255,18 @@ def distill(
         small, temperature = calibrated(small, plan.dev)
         interrupted = interrupted or pressed()
     training = source.training if isinstance(begun, Start) else begun.training
+<<<<<<< HEAD
     if learned:
         if isinstance(begun, Classifier):  # what it has had is a part of this run
             training = TrainingRecord(training.runs[:-1])
+=======
+    chosen_by = TextDigest.of(example.text for example in plan.dev)
+    if isinstance(begun, Start):
+>>>>>>> anywhere-left
         own = TrainingRun(
             kind="distill",
             training=TextDigest.of(example.text for example in kept),
-            dev=TextDigest.of(example.text for example in plan.dev),
+            dev=chosen_by,
             held_out=dev is None,
             epochs=epochs,
             best_epoch=run.best_epoch + (done or 0),
@@ -277,12 +282,15 @@ def distill(
             rounded_epochs=rounded_epochs,
         )
         training = training.then(own)
+    found = evaluate(small, plan.dev, against=plan.teacher)
+    if training.runs and training.runs[-1].dev == chosen_by:
+        training = training.measured(found.accuracy)
     small = replace(small, training=training)
     return DistillResult(
         small,
         plan.shape,
         evaluate(plan.teacher, plan.dev),
-        evaluate(small, plan.dev, against=plan.teacher),
+        found,
         run.dev_accuracy,
         in_rounding,
         in_tuning,

@@ -238,7 +238,8 @@ def train(
             soft=targets is not None,
             class_weights=class_weights,
         )
-        classifier = replace(task.classifier(), training=TrainingRecord((known,)))
+        training = TrainingRecord((known,)).measured(run.dev_accuracy[run.best_epoch - 1])
+        classifier = replace(task.classifier(), training=training)
     return TrainResult(
         classifier,
         run.epoch_seconds,

@@ -136,7 +136,8 @@ def tune(
     if not run.best_epoch:
         model = from_classifier(classifier, seed=seed)
     arrays = arrays_of(model, config, len(labels), classifier.ranks)
-    tuned = replace(classifier, arrays=rounded(arrays, form or "float32"))
+    before = classifier.training.measured(None)
+    tuned = replace(classifier, arrays=rounded(arrays, form or "float32"), training=before)
     if not run.best_epoch:  # kernels were rounded, and learned nothing
         return TuneResult(tuned, False, judged.accuracy, run.dev_accuracy)
     if params:
@@ -156,5 +157,6 @@ def tune(
         params=params,
         quantize=bool(form),
     )
-    tuned = replace(tuned, training=classifier.training.then(known))
+    training = before.then(known).measured(run.dev_accuracy[run.best_epoch - 1])
+    tuned = replace(tuned, training=training)
     return TuneResult(tuned, True, judged.accuracy, run.dev_accuracy)

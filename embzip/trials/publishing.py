@@ -8,7 +8,7 @@ from embzip.classifier.loading import read
 from embzip.errors import OutputError, UnsupportedModelError
 from embzip.files.writing import atomic_write, write_bytes
 from embzip.pipeline.steps import write_json
-from embzip.portable.exporting import export_source
+from embzip.portable.exporting import export_source, facts_of
 from embzip.report.record import json_ready
 from embzip.report.searching import search_page
 
@@ -38,7 +38,7 @@ def publish(
 
 def _write_try(model: Path, target: Path, sentence: str) -> None:
     """Write the page that answers what one types, where a page can compute the model."""
-    facts = {"size": f"{model.stat().st_size:,} bytes", "found": sentence}
+    facts = {**facts_of(model), "found": sentence}
     try:
         export_source(read(model), target, to="html", title="The best so far", facts=facts)
     except UnsupportedModelError:

@@ -130,11 +130,14 @@ static unsigned record_of(struct reader *r, uint32_t code)
     first = run_first[low];
     at = run_at[low];
     for (;;) {
-        unsigned record = runs[at++], shift = 0;
-        uint32_t count = 0;
-        do
-            count |= (uint32_t)(runs[at] & 127) << shift, shift += 7;
-        while (runs[at++] & 128);
+        unsigned record = runs[at] & 31, shift = 0;
+        uint32_t count = runs[at++] >> 5;
+        if (record == 31)
+            record = runs[at++];
+        if (count == 0)
+            do
+                count |= (uint32_t)(runs[at] & 127) << shift, shift += 7;
+            while (runs[at++] & 128);
         if (code < first + count) {
             r->first = first;
             r->end = first + count;
@@ -191,25 +194,41 @@ static uint32_t lowered(uint32_t code)
             return code;
         away >>= 1;
     }
-    return away < (lower_span[low] & 0x7FFFu) ? (uint32_t)((int32_t)code + lower_delta[low]) : code;
+    if (away >= (lower_span[low] & 0x7FFFu))
+        return code;
+    return (code & ~(uint32_t)0xFFFF) | ((code + lower_delta[low]) & 0xFFFF);
 }
 #else
 #define lowered(code) (code)
 #endif
 
+/* Return how many of rising numbers are at most the wanted one. */
+static unsigned up_to(const uint16_t *rising, unsigned count, unsigned wanted)
+{
+    unsigned low = 0;
+    while (low < count) {
+        unsigned middle = (low + count) / 2;
+        if (rising[middle] <= wanted)
+            low = middle + 1;
+        else
+            count = middle;
+    }
+    return low;
+}
+
 /* Return the number of the pair that a code point decomposes into, or PAIRS. */
 static unsigned pair_of(uint32_t code)
 {
-    unsigned low = 0, high = PAIRS;
-    uint16_t wanted = halved(code);
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if (pair_code[middle] < wanted)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < PAIRS && pair_code[low] == wanted ? low : PAIRS;
+    const unsigned wanted = halved(code), run = up_to(pair_start, PAIR_RUNS, wanted);
+    const unsigned pair = run ? pair_index[run - 1] + wanted - pair_start[run - 1] : PAIRS;
+    return pair < pair_index[run] ? pair : PAIRS;
+}
+
+/* Return the code point that decomposes into a pair. */
+static uint32_t code_of(unsigned pair)
+{
+    const unsigned run = up_to(pair_index, PAIR_RUNS, pair) - 1;
+    return whole((uint16_t)(pair_start[run] + pair - pair_index[run]));
 }
 
 /* Replace a code point by the only one that it decomposes into; return whether there is one. */
@@ -299,7 +318,7 @@ static uint32_t composed(uint32_t one, uint32_t other)
     if (low < COMPOSING) {
         unsigned pair = pair_order[low];
         if (second_codes[pair_second[pair]] == second && pair_first[pair] == first)
-            return whole(pair_code[pair]);
+            return code_of(pair);
     }
     return 0;
 }
@@ -797,15 +816,14 @@ static uint32_t id_of(struct work *w)
 
 /* ---- rows: what was stored of an id ----------------------------------------------------------- */
 
-#if ROWS_HALF || HALVES
+#if ROWS_HALF || ROWS_TRELLIS || FORM_FLOAT16
 static float half(uint16_t bits)
 {
-    float magnitude;
-    unsigned exponent = bits >> 10 & 31, digits = bits & 1023;
+    const uint32_t exponent = bits >> 10 & 31, digits = bits & 1023;
+    const uint32_t whole = (exponent + 112) << 23 | digits << 13; /* as a float has them */
+    float magnitude = (float)digits * 0x1p-24f;
     if (exponent)
-        magnitude = ldexpf((float)(1024 + digits), (int)exponent - 25);
-    else
-        magnitude = ldexpf((float)digits, -24);
+        memcpy(&magnitude, &whole, sizeof magnitude);
     return bits & 0x8000 ? -magnitude : magnitude;
 }
 #endif
@@ -836,16 +854,17 @@ static void decode_row(uint32_t id, float *out)
     }
 #else
     /* A trellis: of each active column one coded bit, then the others of all columns. */
-    uint32_t block = id / 64, at = stream_offsets[block], index;
-    const uint8_t *planes = table_planes + (size_t)block * PLANES * 8;
+    uint32_t at = stream_offsets[id / ROWS_APART], index = id % 64 / ROWS_APART * ROWS_APART;
+    const uint8_t *planes = table_planes + (size_t)(id / 64) * PLANES * 8;
     const uint8_t *bits, *row;
     unsigned class = 0, plane, column, active = 0, place, window = 0, back;
-    uint32_t rest = id % 64;
-    for (index = 0; index <= rest; index++) {
-        at += index ? class_sizes[class] : 0;
+    for (;; index++) {
         class = 0;
         for (plane = 0; plane < PLANES; plane++)
             class |= (unsigned)(planes[8 * plane + index / 8] >> index % 8 & 1) << plane;
+        if (index == id % 64)
+            break;
+        at += class_sizes[class];
     }
     bits = class_bits + class * INNER;
     row = table_stream + at;
@@ -858,16 +877,17 @@ static void decode_row(uint32_t id, float *out)
     }
     place = active;
     for (column = 0, index = 0; column < INNER; column++) {
-        unsigned width = bits[column], more, value;
+        unsigned width = bits[column], value, two;
         out[column] = class_mean[class * INNER + column];
         if (!width)
             continue;
         window = (window << 1 | (row[index / 8] >> index % 8 & 1)) & ((2u << MEMORY) - 1);
         index++;
         value = first_value[width] + (window << (width - 1));
-        for (more = 0; more + 1 < width; more++, place++)
-            value += (unsigned)(row[place / 8] >> place % 8 & 1) << more;
-        out[column] += trellis_values[value] * class_deviation[class * INNER + column];
+        two = row[place / 8] | (unsigned)row[place / 8 + 1] << 8;
+        value += two >> place % 8 & ((1u << (width - 1)) - 1);
+        place += width - 1;
+        out[column] += half(trellis_values[value]) * class_deviation[class * INNER + column];
     }
 #endif
 }
@@ -953,10 +973,11 @@ static void raise_one(const float *rows, const float *kernel, int window, unsign
         most[index] = GREATER(sum[index], most[index]);
 }
 
-/* Four numbers at once: plain loops are turned into instructions that do that by luck only. */
+/* Four numbers at once: plain loops are turned into instructions that do that by luck only. A factor
+   becomes four: where a float counts as a double (FLT_EVAL_METHOD), it would be too wide alone. */
 #ifdef __GNUC__
 typedef float quad __attribute__((vector_size(16)));
-#define ADD(sum, factor, numbers) ((sum) += (factor) * (numbers))
+#define ADD(sum, factor, numbers) ((sum) += (quad){factor, factor, factor, factor} * (numbers))
 #else
 typedef struct {
     float at[4];
@@ -998,55 +1019,101 @@ static void raise_four(const float *rows, const float *kernel, int window, unsig
     }
 }
 
-/* Processors that are newer than what the compiler assumes do the same for eight windows. */
+/* Processors that are newer than what the compiler assumes do it for up to eight windows. */
 #if defined(__GNUC__) && defined(__x86_64__)
+#include <immintrin.h>
 #define WIDER (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-typedef float oct __attribute__((vector_size(32)));
+#define NEWER __attribute__((target("avx2,fma")))
 
-__attribute__((target("avx2,fma"))) static void raise_eight(const float *rows, const float *kernel,
-                                                            int window, unsigned columns,
-                                                            float *most)
+/* `together`, 5 to 8, is a number where this is called; compilers keep no array in registers. */
+NEWER __attribute__((always_inline)) static inline void
+raise_some(const float *rows, const float *kernel, int window, unsigned columns, float *most,
+           const int together)
 {
-    oct sums[8], numbers;
-    float found[8 * WIDTH];
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
     unsigned column;
-    int tap, index, place;
-    memset(sums, 0, sizeof sums);
+    int tap;
+#define SUM(sum, place) \
+    if (together > (place)) \
+    sum = _mm256_fmadd_ps(_mm256_broadcast_ss(rows + (place)*STRIDE + column), numbers, sum)
     for (tap = 0; tap < window; tap++, rows += STRIDE)
         for (column = 0; column < columns; column++, kernel += WIDTH) {
-            memcpy(&numbers, kernel, sizeof numbers);
-            sums[0] += rows[column] * numbers;
-            sums[1] += rows[STRIDE + column] * numbers;
-            sums[2] += rows[2 * STRIDE + column] * numbers;
-            sums[3] += rows[3 * STRIDE + column] * numbers;
-            sums[4] += rows[4 * STRIDE + column] * numbers;
-            sums[5] += rows[5 * STRIDE + column] * numbers;
-            sums[6] += rows[6 * STRIDE + column] * numbers;
-            sums[7] += rows[7 * STRIDE + column] * numbers;
+            const __m256 numbers = _mm256_loadu_ps(kernel);
+            SUM(s0, 0);
+            SUM(s1, 1);
+            SUM(s2, 2);
+            SUM(s3, 3);
+            SUM(s4, 4);
+            SUM(s5, 5);
+            SUM(s6, 6);
+            SUM(s7, 7);
         }
-    memcpy(found, sums, sizeof found);
-    for (index = 0; index < WIDTH; index++) {
-        float best = most[index];
-        for (place = 0; place < 8; place++)
-            best = GREATER(found[WIDTH * place + index], best);
-        most[index] = best;
+    s0 = _mm256_max_ps(_mm256_max_ps(s0, s1), _mm256_max_ps(s2, s3));
+    s0 = _mm256_max_ps(_mm256_max_ps(s0, s4), _mm256_loadu_ps(most));
+    s0 = together > 5 ? _mm256_max_ps(s0, s5) : s0;
+    s0 = together > 6 ? _mm256_max_ps(s0, s6) : s0;
+    s0 = together > 7 ? _mm256_max_ps(s0, s7) : s0;
+    _mm256_storeu_ps(most, s0);
+}
+
+NEWER static void raise_wide(const float *rows, const float *kernel, int window, unsigned columns,
+                             float *most, int together)
+{
+    if (together == 8)
+        raise_some(rows, kernel, window, columns, most, 8);
+    else if (together == 7)
+        raise_some(rows, kernel, window, columns, most, 7);
+    else if (together == 6)
+        raise_some(rows, kernel, window, columns, most, 6);
+    else
+        raise_some(rows, kernel, window, columns, most, 5);
+}
+
+#if FORM_INT4
+NEWER static void spread_wide(const uint8_t *codes, unsigned inputs, float *out)
+{
+    const __m256i shifts = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+    for (; inputs > 0; inputs--, codes += 4, out += WIDTH) {
+        __m256i eight;
+        int32_t bytes;
+        memcpy(&bytes, codes, sizeof bytes);
+        eight = _mm256_srlv_epi32(_mm256_set1_epi32(bytes), shifts);
+        eight = _mm256_and_si256(eight, _mm256_set1_epi32(15));
+        _mm256_storeu_ps(out, _mm256_sub_ps(_mm256_cvtepi32_ps(eight), _mm256_set1_ps(7.5f)));
     }
 }
+#endif
 #else
 #define WIDER 0
-#define raise_eight raise_four
+#define raise_wide(rows, kernel, window, columns, most, together) ((void)0)
+#define spread_wide(codes, inputs, out) ((void)0)
 #endif
+
+/* Write the numbers of all inputs of a block. */
+static void spread(int form, const struct layer *l, unsigned block, float *out)
+{
+    const size_t first = (size_t)block * l->inputs;
+    unsigned number;
+#if FORM_INT4
+    if (WIDER && FORM(form, INT4)) {
+        spread_wide((const uint8_t *)l->blocks + first * 4, l->inputs, out);
+        return;
+    }
+#endif
+    for (number = 0; number < l->inputs; number++)
+        numbers_of(form, l->blocks, first + number, out + number * WIDTH);
+}
 
 /* Let the convolutions see the rows that are held. A window may be seen twice: maxima stay. */
 static void convolve(struct work *w)
 {
     uint32_t kept = WIDEST - 1 < w->held ? WIDEST - 1 : w->held;
-    unsigned index, block, number;
+    unsigned index, block;
     for (index = 0; index < CONVOLUTIONS; index++) {
         const struct convolution *c = convolutions + index;
         const struct head *h = heads + c->head;
         uint32_t length = w->held, left = h->max_length - w->before;
-        int places, at, together;
+        int places, at, wide, together = TOGETHER;
         if (h->max_length <= w->before)
             continue;
         places = (int)(length < left ? length : left) - c->window + 1;
@@ -1054,13 +1121,14 @@ static void convolve(struct work *w)
             places = (int)(w->tokens - w->before); /* windows of padding alone are known */
         if (places < 1)
             continue;
-        together = WIDER && places >= 8 ? 8 : TOGETHER;
+        wide = WIDER && places > TOGETHER;
+        if (wide) { /* as many in each group */
+            const int groups = (places + 7) / 8;
+            together = (places + groups - 1) / groups;
+        }
         for (block = 0; block * WIDTH < c->layer.outputs; block++) {
-            const unsigned inputs = c->layer.inputs;
             float *most = w->features + c->feature + block * WIDTH;
-            for (number = 0; number < inputs; number++)
-                numbers_of(h->form, c->layer.blocks, (size_t)block * inputs + number,
-                           w->kernel + number * WIDTH);
+            spread(h->form, &c->layer, block, w->kernel);
             if (places < TOGETHER) {
                 for (at = 0; at < places; at++)
                     raise_one(w->rows + at * STRIDE, w->kernel, c->window, h->columns, most);
@@ -1069,8 +1137,8 @@ static void convolve(struct work *w)
             for (at = 0; at < places; at += together) {
                 const int from = at + together <= places ? at : places - together;
                 const float *rows = w->rows + from * STRIDE;
-                if (together == 8)
-                    raise_eight(rows, w->kernel, c->window, h->columns, most);
+                if (wide)
+                    raise_wide(rows, w->kernel, c->window, h->columns, most, together);
                 else
                     raise_four(rows, w->kernel, c->window, h->columns, most);
             }

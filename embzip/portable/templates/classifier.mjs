@@ -211,12 +211,13 @@ const lowers = new Map(), singles = new Map(), pairs = new Map(), composites = n
 {
   const runs = read("runs"), records = read("records");
   for (let at = 0, code = 0; at < runs.length; ) {
-    const record = runs[at++];
-    let count = 0, shift = 0;
-    do {
-      count += (runs[at] & 127) << shift;
-      shift += 7;
-    } while (runs[at++] & 128);
+    let record = runs[at] & 31, count = runs[at++] >> 5, shift = 0;
+    if (record === 31) record = runs[at++];
+    if (!count)
+      do {
+        count += (runs[at] & 127) << shift;
+        shift += 7;
+      } while (runs[at++] & 128);
     flags.fill(records[2 * record], code, code + count);
     classes.fill(records[2 * record + 1], code, code + count);
     code += count;
@@ -225,10 +226,14 @@ const lowers = new Map(), singles = new Map(), pairs = new Map(), composites = n
   const whole = (code) => (code >= 0xd800 && code < 0xe000 ? far[code - 0xd800] : code);
   const firsts = read("pair_first"), numbersOfSeconds = read("pair_second");
   const excluded = new Set(read("pair_excluded"));
-  read("pair_code").forEach((code, i) => {
-    const pair = [whole(firsts[i]), whole(seconds[numbersOfSeconds[i]])];
-    pairs.set(whole(code), pair);
-    if (!excluded.has(i)) composites.set(pair[0] * CODES + pair[1], whole(code));
+  const starts = read("pair_start"), indices = read("pair_index");
+  let run = -1;
+  firsts.forEach((first, i) => {
+    if (i === indices[run + 1]) run++;
+    const code = whole(starts[run] + i - indices[run]);
+    const pair = [whole(first), whole(seconds[numbersOfSeconds[i]])];
+    pairs.set(code, pair);
+    if (!excluded.has(i)) composites.set(pair[0] * CODES + pair[1], code);
   });
   const counts = read("single_count"), targets = read("single_code");
   let target = 0;
@@ -238,8 +243,10 @@ const lowers = new Map(), singles = new Map(), pairs = new Map(), composites = n
   const spans = read("lower_span"), deltas = read("lower_delta");
   read("lower_first").forEach((first, i) => {
     const step = spans[i] & 0x8000 ? 2 : 1;
-    for (let j = 0; j < (spans[i] & 0x7fff); j++)
-      lowers.set(first + j * step, first + j * step + deltas[i]);
+    for (let j = 0; j < (spans[i] & 0x7fff); j++) {
+      const code = first + j * step;
+      lowers.set(code, (code & ~0xffff) | ((code + deltas[i]) & 0xffff));
+    }
   });
   flags.subarray(HANGUL, HANGUL + 11172).forEach((_, i) => (flags[HANGUL + i] |= MAPPED));
   for (const mapping of [pairs, singles, lowers])
@@ -553,14 +560,18 @@ function* tokensOf(text) {
 }
 //@end
 
+function checked(text) {
+  if (typeof text !== "string") throw new TypeError(`a text is a string, received ${typeof text}`);
+  return text;
+}
+
 /**
  * Return the tokens of a text: words, or between spaces what is cut into pieces.
  * @param {string} text
  * @returns {{ text: string, ids: number[], known: boolean }[]}
  */
 export function tokenize(text) {
-  if (typeof text !== "string") throw new TypeError(`a text is a string, received ${typeof text}`);
-  return Array.from(tokensOf(text), (each) => ({ ...each, known: !each.ids.includes(UNKNOWN) }));
+  return Array.from(tokensOf(checked(text)), (each) => ({ ...each, known: !each.ids.includes(UNKNOWN) }));
 }
 
 // ---- rows: what was stored of an id -----------------------------------------------------------
@@ -570,9 +581,9 @@ const { inner, dim } = MODEL.table;
 //@if floats
 const table = read("values");
 
-/** Write the numbers of a row as they are stored. */
-function decode(id, out) {
-  for (let i = 0; i < inner; i++) out[i] = table[id * inner + i];
+/** Write the numbers of a row as they are stored, from a place on. */
+function decode(id, out, at) {
+  for (let i = 0; i < inner; i++) out[at + i] = table[id * inner + i];
 }
 //@end
 //@if codes
@@ -581,10 +592,10 @@ const codes = read("codes"), points = read("points"), scale = read("scale"), sca
 const widths = read("part_widths"), firsts = read("part_firsts");
 const parts = widths ? widths.length : inner;
 
-/** Write the numbers of a row: what its codes stand for. */
-function decode(id, out) {
+/** Write the numbers of a row, from a place on: what its codes stand for. */
+function decode(id, out, at) {
   const factor = scales ? scales[scale[id]] : scale ? scale[id] : 1;
-  for (let part = 0, column = 0; part < parts; part++) {
+  for (let part = 0, column = at; part < parts; part++) {
     const byte = codes[id * rowBytes + ((part * bits) >> 3)];
     const code = (byte >> ((part * bits) & 7)) & ((1 << bits) - 1);
     const width = widths ? widths[part] : 1, first = (firsts ? firsts[part] : 0) + code * width;
@@ -619,7 +630,7 @@ const starts = [0], classOfRow = [], active = [];
 }
 
 /** Write the numbers of a row: of each active column one coded bit, then the others of all. */
-function decode(id, out) {
+function decode(id, out, at) {
   const first = classOfRow[id] * inner, begin = 8 * starts[id], count = active[classOfRow[id]];
   const bitAt = (place) => (stream[(begin + place) >> 3] >> (place & 7)) & 1;
   let window = 0, coded = 0, place = count;
@@ -627,12 +638,12 @@ function decode(id, out) {
     window = (window << 1) | bitAt((count * memory - back) % count);
   for (let column = 0; column < inner; column++) {
     const width = bits[first + column];
-    out[column] = mean[first + column];
+    out[at + column] = mean[first + column];
     if (!width) continue;
     window = ((window << 1) | bitAt(coded++)) & ((2 << memory) - 1);
     let value = firstValue[width] + (window << (width - 1));
     for (let more = 0; more < width - 1; more++) value += bitAt(place++) << more;
-    out[column] += trellis[value] * deviation[first + column];
+    out[at + column] += trellis[value] * deviation[first + column];
   }
 }
 //@end
@@ -641,23 +652,23 @@ function decode(id, out) {
 const matrix = read("matrix"), offset = read("offset"), stored = new Float64Array(inner);
 
 /** Multiply what is stored of a row by the matrix behind it. */
-function transform(id, out) {
-  decode(id, stored);
+function transform(id, out, at) {
+  decode(id, stored, 0);
   for (let to = 0; to < dim; to++) {
     let sum = offset[to];
     for (let from = 0; from < inner; from++) sum += stored[from] * matrix[from * dim + to];
-    out[to] = sum;
+    out[at + to] = sum;
   }
 }
 //@end
-/** Write the columns of a token. */
-function writeRow(id, out) {
+/** Write the columns of a token, from a place on. */
+function writeRow(id, out, at) {
   let row = decode;
   //@if matrix
   row = transform;
   //@end
-  row(id, out);
-  if (out.length > dim) out[dim] = 1;
+  row(id, out, at);
+  if (stride > dim) out[at + dim] = 1;
 }
 
 // ---- encoders ---------------------------------------------------------------------------------
@@ -685,79 +696,77 @@ const heads = MODEL.heads.map((head, i) => ({
   ...head,
   convolutions: head.convolutions.map((each, j) => layerOf(`${i}.${j}`, each, head.form)),
   dense: layerOf(`${i}.dense`, head.dense, head.form),
+  features: new Float64Array(head.dense[0]),
 }));
 const stride = dim + (heads.some((head) => head.indicator) ? 1 : 0);
-const sums = new Float64Array(8);
+const longest = Math.max(...heads.map((head) => head.max_length));
+const widest = Math.max(0, ...heads.flatMap((head) => head.convolutions.map((c) => c.window)));
+let rows = new Float64Array(0); // of the longest text yet
 
-/** Write the sums of one block: inputs from a place on, `columns` of every `stride`. */
-function multiply(layer, block, input, at, columns) {
+/** Raise four features to the sums of `count` places, at most three, each a token further. */
+function raise(layer, output, rows, at, columns, count, features, first) {
   const { kernel, inputs } = layer;
-  let s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
-  let k = block * inputs * 8;
+  let a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0, c0 = 0, c1 = 0, c2 = 0, c3 = 0;
+  let k = (output >> 3) * inputs * 8 + (output & 7);
   for (let row = at, left = inputs; left > 0; left -= columns, row += stride) {
-    for (let column = row; column < row + columns; column++, k += 8) {
-      const x = input[column];
-      s0 += x * kernel[k];
-      s1 += x * kernel[k + 1];
-      s2 += x * kernel[k + 2];
-      s3 += x * kernel[k + 3];
-      s4 += x * kernel[k + 4];
-      s5 += x * kernel[k + 5];
-      s6 += x * kernel[k + 6];
-      s7 += x * kernel[k + 7];
+    for (let i = row; i < row + columns; i++, k += 8) {
+      const a = rows[i], b = rows[i + stride], c = rows[i + 2 * stride];
+      const k0 = kernel[k], k1 = kernel[k + 1], k2 = kernel[k + 2], k3 = kernel[k + 3];
+      a0 += a * k0;
+      b0 += b * k0;
+      c0 += c * k0;
+      a1 += a * k1;
+      b1 += b * k1;
+      c1 += c * k1;
+      a2 += a * k2;
+      b2 += b * k2;
+      c2 += c * k2;
+      a3 += a * k3;
+      b3 += b * k3;
+      c3 += c * k3;
     }
   }
-  sums[0] = s0;
-  sums[1] = s1;
-  sums[2] = s2;
-  sums[3] = s3;
-  sums[4] = s4;
-  sums[5] = s5;
-  sums[6] = s6;
-  sums[7] = s7;
+  if (count < 3) c0 = c1 = c2 = c3 = -Infinity;
+  if (count < 2) b0 = b1 = b2 = b3 = -Infinity;
+  features[first] = Math.max(features[first], a0, b0, c0);
+  features[first + 1] = Math.max(features[first + 1], a1, b1, c1);
+  features[first + 2] = Math.max(features[first + 2], a2, b2, c2);
+  features[first + 3] = Math.max(features[first + 3], a3, b3, c3);
 }
 
-/** Return the features of a text of so many tokens; below its rows stand rows of padding. */
-function featuresOf(head, rows, tokens) {
-  const features = new Float64Array(head.dense.inputs);
+/** Write the features of a text of so many tokens; below its rows stand rows of padding. */
+function see(head, tokens) {
+  const { features, columns, max_length } = head;
   //@if means
   if (!head.convolutions.length) {
-    const read = Math.min(tokens, head.max_length);
+    const read = Math.min(tokens, max_length);
+    features.fill(0);
     for (let row = 0; row < read; row++)
-      for (let i = 0; i < head.columns; i++) features[i] += rows[row * stride + i] / read;
-    return features;
+      for (let i = 0; i < columns; i++) features[i] += rows[row * stride + i] / read;
+    return;
   }
   //@end
   let first = 0;
-  const widest = Math.max(...head.convolutions.map((each) => each.window));
-  const length = Math.min(head.max_length, tokens + widest);
   for (const layer of head.convolutions) {
-    for (let block = 0; block * 8 < layer.outputs; block++) {
-      // A window of padding alone sums to 0, and so do those behind it.
-      const padded = tokens + layer.window <= length;
-      const most = new Float64Array(8).fill(padded ? 0 : -Infinity);
-      for (let place = 0; place < tokens && place + layer.window <= length; place++) {
-        multiply(layer, block, rows, place * stride, head.columns);
-        for (let i = 0; i < 8; i++) if (sums[i] > most[i]) most[i] = sums[i];
-      }
-      for (let i = 0; i < 8 && block * 8 + i < layer.outputs; i++) {
-        const output = block * 8 + i;
-        features[first + output] = Math.max(0, most[i] * layer.scale[output] + layer.bias[output]);
-      }
-    }
-    first += Math.ceil(layer.outputs / 8) * 8;
+    const { window, outputs, scale, bias } = layer, behind = first + Math.ceil(outputs / 8) * 8;
+    // A window of padding alone sums to 0, and so do those behind it.
+    features.fill(tokens + window <= max_length ? 0 : -Infinity, first, behind);
+    const places = Math.min(tokens, max_length - window + 1);
+    for (let output = 0; output < outputs; output += 4)
+      for (let at = 0; at < places; at += 3)
+        raise(layer, output, rows, at * stride, columns, places - at, features, first + output);
+    for (let i = 0; first < behind; i++, first++)
+      features[first] = i < outputs ? Math.max(0, features[first] * scale[i] + bias[i]) : 0;
   }
-  return features;
 }
 
-function answer(head, rows, tokens) {
-  const features = featuresOf(head, rows, tokens), logits = [];
-  for (let block = 0; block * 8 < head.dense.outputs; block++) {
-    multiply(head.dense, block, features, 0, features.length);
-    for (let i = 0; i < 8 && block * 8 + i < head.dense.outputs; i++) {
-      const output = block * 8 + i;
-      logits.push(sums[i] * head.dense.scale[output] + head.dense.bias[output]);
-    }
+function answer(head, tokens) {
+  const { kernel, inputs, outputs, scale, bias } = head.dense, logits = [];
+  see(head, tokens);
+  for (let output = 0; output < outputs; output++) {
+    let sum = 0, k = (output >> 3) * inputs * 8 + (output & 7);
+    for (let i = 0; i < inputs; i++, k += 8) sum += head.features[i] * kernel[k];
+    logits.push(sum * scale[output] + bias[output]);
   }
   const most = Math.max(...logits), powers = logits.map((logit) => Math.exp(logit - most));
   const sum = powers.reduce((one, other) => one + other, 0);
@@ -789,11 +798,15 @@ export function encode(text) {
  * @returns {{ label: string, probability: number, probabilities: number[] }}
  */
 export function classify(text) {
-  const longest = Math.max(...heads.map((head) => head.max_length));
-  const ids = encode(text).slice(0, longest);
-  const widest = Math.max(0, ...heads.flatMap((head) => head.convolutions.map((c) => c.window)));
-  const rows = new Float64Array((ids.length + widest) * stride);
-  ids.forEach((id, row) => writeRow(id, rows.subarray(row * stride, (row + 1) * stride)));
-  const answers = heads.map((head) => answer(head, rows, ids.length));
+  const ids = [];
+  for (const token of tokensOf(checked(text))) {
+    ids.push(...token.ids);
+    if (ids.length >= longest) break;
+  }
+  const tokens = Math.min(ids.length, longest), end = (tokens + widest + 2) * stride;
+  if (rows.length < end) rows = new Float64Array(end);
+  for (let row = 0; row < tokens; row++) writeRow(ids[row], rows, row * stride);
+  rows.fill(0, tokens * stride, end);
+  const answers = heads.map((head) => answer(head, tokens));
   return MODEL.kit ? new Map(heads.map((head, i) => [head.name, answers[i]])) : answers[0];
 }
