@@ -255,14 +255,10 @@ def distill(
         small, temperature = calibrated(small, plan.dev)
         interrupted = interrupted or pressed()
     training = source.training if isinstance(begun, Start) else begun.training
-<<<<<<< HEAD
+    chosen_by = TextDigest.of(example.text for example in plan.dev)
     if learned:
         if isinstance(begun, Classifier):  # what it has had is a part of this run
             training = TrainingRecord(training.runs[:-1])
-=======
-    chosen_by = TextDigest.of(example.text for example in plan.dev)
-    if isinstance(begun, Start):
->>>>>>> anywhere-left
         own = TrainingRun(
             kind="distill",
             training=TextDigest.of(example.text for example in kept),
