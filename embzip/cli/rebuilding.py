@@ -45,6 +45,7 @@ def rebuild(
     layer: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
     every: Annotated[bool, Parameter(name="--all")] = False,
     tied: bool = False,
+    plain: bool = False,
     node: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
     fed: Annotated[list[str] | None, Parameter(name="--input", metavar="NAME")] = None,
     inputs: Annotated[Path | None, Parameter(metavar="X.npz")] = None,
@@ -99,6 +100,9 @@ def rebuild(
         Of another file: compress every table, by --codec.
     tied
         Of another file: decode the whole table, at each run, for what needs it whole.
+    plain
+        Of a Keras file: write Keras' own layers alone, which open without embzip. For codecs of
+        float32, int8 or int4:scale=column, behind svd or center or not.
     node
         What a graph without signatures ends in.
     fed
@@ -193,6 +197,7 @@ def rebuild(
             layer=layer[0] if layer and len(layer) == 1 else layer,
             every=every,
             tied=tied,
+            plain=plain,
             outputs=node or (),
             inputs=fed or (),
             tuning=tuning,

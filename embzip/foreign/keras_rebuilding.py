@@ -6,17 +6,20 @@ nothing is trained. `embzip.layers.finding` checks whether a model can be rebuil
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError, UnsupportedModelError
+from embzip.foreign.formats.keras_models import objects_of
 from embzip.foreign.keras_copying import Copier
 from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.layers.finding import check_model, check_not_tied, chosen_embedding, is_reversible, walk
 from embzip.layers.folding import Folding, folded
-from embzip.layers.int8_kernels import Int8Kernels, int8_bytes
+from embzip.layers.int8_kernels import PACKAGE, Int8Kernels, int8_bytes
+from embzip.layers.plain_embeddings import plain_embedding
 from embzip.layers.reversible import CompressedReversibleEmbedding
 from embzip.types import Matrix
 
@@ -28,6 +31,7 @@ def rebuild_model(
     *,
     fold: bool = False,
     tied: bool = False,
+    plain: bool = False,
 ) -> Any:
     """Return a copy of a Keras model that reads a compressed table.
 
@@ -48,6 +52,9 @@ def rebuild_model(
     tied
         Whether a `keras.layers.ReversibleEmbedding`, whose table is an output layer too, is
         replaced by one that decodes all rows wherever it is called in reverse.
+    plain
+        Whether the copy is of Keras' own layers alone, so that its file opens without embzip:
+        see `embzip.layers.plain_embeddings`.
 
     Returns
     -------
@@ -85,8 +92,10 @@ def rebuild_model(
     check_not_tied(model, old)
     folding = folded(model, old, embedding) if fold else Folding(embedding, {})
     options = {"mask_zero": old.mask_zero, "name": old.name, "dtype": old.compute_dtype}
-    if is_reversible(old):
-        new: Any = CompressedReversibleEmbedding(
+    if plain:
+        new: Any = plain_embedding(model, old, folding.embedding)
+    elif is_reversible(old):
+        new = CompressedReversibleEmbedding(
             folding.embedding,
             reverse_dtype=old.reverse_dtype,
             logit_soft_cap=old.logit_soft_cap,
@@ -94,7 +103,24 @@ def rebuild_model(
         )
     else:
         new = CompressedEmbeddingLayer(folding.embedding, **options)
-    return Copier({id(old): new}, folding.variables).copy(model)
+    made = Copier({id(old): new}, folding.variables).copy(model)
+    if plain:
+        _check_plain(made)
+    return made
+
+
+def _check_plain(model: Any) -> None:
+    """Check that nothing in a model needs embzip to be opened."""
+    for part in objects_of(keras.saving.serialize_keras_object(model)):
+        named = str(part.get("registered_name"))
+        if named.startswith(f"{PACKAGE}>"):
+            inner = part.get("config")
+            where = inner.get("name") if isinstance(inner, dict) else None
+            raise UnsupportedModelError(
+                f"{where or 'a part'!r} of the model {model.name!r} is a {named.split('>')[1]} of "
+                "embzip, so that a file of Keras' own layers alone (--plain) is not possible: begin "
+                "with the model before embzip changed it, or leave --plain out"
+            )
 
 
 def with_int8_kernels(model: Any) -> Any:

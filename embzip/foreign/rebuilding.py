@@ -49,6 +49,7 @@ class _Asked:
     every: bool
     tied: bool
     fold: bool
+    plain: bool
     kernels: str | None
     seed: int
 
@@ -66,8 +67,20 @@ class _Asked:
             )
         if self.embedding is not None and (self.every or len(self.layers) > 1):
             raise InputError("an embedding takes the place of one table; several take a codec")
-        if not self.tables and (self.layers or self.every or self.tied or self.fold):
+        if not self.tables and (
+            self.layers or self.every or self.tied or self.fold or self.plain
+        ):
             raise InputError("layers, ties and folding are for tables: name a codec for them too")
+        if self.plain and (self.kernels or self.tied):
+            why = (
+                "Keras' own int8 layers round what they read too, which changes more answers"
+                if self.kernels
+                else "no layer of Keras decodes a table for both its uses"
+            )
+            raise InputError(
+                f"--plain cannot have {'--kernels' if self.kernels else '--tied'}: {why}: leave "
+                "one of them out"
+            )
 
     @property
     def tables(self) -> bool:
@@ -88,6 +101,7 @@ def rebuild_file(
     outputs: Sequence[str] = (),
     inputs: Sequence[str] = (),
     fold: bool = False,
+    plain: bool = False,
     seed: int = 0,
 ) -> Rebuilt:
     """Write a copy of a file with compressed tables instead of its own, or with int8 kernels.
@@ -117,7 +131,7 @@ def rebuild_file(
         The .json file that an .h5 file of variables belongs to.
     outputs, inputs
         As in `slim`.
-    fold
+    fold, plain
         As in `embzip.foreign.rebuild_model`; for Keras files only.
 
     Raises
@@ -135,7 +149,7 @@ def rebuild_file(
     kind, own = kind_of(path)
     target = Path(target)
     names = (layer,) if isinstance(layer, str) else tuple(layer or ())
-    asked = _Asked(embedding, codec, names, every, tied, fold, kernels, seed)
+    asked = _Asked(embedding, codec, names, every, tied, fold, plain, kernels, seed)
     if kind == "tflite":
         raise InputError(
             f"{own}: a .tflite file cannot be rebuilt: rebuild the model that it was converted "
@@ -152,9 +166,12 @@ def rebuild_file(
         format = "keras"
     elif architecture is not None:
         raise InputError(f"{own}: an architecture (.json) is for .h5 files: leave it out")
-    elif fold:
+    elif fold or plain:
         raise InputError(
             f"{own}: --fold is for .keras, .h5 and .embz files, not for graphs: leave it out"
+            if fold
+            else f"{own}: --plain is for .keras and .h5 files; rebuilt graphs need TensorFlow alone "
+            "as they are: leave it out"
         )
     else:
         flat = flat_graph(own, outputs, inputs)
@@ -189,7 +206,7 @@ def rebuild_keras(
 ) -> Any:
     """Return a copy of a Keras model, as `rebuild_file` makes one of a file."""
     names = () if layer is None else (layer,)
-    asked = _Asked(embedding, codec, names, False, False, fold, kernels, seed)
+    asked = _Asked(embedding, codec, names, False, False, fold, False, kernels, seed)
     return _keras(model, asked)[0]
 
 
@@ -203,7 +220,9 @@ def _keras(model: Any, asked: _Asked) -> tuple[Any, list[RebuiltTable], tuple[in
                 model, name, asked.embedding, asked.codec, asked.seed, tied=asked.tied
             )
             old = chosen_embedding(model, name, tied=asked.tied)
-            model = rebuild_model(model, name, table, fold=asked.fold, tied=asked.tied)
+            model = rebuild_model(
+                model, name, table, fold=asked.fold, tied=asked.tied, plain=asked.plain
+            )
             snr_db = reconstruction(rows_of(old), table).snr_db
             done.append(RebuiltTable(old.name, table, snr_db))
     sizes = (0, 0)

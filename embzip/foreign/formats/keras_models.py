@@ -18,6 +18,7 @@ import h5py  # type: ignore[import-untyped]
 import keras
 import tensorflow as tf
 from keras.src.legacy.saving import saving_options, saving_utils
+from keras.src.saving.serialization_lib import ObjectSharingScope
 
 from embzip.errors import EmbzipError, InputError, UnsupportedModelError
 from embzip.files.reading import existing_file
@@ -252,7 +253,8 @@ def _stored(file: Any, where: str) -> Counter[tuple[int, ...]]:
 
 def _outline(config: dict[str, Any], *, legacy: bool) -> list[tuple[str, tuple[int, ...]]]:
     """Return the name and shape of every variable of a configuration, without allocating any."""
-    with unallocated():
+    # As Keras does when it loads a file: a layer that another one holds too is one layer.
+    with unallocated(), ObjectSharingScope():
         model = _made(config, legacy=legacy)
         return [(variable.path, tuple(variable.shape)) for variable in model.variables]
 
