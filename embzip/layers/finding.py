@@ -60,7 +60,7 @@ def check_model(model: Any) -> None:
                 "rebuild needs plain functional or sequential models, because it cannot change the "
                 f"code of a subclass, and {part.name!r} is of the subclass {type(part).__name__}: "
                 "if it was built from inputs and outputs, pass keras.Model(model.input, "
-                "model.output)"
+                "model.output); otherwise model.export(FOLDER), and rebuild that SavedModel"
             )
 
 
@@ -184,7 +184,9 @@ def check_not_tied(model: Any, embedding: Any) -> None:
             raise UnsupportedModelError(
                 f"the table of {embedding.name!r} is tied: {path!r} "
                 f"({type(operation).__name__}) also reads it, or a copy of it, and would keep it "
-                "at full size: give that layer its own variable first"
+                "at full size: give that layer its own variable first; or make both one "
+                "keras.layers.ReversibleEmbedding, which --tied compresses; or write a graph "
+                "(`embzip slim --to savedmodel`) and rebuild that with --tied"
             )
 
 
