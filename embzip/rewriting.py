@@ -13,7 +13,8 @@ from embzip.artefacts import inspect, kind_of
 from embzip.classifier import Classifier, Kit, load_classifier
 from embzip.classifier.loading import read
 from embzip.classifier.outlines import Outline, read_outline
-from embzip.classifier.rebuilding import Rebuilt, bounded, on_table, table_for
+from embzip.classifier.rebuilding import bounded, on_table, table_for
+from embzip.classifier.rebuilt_files import Rebuilt
 from embzip.codecs.chain import Codec
 from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding

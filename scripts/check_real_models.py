@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 import embzip
 import embzip.tf  # registers layers of rebuilt Keras files
-from embzip.classifier.rebuilding import Rebuilt
+from embzip.classifier.rebuilt_files import Rebuilt
 from embzip.foreign.formats.keras_models import load_keras
 
 Answers = NDArray[np.float64]

@@ -105,14 +105,6 @@ def test_dropout_in_training_differs_from_call_to_call() -> None:
     np.testing.assert_array_equal(small(numbers), small(numbers))
 
 
-def test_a_layer_that_keeps_its_states_stays_as_it_is() -> None:
-    entrance = keras.Input(batch_shape=(2, 3, 16))
-    model = keras.Sequential([entrance, layers.GRU(16, stateful=True), layers.Dense(32)])
-    small = with_int8_kernels(model)
-    assert kernel_bytes(small)[0] == 4 * 16 * 32
-    assert type(small.layers[0]) is layers.GRU
-
-
 @pytest.mark.parametrize("end", [".keras", ".h5"])
 def test_a_keras_file_with_and_without_a_codec(end: str, tmp_path: Path) -> None:
     model = every_kind(masked=end == ".keras")  # Keras reads no masked .h5 of such a model

@@ -114,7 +114,11 @@ def test_folding_leaves_no_dense_layer(path: Path) -> None:
 def test_what_is_refused(path: Path, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.keras"
     cases: list[tuple[dict[str, Any], type[EmbzipError], str]] = [
-        ({"codec": "svd|tcq:2"}, UnsupportedModelError, r"'svd:24.*\|tcq:2' stores 'tcq:2': choose"),
+        (
+            {"codec": "svd|tcq:2"},
+            UnsupportedModelError,
+            r"'svd:24.*\|tcq:2' stores 'tcq:2': choose",
+        ),
         ({"codec": "int4"}, UnsupportedModelError, "int4:scale=column.*'int4' stores 'int4'"),
         ({"codec": "int8", "kernels": "int8"}, InputError, "--plain cannot have --kernels"),
         ({"codec": "int8", "tied": True}, InputError, "--plain cannot have --tied"),
@@ -126,7 +130,7 @@ def test_what_is_refused(path: Path, folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--plain is for \.keras and \.h5 files"):
         rebuild_file(folder / "saved", tmp_path / "o.pb", codec="int8", plain=True)
     rebuild_file(path, tmp_path / "k.keras", kernels="int8")
-    with pytest.raises(UnsupportedModelError, match="is a Int8.* of embzip.*leave --plain out"):
+    with pytest.raises(UnsupportedModelError, match=r"is a Int8.* of embzip.*leave --plain out"):
         rebuild_file(tmp_path / "k.keras", out, codec="int8", plain=True)
     words = layers.Embedding(ROWS, DIM, name="words")
     first, second = keras.Input((7,), dtype="int32"), keras.Input((2, 7), dtype="int32")

@@ -21,11 +21,12 @@ from embzip.inspection import size_change
 from embzip.seeds import check_seed
 
 if TYPE_CHECKING:
-    from embzip.classifier.rebuilding import Rebuilt
+    from embzip.classifier.rebuilt_files import Rebuilt, RebuiltKernels
     from embzip.foreign.decoding_weights import DecodingWeight
 
 _KERAS = {".keras": "keras"}
 _GRAPH = {".pb": "frozen", FOLDER: "savedmodel"}
+_NAMED = 4  # layers of one reason that a line names
 # What a result may be, by the kind of the input, and its default name.
 _FORMATS = {
     "embz": (EMBZ, ".rebuilt.embz"),
@@ -229,9 +230,21 @@ def _decodings(made: "Rebuilt") -> "tuple[DecodingWeight, ...]":
     return heavy_decodings(tables, made.format)
 
 
+def _left(kernels: "RebuiltKernels") -> str:
+    """Return which layers keep their kernels, those of one reason together."""
+    reasons: dict[str, list[str]] = {}
+    for each in kernels.left:
+        reasons.setdefault(each.why, []).append(repr(each.layer))
+    told = []
+    for why, layers in reasons.items():
+        more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
+        told.append(f"{', '.join(layers[:_NAMED])}{more} ({why})")
+    return f"; kept in float32: {', '.join(told)}" if told else ""
+
+
 def _told(made: "Rebuilt") -> str:
     """Return the sizes before and after, and how far the table is from the one before."""
-    from embzip.classifier.rebuilding import LOW_SNR_DB
+    from embzip.classifier.rebuilt_files import LOW_SNR_DB
 
     table, kernels = made.embedding, made.kernels
     text = f"{made.layer}: " if made.layer else ""
@@ -248,6 +261,8 @@ def _told(made: "Rebuilt") -> str:
         text += f", {made.counts_bytes:,} bytes of row counts left out of both"
     if made.snr_db is not None:
         text += f"; table SNR {made.snr_db:.1f} dB" if made.snr_db < math.inf else "; table exact"
+    if kernels is not None:
+        text += _left(kernels)
     for each in made.more:
         small = each.embedding
         text += f"; {each.layer}: {small.codec.spec}, {small.rows:,} rows of {small.dim}, "

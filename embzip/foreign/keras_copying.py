@@ -110,15 +110,17 @@ class Copier:
             if self._int8 and isinstance(layer, keras.Layer):
                 kind = int8_class(layer) or kind
                 if kind is keras.layers.Bidirectional:
-                    for role, part in zip(_BOTH_WAYS, _directions(layer), strict=True):
+                    for role, part in zip(_BOTH_WAYS, directions(layer), strict=True):
                         config[role] = {**config[role], **_named(int8_class(part))}
             return kind.from_config(config)
         except (ValueError, TypeError, NotImplementedError) as error:
             raise _not_copied(layer, error) from error
 
 
-def _directions(layer: Any) -> tuple[Any, Any]:
-    return layer.forward_layer, layer.backward_layer
+def directions(layer: Any) -> tuple[Any, ...]:
+    """Return the two layers of a Bidirectional one; of another, itself."""
+    both = type(layer) is keras.layers.Bidirectional
+    return (layer.forward_layer, layer.backward_layer) if both else (layer,)
 
 
 def _named(kind: Any) -> dict[str, Any]:

@@ -9,16 +9,30 @@ from typing import Any
 import keras
 import numpy as np
 
+from embzip.classifier.rebuilt_files import KeptKernels
 from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError, UnsupportedModelError
 from embzip.foreign.formats.keras_models import objects_of
-from embzip.foreign.keras_copying import Copier
+from embzip.foreign.keras_copying import Copier, directions
 from embzip.layers.decoding import CompressedEmbeddingLayer
-from embzip.layers.finding import check_model, check_not_tied, chosen_embedding, is_reversible, walk
+from embzip.layers.finding import (
+    check_model,
+    check_not_tied,
+    chosen_embedding,
+    holds_layers,
+    is_reversible,
+    walk,
+)
 from embzip.layers.folding import Folding, folded
-from embzip.layers.int8_kernels import PACKAGE, Int8Kernels, int8_bytes
+from embzip.layers.int8_kernels import (
+    PACKAGE,
+    Int8Kernels,
+    int8_bytes,
+    kernel_numbers,
+    why_float32,
+)
 from embzip.layers.plain_embeddings import plain_embedding
 from embzip.layers.reversible import CompressedReversibleEmbedding
 from embzip.types import Matrix
@@ -118,17 +132,17 @@ def _check_plain(model: Any) -> None:
             where = inner.get("name") if isinstance(inner, dict) else None
             raise UnsupportedModelError(
                 f"{where or 'a part'!r} of the model {model.name!r} is a {named.split('>')[1]} of "
-                "embzip, so that a file of Keras' own layers alone (--plain) is not possible: begin "
-                "with the model before embzip changed it, or leave --plain out"
+                "embzip, so that a file of Keras' own layers alone (--plain) cannot be: begin with "
+                "the model before embzip changed it, or leave --plain out"
             )
 
 
 def with_int8_kernels(model: Any) -> Any:
     """Return a copy of a Keras model whose kernels are int8, with a float32 scale a channel.
 
-    They are the kernels of dense, convolution and recurrent layers, also in TimeDistributed and
-    Bidirectional, that have 256 numbers or more; they are multiplied out in the graph. The copy
-    opens after `import embzip.tf`.
+    They are the kernels of dense, convolution, recurrent and attention layers, also in
+    TimeDistributed and Bidirectional, that have 256 numbers or more; they are multiplied out in the
+    graph. The copy opens after `import embzip.tf`. `kept_kernels` says which layers stay.
 
     Raises
     ------
@@ -146,11 +160,30 @@ def with_int8_kernels(model: Any) -> Any:
     check_model(model)
     made = Copier(int8=True).copy(model)
     if kernel_bytes(made) == kernel_bytes(model):
+        named = ", ".join(f"{each.layer!r} ({each.why})" for each in kept_kernels(model))
         raise UnsupportedModelError(
             f"the model {model.name!r} has no float32 kernel of 256 numbers or more in a dense, "
-            "convolution or recurrent layer of Keras: leave --kernels out"
+            "convolution, recurrent or attention layer of Keras: leave --kernels out"
+            + (f". It has {named}" if named else "")
         )
     return made
+
+
+def kept_kernels(model: Any) -> tuple[KeptKernels, ...]:
+    """Return the layers of a model that stay as they are beside `with_int8_kernels`, and why.
+
+    Tables and what Keras has quantized are not among them.
+    """
+    found: dict[int, KeptKernels] = {}
+    for path, part in walk(model):
+        if not isinstance(part, keras.Layer) or holds_layers(part):
+            continue
+        for layer in directions(part):
+            numbers, why = kernel_numbers(layer), why_float32(layer)
+            table = isinstance(layer, keras.layers.Embedding | CompressedEmbeddingLayer)
+            if numbers and why and not table and not isinstance(layer, Int8Kernels):
+                found[id(layer)] = KeptKernels(path, numbers, why)
+    return tuple(found.values())
 
 
 def kernel_bytes(model: Any) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embzip.classifier.rebuilding import Rebuilt, RebuiltKernels, RebuiltTable
+from embzip.classifier.rebuilt_files import Rebuilt, RebuiltKernels, RebuiltTable
 from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
@@ -27,6 +27,7 @@ from embzip.foreign.graph.rebuilding import (
 from embzip.foreign.graph.writing import write_frozen, write_saved_model
 from embzip.foreign.inspecting import inspect
 from embzip.foreign.keras_rebuilding import (
+    kept_kernels,
     kernel_bytes,
     rebuild_model,
     rows_of,
@@ -67,9 +68,7 @@ class _Asked:
             )
         if self.embedding is not None and (self.every or len(self.layers) > 1):
             raise InputError("an embedding takes the place of one table; several take a codec")
-        if not self.tables and (
-            self.layers or self.every or self.tied or self.fold or self.plain
-        ):
+        if not self.tables and (self.layers or self.every or self.tied or self.fold or self.plain):
             raise InputError("layers, ties and folding are for tables: name a codec for them too")
         if self.plain and (self.kernels or self.tied):
             why = (
@@ -161,7 +160,7 @@ def rebuild_file(
             raise InputError(
                 f"{target}: a rebuilt Keras file must have a name that ends in .keras: rename it"
             )
-        model, done, sizes = _keras(load_keras(own, architecture), asked)
+        model, done, made = _keras(load_keras(own, architecture), asked)
         write_keras(model, target)
         format = "keras"
     elif architecture is not None:
@@ -170,13 +169,13 @@ def rebuild_file(
         raise InputError(
             f"{own}: --fold is for .keras, .h5 and .embz files, not for graphs: leave it out"
             if fold
-            else f"{own}: --plain is for .keras and .h5 files; rebuilt graphs need TensorFlow alone "
-            "as they are: leave it out"
+            else f"{own}: --plain is for .keras and .h5 files, and rebuilt graphs need TensorFlow "
+            "alone as they are: leave it out"
         )
     else:
         flat = flat_graph(own, outputs, inputs)
         with naming(own):
-            flat, done, sizes = _graph(flat.optimized(), asked)
+            flat, done, made = _graph(flat.optimized(), asked)
         format = "frozen" if target.suffix == ".pb" else "savedmodel"
         (write_frozen if format == "frozen" else write_saved_model)(flat, target)
     first = done[0] if done else None
@@ -190,7 +189,7 @@ def rebuild_file(
         training_bytes=stored.training_bytes,
         snr_db=first.snr_db if first else None,
         more=tuple(done[1:]),
-        kernels=RebuiltKernels(KERNELS, *sizes) if kernels is not None else None,
+        kernels=made,
     )
 
 
@@ -210,8 +209,8 @@ def rebuild_keras(
     return _keras(model, asked)[0]
 
 
-def _keras(model: Any, asked: _Asked) -> tuple[Any, list[RebuiltTable], tuple[int, int]]:
-    """Return the model as asked for, its tables, and the bytes of its kernels before and after."""
+def _keras(model: Any, asked: _Asked) -> tuple[Any, list[RebuiltTable], RebuiltKernels | None]:
+    """Return the model as asked for, its tables and its kernels."""
     done = []
     if asked.tables:
         every = embedding_paths(model) if asked.every else asked.layers
@@ -225,17 +224,20 @@ def _keras(model: Any, asked: _Asked) -> tuple[Any, list[RebuiltTable], tuple[in
             )
             snr_db = reconstruction(rows_of(old), table).snr_db
             done.append(RebuiltTable(old.name, table, snr_db))
-    sizes = (0, 0)
-    if asked.kernels:
-        earlier = kernel_bytes(model)
-        model = with_int8_kernels(model)
-        now = kernel_bytes(model)
-        sizes = (now[0] - earlier[0], now[1] - earlier[1])
-    return model, done, sizes
+    if not asked.kernels:
+        return model, done, None
+    left, earlier = kept_kernels(model), kernel_bytes(model)
+    model = with_int8_kernels(model)
+    before, after = (
+        now - already for now, already in zip(kernel_bytes(model), earlier, strict=True)
+    )
+    return model, done, RebuiltKernels(KERNELS, before, after, left)
 
 
-def _graph(flat: FlatGraph, asked: _Asked) -> tuple[FlatGraph, list[RebuiltTable], tuple[int, int]]:
-    """Return the graph as asked for, its tables, and the bytes of its kernels before and after."""
+def _graph(
+    flat: FlatGraph, asked: _Asked
+) -> tuple[FlatGraph, list[RebuiltTable], RebuiltKernels | None]:
+    """Return the graph as asked for, its tables and its kernels."""
     done = []
     if asked.tables:
         for name in chosen_tables(flat, asked.layers, every=asked.every):
@@ -247,6 +249,6 @@ def _graph(flat: FlatGraph, asked: _Asked) -> tuple[FlatGraph, list[RebuiltTable
             flat = with_compressed_table(flat, name, table)
             done.append(RebuiltTable(name, table, reconstruction(old, table).snr_db))
     if not asked.kernels:
-        return flat, done, (0, 0)
-    flat, sizes = int8_constants.with_int8_kernels(flat)
-    return flat, done, sizes
+        return flat, done, None
+    flat, sizes, left = int8_constants.with_int8_kernels(flat)
+    return flat, done, RebuiltKernels(KERNELS, *sizes, left)

@@ -76,7 +76,7 @@ def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for operation in inner:
         path = prefix + operation.name
         yield path, operation
-        if _holds_layers(operation):
+        if holds_layers(operation):
             yield from walk(operation, path + "/")
 
 
@@ -170,7 +170,7 @@ def check_not_tied(model: Any, embedding: Any) -> None:
     table = {id(variable) for variable in embedding.weights}
     shape = sorted((embedding.input_dim, embedding.output_dim))
     for path, operation in walk(model):
-        if operation is embedding or _holds_layers(operation):
+        if operation is embedding or holds_layers(operation):
             continue
         variables = operation.weights if isinstance(operation, keras.Layer) else []
         if (
@@ -190,7 +190,8 @@ def check_not_tied(model: Any, embedding: Any) -> None:
             )
 
 
-def _holds_layers(layer: Any) -> bool:
+def holds_layers(layer: Any) -> bool:
+    """Return whether `walk` goes into a layer."""
     return is_functional(layer) or is_sequential(layer) or is_timed(layer)
 
 
@@ -205,7 +206,7 @@ def _hidden_embeddings(layer: Any) -> list[str]:
 
 def _hint(layers: list[tuple[str, Any]]) -> str:
     for path, layer in layers:
-        if _holds_layers(layer):
+        if holds_layers(layer):
             continue
         hidden = _hidden_embeddings(layer)
         if hidden:

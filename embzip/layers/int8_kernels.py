@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
@@ -36,6 +37,10 @@ _PLAIN = (
     keras.layers.LSTM,
     keras.layers.GRU,
     keras.layers.SimpleRNN,
+    keras.layers.ConvLSTM1D,
+    keras.layers.ConvLSTM2D,
+    keras.layers.MultiHeadAttention,
+    keras.layers.GroupQueryAttention,
 )
 _TRANSPOSED = (
     keras.layers.Conv1DTranspose,
@@ -65,22 +70,31 @@ def channel_axes(shape: Sequence[int], axis: int = -1) -> tuple[int, ...]:
     return tuple(place for place in range(len(shape)) if place != axis % len(shape))
 
 
-def is_worth_int8(shape: Sequence[int], axis: int = -1) -> bool:
+def is_worth_int8(shape: Sequence[int], shared: Sequence[int] = (0,)) -> bool:
     """Return whether int8 numbers and a scale a channel take clearly fewer bytes than float32.
+
+    Parameters
+    ----------
+    shared
+        The axes of the numbers that share a scale.
 
     >>> is_worth_int8((32, 64)), is_worth_int8((64,)), is_worth_int8((2, 500))
     (True, False, False)
     """
-    size = math.prod(shape)
-    channels = shape[axis] if len(shape) > 1 else size
-    return size >= _LEAST and size >= _LEAST_IN_CHANNEL * channels
+    in_channel = math.prod(shape[axis] for axis in shared)
+    size = math.prod(shape) if len(shape) > 1 else 0
+    return size >= _LEAST and in_channel >= _LEAST_IN_CHANNEL
 
 
 @dataclass
 class _Kernel:
-    """A kernel: its variable, which holds nothing, its levels and its scales."""
+    """A kernel: its variable, which holds nothing, its levels and its scales.
+
+    `shared` are the axes of the numbers that share a scale.
+    """
 
     hidden: Any
+    shared: tuple[int, ...]
     levels: Any
     scale: Any
 
@@ -103,24 +117,34 @@ class Int8Kernels:
 
     def _build_over(self, base: Any, *shapes: Any, **named: Any) -> None:
         layer: Any = self
+        stateful = getattr(layer, "stateful", False)
+        if stateful:  # Keras makes states of values, which cannot be inside the block
+            layer.stateful = False
         with unallocated():
             base.build(layer, *shapes, **named)
         held = _Held(order=list(layer.weights))
         owners = {id(v): part for part in layer._flatten_layers() for v in _own(part)}
         for number, variable in enumerate(layer.variables):
-            if id(variable) in owners and is_worth_int8(variable.shape, self.channel_axis):
-                owners[id(variable)]._untrack_variable(variable)
-                held.kernels.append(self._held_kernel(variable, number))
+            owner = owners.get(id(variable))
+            shared = _shared_axes(owner, variable, self.channel_axis)
+            if owner is not None and shared is not None:
+                owner._untrack_variable(variable)
+                held.kernels.append(self._held_kernel(variable, number, shared))
+                if owner is not layer:  # what is left of its variables, in the usual way
+                    owner.save_own_variables = partial(Int8Kernels.save_own_variables, owner)
+                    owner.load_own_variables = partial(Int8Kernels.load_own_variables, owner)
             elif variable._value is None and in_stateless_scope():
                 register_uninitialized_variable(variable)
             elif variable._value is None:
                 variable._deferred_initialize()
         layer.held_int8 = held
+        if stateful:
+            layer.stateful = True
+            base.build(layer, *shapes, **named)  # the cell is built; states are not
 
-    def _held_kernel(self, variable: Any, number: int) -> _Kernel:
+    def _held_kernel(self, variable: Any, number: int, shared: tuple[int, ...]) -> _Kernel:
         layer: Any = self
         shape = tuple(variable.shape)
-        shared = channel_axes(shape, self.channel_axis)
         sizes = [1 if place in shared else length for place, length in enumerate(shape)]
         options = {"trainable": False, "autocast": False}
         levels = layer.add_weight(
@@ -129,19 +153,20 @@ class Int8Kernels:
         scale = layer.add_weight(
             name=f"scale_{number}", shape=sizes, dtype="float32", initializer="ones", **options
         )
-        return _Kernel(variable, levels, scale)
+        return _Kernel(variable, shared, levels, scale)
 
     def _call_over(self, base: Any, *inputs: Any, **named: Any) -> Any:
         layer: Any = self
         kernels = layer.held_int8.kernels
         own = {id(part) for kernel in kernels for part in (kernel.levels, kernel.scale)}
-        others = [variable for variable in layer.variables if id(variable) not in own]
+        states = keras.tree.flatten(getattr(layer, "states", None) or [])
+        others = [each for each in (*layer.variables, *states) if id(each) not in own]
         values = [(kernel.hidden, kernel.multiplied()) for kernel in kernels]
         values += [(variable, variable.value) for variable in others]
         with keras.StatelessScope(state_mapping=values) as scope:
             before = dict(scope.state_mapping)
             found = base.call(layer, *inputs, **named)
-        for variable in others:  # such as the seeds of dropout
+        for variable in others:  # such as the seeds of dropout, and states
             after = scope.get_current_value(variable)
             if after is not before[id(variable)]:
                 variable.assign(after)
@@ -155,8 +180,7 @@ class Int8Kernels:
             numbers = np.asarray(old.value, np.float32)
             if id(variable) in kernels:
                 kernel = kernels[id(variable)]
-                shared = channel_axes(numbers.shape, self.channel_axis)
-                levels, scale = symmetric_int8(numbers, axis=shared)
+                levels, scale = symmetric_int8(numbers, axis=kernel.shared)
                 kernel.levels.assign(levels)
                 kernel.scale.assign(scale.reshape(kernel.scale.shape))
             else:
@@ -170,20 +194,51 @@ class Int8Kernels:
 
 
 def int8_class(layer: Any) -> Any:
-    """Return the class that stands for a built layer with int8 kernels, or None.
+    """Return the class that stands for a built layer with int8 kernels, or None."""
+    return None if why_float32(layer) else _CLASSES[type(layer)]
 
-    None is returned for layers of other classes, those that Keras has quantized or given a LoRA,
-    recurrent ones that keep their states, and those whose kernels are too small to gain.
-    """
+
+def why_float32(layer: Any) -> str | None:
+    """Return why a built layer keeps its kernels, in words; None where it does not."""
     made = _CLASSES.get(type(layer))
-    if made is None or getattr(layer, "quantization_mode", None) is not None:
+    parts = layer._flatten_layers()
+    if made is None:
+        return f"a {type(layer).__name__}, which has no int8 form here"
+    if any(getattr(part, "quantization_mode", None) for part in parts):
+        return "quantized by Keras"
+    if any(getattr(part, "lora_enabled", False) for part in parts):
+        return "it has a LoRA"
+    owned = ((part, variable) for part in parts for variable in _own(part))
+    if all(_shared_axes(part, each, made.channel_axis) is None for part, each in owned):
+        return f"no kernel of {_LEAST} numbers"
+    return None
+
+
+def kernel_numbers(layer: Any) -> int:
+    """Return how many float numbers the kernels of a layer have, as far as their shapes tell.
+
+    >>> kernel_numbers(_built(keras.layers.Dense(64), (None, 32)))
+    2048
+    """
+    kernels = (each for each in layer.weights if "float" in each.dtype and not _is_bias(each))
+    return sum(math.prod(kernel.shape) for kernel in kernels)
+
+
+def _is_bias(variable: Any) -> bool:
+    return len(variable.shape) < 2 or variable.name == "bias"
+
+
+def _shared_axes(owner: Any, variable: Any, axis: int) -> tuple[int, ...] | None:
+    """Return the axes of a kernel whose numbers share a scale; None of what is no large kernel."""
+    shape = tuple(variable.shape)
+    if _is_bias(variable):
         return None
-    if getattr(layer, "stateful", False):  # Keras makes their states where no values may be
-        return None
-    if any(getattr(part, "lora_enabled", False) for part in layer._flatten_layers()):
-        return None
-    worth = any(is_worth_int8(tuple(v.shape), made.channel_axis) for v in layer.weights)
-    return made if worth else None
+    if isinstance(owner, keras.layers.EinsumDense):
+        kernel, result = owner.equation.replace(" ", "").split(",")[1].split("->")
+        shared = tuple(place for place, letter in enumerate(kernel) if letter not in result)
+    else:
+        shared = channel_axes(shape, axis)
+    return shared if is_worth_int8(shape, shared) else None
 
 
 def int8_bytes(layer: Any) -> tuple[int, int]:

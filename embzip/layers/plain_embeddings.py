@@ -19,7 +19,7 @@ _FORMS = ("float32", "int8", "int8:scale=none", "int4:scale=none")
 
 
 def plain_embedding(model: Any, old: Any, embedding: CompressedEmbedding) -> Any:
-    """Return layers of Keras that give what `embedding` decodes to, in place of an Embedding of a model.
+    """Return layers of Keras that give the rows of a compressed table, in place of an Embedding.
 
     Returns
     -------

@@ -253,6 +253,9 @@ def _stored(file: Any, where: str) -> Counter[tuple[int, ...]]:
 
 def _outline(config: dict[str, Any], *, legacy: bool) -> list[tuple[str, tuple[int, ...]]]:
     """Return the name and shape of every variable of a configuration, without allocating any."""
+    for part in objects_of(config):  # states are no variables of a file, and have values
+        if isinstance(part.get("config"), dict) and part["config"].get("stateful"):
+            part["config"]["stateful"] = False
     # As Keras does when it loads a file: a layer that another one holds too is one layer.
     with unallocated(), ObjectSharingScope():
         model = _made(config, legacy=legacy)

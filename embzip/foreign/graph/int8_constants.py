@@ -4,6 +4,7 @@ A kernel is a constant that a product or a convolution reads, in the graph or in
 Three nodes with it: its levels, the scales, and their product, which keeps the constant's name.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from embzip.classifier.rebuilt_files import KeptKernels
 from embzip.codecs.rounding import symmetric_int8
 from embzip.errors import UnsupportedModelError
 from embzip.foreign.formats.graphs import GATHERS, Flow, functions_of, node_name
@@ -50,8 +52,10 @@ _CALLS = ("While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase
 _CHOOSING = ("If", "StatelessIf", "Case", "StatelessCase")  # their first input is not passed on
 
 
-def with_int8_kernels(flat: FlatGraph) -> tuple[FlatGraph, tuple[int, int]]:
-    """Return a graph with int8 kernels, and their bytes before and after.
+def with_int8_kernels(
+    flat: FlatGraph,
+) -> tuple[FlatGraph, tuple[int, int], tuple[KeptKernels, ...]]:
+    """Return a graph with int8 kernels, their bytes before and after, and those that stay.
 
     Tables that look-ups read, and kernels below 256 numbers, stay as they are.
 
@@ -60,7 +64,8 @@ def with_int8_kernels(flat: FlatGraph) -> tuple[FlatGraph, tuple[int, int]]:
     UnsupportedModelError
         For a graph without float kernels of 256 numbers or more.
     """
-    channels = dict(_kernels(flat))
+    found = list(_kernels(flat))
+    channels = {name: axis for name, axis in found if isinstance(axis, int)}
     made = Nodes(flat.graph)
     lazy = dict(flat.lazy)
     before = after = 0
@@ -77,7 +82,8 @@ def with_int8_kernels(flat: FlatGraph) -> tuple[FlatGraph, tuple[int, int]]:
             "the graph has no float kernel of 256 numbers or more that a product or a convolution "
             "reads: leave --kernels out"
         )
-    return replace(flat, graph=made.graph, lazy=lazy), (before, after)
+    left = tuple(each for _, each in found if isinstance(each, KeptKernels))
+    return replace(flat, graph=made.graph, lazy=lazy), (before, after), left
 
 
 class _Int8:
@@ -110,8 +116,8 @@ class _Int8:
         return {f"{name}/levels": whole} if whole.large else {}
 
 
-def _kernels(flat: FlatGraph) -> Iterator[tuple[str, int]]:
-    """Yield (constant, axis of its channels) of the kernels that are worth it."""
+def _kernels(flat: FlatGraph) -> Iterator[tuple[str, int | KeptKernels]]:
+    """Yield (constant, axis of its channels) of the kernels that are worth it; of others, why."""
     flow = Flow(flat.graph.node)
     functions = {
         name: Flow(function.node_def) for name, function in functions_of(flat.graph.library).items()
@@ -126,11 +132,16 @@ def _kernels(flat: FlatGraph) -> Iterator[tuple[str, int]]:
             continue
         uses = list(_uses(flow, node.name, functions, arguments, same=True, seen=set()))
         axes = {axis for axis in uses if axis is not None}
-        if not axes or None in uses:
+        if not axes:
             continue
         axis = axes.pop() if len(axes) == 1 else -1
-        if is_worth_int8(shape, axis):
+        if None in uses:
+            yield node.name, KeptKernels(node.name, math.prod(shape), "a look-up reads it too")
+        elif is_worth_int8(shape, channel_axes(shape, axis)):
             yield node.name, axis
+        else:
+            few = "fewer than 256 numbers" if math.prod(shape) < 256 else "fewer than 4 a channel"
+            yield node.name, KeptKernels(node.name, math.prod(shape), few)
 
 
 def _uses(
