@@ -8,7 +8,7 @@ Nothing is trained here; `embzip.tf.tune` fine-tunes the result.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
