@@ -9,10 +9,12 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from embzip.errors import UnsupportedModelError
+from embzip.errors import InputError, UnsupportedModelError
 from embzip.foreign.formats.keras_models import load_keras
-from embzip.foreign.keras_rebuilding import kernel_bytes, with_int8_kernels
+from embzip.foreign.keras_rebuilding import kernel_bytes, with_small_kernels
 from embzip.foreign.rebuilding import rebuild_file
+from embzip.foreign.running import open_model
+from embzip.foreign.slimming import slim
 from tests.commands import stdout_of
 
 pytestmark = pytest.mark.filterwarnings(
@@ -57,7 +59,7 @@ def test_attention_and_einsum_have_a_scale_for_each_output(grouped: bool, tmp_pa
     turned = layers.EinsumDense("abc,dec->abde", (None, 4, 8), bias_axes="de", name="turned")(seen)
     model = keras.Model(given, layers.Flatten()(turned))
     model.set_weights([RNG.normal(size=w.shape) * 0.3 for w in model.get_weights()])
-    small = with_int8_kernels(model)
+    small = with_small_kernels(model)
     expected = with_rounded(model, {**ATTENTION, "turned/kernel": (2,)})(NUMBERS)
     np.testing.assert_allclose(small(NUMBERS), expected, atol=1e-5)
     assert np.abs(np.array(expected) - np.array(model(NUMBERS))).max() > 1e-3
@@ -124,16 +126,16 @@ def test_what_stays_in_float32_is_said_by_name_and_reason(
     assert made.kernels is not None
     told = [(left.layer, left.numbers, left.why) for left in made.kernels.left]
     assert told == [
-        ("mine", 32 * 20, "a Own, which has no int8 form here"),
+        ("mine", 32 * 20, "a Own, which has no small form here"),
         ("few", 60, "no kernel of 256 numbers"),
     ]
     assert made.to_json()["kernels"]["left"][0]["layer"] == "mine"
     monkeypatch.chdir(tmp_path)
     said = stdout_of("rebuild", "model.keras", "--kernels", "int8", "-o", "again.keras")
-    assert "kept in float32: 'mine' (a Own, which has no int8 form here)" in said
+    assert "kept in float32: 'mine' (a Own, which has no small form here)" in said
     only = keras.Model(given, Own(name="mine")(given))
-    with pytest.raises(UnsupportedModelError, match=r"'mine' .a Own, which has no int8 form"):
-        with_int8_kernels(only)
+    with pytest.raises(UnsupportedModelError, match=r"'mine' .a Own, which has no small form"):
+        with_small_kernels(only)
 
 
 def test_what_stays_in_a_graph_is_said_too(tmp_path: Path) -> None:
@@ -151,3 +153,33 @@ def test_what_stays_in_a_graph_is_said_too(tmp_path: Path) -> None:
     assert made.kernels.bytes_before == 4 * 16 * 32
     told = {left.layer: left.why for left in made.kernels.left}
     assert told == {"words": "a look-up reads it too", "few": "fewer than 256 numbers"}
+
+
+@pytest.mark.parametrize("end", [".keras", ".pb"])
+def test_kernels_of_two_bytes_are_those_of_numpy(end: str, tmp_path: Path) -> None:
+    given = keras.Input((6, 16), name="numbers")
+    seen = layers.MultiHeadAttention(4, 8, name="seen")(given, given)
+    both = layers.Bidirectional(layers.LSTM(8, recurrent_activation="hard_sigmoid"))(seen)
+    model = keras.Model(given, layers.Dense(32, name="end")(both))
+    model.save(tmp_path / "model.keras")
+    source = tmp_path / "model.keras"
+    if end == ".pb":
+        source = tmp_path / "model.pb"
+        slim(tmp_path / "model.keras", source, to="frozen")
+    made = rebuild_file(source, tmp_path / f"small{end}", kernels="float16")
+    assert made.kernels is not None
+    assert made.kernels.form == "float16"
+    assert made.kernels.bytes_before == 2 * made.kernels.bytes_after
+    halves = [np.array(w.value) for w in model.weights]
+    halves = [
+        w.astype(np.float16).astype(np.float32) if w.ndim > 1 and v.name != "bias" else w
+        for v, w in zip(model.weights, halves, strict=True)
+    ]
+    model.set_weights(halves)
+    (found,) = open_model(tmp_path / f"small{end}").run({"numbers": NUMBERS}).values()
+    np.testing.assert_allclose(found, model(NUMBERS), atol=1e-6)
+    halves[0] = halves[0] * 1e6
+    model.set_weights(halves)
+    model.save(tmp_path / "large.keras")
+    with pytest.raises(InputError, match="float16 holds numbers up to 65,504"):
+        rebuild_file(tmp_path / "large.keras", tmp_path / "no.keras", kernels="float16")

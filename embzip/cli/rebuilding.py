@@ -128,8 +128,8 @@ def rebuild(
     kernels
         Store convolution and dense kernels as float32, float16, int8, int4 or int2, and biases as
         float16 with all but the first; as before where not given. Alone it keeps the table. Of
-        another file int8 alone: dense, convolution and recurrent kernels, a scale a channel, read
-        as float32 where the model runs; biases stay.
+        another file int8, a scale a channel, or float16: dense, convolution, recurrent and
+        attention kernels, read as float32 where the model runs; biases stay.
     """
     both, neither = None not in (embedding, codec), embedding is None and codec is None
     if both or (neither and kernels is None):

@@ -26,15 +26,15 @@ from embzip.layers.finding import (
     walk,
 )
 from embzip.layers.folding import Folding, folded
-from embzip.layers.int8_kernels import (
-    PACKAGE,
-    Int8Kernels,
-    int8_bytes,
-    kernel_numbers,
-    why_float32,
-)
+from embzip.layers.kernel_axes import kernel_numbers
 from embzip.layers.plain_embeddings import plain_embedding
 from embzip.layers.reversible import CompressedReversibleEmbedding
+from embzip.layers.small_kernels import (
+    PACKAGE,
+    SmallKernels,
+    stored_bytes,
+    why_float32,
+)
 from embzip.types import Matrix
 
 
@@ -137,12 +137,13 @@ def _check_plain(model: Any) -> None:
             )
 
 
-def with_int8_kernels(model: Any) -> Any:
+def with_small_kernels(model: Any, form: str = "int8") -> Any:
     """Return a copy of a Keras model whose kernels are int8, with a float32 scale a channel.
 
     They are the kernels of dense, convolution, recurrent and attention layers, also in
     TimeDistributed and Bidirectional, that have 256 numbers or more; they are multiplied out in the
-    graph. The copy opens after `import embzip.tf`. `kept_kernels` says which layers stay.
+    graph. With the form `float16` they are two bytes a number. The copy opens after
+    `import embzip.tf`. `kept_kernels` says which layers stay.
 
     Raises
     ------
@@ -153,12 +154,12 @@ def with_int8_kernels(model: Any) -> Any:
     --------
     >>> import keras
     >>> model = keras.Sequential([keras.Input((9, 32)), keras.layers.LSTM(16, name="lstm")])
-    >>> small = with_int8_kernels(model)
+    >>> small = with_small_kernels(model)
     >>> sorted({str(weight.dtype) for weight in small.get_layer("lstm").weights})
     ['float32', 'int8']
     """
     check_model(model)
-    made = Copier(int8=True).copy(model)
+    made = Copier(kernels=form).copy(model)
     if kernel_bytes(made) == kernel_bytes(model):
         named = ", ".join(f"{each.layer!r} ({each.why})" for each in kept_kernels(model))
         raise UnsupportedModelError(
@@ -170,7 +171,7 @@ def with_int8_kernels(model: Any) -> Any:
 
 
 def kept_kernels(model: Any) -> tuple[KeptKernels, ...]:
-    """Return the layers of a model that stay as they are beside `with_int8_kernels`, and why.
+    """Return the layers of a model that stay as they are beside `with_small_kernels`, and why.
 
     Tables and what Keras has quantized are not among them.
     """
@@ -181,15 +182,15 @@ def kept_kernels(model: Any) -> tuple[KeptKernels, ...]:
         for layer in directions(part):
             numbers, why = kernel_numbers(layer), why_float32(layer)
             table = isinstance(layer, keras.layers.Embedding | CompressedEmbeddingLayer)
-            if numbers and why and not table and not isinstance(layer, Int8Kernels):
+            if numbers and why and not table and not isinstance(layer, SmallKernels):
                 found[id(layer)] = KeptKernels(path, numbers, why)
     return tuple(found.values())
 
 
 def kernel_bytes(model: Any) -> tuple[int, int]:
-    """Return the bytes of a model's int8 kernels, as they would be in float32 and as they are."""
+    """Return the bytes of a model's small kernels, as they would be in float32 and as they are."""
     layers = {id(each): each for _, part in walk(model) for each in _inner(part)}
-    sizes = [int8_bytes(each) for each in layers.values() if isinstance(each, Int8Kernels)]
+    sizes = [stored_bytes(each) for each in layers.values() if isinstance(each, SmallKernels)]
     return sum(before for before, _ in sizes), sum(after for _, after in sizes)
 
 

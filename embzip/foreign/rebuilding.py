@@ -16,7 +16,7 @@ from embzip.errors import InputError, SpecError
 from embzip.evaluation.distortion import reconstruction
 from embzip.foreign.formats.keras_models import load_keras, write_keras
 from embzip.foreign.formats.kinds import kind_of
-from embzip.foreign.graph import int8_constants
+from embzip.foreign.graph import small_constants
 from embzip.foreign.graph.flat_graphs import FlatGraph, flat_graph, naming
 from embzip.foreign.graph.rebuilding import (
     chosen_tables,
@@ -32,12 +32,11 @@ from embzip.foreign.keras_rebuilding import (
     rebuild_model,
     rows_of,
     table_for,
-    with_int8_kernels,
+    with_small_kernels,
 )
 from embzip.inspection import bytes_on_disk
 from embzip.layers.finding import chosen_embedding, embedding_paths
-
-KERNELS = "int8"  # the form that kernels of other people's files can have
+from embzip.layers.small_kernels import FORMS
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +54,9 @@ class _Asked:
     seed: int
 
     def __post_init__(self) -> None:
-        if self.kernels not in (None, KERNELS):
+        if self.kernels not in (None, *FORMS):
             raise SpecError(
-                f"kernels of Keras and TensorFlow can be stored as {KERNELS}, received "
+                f"kernels of Keras and TensorFlow can be stored as {' or '.join(FORMS)}, received "
                 f"{self.kernels!r}; the other forms are for .embz files"
             )
         both = self.embedding is not None and self.codec is not None
@@ -124,8 +123,8 @@ def rebuild_file(
         Whether what needs the whole table, such as an output layer that is tied to it, may decode
         all of it at each run: operators of a graph, and a ReversibleEmbedding of Keras.
     kernels
-        `int8`: the kernels of dense, convolution and recurrent layers too, with a scale a channel.
-        Without `embedding` and `codec` it keeps the tables.
+        `int8`: the kernels of dense, convolution, recurrent and attention layers too, with a scale
+        a channel; or `float16`. Without `embedding` and `codec` it keeps the tables.
     architecture
         The .json file that an .h5 file of variables belongs to.
     outputs, inputs
@@ -227,11 +226,11 @@ def _keras(model: Any, asked: _Asked) -> tuple[Any, list[RebuiltTable], RebuiltK
     if not asked.kernels:
         return model, done, None
     left, earlier = kept_kernels(model), kernel_bytes(model)
-    model = with_int8_kernels(model)
+    model = with_small_kernels(model, asked.kernels)
     before, after = (
         now - already for now, already in zip(kernel_bytes(model), earlier, strict=True)
     )
-    return model, done, RebuiltKernels(KERNELS, before, after, left)
+    return model, done, RebuiltKernels(asked.kernels, before, after, left)
 
 
 def _graph(
@@ -250,5 +249,5 @@ def _graph(
             done.append(RebuiltTable(name, table, reconstruction(old, table).snr_db))
     if not asked.kernels:
         return flat, done, None
-    flat, sizes, left = int8_constants.with_int8_kernels(flat)
-    return flat, done, RebuiltKernels(KERNELS, *sizes, left)
+    flat, sizes, left = small_constants.with_small_kernels(flat, asked.kernels)
+    return flat, done, RebuiltKernels(asked.kernels, *sizes, left)

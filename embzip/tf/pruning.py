@@ -213,7 +213,7 @@ def strip(model: Any) -> Any:
 
 
 def unpruned(model: Any) -> list[str]:
-    """Return the layers that pruning leaves by default, though they have kernels, and what they are.
+    """Return the layers that pruning leaves by default, though they have kernels, with their class.
 
     Examples
     --------

@@ -43,7 +43,7 @@ from embzip.foreign.formats.keras_files import (
 )
 from embzip.foreign.formats.kinds import kind_of
 from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
-from embzip.layers.int8_kernels import unallocated
+from embzip.layers.small_kernels import unallocated
 
 _MODULES = frozenset(
     {"keras", "keras.layers", "keras.models", "keras.initializers", "keras.regularizers"}

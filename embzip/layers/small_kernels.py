@@ -1,13 +1,13 @@
-"""Layers of Keras whose kernels are int8, with a float32 scale a channel.
+"""Layers of Keras whose kernels are int8, with a float32 scale a channel, or float16.
 
 Each is a subclass of the layer of Keras that it stands for, which computes as before over kernels
-that are multiplied out when it is called: in the graph, so that exports hold the int8 numbers. The
+that are made float32 when it is called: in the graph, so that exports hold the small numbers. The
 subclass makes no float32 kernel. Its configuration is that of the layer. Biases stay float32.
 """
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,12 +19,16 @@ from keras import ops
 from keras.src.backend.common import global_state
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 from keras.src.backend.common.variables import register_uninitialized_variable
+from numpy.typing import NDArray
 
 from embzip.codecs.rounding import symmetric_int8
+from embzip.errors import InputError
+from embzip.layers.kernel_axes import LEAST, shared_axes
 
 PACKAGE = "embzip"
 _UNINITIALIZED = "uninitialized_variables"
-_LEAST, _LEAST_IN_CHANNEL = 256, 4  # numbers of a kernel, and of one of its channels
+FORMS = ("int8", "float16")  # how kernels are stored
+_MOST = float(np.finfo(np.float16).max)
 
 _PLAIN = (
     keras.layers.Dense,
@@ -61,34 +65,25 @@ def unallocated() -> Iterator[None]:
         global_state.set_global_attribute(_UNINITIALIZED, before)
 
 
-def channel_axes(shape: Sequence[int], axis: int = -1) -> tuple[int, ...]:
-    """Return the axes of a kernel whose numbers share a scale: all but that of its channels.
+def float16_of(kernel: NDArray[Any], name: str) -> NDArray[np.float16]:
+    """Return a kernel in half precision.
 
-    >>> channel_axes((3, 16, 32)), channel_axes((3, 16, 32), axis=-2)
-    ((0, 1), (0, 2))
+    Raises
+    ------
+    InputError
+        For numbers that are too large. The message has the name.
     """
-    return tuple(place for place in range(len(shape)) if place != axis % len(shape))
-
-
-def is_worth_int8(shape: Sequence[int], shared: Sequence[int] = (0,)) -> bool:
-    """Return whether int8 numbers and a scale a channel take clearly fewer bytes than float32.
-
-    Parameters
-    ----------
-    shared
-        The axes of the numbers that share a scale.
-
-    >>> is_worth_int8((32, 64)), is_worth_int8((64,)), is_worth_int8((2, 500))
-    (True, False, False)
-    """
-    in_channel = math.prod(shape[axis] for axis in shared)
-    size = math.prod(shape) if len(shape) > 1 else 0
-    return size >= _LEAST and in_channel >= _LEAST_IN_CHANNEL
+    if not np.abs(kernel).max(initial=0) <= _MOST:
+        raise InputError(
+            f"float16 holds numbers up to {_MOST:,.0f}, and a kernel of {name!r} has a larger one: "
+            "choose kernels 'int8', or leave them as they are"
+        )
+    return kernel.astype(np.float16)
 
 
 @dataclass
 class _Kernel:
-    """A kernel: its variable, which holds nothing, its levels and its scales.
+    """A kernel: its variable, which holds nothing, its levels and, of int8, its scales.
 
     `shared` are the axes of the numbers that share a scale.
     """
@@ -96,24 +91,38 @@ class _Kernel:
     hidden: Any
     shared: tuple[int, ...]
     levels: Any
-    scale: Any
+    scale: Any | None
 
-    def multiplied(self) -> Any:
-        return ops.multiply(ops.cast(self.levels.value, "float32"), self.scale.value)
+    @property
+    def stored(self) -> list[Any]:
+        return [self.levels] if self.scale is None else [self.levels, self.scale]
+
+    def whole(self) -> Any:
+        wide = ops.cast(self.levels.value, "float32")
+        return wide if self.scale is None else ops.multiply(wide, self.scale.value)
+
+    def take(self, numbers: Any, name: str) -> None:
+        if self.scale is not None:
+            levels, scale = symmetric_int8(numbers, axis=self.shared)
+            self.levels.assign(levels)
+            self.scale.assign(scale.reshape(self.scale.shape))
+            return
+        self.levels.assign(float16_of(numbers, name))
 
 
 @dataclass
 class _Held:
-    """What a layer of int8 kernels holds; Keras would track what is in a plain list."""
+    """What a layer of small kernels holds; Keras would track what is in a plain list."""
 
     kernels: list[_Kernel] = field(default_factory=list)
     order: list[Any] = field(default_factory=list)  # as in the layer it stands for
 
 
-class Int8Kernels:
-    """What is added to a layer of Keras; `int8_class` has the classes that are made so."""
+class SmallKernels:
+    """What is added to a layer of Keras; `small_class` has the classes that are made so."""
 
     channel_axis = -1  # of the channels of a kernel
+    form = "int8"
 
     def _build_over(self, base: Any, *shapes: Any, **named: Any) -> None:
         layer: Any = self
@@ -126,18 +135,18 @@ class Int8Kernels:
         owners = {id(v): part for part in layer._flatten_layers() for v in _own(part)}
         for number, variable in enumerate(layer.variables):
             owner = owners.get(id(variable))
-            shared = _shared_axes(owner, variable, self.channel_axis)
+            shared = shared_axes(owner, variable, self.channel_axis)
             if owner is not None and shared is not None:
                 owner._untrack_variable(variable)
                 held.kernels.append(self._held_kernel(variable, number, shared))
                 if owner is not layer:  # what is left of its variables, in the usual way
-                    owner.save_own_variables = partial(Int8Kernels.save_own_variables, owner)
-                    owner.load_own_variables = partial(Int8Kernels.load_own_variables, owner)
+                    owner.save_own_variables = partial(SmallKernels.save_own_variables, owner)
+                    owner.load_own_variables = partial(SmallKernels.load_own_variables, owner)
             elif variable._value is None and in_stateless_scope():
                 register_uninitialized_variable(variable)
             elif variable._value is None:
                 variable._deferred_initialize()
-        layer.held_int8 = held
+        layer.held_kernels = held
         if stateful:
             layer.stateful = True
             base.build(layer, *shapes, **named)  # the cell is built; states are not
@@ -148,8 +157,10 @@ class Int8Kernels:
         sizes = [1 if place in shared else length for place, length in enumerate(shape)]
         options = {"trainable": False, "autocast": False}
         levels = layer.add_weight(
-            name=f"levels_{number}", shape=shape, dtype="int8", initializer="zeros", **options
+            name=f"levels_{number}", shape=shape, dtype=self.form, initializer="zeros", **options
         )
+        if self.form == "float16":
+            return _Kernel(variable, shared, levels, None)
         scale = layer.add_weight(
             name=f"scale_{number}", shape=sizes, dtype="float32", initializer="ones", **options
         )
@@ -157,11 +168,11 @@ class Int8Kernels:
 
     def _call_over(self, base: Any, *inputs: Any, **named: Any) -> Any:
         layer: Any = self
-        kernels = layer.held_int8.kernels
-        own = {id(part) for kernel in kernels for part in (kernel.levels, kernel.scale)}
+        kernels = layer.held_kernels.kernels
+        own = {id(part) for kernel in kernels for part in kernel.stored}
         states = keras.tree.flatten(getattr(layer, "states", None) or [])
         others = [each for each in (*layer.variables, *states) if id(each) not in own]
-        values = [(kernel.hidden, kernel.multiplied()) for kernel in kernels]
+        values = [(kernel.hidden, kernel.whole()) for kernel in kernels]
         values += [(variable, variable.value) for variable in others]
         with keras.StatelessScope(state_mapping=values) as scope:
             before = dict(scope.state_mapping)
@@ -175,14 +186,11 @@ class Int8Kernels:
     def take(self, source: Any) -> None:
         """Take the variables of a built layer of the class that this one stands for, rounded."""
         layer: Any = self
-        kernels = {id(kernel.hidden): kernel for kernel in layer.held_int8.kernels}
-        for variable, old in zip(layer.held_int8.order, source.weights, strict=True):
+        kernels = {id(kernel.hidden): kernel for kernel in layer.held_kernels.kernels}
+        for variable, old in zip(layer.held_kernels.order, source.weights, strict=True):
             numbers = np.asarray(old.value, np.float32)
             if id(variable) in kernels:
-                kernel = kernels[id(variable)]
-                levels, scale = symmetric_int8(numbers, axis=kernel.shared)
-                kernel.levels.assign(levels)
-                kernel.scale.assign(scale.reshape(kernel.scale.shape))
+                kernels[id(variable)].take(numbers, layer.name)
             else:
                 variable.assign(old.value)
 
@@ -193,65 +201,38 @@ class Int8Kernels:
         keras.layers.Layer.load_own_variables(self, store)
 
 
-def int8_class(layer: Any) -> Any:
-    """Return the class that stands for a built layer with int8 kernels, or None."""
-    return None if why_float32(layer) else _CLASSES[type(layer)]
+def small_class(layer: Any, form: str = "int8") -> Any:
+    """Return the class that stands for a built layer with kernels of a form, or None."""
+    return None if why_float32(layer) else _CLASSES[form][type(layer)]
 
 
 def why_float32(layer: Any) -> str | None:
     """Return why a built layer keeps its kernels, in words; None where it does not."""
-    made = _CLASSES.get(type(layer))
+    made = _CLASSES["int8"].get(type(layer))
     parts = layer._flatten_layers()
     if made is None:
-        return f"a {type(layer).__name__}, which has no int8 form here"
+        return f"a {type(layer).__name__}, which has no small form here"
     if any(getattr(part, "quantization_mode", None) for part in parts):
         return "quantized by Keras"
     if any(getattr(part, "lora_enabled", False) for part in parts):
         return "it has a LoRA"
     owned = ((part, variable) for part in parts for variable in _own(part))
-    if all(_shared_axes(part, each, made.channel_axis) is None for part, each in owned):
-        return f"no kernel of {_LEAST} numbers"
+    if all(shared_axes(part, each, made.channel_axis) is None for part, each in owned):
+        return f"no kernel of {LEAST} numbers"
     return None
 
 
-def kernel_numbers(layer: Any) -> int:
-    """Return how many float numbers the kernels of a layer have, as far as their shapes tell.
+def stored_bytes(layer: Any) -> tuple[int, int]:
+    """Return the bytes of the kernels that a layer of small kernels has, in float32 and now.
 
-    >>> kernel_numbers(_built(keras.layers.Dense(64), (None, 32)))
-    2048
-    """
-    kernels = (each for each in layer.weights if "float" in each.dtype and not _is_bias(each))
-    return sum(math.prod(kernel.shape) for kernel in kernels)
-
-
-def _is_bias(variable: Any) -> bool:
-    return len(variable.shape) < 2 or variable.name == "bias"
-
-
-def _shared_axes(owner: Any, variable: Any, axis: int) -> tuple[int, ...] | None:
-    """Return the axes of a kernel whose numbers share a scale; None of what is no large kernel."""
-    shape = tuple(variable.shape)
-    if _is_bias(variable):
-        return None
-    if isinstance(owner, keras.layers.EinsumDense):
-        kernel, result = owner.equation.replace(" ", "").split(",")[1].split("->")
-        shared = tuple(place for place, letter in enumerate(kernel) if letter not in result)
-    else:
-        shared = channel_axes(shape, axis)
-    return shared if is_worth_int8(shape, shared) else None
-
-
-def int8_bytes(layer: Any) -> tuple[int, int]:
-    """Return the bytes of the kernels that a layer of int8 kernels has, in float32 and now.
-
-    >>> layer = int8_class(_built(keras.layers.Dense(64), (None, 32)))(64)
-    >>> int8_bytes(_built(layer, (None, 32)))
+    >>> layer = small_class(_built(keras.layers.Dense(64), (None, 32)))(64)
+    >>> stored_bytes(_built(layer, (None, 32)))
     (8192, 2304)
     """
     before = after = 0
-    for kernel in layer.held_int8.kernels:
-        size, scales = math.prod(kernel.levels.shape), math.prod(kernel.scale.shape)
-        before, after = before + 4 * size, after + size + 4 * scales
+    for kernel in layer.held_kernels.kernels:
+        before += 4 * math.prod(kernel.levels.shape)
+        after += sum(part.value.numpy().nbytes for part in kernel.stored)
     return before, after
 
 
@@ -264,7 +245,7 @@ def _own(layer: Any) -> list[Any]:
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
-def _made(base: Any, axis: int) -> Any:
+def _made(base: Any, axis: int, form: str) -> Any:
     """Return the subclass of a layer, registered; its methods have the signatures of the layer."""
 
     @functools.wraps(base.build)
@@ -275,13 +256,13 @@ def _made(base: Any, axis: int) -> Any:
     def call(self: Any, *inputs: Any, **named: Any) -> Any:
         return self._call_over(base, *inputs, **named)
 
-    name = f"Int8{base.__name__}"
+    name = f"{form.capitalize()}{base.__name__}"
     members = {"build": build, "call": call, "channel_axis": axis, "__module__": __name__}
-    members["__doc__"] = f"A `keras.layers.{base.__name__}` whose kernels are int8."
+    members |= {"form": form, "__doc__": f"A `keras.layers.{base.__name__}` of {form} kernels."}
     return keras.saving.register_keras_serializable(PACKAGE)(
-        type(name, (Int8Kernels, base), members)
+        type(name, (SmallKernels, base), members)
     )
 
 
-_CLASSES = {base: _made(base, -1) for base in _PLAIN}
-_CLASSES |= {base: _made(base, -2) for base in _TRANSPOSED}
+_AXES = dict.fromkeys(_PLAIN, -1) | dict.fromkeys(_TRANSPOSED, -2)
+_CLASSES = {form: {base: _made(base, axis, form) for base, axis in _AXES.items()} for form in FORMS}
