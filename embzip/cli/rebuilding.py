@@ -33,6 +33,7 @@ _FORMATS = {
     "keras": (_KERAS, ".rebuilt.keras"),
     "h5": (_KERAS, ".rebuilt.keras"),
     "savedmodel": (_GRAPH, ".rebuilt"),
+    "tflite": ({".tflite": "litert"}, ".rebuilt.tflite"),  # refused, with the reason
 }
 
 
