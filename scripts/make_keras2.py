@@ -75,7 +75,8 @@ def main() -> None:
             continue
         model.save(FOLDER / f"{name}.h5", save_format="h5")
         model.save(FOLDER / f"{name}.keras", save_format="keras")
-    np.savez(FOLDER / "answers.npz", **inputs, **answers)
+    held: dict[str, Any] = {**inputs, **answers}
+    np.savez(FOLDER / "answers.npz", **held)
 
 
 if __name__ == "__main__":
