@@ -151,8 +151,8 @@ def rebuild(
         `embzip.classifier.rebuilding.rebuild_classifier` for what must agree.
     kernels
         How a file stores the kernels of a classifier: `float32`, `float16`, `int8`, `int4` or
-        `int2`; as before where not given. Of a Keras model `int8` alone: see
-        `embzip.foreign.keras_rebuilding.with_int8_kernels`.
+        `int2`; as before where not given. Of a Keras model `int8` or `float16`: see
+        `embzip.foreign.keras_rebuilding.with_small_kernels`.
     fold
         Whether linear decoding moves into the layers that read the table; by default it does in
         our own models, and not in a Keras model.

@@ -13,7 +13,8 @@ from embzip.artefacts import inspect, kind_of
 from embzip.classifier import Classifier, Kit, load_classifier
 from embzip.classifier.loading import read
 from embzip.classifier.outlines import Outline, read_outline
-from embzip.classifier.rebuilding import Rebuilt, bounded, on_table, table_for
+from embzip.classifier.rebuilding import bounded, on_table, table_for
+from embzip.classifier.rebuilt_files import Rebuilt
 from embzip.codecs.chain import Codec
 from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
@@ -61,6 +62,7 @@ def rebuild_file(
     layer: str | Sequence[str] | None = None,
     every: bool = False,
     tied: bool = False,
+    plain: bool = False,
     outputs: Sequence[str] = (),
     inputs: Sequence[str] = (),
     tuning: Tuning | None = None,
@@ -85,7 +87,7 @@ def rebuild_file(
         For a checkpoint without .meta: the classifier of embzip that its variables are of, a .embz
         or a .toml file (`embzip.classifier.outlines`). The result is a .embz file. For an .h5 file
         of variables: the .json file with the architecture of their Keras model.
-    every, tied
+    every, tied, plain
         As in `embzip.foreign.rebuild_file`.
     outputs, inputs
         What a graph without signatures ends in, and nodes that are fed instead of computed.
@@ -111,6 +113,7 @@ def rebuild_file(
             layer=layer,
             every=every,
             tied=tied,
+            plain=plain,
             kernels=kernels,
             architecture=architecture,
             outputs=outputs,
@@ -123,8 +126,11 @@ def rebuild_file(
                 raise InputError(f"{path}: a size is named for one table; name a codec for several")
             embedding, codec = _table_for_size(way, path, target, codec), None
         return way(path, target, embedding=embedding, codec=codec)
-    if layer or every or tied or outputs or inputs:
-        raise InputError(f"{path}: layers and nodes are named in files of Keras and TensorFlow")
+    if layer or every or tied or plain or outputs or inputs:
+        raise InputError(
+            f"{path}: layers and nodes are named, and --plain is given, for files of Keras and "
+            "TensorFlow"
+        )
     if config is not None and not foreign:
         raise InputError(
             f"{path}: a configuration is for variables in a file of TensorFlow or Keras"

@@ -177,6 +177,19 @@ def test_what_decodes_is_weighed_by_a_file_of_it_alone() -> None:
     assert "leaving it as it is would take" in few.sentence
 
 
+@pytest.mark.parametrize("to", ["litert", "frozen"])
+def test_a_graph_that_was_rebuilt_before_says_it_too(models: Path, tmp_path: Path, to: str) -> None:
+    for name in ("heavy.pb", "heavy"):
+        rebuild_file(models / "saved", tmp_path / name, codec="svd|tcq:2")
+        (weight,) = export_model(tmp_path / name, tmp_path / f"{name}.out", to=to).decoding
+        of_keras = export_model(models / "svd.keras", tmp_path / f"{name}.keras.out", to=to)
+        assert weight.codec == of_keras.decoding[0].codec
+        assert weight.codes == of_keras.decoding[0].codes
+        assert weight.decoding == pytest.approx(of_keras.decoding[0].decoding, rel=0.05)
+        assert weight.better == "int4"
+    assert export_model(models / "small_saved", tmp_path / "light", to=to).decoding == ()
+
+
 @pytest.mark.parametrize(
     ("to", "outputs", "error", "said"),
     [

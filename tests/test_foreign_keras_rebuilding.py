@@ -14,6 +14,8 @@ from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import MismatchError, UnsupportedModelError
 from embzip.foreign import rebuild_file, rebuild_model
+from embzip.foreign.running import open_model
+from embzip.foreign.slimming import slim
 from embzip.layers import CompressedEmbeddingLayer
 
 # Keras asks NumPy 2 for an array in the old way when it saves, and when it trains, in places.
@@ -447,3 +449,40 @@ def test_a_layer_that_cannot_be_copied_is_named() -> None:
 def test_case_75_another_size(shape: tuple[int, int]) -> None:
     with pytest.raises(MismatchError, match=f"is {ROWS} x {DIM}, .*{shape[0]} rows"):
         rebuild_model(sequential(), "words", compress(np.zeros(shape), "int8"))
+
+
+@keras.saving.register_keras_serializable("tests")
+class Holding(layers.Layer):
+    """An output layer that holds the Embedding of the model, as a file has it."""
+
+    def __init__(self, source: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.source = source
+
+    def call(self, inputs: Any) -> Any:
+        return ops.matmul(inputs, ops.transpose(self.source.embeddings))
+
+    def get_config(self) -> dict[str, Any]:
+        held = keras.saving.serialize_keras_object(self.source)
+        return {**super().get_config(), "source": held}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        held = keras.saving.deserialize_keras_object(config.pop("source"))
+        return cls(held, **config)
+
+
+def test_a_file_whose_layer_holds_the_embedding_says_so_and_what_there_is(tmp_path: Path) -> None:
+    large = layers.Embedding(900, 6, name="words")  # so large that its shape is checked
+    inputs = keras.Input((TIME,), dtype="int32", name="ids")
+    hidden = layers.GRU(6)(large(inputs))
+    model = keras.Model(inputs, Holding(large, name="out")(hidden))
+    model.save(tmp_path / "tied.keras")
+    with pytest.raises(UnsupportedModelError, match=r"'words' is tied: 'out' \(Holding\).*--tied"):
+        rebuild_file(tmp_path / "tied.keras", tmp_path / "out.keras", codec="float32")
+    # The way that the message names.
+    slim(tmp_path / "tied.keras", tmp_path / "saved", to="savedmodel")
+    made = rebuild_file(tmp_path / "saved", tmp_path / "small", codec="float32", tied=True)
+    assert made.embedding is not None
+    (found,) = open_model(tmp_path / "small").run({"ids": ids()}).values()
+    np.testing.assert_allclose(found, model(ids()), atol=1e-6)

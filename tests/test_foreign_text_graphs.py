@@ -7,8 +7,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework import op_def_pb2
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.client import pywrap_tf_session as c_api
 
 from embzip.errors import InputError
+from embzip.foreign.graph.allowed_ops import check_ops, computes
 from embzip.foreign.graph.flat_graphs import flat_graph
 from embzip.foreign.rebuilding import rebuild_file
 from embzip.foreign.slimming import slim
@@ -148,6 +152,109 @@ def test_loops_and_tables_of_tf1(tmp_path: Path) -> None:
         np.testing.assert_allclose(answer(tmp_path / f"out{number}", ids), expected, atol=1e-6)
     with pytest.raises(InputError, match="'hash_table' is empty"):
         slim(tmp_path / "loop.pb", tmp_path / "out.pb", outputs=["probs"])
+
+
+# As an Estimator exports a classifier: signatures that share an input and differ in their outputs,
+# two of them one computation; a table of labels that is filled from numbers in a row.
+ESTIMATOR = """
+import numpy as np
+import tensorflow as tf
+v1 = tf.compat.v1
+with tf.Graph().as_default(), v1.Session() as session:
+    texts = v1.placeholder(tf.string, [None], name="Placeholder")
+    words = tf.constant(WORDS)
+    known = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(words, tf.range(len(WORDS), dtype=tf.int64)), -1
+    )
+    split = tf.strings.split(texts).to_tensor("w0", shape=(None, 5))
+    table = v1.get_variable("words", initializer=TABLE)
+    logits = tf.reduce_sum(tf.gather(table, known.lookup(split) + 1), axis=1)
+    probabilities = tf.nn.softmax(logits)
+    labels = tf.constant(["a", "b", "c", "d", "e", "f"])
+    named = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(tf.range(6, dtype=tf.int64), labels), "unknown"
+    )
+    classes = named.lookup(tf.argmax(logits, axis=1))
+    session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+    info = v1.saved_model.build_tensor_info
+    define = v1.saved_model.build_signature_def
+    few = {"classes": info(classes), "scores": info(probabilities)}
+    whole = {**few, "logits": info(logits)}
+    builder = v1.saved_model.Builder("estimator")
+    builder.add_meta_graph_and_variables(
+        session,
+        ["serve"],
+        {
+            "serving_default": define({"inputs": info(texts)}, few),
+            "classification": define({"inputs": info(texts)}, few),
+            "predict": define({"content": info(texts)}, whole),
+        },
+        main_op=v1.tables_initializer(),
+    )
+    builder.save()
+    found = session.run([probabilities, classes, logits], {texts: TEXTS})
+"""
+
+
+def test_signatures_that_share_an_input_share_what_decodes(tmp_path: Path) -> None:
+    texts = [each.decode() for each in TEXTS.numpy()[:, 0]]
+    told = run_tensorflow(ESTIMATOR, tmp_path, WORDS=WORDS, TABLE=TABLE, TEXTS=texts)
+    rebuild_file(tmp_path / "estimator", tmp_path / "small", codec="float32")
+    rebuild_file(tmp_path / "small", tmp_path / "again", codec="int8")
+    rebuild_file(tmp_path / "estimator", tmp_path / "coded", codec="svd|tcq:2")
+    for name, atol in (("small", 1e-6), ("again", 0.2), ("coded", 6.0)):
+        served = tf.saved_model.load(str(tmp_path / name)).signatures
+        assert set(served) == {"serving_default", "classification", "predict"}
+        for key, given in (("serving_default", "inputs"), ("classification", "inputs"),
+                           ("predict", "content")):  # fmt: skip
+            found = served[key](**{given: tf.constant(texts)})
+            assert set(found) == {"classes", "scores", *(["logits"] if key == "predict" else [])}
+            np.testing.assert_allclose(found["scores"], told[0], atol=min(atol, 1))
+            if name == "small":
+                np.testing.assert_array_equal(found["classes"], told[1])
+        np.testing.assert_allclose(served["predict"](content=tf.constant(texts))["logits"],
+                                   told[2], atol=atol)  # fmt: skip
+    # The nodes of one function, and not of one for each signature.
+    stored = saved_model_pb2.SavedModel.FromString((tmp_path / "coded/saved_model.pb").read_bytes())
+    functions = stored.meta_graphs[0].graph_def.library.function
+    decoding = [f for f in functions if sum("compressed" in n.name for n in f.node_def) > 20]
+    assert len(decoding) == 1
+
+
+@pytest.mark.parametrize(
+    ("op", "why"),
+    [
+        ("PyFunc", "touches files or Python"),
+        ("EagerPyFunc", "touches files or Python"),
+        ("WriteFile", "touches files or Python"),
+        ("ReadFile", "touches files or Python"),
+        ("SaveV2", "touches files or Python"),
+        ("QueueDequeueV2", "keeps state, and is not known to embzip"),
+        ("IteratorGetNext", "keeps state, and is not known to embzip"),
+        ("NotAnOpOfTensorFlow", "TensorFlow does not know"),
+    ],
+)
+def test_an_operator_is_refused_by_node_kind_reason_and_way_out(op: str, why: str) -> None:
+    graph = tf.compat.v1.GraphDef()
+    for name, kind in (("fine", "Identity"), ("the/node", op)):
+        graph.node.add(name=name, op=kind)
+    with pytest.raises(InputError, match=f"'the/node' is a {op}, which {why}.*--output.*--input"):
+        check_ops(graph.node, (), Path("model.pb"))
+
+
+def test_every_operator_of_tensorflow_is_on_the_one_list_or_refused() -> None:
+    """Those that TensorFlow calls stateful are allowed by name only; no name allows files."""
+    known = op_def_pb2.OpList.FromString(c_api.TF_GetBuffer(c_api.TF_GetAllOpList()))
+    stateful = {each.name for each in known.op if each.is_stateful}
+    assert len(stateful) > 100
+    allowed = {name for name in stateful if computes(name)}
+    assert {"ResourceGather", "VarHandleOp", "While", "TensorArrayV3"} <= allowed
+    files = ("File", "Save", "Restore", "PyFunc", "Reader", "Dataset", "Iterator", "Queue", "Send")
+    assert [name for name in allowed if any(word in name for word in files)] == []
+    assert not any(
+        computes(name) for name in ("PyFunc", "PyFuncStateless", "ReadFile", "WriteFile")
+    )
+    assert computes("MatMul")
 
 
 def test_what_touches_python_or_is_unknown_is_refused_by_its_name(tmp_path: Path) -> None:

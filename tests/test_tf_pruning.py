@@ -19,6 +19,7 @@ from embzip.tf import (
     train,
     zipped_nbytes,
 )
+from embzip.tf.pruning import unpruned
 from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
 
@@ -153,7 +154,7 @@ def test_only_the_chosen_layers_are_pruned_and_a_model_without_any_is_refused() 
     schedule = PolynomialSchedule(final=0.5, end=4, frequency=1)
     fit(made, GradualPruning(schedule, prunes=lambda layer: layer.name == "conv"), epochs=1)
     assert {entry.layer for entry in sparsity(made) if entry.zeros} == {"conv"}
-    with pytest.raises(InputError, match="needs a trainable dense, convolution or embedding layer"):
+    with pytest.raises(InputError, match="needs a trainable dense, convolution, rec"):
         fit(made, GradualPruning(schedule, prunes=lambda layer: False), epochs=1)
 
 
@@ -235,3 +236,40 @@ def test_both_kernels_of_recurrent_layers_are_pruned_in_each_direction() -> None
     found = [(each.layer, each.weight, each.numbers) for each in sparsity(model)]
     both = [("both", "kernel", 24), ("both", "recurrent_kernel", 12)]
     assert found == [*both, *both, ("end", "kernel", 8)]
+
+
+class Own(keras.layers.Layer):
+    """A layer of one's own, with a kernel of a name that pruning does not know."""
+
+    def build(self, shape):
+        self.weight = self.add_weight(shape=(shape[-1], 4), name="weight")
+
+    def call(self, inputs):
+        return keras.ops.matmul(inputs, self.weight)
+
+
+def test_layers_around_layers_are_pruned_and_those_that_are_left_are_named() -> None:
+    given = keras.Input((3, 8))
+    seen = keras.layers.MultiHeadAttention(2, 4, name="seen")(given, given)
+    each = keras.layers.TimeDistributed(keras.layers.Dense(8), name="each")(seen)
+    inner = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, name="inner")])
+    many = keras.layers.TimeDistributed(inner, name="many")(each)
+    separable = keras.layers.SeparableConv1D(8, 2, name="separable")(many)
+    made = keras.Model(given, keras.layers.Flatten()(Own(name="mine")(separable)))
+    assert unpruned(made) == ["'mine' (Own)"]
+    made.compile(keras.optimizers.SGD(0.01), "mse")
+    pruning = GradualPruning(PolynomialSchedule(final=0.5, end=2, frequency=1))
+    numbers = np.random.default_rng(0).normal(size=(8, 3, 8))
+    targets = np.zeros((8, 8))
+    with pytest.warns(UserWarning, match=r"leaves the kernels of 'mine' \(Own\) as they are"):
+        made.fit(numbers, targets, batch_size=2, verbose=0, callbacks=[pruning])
+    found = [(entry.layer, entry.weight) for entry in sparsity(made)]
+    attention = [("seen", "kernel")] * 4
+    pair = [("separable", "depthwise_kernel"), ("separable", "pointwise_kernel")]
+    assert found == [*attention, ("each", "kernel"), ("inner", "kernel"), *pair]
+    for entry in sparsity(made):
+        assert entry.sparsity == 0.5, entry
+    assert np.count_nonzero(made.get_layer("mine").weight) == 32
+    every = GradualPruning(pruning.schedule, prunes=lambda layer: True)
+    made.fit(numbers, targets, batch_size=2, verbose=0, callbacks=[every])
+    assert np.count_nonzero(made.get_layer("mine").weight) == 16

@@ -30,17 +30,19 @@ from embzip.inspection import size_change
 from embzip.seeds import check_seed
 
 if TYPE_CHECKING:
-    from embzip.classifier.rebuilding import Rebuilt
+    from embzip.classifier.rebuilt_files import Rebuilt, RebuiltKernels
     from embzip.foreign.decoding_weights import DecodingWeight
 
 _KERAS = {".keras": "keras"}
 _GRAPH = {".pb": "frozen", FOLDER: "savedmodel"}
+_NAMED = 4  # layers of one reason that a line names
 # What a result may be, by the kind of the input, and its default name.
 _FORMATS = {
     "embz": (EMBZ, ".rebuilt.embz"),
     "keras": (_KERAS, ".rebuilt.keras"),
     "h5": (_KERAS, ".rebuilt.keras"),
     "savedmodel": (_GRAPH, ".rebuilt"),
+    "tflite": ({".tflite": "litert"}, ".rebuilt.tflite"),  # refused, with the reason
 }
 
 
@@ -54,6 +56,7 @@ def rebuild(
     layer: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
     every: Annotated[bool, Parameter(name="--all")] = False,
     tied: bool = False,
+    plain: bool = False,
     node: Annotated[list[str] | None, Parameter(metavar="NAME")] = None,
     fed: Annotated[list[str] | None, Parameter(name="--input", metavar="NAME")] = None,
     inputs: Annotated[Path | None, Parameter(metavar="X.npz")] = None,
@@ -108,6 +111,9 @@ def rebuild(
         Of another file: compress every table, by --codec.
     tied
         Of another file: decode the whole table, at each run, for what needs it whole.
+    plain
+        Of a Keras file: write Keras' own layers alone, which open without embzip. For codecs of
+        float32, int8 or int4:scale=column, behind svd or center or not.
     node
         What a graph without signatures ends in.
     fed
@@ -132,8 +138,8 @@ def rebuild(
     kernels
         Store convolution and dense kernels as float32, float16, int8, int4 or int2, and biases as
         float16 with all but the first; as before where not given. Alone it keeps the table. Of
-        another file int8 alone: dense, convolution and recurrent kernels, a scale a channel, read
-        as float32 where the model runs; biases stay.
+        another file int8, a scale a channel, or float16: dense, convolution, recurrent and
+        attention kernels, read as float32 where the model runs; biases stay.
     """
     both, neither = None not in (embedding, codec), embedding is None and codec is None
     if both or (neither and kernels is None):
@@ -202,6 +208,7 @@ def rebuild(
             layer=layer[0] if layer and len(layer) == 1 else layer,
             every=every,
             tied=tied,
+            plain=plain,
             outputs=node or (),
             inputs=fed or (),
             tuning=tuning,
@@ -233,9 +240,21 @@ def _decodings(made: "Rebuilt") -> "tuple[DecodingWeight, ...]":
     return heavy_decodings(tables, made.format)
 
 
+def _left(kernels: "RebuiltKernels") -> str:
+    """Return which layers keep their kernels, those of one reason together."""
+    reasons: dict[str, list[str]] = {}
+    for each in kernels.left:
+        reasons.setdefault(each.why, []).append(repr(each.layer))
+    told = []
+    for why, layers in reasons.items():
+        more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
+        told.append(f"{', '.join(layers[:_NAMED])}{more} ({why})")
+    return f"; kept in float32: {', '.join(told)}" if told else ""
+
+
 def _told(made: "Rebuilt") -> str:
     """Return the sizes before and after, and how far the table is from the one before."""
-    from embzip.classifier.rebuilding import LOW_SNR_DB
+    from embzip.classifier.rebuilt_files import LOW_SNR_DB
 
     table, kernels = made.embedding, made.kernels
     text = f"{made.layer}: " if made.layer else ""
@@ -252,6 +271,8 @@ def _told(made: "Rebuilt") -> str:
         text += f", {made.counts_bytes:,} bytes of row counts left out of both"
     if made.snr_db is not None:
         text += f"; table SNR {made.snr_db:.1f} dB" if made.snr_db < math.inf else "; table exact"
+    if kernels is not None:
+        text += _left(kernels)
     for each in made.more:
         small = each.embedding
         text += f"; {each.layer}: {small.codec.spec}, {small.rows:,} rows of {small.dim}, "

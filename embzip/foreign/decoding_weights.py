@@ -15,17 +15,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from embzip.codecs import parse_codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
+from embzip.errors import SpecError
 from embzip.files.writing import temporary_folder
 from embzip.foreign.converting import litert_model, onnx_of
 from embzip.foreign.formats.keras_models import load_keras
 from embzip.foreign.graph.flat_graphs import FlatGraph, Signature
-from embzip.foreign.graph.rebuilding import decoder
+from embzip.foreign.graph.rebuilding import compressed_tables, decoder
 from embzip.foreign.graph.writing import write_frozen, write_saved_model
 from embzip.inspection import bytes_on_disk
 from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.layers.finding import walk
+from embzip.types import Matrix
 
 # Codes above this outweigh any decoding, of which the largest measured takes half of it.
 _MOST = 400_000
@@ -123,9 +126,25 @@ def heavy_decodings(
     return tuple(weight for weight in found if weight is not None)
 
 
-def weights_in(path: Path, format: str) -> tuple[DecodingWeight, ...]:
-    """Return the heavy decodings of the compressed tables of a .keras file, once exported."""
-    return heavy_decodings(_tables(load_keras(path)), format)
+def weights_in(path: Path, kind: str, flat: FlatGraph, format: str) -> tuple[DecodingWeight, ...]:
+    """Return the heavy decodings of the compressed tables of a file, once exported.
+
+    Of a graph is known what was compressed, and by which codec; numbers like those take their
+    place.
+    """
+    found = _tables(load_keras(path)) if kind == "keras" else _tables_like(flat)
+    return heavy_decodings(found, format)
+
+
+def _tables_like(flat: FlatGraph) -> Iterator[tuple[str, CompressedEmbedding]]:
+    for name, spec, rows, dim in compressed_tables(flat):
+        try:
+            codec = parse_codec(spec)
+            if codec.layout(rows, dim).nbytes > _MOST:
+                continue
+        except SpecError:  # of another version: nothing is said of it
+            continue
+        yield name, compress(_normal(rows, dim), codec)
 
 
 def _tables(model: Any) -> Iterator[tuple[str, CompressedEmbedding]]:
@@ -144,8 +163,11 @@ def _fewest(codec: str, embedding: CompressedEmbedding) -> int:
 @cache
 def _alone(codec: str, rows: int, dim: int, format: str) -> int:
     """Return the bytes of a file of nothing but a table of this codec."""
-    matrix = np.random.default_rng(0).normal(size=(rows, dim)).astype(np.float32)
-    return _file_bytes(compress(matrix, codec), format)
+    return _file_bytes(compress(_normal(rows, dim), codec), format)
+
+
+def _normal(rows: int, dim: int) -> Matrix:
+    return np.random.default_rng(0).normal(size=(rows, dim)).astype(np.float32)
 
 
 def _file_bytes(embedding: CompressedEmbedding, format: str) -> int:

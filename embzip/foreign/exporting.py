@@ -48,8 +48,7 @@ class ForeignExport:
     rows
         How many rows each run takes, where the runtime must know it; None for any number.
     decoding
-        Of a .keras file: what decoding takes of the file, of each compressed table where it is more
-        than the codes.
+        What decoding takes of the file, of each compressed table where it is more than the codes.
     """
 
     path: Path
@@ -133,7 +132,7 @@ def export_model(
         bytes_on_disk(Path(target)),
         largest,
         rows,
-        weights_in(own, to) if kind == "keras" else (),
+        weights_in(own, kind, small, to),
     )
 
 

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.errors import UnsupportedModelError
+from embzip.errors import EmbzipError, UnsupportedModelError
 from embzip.files.writing import temporary_folder
 from embzip.layers.finding import is_functional, is_sequential, is_timed
-from embzip.layers.int8_kernels import PACKAGE, Int8Kernels, int8_class
+from embzip.layers.small_kernels import PACKAGE, SmallKernels, small_class
 
 _BOTH_WAYS = ("layer", "backward_layer")  # of a Bidirectional layer's configuration
 
@@ -29,8 +29,8 @@ class Copier:
     changed
         Variables of layers that are not copied as they are, by `id` of the layer, as `set_weights`
         takes them.
-    int8
-        Whether layers with kernels get int8 ones.
+    kernels
+        The form that kernels of layers get, `int8` or `float16`; None for the one they have.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class Copier:
         replaced: Mapping[int, Any] | None = None,
         changed: Mapping[int, list[NDArray[np.float32]]] | None = None,
         *,
-        int8: bool = False,
+        kernels: str | None = None,
     ) -> None:
         self._copies: dict[int, Any] = dict(replaced or {})
         self._replaced = set(self._copies)
         self._changed = changed or {}
-        self._int8 = int8
+        self._kernels = kernels
 
     def copy(self, layer: Any) -> Any:
         """Return the copy of a layer, an operation or a nested model, with its variables."""
@@ -107,18 +107,20 @@ class Copier:
         kind = type(layer)
         try:
             config = layer.get_config()
-            if self._int8 and isinstance(layer, keras.Layer):
-                kind = int8_class(layer) or kind
+            if self._kernels and isinstance(layer, keras.Layer):
+                kind = small_class(layer, self._kernels) or kind
                 if kind is keras.layers.Bidirectional:
-                    for role, part in zip(_BOTH_WAYS, _directions(layer), strict=True):
-                        config[role] = {**config[role], **_named(int8_class(part))}
+                    for role, part in zip(_BOTH_WAYS, directions(layer), strict=True):
+                        config[role] = {**config[role], **_named(small_class(part, self._kernels))}
             return kind.from_config(config)
         except (ValueError, TypeError, NotImplementedError) as error:
             raise _not_copied(layer, error) from error
 
 
-def _directions(layer: Any) -> tuple[Any, Any]:
-    return layer.forward_layer, layer.backward_layer
+def directions(layer: Any) -> tuple[Any, ...]:
+    """Return the two layers of a Bidirectional one; of another, itself."""
+    both = type(layer) is keras.layers.Bidirectional
+    return (layer.forward_layer, layer.backward_layer) if both else (layer,)
 
 
 def _named(kind: Any) -> dict[str, Any]:
@@ -146,6 +148,8 @@ def _copy_state(old: Any, new: Any) -> None:
                     target.load_assets(folder)
             if _shapes(source) != _shapes(target):
                 raise _not_copied(old, None)
+    except EmbzipError:
+        raise
     except (ValueError, KeyError) as error:
         raise _not_copied(old, error) from error
 
@@ -160,7 +164,7 @@ def _pairs(source: Any, target: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _rounds(source: Any, target: Any) -> bool:
-    return isinstance(target, Int8Kernels) and not isinstance(source, Int8Kernels)
+    return isinstance(target, SmallKernels) and not isinstance(source, SmallKernels)
 
 
 def _shapes(layer: Any) -> list[tuple[int, ...]]:

@@ -6,18 +6,35 @@ nothing is trained. `embzip.layers.finding` checks whether a model can be rebuil
 
 from typing import Any
 
+import keras
 import numpy as np
 
+from embzip.classifier.rebuilt_files import KeptKernels
 from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
 from embzip.errors import InputError, MismatchError, UnsupportedModelError
-from embzip.foreign.keras_copying import Copier
+from embzip.foreign.formats.keras_models import objects_of
+from embzip.foreign.keras_copying import Copier, directions
 from embzip.layers.decoding import CompressedEmbeddingLayer
-from embzip.layers.finding import check_model, check_not_tied, chosen_embedding, is_reversible, walk
+from embzip.layers.finding import (
+    check_model,
+    check_not_tied,
+    chosen_embedding,
+    holds_layers,
+    is_reversible,
+    walk,
+)
 from embzip.layers.folding import Folding, folded
-from embzip.layers.int8_kernels import Int8Kernels, int8_bytes
+from embzip.layers.kernel_axes import kernel_numbers
+from embzip.layers.plain_embeddings import plain_embedding
 from embzip.layers.reversible import CompressedReversibleEmbedding
+from embzip.layers.small_kernels import (
+    PACKAGE,
+    SmallKernels,
+    stored_bytes,
+    why_float32,
+)
 from embzip.types import Matrix
 
 
@@ -28,6 +45,7 @@ def rebuild_model(
     *,
     fold: bool = False,
     tied: bool = False,
+    plain: bool = False,
 ) -> Any:
     """Return a copy of a Keras model that reads a compressed table.
 
@@ -48,6 +66,9 @@ def rebuild_model(
     tied
         Whether a `keras.layers.ReversibleEmbedding`, whose table is an output layer too, is
         replaced by one that decodes all rows wherever it is called in reverse.
+    plain
+        Whether the copy is of Keras' own layers alone, so that its file opens without embzip:
+        see `embzip.layers.plain_embeddings`.
 
     Returns
     -------
@@ -85,8 +106,10 @@ def rebuild_model(
     check_not_tied(model, old)
     folding = folded(model, old, embedding) if fold else Folding(embedding, {})
     options = {"mask_zero": old.mask_zero, "name": old.name, "dtype": old.compute_dtype}
-    if is_reversible(old):
-        new: Any = CompressedReversibleEmbedding(
+    if plain:
+        new: Any = plain_embedding(model, old, folding.embedding)
+    elif is_reversible(old):
+        new = CompressedReversibleEmbedding(
             folding.embedding,
             reverse_dtype=old.reverse_dtype,
             logit_soft_cap=old.logit_soft_cap,
@@ -94,15 +117,33 @@ def rebuild_model(
         )
     else:
         new = CompressedEmbeddingLayer(folding.embedding, **options)
-    return Copier({id(old): new}, folding.variables).copy(model)
+    made = Copier({id(old): new}, folding.variables).copy(model)
+    if plain:
+        _check_plain(made)
+    return made
 
 
-def with_int8_kernels(model: Any) -> Any:
+def _check_plain(model: Any) -> None:
+    """Check that nothing in a model needs embzip to be opened."""
+    for part in objects_of(keras.saving.serialize_keras_object(model)):
+        named = str(part.get("registered_name"))
+        if named.startswith(f"{PACKAGE}>"):
+            inner = part.get("config")
+            where = inner.get("name") if isinstance(inner, dict) else None
+            raise UnsupportedModelError(
+                f"{where or 'a part'!r} of the model {model.name!r} is a {named.split('>')[1]} of "
+                "embzip, so that a file of Keras' own layers alone (--plain) cannot be: begin with "
+                "the model before embzip changed it, or leave --plain out"
+            )
+
+
+def with_small_kernels(model: Any, form: str = "int8") -> Any:
     """Return a copy of a Keras model whose kernels are int8, with a float32 scale a channel.
 
-    They are the kernels of dense, convolution and recurrent layers, also in TimeDistributed and
-    Bidirectional, that have 256 numbers or more; they are multiplied out in the graph. The copy
-    opens after `import embzip.tf`.
+    They are the kernels of dense, convolution, recurrent and attention layers, also in
+    TimeDistributed and Bidirectional, that have 256 numbers or more; they are multiplied out in the
+    graph. With the form `float16` they are two bytes a number. The copy opens after
+    `import embzip.tf`. `kept_kernels` says which layers stay.
 
     Raises
     ------
@@ -113,24 +154,43 @@ def with_int8_kernels(model: Any) -> Any:
     --------
     >>> import keras
     >>> model = keras.Sequential([keras.Input((9, 32)), keras.layers.LSTM(16, name="lstm")])
-    >>> small = with_int8_kernels(model)
+    >>> small = with_small_kernels(model)
     >>> sorted({str(weight.dtype) for weight in small.get_layer("lstm").weights})
     ['float32', 'int8']
     """
     check_model(model)
-    made = Copier(int8=True).copy(model)
+    made = Copier(kernels=form).copy(model)
     if kernel_bytes(made) == kernel_bytes(model):
+        named = ", ".join(f"{each.layer!r} ({each.why})" for each in kept_kernels(model))
         raise UnsupportedModelError(
             f"the model {model.name!r} has no float32 kernel of 256 numbers or more in a dense, "
-            "convolution or recurrent layer of Keras: leave --kernels out"
+            "convolution, recurrent or attention layer of Keras: leave --kernels out"
+            + (f". It has {named}" if named else "")
         )
     return made
 
 
+def kept_kernels(model: Any) -> tuple[KeptKernels, ...]:
+    """Return the layers of a model that stay as they are beside `with_small_kernels`, and why.
+
+    Tables and what Keras has quantized are not among them.
+    """
+    found: dict[int, KeptKernels] = {}
+    for path, part in walk(model):
+        if not isinstance(part, keras.Layer) or holds_layers(part):
+            continue
+        for layer in directions(part):
+            numbers, why = kernel_numbers(layer), why_float32(layer)
+            table = isinstance(layer, keras.layers.Embedding | CompressedEmbeddingLayer)
+            if numbers and why and not table and not isinstance(layer, SmallKernels):
+                found[id(layer)] = KeptKernels(path, numbers, why)
+    return tuple(found.values())
+
+
 def kernel_bytes(model: Any) -> tuple[int, int]:
-    """Return the bytes of a model's int8 kernels, as they would be in float32 and as they are."""
+    """Return the bytes of a model's small kernels, as they would be in float32 and as they are."""
     layers = {id(each): each for _, part in walk(model) for each in _inner(part)}
-    sizes = [int8_bytes(each) for each in layers.values() if isinstance(each, Int8Kernels)]
+    sizes = [stored_bytes(each) for each in layers.values() if isinstance(each, SmallKernels)]
     return sum(before for before, _ in sizes), sum(after for _, after in sizes)
 
 

@@ -80,6 +80,8 @@ def assigned(
             }
             wanted = [s for found in fits.values() for s in found]
             sure = {t: f[0] for t, f in fits.items() if len(f) == 1 and wanted.count(f[0]) == 1}
+            if agree is _same_shape and not sure:
+                sure = _beside(fits, chosen)
             chosen |= sure
             moved = bool(sure)
     for target, shape in targets.items():
@@ -102,6 +104,37 @@ def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _ends_alike(target: str, source: str) -> bool:
     source = clean(source)
     return target.endswith(f"/{source}") or source.endswith(f"/{target}")
+
+
+def _beside(fits: Mapping[str, list[str]], chosen: Mapping[str, str]) -> dict[str, str]:
+    """Return the pairs whose layers are known from another variable: a bias beside its kernel."""
+    layers: dict[str, set[str]] = {}
+    for target, source in chosen.items():
+        layers.setdefault(_layer(target), set()).add(_layer(source))
+    found = {}
+    for target, sources in fits.items():
+        own = layers.get(_layer(target), set())
+        near = [source for source in sources if _layer(source) in own]
+        if len(own) == len(near) == 1:
+            found[target] = near[0]
+    return {t: s for t, s in found.items() if list(found.values()).count(s) == 1}
+
+
+def _layer(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _same_way(target: str, source: str) -> bool:
+    """Return whether names are of the same direction of a layer that reads in both.
+
+    >>> _same_way("both/forward_lstm/kernel", "layers/both/forward_layer/cell/vars/0")
+    True
+    """
+    ways = [
+        {way for way in ("forward_", "backward_") if f"/{way}" in f"/{name}"}
+        for name in (target, source)
+    ]
+    return ways[0] == ways[1] and len(ways[0]) == 1
 
 
 def _in_order(
@@ -172,5 +205,6 @@ _AGREEMENTS: tuple[Callable[[str, str], bool], ...] = (
     lambda target, source: target == clean(source),
     _ends_alike,
     lambda target, source: clean(source) in (target, *target.split("/")[:-1]),
+    _same_way,
     _same_shape,
 )

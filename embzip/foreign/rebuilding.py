@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embzip.classifier.rebuilding import Rebuilt, RebuiltKernels, RebuiltTable
+from embzip.classifier.rebuilt_files import Rebuilt, RebuiltKernels, RebuiltTable
 from embzip.codecs.chain import Codec
 from embzip.compression import compress
 from embzip.embedding import CompressedEmbedding
@@ -16,7 +16,7 @@ from embzip.errors import InputError, SpecError
 from embzip.evaluation.distortion import reconstruction
 from embzip.foreign.formats.keras_models import load_keras, write_keras
 from embzip.foreign.formats.kinds import kind_of
-from embzip.foreign.graph import int8_constants
+from embzip.foreign.graph import small_constants
 from embzip.foreign.graph.flat_graphs import FlatGraph, flat_graph, naming
 from embzip.foreign.graph.rebuilding import (
     chosen_tables,
@@ -27,16 +27,16 @@ from embzip.foreign.graph.rebuilding import (
 from embzip.foreign.graph.writing import write_frozen, write_saved_model
 from embzip.foreign.inspecting import inspect
 from embzip.foreign.keras_rebuilding import (
+    kept_kernels,
     kernel_bytes,
     rebuild_model,
     rows_of,
     table_for,
-    with_int8_kernels,
+    with_small_kernels,
 )
 from embzip.inspection import bytes_on_disk
 from embzip.layers.finding import chosen_embedding, embedding_paths
-
-KERNELS = "int8"  # the form that kernels of other people's files can have
+from embzip.layers.small_kernels import FORMS
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +49,14 @@ class _Asked:
     every: bool
     tied: bool
     fold: bool
+    plain: bool
     kernels: str | None
     seed: int
 
     def __post_init__(self) -> None:
-        if self.kernels not in (None, KERNELS):
+        if self.kernels not in (None, *FORMS):
             raise SpecError(
-                f"kernels of Keras and TensorFlow can be stored as {KERNELS}, received "
+                f"kernels of Keras and TensorFlow can be stored as {' or '.join(FORMS)}, received "
                 f"{self.kernels!r}; the other forms are for .embz files"
             )
         both = self.embedding is not None and self.codec is not None
@@ -66,8 +67,18 @@ class _Asked:
             )
         if self.embedding is not None and (self.every or len(self.layers) > 1):
             raise InputError("an embedding takes the place of one table; several take a codec")
-        if not self.tables and (self.layers or self.every or self.tied or self.fold):
+        if not self.tables and (self.layers or self.every or self.tied or self.fold or self.plain):
             raise InputError("layers, ties and folding are for tables: name a codec for them too")
+        if self.plain and (self.kernels or self.tied):
+            why = (
+                "Keras' own int8 layers round what they read too, which changes more answers"
+                if self.kernels
+                else "no layer of Keras decodes a table for both its uses"
+            )
+            raise InputError(
+                f"--plain cannot have {'--kernels' if self.kernels else '--tied'}: {why}: leave "
+                "one of them out"
+            )
 
     @property
     def tables(self) -> bool:
@@ -88,6 +99,7 @@ def rebuild_file(
     outputs: Sequence[str] = (),
     inputs: Sequence[str] = (),
     fold: bool = False,
+    plain: bool = False,
     seed: int = 0,
 ) -> Rebuilt:
     """Write a copy of a file with compressed tables instead of its own, or with int8 kernels.
@@ -111,13 +123,13 @@ def rebuild_file(
         Whether what needs the whole table, such as an output layer that is tied to it, may decode
         all of it at each run: operators of a graph, and a ReversibleEmbedding of Keras.
     kernels
-        `int8`: the kernels of dense, convolution and recurrent layers too, with a scale a channel.
-        Without `embedding` and `codec` it keeps the tables.
+        `int8`: the kernels of dense, convolution, recurrent and attention layers too, with a scale
+        a channel; or `float16`. Without `embedding` and `codec` it keeps the tables.
     architecture
         The .json file that an .h5 file of variables belongs to.
     outputs, inputs
         As in `slim`.
-    fold
+    fold, plain
         As in `embzip.foreign.rebuild_model`; for Keras files only.
 
     Raises
@@ -135,7 +147,7 @@ def rebuild_file(
     kind, own = kind_of(path)
     target = Path(target)
     names = (layer,) if isinstance(layer, str) else tuple(layer or ())
-    asked = _Asked(embedding, codec, names, every, tied, fold, kernels, seed)
+    asked = _Asked(embedding, codec, names, every, tied, fold, plain, kernels, seed)
     if kind == "tflite":
         raise InputError(
             f"{own}: a .tflite file cannot be rebuilt: rebuild the model that it was converted "
@@ -147,19 +159,22 @@ def rebuild_file(
             raise InputError(
                 f"{target}: a rebuilt Keras file must have a name that ends in .keras: rename it"
             )
-        model, done, sizes = _keras(load_keras(own, architecture), asked)
+        model, done, made = _keras(load_keras(own, architecture), asked)
         write_keras(model, target)
         format = "keras"
     elif architecture is not None:
         raise InputError(f"{own}: an architecture (.json) is for .h5 files: leave it out")
-    elif fold:
+    elif fold or plain:
         raise InputError(
             f"{own}: --fold is for .keras, .h5 and .embz files, not for graphs: leave it out"
+            if fold
+            else f"{own}: --plain is for .keras and .h5 files, and rebuilt graphs need TensorFlow "
+            "alone as they are: leave it out"
         )
     else:
         flat = flat_graph(own, outputs, inputs)
         with naming(own):
-            flat, done, sizes = _graph(flat.optimized(), asked)
+            flat, done, made = _graph(flat.optimized(), asked)
         format = "frozen" if target.suffix == ".pb" else "savedmodel"
         (write_frozen if format == "frozen" else write_saved_model)(flat, target)
     first = done[0] if done else None
@@ -173,7 +188,7 @@ def rebuild_file(
         training_bytes=stored.training_bytes,
         snr_db=first.snr_db if first else None,
         more=tuple(done[1:]),
-        kernels=RebuiltKernels(KERNELS, *sizes) if kernels is not None else None,
+        kernels=made,
     )
 
 
@@ -189,12 +204,12 @@ def rebuild_keras(
 ) -> Any:
     """Return a copy of a Keras model, as `rebuild_file` makes one of a file."""
     names = () if layer is None else (layer,)
-    asked = _Asked(embedding, codec, names, False, False, fold, kernels, seed)
+    asked = _Asked(embedding, codec, names, False, False, fold, False, kernels, seed)
     return _keras(model, asked)[0]
 
 
-def _keras(model: Any, asked: _Asked) -> tuple[Any, list[RebuiltTable], tuple[int, int]]:
-    """Return the model as asked for, its tables, and the bytes of its kernels before and after."""
+def _keras(model: Any, asked: _Asked) -> tuple[Any, list[RebuiltTable], RebuiltKernels | None]:
+    """Return the model as asked for, its tables and its kernels."""
     done = []
     if asked.tables:
         every = embedding_paths(model) if asked.every else asked.layers
@@ -203,20 +218,25 @@ def _keras(model: Any, asked: _Asked) -> tuple[Any, list[RebuiltTable], tuple[in
                 model, name, asked.embedding, asked.codec, asked.seed, tied=asked.tied
             )
             old = chosen_embedding(model, name, tied=asked.tied)
-            model = rebuild_model(model, name, table, fold=asked.fold, tied=asked.tied)
+            model = rebuild_model(
+                model, name, table, fold=asked.fold, tied=asked.tied, plain=asked.plain
+            )
             snr_db = reconstruction(rows_of(old), table).snr_db
             done.append(RebuiltTable(old.name, table, snr_db))
-    sizes = (0, 0)
-    if asked.kernels:
-        earlier = kernel_bytes(model)
-        model = with_int8_kernels(model)
-        now = kernel_bytes(model)
-        sizes = (now[0] - earlier[0], now[1] - earlier[1])
-    return model, done, sizes
+    if not asked.kernels:
+        return model, done, None
+    left, earlier = kept_kernels(model), kernel_bytes(model)
+    model = with_small_kernels(model, asked.kernels)
+    before, after = (
+        now - already for now, already in zip(kernel_bytes(model), earlier, strict=True)
+    )
+    return model, done, RebuiltKernels(asked.kernels, before, after, left)
 
 
-def _graph(flat: FlatGraph, asked: _Asked) -> tuple[FlatGraph, list[RebuiltTable], tuple[int, int]]:
-    """Return the graph as asked for, its tables, and the bytes of its kernels before and after."""
+def _graph(
+    flat: FlatGraph, asked: _Asked
+) -> tuple[FlatGraph, list[RebuiltTable], RebuiltKernels | None]:
+    """Return the graph as asked for, its tables and its kernels."""
     done = []
     if asked.tables:
         for name in chosen_tables(flat, asked.layers, every=asked.every):
@@ -228,6 +248,6 @@ def _graph(flat: FlatGraph, asked: _Asked) -> tuple[FlatGraph, list[RebuiltTable
             flat = with_compressed_table(flat, name, table)
             done.append(RebuiltTable(name, table, reconstruction(old, table).snr_db))
     if not asked.kernels:
-        return flat, done, (0, 0)
-    flat, sizes = int8_constants.with_int8_kernels(flat)
-    return flat, done, sizes
+        return flat, done, None
+    flat, sizes, left = small_constants.with_small_kernels(flat, asked.kernels)
+    return flat, done, RebuiltKernels(asked.kernels, *sizes, left)

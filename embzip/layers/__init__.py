@@ -15,9 +15,9 @@ except ImportError as error:
         "`pip install 'tensorflow-cpu>=2.18'`, or `uv sync --extra train` from a checkout"
     ) from error
 
-from embzip.layers import int8_kernels, keras2_activations, reversible
+from embzip.layers import keras2_activations, reversible, small_kernels
 from embzip.layers.decoding import CompressedEmbeddingLayer
 
 __all__ = ["CompressedEmbeddingLayer"]
 
-del _keras, _tensorflow, int8_kernels, keras2_activations, reversible
+del _keras, _tensorflow, small_kernels, keras2_activations, reversible

@@ -60,7 +60,7 @@ def check_model(model: Any) -> None:
                 "rebuild needs plain functional or sequential models, because it cannot change the "
                 f"code of a subclass, and {part.name!r} is of the subclass {type(part).__name__}: "
                 "if it was built from inputs and outputs, pass keras.Model(model.input, "
-                "model.output)"
+                "model.output); otherwise model.export(FOLDER), and rebuild that SavedModel"
             )
 
 
@@ -76,7 +76,7 @@ def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for operation in inner:
         path = prefix + operation.name
         yield path, operation
-        if _holds_layers(operation):
+        if holds_layers(operation):
             yield from walk(operation, path + "/")
 
 
@@ -170,7 +170,7 @@ def check_not_tied(model: Any, embedding: Any) -> None:
     table = {id(variable) for variable in embedding.weights}
     shape = sorted((embedding.input_dim, embedding.output_dim))
     for path, operation in walk(model):
-        if operation is embedding or _holds_layers(operation):
+        if operation is embedding or holds_layers(operation):
             continue
         variables = operation.weights if isinstance(operation, keras.Layer) else []
         if (
@@ -184,11 +184,14 @@ def check_not_tied(model: Any, embedding: Any) -> None:
             raise UnsupportedModelError(
                 f"the table of {embedding.name!r} is tied: {path!r} "
                 f"({type(operation).__name__}) also reads it, or a copy of it, and would keep it "
-                "at full size: give that layer its own variable first"
+                "at full size: give that layer its own variable first; or make both one "
+                "keras.layers.ReversibleEmbedding, which --tied compresses; or write a graph "
+                "(`embzip slim --to savedmodel`) and rebuild that with --tied"
             )
 
 
-def _holds_layers(layer: Any) -> bool:
+def holds_layers(layer: Any) -> bool:
+    """Return whether `walk` goes into a layer."""
     return is_functional(layer) or is_sequential(layer) or is_timed(layer)
 
 
@@ -203,7 +206,7 @@ def _hidden_embeddings(layer: Any) -> list[str]:
 
 def _hint(layers: list[tuple[str, Any]]) -> str:
     for path, layer in layers:
-        if _holds_layers(layer):
+        if holds_layers(layer):
             continue
         hidden = _hidden_embeddings(layer)
         if hidden:

@@ -6,6 +6,7 @@ of a sparse model is measured as that of its variables in a zip archive. Schedul
 """
 
 import io
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,17 +19,12 @@ from keras import ops
 from embzip.classifier.schedules import PolynomialSchedule as PolynomialSchedule
 from embzip.classifier.schedules import PruningShares as PruningShares
 from embzip.errors import InputError
-from embzip.layers.decoding import TrainableEmbedding
 from embzip.layers.finding import is_functional
 
-_PRUNED = (
-    keras.layers.Dense,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Embedding,
-    TrainableEmbedding,
+# What layers call their kernels and tables: those of Keras, and `TrainableEmbedding`.
+_KERNELS = frozenset(
+    {"kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel", "embeddings", "table"}
 )
-_RECURRENT = (keras.layers.RNN, keras.layers.Bidirectional)
 
 
 @dataclass(frozen=True)
@@ -90,8 +86,14 @@ class GradualPruning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras c
     schedule
         When to prune, and how much.
     prunes
-        Decides which layers to prune; by default every trainable dense, convolution and embedding
-        layer. Only kernels and tables are pruned, never biases.
+        Decides which layers to prune; by default every trainable one of Keras with kernels or a
+        table: dense, convolution, recurrent, attention and embedding layers. Only kernels and
+        tables are pruned, never biases.
+
+    Warns
+    -----
+    UserWarning
+        For layers with kernels that are left, by name: those of one's own, without `prunes`.
 
     References
     ----------
@@ -124,8 +126,15 @@ class GradualPruning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras c
         self._masks = [(variable, None) for _, variable in _pruned(self.model, self._prunes)]
         if not self._masks:
             raise InputError(
-                "pruning needs a trainable dense, convolution or embedding layer, and the model "
-                "has none"
+                "pruning needs a trainable dense, convolution, recurrent or embedding layer, and "
+                "the model has none"
+            )
+        left = unpruned(self.model) if self._prunes is None else []
+        if left:
+            warnings.warn(
+                f"pruning leaves the kernels of {', '.join(left)} as they are, as it does not know "
+                "these layers: prunes=lambda layer: True prunes the first variable of each",
+                stacklevel=2,
             )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -203,22 +212,50 @@ def strip(model: Any) -> Any:
     return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
 
 
+def unpruned(model: Any) -> list[str]:
+    """Return the layers that pruning leaves by default, though they have kernels, with their class.
+
+    Examples
+    --------
+    >>> import keras
+    >>> class Own(keras.layers.Layer):
+    ...     def build(self, shape): self.weight = self.add_weight(shape=(shape[-1], 5))
+    ...     def call(self, inputs): return inputs @ self.weight
+    >>> unpruned(keras.Sequential([keras.Input((4,)), Own(name="mine")]))
+    ["'mine' (Own)"]
+    """
+    taken = {id(variable) for _, variable in _pruned(model, None)}
+    return [
+        f"{layer.name!r} ({type(layer).__name__})"
+        for layer in _leaves(model)
+        if any(len(w.shape) > 1 and id(w) not in taken for w in _moving(layer))
+    ]
+
+
 def _pruned(model: Any, prunes: Callable[[Any], bool] | None) -> list[tuple[Any, Any]]:
     """Return (layer, its kernel or table) of the layers to prune, also in nested models."""
     found = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found += _pruned(layer, prunes)
-        elif layer.trainable_weights and (
-            isinstance(layer, _PRUNED + _RECURRENT) if prunes is None else prunes(layer)
-        ):
-            own = layer.trainable_weights
-            if isinstance(layer, _RECURRENT):  # both kernels, in each direction
-                kernels = [each for each in own if each.name in ("kernel", "recurrent_kernel")]
-                found += [(layer, kernel) for kernel in kernels]
-            else:
-                found.append((layer, own[0]))
+    for layer in _leaves(model):
+        kernels = [each for each in layer.trainable_weights if each.name in _KERNELS]
+        if prunes is not None:  # of a layer of one's own, what it has first
+            kernels = (kernels or layer.trainable_weights[:1]) if prunes(layer) else []
+        found += [(layer, kernel) for kernel in kernels]
     return found
+
+
+def _leaves(model: Any) -> list[Any]:
+    """Return the layers of a model, and of models in it; a layer around layers is one."""
+    inner = [(each, getattr(each, "layer", each)) for each in model.layers]
+    return [
+        leaf
+        for layer, wrapped in inner
+        for leaf in (_leaves(wrapped) if isinstance(wrapped, keras.Model) else [layer])
+    ]
+
+
+def _moving(layer: Any) -> list[Any]:
+    """Return the trainable variables of a layer that are no biases, which may have two axes too."""
+    return [each for each in layer.trainable_weights if each.name != "bias"]
 
 
 def _mask(variable: Any, share: float) -> Any:

@@ -82,6 +82,8 @@ def _change(part: Any, where: str, *, typed: bool) -> None:
     if not isinstance(part, dict):
         return
     kind = part.get("class_name")
+    # The last versions wrote modules of layers, and none of the model in `to_json()`.
+    typed = typed or isinstance(part.get("module"), str)
     if isinstance(kind, str):
         kind = _object(part, kind, where, typed=typed)
     for value in list(part.values()):

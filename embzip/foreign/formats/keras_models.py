@@ -18,6 +18,7 @@ import h5py  # type: ignore[import-untyped]
 import keras
 import tensorflow as tf
 from keras.src.legacy.saving import saving_options, saving_utils
+from keras.src.saving.serialization_lib import ObjectSharingScope
 
 from embzip.errors import EmbzipError, InputError, UnsupportedModelError
 from embzip.files.reading import existing_file
@@ -42,7 +43,7 @@ from embzip.foreign.formats.keras_files import (
 )
 from embzip.foreign.formats.kinds import kind_of
 from embzip.foreign.formats.library_errors import LIBRARY_ERRORS
-from embzip.layers.int8_kernels import unallocated
+from embzip.layers.small_kernels import unallocated
 
 _MODULES = frozenset(
     {"keras", "keras.layers", "keras.models", "keras.initializers", "keras.regularizers"}
@@ -252,7 +253,11 @@ def _stored(file: Any, where: str) -> Counter[tuple[int, ...]]:
 
 def _outline(config: dict[str, Any], *, legacy: bool) -> list[tuple[str, tuple[int, ...]]]:
     """Return the name and shape of every variable of a configuration, without allocating any."""
-    with unallocated():
+    for part in objects_of(config):  # states are no variables of a file, and have values
+        if isinstance(part.get("config"), dict) and part["config"].get("stateful"):
+            part["config"]["stateful"] = False
+    # As Keras does when it loads a file: a layer that another one holds too is one layer.
+    with unallocated(), ObjectSharingScope():
         model = _made(config, legacy=legacy)
         return [(variable.path, tuple(variable.shape)) for variable in model.variables]
 

@@ -4,7 +4,8 @@ The decoding nodes are traced by TensorFlow from the codec's arithmetic, and ins
 gather. All other nodes of the graph are kept unchanged.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from tensorflow.core.framework import graph_pb2
 
 from embzip.embedding import CompressedEmbedding
-from embzip.errors import MismatchError, UnsupportedModelError
+from embzip.errors import InputError, MismatchError, UnsupportedModelError
+from embzip.files.records import parse_json
 from embzip.foreign.formats.graphs import GATHERS, Flow, node_name
 from embzip.foreign.formats.names import clean
 from embzip.foreign.formats.tensor_protos import array_of
@@ -32,6 +34,8 @@ from embzip.foreign.graph.table_reads import (
     with_gathers,
 )
 from embzip.layers.keras_ops import keras_ops
+
+_TOLD = "_embzip_table"  # an attribute of the node that has a compressed table's rows
 
 
 def found_tables(flat: FlatGraph) -> dict[str, tuple[tuple[int, ...], list[str]]]:
@@ -152,6 +156,9 @@ def with_compressed_table(flat: FlatGraph, name: str, embedding: CompressedEmbed
         added.name = renamed.get(node.name, node.name)
         added.ClearField("input")
         added.input.extend(fed.get(node_name(ref), ref) for ref in node.input)
+        if node.name in renamed:
+            told = (name, embedding.codec.spec, *embedding.shape)
+            added.attr[_TOLD].s = json.dumps(told).encode()
     dropped = gone | set(gathers)
     for node in graph.node:
         if node.name in dropped:
@@ -201,6 +208,15 @@ def _takes_rows(flow: Flow, node: Any) -> bool:
         return False
     place = array_of(axis.attr["value"].tensor, f"the constant {axis.name!r}")
     return place.shape == () and int(place) == 0
+
+
+def compressed_tables(flat: FlatGraph) -> Iterator[tuple[str, str, int, int]]:
+    """Yield name, codec, rows and dim of each table that `with_compressed_table` has put in."""
+    told = {node.attr[_TOLD].s for node in flat.graph.node if _TOLD in node.attr}
+    for content in sorted(told):
+        match parse_json(content, "the graph", error=InputError):
+            case [str(name), str(codec), int(rows), int(dim)]:
+                yield name, codec, rows, dim
 
 
 def decoder(

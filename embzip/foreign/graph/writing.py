@@ -96,13 +96,13 @@ def served(flat: FlatGraph) -> tuple[Any, dict[str, Any]]:
         node.ClearField("input")
         node.input.extend(kept)
     made: dict[str, Any] = {}
-    functions = {}
+    alike: dict[str, dict[str, Signature]] = {}
     for name, signature in flat.signatures.items():
-        same = repr((sorted(signature.inputs.items()), sorted(signature.outputs.items())))
-        if same not in made:  # Estimators give one computation several names
-            made[same] = _function(graph, signature, variables, module.tables)
-        functions[name] = made[same]
-    module.functions = list(made.values())
+        alike.setdefault(repr(sorted(signature.inputs.values())), {})[name] = signature
+    for signatures in alike.values():
+        made |= _functions(graph, signatures, variables, module.tables)
+    functions = {name: made[name] for name in flat.signatures}
+    module.functions = list(functions.values())
     return module, functions
 
 
@@ -160,6 +160,45 @@ def _renamed(reference: str, names: dict[str, str]) -> str:
     mark = "^" if reference[0] == "^" else ""
     name, colon, port = reference.removeprefix("^").partition(":")
     return f"{mark}{names.get(name, name)}{colon}{port}"
+
+
+def _functions(
+    graph: Any,
+    signatures: dict[str, Signature],
+    variables: dict[str, Any],
+    tables: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the functions of signatures with the same inputs, whose nodes are stored once.
+
+    Estimators give one computation several names, and their signatures differ in the outputs.
+    """
+    same = {name: repr((sorted(s.inputs.items()), sorted(s.outputs.items())))
+            for name, s in signatures.items()}  # fmt: skip
+    first = {key: signatures[name] for name, key in same.items()}
+    if len(first) == 1:
+        (signature,) = first.values()
+        return dict.fromkeys(signatures, _function(graph, signature, variables, tables))
+    fed = sorted({tensor for each in first.values() for tensor in each.inputs.values()})
+    ends = sorted({tensor for each in first.values() for tensor in each.outputs.values()})
+    places = {tensor: f"input_{n}" for n, tensor in enumerate(fed)}
+    results = {tensor: f"output_{n}" for n, tensor in enumerate(ends)}
+    whole = Signature(
+        {name: tensor for tensor, name in places.items()},
+        {name: tensor for tensor, name in results.items()},
+    )
+    inner = _function(graph, whole, variables, tables)
+
+    def part(signature: Signature) -> Any:
+        def serve(**inputs: Any) -> dict[str, Any]:
+            given = {places[tensor]: inputs[name] for name, tensor in signature.inputs.items()}
+            found = inner(**given)
+            return {name: found[results[tensor]] for name, tensor in signature.outputs.items()}
+
+        function = tf.function(serve, autograph=False)
+        return function.get_concrete_function(**input_specs(graph, signature))
+
+    parts = {key: part(signature) for key, signature in first.items()}
+    return {name: parts[key] for name, key in same.items()}
 
 
 def _function(

@@ -1,16 +1,19 @@
-"""Stores the kernels of a flat graph as int8, with a float32 scale a channel.
+"""Stores the kernels of a flat graph as int8, with a float32 scale a channel, or as float16.
 
 A kernel is a constant that a product or a convolution reads, in the graph or in a loop or branch.
 Three nodes with it: its levels, the scales, and their product, which keeps the constant's name.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
+from embzip.classifier.rebuilt_files import KeptKernels
 from embzip.codecs.rounding import symmetric_int8
 from embzip.errors import UnsupportedModelError
 from embzip.foreign.formats.graphs import GATHERS, Flow, functions_of, node_name
@@ -18,7 +21,8 @@ from embzip.foreign.graph.flat_graphs import FlatGraph
 from embzip.foreign.graph.lazy_constants import LazyConstant, write_placeholder
 from embzip.foreign.graph.nodes import Nodes
 from embzip.foreign.graph.table_reads import FLOATS, PASSING, stored, values_of
-from embzip.layers.int8_kernels import channel_axes, is_worth_int8
+from embzip.layers.kernel_axes import channel_axes, is_worth_int8
+from embzip.layers.small_kernels import float16_of
 
 # Operators with a kernel, and which of their inputs may be one.
 _READERS: Mapping[str, tuple[int, ...]] = {
@@ -50,8 +54,10 @@ _CALLS = ("While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase
 _CHOOSING = ("If", "StatelessIf", "Case", "StatelessCase")  # their first input is not passed on
 
 
-def with_int8_kernels(flat: FlatGraph) -> tuple[FlatGraph, tuple[int, int]]:
-    """Return a graph with int8 kernels, and their bytes before and after.
+def with_small_kernels(
+    flat: FlatGraph, form: str = "int8"
+) -> tuple[FlatGraph, tuple[int, int], tuple[KeptKernels, ...]]:
+    """Return a graph with kernels of a form, their bytes before and after, and those that stay.
 
     Tables that look-ups read, and kernels below 256 numbers, stay as they are.
 
@@ -60,7 +66,8 @@ def with_int8_kernels(flat: FlatGraph) -> tuple[FlatGraph, tuple[int, int]]:
     UnsupportedModelError
         For a graph without float kernels of 256 numbers or more.
     """
-    channels = dict(_kernels(flat))
+    found = list(_kernels(flat, form))
+    channels = {name: axis for name, axis in found if isinstance(axis, int)}
     made = Nodes(flat.graph)
     lazy = dict(flat.lazy)
     before = after = 0
@@ -68,7 +75,7 @@ def with_int8_kernels(flat: FlatGraph) -> tuple[FlatGraph, tuple[int, int]]:
         if node.name not in channels:
             made.keep(node)
             continue
-        constant = _Int8(flat, node.name, channels[node.name])
+        constant = _Small(flat, node.name, channels[node.name], form)
         lazy.pop(node.name, None)
         lazy |= constant.write(made)
         before, after = before + constant.before, after + constant.after
@@ -77,41 +84,50 @@ def with_int8_kernels(flat: FlatGraph) -> tuple[FlatGraph, tuple[int, int]]:
             "the graph has no float kernel of 256 numbers or more that a product or a convolution "
             "reads: leave --kernels out"
         )
-    return replace(flat, graph=made.graph, lazy=lazy), (before, after)
+    left = tuple(each for _, each in found if isinstance(each, KeptKernels))
+    return replace(flat, graph=made.graph, lazy=lazy), (before, after), left
 
 
-class _Int8:
+class _Small:
     """One kernel, rounded."""
 
-    def __init__(self, flat: FlatGraph, name: str, axis: int) -> None:
+    def __init__(self, flat: FlatGraph, name: str, axis: int, form: str) -> None:
         values = values_of(flat, name)
         self._name, self._dtype = name, tf.dtypes.as_dtype(values.dtype)
         shared = channel_axes(values.shape, axis)
-        self._levels, scale = symmetric_int8(values.astype(np.float32), axis=shared)
-        self._scale = np.expand_dims(scale, shared)
+        self._levels: NDArray[Any]
+        self._scale: NDArray[np.float32] | None = None
+        if form == "float16":
+            self._levels = float16_of(values, name)
+        else:
+            self._levels, scale = symmetric_int8(values.astype(np.float32), axis=shared)
+            self._scale = np.expand_dims(scale, shared)
         self.before = values.nbytes
-        self.after = self._levels.nbytes + self._scale.nbytes
+        self.after = self._levels.nbytes + (0 if self._scale is None else self._scale.nbytes)
 
     def write(self, made: Nodes) -> dict[str, LazyConstant]:
         """Add the nodes; return the levels where they are large."""
         name, levels = self._name, self._levels
-        whole = LazyConstant(tf.int8.as_datatype_enum, levels.shape, lambda: levels)
+        kind = tf.dtypes.as_dtype(levels.dtype)
+        whole = LazyConstant(kind.as_datatype_enum, levels.shape, lambda: levels)
         if whole.large:
             write_placeholder(made.graph.node.add(), f"{name}/levels", whole)
         else:
             made.constant(f"{name}/levels", levels)
-        made.constant(f"{name}/scale", self._scale)
         single = self._dtype == tf.float32
-        product = name if single else f"{name}/product"
-        made.add(f"{name}/wide", "Cast", [f"{name}/levels"], SrcT=tf.int8, DstT=tf.float32)
-        made.add(product, "Mul", [f"{name}/wide", f"{name}/scale"], T=tf.float32)
+        last = name if single else f"{name}/product"
+        wide = last if self._scale is None else f"{name}/wide"
+        made.add(wide, "Cast", [f"{name}/levels"], SrcT=kind, DstT=tf.float32)
+        if self._scale is not None:
+            made.constant(f"{name}/scale", self._scale)
+            made.add(last, "Mul", [wide, f"{name}/scale"], T=tf.float32)
         if not single:
-            made.add(name, "Cast", [product], SrcT=tf.float32, DstT=self._dtype)
+            made.add(name, "Cast", [last], SrcT=tf.float32, DstT=self._dtype)
         return {f"{name}/levels": whole} if whole.large else {}
 
 
-def _kernels(flat: FlatGraph) -> Iterator[tuple[str, int]]:
-    """Yield (constant, axis of its channels) of the kernels that are worth it."""
+def _kernels(flat: FlatGraph, form: str) -> Iterator[tuple[str, int | KeptKernels]]:
+    """Yield (constant, axis of its channels) of the kernels that are worth it; of others, why."""
     flow = Flow(flat.graph.node)
     functions = {
         name: Flow(function.node_def) for name, function in functions_of(flat.graph.library).items()
@@ -126,11 +142,18 @@ def _kernels(flat: FlatGraph) -> Iterator[tuple[str, int]]:
             continue
         uses = list(_uses(flow, node.name, functions, arguments, same=True, seen=set()))
         axes = {axis for axis in uses if axis is not None}
-        if not axes or None in uses:
+        if not axes:
             continue
         axis = axes.pop() if len(axes) == 1 else -1
-        if is_worth_int8(shape, axis):
+        if None in uses:
+            yield node.name, KeptKernels(node.name, math.prod(shape), "a look-up reads it too")
+        elif form == "float16" and dtype != "float32":
+            yield node.name, KeptKernels(node.name, math.prod(shape), "it has half precision")
+        elif is_worth_int8(shape, channel_axes(shape, axis)):
             yield node.name, axis
+        else:
+            few = "fewer than 256 numbers" if math.prod(shape) < 256 else "fewer than 4 a channel"
+            yield node.name, KeptKernels(node.name, math.prod(shape), few)
 
 
 def _uses(
