@@ -70,7 +70,8 @@ class OutputLessons:
             asked = tf.function(lambda *batch: self._loss(model, batch), autograph=False)
             self._asked[id(model)] = (model, asked)  # the model, so that its id stays its own
         sums = [float(asked(*batch)) * len(batch[0]) for batch in self._batches(self._dev)]
-        return sum(sums) / len(self._dev)
+        # A divergence is not negative: what is below 0 is the rounding of float32.
+        return max(0.0, sum(sums) / len(self._dev))
 
     def counts(self, model: Any, layer: CountedEmbedding) -> NDArray[np.float64]:
         """Return how often each row of a layer is read in the training data."""
