@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from embzip.embz.shards import MANIFEST, shard_name
 from embzip.errors import InputError
 from scripts.fuzz.kind import TEXTS, WORDS, Kind, Wrong
 from scripts.fuzz.mutators import edit_json, edit_lines
@@ -230,6 +231,11 @@ def embz_kinds() -> tuple[Kind, ...]:
         embz("embz-classifier", lambda: classifier_of(table_of(words_tokenizer()), kernels="int8")),
         embz("embz-kit", _kit),
         embz("embz-packed-kit", _kit, pack=True),
+        Kind(
+            "embz-shards", _save("table", lambda: table_of(words_tokenizer()), shards=2), "table",
+            read_embz, digests=True, reseal=reseal_embz,
+            files=tuple(f"table/{name}" for name in (MANIFEST, shard_name(0, 2), shard_name(1, 2))),
+        ),
         Kind("words", words, "words.tsv", _tokenizer, mutators=(edit_lines, edit_json)),
         Kind(
             "bpe", model, "bpe.model", _recorded_model, digests=True, mutators=lines,
