@@ -1,0 +1,69 @@
+"""A whole search without a teacher: its first answer, its seeds, its recipe on folds of texts."""
+
+from pathlib import Path
+
+import pytest
+
+import embzip
+from embzip.classifier.text_digests import TextDigest
+from embzip.errors import InputError
+from embzip.trials.sides import FOLDS
+from tests.conftest import news
+
+
+def test_without_a_teacher_a_preliminary_answer_comes_first(tmp_path: Path) -> None:
+    for name, documents in (("train.tsv", slice(0, 8)), ("dev.tsv", slice(8, 14))):
+        lines = news("business", documents) + news("sports", documents)
+        (tmp_path / name).write_text(lines, "utf-8")
+    told: list[str] = []
+    states: list[str] = []
+    record = embzip.search(
+        tmp_path / "train.tsv",
+        tmp_path / "out",
+        dev=tmp_path / "dev.tsv",
+        size="20KB",
+        trials=1,
+        seeds=2,
+        confirm="folds",
+        metric="macro-f1",
+        log=told.append,
+        watch=lambda found: states.append(found["state"]),
+    )
+    assert states[0] == "preliminary"
+    assert states[-1] == record["state"] == "gated"
+    assert set(states) == {"preliminary", "not yet gated", "gated"}
+    assert any("a preliminary answer of a quick teacher" in line for line in told)
+    assert "1 near ties, with 1 more seeds" in told
+    assert (tmp_path / "out" / "best.embz").stat().st_size <= 20_000
+    assert record["test"] is None
+    assert record["goal"]["asked"] == "the .embz of at most 20,000 bytes with the best macro-F1"
+    first, second = (
+        [p.name for p in (tmp_path / "out" / "steps").glob(f"{name}-*")]
+        for name in ("train", "student")
+    )
+    assert (len(first), len(second)) == (2 + FOLDS, 3 + FOLDS), (
+        "quick and full; preliminary and two seeds; one of each without a fold"
+    )
+    confirmed = record["confirmed"]
+    assert (confirmed["rows"], confirmed["folds"]) == (record["corpus"]["train"], FOLDS)
+    assert 0 < confirmed["after"] <= 1
+    # What answers a fold has not seen it.
+    steps = tmp_path / "out" / "steps"
+    held_out = {
+        TextDigest.of(each.text for each in embzip.read_examples(folder / "train.tsv"))
+        for folder in steps.glob("fold-*")
+    }
+    seen = {
+        embzip.load_model(folder / "model.embz").training.runs[-1].training
+        for name in ("train", "student")
+        for folder in steps.glob(f"{name}-*")
+    }
+    assert len(held_out) == FOLDS
+    assert held_out < seen
+
+
+def test_a_given_teacher_cannot_be_confirmed(tmp_path: Path) -> None:
+    options = {"teacher": tmp_path / "teacher.embz", "confirm": "folds"}
+    with pytest.raises(InputError, match="a given teacher has seen them all"):
+        embzip.search(tmp_path / "train.tsv", tmp_path / "no", **options)
+    assert not (tmp_path / "no").exists()
