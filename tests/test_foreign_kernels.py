@@ -26,6 +26,12 @@ IDS = np.random.default_rng(0).integers(0, 50, (5, 7)).astype(np.int32)
 LEAST = 256  # numbers of a kernel that becomes int8
 
 
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """A number half-way between two levels may be rounded either way: always the same are drawn."""
+    keras.utils.set_random_seed(0)
+
+
 def rounded(kernel: np.ndarray, axis: int = -1) -> np.ndarray:
     """Return a kernel rounded to 255 levels a channel, in plain NumPy."""
     channels = np.moveaxis(kernel, axis, -1).astype(np.float64)

@@ -149,6 +149,8 @@ def bounded(
         rebuilt = {
             n: on_table(each, table, fold=fold, kernels=kernels) for n, each in heads.items()
         }
+        if tuned:  # what a record says of dev is not taken over, and tuning measures it anew
+            rebuilt = {n: replace(each, training=heads[n].training) for n, each in rebuilt.items()}
         stored = [each.tensors({"name": n} if n else {}) for n, each in rebuilt.items()]
         return next(iter(rebuilt.values())).embedding, stored
 

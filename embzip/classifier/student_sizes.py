@@ -72,10 +72,12 @@ def student_nbytes(
         teacher.labels,
         config,
         {name: np.ones(sizes, np.float32) for name, sizes in shapes.items()},
-        training=teacher.training.widest("distill"),
     )
     coded = unfilled(parse_codec(shape.codec).resolve(narrow.matrix), narrow)
-    small = on_table(plain, coded, kernels=shape.kernels)
+    # What a record says of dev is not taken over by `on_table`.
+    small = replace(
+        on_table(plain, coded, kernels=shape.kernels), training=teacher.training.widest("distill")
+    )
     if words is None:
         words = words_of(table.tokenizer, table.vocabulary)
     return contents_of(small.embedding, small.head_tensors(), words).nbytes

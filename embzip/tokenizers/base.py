@@ -7,18 +7,13 @@ file, and never trained again to recover its ids.
 import operator
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, cast, get_args
 
 from embzip.choices import chosen
-from embzip.corpus import CorpusTexts
 from embzip.errors import IdRangeError, InputTypeError, TokenizerError
 from embzip.files.records import Fields
-from embzip.files.remote import nbytes_of
-from embzip.sources import files_of
-from embzip.types import Progress
 from embzip.vocabulary import Vocabulary
 
 UnicodeForm = Literal["NFC", "NFKC", "NFD", "NFKD", "none"]
@@ -149,58 +144,3 @@ def check_ids(ids: Iterable[int], rows: int) -> list[int]:
             raise IdRangeError(f"id {place}: expected 0..{rows - 1}, received {index}")
         checked.append(index)
     return checked
-
-
-def reported(texts: CorpusTexts, progress: Progress | None) -> Iterable[str]:
-    """Return the texts, which report how many bytes were read: at the first, after each megabyte.
-
-    The total is the size of the files. If that is unknown (standard input, compressed files), the
-    total grows with the bytes read.
-    """
-    return texts if progress is None else _Reported(texts, progress)
-
-
-@dataclass
-class _Reported:
-    """Texts of a corpus; of its parts, what is given out counts as read."""
-
-    texts: CorpusTexts
-    progress: Progress
-    done: int = 0
-    shown: int = 0
-    total: int = 0
-
-    def __iter__(self) -> Iterator[str]:
-        with self._reporting():
-            yield from self._counted(self.texts)
-
-    def parts(self) -> Iterator[Any]:
-        """Yield the parts of the corpus."""
-        with self._reporting():
-            for part in self.texts.parts():
-                if not callable(part):
-                    yield self._counted(part)
-                    continue
-                yield part
-                self._add(part.nbytes)
-
-    @contextmanager
-    def _reporting(self) -> Iterator[None]:
-        self.done = self.shown = 0
-        self.total = sum(map(nbytes_of, files_of(self.texts.paths)))
-        yield
-        self.total = self.done = max(self.done, self.total)
-        self.progress(self.done, self.total)
-
-    def _counted(self, texts: Iterable[str]) -> Iterator[str]:
-        for text in texts:
-            if not self.done:
-                self.progress(0, max(self.total, 1))
-            yield text
-            self._add(len(text.encode("utf-8", "surrogatepass")) + 1)
-
-    def _add(self, nbytes: int) -> None:
-        self.done += nbytes
-        if self.done - self.shown >= 1 << 20:
-            self.shown = self.done
-            self.progress(self.done, max(self.done, self.total))

@@ -15,9 +15,10 @@ from embzip.errors import InputError, TokenizerError
 from embzip.files.lines import Errors
 from embzip.labelled.columns import Columns
 from embzip.sources import Corpus, Labelled, corpus_name
-from embzip.tokenizers.base import Normalization, UnicodeForm, reported
+from embzip.tokenizers.base import Normalization, UnicodeForm
 from embzip.tokenizers.bpe import BpeTokenizer
 from embzip.tokenizers.bpe_training import Engine, check_options, train
+from embzip.tokenizers.reporting import reported
 from embzip.tokenizers.word_pattern import word_pattern
 from embzip.tokenizers.words import WordTokenizer
 from embzip.tokenizers.yttm_model import with_record
