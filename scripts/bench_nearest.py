@@ -16,6 +16,7 @@ import numpy as np
 import embzip
 from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
+from scripts.bench_codecs import title
 
 CODECS = ["float32", "int8", "svd|int8", "svd|tcq:2"]
 K = 10
@@ -67,7 +68,7 @@ def main() -> None:
             close += bool(np.allclose(mine, scores[0][kept][:K], atol=1e-6))
         count = len(queries)
         print(
-            f"| {codec} | {equal}/{count} | {close}/{count} | {1e3 * ours / count:.1f} "
+            f"| {title(codec)} | {equal}/{count} | {close}/{count} | {1e3 * ours / count:.1f} "
             f"| {table.resident_nbytes / 1e6:.0f} | {1e3 * theirs / count:.1f} "
             f"| {unit.nbytes / 1e6:.0f} |"
         )

@@ -1,6 +1,6 @@
 """Make a table of RESULTS.md anew.
 
-    python -m scripts.results encoders
+    python -m scripts.results encoders sparse
     python -m scripts.results encoders -- data/r8/train.tsv.xz --epochs 3
 
 A table stands between `<!-- results:NAME COMMIT COMMAND -->` and `<!-- /results:NAME -->`. The
@@ -52,7 +52,9 @@ def blocks(page: str) -> dict[str, Block]:
     return {found["name"]: Block(**found.groupdict()) for found in BLOCK.finditer(page)}
 
 
-def refresh(path: Path, name: str, arguments: list[str] | None = None) -> Block:
+def refresh(
+    path: Path, name: str, arguments: list[str] | None = None, *, commit: str | None = None
+) -> Block:
     """Run the command of a block anew, and write what it prints into the page.
 
     Parameters
@@ -63,6 +65,8 @@ def refresh(path: Path, name: str, arguments: list[str] | None = None) -> Block:
         The block's name.
     arguments
         What the module is called with; by default, what it was called with before.
+    commit
+        Of the checkout; by default as it is when the command has ended.
 
     Raises
     ------
@@ -79,7 +83,8 @@ def refresh(path: Path, name: str, arguments: list[str] | None = None) -> Block:
     # The shell expands patterns; `python` is the one that runs this.
     ours = f"{shlex.quote(sys.executable)} {command.removeprefix('python ')}"
     done = subprocess.run(ours, shell=True, check=True, stdout=subprocess.PIPE, text=True)
-    block = Block(name, _commit(), command, done.stdout)
+    block = Block(name, commit or _commit(), command, done.stdout)
+    page = path.read_text("utf-8")  # others may have been made meanwhile
     made = BLOCK.sub(lambda found: str(block) if found["name"] == name else found[0], page)
     write_bytes(path, made.encode())
     return block
@@ -92,13 +97,19 @@ def _commit() -> str:
 
 
 def main() -> None:
-    """Refresh one block and print it."""
+    """Refresh blocks, in their order, and print each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", help=", ".join(blocks(PAGE.read_text("utf-8"))))
+    parser.add_argument("names", nargs="+", help=", ".join(blocks(PAGE.read_text("utf-8"))))
     parser.add_argument("--page", type=Path, default=PAGE)
-    parser.add_argument("arguments", nargs="*", help="of the command, behind --")
-    given = parser.parse_args()
-    print(refresh(given.page, given.name, given.arguments if "--" in sys.argv else None))
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    given = parser.parse_args(words[:end])
+    arguments = words[end + 1 :] if end < len(words) else None
+    if arguments is not None and len(given.names) > 1:
+        parser.error("arguments behind -- are those of one command: name one block")
+    commit = _commit()  # before a block that was written makes it dirty
+    for name in given.names:
+        print(refresh(given.page, name, arguments, commit=commit), flush=True)
 
 
 if __name__ == "__main__":
