@@ -143,8 +143,7 @@ def _ggml(matrix: Matrix, kind: str) -> Coded:
     library.ggml_quantize_chunk.restype = ctypes.c_size_t
     code = gguf.GGMLQuantizationType[kind]
     block, size = gguf.GGML_QUANT_SIZES[code]
-    numbers = np.zeros(-(-matrix.size // 256) * 256, np.float32)
-    numbers[: matrix.size] = matrix.ravel()
+    numbers = np.pad(matrix.ravel(), (0, -matrix.size % 256))
     codes = np.zeros(len(numbers) // block * size, np.uint8)
     weights = np.ones(256, np.float32)
     floats, count = ctypes.POINTER(ctypes.c_float), ctypes.c_int64
@@ -152,8 +151,7 @@ def _ggml(matrix: Matrix, kind: str) -> Coded:
         ctypes.c_int(code), numbers.ctypes.data_as(floats), codes.ctypes.data_as(ctypes.c_void_p),
         count(0), count(len(numbers) // 256), count(256), weights.ctypes.data_as(floats),
     )  # fmt: skip
-    if written != codes.nbytes:
-        sys.exit(f"ggml wrote {written} bytes as {kind}, {codes.nbytes} were expected")
+    assert written == codes.nbytes
     dim, width = matrix.shape[1], 256 // block * size
 
     def rows(ids: Ids) -> Matrix:
@@ -286,7 +284,7 @@ def codecs_for(dim: int) -> list[str]:
         *(f"faiss-pq:{count}" for count in parts),
         f"faiss-opq:{parts[0]}",
         *(f"faiss-rq:{count}" for count in (max(1, dim // 16), *parts[:2])),
-        *(f"faiss-sq:{kind}" for kind in ("8bit", "6bit")),
+        "faiss-sq:8bit",
         *(f"faiss-rabitq:{bits}" for bits in (1, 2, 4)),
         *(f"faiss-turboquant:{bits}" for bits in (1, 2, 4)),
         *(f"ggml:{kind}" for kind in ("IQ1_S", "IQ2_XXS", "IQ4_XS")),
