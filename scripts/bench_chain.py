@@ -29,8 +29,8 @@ from typing import Any
 
 import embzip
 from embzip import Example, read_examples
-from embzip.corpus import split_examples
 from embzip.files.writing import write_bytes
+from embzip.labelled.splits import split_examples
 from scripts.bench_task import examples_file
 
 SETS = ("tagmynews", "ru_avito", "debian-topic")

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip import Example, TextClassifier, read_examples
-from embzip.corpus import split_examples
 from embzip.evaluation.accuracy import bootstrap_ci95, macro_f1, mean_kl
 from embzip.files.writing import write_bytes
+from embzip.labelled.splits import split_examples
 from scripts.bench_task import examples_file
 
 CELLS = Path(__file__).parent / "cells" / "distill"

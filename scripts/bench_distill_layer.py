@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 import embzip
 import embzip.tf
-from embzip.corpus import split_examples
 from embzip.foreign import rebuild_model
+from embzip.labelled.splits import split_examples
 
 LENGTH, UNITS, EPOCHS = 40, 64, 6
 Ids = NDArray[np.int32]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from embzip import build_words, evaluate, read_examples, rebuild, train_vectors
 from embzip.classifier.registry import BUILTIN
-from embzip.corpus import split_examples
+from embzip.labelled.splits import split_examples
 from embzip.tf import train
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from embzip import build_words, evaluate, read_examples, rebuild, train_vectors
 from embzip.classifier import load_one
-from embzip.corpus import split_examples
+from embzip.labelled.splits import split_examples
 from embzip.tf import train
 from embzip.tf.export import export
 

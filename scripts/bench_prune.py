@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from embzip import Vectors, build_words, prune, read_examples, train_vectors
-from embzip.corpus import split_examples
+from embzip.labelled.splits import split_examples
 from embzip.tf import train
 
 

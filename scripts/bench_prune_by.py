@@ -25,7 +25,7 @@ from embzip import (
     train_vectors,
 )
 from embzip.classifier import load_classifier
-from embzip.corpus import split_examples
+from embzip.labelled.splits import split_examples
 from embzip.tf import train
 from embzip.vectors.base import vectors_of
 from embzip.vectors.pruning import by_count, by_norm

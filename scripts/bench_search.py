@@ -36,9 +36,9 @@ from statistics import fmean, median
 from typing import Any
 
 import embzip
-from embzip.corpus import split_examples
 from embzip.evaluation.verdicts import verdict_on
 from embzip.files.writing import write_bytes
+from embzip.labelled.splits import split_examples
 from scripts.bench_distill_cells import FIGURES, SETS
 from scripts.bench_distill_fasttext import label_of
 from scripts.bench_task import examples_file

@@ -20,7 +20,7 @@ from statistics import mean
 import numpy as np
 
 from embzip import Vectors, build_words, read_examples, train_vectors
-from embzip.corpus import split_examples
+from embzip.labelled.splits import split_examples
 from embzip.tf import PruningShares, TrainResult, from_classifier, train, zipped_nbytes
 
 WINDOWS = (1, 1, 2, 3)

@@ -29,7 +29,7 @@ import embzip
 from embzip import Example, read_examples, rebuild
 from embzip.codecs.row_classes.tcq import Tcq
 from embzip.codecs.spec import one_stage
-from embzip.corpus import split_examples
+from embzip.labelled.splits import split_examples
 from embzip.pipeline.steps import Step, Steps, write_json
 from embzip.types import Progress
 from scripts.bench_task_tables import Outcome, detail_table, summary_table

@@ -26,7 +26,7 @@ from embzip import (
     train_vectors,
     transfer,
 )
-from embzip.corpus import split_examples
+from embzip.labelled.splits import split_examples
 from embzip.tf import train
 
 

@@ -17,8 +17,8 @@ import embzip
 from embzip.classifier import load_classifier
 from embzip.classifier.rebuilding import reading_metric
 from embzip.compression import compress
-from embzip.corpus import split_examples
 from embzip.evaluation.accuracy import Evaluation
+from embzip.labelled.splits import split_examples
 from scripts.bench_codecs import title
 from scripts.bench_task import examples_file
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embzip.classifier import TextDigest
-from embzip.corpus import Example, split_examples
+from embzip.corpus import Example
 from embzip.errors import InputError
+from embzip.labelled.splits import split_examples
 
 TEXTS = st.lists(st.text(max_size=5), max_size=8)
 

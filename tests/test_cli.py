@@ -18,7 +18,8 @@ from embzip.classifier import TextDigest
 from embzip.cli import COMMANDS, app
 from embzip.cli.artefacts import _tensors
 from embzip.cli.explaining import arguments, explain
-from embzip.corpus import read_examples, split_examples
+from embzip.corpus import read_examples
+from embzip.labelled.splits import split_examples
 from tests.commands import outcome, stdout_of
 
 ROOT = Path(__file__).parent.parent

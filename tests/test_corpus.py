@@ -22,15 +22,7 @@ from hypothesis import strategies as st
 
 from embzip import load, load_model
 from embzip.artefacts import inspect
-from embzip.corpus import (
-    Example,
-    check_dev,
-    check_training_labels,
-    corpus_name,
-    read_examples,
-    read_texts,
-    split_examples,
-)
+from embzip.corpus import Example, corpus_name, read_examples, read_texts
 from embzip.errors import EmbzipError, InputError, MissingFileError, MissingPackageError
 from embzip.files import streams
 from embzip.pipeline.recipe import read_recipe
@@ -273,40 +265,6 @@ def test_case_21_labelled_rows(tmp_path: Path, content: bytes, message: str) -> 
         read_examples(written(tmp_path, content, "train.tsv"))
 
 
-def test_case_21_one_class_only() -> None:
-    with pytest.raises(InputError, match="at least two different labels, found only 'a'"):
-        check_training_labels(
-            [Example(text="x", label="a"), Example(text="y", label="a")], "train.tsv"
-        )
-    with pytest.raises(EmbzipError, match="found none"):
-        check_training_labels([], "train.tsv")
-    same = [Example(text="goal", label="a"), Example(text="goal", label="b")]
-    with pytest.raises(InputError, match=r"train\.tsv: .*two different texts, found only 'goal'"):
-        check_training_labels(same, "train.tsv")
-
-
-TRAINING = [Example(text="a goal", label="sport"), Example(text="a vote", label="politics")]
-RAIN = Example(text="rain", label="weather")
-
-
-def test_dev_that_shares_texts_or_has_labels_of_its_own_is_warned_of() -> None:
-    labels = ["politics", "sport"]
-    dev = [
-        Example(text="a goal", label="sport"),
-        Example(text="a ball", label="sport"),
-        Example(text="a goal", label="politics"),
-    ]
-    check_dev(dev[1:2], TRAINING, labels)
-    shares = "dev shares 2 of its 3 texts with training, such as 'a goal', so its"
-    with pytest.warns(UserWarning, match=shares):
-        check_dev(dev, TRAINING, labels)
-    lacks = r"labels that training lacks, in 2 of its 3 texts: 'new', 'weather'; they count as err"
-    with pytest.warns(UserWarning, match=lacks):
-        check_dev([dev[1], RAIN, Example(text="x", label="new")], TRAINING, labels)
-    with pytest.raises(InputError, match=r"\('politics', 'sport'\), found only 'weather'"):
-        check_dev([RAIN], TRAINING, labels)
-
-
 def labelled(rows: Iterable[tuple[str, str]]) -> bytes:
     return "".join(f"{label}\t{text}\n" for label, text in rows).encode()
 
@@ -373,15 +331,6 @@ def test_fasttext_labels_read_as_text_are_warned_of(tmp_path: Path) -> None:
     assert [example.label for example in read_examples(path)] == ["sport", "money"]
 
 
-def test_case_21_a_label_seen_once_is_a_label() -> None:
-    examples = [
-        Example(text="x", label="b"),
-        Example(text="y", label="b"),
-        Example(text="z", label="a"),
-    ]
-    assert check_training_labels(examples, "train.tsv") == ("a", "b")
-
-
 def test_labelled_texts_are_what_follows_the_first_tab(tmp_path: Path) -> None:
     path = written(tmp_path, b"a\tone\ttwo\nb\t\n")
     assert list(read_texts(path, labelled=True)) == ["one\ttwo", ""]
@@ -424,16 +373,3 @@ def test_a_labelled_file_read_as_plain_text_is_warned_of(tmp_path: Path) -> None
 def test_tabs_that_are_no_labels_are_not_warned_of(tmp_path: Path, content: bytes) -> None:
     path = written(tmp_path, content)
     assert "\n".join(read_texts(path)).encode() == content.rstrip(b"\n")
-
-
-def test_split_is_by_text_alone() -> None:
-    examples = [Example(text=f"text {i % 500}", label=str(i % 3)) for i in range(1000)]
-    kept, held_out = split_examples(examples, 0.2)
-    assert not {e.text for e in kept} & {e.text for e in held_out}
-    assert len(kept) + len(held_out) == 1000
-    assert 140 < len(held_out) < 260
-    again = split_examples(list(reversed(examples)), 0.2)[1]
-    assert {e.text for e in again} == {e.text for e in held_out}
-    assert split_examples([Example(text="\ud800", label="a")], 1.0)[1] == [
-        Example(text="\ud800", label="a")
-    ]

@@ -13,8 +13,9 @@ from embzip import tf
 from embzip.classifier import Classifier, load_classifier
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.text_digests import TextDigest
-from embzip.corpus import Example, split_examples
+from embzip.corpus import Example
 from embzip.errors import InputError, InputTypeError, MismatchError
+from embzip.labelled.splits import split_examples
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors.base import Vectors
 from tests.models import tiny_classifier

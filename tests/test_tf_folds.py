@@ -12,8 +12,9 @@ from embzip.classifier import Classifier, MeanConfig, TextDigest, load_classifie
 from embzip.classifier.rebuilding import rebuild
 from embzip.classifier.schedules import PruningShares
 from embzip.compression import compress
-from embzip.corpus import Example, split_examples
+from embzip.corpus import Example
 from embzip.errors import InputError
+from embzip.labelled.splits import split_examples
 from embzip.soft_labels import SoftLabels
 from embzip.tf.batches import training_and_dev
 from embzip.tf.folds import fold_of, fold_teachers

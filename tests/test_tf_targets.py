@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from embzip import tf
-from embzip.corpus import Example, split_examples
+from embzip.corpus import Example
 from embzip.errors import InputError, MismatchError
+from embzip.labelled.splits import split_examples
 from embzip.soft_labels import SoftLabels
 from embzip.tf.batches import training_and_dev
 from embzip.tf.targets import answered_labels, targets_of

@@ -11,9 +11,10 @@ import pytest
 import embzip
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_record import TrainingRecord, TrainingRun
-from embzip.corpus import Example, split_examples
+from embzip.corpus import Example
 from embzip.errors import EmbzipError, InputError, OutputError, SpecError
 from embzip.evaluation.verdicts import verdict_on
+from embzip.labelled.splits import split_examples
 from embzip.pipeline.steps import Steps
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from embzip.corpus import Example, check_training_labels, read_examples, read_texts, split_examples
+from embzip.corpus import Example, read_examples, read_texts
 from embzip.errors import InputError, MissingFileError
 from embzip.files.reading import existing_file
 from embzip.files.writing import atomic_write
+from embzip.labelled.splits import check_training_labels, split_examples
 from embzip.pipeline.recipe import CorpusRecipe
 from embzip.pipeline.steps import Step, write_json
 from embzip.types import Progress

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.classifier import Encoder
-from embzip.corpus import Example, split_examples
+from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
 from embzip.engine import spans
 from embzip.errors import InputError, MismatchError
+from embzip.labelled.splits import split_examples
 from embzip.types import Matrix
 from embzip.vectors.base import Vectors
 

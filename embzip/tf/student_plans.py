@@ -12,9 +12,10 @@ from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.student_sizes import shape_of_size, student_nbytes
 from embzip.classifier.students import filled_shape, kept_table
 from embzip.classifier.text_digests import TextDigest
-from embzip.corpus import Example, check_dev
+from embzip.corpus import Example
 from embzip.errors import InputError, InputTypeError
 from embzip.evaluation.accuracy import evaluate
+from embzip.labelled.splits import check_dev
 from embzip.prediction import TextClassifier
 from embzip.tf.batches import training_and_dev
 from embzip.tokenizers.base import Tokenizer

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from embzip.corpus import Example, check_training_labels
+from embzip.corpus import Example
 from embzip.errors import InputError
+from embzip.labelled.splits import check_training_labels
 from embzip.soft_labels import SoftLabels, checked_probabilities
 from embzip.types import Matrix
 

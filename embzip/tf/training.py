@@ -14,8 +14,9 @@ from embzip.classifier.schedules import PruningShares
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import ClassWeights, Optimizer, check_training_options
 from embzip.classifier.training_record import TrainingRecord, TrainingRun
-from embzip.corpus import Example, check_dev
+from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
+from embzip.labelled.splits import check_dev
 from embzip.soft_labels import SoftLabels
 from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.interrupts import noticed_interrupts

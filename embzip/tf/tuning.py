@@ -10,8 +10,9 @@ from embzip.classifier.storage import SCALED, rounded
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_options import check_training_options
 from embzip.classifier.training_record import TrainingRun
-from embzip.corpus import Example, check_dev
+from embzip.corpus import Example
 from embzip.errors import InputError
+from embzip.labelled.splits import check_dev
 from embzip.tf.batches import batches_of, training_and_dev
 from embzip.tf.classifiers import arrays_of, from_classifier
 from embzip.tf.trainer import Trainer

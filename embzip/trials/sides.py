@@ -15,17 +15,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from embzip.corpus import (
-    Example,
-    check_dev,
-    check_training_labels,
-    read_examples,
-    read_texts,
-    split_examples,
-)
+from embzip.corpus import Example, read_examples, read_texts
 from embzip.errors import InputError
 from embzip.files.reading import digest_of_file, existing_file
 from embzip.files.writing import atomic_write
+from embzip.labelled.splits import check_dev, check_training_labels, split_examples
 from embzip.pipeline.steps import Step, write_json
 from embzip.types import Progress
 
