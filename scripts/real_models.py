@@ -122,12 +122,12 @@ def characters(folder: Path, rng: np.random.Generator) -> Inputs:
 def source_code(folder: Path, rng: np.random.Generator) -> Inputs:
     """Return pieces of this repository's own files, in several languages."""
     del folder
-    files = sorted(p for p in _ROOT.rglob("*") if p.suffix in _SOURCES)
+    folders = (_ROOT / name for name in ("corpora", "embzip", "scripts", "tests"))
+    files = sorted(p for own in folders for p in own.rglob("*") if p.suffix in _SOURCES)
     texts = []
     for file in (files[i] for i in rng.permutation(len(files))[:200]):
-        if not {".venv", "bench", "data"} & set(file.parts):
-            lines = file.read_text("utf-8").splitlines()
-            texts.append("\n".join(lines[rng.integers(0, 1 + len(lines) // 2) :][:40]))
+        lines = file.read_text("utf-8").splitlines()
+        texts.append("\n".join(lines[rng.integers(0, 1 + len(lines) // 2) :][:40]))
     return {"inputs": np.array(texts, object)}
 
 
