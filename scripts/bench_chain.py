@@ -31,7 +31,7 @@ import embzip
 from embzip import Example, read_examples
 from embzip.files.writing import write_bytes
 from embzip.labelled.splits import split_examples
-from scripts.bench_task import examples_file
+from scripts.bench_texts import examples_file
 
 SETS = ("tagmynews", "ru_avito", "debian-topic")
 CHAINS = ("before", "after", "fasttext", "fasttext-autotune")

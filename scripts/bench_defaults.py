@@ -33,9 +33,8 @@ import embzip
 from embzip import Example, read_examples
 from embzip.files.writing import write_bytes
 from embzip.tokenizers.base import Tokenizer
-from scripts.bench_task import examples_file
+from scripts.bench_texts import SETS, examples_file
 
-SETS = ("tagmynews", "ru_avito", "debian-topic", "r8", "trec", "clinc150", "ru_ok_toxic")
 BY_MACRO_F1 = ("ru_ok_toxic",)
 CELLS = Path(__file__).parent / "cells" / "defaults"
 FOLDS = 10

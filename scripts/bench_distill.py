@@ -38,7 +38,6 @@ from embzip import Classifier
 from embzip.errors import InputError
 from scripts.bench_distill_cells import (
     LONG,
-    SETS,
     SIZES,
     TARGETS,
     Cell,
@@ -50,6 +49,7 @@ from scripts.bench_distill_cells import (
 from scripts.bench_distill_fasttext import fasttext, fasttext_full
 from scripts.bench_distill_peers import codec, mean
 from scripts.bench_distill_tables import tables
+from scripts.bench_texts import SETS
 
 PARTS = ("teacher", "folds", "student", "codec", "fasttext", "mean")
 FOLDS = 4

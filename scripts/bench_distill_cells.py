@@ -15,10 +15,9 @@ from embzip import Example, TextClassifier, read_examples
 from embzip.evaluation.accuracy import bootstrap_ci95, macro_f1, mean_kl
 from embzip.files.writing import write_bytes
 from embzip.labelled.splits import split_examples
-from scripts.bench_task import examples_file
+from scripts.bench_texts import examples_file
 
 CELLS = Path(__file__).parent / "cells" / "distill"
-SETS = ("ru_avito", "ru_ok_toxic", "tagmynews", "debian-topic", "r8", "trec", "clinc150")
 LONG = {"20ng": 200, "imdb": 200}  # tokens of a text that are read
 SIZES = ("20KB", "30KB", "50KB", "64KB", "100KB", "250KB")
 FIGURES = {"ru_ok_toxic": "macro_f1"}  # what judges a set, where it is not accuracy
@@ -110,6 +109,7 @@ class Task:
 def told(predicted: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
     """Return what a cell says of predictions: accuracy, macro-F1, and which rows are right.
 
+    >>> from embzip import make_examples
     >>> record = told(["a", "b", "b"], make_examples(list("aba"), list("xyz")))
     >>> round(record["macro_f1"], 3), right_of(record).tolist()
     (0.667, [True, True, False])

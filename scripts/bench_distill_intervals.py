@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from embzip import read_examples
 from scripts.bench_distill_cells import FIGURES, right_of
-from scripts.bench_task import examples_file
+from scripts.bench_texts import examples_file
 
 RESAMPLES = 2000
 BySeed = Mapping[int, Mapping[str, Any]]

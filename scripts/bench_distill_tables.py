@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from embzip.evaluation.accuracy import mcnemar_p
-from scripts.bench_distill_cells import FIGURES, LONG, SETS, SIZES, TARGETS, cells_of, right_of
+from scripts.bench_distill_cells import FIGURES, LONG, SIZES, TARGETS, cells_of, right_of
 from scripts.bench_distill_intervals import holm, interval
+from scripts.bench_texts import SETS
 
 ALLOWED = (0.005, 0.01)  # losses
 LOWEST = -0.01  # of the interval of a loss that is shown

@@ -28,9 +28,8 @@ import numpy as np
 
 import embzip
 from embzip import Example, read_examples
-from scripts.bench_task import examples_file
+from scripts.bench_texts import SETS, examples_file
 
-SETS = ("ru_avito", "ru_ok_toxic", "r8", "debian-topic", "tagmynews", "clinc150", "trec")
 DIM, BATCH = 300, 64
 HERE = Path(__file__).parent.parent
 VARIANTS: dict[str, dict[str, Any]] = {

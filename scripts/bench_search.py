@@ -39,9 +39,9 @@ import embzip
 from embzip.evaluation.verdicts import verdict_on
 from embzip.files.writing import write_bytes
 from embzip.labelled.splits import split_examples
-from scripts.bench_distill_cells import FIGURES, SETS
+from scripts.bench_distill_cells import FIGURES
 from scripts.bench_distill_fasttext import label_of
-from scripts.bench_task import examples_file
+from scripts.bench_texts import SETS, examples_file
 
 CELLS = Path(__file__).parent / "cells" / "search"
 MINUTES = {"drop": 15.0, "30KB": 6.0, "100KB": 6.0, "workers": 6.0}

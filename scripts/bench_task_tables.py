@@ -6,14 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.evaluation.accuracy import mean_kl
-
 RESAMPLES = 10_000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Outcome:
-    """One codec on one model: probabilities (texts, labels) on test, and every byte.
+    """One codec on one model: what a cell of `bench_task` says.
 
     Attributes
     ----------
@@ -21,8 +19,14 @@ class Outcome:
         Rows times columns of the uncompressed table.
     table_bytes, file_bytes
         Codes and params; the whole .embz file.
-    expected
-        (texts,) places of the right labels.
+    rows
+        Texts of test.
+    accuracy
+        Of them, as a fraction.
+    kl, agreement
+        Against the uncompressed model's probabilities and labels.
+    won, lost
+        The texts that are right since, and no longer.
     """
 
     data: str
@@ -33,14 +37,19 @@ class Outcome:
     numbers: int
     table_bytes: int
     file_bytes: int
-    probabilities: NDArray[np.float32]
-    expected: NDArray[np.int64]
+    rows: int
+    accuracy: float
+    kl: float
+    agreement: float
+    won: Sequence[int]
+    lost: Sequence[int]
 
     @property
-    def correct(self) -> NDArray[np.bool_]:
-        """(texts,) whether the most probable label is the right one."""
-        right: NDArray[np.bool_] = self.probabilities.argmax(axis=1) == self.expected
-        return right
+    def gains(self) -> NDArray[np.int8]:
+        """(rows,) 1 where a text is right since, -1 where no longer."""
+        found = np.zeros(self.rows, np.int8)
+        found[list(self.won)], found[list(self.lost)] = 1, -1
+        return found
 
 
 @dataclass(frozen=True)
@@ -64,23 +73,17 @@ class Change:
     agreement: float
 
 
-def change(before: Sequence[Outcome], after: Sequence[Outcome]) -> Change:
-    """Compare the outcomes of a codec with those of the models before, seed by seed."""
-    gains = np.array(
-        [
-            new.correct.astype(np.int8) - old.correct.astype(np.int8)
-            for old, new in zip(before, after, strict=True)
-        ]
-    )
+def change(found: Sequence[Outcome]) -> Change:
+    """Return what a codec does to the models, one a seed."""
+    gains = np.array([outcome.gains for outcome in found])
     seeds = gains.mean(axis=1)
     error = float(seeds.std(ddof=1) / np.sqrt(len(seeds))) if len(seeds) > 1 else float("nan")
-    pairs = list(zip(before, after, strict=True))
     return Change(
         float(seeds.mean()),
         error,
         paired_interval(gains.mean(axis=0)),
-        float(np.mean([mean_kl(old.probabilities, new.probabilities) for old, new in pairs])),
-        float(np.mean([_agreement(old, new) for old, new in pairs])),
+        _mean(found, lambda outcome: outcome.kl),
+        _mean(found, lambda outcome: outcome.agreement),
     )
 
 
@@ -115,7 +118,7 @@ def summary_table(outcomes: Iterable[Outcome]) -> str:
         cells.append(f"{_accuracy(before):.2f}")
         for codec in codecs:
             if codec != "float32":
-                found = change(before, group[codec])
+                found = change(group[codec])
                 cells.append(f"{_points(found.difference)} ± {100 * found.error:.2f}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -139,7 +142,7 @@ def detail_table(outcomes: Iterable[Outcome]) -> str:
             if codec == "float32":
                 cells += [""] * 5
             else:
-                seen = change(before, found)
+                seen = change(found)
                 low, high = seen.interval
                 cells += [
                     _points(seen.difference),
@@ -165,11 +168,7 @@ def _mean(outcomes: Sequence[Outcome], number: Callable[[Outcome], float]) -> fl
 
 
 def _accuracy(outcomes: Sequence[Outcome]) -> float:
-    return 100 * _mean(outcomes, lambda outcome: float(outcome.correct.mean()))
-
-
-def _agreement(old: Outcome, new: Outcome) -> float:
-    return float((old.probabilities.argmax(1) == new.probabilities.argmax(1)).mean())
+    return 100 * _mean(outcomes, lambda outcome: outcome.accuracy)
 
 
 def _points(fraction: float) -> str:
@@ -177,7 +176,9 @@ def _points(fraction: float) -> str:
 
 
 def _title(codec: str) -> str:
-    if codec.startswith("@"):
-        bits, *options = codec[1:].split(",")
-        return ", ".join([f"svd\\|tcq at {bits} bits", *options])
+    name, at, rate = codec.partition("@")
+    if at:
+        bits, *options = rate.split(",")
+        named = name or r"svd\|tcq"
+        return ", ".join([f"{named} at {bits} bits", *options])
     return codec.replace("|", "\\|")

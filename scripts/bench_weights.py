@@ -20,7 +20,7 @@ from embzip.compression import compress
 from embzip.evaluation.accuracy import Evaluation
 from embzip.labelled.splits import split_examples
 from scripts.bench_codecs import title
-from scripts.bench_task import examples_file
+from scripts.bench_texts import examples_file
 
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 CODECS = ("svd|tcq:0.5", "svd|tcq:1", "svd:64|int4")

@@ -23,19 +23,11 @@ import embzip
 from embzip import Classifier, Example, read_examples, rebuild
 from embzip.errors import SpecError
 from embzip.evaluation.accuracy import mean_kl
-from embzip.pipeline.steps import Step, Steps, write_json
+from embzip.pipeline.steps import Step, Steps, source_digest, write_json
 from embzip.types import Progress
-from scripts.bench_task import (
-    SETS,
-    TOKENIZERS,
-    Settings,
-    Task,
-    examples_file,
-    library_digest,
-    model_step,
-    train_and_dev,
-)
+from scripts.bench_task_models import TOKENIZERS, Settings, Task, model_step
 from scripts.bench_task_tables import paired_interval
+from scripts.bench_texts import SETS, examples_file, train_and_dev
 
 BUDGETS = (25, 50, 100)  # times smaller than the uncompressed file
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -141,7 +133,7 @@ def verdicts_on(steps: Steps, task: Task) -> list[Verdict]:
         write_json(folder / "dev.json", {"nbytes": path.stat().st_size, "candidates": found})
         path.unlink()
 
-    code = library_digest()
+    code = source_digest()
     tried = Step("winners-dev", {"specs": FAMILIES, "code": code}, (model,), make)
     record = steps.record(tried, "dev.json")
     candidates = [Candidate(**each) for each in record["candidates"]]

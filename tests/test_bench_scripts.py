@@ -1,6 +1,7 @@
 """The pure parts of the benchmark scripts: names, tables, intervals, readers."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from scripts.bench_codecs_plot import draw, family
 from scripts.bench_peers import PEERS, Coded, codecs_for, encode
 from scripts.bench_serving import _made
 from scripts.bench_tables import check_integrity, table_name, wink_rows
-from scripts.bench_task import spec_of, train_and_dev
+from scripts.bench_task import spec_of
 from scripts.bench_task_tables import (
     Outcome,
     change,
@@ -24,30 +25,31 @@ from scripts.bench_task_tables import (
     paired_interval,
     summary_table,
 )
+from scripts.bench_texts import train_and_dev
 from scripts.bench_winners import Candidate, Verdict, family_table, winner_table
 
 TABLE = np.random.default_rng(0).normal(size=(600, 10)).astype(np.float32)
 WHITE = GaussianBound(np.ones(4), np.ones(4), 4.0, 4)
 
 
-def outcome(codec: str, right: list[bool], seed: int = 0) -> Outcome:
-    """Return an outcome on two labels whose first is always expected."""
-    probabilities = np.array([[0.9, 0.1] if good else [0.2, 0.8] for good in right], np.float32)
+def outcome(codec: str, lost: list[int], seed: int = 0, won: Sequence[int] = ()) -> Outcome:
+    """Return an outcome on four texts, of which the uncompressed model knows all but the third."""
     size = 40_000 if codec == "float32" else 10_000
+    accuracy = (3 + len(won) - len(lost)) / 4
     return Outcome(
-        "news", "words", seed, codec, codec, 10_000, size, size + 500, probabilities,
-        np.zeros(len(right), np.int64),
+        "news", "words", seed, codec, codec, 10_000, size, size + 500, 4, accuracy, 0.25, 0.75,
+        won, lost,
     )  # fmt: skip
 
 
 def test_a_change_is_the_mean_over_seeds_with_its_error() -> None:
-    before = [outcome("float32", [True] * 4, seed) for seed in (0, 1)]
-    after = [outcome("int8", [True] * 3 + [False]), outcome("int8", [True] * 4, 1)]
-    found = change(before, after)
+    found = change([outcome("int8", [0]), outcome("int8", [], 1)])
     assert found.difference == pytest.approx(-0.125)
     assert found.error == pytest.approx(0.125)  # of -0.25 and 0
-    assert found.agreement == pytest.approx(7 / 8)
-    assert found.kl == pytest.approx((0.9 * np.log(4.5) + 0.1 * np.log(0.125)) / 8, rel=1e-5)
+    assert (found.agreement, found.kl) == (0.75, 0.25)
+    low, high = found.interval  # one of four texts loses half a point a seed
+    assert low == pytest.approx(-0.375, abs=0.01)
+    assert high == 0
 
 
 def test_the_paired_interval_is_near_the_normal_one() -> None:
@@ -60,12 +62,11 @@ def test_the_paired_interval_is_near_the_normal_one() -> None:
 
 
 def test_task_tables() -> None:
-    made = [outcome("float32", [True, True, False, True])]
-    made += [replace(outcome("svd:64|int8", [True, False, False, True]), codec="svd:64|int8")]
-    made += [outcome("@2.2", [True, True, True, True])]
+    made = [outcome("float32", []), outcome("svd:64|int8", [1]), outcome("@2.2", [], won=[2])]
+    made += [outcome("auto@1", [0, 1])]
     summary = summary_table(made).splitlines()
-    assert summary[0].endswith("| svd:64\\|int8 | svd\\|tcq at 2.2 bits |")
-    assert "| 75.00 | -25.00 ± nan | +25.00 ± nan |" in summary[2]
+    assert summary[0].endswith("| svd:64\\|int8 | svd\\|tcq at 2.2 bits | auto at 1 bits |")
+    assert "| 75.00 | -25.00 ± nan | +25.00 ± nan | -50.00 ± nan |" in summary[2]
     rows = detail_table(made).splitlines()
     assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
     assert "| float32 | 32.00 | 40 | 1.0x | 75.00 |" in rows[2]
