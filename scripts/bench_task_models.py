@@ -68,6 +68,7 @@ def model_step(task: Task) -> Step:
 def train_model(task: Task, folder: Path) -> None:
     """Train one model into a folder: model.embz with counts, and train.json."""
     from embzip import tf
+    from embzip.tf import batches
 
     train, dev = train_and_dev(task.folder)
     texts = folder / "texts.txt"
@@ -89,8 +90,8 @@ def train_model(task: Task, folder: Path) -> None:
         seed=task.seed,
     )
     vector_seconds = time.perf_counter() - started
-    lengths = [len(ids) for ids in tf.batches.encode(vectors, train)]
-    longest = tf.batches.default_max_length(lengths, least=3, most=settings.max_length)
+    lengths = [len(ids) for ids in batches.encode(vectors, train)]
+    longest = batches.default_max_length(lengths, least=3, most=settings.max_length)
     result = tf.train(
         train,
         vectors,
