@@ -261,6 +261,24 @@ def test_case_74_two_embedding_layers() -> None:
     assert [layer.name for layer in embedding_layers(rebuilt)] == ["first"]
 
 
+def test_a_rebuilt_model_can_be_rebuilt_again(tmp_path: Path) -> None:
+    inputs = keras.Input((TIME,), dtype="int32")
+    joined = layers.Concatenate()([words("first")(inputs), words("second")(inputs)])
+    model = keras.Model(inputs, layers.Conv1D(5, 2, name="filters")(joined))
+    half = rebuild_model(model, "first", table_of(model, "first", spec="int8"))
+    # What is not compressed yet is meant where nothing is named.
+    both = rebuild_model(half, None, table_of(model, "second", spec="int8"))
+    both.save(tmp_path / "both.keras")
+    made = rebuild_file(tmp_path / "both.keras", tmp_path / "again.keras", codec="int4", every=True)
+    again = keras.models.load_model(tmp_path / "again.keras")
+    # The oracle: the model itself over rows that were rounded twice.
+    for name in ("first", "second"):
+        rounded = compress(table_of(model, name, spec="int8").decode(), "int4").decode()
+        model.get_layer(name).set_weights([rounded])
+    np.testing.assert_allclose(again(ids()), model(ids()), atol=1e-6)
+    assert [made.embedding.codec.spec, made.more[0].embedding.codec.spec] == ["int4", "int4"]
+
+
 def test_layers_of_one_name_are_told_apart_by_their_path() -> None:
     inputs = keras.Input((TIME,), dtype="int32")
     inner, other = tower("tower"), tower("other")

@@ -58,6 +58,16 @@ def with_table(path: Path, table: np.ndarray) -> np.ndarray:
     return predicted(flat, signature, {"ids": IDS})["probs"]
 
 
+@pytest.mark.parametrize(("name", "end"), [("ref.pb", ".pb"), ("res", "")])
+def test_a_graph_whose_table_is_compressed_says_so(
+    folder: Path, name: str, end: str, tmp_path: Path
+) -> None:
+    rebuild_file(folder / name, tmp_path / f"small{end}", codec="int4")
+    found = r"found none that is not compressed \('.+' as int4\): begin with the file before"
+    with pytest.raises(UnsupportedModelError, match=found):
+        rebuild_file(tmp_path / f"small{end}", tmp_path / f"again{end}", codec="int8")
+
+
 @pytest.mark.parametrize("spec", ["svd:3|int8", "int4", "kmeans:8", "tcq:2"])
 @pytest.mark.parametrize(
     ("name", "end"),

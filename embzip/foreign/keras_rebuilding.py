@@ -199,8 +199,11 @@ def _inner(part: Any) -> list[Any]:
 
 
 def rows_of(layer: Any) -> Matrix:
-    """Return the table of an Embedding layer, (rows, dim), also where Keras has quantized it."""
-    if layer.quantization_mode is None:
+    """Return the table of an Embedding layer, (rows, dim), also where it is compressed.
+
+    Keras may have quantized it, or an earlier rebuilding put codes there.
+    """
+    if isinstance(layer, keras.layers.Embedding) and layer.quantization_mode is None:
         return np.asarray(layer.get_weights()[0], np.float32)
     return np.asarray(layer(np.arange(layer.input_dim)), np.float32)
 

@@ -115,6 +115,16 @@ class CompressedEmbeddingLayer(_Lookup):
         self.set_most_bits(_most_bits(embedding.params))
         self.built = True
 
+    @property
+    def input_dim(self) -> int:
+        """Rows of the table, as `keras.layers.Embedding` calls them."""
+        return self.rows
+
+    @property
+    def output_dim(self) -> int:
+        """Numbers of a row, as `keras.layers.Embedding` calls them."""
+        return self.dim
+
     def set_most_bits(self, most: int | None) -> None:
         """Say of how many bits a number has at most, so that a graph holds no larger tables."""
         self._most_bits = most

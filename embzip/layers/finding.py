@@ -12,6 +12,10 @@ from keras import tree
 from keras.src.models.functional import Functional  # Keras exports no name for it
 
 from embzip.errors import UnsupportedModelError
+from embzip.layers.decoding import CompressedEmbeddingLayer
+from embzip.layers.reversible import CompressedReversibleEmbedding
+
+_TABLES = (keras.layers.Embedding, CompressedEmbeddingLayer)
 
 
 def is_sequential(layer: Any) -> bool:
@@ -30,8 +34,9 @@ def is_timed(layer: Any) -> bool:
 
 
 def is_reversible(layer: Any) -> bool:
-    """Return whether a layer is a `ReversibleEmbedding`, whose table may be an output layer too."""
-    return type(layer) is getattr(keras.layers, "ReversibleEmbedding", None)  # new in 3.12
+    """Return whether a layer's table may be an output layer too, also where it is compressed."""
+    found = getattr(keras.layers, "ReversibleEmbedding", None)  # new in 3.12
+    return type(layer) in (found, CompressedReversibleEmbedding)
 
 
 def check_model(model: Any) -> None:
@@ -83,7 +88,8 @@ def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def chosen_embedding(model: Any, layer_name: str | None, *, tied: bool = False) -> Any:
     """Return the `Embedding` layer with a name or path, or the only one.
 
-    With `tied`, it may be a `ReversibleEmbedding` with one table.
+    With `tied`, it may be a `ReversibleEmbedding` with one table. One that is compressed already
+    can be chosen by its name, or where there is no other.
 
     Raises
     ------
@@ -92,7 +98,7 @@ def chosen_embedding(model: Any, layer_name: str | None, *, tied: bool = False) 
         subclass. The message lists the Embedding layers.
     """
     layers = [(path, layer) for path, layer in walk(model) if isinstance(layer, keras.Layer)]
-    embeddings = [(path, layer) for path, layer in layers if _is_embedding(layer)]
+    embeddings = _embeddings(model)
     found = ", ".join(repr(path) for path, _ in embeddings) or "none"
     if layer_name is None:
         candidates = embeddings
@@ -119,13 +125,13 @@ def chosen_embedding(model: Any, layer_name: str | None, *, tied: bool = False) 
         )
     path, layer = candidates[0]
     kind = type(layer)
-    if not isinstance(layer, keras.layers.Embedding):
+    if not isinstance(layer, _TABLES):
         raise UnsupportedModelError(
             f"expected an Embedding layer, and {path!r} is a {kind.__name__}; the Embedding layers "
             f"are: {found}"
         )
     if is_reversible(layer):
-        if not layer.tie_weights:
+        if not getattr(layer, "tie_weights", True):
             raise UnsupportedModelError(
                 f"{path!r} is a ReversibleEmbedding with a second table for the way back, which "
                 "would stay at full size: make it a plain Embedding and a Dense layer"
@@ -136,7 +142,7 @@ def chosen_embedding(model: Any, layer_name: str | None, *, tied: bool = False) 
                 "whole there. --tied (tied=True) compresses it for both, and decodes all rows at "
                 "each call in reverse"
             )
-    elif kind is not keras.layers.Embedding:
+    elif kind not in _TABLES:
         raise UnsupportedModelError(
             f"only keras.layers.Embedding itself can be replaced, and {path!r} is a "
             f"{kind.__name__}, a subclass that may compute something else"
@@ -153,7 +159,7 @@ def embedding_paths(model: Any) -> list[str]:
         As `check_model` does, and for a model without any.
     """
     check_model(model)
-    found = {id(layer): path for path, layer in walk(model) if _is_embedding(layer)}
+    found = {id(layer): path for path, layer in _embeddings(model)}
     if not found:
         chosen_embedding(model, None)  # says that there is none
     return list(found.values())
@@ -195,13 +201,16 @@ def holds_layers(layer: Any) -> bool:
     return is_functional(layer) or is_sequential(layer) or is_timed(layer)
 
 
-def _is_embedding(layer: Any) -> bool:
-    return isinstance(layer, keras.layers.Embedding)
+def _embeddings(model: Any) -> list[tuple[str, Any]]:
+    """Return paths and layers: those that are not compressed yet, or else those that are."""
+    found = list(walk(model))
+    of_kinds = ([each for each in found if isinstance(each[1], kind)] for kind in _TABLES)
+    return next(filter(None, of_kinds), [])
 
 
 def _hidden_embeddings(layer: Any) -> list[str]:
     inner = layer._flatten_layers(include_self=False)
-    return [part.name for part in inner if _is_embedding(part)]
+    return [part.name for part in inner if isinstance(part, keras.layers.Embedding)]
 
 
 def _hint(layers: list[tuple[str, Any]]) -> str:

@@ -42,10 +42,14 @@ def found_tables(flat: FlatGraph) -> dict[str, tuple[tuple[int, ...], list[str]]
     """Return the shape and the look-ups of each table of the graph, by its name.
 
     Tables hold float32, float16 or bfloat16. One in parts has one name, and each part its own.
+    What decodes a table that is compressed already is none.
     """
     flow = Flow(flat.graph.node)
     tables: dict[str, tuple[tuple[int, ...], list[str]]] = {}
+    decoding = _decoding(flow)
     for read, table in reads(flow):
+        if table in decoding:
+            continue
         dtype, shape = stored(flat, flow, table)
         if len(shape) == 2 and dtype in FLOATS:
             tables.setdefault(table, (shape, []))[1].append(read)
@@ -84,9 +88,11 @@ def chosen_tables(flat: FlatGraph, names: Sequence[str] = (), *, every: bool = F
         return chosen or sorted(tables)
     if len(tables) == 1:
         return list(tables)
+    coded = ", ".join(f"{name!r} as {codec}" for name, codec, _, _ in compressed_tables(flat))
+    none = f"none that is not compressed ({coded}): begin with the file before" if coded else "none"
     raise UnsupportedModelError(
         "expected one table that a look-up reads, found "
-        + (f"several: choose with --layer, or --all: {listed}" if tables else "none")
+        + (f"several: choose with --layer, or --all: {listed}" if tables else none)
     )
 
 
@@ -196,6 +202,18 @@ def _readers(flow: Flow, table: str) -> tuple[set[str], list[str]]:
                     "for it at each run; or give that operator its own variable first"
                 )
     return passing, sorted(gathers)
+
+
+def _decoding(flow: Flow) -> set[str]:
+    """Return the nodes that make the rows of compressed tables, and the ids of those rows."""
+    found: set[str] = set()
+    waiting = [name for name, node in flow.nodes.items() if _TOLD in node.attr]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in flow.nodes:
+            found.add(name)
+            waiting += map(node_name, flow.nodes[name].input)
+    return found
 
 
 def _takes_rows(flow: Flow, node: Any) -> bool:
