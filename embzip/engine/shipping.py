@@ -17,6 +17,7 @@ import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
+from embzip.engine.finite import finite_rows
 from embzip.errors import ClusterError
 from embzip.files.seen import SeenFile
 
@@ -89,8 +90,6 @@ class OnRows:
 
     def __call__(self, first: int, stop: int, held: NDArray[Any] | None) -> Any:
         """Return what the function finds in the rows from `first` to before `stop`."""
-        from embzip.engine.rows import finite_rows
-
         table = self._table if held is None else _with_source(self._table, _Held(first, held))
         found = self._function(first, finite_rows(table[slice(first, stop)], first))
         _give_back(source_of(table))

@@ -21,7 +21,6 @@ from embzip.files.remote import head_of
 from embzip.files.signatures import FASTTEXT as MAGIC
 from embzip.types import Matrix
 
-EOS = b"</s>"
 _SUPERVISED = 3
 _LOSSES = {1: "hs", 2: "ns", 3: "softmax", 4: "ova"}
 _CENTROIDS = 256
@@ -83,7 +82,7 @@ class FastText:
             return np.ascontiguousarray(self.rows[: len(words)], np.float32)
         from embzip.vectors.subwords import composed  # imported here: it loads numba
 
-        return composed(words, self)
+        return composed(words, self.rows, self.places(), (self.minn, self.maxn))
 
     def places(self) -> NDArray[np.int64]:
         """Return the row of each bucket, (buckets,); -1 for those without one."""

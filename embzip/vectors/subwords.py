@@ -1,15 +1,14 @@
 """The character n-grams of fastText's words, and the mean of their rows, compiled by numba."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embzip.compiling import compiled
 from embzip.types import Matrix
 
-if TYPE_CHECKING:
-    from embzip.vectors.fasttext import FastText
-
+_EOS = b"</s>"  # has no n-grams
 _FIRST, _PRIME = np.uint32(2166136261), np.uint32(16777619)
 
 
@@ -55,16 +54,25 @@ def _step(hashed: Any, byte: Any) -> Any:
     return np.uint32(np.uint32(hashed ^ np.uint32(np.int32(np.int8(byte)))) * _PRIME)
 
 
-def composed(words: list[bytes], model: "FastText") -> Matrix:
-    """Return the mean of the rows of words and of their character n-grams, (words, dim)."""
-    from embzip.vectors.fasttext import EOS
+def composed(
+    words: list[bytes], rows: Matrix, places: NDArray[np.int64], lengths: tuple[int, int]
+) -> Matrix:
+    """Return the mean of the rows of words and of their character n-grams, (words, dim).
 
+    Parameters
+    ----------
+    rows
+        First those of the words, in their order.
+    places
+        The row of each bucket of n-grams, (buckets,); -1 for those without one.
+    lengths
+        Of the shortest and the longest n-grams.
+    """
     framed = [b"<" + word + b">" for word in words]
     starts = np.zeros(len(words) + 1, np.int64)
     np.cumsum([len(word) for word in framed], out=starts[1:])
     text = np.frombuffer(b"".join(framed), np.uint8)
-    made = np.empty((len(words), model.rows.shape[1]), np.float32)
-    skipped = words.index(EOS) if EOS in words else -1
-    rows = np.asarray(model.rows)
-    _compose(text, starts, skipped, rows, model.places(), model.minn, model.maxn, made)
+    made = np.empty((len(words), rows.shape[1]), np.float32)
+    skipped = words.index(_EOS) if _EOS in words else -1
+    _compose(text, starts, skipped, np.asarray(rows), places, *lengths, made)
     return made
