@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 
 from embzip.errors import MissingFileError
@@ -76,11 +77,15 @@ def digest(*parts: bytes | memoryview) -> str:
 
 def digest_of_file(path: str | Path) -> str:
     """Return the `digest` of a file's bytes, read a part at a time."""
+    with Path(path).open("rb") as file:
+        return digest_of_stream(file)
+
+
+def digest_of_stream(file: BufferedReader) -> str:
+    """Return the `digest` of the bytes that are left in a file, read a part at a time."""
     import hashlib
 
-    with Path(path).open("rb") as file:
-        made = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
-    return made.hexdigest()
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def blocks_of(path: str | Path, size: int) -> Iterator[bytes]:
