@@ -182,7 +182,7 @@ def test_what_a_listing_said_is_asked_again(memory: Any) -> None:
 
 
 class Listing(MemoryFileSystem):
-    """What is in memory, by what was listed before, until that is dropped."""
+    """What is in memory, as it was said to be before, until that is dropped."""
 
     protocol = "listing"
     kept: ClassVar[dict[str, Any]] = {}
@@ -191,16 +191,15 @@ class Listing(MemoryFileSystem):
     def _strip_protocol(cls, path: str) -> str:
         return super()._strip_protocol(path.replace("listing://", "memory://"))  # type: ignore[no-any-return]
 
-    def ls(self, path: str, detail: bool = True, **_: Any) -> Any:
+    def glob(self, path: str, **options: Any) -> Any:
         if path not in self.kept:
-            self.kept[path] = [dict(each) for each in super().ls(path, detail=True)]
-        found = self.kept[path]
-        return found if detail else [each["name"] for each in found]
+            self.kept[path] = super().glob(path, **options)
+        return self.kept[path]
 
-    def info(self, path: str, **_: Any) -> Any:
-        listed = (each for found in self.kept.values() for each in found)
-        known = next((each for each in listed if each["name"] == path), None)
-        return known or super().info(path)
+    def info(self, path: str, **options: Any) -> Any:
+        if path not in self.kept:
+            self.kept[path] = super().info(path, **options)
+        return self.kept[path]
 
     def invalidate_cache(self, path: str | None = None) -> None:
         self.kept.clear()
