@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import embzip
+from embzip.classifier import load_classifier
 from embzip.codecs.joined import JoinedArray, Stretch
 from embzip.embz.shards import shard_name
 from embzip.errors import EmbzipError, FileFormatError, InputError, OutputError, SpecError
@@ -238,6 +239,10 @@ def test_what_cannot_be_in_shards(tmp_path: Path) -> None:
             embzip.save(table_of("int8"), tmp_path / "set", shards=count)
     with pytest.raises(InputError, match="shards are for tables, and this is a classifier"):
         embzip.save(tiny_classifier(), tmp_path / "set", shards=2)
+    embzip.save(table_of("int8"), tmp_path / "set", shards=2)
+    for read in (embzip.load_model, load_classifier):
+        with pytest.raises(FileFormatError, match="found only an embedding: train one on it with"):
+            read(tmp_path / "set")
     embzip.save(table_of("int8"), tmp_path / "set", shards=2)
     before = {path: path.read_bytes() for path in (tmp_path / "set").iterdir()}
     with pytest.raises(OutputError, match=r"the files would have .* and 100 are allowed"):

@@ -24,7 +24,7 @@ from embzip.files.reading import digest
 from embzip.files.remote import nbytes_of
 from embzip.files.seen import SeenFile, SeenFiles
 from embzip.vectors.base import read_vectors
-from tests.commands import outcome, stdout_of
+from tests.commands import outcome, stdout_of, write_inputs
 from tests.servers import Handler, forget_http, read_http_by_requests, serving
 
 LINES = "".join(f"line {number} of a text\n" for number in range(200_000)).encode()
@@ -203,6 +203,28 @@ class Listing(MemoryFileSystem):
 
     def invalidate_cache(self, path: str | None = None) -> None:
         self.kept.clear()
+
+
+def test_classifiers_elsewhere(
+    memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_inputs(tmp_path)
+    for name in ("model.embz", "test.tsv"):
+        memory.pipe(f"/{name}", Path(name).read_bytes())
+    here = stdout_of("predict", "model.embz", "corpus.txt")
+    assert stdout_of("predict", "memory://model.embz", "corpus.txt") == here
+    stdout_of("gate", "memory://model.embz", "model.embz", "memory://test.tsv", "--max-drop", 100)
+    assert embzip.load_model("memory://model.embz").predict(["the goal"])
+    memory.pipe("/model.embz", Path("test.tsv").read_bytes())
+    for command, said in (
+        ("predict memory://none.embz corpus.txt", "memory://none.embz: no such file"),
+        ("predict memory://model.embz corpus.txt", "memory://model.embz: expected a classifier"),
+        ("rebuild memory://a.embz --codec int8", "this is a URL, and a file of this machine is"),
+    ):
+        done = outcome(*command.split())
+        assert (done.code, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+        assert said in done.stderr
 
 
 def test_http(server: tuple[str, Path, type[Handler]]) -> None:

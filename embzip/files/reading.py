@@ -34,8 +34,8 @@ def readable_path(path: str | Path) -> Path:
         why = "no such file" if absent else f"cannot be opened: {reason_of(error)}"
         if absent and URL.match(str(path)):
             why = (
-                "a URL names texts, labelled texts or vectors, as str and not as Path, and nothing "
-                "else: copy the file to this machine first"
+                "this is a URL, and a file of this machine is read here: copy it first; in Python, "
+                "a URL is a str, since a Path drops a slash of it"
             )
         raise MissingFileError(f"{path}: {why}") from error
     if stat.S_ISDIR(mode):
