@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,17 @@ def test_rows_are_those_of_one_file(tmp_path: Path, codec: str, pack: bool) -> N
     embzip.save(table, tmp_path / "one.embz", pack=pack, counts=True)
     one = embzip.load(tmp_path / "one.embz")
     ids = np.array([[499, 0, 7], [166, 167, 168]])
+    # A matrix product rounds by where in memory its operands begin; the rest is equal to the bit.
+    same = partial(np.testing.assert_allclose, rtol=0, atol=1e-6 if "svd" in codec else 0)
     for count in (1, 3, 7):
         embzip.save(table, tmp_path / "set", pack=pack, counts=True, shards=count)
         for path in (tmp_path / "set", tmp_path / "set" / "manifest.embz"):
             whole, mapped = embzip.load(path), embzip.load(path, mmap=True)
-            np.testing.assert_array_equal(mapped[ids], one[ids])
-            np.testing.assert_array_equal(mapped[100:400], one[100:400])
+            same(mapped[ids], one[ids])
+            same(mapped[100:400], one[100:400])
             mapped.verify()
             for found in (whole, mapped):
-                np.testing.assert_array_equal(found.decode(), one.decode())
+                same(found.decode(), one.decode())
                 assert found.vocabulary == one.vocabulary
                 assert found.counts is not None
                 assert found.counts.tolist() == table.counts.tolist()  # type: ignore[union-attr]
