@@ -40,6 +40,16 @@ def test_a_name_that_a_file_has_is_no_pattern() -> None:
     assert list(read_texts("corpus/[b].txt")) == ["literally"]
 
 
+def test_each_reading_of_a_pattern_is_of_the_same_files() -> None:
+    texts = read_texts("corpus/*.txt")
+    assert list(texts) == ["the sun"]
+    Path("corpus/z.txt").write_text("came later\n")
+    assert list(texts) == ["the sun"]
+    Path("corpus/b.txt").unlink()
+    with pytest.raises(MissingFileError, match=r"corpus/b\.txt: no such file"):
+        list(texts)
+
+
 def test_a_folder_that_is_there_is_no_pattern() -> None:
     for name in ("data[v1]", "data1", "all*"):
         Path(name).mkdir()
