@@ -7,6 +7,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -74,7 +75,10 @@ def read_texts(
 
 @dataclass(frozen=True)
 class CorpusTexts:
-    """The texts of a corpus, as `read_texts` makes them; read each time they are asked for."""
+    """The texts of a corpus, as `read_texts` makes them; read each time they are asked for.
+
+    What a pattern matches is looked up once: each reading is of the same files.
+    """
 
     paths: Corpus
     labelled: Labelled
@@ -84,14 +88,14 @@ class CorpusTexts:
     def __iter__(self) -> Iterator[str]:
         if isinstance(self.paths, Texts):
             yield from self.paths
-        for path, labelled in self._files():
+        for path, labelled in self._files:
             yield from self._texts(path, labelled)
 
     def parts(self) -> Iterator[Iterable[str] | LinePart | FilePart]:
         """Yield texts, and parts of files that are not read yet, in order."""
         if isinstance(self.paths, Texts):
             yield self.paths
-        files = self._files()
+        files = self._files
         for path, labelled in files:
             # Labels are judged, and what was replaced is counted, in the order of a whole file.
             whole = labelled or self.errors != "strict"
@@ -104,6 +108,7 @@ class CorpusTexts:
             deque(plain_lines(path, head), maxlen=0)
             yield from parts
 
+    @cached_property
     def _files(self) -> list[tuple[str | Path, bool]]:
         files = files_of(self.paths)
         with_labels = _labelled_of(files, self.labelled)

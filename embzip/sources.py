@@ -55,6 +55,16 @@ def corpus_name(corpus: Corpus) -> str:
     return ", ".join(str(path) for path in paths_of(corpus))
 
 
+def in_short(names: Sequence[str | Path]) -> str:
+    """Return the first name of several, and how many more there are.
+
+    >>> in_short(["a.tsv"]), in_short(["a.tsv", "b.tsv", "c.tsv"])
+    ('a.tsv', 'a.tsv and 2 more')
+    """
+    more = len(names) - 1
+    return f"{names[0]} and {more:,} more" if more else str(names[0])
+
+
 def plain_lines(path: str | Path, lines: Iterable[tuple[int, str]]) -> Iterator[str]:
     """Yield each line, and warn at the end if the lines look labelled."""
     begins: Counter[str] = Counter()

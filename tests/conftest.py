@@ -1,7 +1,9 @@
 """Fixtures that several test modules share."""
 
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -22,6 +24,17 @@ def news(label: str, documents: slice) -> str:
         for line in path.read_text("utf-8", errors="replace").splitlines()
         if len(line.split()) > 5
     )
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    """fsspec's file system in this process's memory, empty before and after."""
+    import fsspec
+
+    system = fsspec.filesystem("memory")
+    yield system
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]
 
 
 @pytest.fixture

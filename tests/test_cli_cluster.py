@@ -2,12 +2,14 @@
 
 import gzip
 import os
+import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -87,7 +89,24 @@ def test_workers_of_this_machine_read_a_pattern_of_compressed_files(tmp_path: Pa
             [sys.executable, "-m", "embzip", *command], cwd=tmp_path, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"embzip: cluster tcp://\S+, dashboard http://\S+/status\n", done.stderr)
     assert (tmp_path / "apart.tsv").read_bytes() == (tmp_path / "plain.tsv").read_bytes()
+
+
+def test_tasks_are_counted_on_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("the sea and the sun\n" * 3000)
+    command = [sys.executable, "-m", "embzip", "build-words", "corpus.txt", "--cluster", "local:1"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, cwd=tmp_path, stderr=theirs, stdout=subprocess.PIPE) as running:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # how a terminal ends
+            while more := os.read(ours, 65536):
+                shown += more
+        os.close(ours)
+    assert running.returncode == 0, shown
+    assert re.search(rb"embzip: cluster tcp://\S+, dashboard http://\S+/status", shown)
+    assert b"1 done, 0 at work" in shown, shown[-2000:]
 
 
 def test_where_no_scheduler_is_one_line_says_so(

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import embzip
+from embzip.classifier import load_classifier
 from embzip.codecs.joined import JoinedArray, Stretch
 from embzip.embz.shards import shard_name
 from embzip.errors import EmbzipError, FileFormatError, InputError, OutputError, SpecError
@@ -51,15 +53,17 @@ def test_rows_are_those_of_one_file(tmp_path: Path, codec: str, pack: bool) -> N
     embzip.save(table, tmp_path / "one.embz", pack=pack, counts=True)
     one = embzip.load(tmp_path / "one.embz")
     ids = np.array([[499, 0, 7], [166, 167, 168]])
+    # A matrix product rounds by where in memory its operands begin; the rest is equal to the bit.
+    same = partial(np.testing.assert_allclose, rtol=0, atol=1e-6 if "svd" in codec else 0)
     for count in (1, 3, 7):
         embzip.save(table, tmp_path / "set", pack=pack, counts=True, shards=count)
         for path in (tmp_path / "set", tmp_path / "set" / "manifest.embz"):
             whole, mapped = embzip.load(path), embzip.load(path, mmap=True)
-            np.testing.assert_array_equal(mapped[ids], one[ids])
-            np.testing.assert_array_equal(mapped[100:400], one[100:400])
+            same(mapped[ids], one[ids])
+            same(mapped[100:400], one[100:400])
             mapped.verify()
             for found in (whole, mapped):
-                np.testing.assert_array_equal(found.decode(), one.decode())
+                same(found.decode(), one.decode())
                 assert found.vocabulary == one.vocabulary
                 assert found.counts is not None
                 assert found.counts.tolist() == table.counts.tolist()  # type: ignore[union-attr]
@@ -238,6 +242,10 @@ def test_what_cannot_be_in_shards(tmp_path: Path) -> None:
             embzip.save(table_of("int8"), tmp_path / "set", shards=count)
     with pytest.raises(InputError, match="shards are for tables, and this is a classifier"):
         embzip.save(tiny_classifier(), tmp_path / "set", shards=2)
+    embzip.save(table_of("int8"), tmp_path / "set", shards=2)
+    for read in (embzip.load_model, load_classifier):
+        with pytest.raises(FileFormatError, match="found only an embedding: train one on it with"):
+            read(tmp_path / "set")
     embzip.save(table_of("int8"), tmp_path / "set", shards=2)
     before = {path: path.read_bytes() for path in (tmp_path / "set").iterdir()}
     with pytest.raises(OutputError, match=r"the files would have .* and 100 are allowed"):

@@ -1,6 +1,7 @@
 """The same work on a Dask cluster of real processes: the same bytes, also where processes die."""
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 import embzip
 import embzip.corpus
 from embzip.engine import map_rows, map_texts, on_cluster, reduce_texts, shipping, sum_rows, texts
-from embzip.engine.clusters import active
+from embzip.engine.clusters import Cluster, active
 from embzip.errors import ClusterError, InputError, SpecError
 from embzip.files import line_parts
 from tests.servers import forget_http, read_http_by_requests, serving
@@ -31,7 +32,7 @@ def client() -> Iterator[Any]:
 
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
     ):
         cluster.adapt(minimum=2, maximum=2)  # as `local:2` does
@@ -328,6 +329,44 @@ def test_what_is_wrong_with_a_block_is_said_as_by_one_process(client: Any) -> No
     table[6, 1] = np.inf
     with on_cluster(client), pytest.raises(InputError, match=r"row 6: .* finite .* found inf"):
         sum_rows(lambda first, block: (block.sum(),), table)
+
+
+def test_an_error_of_the_system_on_a_worker_is_not_the_schedulers(client: Any) -> None:
+    def full(block: list[str]) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/scratch/a")
+
+    with on_cluster(client), pytest.raises(OSError, match=r"No space left .*: '/scratch/a'"):
+        list(map_texts(full, ["a"]))
+
+
+def test_tasks_are_counted(client: Any, corpus: list[str]) -> None:
+    told: list[tuple[int, int]] = []
+    with on_cluster(client, progress=lambda *tasks: told.append(tasks)):
+        list(map_texts(len, corpus))
+        assert (told[0], told[-1]) == ((1, 4), (70, 70))
+        reduce_texts(len, int.__add__, corpus)
+    assert [done for done, _ in told[70:]] == [102, 134, 140]
+    assert told[-1] == (140, 140)
+
+
+def test_a_search_does_not_wait_for_workers_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed import Client, Event, LocalCluster
+
+    monkeypatch.setattr("embzip.engine.clusters._ANSWERS_IN", 1)
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False}
+    with (
+        LocalCluster(**options, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
+        begun = Event("begun")
+
+        def waits() -> None:
+            begun.set()
+            Event("never").wait(timeout=5)
+
+        done = Cluster(client).each(waits, [(), ()], lambda: bool(cluster.scale(0)) or True)
+        with pytest.raises(ClusterError, match="all workers are lost, and none came within 1 sec"):
+            list(done)
 
 
 def test_two_clients_work_at_once(client: Any, corpus: list[str]) -> None:

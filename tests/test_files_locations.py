@@ -9,7 +9,7 @@ import pytest
 import embzip
 from embzip.corpus import read_examples, read_texts
 from embzip.errors import EmbzipError, InputError, MissingFileError, OutputError
-from embzip.files.locations import file_at, files_at, is_url, located
+from embzip.files.locations import base_name, file_at, files_at, is_url, located
 from embzip.tokenizers.counts import read_counts
 from tests.commands import outcome, stdout_of
 
@@ -40,6 +40,47 @@ def test_a_name_that_a_file_has_is_no_pattern() -> None:
     assert list(read_texts("corpus/[b].txt")) == ["literally"]
 
 
+def test_each_reading_of_a_pattern_is_of_the_same_files() -> None:
+    texts = read_texts("corpus/*.txt")
+    assert list(texts) == ["the sun"]
+    Path("corpus/z.txt").write_text("came later\n")
+    assert list(texts) == ["the sun"]
+    Path("corpus/b.txt").unlink()
+    with pytest.raises(MissingFileError, match=r"corpus/b\.txt: no such file"):
+        list(texts)
+
+
+def test_a_folder_that_is_there_is_no_pattern() -> None:
+    for name in ("data[v1]", "data1", "all*"):
+        Path(name).mkdir()
+        Path(name, "a.txt").write_text(f"{name}\n")
+    assert files_at("data[v1]/*.txt") == ["data[v1]/a.txt"]
+    assert files_at("data[1]/*.txt") == ["data1/a.txt"]
+    assert files_at("all*/*.txt") == ["all*/a.txt"]
+    assert files_at("*.tsv", "corpus/more/../..") == [
+        "corpus/more/../../1.tsv", "corpus/more/../../2.tsv"
+    ]  # fmt: skip
+    assert files_at("*.txt", Path("data[v1]").absolute()) == [
+        str(Path("data[v1]/a.txt").absolute())
+    ]
+
+
+def test_the_users_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In quotes and in recipes, where no shell has read it."""
+    monkeypatch.setenv("HOME", str(folder / "corpus"))
+    assert list(read_texts("~/b.txt")) == list(read_texts("~/b*")) == ["the sun"]
+    assert list(read_texts(Path("~/b.txt"))) == ["the sun"]
+    Path("~").mkdir()
+    Path("~/b.txt").write_text("here\n")
+    assert list(read_texts("~/b.txt")) == ["here"]
+
+
+def test_names_without_folders_and_queries() -> None:
+    assert base_name("data/a.tsv") == base_name(Path("data/a.tsv")) == "a.tsv"
+    assert base_name("s3://b/what?.tsv") == "what?.tsv"
+    assert base_name("simplecache::https://h/x/a.tsv?sig=a/b#c") == "a.tsv"
+
+
 def test_a_pattern_without_a_file_and_one_of_several_where_one_is_read() -> None:
     with pytest.raises(MissingFileError, match=r"corpus/\*\.zip: no file matches this pattern"):
         list(read_texts("corpus/*.zip"))
@@ -61,6 +102,11 @@ def test_a_file_url_is_a_path_and_needs_no_fsspec(
     monkeypatch.setitem(sys.modules, "fsspec", None)
     assert list(read_texts(f"file://{folder}/corpus/*")) == ["the sea", "the sun"]
     assert located(f"file://{folder}/1.tsv") == folder / "1.tsv"
+    Path("a b.txt").write_text("blank\n")
+    Path("c%20d.txt").write_text("as it is\n")
+    assert list(read_texts((folder / "a b.txt").as_uri())) == ["blank"]
+    assert list(read_texts(f"file://localhost{folder}/a%20*")) == ["blank"]
+    assert list(read_texts(f"file://{folder}/c%20d.txt")) == ["as it is"]
     assert not is_url("file:///a") and not is_url(Path("s3://a/b")) and not is_url("C:/a")  # noqa: PT018
     embzip.save(embzip.compress([[1.0]], "float16"), "t.embz")
     assert embzip.load(f"file://{folder}/t.embz").shape == (1, 1)
@@ -88,8 +134,11 @@ SAID = {
     "compress corpus/* --codec int8": "corpus/*: one file is read here, and 2 match this pattern",
     "compress foo://a --codec int8": "foo://a: unknown protocol 'foo'",
     "train foo://t --vectors corpus/b.txt": "foo://t: unknown protocol 'foo'",
-    "predict s3://a/model.embz 1.tsv": "a URL names texts, labelled texts or vectors, as str",
-    "search s3://a/b.tsv": "copy the file to this machine first",
+    "predict s3://a/model.embz 1.tsv": "s3://a/model.embz: fsspec needs a further package",
+    "inspect s3://a/model.embz": "this is a URL, and a file of this machine is read here: copy it",
+    "search s3://a/b.tsv": "s3://a/b.tsv: fsspec needs a further package for this protocol (",
+    "search *.txt": "*.txt: no file matches this pattern",
+    "search 1.tsv --teacher foo://a": "foo://a: unknown protocol 'foo'",
 }
 
 

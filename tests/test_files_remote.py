@@ -6,33 +6,28 @@ import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import fsspec
 import numpy as np
 import pyarrow
 import pytest
 import zstandard
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import register_implementation
 from pyarrow import parquet
 
 import embzip
 from embzip.corpus import read_examples, read_texts
-from embzip.errors import EmbzipError, InputError, MissingFileError
+from embzip.errors import ClusterError, EmbzipError, InputError, MissingFileError
+from embzip.files.locations import files_at
+from embzip.files.reading import digest
 from embzip.files.remote import nbytes_of
+from embzip.files.seen import SeenFile, SeenFiles
 from embzip.vectors.base import read_vectors
-from tests.commands import outcome, stdout_of
+from tests.commands import outcome, stdout_of, write_inputs
 from tests.servers import Handler, forget_http, read_http_by_requests, serving
 
 LINES = "".join(f"line {number} of a text\n" for number in range(200_000)).encode()
-
-
-@pytest.fixture
-def memory() -> Iterator[Any]:
-    """fsspec's file system in this process's memory, empty before and after."""
-    system = fsspec.filesystem("memory")
-    yield system
-    system.store.clear()
-    system.pseudo_dirs[:] = [""]
 
 
 @pytest.fixture
@@ -70,8 +65,24 @@ def test_patterns_elsewhere_are_sorted(memory: Any) -> None:
     assert list(read_texts("simplecache::memory://corpus/b.txt")) == ["b.txt"]
     with pytest.raises(MissingFileError, match=r"memory://corpus/\*\.zip: no file matches"):
         list(read_texts("memory://corpus/*.zip"))
-    with pytest.raises(InputError, match="in URLs of one protocol, and this one has several"):
-        list(read_texts("simplecache::memory://corpus/*"))
+
+
+def test_patterns_in_chains_stand_in_the_first_address(memory: Any) -> None:
+    memory.pipe({"/a.zip": zipped(b"one\n"), "/b.zip": zipped(b"two\n"), "/text": b"three\n"})
+    for url in ("zip://*.txt::memory://a.zip", "zip://in*::simplecache::memory://a.zip"):
+        assert list(read_texts(url)) == ["one"]
+    assert files_at("zip://**::memory://a.zip") == ["zip://inside.txt::memory://a.zip"]
+    assert list(read_texts("simplecache::memory://te*")) == ["three"]
+    for url, said in (
+        ("zip://inside.txt::memory://*.zip", "in memory://*.zip: name that file itself"),
+        ("zip://*.csv::memory://a.zip", "no file matches this pattern"),
+        ("zip://*.txt::memory://c.zip", "no such file"),
+        ("zip://*.txt::memory://text", "cannot be read (File is not a zip file)"),
+    ):
+        with pytest.raises(EmbzipError) as caught:
+            list(read_texts(url))
+        assert str(caught.value).startswith(f"{url}: "), caught.value
+        assert said in str(caught.value)
 
 
 def test_parquet_and_csv_elsewhere(memory: Any) -> None:
@@ -138,6 +149,82 @@ def test_commands_read_urls(memory: Any, tmp_path: Path, monkeypatch: pytest.Mon
     assert ", from 20: " in said, "the bytes of the file elsewhere"
     done = outcome("compress", "memory://none.vec", "--codec", "int8")
     assert (done.code, done.stderr) == (1, "embzip: error: memory://none.vec: no such file\n")
+
+
+def test_files_must_stay_what_their_digests_say(memory: Any, tmp_path: Path) -> None:
+    here = tmp_path / "a.txt"
+    for content in (b"one\n", b"two\n"):
+        memory.pipe("/a.txt", content)
+        here.write_bytes(content)
+        seen = SeenFiles.of([here, "memory://a.txt"])
+        assert seen.digests == (digest(content),) * 2
+    with seen.unchanged():
+        assert list(read_texts(seen.paths)) == ["two", "two"]
+    with pytest.raises(InputError, match=r"memory://a\.txt: was changed while"), seen.unchanged():
+        memory.pipe("/a.txt", b"six\n")
+    with pytest.raises(InputError, match=r"/a\.txt: was changed while"), seen.unchanged():
+        here.unlink()
+    with pytest.raises(MissingFileError, match=r"/a\.txt: no such file"):
+        SeenFiles.of([here])
+
+
+def test_what_a_listing_said_is_asked_again(memory: Any) -> None:
+    """Systems such as s3fs keep listings; a file that changed since must not look the same."""
+    register_implementation("listing", Listing, clobber=True)
+    memory.pipe("/corpus/a.txt", b"one\n")
+    assert list(read_texts("listing://corpus/*")) == ["one"]
+    before = SeenFile.of("listing:///corpus/a.txt")
+    memory.pipe("/corpus/a.txt", b"another\n")
+    memory.pipe("/corpus/b.txt", b"two\n")
+    with pytest.raises(ClusterError, match="finds another file"), before.found():
+        raise AssertionError
+    assert list(read_texts("listing://corpus/*")) == ["another", "two"]
+
+
+class Listing(MemoryFileSystem):
+    """What is in memory, as it was said to be before, until that is dropped."""
+
+    protocol = "listing"
+    kept: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(path.replace("listing://", "memory://"))  # type: ignore[no-any-return]
+
+    def glob(self, path: str, **options: Any) -> Any:
+        if path not in self.kept:
+            self.kept[path] = super().glob(path, **options)
+        return self.kept[path]
+
+    def info(self, path: str, **options: Any) -> Any:
+        if path not in self.kept:
+            self.kept[path] = super().info(path, **options)
+        return self.kept[path]
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self.kept.clear()
+
+
+def test_classifiers_elsewhere(
+    memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_inputs(tmp_path)
+    for name in ("model.embz", "test.tsv"):
+        memory.pipe(f"/{name}", Path(name).read_bytes())
+    here = stdout_of("predict", "model.embz", "corpus.txt")
+    assert stdout_of("predict", "memory://model.embz", "corpus.txt") == here
+    stdout_of("gate", "memory://model.embz", "model.embz", "memory://test.tsv", "--max-drop", 100)
+    assert embzip.load_model("memory://model.embz").predict(["the goal"])
+    memory.pipe("/model.embz", Path("test.tsv").read_bytes())
+    for command, said in (
+        ("predict memory://none.embz corpus.txt", "memory://none.embz: no such file"),
+        ("predict memory://model.embz corpus.txt", "memory://model.embz: expected a classifier"),
+        ("rebuild memory://a.embz --codec int8", "this is a URL, and a file of this machine is"),
+    ):
+        done = outcome(*command.split())
+        assert (done.code, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+        assert said in done.stderr
 
 
 def test_http(server: tuple[str, Path, type[Handler]]) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,14 @@ import embzip
 from embzip.classifier import load_classifier, load_model
 from embzip.codecs import parse_codec
 from embzip.corpus import read_texts
-from embzip.errors import EmbzipError, InputError, MissingFileError, OutputError, SpecError
+from embzip.errors import (
+    EmbzipError,
+    InputError,
+    MissingFileError,
+    MissingPackageError,
+    OutputError,
+    SpecError,
+)
 from embzip.pipeline import report, run
 from embzip.pipeline.candidate import WordsOptions, parse_candidate
 from embzip.pipeline.choosing import Choice, Tried, choose
@@ -96,7 +104,7 @@ def test_odd_labels_are_warned_of_where_the_users_file_is_read_and_nowhere_else(
 ) -> None:
     train = (recipe.parent / "train.tsv").read_text("utf-8")
     (tmp_path / "train.tsv").write_text(f"label\ttext\n{train}", "utf-8")
-    corpus = CorpusRecipe(train=tmp_path / "train.tsv", test=recipe.parent / "test.tsv")
+    corpus = CorpusRecipe(train=(tmp_path / "train.tsv",), test=(recipe.parent / "test.tsv",))
     step = corpus_step(corpus)
     with pytest.warns(UserWarning, match="train.tsv: the first row's label") as caught:
         made = Steps(tmp_path / "out").folder(step)
@@ -107,7 +115,7 @@ def test_odd_labels_are_warned_of_where_the_users_file_is_read_and_nowhere_else(
 
 
 def test_vectors_of_a_recipe_are_those_of_the_library(recipe: Path, tmp_path: Path) -> None:
-    corpus = CorpusRecipe(train=recipe.parent / "train.tsv", test=recipe.parent / "test.tsv")
+    corpus = CorpusRecipe(train=(recipe.parent / "train.tsv",), test=(recipe.parent / "test.tsv",))
     texts = corpus_step(corpus)
     words = tokenizer_step(texts, WordsOptions())
     table = {"name": "a", "tokenizer": "words"}
@@ -227,6 +235,41 @@ def test_candidates_share_steps(finished: Path) -> None:
         "test": 4,
         "serving": 3,
     }
+
+
+def test_texts_elsewhere_are_those_of_the_same_content_here(
+    recipe: Path, memory: Any, tmp_path: Path
+) -> None:
+    for name in ("train.tsv", "test.tsv", "more.txt"):
+        memory.pipe(f"/news/{name}", (recipe.parent / name).read_bytes())
+    folder = tmp_path / "with [brackets]"
+    folder.mkdir()
+    shutil.copy(recipe.parent / "test.tsv", folder)
+    path = folder / "recipe.toml"
+    path.write_text(
+        RECIPE.replace('"train.tsv"', '"memory://news/tr*.tsv"')
+        .replace('"test.tsv"', '"te*.tsv"')
+        .replace('"more.txt"', '"memory://news/more.txt"')
+    )
+    read = read_recipe(path)
+    step = corpus_step(read.corpus)
+    assert step.key == corpus_step(read_recipe(recipe).corpus).key
+    made = Steps(tmp_path / "out").folder(step)
+    assert (made / "texts.txt").read_text("utf-8").endswith("only in the unlabelled text\n")
+    memory.pipe("/news/more.txt", b"another\n")
+    assert corpus_step(read.corpus).key != step.key
+    with pytest.raises(InputError, match=r"memory://news/more\.txt: was changed while it was read"):
+        Steps(tmp_path / "again").folder(step)
+    for wrong, error, said in (
+        ("memory://news/none.txt", MissingFileError, "memory://news/none.txt: no such file"),
+        ("*.csv", MissingFileError, "/*.csv: no file matches this pattern"),
+        ("foo://a", InputError, "foo://a: unknown protocol 'foo'"),
+        ("s3://a/b", MissingPackageError, "s3://a/b: fsspec needs a further package"),
+    ):
+        path.write_text(RECIPE.replace('"train.tsv"', f'"{wrong}"'))
+        with pytest.raises(error) as caught:
+            read_recipe(path)
+        assert said in str(caught.value)
 
 
 def test_an_unchanged_run_makes_nothing(finished: Path, recipe: Path) -> None:
@@ -719,7 +762,7 @@ def test_a_candidate_names_its_encoder(spec: str, encoder: str, arguments: dict)
 
 
 def test_a_candidate_is_trained_at_its_learning_rate(recipe: Path, tmp_path: Path) -> None:
-    corpus = CorpusRecipe(train=recipe.parent / "train.tsv", test=recipe.parent / "test.tsv")
+    corpus = CorpusRecipe(train=(recipe.parent / "train.tsv",), test=(recipe.parent / "test.tsv",))
     table = {"name": "a", "tokenizer": "words", "vectors": "ppmi:4"}
     table["classifier"] = "cnn:2,epochs=1,learning_rate=0.003"
     candidate = parse_candidate(table, "recipe")

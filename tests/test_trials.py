@@ -12,8 +12,9 @@ import embzip
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_record import TrainingRecord, TrainingRun
 from embzip.corpus import Example
-from embzip.errors import EmbzipError, InputError, OutputError, SpecError
+from embzip.errors import ClusterError, EmbzipError, InputError, OutputError, SpecError
 from embzip.evaluation.verdicts import verdict_on
+from embzip.files.seen import SeenFiles
 from embzip.labelled.splits import split_examples
 from embzip.pipeline.steps import Steps
 from embzip.tokenizers import WordTokenizer
@@ -37,6 +38,7 @@ from embzip.trials.repeating import near_ties, with_means
 from embzip.trials.sides import FOLDS, Texts, corpus_step, fold_step, halves
 from embzip.trials.space import LEAST_ROWS, Space, Student, stand_in
 from embzip.trials.workers import one, started
+from embzip.trials.working import perform_alone
 from tests.conftest import news
 from tests.models import tiny_classifier
 
@@ -59,6 +61,10 @@ def trial(number: int, nbytes: int, accuracy: float, latency: float | None = Non
     proposal = Proposal(number, 0, {}, made)
     values = {"accuracy": accuracy, "macro-f1": accuracy - 0.1}
     return Trial(proposal, nbytes, nbytes, values, latency, 1.0)
+
+
+def texts_of(train: Path, dev: Path | None = None, more: Path | None = None) -> Texts:
+    return Texts(*(SeenFiles.of([] if each is None else [each]) for each in (train, dev, more)))
 
 
 # Goals
@@ -109,7 +115,7 @@ def test_dev_is_halved_and_the_halves_are_those_of_the_texts_alone(tmp_path: Pat
     lines = news("business", slice(0, 40)) + news("sports", slice(0, 40))
     (tmp_path / "train.tsv").write_text(lines, "utf-8")
     (tmp_path / "more.txt").write_text("a goal\na vote\n")
-    texts = Texts(tmp_path / "train.tsv", more=(tmp_path / "more.txt",))
+    texts = texts_of(tmp_path / "train.tsv", more=tmp_path / "more.txt")
     steps = Steps(tmp_path / "out")
     folder = steps.folder(corpus_step(texts))
     train, choosing, kept = (examples_of_side(folder, side) for side in ("train", "dev", "gate"))
@@ -133,7 +139,7 @@ def test_folds_hold_out_each_training_text_once_and_learn_from_the_gate(tmp_path
     (tmp_path / "train.tsv").write_text(lines, "utf-8")
     (tmp_path / "more.txt").write_text("a goal\na vote\n")
     steps = Steps(tmp_path / "out")
-    corpus = corpus_step(Texts(tmp_path / "train.tsv", more=(tmp_path / "more.txt",)))
+    corpus = corpus_step(texts_of(tmp_path / "train.tsv", more=tmp_path / "more.txt"))
     sides = ("train", "dev", "gate")
     train, choosing, kept = (examples_of_side(steps.folder(corpus), side) for side in sides)
     held_out = []
@@ -154,7 +160,7 @@ def test_folds_hold_out_each_training_text_once_and_learn_from_the_gate(tmp_path
 def test_what_is_said_of_a_given_teacher(tmp_path: Path) -> None:
     lines = news("business", slice(0, 40)) + news("sports", slice(0, 40))
     (tmp_path / "train.tsv").write_text(lines, "utf-8")
-    corpus = Steps(tmp_path / "out").folder(corpus_step(Texts(tmp_path / "train.tsv")))
+    corpus = Steps(tmp_path / "out").folder(corpus_step(texts_of(tmp_path / "train.tsv")))
     every = embzip.read_examples(tmp_path / "train.tsv")
     rest, dev = split_examples(every)
     for training, chosen_by, said in (
@@ -195,7 +201,7 @@ def test_texts_that_a_search_cannot_begin_with(
         path = tmp_path / "dev.tsv"
         path.write_text(dev)
     with pytest.raises(InputError, match=message):
-        Steps(tmp_path / "out").folder(corpus_step(Texts(tmp_path / "train.tsv", path)))
+        Steps(tmp_path / "out").folder(corpus_step(texts_of(tmp_path / "train.tsv", dev=path)))
 
 
 # The space, and what is proposed
@@ -392,14 +398,39 @@ def test_near_ties_take_their_means() -> None:
 
 
 def test_a_worker_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
-    (tmp_path / "train.tsv").write_text("a\tx\nb\ty\n")
-    making = Making(tmp_path / "out", Texts(tmp_path / "train.tsv"))
+    making = Making(tmp_path / "out", Texts(SeenFiles()))
     making.directory.mkdir()
     with started(making, 1) as crew:
-        with pytest.raises(EmbzipError, match="chooses and the other is kept"):
+        with pytest.raises(EmbzipError, match="the texts that this search began with are gone"):
             one(crew, {"do": "step", "name": "vectors"})
         with pytest.raises(EmbzipError, match=r"with status 1 .*KeyError.* goes on"):
             one(crew, {"do": "step"})
+
+
+def test_workers_need_the_folder_of_a_search_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = "".join(f"{'ab'[number % 2]}\ttext {number} of these\n" for number in range(400))
+    Path("train.tsv").write_text(lines)
+    tiny_classifier().save("teacher.embz")
+    teacher = SeenFiles.of(["teacher.embz"])
+    making = Making(Path("out"), texts_of(Path("train.tsv")), teacher)
+    steps = Steps(making.directory)
+    steps.folder(making.corpus), steps.folder(making.trained())
+    told = making.to_json()
+    Path("train.tsv").unlink(), Path("teacher.embz").unlink()
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    task = {"do": "step", "name": "teacher", "number": 0, "quick": False}
+    with pytest.raises(ClusterError, match="/out: a worker does not find the search's folder"):
+        perform_alone(told, task)
+    claim(tmp_path / "out", {})
+    assert perform_alone(told, task)["folder"] == str(tmp_path / steps.place(making.trained()))
+    assert Path(perform_alone(told, {"do": "step", "name": "vectors"})["folder"]).is_dir()
+    (tmp_path / steps.place(making.trained()) / "model.embz").unlink()
+    with pytest.raises(InputError, match=r"teacher .* is gone .* run the command again"):
+        perform_alone(told, task)
 
 
 def test_options_are_checked_first(tmp_path: Path) -> None:

@@ -185,6 +185,28 @@ def test_a_finished_search_is_read_again_and_another_corpus_is_refused(
     assert "whole: holds a search with another train; one folder is for one corpus" in other.stderr
 
 
+def test_a_search_reads_texts_and_teacher_elsewhere(
+    folder: Path, whole: dict[str, Any], memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files elsewhere with the same content go on with a search that began with files here."""
+    monkeypatch.chdir(folder)
+    for name in ("train.tsv", "test.tsv", "teacher.embz"):
+        memory.pipe(f"/news/{name}", Path(name).read_bytes())
+    command = ["search", "memory://news/tr*.tsv", "--test", "memory://news/test.tsv"]
+    command += ["--trials", str(TRIALS), "--teacher", "memory://news/teacher.embz", "-o", "whole"]
+    again = outcome(*command)
+    assert again.code == 0, again.stderr
+    assert again.stdout.startswith(whole["sentence"])
+    assert "trial 0" not in again.stderr
+    memory.pipe("/news/train.tsv", Path("test.tsv").read_bytes())
+    other = outcome(*command)
+    assert (other.code, other.stdout) == (1, "")
+    assert "whole: holds a search with another train; one folder is for" in other.stderr
+    memory.pipe("/news/teacher.embz", b"no model")
+    broken = outcome(*command[:-1], "broken")
+    assert broken.stderr.splitlines()[-1].startswith("embzip: error: memory://news/teacher.embz: ")
+
+
 def test_a_size_below_the_smallest_is_said_before_anything_is_trained(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,10 +64,12 @@ def load_model(path: Paths, *, mmap: bool = False) -> TextClassifier | TextKit:
 
 def read(path: str | Path, *, mmap: bool = False) -> Classifier | Kit:
     """Read a classifier or a kit from a .embz file; any other is refused."""
-    CLASSIFIER.kind_of(path, FileFormatError)
     from embzip.embz.container import reading
     from embzip.embz.format import read as read_file
+    from embzip.embz.shards import manifest_in
 
+    path = manifest_in(path)
+    CLASSIFIER.kind_of(path, FileFormatError)
     loaded = read_file(path, mmap=mmap)
     if not loaded.heads:
         raise FileFormatError(
@@ -144,6 +146,11 @@ def _served(paths: Paths, head: str | None = None) -> list[str | Path]:
     for path in paths_of(paths):
         if not Path(path).is_dir():
             files.append(path)
+            continue
+        from embzip.embz.shards import manifest_in
+
+        if manifest_in(path) != path:  # a table in shards, which `read` refuses
+            files.append(manifest_in(path))
             continue
         found = sorted(each for each in Path(path).iterdir() if each.suffix in _SUFFIXES)
         if not found:

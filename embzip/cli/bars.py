@@ -5,14 +5,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 from embzip.cli import terminal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.progress import Progress
 
     from embzip.types import TrainingState
+
+
+_drawn: ContextVar["Progress | None"] = ContextVar("drawn", default=None)
 
 
 class Bar(Protocol):
@@ -85,13 +90,31 @@ def _bar(label: str, state: str) -> Iterator[Bar]:
         ) as bar,
     ):
         task = bar.add_task(label, total=None, state=state)
+        token = _drawn.set(bar)
 
         def move(done: int, total: int, state: "TrainingState | None" = None, /) -> None:
             # A full bar would look like the end; what follows the last step is not counted.
             bar.update(task, completed=done, total=total if done < total else None)
             bar.update(task, state="" if state is None else told(state))
 
-        yield move
+        try:
+            yield move
+        finally:
+            _drawn.reset(token)
+
+
+@contextmanager
+def counted(label: str) -> Iterator["Callable[[int, int], None] | None"]:
+    """Draw a second line below the bar of `progress`, for what is counted and has no known end.
+
+    Gives what is called with (how many are done, how many have begun); None where there is no bar.
+    """
+    bar = _drawn.get()
+    if bar is None:
+        yield None
+        return
+    line = bar.add_task(label, total=None, state="")
+    yield lambda done, begun: bar.update(line, state=f"{done:,} done, {begun - done:,} at work")
 
 
 def told(state: "TrainingState") -> str:

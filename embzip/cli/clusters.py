@@ -6,7 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from embzip.cli.terminal import log
+from embzip.cli.bars import counted
+from embzip.cli.terminal import tell
 
 Cluster = Annotated[
     str | None,
@@ -20,12 +21,19 @@ Cluster = Annotated[
 
 @contextmanager
 def running_on(cluster: str | None) -> Iterator[None]:
-    """Run the block on a cluster, and say where its dashboard is; None runs it here."""
+    """Run the block on a cluster, and say where its dashboard is; None runs it here.
+
+    Where a bar is drawn, a line below it counts tasks.
+    """
     if cluster is None:
         yield
         return
     from embzip.engine import on_cluster, opened
 
-    with opened(cluster) as client, on_cluster(client):
-        log(f"cluster {client.scheduler.addr}, dashboard {client.dashboard_link}")
+    with (
+        opened(cluster) as client,
+        counted("tasks") as report,
+        on_cluster(client, progress=report),
+    ):
+        tell(f"cluster {client.scheduler.addr}, dashboard {client.dashboard_link}")
         yield

@@ -164,7 +164,11 @@ def append(
     from embzip.table_files import append_file
 
     inputs = [table, vectors, reading.words]
-    with _written(result, inputs, "appended", shards) as made, running_on(cluster):
+    with (
+        _written(result, inputs, "appended", shards) as made,
+        progress("appending"),
+        running_on(cluster),
+    ):
         added = reading.read(vectors, errors, made)
         longer = append_file(table, added, made.path, pack=pack, shards=shards)
     record = {

@@ -74,7 +74,7 @@ class Shape:
 
 
 def distill(
-    *teachers: Annotated[Path, Parameter(name="TEACHER.embz")],
+    *teachers: Annotated[Input, Parameter(name="TEACHER.embz")],
     train: Annotated[Input, Parameter(metavar="TRAIN.tsv")],
     probabilities: Annotated[Input | None, Parameter(metavar="FILE")] = None,
     texts: Annotated[tuple[Input, ...], Parameter(metavar="TEXTS")] = (),
@@ -246,7 +246,7 @@ def distill(
 
 
 def _check_usage(
-    teachers: Sequence[Path],
+    teachers: Sequence[str | Path],
     probabilities: str | Path | None,
     size: str | None,
     shape: Mapping[str, object],

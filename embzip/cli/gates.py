@@ -1,6 +1,5 @@
 """The command that holds a model to a test: gate."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -17,8 +16,8 @@ _CODES = {"shown": 0, "worse": 3, "not shown": 4}
 
 
 def gate(
-    before: Annotated[Path, Parameter(name="BEFORE.embz")],
-    after: Annotated[Path, Parameter(name="AFTER.embz")],
+    before: Annotated[Input, Parameter(name="BEFORE.embz")],
+    after: Annotated[Input, Parameter(name="AFTER.embz")],
     test: Annotated[Input, Parameter(name="TEST.tsv")],
     /,
     *,

@@ -29,7 +29,7 @@ ALONE = ""  # the name of a classifier that is not in a kit
 
 
 def predict(
-    model: Annotated[Path, Parameter(name="MODEL.embz")],
+    model: Annotated[Input, Parameter(name="MODEL.embz")],
     file: Annotated[Input | None, Parameter(name="FILE")] = None,
     /,
     *,

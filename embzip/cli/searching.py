@@ -11,8 +11,9 @@ from embzip.cli.bars import live
 from embzip.cli.choices import CHOICE
 from embzip.cli.clusters import Cluster, running_on
 from embzip.cli.gates import Metric
-from embzip.cli.parameters import Json, Seed, UsageError, Whole
+from embzip.cli.parameters import Input, Json, Seed, UsageError, Whole
 from embzip.cli.terminal import show, tell
+from embzip.files.locations import base_name, files_at
 from embzip.files.places import CLASSIFIER, EXAMPLES, TEXTS, check_places
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Effort:
     minutes: float | None = None
     trials: Whole | None = None
     workers: Whole = 1
-    teacher: Annotated[Path | None, Parameter(metavar="MODEL.embz")] = None
+    teacher: Annotated[Input | None, Parameter(metavar="MODEL.embz")] = None
     teachers: Whole = 1
     folds: Whole | None = None
     seeds: Whole = 1
@@ -63,14 +64,14 @@ class Effort:
 
 
 def search(
-    train: Annotated[Path, Parameter(name="TRAIN.tsv")],
+    train: Annotated[Input, Parameter(name="TRAIN.tsv")],
     /,
     *,
     size: Annotated[str | None, Parameter(metavar="SIZE")] = None,
     max_drop: Annotated[float, Parameter(metavar="POINTS")] = 0.5,
-    dev: Annotated[Path | None, Parameter(metavar="DEV.tsv")] = None,
-    test: Annotated[Path | None, Parameter(metavar="TEST.tsv")] = None,
-    texts: Annotated[tuple[Path, ...], Parameter(metavar="TEXTS")] = (),
+    dev: Annotated[Input | None, Parameter(metavar="DEV.tsv")] = None,
+    test: Annotated[Input | None, Parameter(metavar="TEST.tsv")] = None,
+    texts: Annotated[tuple[Input, ...], Parameter(metavar="TEXTS")] = (),
     metric: Metric = "accuracy",
     runtime: Annotated[Literal["embz", "litert"], CHOICE, Parameter(name="--for")] = "embz",
     latency: Annotated[str | None, Parameter(metavar="TIME")] = None,
@@ -99,7 +100,7 @@ def search(
     Parameters
     ----------
     train
-        label<TAB>text lines.
+        label<TAB>text lines: a file, a pattern in quotes, or a URL.
     size
         The most bytes of the file, as 100KB (1 KB is 1,000 bytes): the best such file is wanted
         instead of the smallest that loses little.
@@ -135,7 +136,7 @@ def search(
     )
     from embzip.trials import search
 
-    folder = output or Path(f"{train.name.partition('.')[0]}.search")
+    folder = output or Path(f"{base_name(files_at(train)[0]).partition('.')[0]}.search")
     with running_on(cluster), live() as watch:
         record = search(
             train,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from embzip.engine.folding import folded
 from embzip.errors import ClusterError, EmbzipError, MissingPackageError, SpecError
+from embzip.types import Progress
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -32,24 +33,23 @@ ONE_THREAD = dict.fromkeys(_THREADS, "1")
 
 
 class Cluster:
-    """The workers that a Dask client reaches."""
+    """The workers that a Dask client reaches.
 
-    def __init__(self, client: "Client") -> None:
-        self._client = client
+    Parameters
+    ----------
+    progress
+        As `on_cluster` has it.
+    """
+
+    def __init__(self, client: "Client", progress: Progress | None = None) -> None:
+        self._client, self._progress = client, progress
+        self._done = self._given = 0  # tasks
 
     def map(self, function: Callable[..., Any], parts: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """Yield `function(*part)` of each part, in order; few of them are in memory at a time."""
         shipped = self._shipped(function)
-        waiting: deque[Future] = deque()  # when nobody holds them, Dask forgets their tasks
-        most = 0
-        for part in parts:
-            if len(waiting) >= most:
-                most = self._at_once()
-                while len(waiting) >= most:
-                    yield self._result(waiting.popleft())
-            waiting.append(self._submitted(shipped, part))
-        while waiting:
-            yield self._result(waiting.popleft())
+        begun = ((1, self._submitted(shipped, part)) for part in parts)
+        yield from (found for _, found in self._in_order(begun))
 
     def reduced(
         self,
@@ -64,20 +64,17 @@ class Cluster:
         from embzip.engine.shipping import called
 
         shipped, combining = self._shipped(function), self._shipped(combine)
-        waiting: deque[tuple[int, Future]] = deque()
 
         def combined(one: "Future", other: "Future") -> "Future":
             return self._client.submit(called, combining, one, other, pure=False)
 
-        for group in groups:
-            found = folded(((1, self._submitted(shipped, part)) for part in group), combined)
-            waiting.append((len(group), found))
-            while len(waiting) > 1 + self._at_once() // len(group):
-                size, found = waiting.popleft()
-                yield size, self._result(found)
-        while waiting:
-            size, found = waiting.popleft()
-            yield size, self._result(found)
+        def begun() -> "Iterator[tuple[int, Future]]":
+            for group in groups:
+                parts = ((1, self._submitted(shipped, part)) for part in group)
+                if (found := folded(parts, combined)) is not None:
+                    yield len(group), found
+
+        yield from self._in_order(begun())
 
     def each(
         self,
@@ -89,22 +86,35 @@ class Cluster:
 
         A thread of a worker is given one part at a time, and none once `until` says False.
         """
-        from distributed import as_completed
-
         shipped = self._shipped(function)
         waiting = list(enumerate(parts))
         running: dict[Future, int] = {}
-        finished = as_completed()
         while True:
             while waiting and len(running) < max(1, self._threads()) and until():
                 place, part = waiting.pop(0)
-                future = self._submitted(shipped, part)
-                running[future] = place
-                finished.add(future)
+                running[self._submitted(shipped, part)] = place
             if not running:
                 return
-            future = next(finished)
-            yield running.pop(future), self._result(future)
+            future = self._first_done(list(running))
+            yield running.pop(future), self._answer(1, future)[1]
+
+    def _in_order(self, begun: "Iterable[tuple[int, Future]]") -> Iterator[tuple[int, Any]]:
+        """Yield the answers of tasks that have begun, so many behind each, as they come."""
+        waiting: deque[tuple[int, Future]] = deque()  # when nobody holds them, Dask forgets them
+        for each in begun:
+            waiting.append(each)
+            while len(waiting) > 1 and sum(size for size, _ in waiting) >= self._at_once():
+                yield self._answer(*waiting.popleft())
+        while waiting:
+            yield self._answer(*waiting.popleft())
+
+    def _answer(self, tasks: int, future: "Future") -> tuple[int, Any]:
+        """Wait for what so many tasks have found, and count them."""
+        found = self._result(future)
+        self._done += tasks
+        if self._progress is not None:
+            self._progress(self._done, self._given)
+        return tasks, found
 
     def _shipped(self, function: Callable[..., Any]) -> "Future":
         from embzip.engine.shipping import Shipped, packed
@@ -117,6 +127,7 @@ class Cluster:
         from embzip.engine.shipping import run
 
         content = pickle.dumps(part, protocol=pickle.HIGHEST_PROTOCOL)
+        self._given += 1
         with self._reached():
             return self._client.submit(run, shipped, content, pure=False)
 
@@ -129,10 +140,21 @@ class Cluster:
             return sum(self._client.nthreads().values())
 
     def _result(self, future: "Future") -> Any:
+        self._first_done([future])
+        if future.status == "error" and isinstance(error := future.exception(), OSError):
+            raise error  # of the work, where `_reached` would say that it is the scheduler's
+        with self._reached():
+            return future.result()
+
+    def _first_done(self, futures: "list[Future]") -> "Future":
+        """Wait for the first that is done, or failed, and return it."""
+        from distributed import wait
+
         while True:
             with self._reached():
                 try:
-                    return future.result(timeout=_ANSWERS_IN)
+                    done, _ = wait(futures, timeout=_ANSWERS_IN, return_when="FIRST_COMPLETED")
+                    return next(future for future in futures if future in done)
                 except TimeoutError:
                     pass
             if not self._threads():  # else one may still be at it
@@ -146,7 +168,7 @@ class Cluster:
     def _reached(self) -> Iterator[None]:
         """Say what it means where Dask gives up; and let a block be of any size."""
         from distributed import KilledWorker
-        from distributed.client import FutureCancelledError
+        from distributed.client import FutureCancelledError, FuturesCancelledError
         from distributed.comm import CommClosedError
 
         try:
@@ -161,7 +183,7 @@ class Cluster:
                 "a block of work ended several workers, one after the other: is there too little "
                 "memory for it? Give workers more (dask worker --memory-limit), or fewer threads"
             ) from error
-        except (FutureCancelledError, CommClosedError, OSError) as error:
+        except (FutureCancelledError, FuturesCancelledError, CommClosedError, OSError) as error:
             raise ClusterError(
                 f"the scheduler at {self._client.scheduler.addr} is lost ({error}): nothing was "
                 "written; start it, and run the command again"
@@ -169,7 +191,9 @@ class Cluster:
 
 
 @contextmanager
-def on_cluster(cluster: "str | Client | None") -> Iterator[None]:
+def on_cluster(
+    cluster: "str | Client | None", *, progress: Progress | None = None
+) -> Iterator[None]:
     """Run what is done within over the workers of a cluster; None changes nothing.
 
     Parameters
@@ -178,6 +202,9 @@ def on_cluster(cluster: "str | Client | None") -> Iterator[None]:
         A Dask client; the address of a scheduler, `tcp://HOST:PORT`; or `local:N` for N processes
         of one thread on this machine, `local` for one a core. What is named by a text is closed
         at the end.
+    progress
+        Called with (tasks done, tasks handed over), as answers come; how many there will be is not
+        known.
 
     Raises
     ------
@@ -200,11 +227,13 @@ def on_cluster(cluster: "str | Client | None") -> Iterator[None]:
     if cluster is None:
         yield
     elif isinstance(cluster, str):
-        with opened(cluster) as client, on_cluster(client):
+        with opened(cluster) as client, on_cluster(client, progress=progress):
             yield
     else:
-        _check_workers(cluster)
-        token = _ACTIVE.set(Cluster(cluster))
+        from embzip.engine.shipping import check_workers
+
+        check_workers(cluster, timeout=_ANSWERS_IN)
+        token = _ACTIVE.set(Cluster(cluster, progress))
         try:
             yield
         finally:
@@ -258,24 +287,3 @@ def opened(name: str) -> "Iterator[Client]":
         kept = len(cluster.workers)
         cluster.adapt(minimum=kept, maximum=kept)  # starts another where one is lost
         yield client
-
-
-def _check_workers(client: "Client") -> None:
-    from embzip.engine.shipping import check_identity, identity
-
-    try:
-        # A task, since workers of an adaptive cluster start when there is something to do.
-        client.submit(identity, pure=False).result(timeout=_ANSWERS_IN)
-        found = client.run(identity)
-    except TimeoutError as error:
-        raise ClusterError(
-            f"{client.scheduler.addr}: no worker answered within {_ANSWERS_IN} seconds: start some "
-            f"with `dask worker {client.scheduler.addr}`"
-        ) from error
-    except ImportError as error:
-        raise ClusterError(
-            f"{client.scheduler.addr}: every worker must have embzip installed ({error}): install "
-            "the same environment on all machines"
-        ) from error
-    for worker, theirs in found.items():
-        check_identity(theirs, f"worker {worker}")

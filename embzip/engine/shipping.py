@@ -11,7 +11,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import numpy as np
@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from embzip.engine.finite import finite_rows
 from embzip.errors import ClusterError
 from embzip.files.seen import SeenFile
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 Identity = tuple[str, str, str]
 _CARRIED = 1_000_000  # bytes of a table that go with every function
@@ -39,6 +42,32 @@ def check_identity(other: Identity, where: str) -> None:
                 f"{where}: every process of a cluster must run the same versions, found {name} "
                 f"{theirs} there and {ours} here: install the same environment on all machines"
             )
+
+
+def check_workers(client: "Client", *, timeout: float) -> None:
+    """Raise `ClusterError` unless there are workers, and all run the same versions as we do.
+
+    Parameters
+    ----------
+    timeout
+        Seconds until the first must have answered.
+    """
+    try:
+        # A task, since workers of an adaptive cluster start when there is something to do.
+        client.submit(identity, pure=False).result(timeout=timeout)
+        found = client.run(identity)
+    except TimeoutError as error:
+        raise ClusterError(
+            f"{client.scheduler.addr}: no worker answered within {timeout} seconds: start some "
+            f"with `dask worker {client.scheduler.addr}`"
+        ) from error
+    except ImportError as error:
+        raise ClusterError(
+            f"{client.scheduler.addr}: every worker must have embzip installed ({error}): install "
+            "the same environment on all machines"
+        ) from error
+    for worker, theirs in found.items():
+        check_identity(theirs, f"worker {worker}")
 
 
 class Shipped:

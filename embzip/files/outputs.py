@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from embzip.errors import OutputError
+from embzip.files.locations import base_name
 from embzip.files.writing import (
     check_local,
     check_replaceable,
@@ -62,7 +63,7 @@ def output_path(
         path = Path(output)
         check_local(path)
     else:
-        name = "stdin" if str(source) == "-" else Path(source).name
+        name = "stdin" if str(source) == "-" else base_name(source)
         path = Path(name.removesuffix(Path(name).suffix) + suffix)
         if os.path.lexists(path) and not force:
             raise OutputError(

@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 
 from embzip.errors import MissingFileError
@@ -33,8 +34,8 @@ def readable_path(path: str | Path) -> Path:
         why = "no such file" if absent else f"cannot be opened: {reason_of(error)}"
         if absent and URL.match(str(path)):
             why = (
-                "a URL names texts, labelled texts or vectors, as str and not as Path, and nothing "
-                "else: copy the file to this machine first"
+                "this is a URL, and a file of this machine is read here: copy it first; in Python, "
+                "a URL is a str, since a Path drops a slash of it"
             )
         raise MissingFileError(f"{path}: {why}") from error
     if stat.S_ISDIR(mode):
@@ -76,11 +77,15 @@ def digest(*parts: bytes | memoryview) -> str:
 
 def digest_of_file(path: str | Path) -> str:
     """Return the `digest` of a file's bytes, read a part at a time."""
+    with Path(path).open("rb") as file:
+        return digest_of_stream(file)
+
+
+def digest_of_stream(file: BufferedReader) -> str:
+    """Return the `digest` of the bytes that are left in a file, read a part at a time."""
     import hashlib
 
-    with Path(path).open("rb") as file:
-        made = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
-    return made.hexdigest()
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def blocks_of(path: str | Path, size: int) -> Iterator[bytes]:

@@ -14,16 +14,21 @@ from typing import IO, Any
 from embzip.choices import unknown
 from embzip.errors import EmbzipError, InputError, MissingFileError, MissingPackageError
 from embzip.files.locations import is_url
-from embzip.files.reading import existing_file, reason_of
+from embzip.files.reading import digest_of_file, digest_of_stream, existing_file, reason_of
 from embzip.files.writing import temporary_folder
 
 _BUFFER = 1 << 20
-# What packages of protocols raise beside Python's own errors.
-_OWN = {"aiohttp": "ClientError", "botocore.exceptions": "BotoCoreError"}
+# What packages of protocols raise beside Python's own errors, where they are loaded.
+_OWN = {
+    "aiohttp": "ClientError",
+    "botocore.exceptions": "BotoCoreError",
+    "tarfile": "TarError",
+    "zipfile": "BadZipFile",
+}
 
 
 @contextmanager
-def opened_url(url: str) -> Iterator[IO[bytes]]:
+def opened_url(url: str) -> Iterator[io.BufferedReader]:
     """Open a file elsewhere, and yield its bytes from the first to the last.
 
     Raises
@@ -39,7 +44,7 @@ def opened_url(url: str) -> Iterator[IO[bytes]]:
     with _said(url):
         file = system.open(path, "rb")
     with file:
-        yield _Remote(url, file)  # type: ignore[misc]  # reads bytes but is not typed as IO
+        yield io.BufferedReader(_Remote(url, file))
 
 
 @contextmanager
@@ -75,7 +80,7 @@ def head_of(path: str | Path, size: int) -> bytes:
         with existing_file(path).open("rb") as file:
             return file.read(size)
     with opened_url(str(path)) as remote:
-        return io.BufferedReader(remote).read(size)  # type: ignore[type-var]
+        return remote.read(size)
 
 
 def nbytes_of(path: str | Path) -> int:
@@ -87,26 +92,46 @@ def nbytes_of(path: str | Path) -> int:
     return Path(path).stat().st_size if Path(path).is_file() else 0
 
 
+def digest_at(path: str | Path) -> str:
+    """Return the digest of a file's bytes, here or elsewhere; raises as `local_file` does."""
+    if not is_url(path):
+        return digest_of_file(existing_file(path))
+    with opened_url(str(path)) as remote:
+        return digest_of_stream(remote)
+
+
 def seen_as(url: str) -> str:
-    """Return what is said of a file elsewhere: its size, and where known its time and digest."""
+    """Return what is said of a file elsewhere now: its size, and where known its time and digest.
+
+    Raises as `opened_url` does.
+    """
     system, path = _system_of(url)
     with _said(url):
+        system.invalidate_cache(path)  # else what was said before may be said again
         return str(sorted(system.info(path).items()))
 
 
 def listed(url: str) -> list[str]:
-    """Return the URLs of the files that match a pattern; of a file that has this name, its own."""
-    if "::" in url:
-        raise InputError(
-            f"{url}: a pattern is read in URLs of one protocol, and this one has several: name the "
-            "files themselves"
-        )
+    """Return the URLs of the files that match a pattern; of a file that has this name, its own.
+
+    Of a chain, such as `zip://*.txt::s3://bucket/corpus.zip`, what matches in the first address.
+    """
+    parts = url.split("::")
+    first = next(place for place, part in enumerate(parts) if "://" in part)
+    for part in parts[first + 1 :]:
+        if "*" in part:
+            raise InputError(
+                f"{url}: a pattern stands in the first address of a chain, and here in "
+                f"{part}: name that file itself"
+            )
     system, path = _system_of(url)
     with _said(url):
         if system.isfile(path):
             return [url]
+        system.invalidate_cache(path)
         found = system.glob(path, detail=True).items()
-        return [system.unstrip_protocol(name) for name, it in found if it["type"] != "directory"]
+        names = [system.unstrip_protocol(name) for name, it in found if it["type"] != "directory"]
+    return ["::".join([*parts[:first], name, *parts[first + 1 :]]) for name in names]
 
 
 def _system_of(url: str) -> tuple[Any, str]:

@@ -1,14 +1,19 @@
-"""A file as one process sees it, which others must find again under the same name."""
+"""Files as they are when they are looked at, which must be the same when they are read.
+
+Of one file, which another process reads under the same name; of several, whose digests say what
+follows from them.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from embzip.errors import ClusterError
+from embzip.errors import ClusterError, InputError
 from embzip.files.locations import is_url
-from embzip.files.remote import seen_as
+from embzip.files.reading import existing_file
+from embzip.files.remote import digest_at, seen_as
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,61 @@ class SeenFile:
                 f"{self.path}: workers read this file themselves, under the same name "
                 f"({error.strerror or error}): put it on a file system that all machines share"
             ) from error
+
+
+@dataclass(frozen=True)
+class SeenFiles:
+    """Files, here or elsewhere, and a digest of what is in each.
+
+    Attributes
+    ----------
+    paths
+        As they are named; none in a process that knows the digests alone.
+    digests
+        One of each, in the same order.
+    seen
+        As the files were before their digests were taken.
+    """
+
+    paths: tuple[str | Path, ...] = ()
+    digests: tuple[str, ...] = ()
+    seen: tuple[SeenFile, ...] = ()
+
+    @staticmethod
+    def of(paths: Iterable[str | Path]) -> "SeenFiles":
+        """Read files for their digests.
+
+        Raises
+        ------
+        MissingFileError
+            For one that is not there, or is no regular file.
+        InputError, MissingPackageError
+            For a URL that cannot be read.
+        """
+        paths = tuple(path if is_url(path) else existing_file(path) for path in paths)
+        seen = tuple(SeenFile.of(path) for path in paths)
+        return SeenFiles(paths, tuple(digest_at(path) for path in paths), seen)
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Let the block read the files, which are then what their digests say.
+
+        Raises
+        ------
+        InputError
+            At the end, for a file that is another one now, or gone.
+        """
+        yield
+        for path, seen in zip(self.paths, self.seen, strict=True):
+            try:
+                same = _state(seen.path) == seen.state
+            except OSError:
+                same = False
+            if not same:
+                raise InputError(
+                    f"{path}: was changed while it was read: run the command again when it stays "
+                    "as it is"
+                )
 
 
 def _state(path: str) -> tuple[int, int] | str:

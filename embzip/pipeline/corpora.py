@@ -4,7 +4,6 @@ Later steps read the texts only from its files train.tsv, dev.tsv, test.tsv and 
 is what tokenizer and vectors learn from: the texts of train.tsv, and the recipe's `text`.
 """
 
-import hashlib
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,11 +11,13 @@ from types import ModuleType
 
 from embzip.corpus import Example, read_examples, read_texts
 from embzip.errors import InputError, MissingFileError
-from embzip.files.reading import existing_file
+from embzip.files.reading import digest_of_file
+from embzip.files.seen import SeenFiles
 from embzip.files.writing import atomic_write
 from embzip.labelled.splits import check_training_labels, split_examples
-from embzip.pipeline.recipe import CorpusRecipe
+from embzip.pipeline.recipe import CorpusRecipe, Files
 from embzip.pipeline.steps import Step, write_json
+from embzip.sources import in_short
 from embzip.types import Progress
 
 
@@ -26,35 +27,52 @@ def corpus_step(corpus: CorpusRecipe) -> Step:
     Raises
     ------
     MissingFileError
-        For a name that `corpora/` does not have, or where embzip is installed without a checkout.
+        For a name that `corpora/` does not have, or where embzip is installed without a checkout;
+        for a file that is not there.
+    InputError, MissingPackageError
+        For a URL that cannot be read.
     """
     module = None if corpus.name is None else _module(corpus.name)
-    files = [corpus.train, corpus.dev, corpus.test, *corpus.text, module]
-    digests = [None if path is None else _digest_of(path) for path in files]
+    train, dev, test, text = (
+        SeenFiles.of(files) for files in (corpus.train, corpus.dev, corpus.test, corpus.text)
+    )
 
     def make(folder: Path, _: Sequence[Path], progress: Progress) -> None:
-        train, dev, test = _files(corpus, module, folder)
-        training = read_examples(train, columns=corpus.columns)
-        if dev is not None:
-            held_out = read_examples(dev, columns=corpus.columns)
-        else:
-            training, held_out = split_examples(training)
-            if not training or not held_out:
-                raise InputError(
-                    f"{train}: without a dev file a tenth of these examples becomes dev; they are "
-                    "too few for that: add examples, or name a file as `dev`"
-                )
-        tested = read_examples(test, columns=corpus.columns)
-        labels = check_training_labels(training, str(train))
-        _write_examples(folder / "train.tsv", training)
-        _write_examples(folder / "dev.tsv", held_out)
-        _write_examples(folder / "test.tsv", tested)
-        _write_lines(folder / "texts.txt", _texts(training, corpus.text))
-        record = {"train": len(training), "dev": len(held_out), "test": len(tested)}
-        write_json(folder / "corpus.json", {**record, "labels": list(labels)})
+        with train.unchanged(), dev.unchanged(), test.unchanged(), text.unchanged():
+            _make(folder, corpus, module)
 
-    key = {"name": corpus.name, "files": digests, "columns": str(corpus.columns)}
+    key = {
+        "name": corpus.name,
+        "module": None if module is None else digest_of_file(module),
+        "train": train.digests,
+        "dev": dev.digests,
+        "test": test.digests,
+        "text": text.digests,
+        "columns": str(corpus.columns),
+    }
     return Step("corpus", key, (), make)
+
+
+def _make(folder: Path, corpus: CorpusRecipe, module: Path | None) -> None:
+    train, dev, test = _files(corpus, module, folder)
+    training = read_examples(train, columns=corpus.columns)
+    if dev:
+        held_out = read_examples(dev, columns=corpus.columns)
+    else:
+        training, held_out = split_examples(training)
+        if not training or not held_out:
+            raise InputError(
+                f"{in_short(train)}: without a dev file a tenth of these examples becomes dev; "
+                "they are too few for that: add examples, or name a file as `dev`"
+            )
+    tested = read_examples(test, columns=corpus.columns)
+    labels = check_training_labels(training, in_short(train))
+    _write_examples(folder / "train.tsv", training)
+    _write_examples(folder / "dev.tsv", held_out)
+    _write_examples(folder / "test.tsv", tested)
+    _write_lines(folder / "texts.txt", _texts(training, corpus.text))
+    record = {"train": len(training), "dev": len(held_out), "test": len(tested)}
+    write_json(folder / "corpus.json", {**record, "labels": list(labels)})
 
 
 def build_corpus(name: str, directory: str | Path) -> dict[str, Path]:
@@ -96,19 +114,18 @@ def _module(name: str) -> Path:
     return module
 
 
-def _files(
-    corpus: CorpusRecipe, module: Path | None, folder: Path
-) -> tuple[Path, Path | None, Path]:
-    """Return the paths of train, dev (None without one) and test; a module builds them first."""
+def _files(corpus: CorpusRecipe, module: Path | None, folder: Path) -> tuple[Files, Files, Files]:
+    """Return the files of train, dev (maybe none) and test; a module builds them first."""
     if module is not None:
         built = _module_of(module).build(folder)
-        return built["train"], built.get("dev"), built["test"]
-    if corpus.train is None or corpus.test is None:
+        dev = (built["dev"],) if "dev" in built else ()
+        return (built["train"],), dev, (built["test"],)
+    if not corpus.train or not corpus.test:
         raise InputError("a corpus needs a name, or files as train and test: received neither")
     return corpus.train, corpus.dev, corpus.test
 
 
-def _texts(training: Iterable[Example], more: Sequence[Path]) -> Iterator[str]:
+def _texts(training: Iterable[Example], more: Files) -> Iterator[str]:
     for example in training:
         yield example.text
     yield from read_texts(more)
@@ -121,11 +138,6 @@ def _module_of(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _digest_of(path: Path) -> str:
-    with existing_file(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_examples(path: Path, examples: Iterable[Example]) -> None:

@@ -4,7 +4,8 @@ A mistake in a recipe is found here, before the first step runs, and its message
 table and the key. A mistake in a corpus is found when that is read.
 
     seed = 0
-    [corpus]                # train, test, optionally dev and text (relative to the recipe);
+    [corpus]                # train, test, optionally dev and text: files relative to the recipe,
+                            # patterns, URLs
     name = "bbc"            # or the name of a module of corpora/
     [defaults]              # any key of a candidate but its name
     vectors = "ppmi:300"
@@ -27,9 +28,11 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import InputError
+from embzip.files.locations import files_at, is_url
 from embzip.files.places import RECIPE
 from embzip.files.reading import existing_file
 from embzip.files.records import Fields
+from embzip.files.remote import nbytes_of
 from embzip.labelled.columns import Columns
 from embzip.pipeline.candidate import KEYS, Candidate, parse_candidate
 from embzip.pipeline.choosing import BEST, BEST_FLOAT32, Choice
@@ -38,17 +41,18 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 _COLUMNS = ("label_column", "text_column")
+Files = tuple[str | Path, ...]
 
 
 @dataclass(frozen=True)
 class CorpusRecipe:
-    """Where the texts come from: a module of `corpora/` by name, or files."""
+    """Where the texts come from: a module of `corpora/` by name, or files here and elsewhere."""
 
     name: str | None = None
-    train: Path | None = None
-    dev: Path | None = None
-    test: Path | None = None
-    text: tuple[Path, ...] = ()
+    train: Files = ()
+    dev: Files = ()
+    test: Files = ()
+    text: Files = ()
     columns: Columns | None = None
 
 
@@ -64,10 +68,10 @@ class Recipe:
     controls: bool
 
     @property
-    def inputs(self) -> list[Path | None]:
+    def inputs(self) -> list[str | Path]:
         """All files that are read: the recipe and its texts."""
         corpus = self.corpus
-        return [self.path, corpus.train, corpus.dev, corpus.test, *corpus.text]
+        return [self.path, *corpus.train, *corpus.dev, *corpus.test, *corpus.text]
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -132,12 +136,12 @@ def _corpus(table: Fields, recipe: Path) -> CorpusRecipe:
                 f"{where}: name must be that of a module of corpora/, such as 'bbc', "
                 f"received {name!r}"
             )
-        return CorpusRecipe(name=name, text=tuple(_file(item, recipe) for item in text))
+        return CorpusRecipe(name=name, text=_files(text, recipe))
     return CorpusRecipe(
-        train=_file(table.take("train", str), recipe),
-        dev=_file(table.take("dev", str), recipe) if "dev" in table else None,
-        test=_file(table.take("test", str), recipe),
-        text=tuple(_file(item, recipe) for item in text),
+        train=_files([table.take("train", str)], recipe),
+        dev=_files([table.take("dev", str)] if "dev" in table else [], recipe),
+        test=_files([table.take("test", str)], recipe),
+        text=_files(text, recipe),
         columns=_columns(table),
     )
 
@@ -151,8 +155,13 @@ def _columns(table: Fields) -> Columns | None:
     return Columns(**given) if given else None
 
 
-def _file(name: str, recipe: Path) -> Path:
-    return existing_file(recipe.parent / name)
+def _files(names: Sequence[str], recipe: Path) -> Files:
+    """Return files that are there: those of names, patterns and URLs."""
+    files = [file for name in names for file in files_at(name, recipe.parent)]
+    for file in files:
+        if is_url(file):
+            nbytes_of(file)
+    return tuple(file if is_url(file) else existing_file(file) for file in files)
 
 
 def _candidates(document: Fields, path: Path) -> tuple[Candidate, ...]:

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from embzip.files.locations import base_name
 from embzip.pipeline.choosing import Tried
 from embzip.pipeline.plan import CandidateSteps, Plan
 from embzip.pipeline.recipe import Recipe
 from embzip.pipeline.steps import Step, Steps
 from embzip.report.figures import fraction, megabytes
 from embzip.report.record import Record, environment, facts_of, tested
+from embzip.sources import in_short
 
 
 def make_record(steps: Steps, plan: Plan, recipe: Recipe, *, chosen: int) -> Record:
@@ -119,9 +121,9 @@ def _corpus(steps: Steps, plan: Plan, recipe: Recipe) -> dict[str, Any]:
     source = recipe.corpus
     sizes = steps.record(plan.corpus, "corpus.json")
     files = {
-        side: path.name
-        for side, path in (("train", source.train), ("dev", source.dev), ("test", source.test))
-        if path is not None
+        side: in_short(list(map(base_name, paths)))
+        for side, paths in (("train", source.train), ("dev", source.dev), ("test", source.test))
+        if paths
     }
     return {
         **({"name": source.name} if source.name is not None else {"files": files}),

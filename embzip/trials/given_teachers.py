@@ -9,7 +9,7 @@ from embzip.errors import MismatchError
 from embzip.trials.making import examples_of_side
 
 
-def check_labels(known: Sequence[str], labels: Sequence[str], path: Path) -> None:
+def check_labels(known: Sequence[str], labels: Sequence[str], path: str | Path) -> None:
     """Raise MismatchError unless a teacher has the labels of the training texts."""
     apart = sorted({*known} ^ {*labels})
     if apart:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embzip.errors import InputError, OutputError
+from embzip.errors import ClusterError, InputError, OutputError
 from embzip.files.reading import digest
 from embzip.files.records import parse_json
 from embzip.pipeline.steps import write_json
@@ -79,6 +79,21 @@ def claim(directory: Path, corpus: Mapping[str, Any]) -> None:
             )
         return
     write_json(path, corpus)
+
+
+def check_claimed(directory: Path) -> None:
+    """Check that a worker, which may be on another machine, sees the folder of a search.
+
+    Raises
+    ------
+    ClusterError
+        Where it does not.
+    """
+    if not (directory / _OWNER).is_file():
+        raise ClusterError(
+            f"{directory}: a worker does not find the search's folder: name one by -o that all "
+            "machines see under this path"
+        )
 
 
 class Journal:

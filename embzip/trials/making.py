@@ -13,6 +13,7 @@
 Teachers' answers are kept in `answers/` of the search's folder.
 """
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +24,10 @@ from typing import Any
 
 from embzip.classifier import load_classifier, load_one
 from embzip.corpus import Example, read_examples, read_texts
+from embzip.errors import InputError
 from embzip.evaluation.accuracy import labels_of
-from embzip.files.reading import digest, digest_of_file
+from embzip.files.reading import digest
+from embzip.files.seen import SeenFiles
 from embzip.pipeline.candidate import BpeOptions, WordsOptions, parse_candidate
 from embzip.pipeline.making import (
     folds_step,
@@ -56,7 +59,7 @@ class Making:
     directory
         The search's folder.
     teacher
-        A classifier that teaches; None trains one.
+        The file of a classifier that teaches; None trains one.
     teachers
         Trained ones, which teach together.
     folds
@@ -67,21 +70,18 @@ class Making:
 
     directory: Path
     texts: Texts
-    teacher: Path | None = None
+    teacher: SeenFiles | None = None
     teachers: int = 1
     folds: int = 0
     seed: int = 0
     fold: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain values."""
-        texts = self.texts
+        """Return what a worker must know, as plain values: of files elsewhere, their digests."""
         return {
-            "directory": str(self.directory),
-            "train": str(texts.train),
-            "dev": None if texts.dev is None else str(texts.dev),
-            "more": [str(path) for path in texts.more],
-            "teacher": None if self.teacher is None else str(self.teacher),
+            "directory": os.path.abspath(self.directory),
+            "texts": self.texts.to_json(),
+            "teacher": None if self.teacher is None else list(self.teacher.digests),
             "teachers": self.teachers,
             "folds": self.folds,
             "seed": self.seed,
@@ -90,12 +90,11 @@ class Making:
     @classmethod
     def of(cls, record: dict[str, Any]) -> "Making":
         """Return what `to_json` describes."""
-        dev, teacher = record["dev"], record["teacher"]
-        more = tuple(Path(path) for path in record["more"])
+        teacher = record["teacher"]
         return cls(
             Path(record["directory"]),
-            Texts(Path(record["train"]), None if dev is None else Path(dev), more=more),
-            None if teacher is None else Path(teacher),
+            Texts.of(record["texts"]),
+            None if teacher is None else SeenFiles(digests=tuple(teacher)),
             record["teachers"],
             record["folds"],
             record["seed"],
@@ -185,7 +184,7 @@ class Making:
         said = digest(
             "".join(step.key for step in [*teachers, *([folds] if folds else [])]).encode()
         )
-        unlabelled = bool(self.texts.more) and not quick
+        unlabelled = bool(self.texts.more.digests) and not quick
 
         def make(folder: Path, folders: Sequence[Path], progress: Progress) -> None:
             from embzip import tf  # TensorFlow is not loaded before a model is trained
@@ -277,8 +276,14 @@ def answers_to(path: str | Path, examples: Sequence[Example]) -> dict[str, Any]:
     }
 
 
-def _given(path: Path) -> Step:
+def _given(teacher: SeenFiles) -> Step:
     def make(folder: Path, folders: Sequence[Path], progress: Progress) -> None:
-        shutil.copyfile(path, folder / "model.embz")
+        if not teacher.paths:
+            raise InputError(
+                f"{folder.parent}: the teacher that this search began with is gone from here, or "
+                "changed: run the command again, which copies it anew"
+            )
+        with teacher.unchanged():
+            shutil.copyfile(teacher.paths[0], folder / "model.embz")
 
-    return Step("teacher", {"digest": digest_of_file(path)}, (), make)
+    return Step("teacher", {"digests": teacher.digests}, (), make)

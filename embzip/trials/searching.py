@@ -8,6 +8,7 @@ made stands in `making`, what is proposed in `proposing`, what is said in `telli
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,10 +17,13 @@ from embzip.choices import chosen
 from embzip.classifier import load_classifier
 from embzip.corpus import read_examples
 from embzip.errors import InputError, SpecError
+from embzip.files.locations import file_at
 from embzip.files.outputs import check_apart
-from embzip.files.reading import digest_of_file, existing_file
+from embzip.files.remote import local_file
+from embzip.files.seen import SeenFiles
 from embzip.pipeline.steps import Steps
 from embzip.seeds import check_seed
+from embzip.sources import Paths, files_of
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.base import Tokenizer
 from embzip.trials.given_teachers import check_labels
@@ -44,14 +48,14 @@ Confirm = Literal["folds"]
 
 
 def search(
-    train: str | Path,
+    train: Paths,
     output_dir: str | Path,
     *,
     max_drop: float = 0.5,
     size: str | None = None,
-    dev: str | Path | None = None,
-    test: str | Path | None = None,
-    texts: tuple[str | Path, ...] = (),
+    dev: Paths | None = None,
+    test: Paths | None = None,
+    texts: Paths = (),
     teacher: str | Path | None = None,
     minutes: float | None = None,
     trials: int | None = None,
@@ -82,7 +86,7 @@ def search(
     Parameters
     ----------
     train
-        A file of `label<TAB>text` lines.
+        Labelled texts, as `embzip.read_examples` takes them: files, patterns and URLs.
     output_dir
         Made where it is missing; one folder is for one corpus.
     max_drop
@@ -90,13 +94,13 @@ def search(
     size
         Instead of the smallest such file, the best of at most so many bytes: '100KB'.
     dev
-        Texts to choose by; None holds out a tenth of `train` by a fixed hash.
+        Labelled texts to choose by; None holds out a tenth of `train` by a fixed hash.
     test
-        Texts for the last word on the answer.
+        Labelled texts for the last word on the answer.
     texts
         Further texts without labels, files of one a line.
     teacher
-        A classifier's .embz file that teaches; None trains one.
+        A classifier's .embz file that teaches, or its URL; None trains one.
     minutes
         After which no trial is begun, counted from the end of the teachers' training; 10 where
         `trials` is not given either.
@@ -142,7 +146,7 @@ def search(
     MismatchError
         For a teacher with other labels.
     MissingFileError, MissingPackageError
-        For what is not there.
+        For what is not there, here or elsewhere.
     OutputError
         Where another search works in the folder, or it cannot be written.
     """
@@ -160,28 +164,30 @@ def search(
             )
     check_seed(seed)
     load_optuna()
-    sides = Texts(
-        existing_file(train),
-        None if dev is None else existing_file(dev),
-        None if test is None else existing_file(test),
-        tuple(existing_file(path) for path in texts),
+    learned, held_out, more = (
+        SeenFiles.of(files_of(each)) for each in (train, () if dev is None else dev, texts)
     )
+    last = [] if test is None else files_of(test)
     directory = Path(output_dir)
-    given = None if teacher is None else existing_file(teacher)
-    for name in (MODEL, EXPORTED, FRONT, PAGE):
-        check_apart(directory / name, [sides.train, sides.dev, sides.test, *sides.more, given])
-    tested = [] if sides.test is None else read_examples(sides.test)
-    with locked(directory):
-        claim(
-            directory,
-            {
-                **sides.learned(),
-                "teacher": None if given is None else digest_of_file(given),
-                "seed": seed,
-            },
-        )
+    with ExitStack() as held:
+        given = None
+        if teacher is not None:  # of one elsewhere, a copy is read
+            given = SeenFiles.of([held.enter_context(local_file(file_at(teacher)))])
+        read = [
+            *learned.paths,
+            *held_out.paths,
+            *more.paths,
+            *last,
+            *(given.paths if given else ()),
+        ]
+        for name in (MODEL, EXPORTED, FRONT, PAGE):
+            check_apart(directory / name, read)
+        tested = read_examples(last) if last else []
+        held.enter_context(locked(directory))
+        making = Making(directory, Texts(learned, held_out, more), given, teachers, seed=seed)
+        owner = making.to_json()
+        claim(directory, {**owner["texts"], "teacher": owner["teacher"], "seed": seed})
         steps = Steps(directory)
-        making = Making(directory, sides, given, teachers, seed=seed)
         corpus = steps.folder(making.corpus)
         training = examples_of_side(corpus, "train")
         if folds is None:
@@ -189,8 +195,9 @@ def search(
         making = replace(making, folds=folds)
         labels = steps.record(making.corpus, "corpus.json")["labels"]
         if given is not None:
-            source = load_classifier(given)
-            check_labels(source.labels, labels, given)
+            source = load_classifier(given.paths[0])
+            check_labels(source.labels, labels, given.paths[0])
+            steps.folder(making.trained())
         else:
             words = load_tokenizer(steps.folder(making.words) / "tokenizer")
             source = stand_in(words, labels, _LENGTH)

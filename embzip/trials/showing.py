@@ -6,8 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from embzip.files.locations import base_name
 from embzip.pipeline.steps import Step, Steps
 from embzip.report.record import facts_of
+from embzip.sources import in_short
 from embzip.trials.fronts import Trial, best_of
 from embzip.trials.given_teachers import doubts
 from embzip.trials.goals import Goal
@@ -138,7 +140,9 @@ class Showing:
         """What a teacher may have seen, and labels that one of the halves lacks."""
         making, steps = self._making, self._steps
         missing = steps.record(making.corpus, "corpus.json")["missing"]
-        seen = [] if making.teacher is None else doubts(making.teacher, steps.folder(making.corpus))
+        seen = []
+        if making.teacher is not None:
+            seen = doubts(self.model(making.trained()), steps.folder(making.corpus))
         return seen + [
             f"the {half} has no text of {len(labels):,} of the labels: "
             + ", ".join(map(repr, labels[:5]))
@@ -150,7 +154,7 @@ class Showing:
     def _corpus(self) -> dict[str, Any]:
         found = self._steps.record(self._making.corpus, "corpus.json")
         return {
-            "file": self._making.texts.train.name,
+            "file": in_short(list(map(base_name, self._making.texts.train.paths))),
             **{key: found[key] for key in ("train", "choosing", "gate", "unlabelled")},
             "labels": len(found["labels"]),
         }

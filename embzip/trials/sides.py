@@ -9,18 +9,18 @@ corpus.json   how many there are
 A fold of it holds out a part of train.tsv, as its gate.tsv, and learns from the rest.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from embzip.corpus import Example, read_examples, read_texts
 from embzip.errors import InputError
-from embzip.files.reading import digest_of_file, existing_file
+from embzip.files.seen import SeenFiles
 from embzip.files.writing import atomic_write
 from embzip.labelled.splits import check_dev, check_training_labels, split_examples
 from embzip.pipeline.steps import Step, write_json
+from embzip.sources import in_short
 from embzip.types import Progress
 
 _LEAST = 10  # texts of each half of dev
@@ -29,50 +29,58 @@ FOLDS = 5  # parts of the training texts on which a recipe is repeated
 
 @dataclass(frozen=True)
 class Texts:
-    """The files of a search.
+    """The files that a search learns from; its workers know their digests alone.
 
     Attributes
     ----------
-    train, dev, test
-        label<TAB>text lines; without dev, a tenth of train is held out.
+    train, dev
+        Labelled; without dev, a tenth of train is held out.
     more
         Texts without labels.
     """
 
-    train: Path
-    dev: Path | None = None
-    test: Path | None = None
-    more: tuple[Path, ...] = ()
+    train: SeenFiles
+    dev: SeenFiles = field(default_factory=SeenFiles)
+    more: SeenFiles = field(default_factory=SeenFiles)
 
-    def learned(self) -> dict[str, Any]:
-        """Return the digests of all files but test."""
-        return {
-            "train": _digest(self.train),
-            "dev": None if self.dev is None else _digest(self.dev),
-            "more": [_digest(path) for path in self.more],
-        }
+    def to_json(self) -> dict[str, list[str]]:
+        """Return the digests of all files."""
+        return {each.name: list(getattr(self, each.name).digests) for each in fields(self)}
+
+    @classmethod
+    def of(cls, digests: Mapping[str, Sequence[str]]) -> "Texts":
+        """Return what is known of texts elsewhere."""
+        return cls(**{name: SeenFiles(digests=tuple(each)) for name, each in digests.items()})
 
 
 def corpus_step(texts: Texts) -> Step:
     """Return the step that makes the sides of a search."""
 
+    train, held_out = texts.train.paths, texts.dev.paths
+
     def make(folder: Path, _: Sequence[Path], progress: Progress) -> None:
-        training = read_examples(texts.train)
-        if texts.dev is None:
-            training, dev = split_examples(training)
-        else:
-            dev = read_examples(texts.dev)
-        labels = check_training_labels(training, str(texts.train))
-        if texts.dev is not None:
+        if not train:
+            raise InputError(
+                f"{folder.parent}: the texts that this search began with are gone from here, or "
+                "changed: run the command again, which makes them anew"
+            )
+        with texts.train.unchanged(), texts.dev.unchanged(), texts.more.unchanged():
+            training = read_examples(train)
+            if held_out:
+                dev = read_examples(held_out)
+            else:
+                training, dev = split_examples(training)
+            more = list(read_texts(texts.more.paths))
+        labels = check_training_labels(training, in_short(train))
+        if held_out:
             check_dev(dev, training, labels)
         choosing, kept = halves(dev)
         if min(len(choosing), len(kept)) < _LEAST:
             raise InputError(
-                f"{texts.dev or texts.train}: one half of dev chooses and the other is kept for "
+                f"{in_short(held_out or train)}: one half of dev chooses and the other is kept for "
                 f"the gate, each of at least {_LEAST} texts; found {len(choosing)} and "
                 f"{len(kept)}: add examples, or name a larger file as dev"
             )
-        more = list(read_texts(list(texts.more))) if texts.more else []
         _write_sides(folder, training, choosing, kept, more)
         record = {
             "train": len(training),
@@ -87,7 +95,7 @@ def corpus_step(texts: Texts) -> Step:
         }
         write_json(folder / "corpus.json", record)
 
-    return Step("corpus", texts.learned(), (), make)
+    return Step("corpus", texts.to_json(), (), make)
 
 
 def fold_step(corpus: Step, fold: int) -> Step:
@@ -149,10 +157,6 @@ def _write_sides(
     for name, side in (("train", training), ("dev", choosing), ("gate", gate)):
         _write(folder / f"{name}.tsv", (f"{each.label}\t{each.text}" for each in side))
     _write(folder / "texts.txt", [*(each.text for each in training), *more])
-
-
-def _digest(path: Path) -> str:
-    return digest_of_file(existing_file(path))
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:

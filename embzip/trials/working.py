@@ -21,6 +21,7 @@ from embzip.errors import EmbzipError
 from embzip.evaluation.accuracy import macro_f1
 from embzip.files.records import parse_json
 from embzip.pipeline.steps import Step, Steps
+from embzip.trials.journal import check_claimed
 from embzip.trials.making import Making
 from embzip.trials.space import Student
 
@@ -52,10 +53,17 @@ def _listen(lines: TextIO, told: "queue.SimpleQueue[str]") -> None:
 
 
 def perform_alone(making: dict[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
-    """Do one task of a search, wherever that is; warnings have been given by the search."""
+    """Do one task of a search, wherever that is; warnings have been given by the search.
+
+    Raises
+    ------
+    ClusterError
+        On a machine that does not see the search's folder.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = Making.of(making)
+        check_claimed(made.directory)
         return perform(task, made, Steps(made.directory))
 
 
