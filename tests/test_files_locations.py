@@ -9,7 +9,8 @@ import pytest
 import embzip
 from embzip.corpus import read_examples, read_texts
 from embzip.errors import EmbzipError, InputError, MissingFileError, OutputError
-from embzip.files.locations import base_name, file_at, files_at, is_url, located
+from embzip.files.locations import file_at, files_at
+from embzip.files.names import base_name, is_url, located
 from embzip.tokenizers.counts import read_counts
 from tests.commands import outcome, stdout_of
 

@@ -22,7 +22,8 @@ from embzip.cli.parameters import (
 )
 from embzip.cli.results import EMBZ, Output, Result
 from embzip.cli.tables import Reading
-from embzip.files.locations import files_at, is_url
+from embzip.files.locations import files_at
+from embzip.files.names import is_url
 from embzip.files.outputs import FOLDER
 from embzip.files.places import CLASSIFIER, COUNTS, EXAMPLES, TABLE, TEXTS, check_places
 from embzip.files.remote import nbytes_of

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter, Token
 
 from embzip.cli.choices import CHOICE
-from embzip.files.locations import files_at, located
+from embzip.files.locations import files_at
+from embzip.files.names import located
 from embzip.files.places import EXAMPLES, LABELS, TEXTS, TOKENIZER, Place, check_places
 from embzip.labelled.columns import DEFAULT, Columns
 

@@ -13,7 +13,8 @@ from embzip.cli.clusters import Cluster, running_on
 from embzip.cli.gates import Metric
 from embzip.cli.parameters import Input, Json, Seed, UsageError, Whole
 from embzip.cli.terminal import show, tell
-from embzip.files.locations import base_name, files_at
+from embzip.files.locations import files_at
+from embzip.files.names import base_name
 from embzip.files.places import CLASSIFIER, EXAMPLES, TEXTS, check_places
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from embzip.cli.parameters import (
 )
 from embzip.cli.results import TABLES, Output, Result, write_table
 from embzip.cli.terminal import log
-from embzip.files.locations import file_at, is_url
+from embzip.files.locations import file_at
+from embzip.files.names import is_url
 from embzip.files.places import COUNTS, TABLE, TOKENIZER, check_places
 from embzip.files.signatures import signature_of
 

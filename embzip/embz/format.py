@@ -47,7 +47,8 @@ from embzip.embz.meta import checked_meta
 from embzip.embz.packed import packing_of, shape_of, told_by
 from embzip.embz.shards import manifest_in, shards_of, with_specs, write_shards
 from embzip.errors import FileFormatError, InputError, InputTypeError, OutputError
-from embzip.files.locations import file_at, is_url
+from embzip.files.locations import file_at
+from embzip.files.names import is_url
 from embzip.files.remote import local_file
 from embzip.files.writing import atomic_write
 from embzip.packing.tensors import pack_tensors, unpack_tensors

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from embzip.errors import InputError
 from embzip.files.lines import LONGEST, lines_of
-from embzip.files.locations import is_url
+from embzip.files.names import is_url
 from embzip.files.remote import nbytes_of
 from embzip.files.seen import SeenFile
 from embzip.files.streams import compression_of

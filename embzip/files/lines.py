@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from embzip.errors import InputError
-from embzip.files.locations import is_url
+from embzip.files.names import is_url
 from embzip.files.places import TEXTS
 from embzip.files.streams import opened
 

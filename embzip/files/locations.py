@@ -10,45 +10,13 @@ import re
 from collections.abc import Iterable
 from glob import escape, iglob
 from pathlib import Path
-from urllib.parse import unquote
 
 from embzip.errors import InputError, MissingFileError
+from embzip.files.names import is_url, local_name
+from embzip.files.remote import listed
 
-_URL = re.compile(r"(?:[a-z][\w.+-]*::)*[a-z][\w.+-]+://", re.I)
-_LOCAL = re.compile(r"(?:file|local)://(?:localhost(?=/))?", re.I)
 _MAGIC = re.compile(r"[*?[]")
 _MAGIC_URL = re.compile(r"[*[]")  # there, a question mark begins a query
-
-
-def is_url(name: str | Path) -> bool:
-    """Say whether a name is that of a file elsewhere.
-
-    >>> is_url("s3://bucket/corpus.txt"), is_url("file:///tmp/corpus.txt"), is_url("corpus.txt")
-    (True, False, False)
-    """
-    return isinstance(name, str) and bool(_URL.match(name)) and not _LOCAL.match(name)
-
-
-def located(name: str) -> str | Path:
-    """Return what a user typed as a path, or as a URL, of which a path would drop slashes.
-
-    >>> located("s3://bucket//corpus.txt"), located("file:///tmp/a%20b.txt")
-    ('s3://bucket//corpus.txt', PosixPath('/tmp/a b.txt'))
-    """
-    return name if is_url(name) else Path(_local(name))
-
-
-def base_name(name: str | Path) -> str:
-    """Return what a file is called, without its folder; of a URL, without its query either.
-
-    >>> base_name("https://host/news.csv?key=a/b.c"), base_name("zip://a.txt::s3://b/c.zip")
-    ('news.csv', 'a.txt')
-    """
-    if not is_url(name):
-        return Path(name).name
-    first = next(part for part in str(name).split("::") if "://" in part)
-    protocol, _, place = first.partition("://")
-    return Path(re.split("[?#]", place)[0] if protocol.lower().startswith("http") else place).name
 
 
 def files_at(name: str | Path, folder: str | Path = "") -> list[str | Path]:
@@ -76,11 +44,9 @@ def files_at(name: str | Path, folder: str | Path = "") -> list[str | Path]:
     if is_url(name):
         if not _MAGIC_URL.search(str(name)):
             return [name]
-        from embzip.files.remote import listed
-
         found: Iterable[str] = listed(str(name))
     else:
-        name = _local(name) if isinstance(name, str) else name
+        name = local_name(name) if isinstance(name, str) else name
         if str(name).startswith("~") and not os.path.lexists(os.path.join(folder, name)):
             name = os.path.expanduser(name)
         if folder:
@@ -110,12 +76,6 @@ def file_at(name: str | Path) -> str | Path:
             f"{first} and {others[0]}: name one of them"
         )
     return first
-
-
-def _local(name: str) -> str:
-    """Return a name without `file://`, after which blanks and others may be written as `%20`."""
-    path = _LOCAL.sub("", name, count=1)
-    return path if path == name or os.path.lexists(path) else unquote(path)
 
 
 def _pattern(name: Path) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from embzip.errors import OutputError
-from embzip.files.locations import base_name
+from embzip.files.names import base_name
 from embzip.files.writing import (
     check_local,
     check_replaceable,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embzip.errors import EmbzipError, InputError
-from embzip.files.locations import files_at, is_url
+from embzip.files.locations import files_at
+from embzip.files.names import is_url
 from embzip.files.signatures import Signature, signature_of
 
 _JSON = {"json", "hf-tokenizer", "hf-config"}

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from embzip.choices import unknown
 from embzip.errors import EmbzipError, InputError, MissingFileError, MissingPackageError
-from embzip.files.locations import is_url
+from embzip.files.names import is_url
 from embzip.files.reading import digest_of_file, digest_of_stream, existing_file, reason_of
 from embzip.files.writing import temporary_folder
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embzip.errors import ClusterError, InputError
-from embzip.files.locations import is_url
+from embzip.files.names import is_url
 from embzip.files.reading import existing_file
 from embzip.files.remote import digest_at, seen_as
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from embzip.errors import EmbzipError, InputError, MissingPackageError
-from embzip.files.locations import is_url
+from embzip.files.names import is_url
 from embzip.files.reading import readable_path
 from embzip.files.remote import local_file, opened_url
 from embzip.files.signatures import COMPRESSED, members, signature_of

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from embzip.errors import EmbzipError, InputError
 from embzip.files.lines import Errors, lines_of
-from embzip.files.locations import is_url
+from embzip.files.names import is_url
 from embzip.files.records import parse_json
 from embzip.files.remote import head_of
 from embzip.labelled.columns import DEFAULT, Columns, label_of, text_of

@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from embzip.errors import InputError
-from embzip.files.locations import files_at, is_url
+from embzip.files.locations import files_at
+from embzip.files.names import is_url
 from embzip.files.places import RECIPE
 from embzip.files.reading import existing_file
 from embzip.files.records import Fields

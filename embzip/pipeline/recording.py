@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from embzip.files.locations import base_name
+from embzip.files.names import base_name
 from embzip.pipeline.choosing import Tried
 from embzip.pipeline.plan import CandidateSteps, Plan
 from embzip.pipeline.recipe import Recipe

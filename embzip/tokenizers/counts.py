@@ -6,7 +6,8 @@ from pathlib import Path
 
 from embzip.corpus import read_texts
 from embzip.errors import InputError
-from embzip.files.locations import file_at, is_url
+from embzip.files.locations import file_at
+from embzip.files.names import is_url
 from embzip.files.places import COUNTS
 from embzip.files.streams import opened
 from embzip.tokenizers.words import parse_words

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from embzip.files.locations import base_name
+from embzip.files.names import base_name
 from embzip.pipeline.steps import Step, Steps
 from embzip.report.record import facts_of
 from embzip.sources import in_short

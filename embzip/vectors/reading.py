@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from embzip.choices import chosen
 from embzip.errors import InputError, MismatchError, MissingFileError, TokenizerError
-from embzip.files.locations import file_at, is_url
+from embzip.files.locations import file_at
+from embzip.files.names import is_url
 from embzip.files.remote import local_file
 from embzip.files.signatures import signature_of
 from embzip.files.streams import bounded, compression_of, seekable
