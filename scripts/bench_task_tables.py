@@ -119,7 +119,9 @@ def summary_table(outcomes: Iterable[Outcome]) -> str:
         for codec in codecs:
             if codec != "float32":
                 found = change(group[codec])
-                cells.append(f"{_points(found.difference)} ± {100 * found.error:.2f}")
+                cells.append(
+                    " ".join(filter(None, (_points(found.difference), _error(found.error))))
+                )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -146,7 +148,7 @@ def detail_table(outcomes: Iterable[Outcome]) -> str:
                 low, high = seen.interval
                 cells += [
                     _points(seen.difference),
-                    f"± {100 * seen.error:.2f}",
+                    _error(seen.error),
                     f"{_points(low)} to {_points(high)}",
                     f"{seen.kl:.4f}",
                     f"{seen.agreement:.4f}",
@@ -173,6 +175,10 @@ def _accuracy(outcomes: Sequence[Outcome]) -> float:
 
 def _points(fraction: float) -> str:
     return f"{100 * fraction:+.2f}"
+
+
+def _error(fraction: float) -> str:
+    return "" if np.isnan(fraction) else f"± {100 * fraction:.2f}"
 
 
 def _title(codec: str) -> str:

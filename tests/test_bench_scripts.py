@@ -64,9 +64,11 @@ def test_the_paired_interval_is_near_the_normal_one() -> None:
 def test_task_tables() -> None:
     made = [outcome("float32", []), outcome("svd:64|int8", [1]), outcome("@2.2", [], won=[2])]
     made += [outcome("auto@1", [0, 1])]
+    seeds = [*made, *(replace(each, seed=1) for each in made)]
+    assert "| 75.00 | -25.00 ± 0.00 | +25.00 ± 0.00 |" in summary_table(seeds)
     summary = summary_table(made).splitlines()
     assert summary[0].endswith("| svd:64\\|int8 | svd\\|tcq at 2.2 bits | auto at 1 bits |")
-    assert "| 75.00 | -25.00 ± nan | +25.00 ± nan | -50.00 ± nan |" in summary[2]
+    assert "| 75.00 | -25.00 | +25.00 | -50.00 |" in summary[2]
     rows = detail_table(made).splitlines()
     assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
     assert "| float32 | 32.00 | 40 | 1.0x | 75.00 |" in rows[2]
