@@ -119,9 +119,7 @@ def summary_table(outcomes: Iterable[Outcome]) -> str:
         for codec in codecs:
             if codec != "float32":
                 found = change(group[codec])
-                cells.append(
-                    " ".join(filter(None, (_points(found.difference), _error(found.error))))
-                )
+                cells.append(f"{_points(found.difference)} {_error(found.error)}".strip())
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
