@@ -44,7 +44,8 @@ def test_any_codec_packs_and_loads_the_same(tmp_path: Path, spec: str) -> None:
         loaded = embzip.load(packed, mmap=mmap)
         loaded.verify()
         ids = np.array([[699, 3], [256, 255]])
-        np.testing.assert_array_equal(loaded[ids], small[ids])
+        # A matrix product rounds by where in memory its operands begin; codes are equal to the bit.
+        np.testing.assert_allclose(loaded[ids], small[ids], rtol=0, atol=1e-6)
         for ours, theirs in ((loaded.codes, small.codes), (loaded.params, small.params)):
             for name, array in theirs.items():
                 found = np.asarray(ours[name])

@@ -42,15 +42,16 @@ def found_tables(flat: FlatGraph) -> dict[str, tuple[tuple[int, ...], list[str]]
     """Return the shape and the look-ups of each table of the graph, by its name.
 
     Tables hold float32, float16 or bfloat16. One in parts has one name, and each part its own.
-    What decodes a table that is compressed already is none.
+    Of what decodes a table that is compressed already, only codes that are floats are one.
     """
     flow = Flow(flat.graph.node)
     tables: dict[str, tuple[tuple[int, ...], list[str]]] = {}
     decoding = _decoding(flow)
+    compressed_rows = {rows for _, _, rows, _ in compressed_tables(flat)}
     for read, table in reads(flow):
-        if table in decoding:
-            continue
         dtype, shape = stored(flat, flow, table)
+        if table in decoding and shape[:1] and shape[0] not in compressed_rows:
+            continue  # a codec's own, such as points
         if len(shape) == 2 and dtype in FLOATS:
             tables.setdefault(table, (shape, []))[1].append(read)
     for parts in tables_in_parts(flat, flow):
