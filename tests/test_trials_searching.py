@@ -22,7 +22,7 @@ from tests.conftest import news
 from tests.models import tiny_classifier
 
 # Few documents and a small teacher, so that students take seconds.
-TRAIN, TEST = slice(0, 60), slice(60, 80)
+TRAIN, TEST = slice(0, 36), slice(60, 80)
 TRIALS = 2
 
 
