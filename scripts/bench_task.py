@@ -24,16 +24,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 import embzip
-from embzip import Classifier, Example, read_examples, rebuild
+from embzip import read_examples, rebuild
 from embzip.codecs.row_classes.tcq import Tcq
 from embzip.codecs.spec import one_stage
 from embzip.evaluation.accuracy import mean_kl
 from embzip.files.writing import write_bytes
 from embzip.pipeline.steps import Steps
-from scripts.bench_task_models import TOKENIZERS, Settings, Task, model_step
+from scripts.bench_task_models import TOKENIZERS, Settings, Task, answers_of, model_step
 from scripts.bench_task_tables import Outcome, detail_table, summary_table
 from scripts.bench_texts import SETS, examples_file
 
@@ -84,7 +83,7 @@ def measure(steps: Steps, task: Task, codecs: Iterable[str]) -> None:
     trained = steps.folder(model_step(task)) / "model.embz"
     test = read_examples(examples_file(task.folder, "test"))
     before = embzip.load_classifier(trained)
-    reference, right = _answers(before, test)
+    reference, right = answers_of(before, test)
     for codec in missing:
         after, spec = before, "float32"
         if codec != "float32":
@@ -95,7 +94,7 @@ def measure(steps: Steps, task: Task, codecs: Iterable[str]) -> None:
             after.save(written)
             file_bytes = written.stat().st_size
             # What is measured is what the file holds, not what was in memory.
-            probabilities, found = _answers(embzip.load_classifier(written), test)
+            probabilities, found = answers_of(embzip.load_classifier(written), test)
         cell[codec] = {
             "spec": after.embedding.codec.spec,
             "numbers": math.prod(before.embedding.shape),
@@ -142,15 +141,6 @@ def spec_of(codec: str, rows: int, dim: int) -> str:
     beyond = max(0.0, 8 * quantizer.layout(rows, dim).nbytes / (rows * dim) - quantizer.bits)
     bits = math.floor(1000 * (quantizer.bits - beyond)) / 1000
     return f"svd|{replace(quantizer, bits=bits).stage}"
-
-
-def _answers(
-    classifier: Classifier, examples: list[Example]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return (texts, labels) probabilities, and (texts,) whether each is answered rightly."""
-    probabilities = classifier.probabilities([example.text for example in examples])
-    named = np.array(classifier.labels)[probabilities.argmax(axis=1)]
-    return probabilities, named == np.array([example.label for example in examples])
 
 
 if __name__ == "__main__":

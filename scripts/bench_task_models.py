@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 import embzip
+from embzip import Classifier, Example
 from embzip.pipeline.steps import Step, write_json
 from embzip.types import Progress
 from scripts.bench_texts import train_and_dev
@@ -113,6 +117,15 @@ def train_model(task: Task, folder: Path) -> None:
         "seconds": time.perf_counter() - started,
     }
     write_json(folder / "train.json", record)
+
+
+def answers_of(
+    classifier: Classifier, examples: Sequence[Example]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return (texts, labels) probabilities, and (texts,) whether each is answered rightly."""
+    probabilities = classifier.probabilities([example.text for example in examples])
+    named = np.array(classifier.labels)[probabilities.argmax(axis=1)]
+    return probabilities, named == np.array([example.label for example in examples])
 
 
 def _digest(path: Path) -> str:

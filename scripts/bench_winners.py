@@ -17,15 +17,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 import embzip
-from embzip import Classifier, Example, read_examples, rebuild
+from embzip import read_examples, rebuild
 from embzip.errors import SpecError
 from embzip.evaluation.accuracy import mean_kl
 from embzip.pipeline.steps import Step, Steps, source_digest, write_json
 from embzip.types import Progress
-from scripts.bench_task_models import TOKENIZERS, Settings, Task, model_step
+from scripts.bench_task_models import TOKENIZERS, Settings, Task, answers_of, model_step
 from scripts.bench_task_tables import paired_interval
 from scripts.bench_texts import SETS, examples_file, train_and_dev
 
@@ -115,7 +114,7 @@ def verdicts_on(steps: Steps, task: Task) -> list[Verdict]:
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         before = embzip.load_classifier(parents[0] / "model.embz")
         _, dev = train_and_dev(task.folder)
-        reference, _ = _probabilities(before, dev)
+        reference, _ = answers_of(before, dev)
         path = folder / "model.embz"
         found = []
         for family, specs in FAMILIES.items():
@@ -125,7 +124,7 @@ def verdicts_on(steps: Steps, task: Task) -> list[Verdict]:
                 except SpecError:  # more ranks or shared rows than this table has
                     continue
                 rebuilt.save(path, pack=True)
-                probabilities, correct = _probabilities(embzip.load_classifier(path), dev)
+                probabilities, correct = answers_of(embzip.load_classifier(path), dev)
                 kl = mean_kl(reference, probabilities)
                 size, accuracy = path.stat().st_size, float(correct.mean())
                 found.append(asdict(Candidate(family, spec, size, kl, accuracy)))
@@ -158,21 +157,12 @@ def _test_step(task: Task, model: Step, spec: str, code: str) -> Step:
         before = embzip.load_classifier(parents[0] / "model.embz")
         test = read_examples(examples_file(task.folder, "test"))
         after = rebuild(before, codec=spec, kernels="int8")
-        own, other = (_probabilities(each, test)[1] for each in (before, after))
+        own, other = (answers_of(each, test)[1] for each in (before, after))
         gains = other.astype(np.float64) - own.astype(np.float64)
         outcome = {"before": float(own.mean()), "after": float(other.mean())}
         write_json(folder / "test.json", {**outcome, "interval": paired_interval(gains)})
 
     return Step("winner-test", {"spec": spec, "code": code}, (model,), make)
-
-
-def _probabilities(
-    classifier: Classifier, examples: Sequence[Example]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return (texts, labels) probabilities, and (texts,) whether each is answered rightly."""
-    probabilities = classifier.probabilities([example.text for example in examples])
-    named = np.array(classifier.labels)[probabilities.argmax(axis=1)]
-    return probabilities, named == np.array([example.label for example in examples])
 
 
 def family_table(verdicts: Iterable[Verdict]) -> str:

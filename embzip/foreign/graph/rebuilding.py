@@ -42,7 +42,8 @@ def found_tables(flat: FlatGraph) -> dict[str, tuple[tuple[int, ...], list[str]]
     """Return the shape and the look-ups of each table of the graph, by its name.
 
     Tables hold float32, float16 or bfloat16. One in parts has one name, and each part its own.
-    Of what decodes a table that is compressed already, only codes that are floats are one.
+    Of what decodes a table that is compressed already, only codes that are floats are one: they
+    have its number of rows.
     """
     flow = Flow(flat.graph.node)
     tables: dict[str, tuple[tuple[int, ...], list[str]]] = {}
