@@ -5,7 +5,7 @@
 
 Every search trains its own teachers, on training texts without the dev tenth, whose two halves
 choose and judge; test is read by the search, once, after its gate. Minutes count from the end of
-the teachers' training. Parts:
+the teachers' training; a later search of the same texts takes them over. Parts:
 
     drop      the smallest file that loses at most half a point, 15 minutes
     30KB, 100KB   the best file of that size, 6 minutes each
@@ -28,7 +28,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -47,6 +47,7 @@ CELLS = Path(__file__).parent / "cells" / "search"
 MINUTES = {"drop": 15.0, "30KB": 6.0, "100KB": 6.0, "workers": 6.0}
 PARTS = ("drop", "30KB", "100KB", "fasttext-30KB", "fasttext-100KB", "workers", "kills")
 _KILLED_TRIALS, _KILLS = 12, 100
+_LIVES = 1, 30  # seconds after which a search is killed
 _REPRODUCED = ("trec",)  # what is killed: the smallest set
 _TIMED = ("tagmynews",)  # what is timed on one and on two workers
 Record = dict[str, Any]
@@ -89,10 +90,11 @@ def _compute(given: argparse.Namespace) -> None:
 
 def _searched(part: str, data: str, given: argparse.Namespace) -> Record:
     """Return what a cell says of one search."""
-    folder = given.texts / data
+    folder, place = given.texts / data, given.output / part / data
+    _take_teachers(place, [given.output / other / data for other in MINUTES])
     found = embzip.search(
         examples_file(folder, "train"),
-        given.output / part / data,
+        place,
         test=examples_file(folder, "test"),
         minutes=given.minutes or MINUTES[part],
         workers=given.workers,
@@ -112,6 +114,13 @@ def _searched(part: str, data: str, given: argparse.Namespace) -> Record:
         "trials": len(found["trials"]),
         "seconds": found["seconds"],
     }
+
+
+def _take_teachers(folder: Path, others: Sequence[Path]) -> None:
+    """Let a search begin where another of the same texts has trained its teachers."""
+    trained = [other for other in others if (other / "gate.json").exists()]
+    if trained and not folder.exists():
+        shutil.copytree(trained[0], folder, ignore=_students)
 
 
 _TESTED = ("rows", "before", "after", "difference", "lower", "upper", "changed")
@@ -148,6 +157,7 @@ def autotuned(folder: Path, output: Path, size: str, seconds: float) -> Record:
             autotuneValidationFile=str(output / "dev.txt"),
             autotuneDuration=int(seconds),
             autotuneModelSize=size.removesuffix("B"),
+            thread=len(os.sched_getaffinity(0)),
             verbose=0,
         )
     except (RuntimeError, ValueError, MemoryError) as error:
@@ -169,8 +179,9 @@ def autotuned(folder: Path, output: Path, size: str, seconds: float) -> Record:
 def _workers(part: str, data: str, given: argparse.Namespace) -> Record:
     """Return how many trials one and two workers end in the same minutes."""
     found = {}
-    for count in (1, 2):
-        folder = given.output / part / f"{data}-{count}"
+    places = {count: given.output / part / f"{data}-{count}" for count in (1, 2)}
+    for count, folder in places.items():
+        _take_teachers(folder, [*places.values(), given.output / "drop" / data])
         record = embzip.search(
             examples_file(given.texts / data, "train"),
             folder,
@@ -189,17 +200,14 @@ def _kills(part: str, data: str, given: argparse.Namespace) -> Record:
         sys.executable, "-m", "embzip", "search", str(train), "--trials", str(_KILLED_TRIALS),
     ]  # fmt: skip
     whole = place / "whole"
-    started = time.perf_counter()
     subprocess.run([*command, "-o", str(whole)], check=True, capture_output=True)
-    seconds = time.perf_counter() - started
     wanted = _outcome(whole)
     rng = random.Random(0)
     kills = same = searches = 0
     while kills < given.kills:
         folder = place / "killed"
         shutil.rmtree(folder, ignore_errors=True)
-        # Teachers are taken over: what is killed is the search among students.
-        shutil.copytree(whole, folder, ignore=_students)
+        _take_teachers(folder, [whole])  # what is killed is the search among students
         while True:
             process = subprocess.Popen(
                 [*command, "--workers", "2", "-o", str(folder)],
@@ -207,7 +215,7 @@ def _kills(part: str, data: str, given: argparse.Namespace) -> Record:
                 stderr=subprocess.DEVNULL,
             )
             try:
-                process.wait(rng.uniform(1, seconds / 2) if kills < given.kills else None)
+                process.wait(rng.uniform(*_LIVES) if kills < given.kills else None)
                 break
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
@@ -220,7 +228,7 @@ def _kills(part: str, data: str, given: argparse.Namespace) -> Record:
 
 def _students(folder: str, names: list[str]) -> set[str]:
     """Return what a killed search does not take over."""
-    begins = ("float-", "student-", "answers-", "export-", "serving-")
+    begins = ("sketch-", "float-", "student-", "answers-", "export-", "serving-")
     steps = {name for name in names if name.startswith(begins)}
     return steps | ({"trials.log", "gate.json", "front.json", "lock"} & set(names))
 
