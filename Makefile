@@ -25,9 +25,9 @@ demo: setup
 programs:
 	@$(PYTHON) scripts/prepare.py programs
 
-# A file's tests stay in one process, which shares what its fixtures made.
+# A file's tests stay in one process, which shares what its fixtures made; the order is conftest's.
 test: programs setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # The README's pip commands, and the wheel under the other Pythons there are: no cache, three minutes.
 install-check: setup

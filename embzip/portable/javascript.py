@@ -32,7 +32,8 @@ _TYPES = {
 }
 _WORTH = 0.97  # of an array's bytes, where packing begins to pay
 # What the template expands: literals by the byte before alone, nothing by the place in the stream.
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 0, "pb": 0}]
+_FILTER = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 0, "pb": 0}
+_LEAST_DICTIONARY = 4096  # bytes; one no larger than the content saves 600 MB of empty tables
 
 
 def js_source(model: PortableModel, stem: str, what: str, about: Mapping[str, Any]) -> str:
@@ -118,7 +119,8 @@ def _content(model: PortableModel, about: Mapping[str, Any]) -> bytes:
 
 
 def _packed(content: bytes | bytearray) -> bytes:
-    return lzma.compress(content, lzma.FORMAT_RAW, filters=_FILTERS)
+    filters = [{**_FILTER, "dict_size": max(len(content), _LEAST_DICTIONARY)}]
+    return lzma.compress(content, lzma.FORMAT_RAW, filters=filters)
 
 
 def _coded(array: NDArray[Any]) -> tuple[str, bytes]:

@@ -1,6 +1,7 @@
 """Ids of words as they are met: frequent ones are remembered, unknown ones may read as a stem."""
 
 from bisect import bisect_left
+from functools import lru_cache
 
 from embzip.tokenizers.word_pattern import word_pattern
 from embzip.vocabulary import Vocabulary
@@ -18,12 +19,14 @@ class MetPieces(dict[str, tuple[int, ...]]):
     """A cache of the ids of pieces: of the strings between white space, as they are first met.
 
     No word contains white space, so the words of a text are those of its pieces. A piece with an
-    unknown word is not cached, so that untrusted texts cannot fill the cache.
+    unknown word is not cached, so that untrusted texts cannot fill the cache; what unknown words
+    read as is remembered apart, the last ones met.
     """
 
     def __init__(self, vocabulary: Vocabulary, stems: bool) -> None:
         super().__init__()
         self._vocabulary, self._stems = vocabulary, stems
+        self._remembered = lru_cache(_MET)(self._found)
 
     def __reduce__(self) -> tuple[object, ...]:
         return MetPieces, (self._vocabulary, self._stems)
@@ -40,12 +43,17 @@ class MetPieces(dict[str, tuple[int, ...]]):
 
     def _of_stem(self, word: str) -> int:
         """Return the id of the word before or behind this one in order, if its stem is the same."""
+        if len(word) < _STEM:
+            return UNK
+        return (self._remembered if len(word) <= _LONGEST else self._found)(word)
+
+    def _found(self, word: str) -> int:
         token, rows = self._vocabulary.token, len(self._vocabulary)
         at = bisect_left(range(rows), word, lo=SPECIAL, key=token)
         for index in range(max(at - 1, SPECIAL), min(at + 1, rows)):
             near = token(index)
             stem = max(_STEM, len(word) - _ENDING, len(near) - _ENDING)
-            if len(word) >= _STEM <= len(near) and word[:stem] == near[:stem]:
+            if len(near) >= _STEM and word[:stem] == near[:stem]:
                 return index
         return UNK
 

@@ -1,11 +1,12 @@
 """The largest singular values of a sparse matrix, by random projection; knows nothing of tokens."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embzip.engine import sum_rows
+from embzip.engine import map_parts, sum_rows
 from embzip.errors import MissingPackageError
 from embzip.types import Matrix, Progress
 
@@ -13,13 +14,14 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 ITERATIONS = 4
+_NUMBERS = 1 << 20  # of the sparse rows that are multiplied at a time
 _MORE = 10  # columns that are projected to beside those that are asked for
 # Of the largest squared length: below it a direction is what float32 has rounded.
 _LEAST = 1e-10
 
 
 def projected_bytes(rows: int, rank: int) -> int:
-    """Return how many bytes `left_singular` takes beside its matrix: four float32 arrays."""
+    """Return how many bytes `left_singular` takes beside its matrix and that one's transpose."""
     return 4 * 4 * rows * (rank + _MORE)
 
 
@@ -31,7 +33,8 @@ def left_singular(
     A random block of `rank + 10` columns is multiplied by the matrix and its transpose, and made
     orthonormal after each product, five times. Equal input and seed give equal bytes on one
     machine, whatever its number of cores: dense products run in one thread of the BLAS, and sparse
-    ones have no other. On the co-occurrences of a corpus this takes seconds.
+    ones have no other. Sparse products go to the workers of `embzip.on_cluster`, in blocks of rows,
+    with the same bytes.
 
     Parameters
     ----------
@@ -78,16 +81,17 @@ def left_singular(
     with threadpool_limits(1, user_api="blas"):
         columns = min(rank + _MORE, *matrix.shape)
         rng = np.random.default_rng(seed)
+        turned = matrix.T.tocsr()
         basis = rng.standard_normal((matrix.shape[1], columns), np.float32)
-        basis = _orthonormal(matrix @ basis)
+        basis = _orthonormal(_product(matrix, basis))
         for done in range(ITERATIONS):
             if progress is not None:
                 progress(done, ITERATIONS)
-            basis = _orthonormal(matrix @ _orthonormal(matrix.T @ basis))
-        squares, turned = np.linalg.eigh(_gram(matrix.T @ basis))
+            basis = _orthonormal(_product(matrix, _orthonormal(_product(turned, basis))))
+        squares, rotation = np.linalg.eigh(_gram(_product(turned, basis)))
         found = min(rank, len(squares))
         vectors = np.zeros((matrix.shape[0], rank), np.float32)
-        vectors[:, :found] = basis @ turned[:, ::-1][:, :found].astype(np.float32)
+        vectors[:, :found] = basis @ rotation[:, ::-1][:, :found].astype(np.float32)
     values = np.zeros(rank)
     values[:found] = np.sqrt(np.maximum(squares[::-1][:found], 0))
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
@@ -95,6 +99,19 @@ def left_singular(
     if progress is not None:
         progress(ITERATIONS, ITERATIONS)
     return vectors, values
+
+
+def _product(matrix: "csr_array[Any]", dense: Matrix) -> Matrix:
+    """Return the product of a sparse and a dense matrix: no row's sum depends on the blocks."""
+
+    def product(block: "csr_array[Any]") -> Matrix:
+        found: Matrix = block @ dense
+        return found
+
+    ends = np.searchsorted(matrix.indptr, np.arange(_NUMBERS, matrix.nnz, _NUMBERS))
+    edges = np.unique([0, *ends, matrix.shape[0]]).tolist()
+    blocks = (matrix[first:stop] for first, stop in pairwise(edges))
+    return np.concatenate(list(map_parts(product, blocks)))
 
 
 def _gram(rows: Matrix) -> NDArray[np.float64]:
