@@ -32,7 +32,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any
 
 import embzip
@@ -41,9 +41,9 @@ from embzip.files.writing import write_bytes
 from embzip.labelled.splits import split_examples
 from scripts.bench_distill_cells import FIGURES
 from scripts.bench_distill_fasttext import label_of
+from scripts.bench_search_tables import CELLS, tables
 from scripts.bench_texts import SETS, examples_file
 
-CELLS = Path(__file__).parent / "cells" / "search"
 MINUTES = {"drop": 15.0, "30KB": 6.0, "100KB": 6.0, "workers": 6.0}
 PARTS = ("drop", "30KB", "100KB", "fasttext-30KB", "fasttext-100KB", "workers", "kills")
 _KILLED_TRIALS, _KILLS = 12, 100
@@ -250,57 +250,6 @@ _PARTS: Mapping[str, Callable[[str, str, argparse.Namespace], Record]] = {
     "workers": _workers,
     "kills": _kills,
 }
-
-
-def tables() -> str:
-    """Return the tables of the cells that there are."""
-    parts: list[str] = []
-    for part in ("drop", "30KB", "100KB"):
-        if found := _cells(part):
-            parts += [f"Part `{part}`:", _searches(found, _cells(f"fasttext-{part}"))]
-    if found := _cells("workers"):
-        parts += [f"{d}: two workers ended {c['ratio']:.2f} times the trials of one."
-                  for d, c in found.items()]  # fmt: skip
-    if found := _cells("kills"):
-        parts += [
-            f"{data}: {cell['kills']} kills in {cell['searches']} searches, of which "
-            f"{cell['same']} ended with the same trials and the same file."
-            for data, cell in found.items()
-        ]
-    return "\n\n".join(parts)
-
-
-def _searches(found: Mapping[str, Record], peers: Mapping[str, Record]) -> str:
-    lines = [
-        "| data | KB | times smaller | said | gate | test | test, 95 % | trials | fastText |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for data, cell in found.items():
-        test, peer = cell["test"], peers.get(data, {})
-        told = f"{peer['accuracy']:.4f}" if "accuracy" in peer else peer.get("none", "")
-        lines.append(
-            f"| {data} | {cell['bytes'] / 1000:.1f} | {_ratio(cell):.0f} | {cell['said']} | "
-            f"{cell['gate']['difference']:+.2f} | {test['before']:.4f} -> {test['after']:.4f}, "
-            f"{test['difference']:+.2f} | {test['lower']:+.2f}, {test['upper']:+.2f} | "
-            f"{cell['trials']} | {told} |"
-        )
-    shown = [cell for cell in found.values() if cell["said"] == "shown"]
-    wrong = sum(cell["test"]["upper"] < -0.5 for cell in shown)
-    mean = fmean(cell["test"]["difference"] for cell in found.values())
-    ratio = median(map(_ratio, found.values()))
-    return "\n".join(lines) + (
-        f"\n\nMedian times smaller {ratio:.0f}; mean difference on test {mean:+.2f} points; "
-        f"{len(shown)} of {len(found)} shown, of which test contradicts {wrong}."
-    )
-
-
-def _ratio(cell: Mapping[str, Any]) -> float:
-    return float(cell["baseline_bytes"] / cell["bytes"])
-
-
-def _cells(part: str) -> dict[str, Record]:
-    paths = sorted((CELLS / part).glob("*.json"))
-    return {path.stem: json.loads(path.read_text()) for path in paths}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""The cells of `bench_search`, and the tables that they make."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from scripts.bench_distill_cells import FIGURES
+
+CELLS = Path(__file__).parent / "cells" / "search"
+Record = dict[str, Any]
+
+
+def tables() -> str:
+    """Return the tables of the cells that there are."""
+    parts: list[str] = []
+    for part in ("drop", "30KB", "100KB"):
+        if found := _cells(part):
+            parts += [f"Part `{part}`:", _searches(found, _cells(f"fasttext-{part}"))]
+    if found := _cells("workers"):
+        parts += [f"{d}: two workers ended {c['ratio']:.2f} times the trials of one."
+                  for d, c in found.items()]  # fmt: skip
+    if found := _cells("kills"):
+        parts += [
+            f"{data}: {cell['kills']} kills in {cell['searches']} searches, of which "
+            f"{cell['same']} ended with the same trials and the same file."
+            for data, cell in found.items()
+        ]
+    return "\n\n".join(parts)
+
+
+def _searches(found: Mapping[str, Record], peers: Mapping[str, Record]) -> str:
+    lines = [
+        "| data | KB | times smaller | said | gate | test | test, 95 % | trials "
+        "| fastText, and how far above it |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    above: list[float] = []
+    for data, cell in found.items():
+        test, peer = cell["test"], peers.get(data, {})
+        told = peer.get("none", "")
+        if peer and not told:
+            reached = peer[FIGURES.get(data, "accuracy")]
+            above.append(100 * (test["after"] - reached))
+            told = f"{reached:.4f}, {peer['bytes'] / 1000:.1f} KB, {above[-1]:+.2f}"
+        lines.append(
+            f"| {data} | {cell['bytes'] / 1000:.1f} | {_ratio(cell):.0f} | {cell['said']} | "
+            f"{cell['gate']['difference']:+.2f} | {test['before']:.4f} -> {test['after']:.4f}, "
+            f"{test['difference']:+.2f} | {test['lower']:+.2f}, {test['upper']:+.2f} | "
+            f"{cell['trials']} | {told} |"
+        )
+    shown = [cell for cell in found.values() if cell["said"] == "shown"]
+    wrong = sum(cell["test"]["upper"] < -0.5 for cell in shown)
+    mean = fmean(cell["test"]["difference"] for cell in found.values())
+    ratio = median(map(_ratio, found.values()))
+    if above:
+        lines += ["", f"Above fastText by {fmean(above):.2f} points on average."]
+    return "\n".join(lines) + (
+        f"\n\nMedian times smaller {ratio:.0f}; mean difference on test {mean:+.2f} points; "
+        f"{len(shown)} of {len(found)} shown, of which test contradicts {wrong}."
+    )
+
+
+def _ratio(cell: Mapping[str, Any]) -> float:
+    return float(cell["baseline_bytes"] / cell["bytes"])
+
+
+def _cells(part: str) -> dict[str, Record]:
+    paths = sorted((CELLS / part).glob("*.json"))
+    return {path.stem: json.loads(path.read_text()) for path in paths}
