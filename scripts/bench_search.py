@@ -36,11 +36,13 @@ from statistics import fmean
 from typing import Any
 
 import embzip
+from embzip.classifier import load_classifier
 from embzip.evaluation.verdicts import verdict_on
 from embzip.files.writing import write_bytes
 from embzip.labelled.splits import split_examples
 from scripts.bench_distill_cells import FIGURES
 from scripts.bench_distill_fasttext import label_of
+from scripts.bench_distill_fasttext_child import THREADS
 from scripts.bench_search_tables import CELLS, tables
 from scripts.bench_texts import SETS, examples_file
 
@@ -84,7 +86,7 @@ def _compute(given: argparse.Namespace) -> None:
                 return
             record = _PARTS[part.partition("-")[0]](part, data, given)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, (json.dumps(record, indent=1) + "\n").encode())
+            write_bytes(path, (json.dumps(record) + "\n").encode())
             print(part, data, record, file=sys.stderr)
 
 
@@ -113,7 +115,16 @@ def _searched(part: str, data: str, given: argparse.Namespace) -> Record:
         "test": test,
         "trials": len(found["trials"]),
         "seconds": found["seconds"],
+        "wrong": _wrong(place / "best.embz", folder),
     }
+
+
+def _wrong(model: Path, folder: Path) -> list[int]:
+    """Return which test texts a model answers wrongly, to compare it with a peer text by text."""
+    test = embzip.read_examples(examples_file(folder, "test"))
+    said = load_classifier(model).predict([example.text for example in test])
+    pairs = enumerate(zip(test, said, strict=True))
+    return [at for at, (example, answer) in pairs if answer.label != example.label]
 
 
 def _take_teachers(folder: Path, others: Sequence[Path]) -> None:
@@ -157,7 +168,7 @@ def autotuned(folder: Path, output: Path, size: str, seconds: float) -> Record:
             autotuneValidationFile=str(output / "dev.txt"),
             autotuneDuration=int(seconds),
             autotuneModelSize=size.removesuffix("B"),
-            thread=len(os.sched_getaffinity(0)),
+            thread=THREADS,
             verbose=0,
         )
     except (RuntimeError, ValueError, MemoryError) as error:
@@ -169,6 +180,7 @@ def autotuned(folder: Path, output: Path, size: str, seconds: float) -> Record:
     return {
         "bytes": os.path.getsize(output / "model.ftz"),
         "accuracy": fmean(right),
+        "wrong": [at for at, each in enumerate(right) if not each],
         "macro_f1": verdict_on(
             [label_of(example) for example in test], said, said, max_drop=0, metric="macro-f1",
             resamples=1,

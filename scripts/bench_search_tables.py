@@ -1,14 +1,16 @@
 """The cells of `bench_search`, and the tables that they make."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from embzip.evaluation.verdicts import verdict_on
 from scripts.bench_distill_cells import FIGURES
 
 CELLS = Path(__file__).parent / "cells" / "search"
+SIZES = {"30KB": 30_000, "100KB": 100_000}
 Record = dict[str, Any]
 
 
@@ -17,7 +19,7 @@ def tables() -> str:
     parts: list[str] = []
     for part in ("drop", "30KB", "100KB"):
         if found := _cells(part):
-            parts += [f"Part `{part}`:", _searches(found, _cells(f"fasttext-{part}"))]
+            parts += [f"Part `{part}`:", _searches(part, found, _cells(f"fasttext-{part}"))]
     if found := _cells("workers"):
         parts += [f"{d}: two workers ended {c['ratio']:.2f} times the trials of one."
                   for d, c in found.items()]  # fmt: skip
@@ -30,20 +32,27 @@ def tables() -> str:
     return "\n\n".join(parts)
 
 
-def _searches(found: Mapping[str, Record], peers: Mapping[str, Record]) -> str:
+def _searches(part: str, found: Mapping[str, Record], peers: Mapping[str, Record]) -> str:
     lines = [
         "| data | KB | times smaller | said | gate | test | test, 95 % | trials "
         "| fastText, and how far above it |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     above: list[float] = []
+    below = larger = 0
     for data, cell in found.items():
         test, peer = cell["test"], peers.get(data, {})
         told = peer.get("none", "")
         if peer and not told:
             reached = peer[FIGURES.get(data, "accuracy")]
             above.append(100 * (test["after"] - reached))
-            told = f"{reached:.4f}, {peer['bytes'] / 1000:.1f} KB, {above[-1]:+.2f}"
+            lower, upper = _bounds(peer["wrong"], cell["wrong"], test["rows"])
+            below += upper < 0
+            larger += peer["bytes"] > SIZES[part]
+            told = (
+                f"{reached:.4f}, {peer['bytes'] / 1000:.1f} KB, {above[-1]:+.2f} "
+                f"[{lower:+.2f}, {upper:+.2f}]"
+            )
         lines.append(
             f"| {data} | {cell['bytes'] / 1000:.1f} | {_ratio(cell):.0f} | {cell['said']} | "
             f"{cell['gate']['difference']:+.2f} | {test['before']:.4f} -> {test['after']:.4f}, "
@@ -55,11 +64,26 @@ def _searches(found: Mapping[str, Record], peers: Mapping[str, Record]) -> str:
     mean = fmean(cell["test"]["difference"] for cell in found.values())
     ratio = median(map(_ratio, found.values()))
     if above:
-        lines += ["", f"Above fastText by {fmean(above):.2f} points on average."]
+        lines += [
+            "",
+            f"Above fastText by {fmean(above):.2f} points on average of {len(above)} sets, "
+            f"significantly below on {below} (95 % bounds of accuracy, text by text); {larger} of "
+            "fastText's files are larger than was asked for.",
+        ]
     return "\n".join(lines) + (
         f"\n\nMedian times smaller {ratio:.0f}; mean difference on test {mean:+.2f} points; "
         f"{len(shown)} of {len(found)} shown, of which test contradicts {wrong}."
     )
+
+
+def _bounds(before: Sequence[int], after: Sequence[int], rows: int) -> tuple[float, float]:
+    """Return the 95 % bounds of the gain in accuracy, in points, of two lists of wrong answers."""
+    answers = [["right"] * rows for _ in range(2)]
+    for each, wrong in zip(answers, (before, after), strict=True):
+        for at in wrong:
+            each[at] = "wrong"
+    verdict = verdict_on(["right"] * rows, *answers, max_drop=0, confidence=0.975)
+    return verdict.lower, verdict.upper
 
 
 def _ratio(cell: Mapping[str, Any]) -> float:

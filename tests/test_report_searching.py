@@ -57,7 +57,7 @@ def record(*, final: bool, text: str = "a goal in extra time") -> dict[str, Any]
         "before_probability": 0.9, "after_probability": 0.6,
     }  # fmt: skip
     test = {
-        **verdict("shown"), "shared_with_training": 2, "pairs": [pair], "examples": [example] * 3,
+        **verdict("shown"), "shared": 2, "pairs": [pair], "examples": [example] * 3,
     }  # fmt: skip
     best = {**trials[1], "parts": parts(31_000), "file": "best.embz"}
     baseline = {

@@ -23,7 +23,7 @@ from embzip.trials import judging
 from embzip.trials.fronts import Trial, best_of, front_of, gate_list, gated
 from embzip.trials.given_teachers import doubts
 from embzip.trials.goals import Goal, goal_of, milliseconds
-from embzip.trials.journal import Journal, claim, locked
+from embzip.trials.journal import Journal, check_owner, claim, locked
 from embzip.trials.judging import judge
 from embzip.trials.making import Making, examples_of_side
 from embzip.trials.proposing import (
@@ -224,10 +224,14 @@ def test_a_size_that_no_student_reaches_is_said_with_the_least() -> None:
     with pytest.raises(InputError, match=r"smallest file .* has [\d,]+ bytes, and 900 are") as told:
         space(900)
     least = int(str(told.value).split(" has ")[1].split(" bytes")[0].replace(",", ""))
-    student = start_proposals(space(least + 500))
-    assert student
+    for size in (least, least + 100, least + 500):
+        made = space(size)
+        found = start_proposals(made)
+        assert found
+        assert all(made.nbytes(each.student) <= size for each in found)
+        assert made.student(found[0].point) == found[0].student
     with pytest.raises(InputError):
-        space(least - 200)
+        space(least - 1)
 
 
 def test_proposals_follow_from_the_seed_and_from_earlier_generations_alone() -> None:
@@ -296,10 +300,11 @@ def test_one_search_a_folder_and_one_corpus(tmp_path: Path) -> None:
     ):
         pass
     with locked(folder):
+        check_owner(folder, {"train": "1", "seed": 0})
         claim(folder, {"train": "1", "seed": 0})
-        claim(folder, {"train": "1", "seed": 0})
+        check_owner(folder, {"train": "1", "seed": 0})
         with pytest.raises(InputError, match="holds a search with another train; one folder"):
-            claim(folder, {"train": "2", "seed": 0})
+            check_owner(folder, {"train": "2", "seed": 0})
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be made"), locked(tmp_path / "file"):
         pass
@@ -377,7 +382,7 @@ def test_test_is_compared_and_told_by_its_texts(tmp_path: Path) -> None:
     test = [Example(text=text, label="animals") for text in texts]
     paths = tmp_path / "0.embz", tmp_path / "7.embz"
     found = judging.tested(Goal(), *paths, test, ["the lion", "other"])
-    assert found["shared_with_training"] == 1
+    assert found["shared"] == 1
     assert found["rows"] == 6
     changed = [each["text"] for each in found["examples"]]
     before, after = (

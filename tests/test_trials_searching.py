@@ -210,9 +210,14 @@ def test_a_size_below_the_smallest_is_said_before_anything_is_trained(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    found = outcome("search", "train.tsv", "--size", "500B", "-o", "small")
-    assert found.code == 1
-    assert "the smallest file of this corpus has" in found.stderr
+    Path("few.tsv").write_text("a\tone text\nb\tanother\n" * 2, "utf-8")
+    refused = outcome("search", "few.tsv", "--size", "500B", "-o", "small")
+    assert (refused.code, "add examples" in refused.stderr) == (1, True), refused.stderr
+    # A folder belongs to no corpus that was refused.
+    for runtime in ("embz", "litert"):
+        found = outcome("search", "train.tsv", "--size", "500B", "--for", runtime, "-o", "small")
+        assert found.code == 1
+        assert "the smallest file of this corpus has" in found.stderr
     assert not list((folder / "small" / "steps").glob("train-*"))
     assert not (folder / "small" / "best.embz").exists()
 
@@ -259,3 +264,6 @@ def test_a_generation_is_halved_by_its_first_epochs(
     assert sorted(went_on)[-2:][0] >= max(ended)
     again = embzip.search(folder / "train.tsv", folder / "halved", trials=5, **options)
     assert without_times(again) == without_times(record)
+    # No time is left, and yet nothing that was finished is lost.
+    late = embzip.search(folder / "train.tsv", folder / "halved", minutes=1e-9, **options)
+    assert without_times(late) == without_times(record)

@@ -7,6 +7,7 @@ from embzip.classifier import load_classifier
 from embzip.classifier.text_digests import TextDigest
 from embzip.errors import MismatchError
 from embzip.trials.making import examples_of_side
+from embzip.trials.sides import SIDES
 
 
 def check_labels(known: Sequence[str], labels: Sequence[str], path: str | Path) -> None:
@@ -30,8 +31,7 @@ def doubts(teacher: Path, corpus: Path) -> list[str]:
     """
     record = load_classifier(teacher).training
     train, choosing, gate = (
-        [example.text for example in examples_of_side(corpus, side)]
-        for side in ("train", "dev", "gate")
+        [example.text for example in examples_of_side(corpus, side)] for side in SIDES
     )
     if record.trained_on(TextDigest.of([*train, *choosing, *gate])):
         return [

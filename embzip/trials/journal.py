@@ -56,7 +56,12 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def claim(directory: Path, corpus: Mapping[str, Any]) -> None:
-    """Say what corpus a folder is of.
+    """Say what corpus a folder is of, after `check_owner`."""
+    write_json(directory / _OWNER, corpus)
+
+
+def check_owner(directory: Path, corpus: Mapping[str, Any]) -> None:
+    """Check that a folder is of no other corpus.
 
     Parameters
     ----------
@@ -77,8 +82,6 @@ def claim(directory: Path, corpus: Mapping[str, Any]) -> None:
                 f"{directory}: holds a search with another {', '.join(other)}; one folder is for "
                 "one corpus: name another with -o"
             )
-        return
-    write_json(path, corpus)
 
 
 def check_claimed(directory: Path) -> None:

@@ -113,14 +113,14 @@ def judge(
 def tested(
     goal: Goal, before: Path, after: Path, test: Sequence[Example], learned: Sequence[str]
 ) -> dict[str, Any]:
-    """Return what test says of the answer and of the baseline, and how many texts training has.
+    """Return what test says of the answer and of the baseline, and how many texts are not new.
 
     Parameters
     ----------
     before, after
         The files of both.
     learned
-        The training texts.
+        The texts that trained, chose or judged.
     """
     known = set(learned)
     old, new = answers_to(before, test), answers_to(after, test)
@@ -133,7 +133,7 @@ def tested(
         confidence=CONFIDENCE,
     )
     shared = sum(example.text in known for example in test)
-    return {**verdict.to_json(), "shared_with_training": shared, **_changed(test, old, new)}
+    return {**verdict.to_json(), "shared": shared, **_changed(test, old, new)}
 
 
 def _changed(test: Sequence[Example], old: Answers, new: Answers) -> dict[str, Any]:

@@ -85,12 +85,15 @@ def proposals(
 
 
 def start_proposals(space: Space) -> list[Proposal]:
-    """Return the first generation."""
+    """Return the first generation; where no start fits a size, the smallest student of all."""
     found: dict[Student, dict[str, Any]] = {}
     for point in space.starts():
         student = space.student(point)
         if student is not None:
             found.setdefault(student, point)
+    if not found:
+        point, student = space.smallest()
+        found[student] = point
     return [Proposal(n, 0, point, made) for n, (made, point) in enumerate(found.items())]
 
 

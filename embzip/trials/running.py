@@ -20,6 +20,7 @@ from embzip.trials.judging import judge, tested
 from embzip.trials.making import Making, examples_of_side
 from embzip.trials.repeating import near_ties, with_means
 from embzip.trials.showing import Showing
+from embzip.trials.sides import SIDES
 from embzip.trials.space import Space
 from embzip.trials.telling import GATED, PRELIMINARY, RANKED
 from embzip.trials.workers import Task, Workers, one
@@ -166,10 +167,10 @@ class Run:
                 showing.model(uncompressed),
                 showing.model(showing.student(best)),
                 self._tested,
-                [example.text for example in examples_of_side(corpus, "train")],
+                [each.text for side in SIDES for each in examples_of_side(corpus, side)],
             )
-            if shared := said["shared_with_training"]:
-                self._log(f"test shares {shared:,} of its {said['rows']:,} texts with training")
+            if shared := said["shared"]:
+                self._log(f"test shares {shared:,} of its {said['rows']:,} texts with train or dev")
         served = [{**of_baseline, "name": "serving"}, showing.task(best, "serving")]
         before, after = (_read(one(self._crew, task)["folder"], "serving.json") for task in served)
         return self._show(

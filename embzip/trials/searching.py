@@ -28,7 +28,7 @@ from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.base import Tokenizer
 from embzip.trials.given_teachers import check_labels
 from embzip.trials.goals import Goal, goal_of
-from embzip.trials.journal import Journal, claim, locked
+from embzip.trials.journal import Journal, check_owner, claim, locked
 from embzip.trials.making import Making, examples_of_side
 from embzip.trials.proposing import load_optuna
 from embzip.trials.publishing import EXPORTED, FRONT, MODEL, PAGE
@@ -186,9 +186,11 @@ def search(
         held.enter_context(locked(directory))
         making = Making(directory, Texts(learned, held_out, more), given, teachers, seed=seed)
         owner = making.to_json()
-        claim(directory, {**owner["texts"], "teacher": owner["teacher"], "seed": seed})
+        whose = {**owner["texts"], "teacher": owner["teacher"], "seed": seed}
+        check_owner(directory, whose)
         steps = Steps(directory)
         corpus = steps.folder(making.corpus)
+        claim(directory, whose)  # what was refused has no folder
         training = examples_of_side(corpus, "train")
         if folds is None:
             folds = _FOLDS if given is None and len(training) >= _FOLDED else 0
@@ -209,7 +211,7 @@ def search(
             source,
             [example.text for example in training],
             pieces,
-            size=goal.size if goal.runtime == "embz" else None,
+            size=goal.size,  # a .tflite is larger than its .embz
             encoder=goal.encoder,
         )
         run = Run(

@@ -24,6 +24,7 @@ from embzip.sources import in_short
 from embzip.types import Progress
 
 _LEAST = 10  # texts of each half of dev
+SIDES = ("train", "dev", "gate")
 FOLDS = 5  # parts of the training texts on which a recipe is repeated
 
 
@@ -107,8 +108,7 @@ def fold_step(corpus: Step, fold: int) -> Step:
 
     def make(folder: Path, folders: Sequence[Path], progress: Progress) -> None:
         train, dev, gate = (
-            read_examples(folders[0] / f"{side}.tsv", checked=True)
-            for side in ("train", "dev", "gate")
+            read_examples(folders[0] / f"{side}.tsv", checked=True) for side in SIDES
         )
         kept = [example for example in train if _fold_of(example) != fold]
         held_out = [example for example in train if _fold_of(example) == fold]

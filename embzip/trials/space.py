@@ -219,23 +219,29 @@ class Space:
         assert self.size is not None  # noqa: S101
         # Not every number is looked at, so that what is known of one serves other shapes.
         step = max(1, self.words // _PARTS)
-        counts = [*range(step, self.words, step), self.words]
+        least = min(LEAST_ROWS, self.words)
+        counts = sorted({least, *range(step, self.words, step), self.words})
         fitting = bisect_right(
             counts, self.size, key=lambda rows: self.nbytes(Student(replace(shape, rows=rows)))
         )
         return counts[fitting - 1] if fitting else 0
 
+    def smallest(self) -> tuple[dict[str, Any], Student]:
+        """Return the point with the fewest bytes, and its student, of however few bytes."""
+        point = self.point(
+            dim=DIMS[0], filters=FILTERS[0], bits=BITS[0], kernels="int2",
+            encoder=self.encoders[-1], rows=0.0,
+        )  # fmt: skip
+        shape = StudentShape(
+            rows=min(LEAST_ROWS, self.words), dim=min(point["dim"], self._most[0]),
+            filters=min(point["filters"], self._most[1]), encoder=point["encoder"],
+            codec=f"svd|tcq:{point['bits']:g}", kernels=point["kernels"],
+        )  # fmt: skip
+        return point, Student(shape)
+
     def _check_size(self, size: int) -> None:
-        encoder = self.encoders[-1]
-        smallest = self.point(
-            dim=DIMS[0], filters=FILTERS[0], bits=BITS[0], kernels="int2", encoder=encoder
-        )
-        if self.student(smallest) is None:
-            shape = StudentShape(
-                rows=min(LEAST_ROWS, self.words), dim=DIMS[0], filters=FILTERS[0],
-                encoder=encoder, codec=f"svd|tcq:{BITS[0]:g}", kernels="int2",
-            )  # fmt: skip
-            least = self.nbytes(Student(shape))
+        least = self.nbytes(self.smallest()[1])
+        if least > size:
             raise InputError(
                 f"the smallest file of this corpus has {least:,} bytes, and {size:,} are allowed: "
                 f"name a size of {least:,}B or more"
