@@ -93,6 +93,7 @@ def _compute(given: argparse.Namespace) -> None:
 def _searched(part: str, data: str, given: argparse.Namespace) -> Record:
     """Return what a cell says of one search."""
     folder, place = given.texts / data, given.output / part / data
+    shown: list[float] = []
     _take_teachers(place, [given.output / other / data for other in MINUTES])
     found = embzip.search(
         examples_file(folder, "train"),
@@ -103,6 +104,7 @@ def _searched(part: str, data: str, given: argparse.Namespace) -> Record:
         metric="macro-f1" if FIGURES.get(data) == "macro_f1" else "accuracy",
         size=None if part == "drop" else part,
         examples=False,
+        watch=lambda record: shown.append(record["seconds"]),
         log=lambda line: print(f"{part} {data}: {line}", file=sys.stderr),
     )
     test = {key: found["test"][key] for key in _TESTED}
@@ -115,6 +117,7 @@ def _searched(part: str, data: str, given: argparse.Namespace) -> Record:
         "test": test,
         "trials": len(found["trials"]),
         "seconds": found["seconds"],
+        "first_seconds": shown[0],
         "wrong": _wrong(place / "best.embz", folder),
     }
 

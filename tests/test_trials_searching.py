@@ -177,6 +177,8 @@ def test_a_finished_search_is_read_again_and_another_corpus_is_refused(
     again = outcome(*command, "--test", "test.tsv", "-o", "whole")
     assert again.code == 0, again.stderr
     assert again.stdout.startswith(whole["sentence"])
+    plain = outcome(*command, "--test", "test.tsv", "-o", "whole", "--no-examples", "--json")
+    assert json.loads(plain.stdout)["test"] == {**whole["test"], "examples": []}
     assert "trial 0" not in again.stderr
     assert (folder / "whole" / "best.embz").stat().st_mtime_ns == before
     other = outcome("search", "test.tsv", *command[2:], "-o", "whole")

@@ -16,18 +16,9 @@ MODEL, EXPORTED, FRONT, PAGE = "best.embz", "best.tflite", "front.json", "report
 TRY = "try.html"
 
 
-def publish(
-    directory: Path,
-    record: Mapping[str, Any],
-    model: Path,
-    exported: Path,
-    *,
-    examples: bool = True,
-) -> None:
+def publish(directory: Path, record: Mapping[str, Any], model: Path, exported: Path) -> None:
     """Write the best model so far, its exports, the record, and its page."""
     ready = json_ready(record)
-    if not examples and ready["test"]:
-        ready["test"]["examples"] = []
     page = search_page(ready)
     copy(model, directory / MODEL)
     _write_try(model, directory / TRY, ready["sentence"])

@@ -26,7 +26,7 @@ class Showing:
     Parameters
     ----------
     examples
-        Whether the page has texts of test.
+        Whether the record, and so the page, has texts of test.
     watch
         Called with each record.
     log
@@ -88,6 +88,8 @@ class Showing:
             What serving the uncompressed model and the best takes, if that was measured.
         """
         goal, quick, notes = self._goal, state == PRELIMINARY, list(self._notes)
+        if test is not None and not self._examples:
+            test = {**test, "examples": []}
         best = best or best_of(trials, goal, baseline[goal.metric])
         if best is None:
             best = min(
@@ -127,7 +129,6 @@ class Showing:
             record,
             self.model(step),
             self._steps.place(export) / "model.tflite",
-            examples=self._examples,
         )
         if self._shown != (state, best.number):
             self._shown = (state, best.number)
