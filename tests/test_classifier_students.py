@@ -154,12 +154,13 @@ def test_a_size_is_filled_with_rows_and_a_size_for_all_of_them_with_more() -> No
     ids = teacher.encode(TEXTS)
     least = StudentShape(dim=4, filters=8, codec="svd|tcq:1")
     some, every = (
-        student_nbytes(teacher, kept_table(teacher, ids, rows=rows), least) for rows in (4, 9)
+        student_nbytes(teacher, kept_table(teacher, ids, rows=rows, stems=True), least)
+        for rows in (4, 9)
     )
     assert some < every
     tight = shape_of_size(teacher, ids, f"{every - 1}B")
     assert 4 <= tight.rows < 9
-    table = kept_table(teacher, ids, rows=tight.rows + 1)
+    table = kept_table(teacher, ids, rows=tight.rows + 1, stems=True)
     assert student_nbytes(teacher, table, tight) > every - 1
     roomy = shape_of_size(teacher, ids, "100KB")
     assert (roomy.rows, roomy.dim) == (9, 64)  # more than the teacher has
@@ -176,6 +177,16 @@ def test_a_size_that_cannot_be_is_answered_with_the_least() -> None:
     assert shape_of_size(teacher, ids, f"{least}B").rows == 1
     with pytest.raises(SpecError, match="such as 64KB, received '64 apples'"):
         shape_of_size(teacher, ids, "64 apples")
+
+
+def test_a_size_counts_the_words_that_the_student_reads() -> None:
+    teacher = tiny_classifier()
+    words = {*list(teacher.embedding.vocabulary)[2:], *(f"w{number:04}" for number in range(3000))}
+    ids, other = teacher.encode(TEXTS), WordTokenizer(sorted(words), Normalization())
+    shape = shape_of_size(teacher, ids, "3KB", tokenizer=other)
+    assert 9 < shape.rows < 3000
+    table = kept_table(teacher, ids, rows=shape.rows, tokenizer=other, stems=shape.stems)
+    assert student_nbytes(teacher, table, shape) <= 3000
 
 
 def test_shapes_are_checked() -> None:
@@ -199,4 +210,8 @@ def test_many_labels_take_more_columns_of_fewer_bits(labels: int, dim: int, code
     ids = teacher.encode([" ".join(words.vocabulary)])
     shape = shape_of_size(teacher, ids, "20KB")
     assert (shape.dim, shape.codec) == (dim, codec)
-    assert student_nbytes(teacher, kept_table(teacher, ids, rows=shape.rows), shape) <= 20_000
+    sizes = [20_000, *range(2500, 60_000, 1237)]
+    for size in sizes:
+        shape = shape_of_size(teacher, ids, f"{size}B")
+        kept = kept_table(teacher, ids, rows=shape.rows, stems=shape.stems)
+        assert student_nbytes(teacher, kept, shape) <= size

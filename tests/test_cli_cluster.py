@@ -72,7 +72,7 @@ def test_a_cluster_is_named_by_its_address_and_a_lost_scheduler_is_said(
         last = running.stderr.read().strip().splitlines()[-1]
     assert running.returncode == 1
     assert re.match(
-        rf"embzip: error: the scheduler at {address} is lost .*: nothing was written", last
+        rf"embzip: error: the scheduler at {address} is lost .*: no file was written", last
     )
     assert not (tmp_path / "lost.tsv").exists()
 

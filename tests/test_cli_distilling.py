@@ -151,6 +151,14 @@ def test_bad_input_is_answered_in_one_line(folder: Path, capfd: pytest.CaptureFi
     assert "half.jsonl, line 1" in told(
         "--probabilities", "half.jsonl", "--vectors", "vectors.embz", *TRAIN, "--rows", 5
     )
+    more = '{"text": "of another corpus", "probabilities": {"business": 1, "sports": 0}}\n'
+    (folder / "more.jsonl").write_text((folder / "said.jsonl").read_text("utf-8") + more, "utf-8")
+    assert "expected a text of the training examples" in told(
+        "--probabilities", "more.jsonl", "--vectors", "vectors.embz", *TRAIN, "--rows", 5
+    )
+    assert "the further texts hold no text" in told(
+        "model.embz", *TRAIN, *OPTIONS, "--texts", "empty.txt"
+    )
     assert "train.tsv: " in told("train.tsv", *TRAIN, "--rows", 5)
 
 

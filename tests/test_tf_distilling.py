@@ -249,3 +249,7 @@ def test_wrong_options_are_refused(teacher: Classifier) -> None:
         tf.distill(teacher, unknown, shape=SHAPE)
     with pytest.raises(MismatchError, match="must have the same labels"):
         tf.distill([teacher, tiny_classifier()], EXAMPLES, shape=SHAPE)
+    with pytest.raises(MismatchError, match="fold teachers have the teacher's labels, and one has"):
+        tf.distill(teacher, EXAMPLES, shape=SHAPE, fold_teachers=[teacher, tiny_classifier()])
+    with pytest.raises(InputTypeError, match=r"another model with embzip\.tf\.teacher_of"):
+        tf.distill(lambda texts: [[1.0]] * len(texts), EXAMPLES, shape=SHAPE)

@@ -87,6 +87,13 @@ def kept_table(
     if tokenizer is not None:
         table = transfer(table, tokenizer).vectors
         scores = None
+    return kept_of(table, rows, scores=scores, stems=stems)
+
+
+def kept_of(
+    table: Vectors, rows: int, *, scores: NDArray[np.float64] | None = None, stems: bool = False
+) -> Vectors:
+    """Return so many rows of a table with counts; see `kept_table`."""
     most = len(table.ordinary_ids())
     if rows > most:
         raise InputError(

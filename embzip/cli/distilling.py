@@ -213,7 +213,16 @@ def distill(
         if loaded and teaching.folds:
             plan_student(loaded, examples, **planned)
         found = teachers_of(
-            loaded, probabilities, train, texts, examples, planned["dev"], teaching, seed, bar
+            loaded,
+            probabilities,
+            train,
+            texts,
+            examples,
+            planned["dev"],
+            teaching,
+            seed,
+            bar,
+            errors,
         )
         made = distill(
             found.teachers,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from embzip.cli.bars import Bar
-from embzip.cli.parameters import Input, Whole
+from embzip.cli.parameters import Errors, Input, Whole
 from embzip.cli.tables import Reading
 from embzip.corpus import Example
 from embzip.errors import InputError
@@ -72,6 +72,7 @@ def teachers_of(
     teaching: Teaching,
     seed: int,
     bar: Bar | None,
+    errors: Errors,
 ) -> Teachers:
     """Return those who teach; what is missing is trained."""
     from embzip.classifier import Classifier
@@ -82,7 +83,7 @@ def teachers_of(
     table = None if teaching.vectors is None else Reading().read(teaching.vectors)
     targets = None
     if probabilities is not None and table is not None:
-        targets = read_soft_labels(probabilities)
+        targets = read_soft_labels(probabilities, examples, errors=errors)
         teachers = [teacher_of(targets, examples, table, dev=dev, seed=seed, progress=bar)]
     if not teaching.folds:
         return Teachers(teachers, (), targets)

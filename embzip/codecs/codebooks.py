@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.codecs.sampling import sample_rows
-from embzip.codecs.spec import Stage
+from embzip.codecs.spec import Stage, is_whole
 from embzip.codecs.sub_byte import WIDTHS
 from embzip.engine import Table
 from embzip.errors import MissingPackageError, SpecError
@@ -44,7 +44,7 @@ def parts_and_bits(stage: Stage, what: str) -> tuple[int, int]:
     text = stage.arguments[0] if len(stage.arguments) == 1 else ""
     bits = stage.options.get("bits", "8")
     if (
-        not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65536)
+        not is_whole(text, 1, 65536)
         or set(stage.options) - {"bits"}
         or bits not in map(str, WIDTHS)
     ):

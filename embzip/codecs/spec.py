@@ -85,6 +85,16 @@ def one_stage(spec: str) -> Stage:
     return stages[0]
 
 
+def is_whole(text: str, least: int, most: int) -> bool:
+    """Say whether an argument is a whole number in a range, with no more digits than its end.
+
+    >>> is_whole("16", 2, 256), is_whole("0000016", 2, 256), is_whole("1e2", 2, 256)
+    (True, False, False)
+    """
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    return digits and least <= int(text) <= most
+
+
 def _parse_stage(text: str, spec: str) -> Stage:
     name, colon, rest = text.partition(":")
     name = name.lower()

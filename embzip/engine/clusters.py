@@ -160,7 +160,7 @@ class Cluster:
             if not self._threads():  # else one may still be at it
                 raise ClusterError(
                     f"{self._client.scheduler.addr}: all workers are lost, and none came within "
-                    f"{_ANSWERS_IN} seconds: nothing was written; start some, and run the command "
+                    f"{_ANSWERS_IN} seconds: no file was written; start some, and run the command "
                     "again"
                 )
 
@@ -185,7 +185,7 @@ class Cluster:
             ) from error
         except (FutureCancelledError, FuturesCancelledError, CommClosedError, OSError) as error:
             raise ClusterError(
-                f"the scheduler at {self._client.scheduler.addr} is lost ({error}): nothing was "
+                f"the scheduler at {self._client.scheduler.addr} is lost ({error}): no file was "
                 "written; start it, and run the command again"
             ) from error
 
@@ -269,6 +269,11 @@ def opened(name: str) -> "Iterator[Client]":
         except (OSError, TimeoutError) as error:
             raise ClusterError(
                 f"{name}: no scheduler answers there ({error}): start one with `dask scheduler`"
+            ) from error
+        except (ValueError, TypeError) as error:  # no port; no certificates; no such protocol
+            raise ClusterError(
+                f"{name}: no scheduler can be reached by this address ({error}): name one such as "
+                "tcp://host:8786"
             ) from error
         with client:
             yield client

@@ -9,6 +9,7 @@ from embzip.classifier.students import Start
 from embzip.corpus import Example
 from embzip.errors import InputError, MismatchError
 from embzip.evaluation.accuracy import evaluate
+from embzip.prediction import TextClassifier
 from embzip.tf.student_training import Course, distilled
 from embzip.tf.trainer import Run
 from embzip.vectors.base import vectors_of
@@ -27,6 +28,16 @@ def check_begun(student: Classifier, labels: tuple[str, ...]) -> None:
             f"a student that is to be coded is float32, received one of {codec} with kernels "
             f"{student.kernels}: distil it with codec='float32' and kernels='float32'"
         )
+
+
+def check_folds(folds: Sequence[TextClassifier], labels: tuple[str, ...]) -> None:
+    """Refuse fold teachers that speak of other labels."""
+    for each in folds:
+        if set(each.labels) != set(labels):
+            raise MismatchError(
+                f"fold teachers have the teacher's labels, and one has {each.labels[:5]} instead "
+                f"of {labels[:5]}: train them on the same examples"
+            )
 
 
 def check_done(done: int | None, epochs: int, student: Classifier | None) -> None:

@@ -24,7 +24,7 @@ from embzip.evaluation.accuracy import Evaluation, evaluate
 from embzip.prediction import TextClassifier
 from embzip.soft_labels import SoftLabels
 from embzip.tf.batches import batches_of
-from embzip.tf.begun import check_begun, check_done, trained_on
+from embzip.tf.begun import check_begun, check_done, check_folds, trained_on
 from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.lessons import Lessons, Teaching, UnlabelledTexts
 from embzip.tf.student_plans import plan_student
@@ -209,6 +209,7 @@ def distill(
     check_done(done, epochs, student)
     plan = plan_student(teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer)
     source, kept, table = plan.source, plan.kept, plan.table
+    check_folds(fold_teachers, plan.teacher.labels)
     known = targets_of(targets, examples, kept, plan.teacher.labels)
     begun = student or start_of(source, table, plan.ids, plan.shape)
     if isinstance(begun, Classifier):

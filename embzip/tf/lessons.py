@@ -14,7 +14,7 @@ import numpy as np
 
 from embzip.classifier import Encoder, Ensemble
 from embzip.corpus import Example
-from embzip.errors import MismatchError
+from embzip.errors import InputError, MismatchError
 from embzip.prediction import TextClassifier
 from embzip.tf.answers import kept_answers
 from embzip.tf.batches import Batches, batches_of
@@ -183,6 +183,9 @@ def _parts(texts: UnlabelledTexts, size: int) -> Iterator[list[str]]:
     """Yield a part of the texts each time, and after the last part the first one again."""
     while True:
         stream = (text for text in (texts() if callable(texts) else texts) if text.strip())
-        yield list(islice(stream, size))  # an empty list where there are none
+        first = list(islice(stream, size))
+        if not first and texts:
+            raise InputError("the further texts hold no text: leave them out, or pass some")
+        yield first  # an empty list where there are none
         while part := list(islice(stream, size)):
             yield part

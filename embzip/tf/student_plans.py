@@ -81,7 +81,14 @@ def plan_student(
     """
     if shape is not None and size is not None:
         raise InputError("distill takes a shape or a size, received both")
-    teachers = [teacher] if isinstance(teacher, TextClassifier) else list(teacher)
+    teachers = [teacher] if isinstance(teacher, TextClassifier) else teacher
+    if not isinstance(teachers, Sequence) or not all(
+        isinstance(each, TextClassifier) for each in teachers
+    ):
+        raise InputTypeError(
+            f"a teacher is a classifier, or a list of them, received {teacher!r}: make one of "
+            "another model with embzip.tf.teacher_of"
+        )
     full = teachers[0] if len(teachers) == 1 else Ensemble(teachers)
     unknown = sorted({example.label for example in examples} - set(full.labels))
     if unknown:

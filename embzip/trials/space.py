@@ -134,8 +134,9 @@ class Space:
         if (rows, pieces) not in self._known:
             tokenizer = self._pieces(pieces) if pieces else None
             found = kept_table(
-                self._teacher, self._ids, rows=0 if pieces else rows, tokenizer=tokenizer
-            )
+                self._teacher, self._ids, rows=0 if pieces else rows, tokenizer=tokenizer,
+                stems=True,
+            )  # fmt: skip
             nothing = np.broadcast_to(np.zeros((), np.float32), found.matrix.shape)
             self._known[rows, pieces] = (
                 replace(found, matrix=nothing),

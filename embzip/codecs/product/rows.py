@@ -24,7 +24,7 @@ from embzip.codecs.scales import (
     nearest_scale,
     scale_table,
 )
-from embzip.codecs.spec import Stage
+from embzip.codecs.spec import Stage, is_whole
 from embzip.engine import Table, map_rows
 from embzip.errors import FileFormatError, SpecError
 from embzip.types import Arrays, Matrix
@@ -54,7 +54,7 @@ class Rows(Quantizer):
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:
         text = stage.arguments[0] if len(stage.arguments) == 1 and not stage.options else ""
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65536):
+        if not is_whole(text, 1, 65536):
             raise SpecError(
                 f"'rows' takes a number of directions from 1 to 65536 (rows:1024), "
                 f"received {str(stage)!r}"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from embzip.codecs.row_classes.losses import MOST_BITS
-from embzip.codecs.spec import Stage
+from embzip.codecs.spec import Stage, is_whole
 from embzip.errors import SpecError
 
 MOST_CLASSES = 16
@@ -27,9 +27,7 @@ def options(stage: Stage, example: str, known: Mapping[str, tuple[int, int]]) ->
         if key not in known:
             raise SpecError(f"{usage}; its options are {', '.join(known)}: received {str(stage)!r}")
         least, most = known[key]
-        if not (
-            text.isascii() and text.isdigit() and len(text) < 16 and least <= int(text) <= most
-        ):
+        if not is_whole(text, least, most):
             raise SpecError(f"{stage.name!r}: {key} lies in {least}..{most}, received {text!r}")
         found[key] = int(text)
     return found

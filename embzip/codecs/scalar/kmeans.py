@@ -17,7 +17,7 @@ from embzip.codecs.arrays import ArraySpec, Layout
 from embzip.codecs.base import Quantizer
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.sampling import has_zero_row, sample_rows
-from embzip.codecs.spec import Stage
+from embzip.codecs.spec import Stage, is_whole
 from embzip.codecs.sub_byte import WIDTHS, byte_tables, highest_code, pack, packed_specs, unpack
 from embzip.engine import Table
 from embzip.errors import FileFormatError, SpecError
@@ -46,7 +46,7 @@ class Kmeans(Quantizer):
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:
         text = stage.arguments[0] if len(stage.arguments) == 1 and not stage.options else ""
-        if not (text.isascii() and text.isdigit() and len(text) < 4 and 2 <= int(text) <= 256):
+        if not is_whole(text, 2, 256):
             raise SpecError(
                 f"'kmeans' takes a number of centroids from 2 to 256 (kmeans:16), "
                 f"received {str(stage)!r}"

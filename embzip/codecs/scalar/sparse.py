@@ -22,7 +22,7 @@ from embzip.codecs.scales import (
     nearest_scale,
     scale_table,
 )
-from embzip.codecs.spec import Stage
+from embzip.codecs.spec import Stage, is_whole
 from embzip.engine import Table, map_rows
 from embzip.errors import FileFormatError, SpecError
 from embzip.types import Arrays, Matrix
@@ -49,9 +49,7 @@ class Sparse(Quantizer):
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:
         text = stage.arguments[0] if len(stage.arguments) == 1 and not stage.options else ""
-        if not (
-            text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= _MOST_COLUMNS
-        ):
+        if not is_whole(text, 1, _MOST_COLUMNS):
             raise SpecError(
                 f"'sparse' takes how many numbers a row keeps (sparse:16), received {str(stage)!r}"
             )

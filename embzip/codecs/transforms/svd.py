@@ -29,7 +29,7 @@ from embzip.codecs.base import Transform
 from embzip.codecs.chain import metric_root
 from embzip.codecs.ops import ArrayOps, numpy_ops
 from embzip.codecs.rounding import symmetric_int8
-from embzip.codecs.spec import Stage
+from embzip.codecs.spec import Stage, is_whole
 from embzip.engine import Table, spans, sum_rows
 from embzip.errors import SpecError
 from embzip.types import Arrays, Matrix
@@ -78,7 +78,7 @@ class Svd(Transform):
             raise SpecError(f"{_USAGE}, received {str(stage)!r}")
         if stage.arguments:
             text = stage.arguments[0]
-            if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 2**31):
+            if not is_whole(text, 1, 2**31):
                 raise SpecError(f"{_USAGE}: a rank is a whole number from 1, received {text!r}")
             return cls(rank=int(text), components=components or "float32")
         try:

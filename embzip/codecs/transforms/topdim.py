@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from embzip.codecs.arrays import ArraySpec
 from embzip.codecs.base import Transform
 from embzip.codecs.ops import ArrayOps
-from embzip.codecs.spec import Stage
+from embzip.codecs.spec import Stage, is_whole
 from embzip.engine import Table, sum_rows
 from embzip.errors import SpecError
 from embzip.types import Arrays, Matrix
@@ -42,7 +42,7 @@ class Topdim(Transform):
     @classmethod
     def from_stage(cls, stage: Stage) -> Self:
         text = stage.arguments[0] if len(stage.arguments) == 1 and not stage.options else ""
-        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 2**31):
+        if not is_whole(text, 1, 2**31):
             raise SpecError(
                 f"'topdim' takes a number of directions from 1 (topdim:2), received {str(stage)!r}"
             )

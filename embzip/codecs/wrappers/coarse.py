@@ -26,7 +26,7 @@ from embzip.codecs.clustering import clustered, nearest_centroid
 from embzip.codecs.ops import ArrayOps
 from embzip.codecs.rounding import symmetric_int8
 from embzip.codecs.sampling import sample_rows
-from embzip.codecs.spec import Stage
+from embzip.codecs.spec import Stage, is_whole
 from embzip.codecs.wrapping import Wrapper
 from embzip.engine import Table, map_rows
 from embzip.errors import FileFormatError, SpecError
@@ -68,7 +68,7 @@ class Coarse(Wrapper):
     @classmethod
     def around(cls, stage: Stage, inner: Quantizer) -> Self:
         text, *more = stage.arguments or ("",)
-        whole = not text or (text.isascii() and text.isdigit() and 2 <= int(text[:6]) <= MOST)
+        whole = not text or is_whole(text, 2, MOST)
         if not whole or more or stage.options:
             raise SpecError(
                 f"'coarse' takes a number of centroids from 2 to {MOST} (coarse:1024), or none "
