@@ -228,7 +228,7 @@ def distill(
             found.teachers,
             examples,
             **planned,
-            texts=partial(read_texts, texts, errors=errors),
+            texts=partial(read_texts, texts, errors=errors) if texts else (),
             fold_teachers=found.folds,
             fold_share=teaching.share,
             targets=found.targets,
