@@ -11,7 +11,7 @@ import numpy as np
 from embzip.classifier.model import Classifier, head_shapes
 from embzip.classifier.rebuilding import on_table
 from embzip.classifier.student_shape import StudentShape
-from embzip.classifier.students import kept_of, kept_table, student_config
+from embzip.classifier.students import kept_of, kept_table, stemmed, student_config
 from embzip.codecs import parse_codec
 from embzip.embz.budgets import most_of, unfilled
 from embzip.embz.contents import contents_of, words_of
@@ -115,7 +115,7 @@ def shape_of_size(
     counts = [words] if pieces else range(1, words + 1)
 
     def nbytes(rows: int, shape: StudentShape) -> int:
-        return student_nbytes(teacher, kept_of(every, rows, stems=shape.stems), shape)
+        return student_nbytes(teacher, stemmed(kept_of(every, rows)), shape)
 
     steps = steps_of(len(teacher.labels))
     first = max((step for step in range(len(steps)) if steps[step][0] <= most), default=0)

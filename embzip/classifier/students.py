@@ -106,12 +106,20 @@ def kept_of(
     return _with_stems(kept, table) if stems else kept
 
 
-def _with_stems(kept: Vectors, every: Vectors) -> Vectors:
-    """Return a table of words whose dropped words read as their stem, with the counts of that."""
+def stemmed(kept: Vectors) -> Vectors:
+    """Return a table of words whose dropped words read as their stem; counts stay as they are."""
     old = kept.tokenizer
-    if not isinstance(old, WordTokenizer) or every.counts is None:
+    if not isinstance(old, WordTokenizer):
         return kept
     tokenizer = WordTokenizer(list(old.vocabulary)[2:], old.normalization, stems=True)
+    return replace(kept, tokenizer=tokenizer)
+
+
+def _with_stems(kept: Vectors, every: Vectors) -> Vectors:
+    """Return `stemmed`, with the counts of what then reads as each word."""
+    tokenizer = stemmed(kept).tokenizer
+    if not isinstance(tokenizer, WordTokenizer) or every.counts is None:
+        return kept
     ordinary = every.ordinary_ids()
     read = tokenizer.encode(every.vocabulary.token(index) for index in ordinary.tolist())
     rows = [ids[0] if len(ids) == 1 else UNK for ids in read]  # foreign tokens may be two words

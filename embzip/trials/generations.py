@@ -95,7 +95,13 @@ class Generations:
             if not found:
                 return
             if generation and len(found) > 1:
-                found = self._halved(crew, found, going)
+                kept = self._halved(crew, found, going)
+                # Of a run by minutes, none that was finished is lost, whoever it is beside now.
+                found = [
+                    each
+                    for each in found
+                    if each in kept or (trials is None and each.number in known)
+                ]
             for each in found:
                 if each.number in known:
                     self.trials.append(Trial.of(each, known[each.number]))

@@ -16,7 +16,7 @@ import numpy as np
 from embzip.classifier import Classifier, CnnConfig, head_shapes
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.student_sizes import steps_of, student_nbytes
-from embzip.classifier.students import kept_table
+from embzip.classifier.students import kept_table, stemmed
 from embzip.classifier.training_record import TrainingRecord
 from embzip.compression import compress
 from embzip.embz.contents import words_of
@@ -133,10 +133,11 @@ class Space:
         """Return a student's table, whose numbers are not kept, and how its words are stored."""
         if (rows, pieces) not in self._known:
             tokenizer = self._pieces(pieces) if pieces else None
-            found = kept_table(
-                self._teacher, self._ids, rows=0 if pieces else rows, tokenizer=tokenizer,
-                stems=True,
-            )  # fmt: skip
+            found = stemmed(
+                kept_table(
+                    self._teacher, self._ids, rows=0 if pieces else rows, tokenizer=tokenizer
+                )
+            )
             nothing = np.broadcast_to(np.zeros((), np.float32), found.matrix.shape)
             self._known[rows, pieces] = (
                 replace(found, matrix=nothing),
