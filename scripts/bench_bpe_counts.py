@@ -67,8 +67,8 @@ def cell(folder: Path, seed: int, vocab: int, output: Path) -> dict[str, Any]:
     labels = [example.label for example in dev]
     whole: tuple[set[str], list[str]] | None = None
     found = []
+    size = texts.stat().st_size
     for share in SHARES:
-        size = texts.stat().st_size
         word_counts._LONGEST = int(share * size)
         # One byte less than all of it takes, so that words are counted.
         memory = None if share == 1 else size * bpe_training.MEMORY_PER_BYTE - 1

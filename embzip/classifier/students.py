@@ -87,12 +87,11 @@ def kept_table(
     if tokenizer is not None:
         table = transfer(table, tokenizer).vectors
         scores = None
-    return kept_of(table, rows, scores=scores, stems=stems)
+    kept = kept_of(table, rows, scores)
+    return _with_stems(kept, table) if stems else kept
 
 
-def kept_of(
-    table: Vectors, rows: int, *, scores: NDArray[np.float64] | None = None, stems: bool = False
-) -> Vectors:
+def kept_of(table: Vectors, rows: int, scores: NDArray[np.float64] | None = None) -> Vectors:
     """Return so many rows of a table with counts; see `kept_table`."""
     most = len(table.ordinary_ids())
     if rows > most:
@@ -100,10 +99,9 @@ def kept_of(
             f"a student keeps rows of its teacher's table, which has {most:,}; received rows = "
             f"{rows:,}: name fewer"
         )
-    kept = table
-    if rows not in (0, most):
-        kept = prune(table, max_vocab=rows, scores=scores).vectors
-    return _with_stems(kept, table) if stems else kept
+    if rows in (0, most):
+        return table
+    return prune(table, max_vocab=rows, scores=scores).vectors
 
 
 def stemmed(kept: Vectors) -> Vectors:
