@@ -258,6 +258,7 @@ def opened(name: str) -> "Iterator[Client]":
     try:
         import dask
         from distributed import Client, LocalCluster
+        from distributed.comm import get_address_host_port
     except ImportError as error:
         raise MissingPackageError(
             "a cluster needs Dask, which is not installed: `pip install 'distributed>=2025.1'`, "
@@ -265,6 +266,9 @@ def opened(name: str) -> "Iterator[Client]":
         ) from error
     if not local:
         try:
+            # A client that fails by its address is not closed, and waits a minute where it is
+            # collected; in another client's thread it holds up that one.
+            get_address_host_port(name, strict=True)
             client = Client(name, timeout=_REACHED_IN)
         except (OSError, TimeoutError) as error:
             raise ClusterError(
