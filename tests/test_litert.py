@@ -101,6 +101,13 @@ def test_case_67_ids_outside_the_table_are_refused(path: Path, bad: int) -> None
         load_model(path).probabilities_of_ids([[3, bad]])
 
 
+def test_ids_may_be_arrays(path: Path) -> None:
+    model = load_model(path)
+    ids = [*model.encode(TEXTS), []]
+    found = model.probabilities_of_ids([np.array(each, np.int32) for each in ids])
+    np.testing.assert_array_equal(found, model.probabilities_of_ids(ids))
+
+
 @pytest.mark.parametrize("texts", ["lion", b"lion", [b"lion"], None])
 def test_other_types_are_named(path: Path, texts: Any) -> None:
     with pytest.raises(InputTypeError, match="str"):

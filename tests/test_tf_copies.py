@@ -2,13 +2,15 @@
 
 import numpy as np
 
-from embzip.tf.copies import mutilated
+from embzip.tf.copies import mutilated, units_of
 
 TEXTS = [" ".join(f"{letter}{number}" for number in range(12)) for letter in "abcdefgh"]
 
 
 def made(texts: list[str], seed: int = 0, times: int = 1) -> list:
-    return mutilated(texts, np.tile(np.arange(len(texts)), times), np.random.default_rng(seed))
+    return mutilated(
+        units_of(texts), np.tile(np.arange(len(texts)), times), np.random.default_rng(seed)
+    )
 
 
 def test_copies_are_thinned_spliced_or_cut() -> None:
@@ -34,7 +36,7 @@ def test_the_seed_decides_and_texts_are_drawn_as_told() -> None:
     assert made(TEXTS) == made(TEXTS)
     assert made(TEXTS) != made(TEXTS, seed=1)
     drawn = np.array([3, 3, 3, 5])
-    copies = mutilated(TEXTS, drawn, np.random.default_rng(0))
+    copies = mutilated(units_of(TEXTS), drawn, np.random.default_rng(0))
     assert [copy.first for copy in copies] == drawn.tolist()
     assert {copy.second for copy in copies} <= {3, 5}
 

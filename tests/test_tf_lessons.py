@@ -46,7 +46,9 @@ def test_a_copy_is_judged_by_the_folds_that_have_not_seen_it() -> None:
     ]
     fold = fold_of(TEXTS, 3)
     assert len(set(fold.tolist())) == 3
-    copies = [Copy("lion zoo", 0, 0), Copy("say café", 1, 4), Copy("able", 8, 8)]
+    copies = [
+        Copy(["lion", "zoo"], 0, 0), Copy(["say", "café"], 1, 4), Copy(["able"], 8, 8)
+    ]  # fmt: skip
     said = Teaching(teacher, folds, share=1.0).said(copies, TEXTS)
 
     def by(index: int, text: str) -> np.ndarray:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # serving a .tflite does not load the codecs
     from embzip.embedding import CompressedEmbedding
 
 _CELLS = 2048  # padded tokens per batch: bounds the memory, and fits into the caches
-_GROUPED = 16  # batches, divided by the number of heads
+_GROUPED = 64  # batches, divided by the number of heads
 
 
 @dataclass(frozen=True, eq=False)

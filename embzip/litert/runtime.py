@@ -62,7 +62,7 @@ class LiteRtModel:
         rows, limit = self._rows, self.attachment.max_length
         for index, text in enumerate(ids):
             cut = text[:limit]
-            if cut and not 0 <= min(cut) <= max(cut) < rows:
+            if len(cut) and not 0 <= min(cut) <= max(cut) < rows:
                 bad = min(cut) if min(cut) < 0 else max(cut)
                 raise IdRangeError(f"text {index}: ids must lie in 0..{rows - 1}, received {bad}")
         return self.answers_to(ids)

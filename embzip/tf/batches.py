@@ -16,6 +16,7 @@ from embzip.embedding import CompressedEmbedding
 from embzip.engine import spans
 from embzip.errors import InputError, MismatchError
 from embzip.labelled.splits import split_examples
+from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix
 from embzip.vectors.base import Vectors
 
@@ -99,14 +100,19 @@ def smallest_type(largest: int) -> np.dtype[Any]:
     return np.min_scalar_type(largest)
 
 
-def encode(table: Vectors | CompressedEmbedding, examples: Sequence[Example]) -> list[list[int]]:
-    """Return the ids of each example's text."""
+def tokenizer_of(table: Vectors | CompressedEmbedding) -> Tokenizer:
+    """Return the tokenizer of a table; raises MismatchError without one."""
     if table.tokenizer is None:
         raise MismatchError(
             "encoding the examples needs a tokenizer, and this table has none: use a table that "
             "was trained with one (`embzip train-vectors`)"
         )
-    return table.tokenizer.encode([example.text for example in examples])
+    return table.tokenizer
+
+
+def encode(table: Vectors | CompressedEmbedding, examples: Sequence[Example]) -> list[list[int]]:
+    """Return the ids of each example's text."""
+    return tokenizer_of(table).encode([example.text for example in examples])
 
 
 def batches_of(
@@ -119,6 +125,18 @@ def batches_of(
     """Encode texts, unless `encoded` is given, cut them to `config.max_length`, and pad them."""
     if encoded is None:
         encoded = encode(table, examples)
+    place = {label: index for index, label in enumerate(labels)}
+    found = [place.get(example.label, len(labels)) for example in examples]
+    return padded(encoded, np.array(found, smallest_type(len(labels))), table, config)
+
+
+def padded(
+    encoded: Sequence[Sequence[int]],
+    labels: Ids,
+    table: Vectors | CompressedEmbedding,
+    config: Encoder,
+) -> Batches:
+    """Cut the ids of texts to `config.max_length`, and pad them; `labels` are their indices."""
     pad_id = 0 if table.vocabulary is None else table.vocabulary.pad_id
     ids = np.full((len(encoded), config.max_length), pad_id, smallest_type(table.rows - 1))
     lengths = np.empty(len(encoded), np.int32)
@@ -126,9 +144,7 @@ def batches_of(
         cut = tokens[: config.max_length]
         ids[row, : len(cut)] = cut
         lengths[row] = len(cut)
-    place = {label: index for index, label in enumerate(labels)}
-    found = [place.get(example.label, len(labels)) for example in examples]
-    return Batches(ids, lengths, np.array(found, smallest_type(len(labels))), config.padding)
+    return Batches(ids, lengths, labels, config.padding)
 
 
 def training_and_dev(

@@ -6,6 +6,8 @@ thinks of single words and of mixtures shows on texts that were not there. Needs
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +18,51 @@ _SHORTEST, _LONGEST = 2, 8  # words of a cut copy
 
 @dataclass(frozen=True)
 class Copy:
-    """A mutilated text, and the two texts that it was made of (twice the same, unless spliced)."""
+    """A mutilated text, and the two texts that it was made of (twice the same, unless spliced).
 
-    text: str
+    Attributes
+    ----------
+    parts
+        What stands between the spaces of the copy.
+    """
+
+    parts: list[str]
     first: int
     second: int
 
+    @property
+    def text(self) -> str:
+        """The copy as one string."""
+        return " ".join(self.parts)
+
+
+class Units(NamedTuple):
+    """What copies of a text are made of: its words; the characters of one long word."""
+
+    units: list[str]
+    are_words: bool
+
+
+def units_of(texts: Sequence[str]) -> list[Units]:
+    """Return the units of each text; an equal word is the same object everywhere."""
+    met: dict[str, str] = {}
+    found = []
+    for text in texts:
+        words = text.split()
+        if len(words) == 1 and len(text) > 2 * _LONGEST:  # where no spaces separate words
+            found.append(Units(list(words[0]), False))
+        else:
+            found.append(Units([met.setdefault(word, word) for word in words], True))
+    return found
+
 
 def mutilated(
-    texts: Sequence[str], drawn: NDArray[np.int64], rng: np.random.Generator
+    texts: Sequence[Units], drawn: NDArray[np.int64], rng: np.random.Generator
 ) -> list[Copy]:
     """Return a mutilated copy of each drawn text: thinned (40 %), spliced (30 %) or cut (30 %).
 
-    A thinned copy lacks a fifth of the words; a spliced one has the beginning of the text, and the
-    end of another; a cut one is 2 to 8 words in a row. A text of one long word, as where words are
-    not separated by spaces, is mutilated by characters.
+    A thinned copy lacks a fifth of the units; a spliced one has the beginning of the text, and the
+    end of another; a cut one is 2 to 8 units in a row.
 
     References
     ----------
@@ -39,7 +71,7 @@ def mutilated(
 
     Examples
     --------
-    >>> texts = ["one two three four", "five six"]
+    >>> texts = units_of(["one two three four", "five six"])
     >>> copies = mutilated(texts, np.array([0, 0, 1]), np.random.default_rng(3))
     >>> [copy.text for copy in copies]
     ['two three', 'three four', 'five one two three four']
@@ -48,26 +80,19 @@ def mutilated(
     kinds = rng.random(len(drawn))
     copies = []
     for kind, first, other in zip(kinds, drawn.tolist(), others.tolist(), strict=True):
-        words, joint = _words(texts[first])
+        units, are_words = texts[first]
         second = first
         if kind < 0.4:
-            kept = rng.random(len(words)) >= _DROPPED
-            made = [word for word, stays in zip(words, kept, strict=True) if stays]
+            kept = rng.random(len(units)) >= _DROPPED
+            made = list(compress(units, kept))
         elif kind < 0.7:
             second = other
-            tail, _ = _words(texts[second])
+            tail = texts[second].units
             end = rng.integers(0, max(1, len(tail)))
-            made = words[: rng.integers(1, max(1, len(words)) + 1)] + tail[end:]
+            made = units[: rng.integers(1, max(1, len(units)) + 1)] + tail[end:]
         else:
-            begin = rng.integers(0, max(1, len(words) - _SHORTEST + 1))
-            made = words[begin : begin + rng.integers(_SHORTEST, _LONGEST + 1)]
-        copies.append(Copy(joint.join(made or words), first, second))
+            begin = rng.integers(0, max(1, len(units) - _SHORTEST + 1))
+            made = units[begin : begin + rng.integers(_SHORTEST, _LONGEST + 1)]
+        made = made or units
+        copies.append(Copy(made if are_words else ["".join(made)], first, second))
     return copies
-
-
-def _words(text: str) -> tuple[list[str], str]:
-    """Return the words of a text, and what joins them."""
-    words = text.split()
-    if len(words) == 1 and len(text) > 2 * _LONGEST:
-        return list(words[0]), ""
-    return words, " "

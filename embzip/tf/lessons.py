@@ -17,10 +17,10 @@ from embzip.corpus import Example
 from embzip.errors import InputError, MismatchError
 from embzip.prediction import TextClassifier
 from embzip.tf.answers import kept_answers
-from embzip.tf.batches import Batches, batches_of
-from embzip.tf.copies import Copy, mutilated
+from embzip.tf.batches import Batches, padded, tokenizer_of
+from embzip.tf.copies import Copy, mutilated, units_of
 from embzip.tf.folds import fold_of
-from embzip.tokenizers.base import Tokenizer
+from embzip.tokenizers.remembering import RememberingTokenizer
 from embzip.types import Matrix
 from embzip.vectors.base import Vectors
 
@@ -67,29 +67,32 @@ class Teaching:
         )
 
     def _asked(self, copies: Sequence[Copy], texts: Sequence[str]) -> Matrix:
-        whole = [copy.text for copy in copies]
-        asked = self._shared.encode(whole) if self._shared else whole
+        asked: Sequence[Any] = (
+            self._shared.encode([copy.parts for copy in copies])
+            if self._shared
+            else [copy.text for copy in copies]
+        )
         if not self.folds:
             return self._answer(self.full, asked)
         fold = fold_of(texts, len(self.folds))
         first = fold[[copy.first for copy in copies]]
         second = fold[[copy.second for copy in copies]]
-        found = np.zeros((len(whole), len(self.full.labels)), np.float32)
+        found = np.zeros((len(copies), len(self.full.labels)), np.float32)
         for number, teacher in enumerate(self.folds):
             counts = (first == number) * np.float32(0.5) + (second == number) * np.float32(0.5)
             rows = np.flatnonzero(counts)
             columns = [teacher.labels.index(label) for label in self.full.labels]
-            said = self._answer(teacher, [asked[row] for row in rows])[:, columns]
+            said = self._answer(teacher, [asked[row] for row in rows.tolist()])[:, columns]
             found[rows] += counts[rows, None] * said
         if self.share < 1:
             found = self.share * found + (1 - self.share) * self._answer(self.full, asked)
         return found
 
     @cached_property
-    def _shared(self) -> Tokenizer | None:
+    def _shared(self) -> RememberingTokenizer | None:
         """The tokenizer of all, so that a text is tokenized once; None if they have several."""
         try:
-            return Ensemble([self.full, *self.folds]).tokenizer
+            return RememberingTokenizer(Ensemble([self.full, *self.folds]).tokenizer)
         except MismatchError:
             return None
 
@@ -130,11 +133,14 @@ class Lessons:
         seed: int = 0,
     ) -> None:
         self._teaching, self._table, self._config = teaching, table, config
+        self._tokenizer = RememberingTokenizer(tokenizer_of(table))
         self._copies, self._seed = copies, seed
         self._labels = teaching.full.labels
-        self._examples = examples
-        own = [example.text for example in examples]
-        self._own = teaching.said(_unchanged(own), own) if targets is None else targets
+        self._texts = [example.text for example in examples]
+        self._units = units_of(self._texts)
+        own = _unchanged(self._texts)
+        self._own = teaching.said(own, self._texts) if targets is None else targets
+        self._ids = self._tokenizer.encode([copy.parts for copy in own])
         if labels:
             place = {label: index for index, label in enumerate(self._labels)}
             hard = np.eye(len(place), dtype=np.float32)[[place[e.label] for e in examples]]
@@ -145,7 +151,7 @@ class Lessons:
                 [example.label for example in examples], return_inverse=True, return_counts=True
             )
             self._weights = 1 / (count[label] * len(count))
-        self._more = _parts(texts, max(len(own), _LEAST_UNLABELLED))
+        self._more = _portions(texts, max(len(examples), _LEAST_UNLABELLED))
         self._next = 0
 
     def __call__(self, epoch: int) -> Batches:
@@ -154,32 +160,33 @@ class Lessons:
         What an epoch has does not depend on those that were left out.
         """
         rng = np.random.default_rng([self._seed, epoch])
-        texts = [example.text for example in self._examples]
-        targets = [self._own]
         for _ in range(self._next, epoch):
             next(self._more)
         self._next = epoch + 1
-        every = [*texts, *next(self._more)]
-        made: list[Copy] = []
+        more, own = next(self._more), len(self._texts)
+        every = [*self._units, *units_of(more)]
+        made = _unchanged(more, own)
         for _ in range(self._copies):
             drawn = np.arange(len(every))
             if self._weights is not None:
-                drawn[: len(texts)] = rng.choice(len(texts), len(texts), p=self._weights)
+                drawn[:own] = rng.choice(own, own, p=self._weights)
             made += mutilated(every, drawn, rng)
-        made = [*_unchanged(every)[len(texts) :], *made]
+        targets = self._own
         if made:
-            targets.append(self._teaching.said(made, every))
-        learned = [*texts, *(copy.text for copy in made)]
-        examples = [Example(text=text, label=self._labels[0]) for text in learned]
-        batches = batches_of(examples, self._labels, self._table, self._config)
-        return replace(batches, targets=np.concatenate(targets).astype(np.float32))
+            said = self._teaching.said(made, [*self._texts, *more])
+            targets = np.concatenate([targets, said])
+        ids = [*self._ids, *self._tokenizer.encode([copy.parts for copy in made])]
+        labels = np.zeros(len(ids), np.uint8)  # targets stand in their place
+        batches = padded(ids, labels, self._table, self._config)
+        return replace(batches, targets=targets.astype(np.float32))
 
 
-def _unchanged(texts: Sequence[str]) -> list[Copy]:
-    return [Copy(text, index, index) for index, text in enumerate(texts)]
+def _unchanged(texts: Sequence[str], first: int = 0) -> list[Copy]:
+    """Return texts as copies of themselves, which are numbered from `first` on."""
+    return [Copy(text.split(" "), at, at) for at, text in enumerate(texts, first)]
 
 
-def _parts(texts: UnlabelledTexts, size: int) -> Iterator[list[str]]:
+def _portions(texts: UnlabelledTexts, size: int) -> Iterator[list[str]]:
     """Yield a part of the texts each time, and after the last part the first one again."""
     while True:
         stream = (text for text in (texts() if callable(texts) else texts) if text.strip())
