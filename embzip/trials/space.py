@@ -186,15 +186,21 @@ class Space:
         ]
         if self.size is None:
             usual = points[_USUAL]
-            share = [min(1.0, rows / self.words) for rows in (8000, 5000, 3000)]
+            most, some, few, least = (
+                {"rows": min(1.0, rows / self.words)} for rows in (16_000, 8000, 5000, 3000)
+            )
+            more = {"bits": usual["bits"] + 1}
+            # The largest first: where time is short, one that loses little is found at all, and the
+            # gate, which goes down from the largest, says nothing of the others if it fails there.
             return [
-                {**usual, "rows": share[0]},
-                {**usual, "rows": share[0], "bits": max(1.0, usual["bits"] - 1)},
-                {**usual, "rows": share[0], "bits": usual["bits"] + 1},
-                {**points[_USUAL + 2], "bits": usual["bits"] + 1},
-                {**points[_USUAL - 1], "rows": share[1]},
-                {**points[_USUAL - 2], "rows": share[2]},
-                {**usual, "rows": share[1], "dim": 2 * usual["dim"], "bits": 1.0},
+                {**points[_USUAL + 2], **more},
+                {**usual, **some},
+                {**usual, **some, "bits": max(1.0, usual["bits"] - 1)},
+                {**usual, **some, **more},
+                {**points[_USUAL + 1], **most, **more},
+                {**points[_USUAL - 1], **few},
+                {**points[_USUAL - 2], **least},
+                {**usual, **few, "dim": 2 * usual["dim"], "bits": 1.0},
                 *pieces,
             ]
         # Where each step of the ladder has how many of the words: the last that has half, and those
