@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from math import hypot
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
+
+from scipy.special import ndtri
 
 from embzip.evaluation.verdicts import verdict_on
 from scripts.bench_distill_cells import FIGURES
@@ -34,9 +37,9 @@ def tables() -> str:
 
 def _searches(part: str, found: Mapping[str, Record], peers: Mapping[str, Record]) -> str:
     lines = [
-        "| data | KB | times smaller | said | gate | test | test, 95 % | trials "
+        "| data | KB | times smaller | said | gate | test | test, 95 % | trials | first answer, s "
         "| fastText, and how far above it |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     above: list[float] = []
     below = larger = 0
@@ -57,11 +60,15 @@ def _searches(part: str, found: Mapping[str, Record], peers: Mapping[str, Record
             f"| {data} | {cell['bytes'] / 1000:.1f} | {_ratio(cell):.0f} | {cell['said']} | "
             f"{cell['gate']['difference']:+.2f} | {test['before']:.4f} -> {test['after']:.4f}, "
             f"{test['difference']:+.2f} | {test['lower']:+.2f}, {test['upper']:+.2f} | "
-            f"{cell['trials']} | {told} |"
+            f"{cell['trials']} | {cell.get('first_seconds', '')} | {told} |"
         )
     shown = [cell for cell in found.values() if cell["said"] == "shown"]
     wrong = sum(cell["test"]["upper"] < -0.5 for cell in shown)
-    mean = fmean(cell["test"]["difference"] for cell in found.values())
+    tests = [cell["test"] for cell in found.values()]
+    mean = fmean(test["difference"] for test in tests)
+    # Each bound is one-sided, of 95 %; sets are independent.
+    errors = [(test["upper"] - test["lower"]) / (2 * ndtri(0.95)) for test in tests]
+    half = ndtri(0.975) * hypot(*errors) / len(errors)
     ratio = median(map(_ratio, found.values()))
     if above:
         lines += [
@@ -71,7 +78,8 @@ def _searches(part: str, found: Mapping[str, Record], peers: Mapping[str, Record
             "fastText's files are larger than was asked for.",
         ]
     return "\n".join(lines) + (
-        f"\n\nMedian times smaller {ratio:.0f}; mean difference on test {mean:+.2f} points; "
+        f"\n\nMedian times smaller {ratio:.0f}; mean difference on test {mean:+.2f} points "
+        f"[{mean - half:+.2f}, {mean + half:+.2f}]; "
         f"{len(shown)} of {len(found)} shown, of which test contradicts {wrong}."
     )
 

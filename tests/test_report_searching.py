@@ -57,8 +57,9 @@ def record(*, final: bool, text: str = "a goal in extra time") -> dict[str, Any]
         "before_probability": 0.9, "after_probability": 0.6,
     }  # fmt: skip
     test = {
-        **verdict("shown"), "shared": 2, "pairs": [pair], "examples": [example] * 3,
+        **verdict("shown"), "shared": 2, "looks": 1,
     }  # fmt: skip
+    changed = {"of": "test", "pairs": [pair], "examples": [example] * 3}
     best = {**trials[1], "parts": parts(31_000), "file": "best.embz"}
     baseline = {
         "number": 0, "bytes": 25_469_367, "parts": parts(25_469_367), "accuracy": 0.814,
@@ -70,7 +71,7 @@ def record(*, final: bool, text: str = "a goal in extra time") -> dict[str, Any]
         "kind": "search",
         "state": "gated" if final else "preliminary",
         "sentence": f"best.embz has 31,000 bytes -> {text}",
-        "goal": {"max_drop": 0.5, "metric": "accuracy", "asked": "the smallest .embz"},
+        "goal": {"max_drop": 0.5, "metric": "accuracy", "latency": None, "asked": "it"},
         "corpus": {
             "file": text, "train": 23_893, "choosing": 1300, "gate": 1355, "unlabelled": 0,
             "labels": 7,
@@ -81,6 +82,7 @@ def record(*, final: bool, text: str = "a goal in extra time") -> dict[str, Any]
         "gate": {"looks": 2, "said": "shown", "list": [], "chosen": 0} if final else None,
         "confirmed": {**verdict("shown"), "folds": 5} if final else None,
         "test": test if final else None,
+        "changed": changed if final else None,
         "trials": trials if final else trials[1:2],
         "stopped": 6 if final else 0,
         "notes": [text],

@@ -371,7 +371,7 @@ def test_each_further_list_is_a_further_look(tmp_path: Path) -> None:
     assert second.chosen == 1
     assert look("m0", "m1") == first
     (tmp_path / "gate.json").write_text('{"a": 1}')
-    with pytest.raises(InputError, match="expected the looks at the gate"):
+    with pytest.raises(InputError, match="expected a list of looks"):
         look("m0", "m1")
 
 
@@ -381,15 +381,21 @@ def test_test_is_compared_and_told_by_its_texts(tmp_path: Path) -> None:
     texts = ["the lion", "people say", "the zoo", "able tiger", "café", "ably people about"]
     test = [Example(text=text, label="animals") for text in texts]
     paths = tmp_path / "0.embz", tmp_path / "7.embz"
-    found = judging.tested(Goal(), *paths, test, ["the lion", "other"])
-    assert found["shared"] == 1
-    assert found["rows"] == 6
+
+    def look(*of: Path) -> tuple[dict, dict]:
+        return judging.tested(tmp_path, Goal(), *of, test, ["the lion", "other"])
+
+    record, found = look(*paths)
+    assert (record["shared"], record["rows"], record["looks"]) == (1, 6, 1)
+    assert look(*paths)[0] == record, "the same models have had their look"
+    assert look(*paths[::-1])[0]["looks"] == 2
+    assert found["of"] == "test"
     changed = [each["text"] for each in found["examples"]]
     before, after = (
         [p.label for p in tiny_classifier(seed=seed).predict(texts)] for seed in (0, 7)
     )
     assert set(changed) == {t for t, a, b in zip(texts, before, after, strict=True) if a != b}
-    assert sum(pair["texts"] for pair in found["pairs"]) == len(changed) == found["changed"]
+    assert sum(pair["texts"] for pair in found["pairs"]) == len(changed) == record["changed"]
 
 
 def test_near_ties_take_their_means() -> None:

@@ -36,6 +36,9 @@ def test_without_a_teacher_a_preliminary_answer_comes_first(tmp_path: Path) -> N
     assert "1 near ties, with 1 more seeds" in told
     assert (tmp_path / "out" / "best.embz").stat().st_size <= 20_000
     assert record["test"] is None
+    assert record["changed"]["of"] == "the gate"
+    pairs = sum(each["texts"] for each in record["changed"]["pairs"])
+    assert pairs == record["verdict"]["changed"]
     assert record["goal"]["asked"] == "the .embz of at most 20,000 bytes with the best macro-F1"
     first, second = (
         [p.name for p in (tmp_path / "out" / "steps").glob(f"{name}-*")]

@@ -16,6 +16,7 @@ import pytest
 
 import embzip
 import embzip.tf
+from embzip.errors import InputError
 from embzip.trials.space import Space
 from tests.commands import outcome
 from tests.conftest import news
@@ -178,7 +179,9 @@ def test_a_finished_search_is_read_again_and_another_corpus_is_refused(
     assert again.code == 0, again.stderr
     assert again.stdout.startswith(whole["sentence"])
     plain = outcome(*command, "--test", "test.tsv", "-o", "whole", "--no-examples", "--json")
-    assert json.loads(plain.stdout)["test"] == {**whole["test"], "examples": []}
+    told = json.loads(plain.stdout)
+    assert told["test"] == whole["test"]
+    assert told["changed"] == {**whole["changed"], "examples": []}
     assert "trial 0" not in again.stderr
     assert (folder / "whole" / "best.embz").stat().st_mtime_ns == before
     other = outcome("search", "test.tsv", *command[2:], "-o", "whole")
@@ -270,3 +273,27 @@ def test_a_generation_is_halved_by_its_first_epochs(
     late = embzip.search(folder / "train.tsv", folder / "halved", minutes=1e-9, **options)
     assert [each["name"] for each in late["trials"]] == [each["name"] for each in record["trials"]]
     assert late["best"]["bytes"] == record["best"]["bytes"]
+
+
+def test_a_tflite_above_its_size_is_never_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = Space.starts
+    monkeypatch.setattr(Space, "starts", lambda self: starts(self)[:1])
+    given = {"runtime": "litert", "teacher": folder / "teacher.embz", "trials": 1}
+    record = embzip.search(folder / "train.tsv", folder / "lite", size="100KB", **given)
+    best = folder / "lite" / "best.tflite"
+    assert best.stat().st_size == record["best"]["bytes"] <= 100_000
+    assert "times fewer than the best uncompressed .embz" in record["sentence"]
+    monkeypatch.setattr("embzip.trials.goals._LITERT_SHARE", 1.0)
+    with pytest.raises(InputError, match="no trial made a file of at most 62,000 bytes: go on"):
+        embzip.search(folder / "train.tsv", folder / "over", size="62KB", **given)
+    assert not (folder / "over" / "best.tflite").exists()
+
+
+def test_workers_are_not_named_beside_a_cluster(folder: Path) -> None:
+    with (
+        embzip.on_cluster("local:1"),
+        pytest.raises(InputError, match="workers are those of the cluster: leave out one"),
+    ):
+        embzip.search(folder / "train.tsv", folder / "two", workers=2)

@@ -39,14 +39,14 @@ class Effort:
         So many trials, in all runs of this command together: the same ones and the same files, on
         any number of workers, unless --latency is given.
     workers
-        Processes, of one thread each.
+        Processes, of one thread each, by default one; --cluster has its own.
     teacher
         A classifier that teaches; by default one is trained.
     teachers
         Train so many, which teach together.
     folds
         Fold teachers, which say what they think of texts they have not seen; 0 for none, by default
-        4 from 10,000 texts on.
+        4 from 7,000 texts on.
     seeds
         Distil near ties at the end with so many seeds, and let the mean decide.
     confirm
@@ -56,7 +56,7 @@ class Effort:
 
     minutes: float | None = None
     trials: Whole | None = None
-    workers: Whole = 1
+    workers: Whole | None = None
     teacher: Annotated[Input | None, Parameter(metavar="MODEL.embz")] = None
     teachers: Whole = 1
     folds: Whole | None = None

@@ -92,7 +92,14 @@ def _mark(axes: "Axes", mark: Mark, place: int) -> None:
     shape, role, size, alpha = kinds[mark.kind]
     colour = COLOURS[role]
     if mark.interval is not None:
-        axes.plot([mark.kilobytes] * 2, mark.interval, color=colour, linewidth=2, alpha=0.55)
+        best = mark.kind == "best"
+        axes.plot(
+            [mark.kilobytes] * 2,
+            mark.interval,
+            color=colour,
+            linewidth=2 if best else 1,
+            alpha=0.55 if best else 0.45 * alpha,
+        )
     (line,) = axes.plot(
         mark.kilobytes, mark.value, shape, color=colour, markersize=size, alpha=alpha
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from embzip.evaluation.paired_bounds import accuracy_interval
 from embzip.report.figures import DASH, fraction, measured, plain, whole
 from embzip.report.front_plot import Mark, draw_front
 from embzip.report.html import filled
@@ -49,14 +50,14 @@ def search_page(record: Mapping[str, Any]) -> str:
         Without jinja2 or matplotlib.
     """
     metric = record["goal"]["metric"]
-    name = _METRICS[metric]
+    name, timed = _METRICS[metric], record["goal"]["latency"] is not None
     marks = _marks(record, metric)
     sizes = {"narrow": (328, 330, 13), "wide": (860, 420, 14)}
     plots = {
         prefix: draw_front(marks, width=width, height=height, font=font, prefix=prefix, metric=name)
         for prefix, (width, height, font) in sizes.items()
     }
-    verdict = record["verdict"]
+    verdict, changed = record["verdict"], record["changed"] or {}
     return filled(
         "search.html",
         record=record,
@@ -66,10 +67,16 @@ def search_page(record: Mapping[str, Any]) -> str:
         figures=_figures(record, metric),
         corpus=_corpus(record["corpus"]),
         bars=_bars(record),
-        heads=("trial", "KB", name, "words", "numbers", "filters", "codec", "kernels", "seconds"),
-        rows=[_row(trial, metric) for trial in record["trials"]],
-        pairs=[_plain(pair) for pair in (record["test"] or {}).get("pairs", ())],
-        examples=[_plain(each) for each in (record["test"] or {}).get("examples", ())],
+        heads=(
+            *("trial", "KB", name, "words", "numbers", "filters", "codec", "kernels"),
+            *["ms"] * timed,
+            "seconds",
+        ),
+        rows=[_row(trial, metric, timed=timed) for trial in record["trials"]],
+        intervals=metric == "accuracy",
+        changed_on=changed.get("of", ""),
+        pairs=[_plain(pair) for pair in changed.get("pairs", ())],
+        examples=[_plain(each) for each in changed.get("examples", ())],
         times=_times(record),
         environment=[
             (key.replace("_", " "), value) for key, value in record["environment"].items()
@@ -78,34 +85,33 @@ def search_page(record: Mapping[str, Any]) -> str:
 
 
 def _marks(record: Mapping[str, Any], metric: str) -> list[Mark]:
-    baseline = record["baseline"]
+    baseline, verdict = record["baseline"], record["verdict"]
+
+    def interval(value: float) -> tuple[float, float] | None:
+        if metric != "accuracy":
+            return None
+        return accuracy_interval(value, record["corpus"]["choosing"])
+
     marks = [
         Mark(
             "baseline",
             baseline["bytes"] / 1000,
             baseline[metric],
             f"uncompressed: {baseline['bytes']:,} bytes, {fraction(baseline[metric])}",
+            interval(baseline[metric]),
         )
     ]
-    verdict = record["verdict"]
-    interval = None
+    judged = None
     if verdict is not None:
         # Bounds of the difference, at the baseline of the texts that choose.
         low, high = (baseline[metric] + verdict[side] / 100 for side in ("lower", "upper"))
-        interval = (max(low, 0.0), min(high, 1.0))
+        judged = (max(low, 0.0), min(high, 1.0))
     for trial in record["trials"]:
         kind = "best" if trial["best"] else "front" if trial["front"] else "trial"
         told = f"trial {_called(trial)}: {plain(trial['name'])}; {trial['bytes']:,} bytes, "
         told += fraction(trial[metric])
-        marks.append(
-            Mark(
-                kind,
-                trial["bytes"] / 1000,
-                trial[metric],
-                told,
-                interval if trial["best"] else None,
-            )
-        )
+        bounds = (judged if trial["best"] else None) or interval(trial[metric])
+        marks.append(Mark(kind, trial["bytes"] / 1000, trial[metric], told, bounds))
     return marks
 
 
@@ -157,7 +163,7 @@ def _corpus(corpus: Mapping[str, Any]) -> list[str]:
 def _bars(record: Mapping[str, Any]) -> list[Bar]:
     parts = {
         "before": record["baseline"]["parts"],
-        record["best"]["file"]: record["best"]["parts"],
+        "best.embz": record["best"]["parts"],  # a .tflite has the same parts, stored otherwise
     }
     largest = max(each["total"] for each in parts.values())
     bars = []
@@ -174,7 +180,7 @@ def _called(trial: Mapping[str, Any]) -> str:
     return "quick" if trial["number"] < 0 else str(trial["number"])
 
 
-def _row(trial: Mapping[str, Any], metric: str) -> dict[str, Any]:
+def _row(trial: Mapping[str, Any], metric: str, *, timed: bool) -> dict[str, Any]:
     student = trial["student"]
     words = student["pieces"] or student["rows"]
     filters = student["filters"] if student["encoder"] == "cnn" else 0
@@ -190,6 +196,7 @@ def _row(trial: Mapping[str, Any], metric: str) -> dict[str, Any]:
             Cell(whole(filters) if filters else student["encoder"], filters),
             Cell(student["codec"], student["codec"]),
             Cell(student["kernels"], student["kernels"]),
+            *[Cell(*_milliseconds(trial["latency"]))] * timed,
             Cell(f"{trial['seconds']:,.0f}", trial["seconds"]),
         ],
     }
@@ -214,6 +221,10 @@ def _times(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of the record with texts that no page is harmed by."""
     return {key: plain(value) if isinstance(value, str) else value for key, value in row.items()}
+
+
+def _milliseconds(latency: float | None) -> tuple[str, float]:
+    return (DASH, 0.0) if latency is None else (f"{latency:.3f}", latency)
 
 
 def _kilobytes(nbytes: int) -> str:

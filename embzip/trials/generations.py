@@ -21,9 +21,6 @@ from embzip.trials.proposing import Proposal, Scored, proposals, start_proposals
 from embzip.trials.space import Space, Student
 from embzip.trials.workers import Task, Workers
 
-# .embz bytes in those of a .tflite, before one was exported: of 14 of about 30 KB .33 to .49.
-_UNSEEN_RATIO = 0.3
-
 
 class Generations:
     """The trials of a search.
@@ -174,11 +171,8 @@ class Generations:
 
     def _bound(self, before: Sequence[Trial]) -> None:
         """Bound proposals for a .tflite by what those of earlier generations took."""
-        goal = self._goal
-        if goal.size is None or goal.runtime == "embz":
-            return
-        ratios = [trial.embz_bytes / trial.nbytes for trial in before]
-        self._space.size = int(goal.size * min(ratios, default=_UNSEEN_RATIO))
+        seen = [trial.nbytes - trial.embz_bytes for trial in before]
+        self._space.size = self._goal.embz_size(seen)
 
 
 def students_task(goal: Goal, group: Sequence[Proposal], seed: int, *, quick: bool = False) -> Task:

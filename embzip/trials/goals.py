@@ -1,6 +1,6 @@
 """What a search is asked for, and how a trial is scored by it. Nothing runs here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import log2
 from typing import Any
@@ -12,6 +12,10 @@ from embzip.evaluation.verdicts import check_verdict_options
 from embzip.report.figures import points
 
 RUNTIMES = {"embz": "best.embz", "litert": "best.tflite"}
+# A .tflite has so many bytes more than its .embz, or somewhat more: operations, and what they
+# decode by. Seen of nine: 48,000 (5.5 KB) to 149,000 (666 KB).
+_LITERT_MORE = 48_000
+_LITERT_SHARE = 0.3  # so much of a .tflite is surely its .embz, where that is small
 # Of a file that loses more than it may, each point more weighs as much as so many doublings.
 _DOUBLINGS = 3.0
 
@@ -70,6 +74,26 @@ class Goal:
         if self.size is not None:
             told = f"the {kind} of at most {self.size:,} bytes with the best {name}"
         return told if self.latency is None else f"{told}, one text in {self.latency:g} ms"
+
+    @property
+    def more(self) -> int:
+        """How many bytes the file that counts has at least beside those of the .embz."""
+        return _LITERT_MORE if self.runtime == "litert" else 0
+
+    def embz_size(self, seen: Sequence[int]) -> int | None:
+        """Return how many bytes an .embz may have; None for any.
+
+        Parameters
+        ----------
+        seen
+            How many bytes more than their .embz the files of other students have. It differs by
+            shape, so that a file of those bytes may still be too large.
+        """
+        if self.size is None or self.runtime == "embz":
+            return self.size
+        if seen:
+            return self.size - min(seen)
+        return min(self.size - self.more, int(_LITERT_SHARE * self.size))
 
     def allows(self, nbytes: int, latency: float | None) -> bool:
         """Return whether a file of that size and latency may be the answer."""

@@ -1,6 +1,7 @@
 """The last word of a search: the gate's half of dev, and test; each read once, after all choices.
 
-gate.json     each look at the gate: its list, and its verdicts
+gate.json     each look at the gate: for which list
+test.json     each look at test: for which models, and which texts
 """
 
 import json
@@ -9,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embzip.classifier.text_digests import TextDigest
 from embzip.corpus import Example
 from embzip.errors import InputError
 from embzip.evaluation.verdicts import Verdict, verdict_on
+from embzip.files.reading import digest_of_file
 from embzip.files.records import parse_json
 from embzip.pipeline.steps import write_json
 from embzip.trials.fronts import gated
@@ -19,7 +22,7 @@ from embzip.trials.goals import Goal
 from embzip.trials.making import answers_to
 
 CONFIDENCE = 0.95
-_LOOKS = "gate.json"
+_GATE, _TEST = "gate.json", "test.json"
 Answers = Mapping[str, Any]
 
 
@@ -82,16 +85,9 @@ def judge(
     answers_of
         Returns what number i of `models` answers to the gate's texts.
     """
-    path = directory / _LOOKS
-    looks = _looks(path)
     asked = {"models": list(models), "max_drop": goal.max_drop, "metric": goal.metric}
-    place = next((at for at, look in enumerate(looks) if look["asked"] == asked), None)
-    if place is None:
-        place = len(looks)
-        looks.append({"asked": asked})
-        # What was looked at is kept before it is: a killed search has had its look.
-        write_json(path, looks)
-    confidence = 1 - (1 - CONFIDENCE) / (place + 1)
+    looks = _look(directory / _GATE, asked)
+    confidence = 1 - (1 - CONFIDENCE) / looks
     before = answers_of(0)
     verdicts = []
     for number in range(1, len(models)):
@@ -107,13 +103,20 @@ def judge(
             )
         )
     chosen, said = gated(verdicts)
-    return Judged(chosen, said, verdicts, place + 1)
+    return Judged(chosen, said, verdicts, looks)
 
 
 def tested(
-    goal: Goal, before: Path, after: Path, test: Sequence[Example], learned: Sequence[str]
-) -> dict[str, Any]:
-    """Return what test says of the answer and of the baseline, and how many texts are not new.
+    directory: Path,
+    goal: Goal,
+    before: Path,
+    after: Path,
+    test: Sequence[Example],
+    learned: Sequence[str],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what test says of the answer and of the baseline, and what `changes` says of both.
+
+    The record also has how many texts are not new, and how often a test was read in this folder.
 
     Parameters
     ----------
@@ -123,6 +126,9 @@ def tested(
         The texts that trained, chose or judged.
     """
     known = set(learned)
+    texts = TextDigest.of(f"{example.label}\t{example.text}" for example in test)
+    models = [digest_of_file(path) for path in (before, after)]
+    looks = _look(directory / _TEST, {"models": models, "texts": texts.digest})
     old, new = answers_to(before, test), answers_to(after, test)
     verdict = verdict_on(
         old["expected"],
@@ -133,25 +139,32 @@ def tested(
         confidence=CONFIDENCE,
     )
     shared = sum(example.text in known for example in test)
-    return {**verdict.to_json(), "shared": shared, **_changed(test, old, new)}
+    record = {**verdict.to_json(), "shared": shared, "looks": looks}
+    return record, changes("test", test, old, new)
 
 
-def _changed(test: Sequence[Example], old: Answers, new: Answers) -> dict[str, Any]:
-    """Return which labels changed most often, and the texts whose label changed."""
+def changes(where: str, examples: Sequence[Example], old: Answers, new: Answers) -> dict[str, Any]:
+    """Return which labels changed most often, and the texts whose label changed.
+
+    Parameters
+    ----------
+    where
+        What the texts are called.
+    """
     rows = list(
         zip(
-            test, old["answers"], new["answers"], old["probabilities"], new["probabilities"],
+            examples, old["answers"], new["answers"], old["probabilities"], new["probabilities"],
             strict=True,
         )
     )  # fmt: skip
     pairs: dict[tuple[str, str, str], int] = {}
-    examples = []
+    found = []
     for example, was, now, sure, surer in rows:
         if was == now:
             continue
         kind = (example.label, was, now)
         pairs[kind] = pairs.get(kind, 0) + 1
-        examples.append(
+        found.append(
             {
                 "text": example.text[:300],
                 "expected": example.label,
@@ -163,22 +176,30 @@ def _changed(test: Sequence[Example], old: Answers, new: Answers) -> dict[str, A
         )
     most = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))
     # Those of which both were surest: the others are near a border.
-    examples.sort(key=lambda e: -min(e["before_probability"], e["after_probability"]))
+    found.sort(key=lambda e: -min(e["before_probability"], e["after_probability"]))
     return {
+        "of": where,
         "pairs": [
             {"expected": expected, "before": was, "after": now, "texts": count}
             for (expected, was, now), count in most[:20]
         ],
-        "examples": examples[:50],
+        "examples": found[:50],
     }
 
 
-def _looks(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    found = parse_json(path.read_bytes(), str(path), error=InputError)
-    if not isinstance(found, list) or not all(
-        isinstance(look, dict) and "asked" in look for look in found
-    ):
-        raise InputError(f"{path}: expected the looks at the gate, found {json.dumps(found)[:40]}")
-    return found
+def _look(path: Path, asked: dict[str, Any]) -> int:
+    """Return which look into a folder's texts this is, from 1; what was asked before is no new one.
+
+    It is written before anything is looked at: a killed search has had its look.
+    """
+    looks: list[dict[str, Any]] = []
+    if path.is_file():
+        looks = parse_json(path.read_bytes(), str(path), error=InputError)
+        if not isinstance(looks, list) or not all(
+            isinstance(look, dict) and "asked" in look for look in looks
+        ):
+            raise InputError(f"{path}: expected a list of looks, found {json.dumps(looks)[:40]}")
+    if {"asked": asked} not in looks:
+        looks.append({"asked": asked})
+        write_json(path, looks)
+    return looks.index({"asked": asked}) + 1

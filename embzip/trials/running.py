@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from embzip.corpus import Example
+from embzip.errors import InputError
 from embzip.pipeline.steps import Steps
 from embzip.report.record import facts_of
 from embzip.trials.confirming import cross_fitted
@@ -16,7 +17,7 @@ from embzip.trials.fronts import Trial, best_of, gate_list
 from embzip.trials.generations import Generations, students_task
 from embzip.trials.goals import Goal
 from embzip.trials.journal import Journal
-from embzip.trials.judging import judge, tested
+from embzip.trials.judging import changes, judge, tested
 from embzip.trials.making import Making, examples_of_side
 from embzip.trials.repeating import near_ties, with_means
 from embzip.trials.showing import Showing
@@ -73,7 +74,14 @@ class Run:
         self._teach()
         end = None if minutes is None else time.monotonic() + 60 * minutes
         self._found.run(crew, end=end, trials=trials)
-        return self._end(self._repeated())
+        record = self._end(self._repeated())
+        if not record:
+            size = self._goal.size
+            raise InputError(
+                f"no trial made a file of at most {size:,} bytes: go on with more --trials or "
+                "--minutes, which know now how large files become, or name a larger --size"
+            )
+        return record
 
     def _teach(self) -> None:
         """Train teachers; the first answer comes of a quick one, if there is none yet."""
@@ -157,12 +165,13 @@ class Run:
             lambda place: _answers(one(self._crew, tasks[place])["folder"]),
         )
         best = frozen[judged.chosen]
+        corpus = self._steps.folder(making.corpus)
         said = confirmed = None
         if self._confirm:
             confirmed = cross_fitted(self._crew, goal, best, number, making.seed, self._log)
         if self._tested:
-            corpus = self._steps.folder(making.corpus)
-            said = tested(
+            said, changed = tested(
+                making.directory,
                 goal,
                 showing.model(uncompressed),
                 showing.model(showing.student(best)),
@@ -171,11 +180,17 @@ class Run:
             )
             if shared := said["shared"]:
                 self._log(f"test shares {shared:,} of its {said['rows']:,} texts with train or dev")
+        else:
+            old, new = (
+                _answers(one(self._crew, tasks[place])["folder"])
+                for place in (0, judged.chosen + 1)
+            )
+            changed = changes("the gate", examples_of_side(corpus, "gate"), old, new)
         served = [{**of_baseline, "name": "serving"}, showing.task(best, "serving")]
         before, after = (_read(one(self._crew, task)["folder"], "serving.json") for task in served)
         return self._show(
             GATED, trials, best=best, judged=judged, confirmed=confirmed, test=said,
-            serving=(before, after),
+            changed=changed, serving=(before, after),
         )  # fmt: skip
 
     def _show(self, state: str, trials: Sequence[Trial], **known: Any) -> dict[str, Any]:

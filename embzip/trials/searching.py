@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from embzip.choices import chosen
 from embzip.classifier import load_classifier
 from embzip.corpus import read_examples
+from embzip.engine import active
 from embzip.errors import InputError, SpecError
 from embzip.files.locations import file_at
 from embzip.files.outputs import check_apart
@@ -38,7 +39,7 @@ from embzip.trials.space import Space, stand_in
 from embzip.trials.workers import started
 
 # From so many training texts on, fold teachers say more of the texts than they cost.
-_FOLDED = 10_000
+_FOLDED = 7_000
 _FOLDS = 4
 _MINUTES = 10.0
 _LENGTH = 1024  # tokens of a text, at most, in a size's bound: a number in the file's record
@@ -59,7 +60,7 @@ def search(
     teacher: str | Path | None = None,
     minutes: float | None = None,
     trials: int | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     metric: str = "accuracy",
     runtime: str = "embz",
     latency: str | None = None,
@@ -108,7 +109,7 @@ def search(
         How many, in all runs together. The same number and seed give the same trials and files,
         on any number of workers, on one machine, unless `latency` is asked for.
     workers
-        Processes, of one thread each.
+        Processes, of one thread each, by default one; on a cluster, its workers are taken.
     metric
         "accuracy" or "macro-f1".
     runtime
@@ -120,7 +121,7 @@ def search(
     teachers
         So many are trained, and teach together; the baseline is the best of them.
     folds
-        Fold teachers; None is 4 from 10,000 training texts on, and none below.
+        Fold teachers; None is 4 from 7,000 training texts on, and none below.
     seeds
         Near ties at the end are distilled with so many seeds, and their mean decides.
     confirm
@@ -211,7 +212,8 @@ def search(
             source,
             [example.text for example in training],
             pieces,
-            size=goal.size,  # a .tflite is larger than its .embz
+            size=None if goal.size is None else goal.size - goal.more,
+            more=goal.more,
             encoder=goal.encoder,
         )
         run = Run(
@@ -219,7 +221,7 @@ def search(
             tested=tested, seeds=seeds, confirm=confirm is not None, examples=examples,
             watch=watch, log=log,
         )  # fmt: skip
-        with started(making, workers) as crew:
+        with started(making, workers or 1) as crew:
             limit = _MINUTES if minutes is None and trials is None else minutes
             return run.through(crew, minutes=limit, trials=trials)
 
@@ -232,7 +234,7 @@ def _comparable(goal: Goal, making: Making) -> dict[str, Any]:
 def _check(
     minutes: float | None,
     trials: int | None,
-    workers: int,
+    workers: int | None,
     teachers: int,
     folds: int | None,
     seeds: int,
@@ -247,6 +249,8 @@ def _check(
     ):
         if value is not None and value < least:
             raise SpecError(f"{name} must be at least {least}, received {value}")
+    if workers is not None and active() is not None:
+        raise InputError("workers are those of the cluster: leave out one of the two")
     if minutes is not None and not minutes > 0:
         raise SpecError(f"minutes must be above 0, received {minutes:g}")
     if folds == 1:

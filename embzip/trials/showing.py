@@ -26,7 +26,7 @@ class Showing:
     Parameters
     ----------
     examples
-        Whether the record, and so the page, has texts of test.
+        Whether the record, and so the page, has texts whose label changed.
     watch
         Called with each record.
     log
@@ -74,9 +74,10 @@ class Showing:
         judged: Judged | None = None,
         confirmed: dict[str, Any] | None = None,
         test: dict[str, Any] | None = None,
+        changed: dict[str, Any] | None = None,
         serving: tuple[Any, Any] | None = None,
     ) -> dict[str, Any]:
-        """Write the best so far, and return the record.
+        """Write the best so far, and return the record; nothing, and none, if all are too large.
 
         Parameters
         ----------
@@ -84,14 +85,22 @@ class Showing:
             How many trials ended after their first epochs.
         best
             By default the best by what is known before the gate is read.
+        changed
+            What `embzip.trials.judging.changes` says of the answer.
         serving
             What serving the uncompressed model and the best takes, if that was measured.
         """
         goal, quick, notes = self._goal, state == PRELIMINARY, list(self._notes)
-        if test is not None and not self._examples:
-            test = {**test, "examples": []}
+        if changed is not None and not self._examples:
+            changed = {**changed, "examples": []}
         best = best or best_of(trials, goal, baseline[goal.metric])
         if best is None:
+            least = min(trial.nbytes for trial in trials)
+            if goal.size is not None and least > goal.size:
+                self._log(
+                    f"at most {goal.size:,} bytes are allowed, and no trial has under {least:,}"
+                )
+                return {}
             best = min(
                 trials,
                 key=lambda each: (
@@ -118,6 +127,7 @@ class Showing:
             judged=judged,
             confirmed=confirmed,
             test=test,
+            changed=changed,
             notes=notes,
             seconds=time.monotonic() - self._began,
         )

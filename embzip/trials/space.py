@@ -89,9 +89,11 @@ class Space:
     pieces
         Returns the tokenizer of so many pieces.
     size
-        The most bytes of a file; None for any.
+        The most bytes of an .embz; None for any.
     encoder
         Of all students; None for both.
+    more
+        How many bytes the file that counts has beside them, which messages add.
 
     Raises
     ------
@@ -107,6 +109,7 @@ class Space:
         *,
         size: int | None,
         encoder: str | None,
+        more: int = 0,
     ) -> None:
         self._teacher, self._pieces, self.size = teacher, pieces, size
         self._ids = teacher.encode(texts)
@@ -122,7 +125,7 @@ class Space:
         self.words = max(1, len(seen))
         self.vocabularies = (0, *(each for each in PIECES if 2 * each < self.words))
         if size is not None:
-            self._check_size(size)
+            self._check_size(size, more)
 
     def nbytes(self, student: Student) -> int:
         """Return the bytes of a student's file, at most."""
@@ -247,10 +250,10 @@ class Space:
         )  # fmt: skip
         return point, Student(shape)
 
-    def _check_size(self, size: int) -> None:
-        least = self.nbytes(self.smallest()[1])
-        if least > size:
+    def _check_size(self, size: int, more: int) -> None:
+        least = self.nbytes(self.smallest()[1]) + more
+        if least > size + more:
             raise InputError(
-                f"the smallest file of this corpus has {least:,} bytes, and {size:,} are allowed: "
-                f"name a size of {least:,}B or more"
+                f"the smallest file of this corpus has {least:,} bytes, and {size + more:,} are "
+                f"allowed: name a size of {least:,}B or more"
             )

@@ -26,6 +26,7 @@ def record_of(
     judged: Judged | None = None,
     confirmed: dict[str, Any] | None = None,
     test: dict[str, Any] | None = None,
+    changed: dict[str, Any] | None = None,
     notes: Sequence[str] = (),
     seconds: float = 0.0,
 ) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def record_of(
         "gate": None if judged is None else judged.to_json(),
         "confirmed": confirmed,
         "test": test,
+        "changed": changed,
         "trials": [
             {**trial.to_json(), "front": trial.number in front, "best": trial.number == best.number}
             for trial in sorted(trials, key=lambda each: each.number)
@@ -76,7 +78,8 @@ def sentence(
     """Return the answer in one sentence, with its verdict."""
     name = {"accuracy": "accuracy", "macro-f1": "macro-F1"}[goal.metric]
     told = f"{RUNTIMES[goal.runtime]} has {best.nbytes:,} bytes, "
-    told += f"{baseline['bytes'] / best.nbytes:,.0f} times fewer than the best uncompressed model"
+    kind = "model" if goal.runtime == "embz" else ".embz"
+    told += f"{baseline['bytes'] / best.nbytes:,.0f} times fewer than the best uncompressed {kind}"
     if judged is None or state != GATED:
         gain = 100 * (best.values[goal.metric] - baseline[goal.metric])
         what = "a preliminary answer of a quick teacher" if state == PRELIMINARY else state
@@ -88,10 +91,11 @@ def _said(answer: str, verdict: Verdict, name: str) -> str:
     found = f"{verdict.difference:+.2f} points of {name} on {verdict.rows:,} texts of the gate"
     sure = f"with {100 * verdict.confidence:.3g} % confidence"
     if answer == WORSE:
-        return (
-            f"worse by more than {points(verdict.max_drop)}, {found}, {sure} at most "
-            f"{verdict.upper:+.2f}"
-        )
+        told = f"worse by more than {points(verdict.max_drop)}, {found}, {sure} at most "
+        told += f"{verdict.upper:+.2f}"
+        if verdict.smallest_drop is None:
+            return told
+        return f"{told}; these texts show a drop of at most {verdict.smallest_drop:.2f}"
     low = f"{found}, {sure} at least {verdict.lower:+.2f}"
     if answer == SHOWN:
         return f"that it loses at most {points(verdict.max_drop)} is shown ({low})"
