@@ -245,7 +245,9 @@ def _students(folder: str, names: list[str]) -> set[str]:
     """Return what a killed search does not take over."""
     begins = ("sketch-", "float-", "student-", "answers-", "export-", "serving-")
     steps = {name for name in names if name.startswith(begins)}
-    return steps | ({"trials.log", "gate.json", "test.json", "front.json", "lock"} & set(names))
+    return steps | (
+        {"trials.log", "gate.json", "looks-at-test.json", "front.json", "lock"} & set(names)
+    )
 
 
 def _outcome(folder: Path) -> tuple[Any, str]:

@@ -91,6 +91,21 @@ def record(*, final: bool, text: str = "a goal in extra time") -> dict[str, Any]
     }  # fmt: skip
 
 
+def test_a_latency_has_its_column_and_what_changed_its_texts() -> None:
+    found = record(final=True)
+    assert 'data-label="ms"' not in search_page(found)
+    assert "intervals of each accuracy" in search_page(found)
+    found["goal"] |= {"latency": 0.05, "metric": "macro-f1"}
+    found["trials"] = [{**each, "latency": 0.0312} for each in found["trials"]]
+    found["changed"]["of"] = "the gate"
+    found["test"]["looks"] = 3
+    page = search_page(found)
+    assert page.count('data-label="ms" data-value="0.0312"') == len(found["trials"])
+    assert "What changed most on the gate" in page
+    assert "but for time 3" in page
+    assert "intervals of each accuracy" not in page
+
+
 RECORDS = {
     "final": record(final=True),
     "preliminary": record(final=False),

@@ -351,6 +351,16 @@ def test_the_gate_goes_from_the_largest_to_the_first_that_is_not_shown() -> None
     assert gated([worse, worse]) == (0, ["worse", "worse"])
 
 
+def test_a_tflite_has_bytes_beside_those_of_its_embz() -> None:
+    lite = Goal(size=100_000, runtime="litert")
+    assert [lite.embz_size(seen) for seen in ([], [50_000, 60_000], [90_000])] == [
+        30_000, 40_000, 30_000
+    ]  # fmt: skip
+    assert Goal(size=40_000, runtime="litert").embz_size([]) == 12_000
+    assert Goal(size=100).embz_size([5]) == 100
+    assert Goal().embz_size([5]) is None
+
+
 def test_each_further_list_is_a_further_look(tmp_path: Path) -> None:
     given = {"m0": 1800, "m1": 1790, "m2": 1795}
     asked: list[str] = []
@@ -389,6 +399,8 @@ def test_test_is_compared_and_told_by_its_texts(tmp_path: Path) -> None:
     assert (record["shared"], record["rows"], record["looks"]) == (1, 6, 1)
     assert look(*paths)[0] == record, "the same models have had their look"
     assert look(*paths[::-1])[0]["looks"] == 2
+    del test[0]
+    assert look(*paths)[0]["looks"] == 1, "these texts were not looked at"
     assert found["of"] == "test"
     changed = [each["text"] for each in found["examples"]]
     before, after = (

@@ -122,7 +122,7 @@ def search(
     encoder
         Of the students: cnn or mean; by default both are tried.
     examples
-        Have texts of test whose label changed in the report.
+        Have texts whose label changed in the report, of test or, without it, of the gate.
     output
         The folder of the results; one is for one corpus.
     """
@@ -197,7 +197,9 @@ def _show(record: "Record", folder: Path, as_json: bool) -> None:
             f"{record['confirmed']['sentence']}"
         )
     if record["test"]:
-        lines.append(f"test: {record['test']['sentence']}")
+        looks = record["test"]["looks"]
+        again = f", read for time {looks} in this folder" * (looks > 1)
+        lines.append(f"test{again}: {record['test']['sentence']}")
     lines += [str(folder / record["best"]["file"]), str(folder / "report.html")]
     show(record, *lines, as_json=as_json)
 

@@ -47,7 +47,9 @@ def newcombe_bounds(
     return gain - distance(p - p_low, q_high - q), gain + distance(p_high - p, q - q_low)
 
 
-def accuracy_interval(accuracy: float, rows: int, confidence: float = 0.95) -> tuple[float, float]:
+def accuracy_interval(
+    accuracy: float, rows: int, *, confidence: float = 0.95
+) -> tuple[float, float]:
     """Return Wilson's two-sided interval of the accuracy of one model, 0 to 1.
 
     References

@@ -28,6 +28,8 @@ class Mark:
         "baseline", "best", "front" or "trial".
     interval
         Of the metric (low, high); None without one.
+    judged
+        Whether the interval is the gate's, which is drawn bold.
     name
         What is told of it.
     """
@@ -37,6 +39,7 @@ class Mark:
     value: float
     name: str
     interval: tuple[float, float] | None = None
+    judged: bool = False
 
 
 def draw_front(
@@ -92,13 +95,12 @@ def _mark(axes: "Axes", mark: Mark, place: int) -> None:
     shape, role, size, alpha = kinds[mark.kind]
     colour = COLOURS[role]
     if mark.interval is not None:
-        best = mark.kind == "best"
         axes.plot(
             [mark.kilobytes] * 2,
             mark.interval,
             color=colour,
-            linewidth=2 if best else 1,
-            alpha=0.55 if best else 0.45 * alpha,
+            linewidth=2 if mark.judged else 1,
+            alpha=0.55 if mark.judged else 0.45 * alpha,
         )
     (line,) = axes.plot(
         mark.kilobytes, mark.value, shape, color=colour, markersize=size, alpha=alpha

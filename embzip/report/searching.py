@@ -110,8 +110,17 @@ def _marks(record: Mapping[str, Any], metric: str) -> list[Mark]:
         kind = "best" if trial["best"] else "front" if trial["front"] else "trial"
         told = f"trial {_called(trial)}: {plain(trial['name'])}; {trial['bytes']:,} bytes, "
         told += fraction(trial[metric])
-        bounds = (judged if trial["best"] else None) or interval(trial[metric])
-        marks.append(Mark(kind, trial["bytes"] / 1000, trial[metric], told, bounds))
+        by_gate = judged if trial["best"] else None
+        marks.append(
+            Mark(
+                kind,
+                trial["bytes"] / 1000,
+                trial[metric],
+                told,
+                by_gate or interval(trial[metric]),
+                by_gate is not None,
+            )
+        )
     return marks
 
 
@@ -196,7 +205,7 @@ def _row(trial: Mapping[str, Any], metric: str, *, timed: bool) -> dict[str, Any
             Cell(whole(filters) if filters else student["encoder"], filters),
             Cell(student["codec"], student["codec"]),
             Cell(student["kernels"], student["kernels"]),
-            *[Cell(*_milliseconds(trial["latency"]))] * timed,
+            *([Cell(f"{trial['latency']:.3f}", trial["latency"])] if timed else []),
             Cell(f"{trial['seconds']:,.0f}", trial["seconds"]),
         ],
     }
@@ -221,10 +230,6 @@ def _times(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of the record with texts that no page is harmed by."""
     return {key: plain(value) if isinstance(value, str) else value for key, value in row.items()}
-
-
-def _milliseconds(latency: float | None) -> tuple[str, float]:
-    return (DASH, 0.0) if latency is None else (f"{latency:.3f}", latency)
 
 
 def _kilobytes(nbytes: int) -> str:

@@ -44,7 +44,7 @@ class Units(NamedTuple):
 
 
 def units_of(texts: Sequence[str]) -> list[Units]:
-    """Return the units of each text; an equal word is the same object everywhere."""
+    """Return the units of each text; an equal word is the same object in all of them."""
     met: dict[str, str] = {}
     found = []
     for text in texts:

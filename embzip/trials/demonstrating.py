@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from embzip.engine import active
 from embzip.pipeline.corpora import build_corpus
 from embzip.report.record import Record
 from embzip.trials.searching import search
@@ -12,7 +13,7 @@ def demo(
     output_dir: str | Path,
     *,
     trials: int = 3,
-    workers: int = 2,
+    workers: int | None = None,
     watch: Callable[[Record], None] | None = None,
     log: Callable[[str], None] | None = None,
 ) -> Record:
@@ -30,5 +31,5 @@ def demo(
     texts = build_corpus("bbc", directory / "corpus")
     return search(
         texts["train"], directory, dev=texts["dev"], test=texts["test"], max_drop=1.0,
-        trials=trials, workers=workers, watch=watch, log=log,
+        trials=trials, workers=workers or (None if active() else 2), watch=watch, log=log,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """The last word of a search: the gate's half of dev, and test; each read once, after all choices.
 
-gate.json     each look at the gate: for which list
-test.json     each look at test: for which models, and which texts
+gate.json            each look at the gate: for which list
+looks-at-test.json   each look at test: for which models, and which texts
 """
 
 import json
@@ -22,7 +22,7 @@ from embzip.trials.goals import Goal
 from embzip.trials.making import answers_to
 
 CONFIDENCE = 0.95
-_GATE, _TEST = "gate.json", "test.json"
+_GATE, _TEST = "gate.json", "looks-at-test.json"
 Answers = Mapping[str, Any]
 
 
@@ -196,10 +196,15 @@ def _look(path: Path, asked: dict[str, Any]) -> int:
     if path.is_file():
         looks = parse_json(path.read_bytes(), str(path), error=InputError)
         if not isinstance(looks, list) or not all(
-            isinstance(look, dict) and "asked" in look for look in looks
+            isinstance(look, dict) and isinstance(look.get("asked"), dict) for look in looks
         ):
-            raise InputError(f"{path}: expected a list of looks, found {json.dumps(looks)[:40]}")
+            raise InputError(
+                f"{path}: expected a list of looks, found {json.dumps(looks)[:40]}: search in "
+                "another folder with -o"
+            )
     if {"asked": asked} not in looks:
         looks.append({"asked": asked})
         write_json(path, looks)
-    return looks.index({"asked": asked}) + 1
+    # Other texts were not looked at.
+    of_these = [each for each in looks if each["asked"].get("texts") == asked.get("texts")]
+    return of_these.index({"asked": asked}) + 1

@@ -78,8 +78,8 @@ class Run:
         if not record:
             size = self._goal.size
             raise InputError(
-                f"no trial made a file of at most {size:,} bytes: go on with more --trials or "
-                "--minutes, which know now how large files become, or name a larger --size"
+                f"no trial made a file of at most {size:,} bytes: search on with more --trials or "
+                "--minutes, or name a larger --size"
             )
         return record
 
@@ -122,7 +122,9 @@ class Run:
     def _preliminary(self) -> None:
         """Show what a quick teacher teaches."""
         self._log("a quick teacher, and what it teaches")
-        point = replace(self._found.starts[0], number=-1)
+        # The first start of a search without a size is the largest, and the slowest.
+        start = self._found.starts[:2][-1 if self._goal.size is None else 0]
+        point = replace(start, number=-1)
         self._baseline = self._uncompressed(0, quick=True)
         task = students_task(self._goal, [point], self._making.seed, quick=True)
         (record,) = one(self._crew, task)["trials"]

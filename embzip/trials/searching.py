@@ -22,7 +22,7 @@ from embzip.files.locations import file_at
 from embzip.files.outputs import check_apart
 from embzip.files.remote import local_file
 from embzip.files.seen import SeenFiles
-from embzip.pipeline.steps import Steps
+from embzip.pipeline.steps import Steps, source_digest
 from embzip.seeds import check_seed
 from embzip.sources import Paths, files_of
 from embzip.tokenizers import load_tokenizer
@@ -129,7 +129,7 @@ def search(
         texts: each is answered by models that were trained without it. That says more than the gate
         can, of the recipe, not of the file, and takes five times the training of both.
     examples
-        Whether the report has texts of test whose label changed.
+        Whether the report has texts whose label changed: of test, or, without one, of the gate.
     watch
         Called with the record after each trial.
     log
@@ -137,13 +137,14 @@ def search(
 
     Returns
     -------
-    The record that stands in front.json.
+    The record that stands in front.json. Where every .tflite is above `size`, nothing is written.
 
     Raises
     ------
     SpecError, InputError
         For an option out of range, texts that nothing can be learned from or chosen by, a folder of
-        another corpus, and a size below that of the smallest possible file, which is named.
+        another corpus, a size below that of the smallest possible file, which is named, and one
+        that no trial's .tflite kept to.
     MismatchError
         For a teacher with other labels.
     MissingFileError, MissingPackageError
@@ -212,7 +213,7 @@ def search(
             source,
             [example.text for example in training],
             pieces,
-            size=None if goal.size is None else goal.size - goal.more,
+            size=goal.size,
             more=goal.more,
             encoder=goal.encoder,
         )
@@ -228,7 +229,8 @@ def search(
 
 def _comparable(goal: Goal, making: Making) -> dict[str, Any]:
     """Return what trials must share to stand in one list."""
-    return {**goal.to_json(), "teachers": making.teachers, "folds": making.folds}
+    made_by = {"teachers": making.teachers, "folds": making.folds, "code": source_digest()}
+    return {**goal.to_json(), **made_by}
 
 
 def _check(
@@ -250,7 +252,9 @@ def _check(
         if value is not None and value < least:
             raise SpecError(f"{name} must be at least {least}, received {value}")
     if workers is not None and active() is not None:
-        raise InputError("workers are those of the cluster: leave out one of the two")
+        raise InputError(
+            f"workers are those of the cluster, received workers={workers}: leave out one of both"
+        )
     if minutes is not None and not minutes > 0:
         raise SpecError(f"minutes must be above 0, received {minutes:g}")
     if folds == 1:

@@ -77,7 +77,7 @@ class Showing:
         changed: dict[str, Any] | None = None,
         serving: tuple[Any, Any] | None = None,
     ) -> dict[str, Any]:
-        """Write the best so far, and return the record; nothing, and none, if all are too large.
+        """Write the best so far, and return its record; of files that are all too large, neither.
 
         Parameters
         ----------
@@ -95,14 +95,18 @@ class Showing:
             changed = {**changed, "examples": []}
         best = best or best_of(trials, goal, baseline[goal.metric])
         if best is None:
-            least = min(trial.nbytes for trial in trials)
-            if goal.size is not None and least > goal.size:
-                self._log(
-                    f"at most {goal.size:,} bytes are allowed, and no trial has under {least:,}"
-                )
+            small = [each for each in trials if goal.size is None or each.nbytes <= goal.size]
+            if not small:
+                least = min(each.nbytes for each in trials)
+                if self._shown != (state, least):
+                    self._shown = state, least
+                    self._log(
+                        f"a file of at most {goal.size:,} bytes is wanted, and the smallest of a "
+                        f"trial has {least:,}"
+                    )
                 return {}
             best = min(
-                trials,
+                small,
                 key=lambda each: (
                     goal.score(
                         each.nbytes, each.values[goal.metric], baseline[goal.metric], each.latency

@@ -89,11 +89,11 @@ class Space:
     pieces
         Returns the tokenizer of so many pieces.
     size
-        The most bytes of an .embz; None for any.
+        The most bytes of the file that counts; None for any.
     encoder
         Of all students; None for both.
     more
-        How many bytes the file that counts has beside them, which messages add.
+        How many bytes that file has at least beside those of the .embz.
 
     Raises
     ------
@@ -111,7 +111,8 @@ class Space:
         encoder: str | None,
         more: int = 0,
     ) -> None:
-        self._teacher, self._pieces, self.size = teacher, pieces, size
+        self._teacher, self._pieces = teacher, pieces
+        self.size = None if size is None else size - more  # of an .embz
         self._ids = teacher.encode(texts)
         self._encoder = encoder
         # No student has more than its teacher.
@@ -252,8 +253,8 @@ class Space:
 
     def _check_size(self, size: int, more: int) -> None:
         least = self.nbytes(self.smallest()[1]) + more
-        if least > size + more:
+        if least > size:
             raise InputError(
-                f"the smallest file of this corpus has {least:,} bytes, and {size + more:,} are "
+                f"the smallest file of this corpus has {least:,} bytes, and {size:,} are "
                 f"allowed: name a size of {least:,}B or more"
             )

@@ -93,8 +93,6 @@ def _said(answer: str, verdict: Verdict, name: str) -> str:
     if answer == WORSE:
         told = f"worse by more than {points(verdict.max_drop)}, {found}, {sure} at most "
         told += f"{verdict.upper:+.2f}"
-        if verdict.smallest_drop is None:
-            return told
         return f"{told}; these texts show a drop of at most {verdict.smallest_drop:.2f}"
     low = f"{found}, {sure} at least {verdict.lower:+.2f}"
     if answer == SHOWN:
