@@ -294,6 +294,8 @@ def test_a_tflite_above_its_size_is_never_written(
 def test_workers_are_not_named_beside_a_cluster(folder: Path) -> None:
     with (
         embzip.on_cluster("local:1"),
-        pytest.raises(InputError, match="workers are those of the cluster, received workers=2: leave"),
+        pytest.raises(
+            InputError, match="workers are those of the cluster, received workers=2: leave"
+        ),
     ):
         embzip.search(folder / "train.tsv", folder / "two", workers=2)
