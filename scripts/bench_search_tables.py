@@ -70,6 +70,17 @@ def _searches(part: str, found: Mapping[str, Record], peers: Mapping[str, Record
     errors = [(test["upper"] - test["lower"]) / (2 * ndtri(0.95)) for test in tests]
     half = ndtri(0.975) * hypot(*errors) / len(errors)
     ratio = median(map(_ratio, found.values()))
+    students = [
+        100 * (cell["test"]["after"] - by_hand)
+        for data, cell in found.items()
+        if (by_hand := _distilled(data, part)) is not None
+    ]
+    if students:
+        lines += [
+            "",
+            f"Against `bench_distill`'s students of that size {fmean(students):+.2f} points on "
+            f"average of {len(students)} sets.",
+        ]
     if above:
         lines += [
             "",
@@ -82,6 +93,13 @@ def _searches(part: str, found: Mapping[str, Record], peers: Mapping[str, Record
         f"[{mean - half:+.2f}, {mean + half:+.2f}]; "
         f"{len(shown)} of {len(found)} shown, of which test contradicts {wrong}."
     )
+
+
+def _distilled(data: str, size: str) -> float | None:
+    """Return what students of that size reach in `bench_distill`, on the mean of their seeds."""
+    paths = (CELLS.parent / "distill" / "student").glob(f"{data}-[0-9]-{size}.json")
+    reached = [json.loads(path.read_text())[FIGURES.get(data, "accuracy")] for path in paths]
+    return fmean(reached) if reached else None
 
 
 def _bounds(before: Sequence[int], after: Sequence[int], rows: int) -> tuple[float, float]:
