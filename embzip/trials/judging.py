@@ -116,7 +116,7 @@ def tested(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what test says of the answer and of the baseline, and what `changes` says of both.
 
-    The record also has how many texts are not new, and how often a test was read in this folder.
+    The record also has how many texts are not new, and how often these were read in this folder.
 
     Parameters
     ----------
