@@ -281,6 +281,7 @@ def codecs_for(dim: int) -> list[str]:
         "svd|normalize|tcq:2",
         "center|svd|tcq:2,states=128",
         *(f"center|svd|ectcq:{bits}" for bits in (1, 2, 4)),
+        *(f"svd|coarse|ectcq:{bits}" for bits in ("0.8", "1.8", "3.8")),
         *(f"faiss-pq:{count}" for count in parts),
         f"faiss-opq:{parts[0]}",
         *(f"faiss-rq:{count}" for count in (max(1, dim // 16), *parts[:2])),
