@@ -11,10 +11,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.commands import outcome
+from embzip.engine import rows, shipping, texts
+from embzip.engine.clusters import Cluster
+from embzip.files import line_parts
+from tests.commands import outcome, stdout_of, write_inputs
 
 DASK = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
 
@@ -129,3 +134,84 @@ def test_without_dask_one_line_says_how_to_get_it(
     done = outcome("build-words", "corpus.txt", "--cluster", "local:2")
     assert done.code == 1
     assert "`uv sync --extra scale` in a checkout" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Any]:
+    """A client of two workers, of which lost ones are replaced."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
+        cluster.adapt(minimum=2, maximum=2)  # as `local:2` does
+        yield client
+
+
+@pytest.fixture
+def killed(workers: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The workers that were killed: one, as soon as the first block of a command is done."""
+    workers.wait_for_workers(2)
+    ended: list[int] = []
+    answered = Cluster._answer
+
+    def answer(self: Cluster, *given: Any) -> tuple[int, Any]:
+        found = answered(self, *given)
+        if not ended:
+            ended.append(next(iter(workers.run(os.getpid).values())))
+            os.kill(ended[0], signal.SIGKILL)
+        return found
+
+    monkeypatch.setattr(Cluster, "_answer", answer)
+    return ended
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "build-words corpus.txt --min-count 1",
+        "build-bpe corpus.txt --vocab 60 --threads 1",
+        "train-vectors corpus.txt --tokenizer words.tsv --dim 8",
+        "train-vectors corpus.txt --tokenizer words.tsv --method word2vec --dim 8 --epochs 1",
+        "compress rows.vec --codec svd|coarse:16|tcq:1",
+        "append coded.embz more.vec",
+        "prune table.embz --by coverage --texts corpus.txt --max-vocab 2",
+        "predict model.embz corpus.txt --proba",
+    ],
+    ids=lambda command: "-".join(command.split()[:6:5] or command.split()[:1]),
+)
+def test_a_worker_is_killed_in_the_middle_of_a_command_and_the_bytes_are_the_same(
+    workers: Any, killed: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for module, name, value in (
+        (texts, "_TEXTS", 10), (rows, "BLOCK_BYTES", 4 * 8 * 40), (line_parts, "_BYTES", 500),
+        (shipping, "_CARRIED", 10_000),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+    write_inputs(tmp_path)
+    rng = np.random.default_rng(0)
+    words = ["goal", "market", "the", *(f"w{number}" for number in range(400))]
+    lines = "".join(" ".join(rng.choice(words, 12)) + "\n" for _ in range(280))
+    Path("corpus.txt").write_text(lines)
+    write_vectors("rows.vec", words, rng)
+    write_vectors("more.vec", [f"more{number}" for number in range(200)], rng)
+    stdout_of("build-words", "corpus.txt", "--min-count", "1", "-o", "words.tsv")
+    stdout_of("compress", "rows.vec", "--codec", "svd|tcq:1", "-o", "coded.embz")
+
+    made = {}
+    for target, where in (("plain", []), ("apart", ["--cluster", workers.scheduler.address])):
+        name = target + {"build-words": ".tsv", "build-bpe": ".model"}.get(
+            command.split()[0], ".embz"
+        )
+        output = [] if command.startswith("predict") else ["-o", name]
+        said = stdout_of(*command.split(), *output, *where)
+        made[target] = Path(name).read_bytes() if output else said
+    assert killed
+    assert made["apart"] == made["plain"]
+
+
+def write_vectors(name: str, words: list[str], rng: np.random.Generator) -> None:
+    lines = [" ".join([word, *map(str, rng.normal(size=8).round(4))]) for word in words]
+    Path(name).write_text(f"{len(words)} 8\n" + "\n".join(lines) + "\n")

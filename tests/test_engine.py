@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from embzip.engine import reduce_texts
+from embzip.engine import reduce_texts, threads_wanted
 from embzip.engine import texts as texts_of_blocks
 
 
@@ -26,3 +26,16 @@ def test_neighbours_are_combined_as_in_a_tree(monkeypatch: pytest.MonkeyPatch, b
 
 def test_no_texts_give_none() -> None:
     assert reduce_texts(len, int.__add__, []) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "threads"), [("1", 1), ("3,2", 3), ("64", 8), ("0", 2), ("all", 2), (None, 2)]
+)
+def test_libraries_take_as_many_threads_as_openmp_would(
+    monkeypatch: pytest.MonkeyPatch, said: str | None, threads: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert threads_wanted() == threads

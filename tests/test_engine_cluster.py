@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 
 import embzip
 import embzip.corpus
-from embzip.engine import map_rows, map_texts, on_cluster, reduce_texts, shipping, sum_rows, texts
+from embzip.engine import (
+    map_rows,
+    map_texts,
+    on_cluster,
+    opened,
+    reduce_texts,
+    shipping,
+    sum_rows,
+    texts,
+    threads_wanted,
+)
 from embzip.engine.clusters import Cluster, active
 from embzip.errors import ClusterError, InputError, SpecError
 from embzip.files import line_parts
@@ -429,6 +439,14 @@ def test_an_address_that_leads_nowhere_is_named(name: str) -> None:
     told = f"{name}: no scheduler can be reached by this address .* such as tcp://host:8786"
     with pytest.raises(ClusterError, match=told), on_cluster(name):
         raise AssertionError
+
+
+def test_workers_of_this_machine_have_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    with opened("local:1") as client:
+        assert client.submit(threads_wanted).result() == 1
+    assert os.environ["OMP_NUM_THREADS"] == "4"
+    assert threads_wanted() == 4
 
 
 def test_counts_of_no_texts_are_none(client: Any) -> None:

@@ -5,7 +5,7 @@ and the answers come back in order, or combined. That is a plain loop, or a Dask
 is named by `on_cluster`; nothing else in the package knows which.
 """
 
-from embzip.engine.clusters import ONE_THREAD, Cluster, active, on_cluster, opened
+from embzip.engine.clusters import Cluster, active, on_cluster, opened
 from embzip.engine.rows import (
     BLOCK_BYTES,
     Table,
@@ -17,6 +17,7 @@ from embzip.engine.rows import (
     sum_rows,
 )
 from embzip.engine.texts import count_texts, map_texts, reduce_texts
+from embzip.engine.threads import ONE_THREAD, threads_wanted
 
 __all__ = [
     "BLOCK_BYTES",
@@ -35,4 +36,5 @@ __all__ = [
     "reduce_texts",
     "spans",
     "sum_rows",
+    "threads_wanted",
 ]

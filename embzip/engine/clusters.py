@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from embzip.engine.folding import folded
+from embzip.engine.threads import ONE_THREAD, one_thread
 from embzip.errors import ClusterError, EmbzipError, MissingPackageError, SpecError
 from embzip.types import Progress
 
@@ -23,13 +24,6 @@ _ACTIVE: ContextVar["Cluster | None"] = ContextVar("cluster", default=None)
 _FEWEST = 4  # blocks that are with the cluster at a time
 _REACHED_IN = 30  # seconds: the scheduler
 _ANSWERS_IN = 120  # and the first worker
-# Threads of a worker's libraries: tasks are what runs side by side, and with several threads the
-# last bits of a sum or a training depend on how many there are.
-_THREADS = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
-)  # fmt: skip
-ONE_THREAD = dict.fromkeys(_THREADS, "1")
 
 
 class Cluster:
@@ -282,8 +276,10 @@ def opened(name: str) -> "Iterator[Client]":
         with client:
             yield client
         return
-    # Workers are Python processes of their own: no task waits for another's interpreter lock.
+    # Workers are Python processes of their own: no task waits for another's interpreter lock. Dask
+    # takes the environment's number of threads before the one it is told, and leaves it changed.
     with (
+        one_thread(),
         dask.config.set({"distributed.nanny.pre-spawn-environ": ONE_THREAD}),
         LocalCluster(
             n_workers=int(count) if count else None,

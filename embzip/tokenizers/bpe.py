@@ -5,12 +5,12 @@ tokenizers; the ids are the same. The model's format is read in `yttm_model.py`,
 in `bpe_training.py`.
 """
 
-import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from embzip.engine import threads_wanted
 from embzip.errors import TokenizerError
 from embzip.files.reading import existing_file
 from embzip.files.records import Fields
@@ -189,7 +189,7 @@ def _youtokentome_encoder(content: bytes) -> _Encoder | None:
     with temporary_folder() as folder:
         path = folder / "model"
         path.write_bytes(content)
-        encoder = youtokentome.BPE(model=str(path), n_threads=min(8, os.cpu_count() or 1))
+        encoder = youtokentome.BPE(model=str(path), n_threads=threads_wanted())
 
     def encode(texts: Sequence[str]) -> list[list[int]]:
         ids: list[list[int]] = encoder.encode(list(texts), youtokentome.OutputType.ID)
