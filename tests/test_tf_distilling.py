@@ -10,12 +10,13 @@ import pytest
 
 import embzip
 from embzip import tf
-from embzip.classifier import Classifier, load_classifier
+from embzip.classifier import Classifier, CnnConfig, head_shapes, load_classifier
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.text_digests import TextDigest
 from embzip.corpus import Example
 from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.labelled.splits import split_examples
+from embzip.tf.student_plans import plan_student
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors.base import Vectors
 from tests.models import tiny_classifier
@@ -184,6 +185,33 @@ def test_several_teachers_and_fold_teachers_teach_together(teacher: Classifier) 
     run = result.classifier.training.runs[-1]
     assert (run.folds, run.labels) == (2, 0.2)
     assert result.student.accuracy > 0.9
+
+
+def test_a_student_starts_from_whom_is_named_its_labels_in_the_teachers_order(
+    teacher: Classifier,
+) -> None:
+    other = trained(1, labels=["vote", "sport", "rain"])
+    assert other.labels != teacher.labels
+    plan = plan_student(teacher, EXAMPLES, shape=SHAPE, start=other)
+    assert (plan.source.labels, plan.shape.rows) == (teacher.labels, 24)
+    texts = [example.text for example in EXAMPLES[:50]]
+    order = [other.labels.index(label) for label in teacher.labels]
+    expected = other.probabilities(texts)[:, order]
+    np.testing.assert_allclose(plan.source.probabilities(texts), expected, atol=1e-6)
+    # Without a name, that of the best of several is taken.
+    both = plan_student([tiny(teacher.labels), other], EXAMPLES, shape=SHAPE)
+    assert both.source.labels == both.teacher.labels == teacher.labels
+    np.testing.assert_allclose(both.source.probabilities(texts), expected, atol=1e-6)
+    with pytest.raises(MismatchError, match="one of both lacks 'none'"):
+        plan_student(teacher, EXAMPLES, shape=SHAPE, start=tiny(("none", "rain", "sport", "vote")))
+
+
+def tiny(labels: tuple[str, ...]) -> Classifier:
+    """Return a classifier over the same words that knows nothing."""
+    table = vectors(2)
+    shapes = head_shapes(config := CnnConfig(16, 8, 4, (1, 2)), len(labels))
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    return Classifier(embzip.compress(table, "float32"), labels, config, arrays)
 
 
 def test_pieces_and_other_encoders(teacher: Classifier, tmp_path: Path) -> None:

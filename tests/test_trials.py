@@ -445,7 +445,7 @@ def test_workers_need_the_folder_of_a_search_and_nothing_else(
     Path("train.tsv").unlink(), Path("teacher.embz").unlink()
     Path("elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
-    task = {"do": "step", "name": "teacher", "number": 0, "quick": False}
+    task = {"do": "step", "name": "folds"}
     with pytest.raises(ClusterError, match="/out: a worker does not find the search's folder"):
         perform_alone(told, task)
     claim(tmp_path / "out", {})

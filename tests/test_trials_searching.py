@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ import pytest
 import embzip
 import embzip.tf
 from embzip.errors import InputError
-from embzip.trials.space import Space
+from embzip.trials import proposing, space
+from embzip.trials.starts import first_points
 from tests.commands import outcome
 from tests.conftest import news
 from tests.models import tiny_classifier
@@ -243,8 +245,7 @@ def test_a_teacher_of_other_labels_is_refused(
 def test_a_generation_is_halved_by_its_first_epochs(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    starts = Space.starts
-    monkeypatch.setattr(Space, "starts", lambda self: starts(self)[:1])
+    monkeypatch.setattr(proposing, "first_points", lambda space: first_points(space)[:1])
     told: list[str] = []
     options = {"size": "8KB", "teacher": folder / "teacher.embz", "log": told.append}
     record = embzip.search(folder / "train.tsv", folder / "halved", trials=5, **options)
@@ -278,8 +279,7 @@ def test_a_generation_is_halved_by_its_first_epochs(
 def test_a_tflite_above_its_size_is_never_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    starts = Space.starts
-    monkeypatch.setattr(Space, "starts", lambda self: starts(self)[:1])
+    monkeypatch.setattr(proposing, "first_points", lambda space: first_points(space)[:1])
     given = {"runtime": "litert", "teacher": folder / "teacher.embz", "trials": 1}
     record = embzip.search(folder / "train.tsv", folder / "lite", size="100KB", **given)
     best = folder / "lite" / "best.tflite"
@@ -299,3 +299,41 @@ def test_workers_are_not_named_beside_a_cluster(folder: Path) -> None:
         ),
     ):
         embzip.search(folder / "train.tsv", folder / "two", workers=2)
+
+
+def test_teachers_read_what_is_better_and_students_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nearly each word is new, and its first letters tell the label: what words cannot know.
+    monkeypatch.setattr(space, "PIECES", (320, 400))
+    rng = random.Random(0)
+
+    def word() -> str:
+        return "".join(rng.choices("abcdefghij", k=7))
+
+    lines = [
+        f"{label}\t{word()} {start}{word()} {word()}"
+        for _ in range(200)
+        for label, start in (("one", "kr"), ("two", "sm"))
+    ]
+    (tmp_path / "train.tsv").write_text("\n".join(lines))
+    monkeypatch.setattr(proposing, "first_points", lambda space: first_points(space)[-3:])
+    told: list[str] = []
+    record = embzip.search(
+        tmp_path / "train.tsv", tmp_path / "out", size="20KB", trials=2, log=told.append
+    )
+    assert "training a teacher over words and a teacher over 400 pieces" in told
+    assert record["baseline"]["reads"] == 400
+    words, pieces = record["baseline"]["tried"]
+    assert (words["reads"], pieces["reads"]) == (0, 400)
+    assert pieces["accuracy"] > words["accuracy"] + 0.2
+    assert record["notes"][0].endswith(": all read 400 pieces")
+    kinds = {each["student"]["pieces"]: each["accuracy"] for each in record["trials"]}
+    assert set(kinds) == {0, 320}, "students over words too, which start from the other teacher"
+    assert kinds[320] > kinds[0]
+    assert record["best"]["student"]["pieces"] == 320
+    best = embzip.load_model(tmp_path / "out" / "best.embz")
+    assert [each.label for each in best.predict(["krabcabca", "smabcabca"])] == [
+        "one",
+        "two",
+    ]

@@ -84,6 +84,7 @@ def distill(
     fold_share: float = 0.5,
     targets: SoftLabels | Matrix | None = None,
     tokenizer: Tokenizer | None = None,
+    start: Classifier | None = None,
     student: Classifier | None = None,
     done: int | None = None,
     labels: float = 0.0,
@@ -104,9 +105,8 @@ def distill(
     Parameters
     ----------
     teacher
-        One classifier or several, of whose probabilities the mean is learned. At least one must be
-        a `Classifier`, from whose table and kernels the student starts: of several, the best on
-        dev. Any other model becomes one by `embzip.tf.teacher_of`.
+        One classifier or several, of whose probabilities the mean is learned. Any other model
+        becomes one by `embzip.tf.teacher_of`.
     examples
         Labelled texts, usually those the teachers were trained on.
     shape
@@ -131,6 +131,9 @@ def distill(
     tokenizer
         What the student reads instead of the teacher's tokens; its rows come from the teacher's by
         `embzip.transfer`.
+    start
+        Whose table and kernels the student starts from: by default of the teachers that are a
+        `Classifier`, of which there must be one then, the best on dev.
     student
         A float32 student that was distilled like this, of the same teachers, texts and options: it
         is only rounded, coded and tuned. So one student serves many codecs.
@@ -151,8 +154,7 @@ def distill(
     patience
         The training in float32 ends after this many epochs without a smaller log loss on dev.
     work
-        A folder that keeps what the teachers said of each text, for further students. Have one for
-        each set of teachers and `fold_share`.
+        A folder that keeps what these teachers said of each text, with this `fold_share`.
     keep_interrupted
         Whether Ctrl-C ends the training with the best student so far, if there is one, instead of
         raising KeyboardInterrupt.
@@ -164,11 +166,11 @@ def distill(
     InputError
         For options out of range, more rows than the teacher has, examples with labels the teachers
         do not know, a `dev` that is empty or has none of their labels, a size that cannot be
-        reached (the least is said), or if both `shape` and `size` are given.
+        reached (the least is said), or both `shape` and `size`.
     InputTypeError
-        If no teacher is a `Classifier`.
+        If neither `start` nor a teacher is a `Classifier`.
     MismatchError
-        For teachers with different labels, or a `student` with others or that is not float32.
+        For teachers, `start` or `student` with different labels, or a `student` not in float32.
 
     Warns
     -----
@@ -207,7 +209,9 @@ def distill(
         copies=copies, labels=labels, fold_share=fold_share, rounded_epochs=rounded_epochs
     )
     check_done(done, epochs, student)
-    plan = plan_student(teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer)
+    plan = plan_student(
+        teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer, start=start
+    )
     source, kept, table = plan.source, plan.kept, plan.table
     check_folds(fold_teachers, plan.teacher.labels)
     known = targets_of(targets, examples, kept, plan.teacher.labels)

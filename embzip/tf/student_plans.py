@@ -5,7 +5,7 @@ Needs no TensorFlow.
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from embzip.classifier import Classifier, Ensemble
 from embzip.classifier.student_shape import StudentShape
@@ -13,7 +13,7 @@ from embzip.classifier.student_sizes import shape_of_size, student_nbytes
 from embzip.classifier.students import filled_shape, kept_table
 from embzip.classifier.text_digests import TextDigest
 from embzip.corpus import Example
-from embzip.errors import InputError, InputTypeError
+from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.evaluation.accuracy import evaluate
 from embzip.labelled.splits import check_dev
 from embzip.prediction import TextClassifier
@@ -31,7 +31,7 @@ class StudentPlan:
     teacher
         All teachers as one.
     source
-        The teacher that the student starts from.
+        The classifier that the student starts from, its labels in the order of the teachers'.
     kept, dev
         The examples to learn from, and those that choose the epoch.
     ids
@@ -62,6 +62,7 @@ def plan_student(
     size: str | None = None,
     dev: Sequence[Example] | None = None,
     tokenizer: Tokenizer | None = None,
+    start: Classifier | None = None,
 ) -> StudentPlan:
     """Return the plan of a student; parameters, errors and warnings are those of `distill`.
 
@@ -99,7 +100,7 @@ def plan_student(
     kept, held_out = training_and_dev(examples, dev)
     if dev is not None:
         check_dev(held_out, kept, full.labels)
-    source = _best(teachers, held_out)
+    source = _in_order(start or _best(teachers, held_out), full.labels)
     _warn_of_dev(source, held_out)
     ids = source.encode([example.text for example in kept])
     if size is not None:
@@ -122,6 +123,22 @@ def _best(teachers: Sequence[TextClassifier], dev: Sequence[Example]) -> Classif
     if len(found) == 1:
         return found[0]
     return max(found, key=lambda teacher: evaluate(teacher, dev, resamples=1).accuracy)
+
+
+def _in_order(classifier: Classifier, labels: Sequence[str]) -> Classifier:
+    """Return a classifier with its labels in another order, which its answers follow."""
+    own = classifier.labels
+    if own == labels:
+        return classifier
+    if apart := sorted({*own} ^ {*labels}):
+        raise MismatchError(
+            "a student starts from a classifier with its teachers' labels: one of both lacks "
+            f"{apart[0]!r}"
+        )
+    order = [own.index(label) for label in labels]
+    last = {name: classifier.arrays[name][..., order] for name in ("dense.kernel", "dense.bias")}
+    arrays = {**classifier.arrays, **last}
+    return replace(classifier, labels=tuple(labels), arrays=arrays, digests={})
 
 
 def _warn_of_dev(teacher: Classifier, dev: Sequence[Example]) -> None:

@@ -11,7 +11,6 @@ Jamieson and Talwalkar 2016, Non-stochastic best arm identification and hyperpar
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 from embzip.trials.fronts import Trial
@@ -56,7 +55,6 @@ class Generations:
         self.stopped: list[Scored] = []
         self.baseline = 0.0
 
-    @cached_property
     def starts(self) -> list[Proposal]:
         """The first generation."""
         self._bound(())
@@ -73,6 +71,7 @@ class Generations:
         Those that an earlier search finished are read from the journal.
         """
         known = self._journal.records()
+        self._starts = self.starts()
         generation = 0
         finished = max((record["generation"] for record in known.values()), default=-1)
 
@@ -164,10 +163,12 @@ class Generations:
 
     def _proposed(self, generation: int) -> list[Proposal]:
         if generation == 0:
-            return self.starts
+            return self._starts
         scored = [Scored(trial.proposal, self.score(trial)) for trial in self.trials]
         before = [*scored, *self.stopped]
-        return list(proposals(self._space, generation, before, seed=self._seed, starts=self.starts))
+        return list(
+            proposals(self._space, generation, before, seed=self._seed, starts=self._starts)
+        )
 
     def _bound(self, before: Sequence[Trial]) -> None:
         """Bound proposals for a .tflite by what those of earlier generations took."""

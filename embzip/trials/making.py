@@ -64,6 +64,8 @@ class Making:
         Trained ones, which teach together.
     folds
         Fold teachers, which speak of what they have not seen; 0 for none.
+    reads
+        How many pieces of BPE the teachers that are trained read; 0 for words.
     fold
         All is made without this part of the training texts, which is the gate; None for all texts.
     """
@@ -74,6 +76,7 @@ class Making:
     teachers: int = 1
     folds: int = 0
     seed: int = 0
+    reads: int = 0
     fold: int | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -85,6 +88,7 @@ class Making:
             "teachers": self.teachers,
             "folds": self.folds,
             "seed": self.seed,
+            "reads": self.reads,
         }
 
     @classmethod
@@ -98,6 +102,7 @@ class Making:
             record["teachers"],
             record["folds"],
             record["seed"],
+            record["reads"],
         )
 
     @cached_property
@@ -108,14 +113,15 @@ class Making:
 
     @cached_property
     def words(self) -> Step:
-        """The teacher's tokenizer."""
+        """The tokenizer of all words."""
         return tokenizer_step(self.corpus, WordsOptions(min_count=1))
 
     @cached_property
     def vectors(self) -> Step:
         """The table that teachers begin with."""
         options = parse_candidate({"name": "teacher", **_TEACHER}, "teacher").vectors_options
-        return vectors_step(self.corpus, self.words, options, self.seed)
+        read = self.pieces(self.reads) if self.reads else self.words
+        return vectors_step(self.corpus, read, options, self.seed)
 
     def trained(self, number: int = 0, *, quick: bool = False) -> Step:
         """Return a teacher; a quick one has seen the texts twice."""
@@ -172,11 +178,14 @@ class Making:
     ) -> Step:
         teachers = [self.trained(quick=True)] if quick else self.teaching()
         folds = None if quick else self.folded()
-        pieces = self.pieces(student.pieces) if student.pieces else None
+        # Of teachers over pieces, what reads anything else starts from a teacher over words.
+        own = student.pieces == self.reads
+        pieces = self.pieces(student.pieces) if student.pieces and not own else None
         parents = {
             "corpus": self.corpus,
             **{f"teacher {number}": step for number, step in enumerate(teachers)},
             "folds": folds,
+            "start": replace(self, reads=0).trained() if self.reads and not own else None,
             "pieces": pieces,
             "begun": begun,
         }
@@ -194,9 +203,10 @@ class Making:
             asked = [
                 load_classifier(found[key] / "model.embz") for key in found if "teacher" in key
             ]
+            start = load_classifier(found["start"] / "model.embz") if "start" in found else None
             shape = student.shape
             if self.fold is not None:  # where there are fewer words
-                words = asked[0].tokenizer.vocabulary
+                words = (start or asked[0]).tokenizer.vocabulary
                 shape = replace(shape, rows=min(shape.rows, len(words) - len(words.special_ids)))
             result = tf.distill(
                 asked,
@@ -213,6 +223,7 @@ class Making:
                     for number in range(self.folds if folds else 0)
                 ],
                 tokenizer=load_tokenizer(found["pieces"] / "tokenizer") if pieces else None,
+                start=start,
                 student=load_classifier(found["begun"] / "model.embz") if begun else None,
                 seed=seed,
                 work=self.directory / "answers" / said[:16],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from embzip.errors import MissingPackageError
 from embzip.trials.space import BITS, DIMS, FILTERS, KERNELS, Space, Student
+from embzip.trials.starts import first_points
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -87,7 +88,7 @@ def proposals(
 def start_proposals(space: Space) -> list[Proposal]:
     """Return the first generation; where no start fits a size, the smallest student of all."""
     found: dict[Student, dict[str, Any]] = {}
-    for point in space.starts():
+    for point in first_points(space):
         student = space.student(point)
         if student is not None:
             found.setdefault(student, point)

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from embzip.trials.making import Making, examples_of_side
 from embzip.trials.repeating import near_ties, with_means
 from embzip.trials.showing import Showing
 from embzip.trials.sides import SIDES
-from embzip.trials.space import Space
+from embzip.trials.space import Space, tokens
 from embzip.trials.telling import GATED, PRELIMINARY, RANKED
 from embzip.trials.workers import Task, Workers, one
 from embzip.trials.working import scores
@@ -46,7 +45,7 @@ class Run:
         watch: Callable[[dict[str, Any]], None] | None,
         log: Callable[[str], None] | None,
     ) -> None:
-        self._making, self._steps, self._goal = making, steps, goal
+        self._making, self._steps, self._goal, self._space = making, steps, goal, space
         self._tested, self._seeds, self._confirm = tested, seeds, confirm
         self._log = log or (lambda line: None)
         self._showing = Showing(
@@ -57,6 +56,8 @@ class Run:
             watch=watch or (lambda record: None),
             log=self._log,
         )
+        self._baselines: list[dict[str, Any]] = []  # teachers of the kind that was chosen
+        self._tried: list[dict[str, Any]] = []
         self._found = Generations(
             goal,
             space,
@@ -85,47 +86,61 @@ class Run:
 
     def _teach(self) -> None:
         """Train teachers; the first answer comes of a quick one, if there is none yet."""
-        making, steps = self._making, self._steps
-        if making.teacher is None:
+        if self._making.teacher is None:
             self._do("vectors", {"do": "step", "name": "vectors"})
-            if not steps.made(making.trained()):
+            if not self._steps.made(self._making.trained()):
                 self._preliminary()
-            tasks: list[Task] = [
-                {"do": "step", "name": "teacher", "number": number, "quick": False}
-                for number in range(making.teachers)
-            ]
-            self._log(f"training {len(tasks)} teacher{'s' * (len(tasks) > 1)}")
-            for _ in self._crew.done(tasks):
-                pass
-            if making.folds:
-                self._do(f"training {making.folds} fold teachers", {"do": "step", "name": "folds"})
+            self._choose_tokens()
+            more = range(1, self._making.teachers)
+            if more:
+                self._log(f"training {len(more)} more")
+            self._baselines += self._uncompressed([{"number": each} for each in more])
+            if folds := self._making.folds:
+                self._do(f"training {folds} fold teachers", {"do": "step", "name": "folds"})
+        else:
+            self._baselines = self._uncompressed([{"number": 0}])
         best = max(self._baselines, key=lambda each: (each[self._goal.metric], -each["number"]))
-        self._baseline = best
+        self._baseline = {**best, "tried": self._tried}
         self._log(
             f"the best uncompressed model has {best['bytes']:,} bytes, and {self._goal.metric} "
             f"{best[self._goal.metric]:.4f} on the texts that choose"
         )
         self._found.baseline = best[self._goal.metric]
 
-    @cached_property
-    def _baselines(self) -> list[dict[str, Any]]:
-        """What is known of each teacher."""
-        return [self._uncompressed(number) for number in range(self._making.teachers)]
+    def _choose_tokens(self) -> None:
+        """Train a teacher over words and one over pieces; all others read what is better."""
+        kinds = sorted({0, self._space.vocabularies[-1]})
+        self._log("training " + " and ".join(f"a teacher over {tokens(each)}" for each in kinds))
+        found = self._uncompressed([{"number": 0, "reads": each} for each in kinds])
+        metric = self._goal.metric
+        best = max(found, key=lambda each: each[metric])  # of equal ones, that over words
+        self._tried = [{key: each[key] for key in ("reads", "bytes", metric)} for each in found]
+        self._baselines = [best]
+        self._making = replace(self._making, reads=best["reads"])
+        self._crew.making = self._showing.making = self._making
+        self._space.reads = best["reads"]
 
-    def _uncompressed(self, number: int, *, quick: bool = False) -> dict[str, Any]:
-        task = {"do": "step", "name": "baseline", "number": number, "side": "dev", "quick": quick}
-        answers = _answers(one(self._crew, task)["folder"])
-        path = self._showing.model(self._making.trained(number, quick=quick))
-        parts = facts_of(path)["bytes"]
-        return {"number": number, "bytes": parts["total"], "parts": parts, **scores(answers)}
+    def _uncompressed(self, which: Sequence[Task], *, quick: bool = False) -> list[dict[str, Any]]:
+        """Return what is known of teachers, which are trained."""
+        task = {"do": "step", "name": "baseline", "side": "dev", "quick": quick}
+        answered = dict(self._crew.done([{**task, **each} for each in which]))
+        found = []
+        for place, each in enumerate(which):
+            making = replace(self._making, reads=each.get("reads", self._making.reads))
+            step = making.trained(each["number"], quick=quick)
+            parts = facts_of(self._showing.model(step))["bytes"]
+            sizes = {"bytes": parts["total"], "parts": parts}
+            said = scores(_answers(answered[place]["folder"]))
+            found.append({"number": each["number"], "reads": making.reads, **sizes, **said})
+        return found
 
     def _preliminary(self) -> None:
         """Show what a quick teacher teaches."""
         self._log("a quick teacher, and what it teaches")
         # The first start of a search without a size is the largest, and the slowest.
-        start = self._found.starts[:2][-1 if self._goal.size is None else 0]
+        start = self._found.starts()[:2][-1 if self._goal.size is None else 0]
         point = replace(start, number=-1)
-        self._baseline = self._uncompressed(0, quick=True)
+        (self._baseline,) = self._uncompressed([{"number": 0}], quick=True)
         task = students_task(self._goal, [point], self._making.seed, quick=True)
         (record,) = one(self._crew, task)["trials"]
         self._show(PRELIMINARY, [Trial.of(point, record)])

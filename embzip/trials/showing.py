@@ -25,6 +25,8 @@ class Showing:
 
     Parameters
     ----------
+    making
+        What steps follow from; it may be replaced.
     examples
         Whether the record, and so the page, has texts whose label changed.
     watch
@@ -43,7 +45,7 @@ class Showing:
         watch: Callable[[dict[str, Any]], None],
         log: Callable[[str], None],
     ) -> None:
-        self._making, self._steps, self._goal = making, steps, goal
+        self.making, self._steps, self._goal = making, steps, goal
         self._examples, self._watch, self._log = examples, watch, log
         self._shown: tuple[str, int] | None = None
         self._began = time.monotonic()
@@ -54,12 +56,12 @@ class Showing:
 
     def student(self, trial: Trial, *, quick: bool = False) -> Step:
         """Return the step that makes a trial's file."""
-        return self._making.student(trial.proposal.student, seed=self._making.seed, quick=quick)
+        return self.making.student(trial.proposal.student, seed=self.making.seed, quick=quick)
 
     def task(self, trial: Trial, name: str, *, quick: bool = False) -> dict[str, Any]:
         """Return the task of a step over a trial's student."""
         student = trial.proposal.student.to_json()
-        seed = self._making.seed
+        seed = self.making.seed
         return {"do": "step", "name": name, "student": student, "seed": seed, "quick": quick}
 
     def show(
@@ -116,7 +118,7 @@ class Showing:
             )
             notes.append("no trial fits what was asked for; this is the nearest one")
         step = self.student(best, quick=quick)
-        export = self._making.exported(step)
+        export = self.making.exported(step)
         if not self._steps.made(export):
             one(crew, self.task(best, "export", quick=quick))
         record = record_of(
@@ -139,7 +141,7 @@ class Showing:
             record["baseline"] = {**baseline, "serving": serving[0]}
             record["best"]["serving"] = serving[1]
         publish(
-            self._making.directory,
+            self.making.directory,
             record,
             self.model(step),
             self._steps.place(export) / "model.tflite",
@@ -153,7 +155,7 @@ class Showing:
     @cached_property
     def _notes(self) -> list[str]:
         """What a teacher may have seen, and labels that one of the halves lacks."""
-        making, steps = self._making, self._steps
+        making, steps = self.making, self._steps
         missing = steps.record(making.corpus, "corpus.json")["missing"]
         seen = []
         if making.teacher is not None:
@@ -167,9 +169,9 @@ class Showing:
 
     @cached_property
     def _corpus(self) -> dict[str, Any]:
-        found = self._steps.record(self._making.corpus, "corpus.json")
+        found = self._steps.record(self.making.corpus, "corpus.json")
         return {
-            "file": in_short(list(map(base_name, self._making.texts.train.paths))),
+            "file": in_short(list(map(base_name, self.making.texts.train.paths))),
             **{key: found[key] for key in ("train", "choosing", "gate", "unlabelled")},
             "labels": len(found["labels"]),
         }

@@ -15,7 +15,7 @@ import numpy as np
 
 from embzip.classifier import Classifier, CnnConfig, head_shapes
 from embzip.classifier.student_shape import StudentShape
-from embzip.classifier.student_sizes import steps_of, student_nbytes
+from embzip.classifier.student_sizes import student_nbytes
 from embzip.classifier.students import kept_table, stemmed
 from embzip.classifier.training_record import TrainingRecord
 from embzip.compression import compress
@@ -29,7 +29,6 @@ Point = Mapping[str, Any]
 PIECES = (2000, 4000, 8000)  # of BPE vocabularies; words are 0
 DIMS, FILTERS, BITS, KERNELS = (4, 96), (8, 128), (1.0, 4.0), ("int8", "int4", "int2")
 LEAST_ROWS = 100
-_USUAL = 4  # the step of 64 KB
 _PARTS = 200  # of the words, by which a size is bounded
 _COLUMNS = 96  # of the stand-in for a teacher: no student has more
 
@@ -59,9 +58,14 @@ class Student:
         '5,000 words x 8, 64 filters, svd|tcq:2, kernels int4'
         """
         shape = self.shape
-        rows = f"{self.pieces:,} pieces" if self.pieces else f"{shape.rows:,} words"
+        rows = tokens(self.pieces) if self.pieces else f"{shape.rows:,} words"
         filters = f"{shape.filters} filters" if shape.encoder == "cnn" else shape.encoder
         return f"{rows} x {shape.dim}, {filters}, {shape.codec}, kernels {shape.kernels}"
+
+
+def tokens(pieces: int) -> str:
+    """Return what is read, in words: so many pieces, or words where they are 0."""
+    return f"{pieces:,} pieces" if pieces else "words"
 
 
 def stand_in(tokenizer: Tokenizer, labels: Sequence[str], max_length: int) -> Classifier:
@@ -95,6 +99,19 @@ class Space:
     more
         How many bytes that file has at least beside those of the .embz.
 
+    Attributes
+    ----------
+    size
+        As above, of the .embz.
+    reads
+        The pieces that the teachers read, 0 for words: a search begins with students of them.
+    labels
+        How many there are.
+    words
+        Those that occur in the training texts.
+    vocabularies
+        Sizes of those that a student may have: 0 for words, and of pieces.
+
     Raises
     ------
     InputError
@@ -112,7 +129,9 @@ class Space:
         more: int = 0,
     ) -> None:
         self._teacher, self._pieces = teacher, pieces
+        self.labels = len(teacher.labels)
         self.size = None if size is None else size - more  # of an .embz
+        self.reads = 0
         self._ids = teacher.encode(texts)
         self._encoder = encoder
         # No student has more than its teacher.
@@ -179,52 +198,6 @@ class Space:
     def encoders(self) -> tuple[str, ...]:
         """The encoders that students may have."""
         return ("cnn", "mean") if self._encoder is None else (self._encoder,)
-
-    def starts(self) -> list[dict[str, Any]]:
-        """Return the points that a search begins with: shapes that won on the benchmark sets."""
-        pieces = [self.point(pieces=each, dim=24) for each in self.vocabularies[2:3]]
-        ladder = [shape for _, shape in steps_of(len(self._teacher.labels))]
-        points = [
-            self.point(dim=shape.dim, filters=shape.filters, bits=float(shape.codec.split(":")[1]))
-            for shape in ladder
-        ]
-        if self.size is None:
-            usual = points[_USUAL]
-            most, some, few, least = (
-                {"rows": min(1.0, rows / self.words)} for rows in (16_000, 8000, 5000, 3000)
-            )
-            more = {"bits": usual["bits"] + 1}
-            # The largest first: where time is short, one that loses little is found at all, and the
-            # gate, which goes down from the largest, says nothing of the others if it fails there.
-            return [
-                {**points[_USUAL + 2], **more},
-                {**usual, **some},
-                {**usual, **some, "bits": max(1.0, usual["bits"] - 1)},
-                {**usual, **some, **more},
-                {**points[_USUAL + 1], **most, **more},
-                {**points[_USUAL - 1], **few},
-                {**points[_USUAL - 2], **least},
-                {**usual, **few, "dim": 2 * usual["dim"], "bits": 1.0},
-                *pieces,
-            ]
-        # Where each step of the ladder has how many of the words: the last that has half, and those
-        # beside it.
-        shares = [self._share(point) for point in points]
-        best = max((at for at, share in enumerate(shares) if share >= 0.5), default=None)
-        if best is None:
-            best = int(np.argmax(shares))
-        around = [points[at] for at in (best, best + 1, best - 1) if 0 <= at < len(points)]
-        middle = points[best]
-        around += [
-            {**middle, "bits": max(BITS[0], middle["bits"] - 1)},
-            {**middle, "rows": 0.7},
-            {**middle, "bits": min(BITS[1], middle["bits"] + 1)},
-        ]
-        return [*around, *pieces]
-
-    def _share(self, point: Point) -> float:
-        student = self.student(point)
-        return 0.0 if student is None else student.shape.rows / self.words
 
     def _most_rows(self, shape: StudentShape) -> int:
         """Return how many words a student of a shape can have; 0 where not even few fit."""

@@ -9,6 +9,7 @@ from embzip.report.record import environment
 from embzip.trials.fronts import Trial, front_of
 from embzip.trials.goals import RUNTIMES, Goal
 from embzip.trials.judging import Judged
+from embzip.trials.space import tokens
 
 PRELIMINARY, RANKED, GATED = "preliminary", "not yet gated", "gated"
 
@@ -37,7 +38,8 @@ def record_of(
     state
         `PRELIMINARY`, `RANKED` or `GATED`.
     baseline
-        `bytes` and both metrics of the best uncompressed model, and its `parts`.
+        `bytes` and both metrics of the best uncompressed model, and its `parts`; and, where a
+        teacher over words and one over pieces were tried, what each `reads` and reached.
     parts
         Where the bytes of the best file are.
     stopped
@@ -66,10 +68,23 @@ def record_of(
             for trial in sorted(trials, key=lambda each: each.number)
         ],
         "stopped": stopped,
-        "notes": list(notes),
+        "notes": [*_teachers(baseline, goal.metric), *notes],
         "seconds": round(seconds, 1),
         "environment": environment(),
     }
+
+
+def _teachers(baseline: dict[str, Any], metric: str) -> list[str]:
+    """Return what is to be said of the teachers that were tried."""
+    tried = baseline.get("tried", [])
+    if len(tried) < 2:
+        return []
+    told = " and ".join(
+        f"{tokens(each['reads'])} ({each['bytes']:,} bytes, {metric} {each[metric]:.4f})"
+        for each in tried
+    )
+    chosen = tokens(baseline["reads"])
+    return [f"teachers over {told} on the texts that choose were tried: all read {chosen}"]
 
 
 def sentence(

@@ -24,7 +24,15 @@ Answer = dict[str, Any]
 
 
 class Workers(Protocol):
-    """Who does the tasks of a search."""
+    """Who does the tasks of a search.
+
+    Attributes
+    ----------
+    making
+        What steps follow from; it may be replaced between tasks.
+    """
+
+    making: Making
 
     def done(
         self, tasks: Sequence[Task], *, until: Callable[[], bool] = lambda: True
@@ -48,7 +56,7 @@ def one(workers: Workers, task: Task) -> Answer:
     return next(workers.done([task]))[1]
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClusterWorkers:
     """Workers of a Dask cluster, which see the search's folder under the same path.
 
@@ -75,7 +83,13 @@ class Processes:
         That are idle.
     """
 
-    def __init__(self, processes: Sequence["subprocess.Popen[str]"], logs: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        making: Making,
+        processes: Sequence["subprocess.Popen[str]"],
+        logs: Sequence[Path],
+    ) -> None:
+        self.making = making
         self._logs = dict(zip((each.pid for each in processes), logs, strict=True))
         self._free: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
         for process in processes:
@@ -103,7 +117,7 @@ class Processes:
         line = ""
         with suppress(OSError, ValueError):  # it has ended
             assert process.stdin is not None and process.stdout is not None  # noqa: PT018, S101
-            process.stdin.write(json.dumps(task) + "\n")
+            process.stdin.write(json.dumps([self.making.to_json(), task]) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
         log = self._logs[process.pid]
@@ -161,11 +175,7 @@ def started(making: Making, count: int) -> Iterator[Workers]:
                     start_new_session=True,
                 )
             processes.append(process)
-            assert process.stdin is not None  # noqa: S101
-            with suppress(OSError):  # the first task says that it has ended
-                process.stdin.write(json.dumps(making.to_json()) + "\n")
-                process.stdin.flush()
-        workers = Processes(processes, logs)
+        workers = Processes(making, processes, logs)
         try:
             yield workers
         finally:

@@ -1,6 +1,6 @@
 """A worker: a process of one thread that makes steps of a search until it is told no more.
 
-It reads JSON lines from standard input, the first of which says what search it is for, and answers
+It reads JSON lines from standard input, each a pair of what a search makes and a task, and answers
 each by a line. What nobody expected ends it, with a traceback in its log. Whoever started it may
 end at any time: then it ends too, at once, and what it was at is made again by the next search.
 """
@@ -34,12 +34,13 @@ def serve() -> None:
     warnings.simplefilter("ignore")  # the search has said what is odd about its texts
     told: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin, told), daemon=True).start()
-    making = Making.of(json.loads(told.get()))
-    steps = Steps(making.directory)
+    steps = None
     while True:
-        task = json.loads(told.get())
+        making, task = json.loads(told.get())
+        made = Making.of(making)
+        steps = steps or Steps(made.directory)
         try:
-            answer = perform(task, making, steps)
+            answer = perform(task, made, steps)
         except EmbzipError as error:
             answer = {"error": str(error)}
         answers.write(json.dumps(answer) + "\n")
@@ -91,16 +92,13 @@ def _made(task: Mapping[str, Any], making: Making, steps: Steps) -> Path:
     match task["name"]:
         case "vectors":
             step = making.vectors
-        case "teacher":
-            step = making.trained(task["number"], quick=task["quick"])
         case "folds":
             folded = making.folded()
             step = making.trained() if folded is None else folded
-        case "pieces":
-            step = making.pieces(task["vocab"])
         case "baseline":
-            teacher = making.trained(task["number"], quick=task["quick"])
-            step = making.answers(teacher, task["side"])
+            reading = replace(making, reads=task.get("reads", making.reads))
+            teacher = reading.trained(task["number"], quick=task["quick"])
+            step = reading.answers(teacher, task["side"])
         case "serving":
             step = making.serving(
                 _student(task, making) if "student" in task else making.trained(task["number"])

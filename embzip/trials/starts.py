@@ -1,0 +1,94 @@
+"""What a search begins with: points of its space whose shapes won on the benchmark sets."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from embzip.classifier.student_sizes import steps_of
+from embzip.trials.space import BITS, Point, Space
+
+_USUAL = 4  # the step of 64 KB
+
+
+def first_points(space: Space) -> list[dict[str, Any]]:
+    """Return the points that a search begins with: shapes that won on the benchmark sets.
+
+    Where there is no size, the largest comes first: where time is short, one that loses little
+    is found at all, and the gate, which goes down from the largest, says nothing of the others
+    if it fails there.
+    """
+    ladder = [shape for _, shape in steps_of(space.labels)]
+    points = [
+        space.point(dim=shape.dim, filters=shape.filters, bits=float(shape.codec.split(":")[1]))
+        for shape in ladder
+    ]
+    if space.reads:
+        return _over_pieces(space, points)
+    pieces = [space.point(pieces=each, dim=24) for each in space.vocabularies[2:3]]
+    return [*_over_words(space, points), *pieces]
+
+
+def _over_words(space: Space, points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return them of students that read words, from the ladder of shapes."""
+    if space.size is None:
+        usual = points[_USUAL]
+        most, some, few, least = (
+            {"rows": min(1.0, rows / space.words)} for rows in (16_000, 8000, 5000, 3000)
+        )
+        more = {"bits": usual["bits"] + 1}
+        return [
+            {**points[_USUAL + 2], **more},
+            {**usual, **some},
+            {**usual, **some, "bits": max(1.0, usual["bits"] - 1)},
+            {**usual, **some, **more},
+            {**points[_USUAL + 1], **most, **more},
+            {**points[_USUAL - 1], **few},
+            {**points[_USUAL - 2], **least},
+            {**usual, **few, "dim": 2 * usual["dim"], "bits": 1.0},
+        ]
+    # Where each step of the ladder has how many of the words: the last that has half, and those
+    # beside it.
+    shares = [_share(space, point) for point in points]
+    best = max((at for at, share in enumerate(shares) if share >= 0.5), default=None)
+    if best is None:
+        best = int(np.argmax(shares))
+    around = [points[at] for at in (best, best + 1, best - 1) if 0 <= at < len(points)]
+    middle = points[best]
+    return [
+        *around,
+        {**middle, "bits": max(BITS[0], middle["bits"] - 1)},
+        {**middle, "rows": 0.7},
+        {**middle, "bits": min(BITS[1], middle["bits"] + 1)},
+    ]
+
+
+def _over_pieces(space: Space, points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return them where teachers read pieces: each vocabulary, and a student over words."""
+    own, fewer = {"pieces": space.reads}, {"pieces": space.vocabularies[-2] or space.reads}
+    if space.size is None:
+        usual = points[_USUAL]
+        more, less = ({"bits": max(BITS[0], usual["bits"] + by)} for by in (1, -1))
+        return [
+            {**points[_USUAL + 2], **more, **own},
+            {**points[_USUAL + 1], **more, **own},
+            {**usual, **own},
+            {**usual, **less, **own},
+            {**usual, **fewer},
+            {**usual, **less, **fewer},
+            {**points[_USUAL - 1], **fewer},
+            {**usual, "rows": min(1.0, 8000 / space.words)},
+        ]
+    found = []
+    for vocabulary in space.vocabularies[:0:-1]:
+        with_pieces = [{**point, "pieces": vocabulary} for point in points]
+        fitting = [each for each in with_pieces if space.student(each) is not None]
+        for point in fitting[:-3:-1]:  # the largest that fits, and the next
+            wider = {**point, "bits": min(BITS[1], point["bits"] + 1)}
+            found += [point, *([wider] if space.student(wider) is not None else [])]
+    return [*found, *_over_words(space, points)[:2]]
+
+
+def _share(space: Space, point: Point) -> float:
+    student = space.student(point)
+    return 0.0 if student is None else student.shape.rows / space.words
