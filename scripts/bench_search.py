@@ -111,6 +111,7 @@ def _searched(part: str, data: str, given: argparse.Namespace) -> Record:
     return {
         "bytes": found["best"]["bytes"],
         "baseline_bytes": found["baseline"]["bytes"],
+        "reads": found["baseline"]["reads"],
         "name": found["best"]["name"],
         "said": found["verdict"]["said"],
         "gate": {key: found["verdict"][key] for key in ("rows", "difference", "lower", "upper")},

@@ -10,6 +10,7 @@ from typing import Any
 from scipy.special import ndtri
 
 from embzip.evaluation.verdicts import verdict_on
+from embzip.trials.space import tokens
 from scripts.bench_distill_cells import FIGURES
 
 CELLS = Path(__file__).parent / "cells" / "search"
@@ -37,9 +38,9 @@ def tables() -> str:
 
 def _searches(part: str, found: Mapping[str, Record], peers: Mapping[str, Record]) -> str:
     lines = [
-        "| data | KB | times smaller | said | gate | test | test, 95 % | trials | first answer, s "
-        "| fastText, and how far above it |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| data | teacher over | KB | times smaller | said | gate | test | test, 95 % | trials "
+        "| first answer, s | fastText, and how far above it |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     above: list[float] = []
     below = larger = 0
@@ -57,8 +58,9 @@ def _searches(part: str, found: Mapping[str, Record], peers: Mapping[str, Record
                 f"[{lower:+.2f}, {upper:+.2f}]"
             )
         lines.append(
-            f"| {data} | {cell['bytes'] / 1000:.1f} | {_ratio(cell):.0f} | {cell['said']} | "
-            f"{cell['gate']['difference']:+.2f} | {test['before']:.4f} -> {test['after']:.4f}, "
+            # Searches before there were two kinds of teachers had words alone.
+            f"| {data} | {tokens(cell.get('reads', 0))} | {cell['bytes'] / 1000:.1f} | "
+            f"{_ratio(cell):.0f} | {cell['said']} | {cell['gate']['difference']:+.2f} | {test['before']:.4f} -> {test['after']:.4f}, "
             f"{test['difference']:+.2f} | {test['lower']:+.2f}, {test['upper']:+.2f} | "
             f"{cell['trials']} | {cell.get('first_seconds', '')} | {told} |"
         )
