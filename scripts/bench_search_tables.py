@@ -60,7 +60,8 @@ def _searches(part: str, found: Mapping[str, Record], peers: Mapping[str, Record
         lines.append(
             # Searches before there were two kinds of teachers had words alone.
             f"| {data} | {tokens(cell.get('reads', 0))} | {cell['bytes'] / 1000:.1f} | "
-            f"{_ratio(cell):.0f} | {cell['said']} | {cell['gate']['difference']:+.2f} | {test['before']:.4f} -> {test['after']:.4f}, "
+            f"{_ratio(cell):.0f} | {cell['said']} | {cell['gate']['difference']:+.2f} | "
+            f"{test['before']:.4f} -> {test['after']:.4f}, "
             f"{test['difference']:+.2f} | {test['lower']:+.2f}, {test['upper']:+.2f} | "
             f"{cell['trials']} | {cell.get('first_seconds', '')} | {told} |"
         )
