@@ -92,6 +92,10 @@ SPECS += [
     "normalize|coarse:5|tcq:2",
     "svd:5|normalize|coarse|int4",
     "center|normalize|int8",
+    "topdim:2|coarse:5|tcq:2",
+    "topdim:2|normalize|int4",
+    "opq:2,bits=2|coarse:5|pq:2,bits=2",
+    "opq:2,bits=2|normalize|pq:2,bits=2",
 ]
 
 
