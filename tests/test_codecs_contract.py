@@ -1,5 +1,7 @@
 """The contract of codecs/base.py, held by every stage and by chains of them."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -139,6 +141,24 @@ def test_rows_are_independent(spec: str) -> None:
     np.testing.assert_allclose(small[ids], whole[ids], rtol=1e-6, atol=1e-7)
     assert small[np.zeros((0,), np.int64)].shape == (0, 6)
     assert small[ids.reshape(2, 2)].shape == (2, 2, 6)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("largest", [3.4e38, 1e38, 1e-42])
+@pytest.mark.filterwarnings("error")
+def test_numbers_at_the_ends_of_float32_are_coded_or_refused(spec: str, largest: float) -> None:
+    values = table().astype(np.float64)
+    values *= largest / np.abs(values).max()
+    said = ""
+    try:
+        decoded = compress(values.astype(np.float32), spec).decode()
+    except InputError as error:
+        said = str(error)
+    if said:
+        assert largest > 1
+        assert re.search(r"largest float32|up to 65504", said)
+    else:
+        assert np.isfinite(decoded).all()
 
 
 @pytest.mark.parametrize("spec", SPECS)

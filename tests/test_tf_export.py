@@ -114,7 +114,14 @@ def test_codes_of_each_kind_decode_in_litert(tmp_path: Path, spec: str) -> None:
 @pytest.mark.parametrize("target", ["savedmodel", "frozen", "onnx"])
 @pytest.mark.parametrize(
     "spec",
-    ["float16", "svd:3|int4", "tcq:5", "svd|coarse:5|tcq:4", "coarse:5|int4", "svd|normalize|tcq:5"],
+    [
+        "float16",
+        "svd:3|int4",
+        "tcq:5",
+        "svd|coarse:5|tcq:4",
+        "coarse:5|int4",
+        "svd|normalize|tcq:5",
+    ],
 )
 def test_other_targets_equal_numpy(tmp_path: Path, target: str, spec: str) -> None:
     model = tiny_classifier(spec)

@@ -256,6 +256,13 @@ def _error(
     fitted = codec.fit(sample, weights=mass, metric=metric, seed=seed)
     taken = codec.quantizer.take(fitted.encode(), np.arange(len(sample)))
     tables = codec.tables(fitted.params, sample.shape[1])
-    left = (sample - codec.decode(taken, {**fitted.params, **tables}, numpy_ops)).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        decoded = codec.decode(taken, {**fitted.params, **tables}, numpy_ops)
+    if not np.isfinite(decoded).all():
+        raise InputError(
+            f"{codec.spec!r} would decode rows to numbers beyond the largest float32: scale the "
+            "table down, by 1e-3 or more"
+        )
+    left = (sample - decoded).astype(np.float64)
     seen = left if metric is None else left @ metric
     return float(mass @ np.einsum("ij,ij->i", left, seen))
