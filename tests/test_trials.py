@@ -1,7 +1,9 @@
 """What a search decides, without training anything: goals, sides, space, proposals, front, gate."""
 
 import json
+import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from embzip.files.seen import SeenFiles
 from embzip.labelled.splits import split_examples
 from embzip.pipeline.steps import Steps
 from embzip.tokenizers import WordTokenizer
-from embzip.tokenizers.base import Normalization
+from embzip.tokenizers.base import Normalization, Tokenizer
 from embzip.trials import judging
 from embzip.trials.fronts import Trial, best_of, front_of, gate_list, gated
 from embzip.trials.given_teachers import doubts
@@ -232,6 +234,37 @@ def test_a_size_that_no_student_reaches_is_said_with_the_least() -> None:
         assert made.student(found[0].point) == found[0].student
     with pytest.raises(InputError):
         space(least - 1)
+
+
+def test_where_teachers_read_pieces_their_students_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embzip.trials.space.PIECES", (100, 300, 900))
+    rng = random.Random(0)
+    words = sorted({"".join(rng.choices("абвгдежзиклмно", k=9)) for _ in range(2000)})
+    (tmp_path / "texts.txt").write_text("\n".join(words))
+    made: dict[int, Tokenizer] = {}
+
+    def pieces(vocab: int) -> Tokenizer:
+        return made.setdefault(vocab, embzip.build_bpe(tmp_path / "texts.txt", vocab=vocab))
+
+    teacher = stand_in(WordTokenizer(words, Normalization()), ("a", "b", "c"), 50)
+    for size in (None, 32_000, 8000):
+        found = Space(teacher, words, pieces, size=size, encoder=None)
+        assert found.vocabularies == (0, 100, 300, 900)
+        found.reads = 900
+        starts = start_proposals(found)
+        assert 3 <= len(starts) <= 8
+        read = [each.student.pieces for each in starts]
+        assert {0, 300} <= set(read)
+        assert size is None or all(found.nbytes(each.student) <= size for each in starts)
+        # Where bytes are few, a smaller vocabulary leaves some for its numbers.
+        first = starts[0].student
+        assert first.pieces == 900 or first.shape.dim > found_of(900, starts).shape.dim
+
+
+def found_of(pieces: int, starts: Sequence[Proposal]) -> Student:
+    return next(each.student for each in starts if each.student.pieces == pieces)
 
 
 def test_proposals_follow_from_the_seed_and_from_earlier_generations_alone() -> None:

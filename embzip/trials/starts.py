@@ -79,13 +79,21 @@ def _over_pieces(space: Space, points: Sequence[dict[str, Any]]) -> list[dict[st
             {**points[_USUAL - 1], **fewer},
             {**usual, "rows": min(1.0, 8000 / space.words)},
         ]
-    found = []
-    for vocabulary in space.vocabularies[:0:-1]:
-        with_pieces = [{**point, "pieces": vocabulary} for point in points]
-        fitting = [each for each in with_pieces if space.student(each) is not None]
-        for point in fitting[:-3:-1]:  # the largest that fits, and the next
-            wider = {**point, "bits": min(BITS[1], point["bits"] + 1)}
-            found += [point, *([wider] if space.student(wider) is not None else [])]
+    # The largest step of the ladder that fits each vocabulary; first comes the largest one that
+    # leaves room for the step of this size, or for the one before it.
+    meant = sum(least <= space.size for least, _ in steps_of(space.labels)) - 1
+    fitting: dict[int, int] = {}
+    for vocabulary in space.vocabularies[1:]:
+        for at, point in enumerate(points):
+            if space.student({**point, "pieces": vocabulary}) is not None:
+                fitting[vocabulary] = at
+    order = sorted(fitting, key=lambda each: (min(fitting[each], meant - 1), each), reverse=True)
+    found = [{**points[fitting[each]], "pieces": each} for each in order]
+    for first in found[:1]:
+        below = points[max(0, fitting[first["pieces"]] - 1)]
+        found.append(
+            {**first, **below, "pieces": first["pieces"], "bits": min(BITS[1], first["bits"] + 1)}
+        )
     return [*found, *_over_words(space, points)[:2]]
 
 
