@@ -6,8 +6,7 @@
 Jobs: words counted, and texts turned into ids of words and of BPE pieces, in all training texts of
 `data`, repeated to `--megabytes`; a mapped table of `--rows` x 300 encoded as `svd|tcq:1` (fitting
 included). Each is run as a plain loop in a process of its own, on a cluster of one process, and on
-one of two, three times; medians. Every process has one thread (but for YouTokenToMe, which cuts
-pieces by all cores). The cluster stands before the time is taken; `start` says how long that took.
+one of two, three times; medians. Every process has one thread, YouTokenToMe too. The cluster stands before the time is taken; `start` says how long that took.
 `two threads` is the plain loop where libraries may use both cores. CPU is that of the client, with
 Dask's scheduler in it, and of the workers, for two of them; MB are sent to and from workers.
 
@@ -41,7 +40,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--jobs", nargs="+", default=JOBS, choices=JOBS)
     parser.add_argument("--megabytes", type=int, default=60, help="of text")
-    parser.add_argument("--rows", type=int, default=600_000)
+    parser.add_argument("--rows", type=int, default=1_200_000)
     parser.add_argument("--codec", default="svd|tcq:1")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--alone", choices=JOBS, help="one plain run: its seconds")

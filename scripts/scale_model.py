@@ -24,7 +24,8 @@ FIXED = {"encode": 2.0}
 SIZES = {
     "count": (60e6, 1e12, 16, "1 TB of text"),
     "words": (60e6, 1e12, 16, "1 TB of text"),
-    "encode": (600e3, 1e9, 1, "10^9 rows of 300"),
+    "pieces": (60e6, 1e12, 16, "1 TB of text"),
+    "encode": (1.2e6, 1e9, 1, "10^9 rows of 300"),
 }
 
 
