@@ -3,12 +3,13 @@
     python -m scripts.bench_scale data -o bench/scale
     python -m scripts.bench_scale data -o bench/scale --memory --rows 10000000
 
-Jobs: words counted, and texts turned into ids of words and of BPE pieces, in all training texts of
-`data`, repeated to `--megabytes`; a mapped table of `--rows` x 300 encoded as `svd|tcq:1` (fitting
-included). Each is run as a plain loop in a process of its own, on a cluster of one process, and on
-one of two, three times; medians. Every process has one thread, YouTokenToMe too. The cluster stands before the time is taken; `start` says how long that took.
-`two threads` is the plain loop where libraries may use both cores. CPU is that of the client, with
-Dask's scheduler in it, and of the workers, for two of them; MB are sent to and from workers.
+Jobs: words counted, and texts turned into ids of words and of BPE pieces, in all training texts
+of `data`, repeated to `--megabytes`; a mapped table of `--rows` x 300 encoded as `svd|tcq:1`
+(fitting included). Each is run as a plain loop in a process of its own, on a cluster of one
+process, and on one of two, three times; medians. Every process has one thread, YouTokenToMe too.
+The cluster stands before the time is taken; `start` says how long that took. `two threads` is the
+plain loop where libraries may use both cores. CPU is that of the client, with Dask's scheduler in
+it, and of the workers, for two of them; MB are sent to and from workers.
 
 With `--memory` the table is encoded once, as `--codec`, by two workers that Dask ends above 1 GB.
 """

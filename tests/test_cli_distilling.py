@@ -128,6 +128,19 @@ def test_options_that_do_not_go_together(folder: Path) -> None:
         assert told in done.stderr
 
 
+def test_what_cannot_be_is_refused_before_a_classifier_learns_probabilities(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(*given: object, **options: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("embzip.tf.teacher_of", trained)
+    said = ("distill", "--probabilities", "said.jsonl", "--vectors", "vectors.embz", *TRAIN)
+    refused = error_of([*said, "--size", "300B"], capfd)
+    assert "bytes, and 300 are allowed: name a size of" in refused
+    assert "received rows = 9,999: name fewer" in error_of([*said, "--rows", 9999], capfd)
+
+
 def test_bad_input_is_answered_in_one_line(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     def told(*command: object) -> str:
         return error_of(["distill", *command], capfd)

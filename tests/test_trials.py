@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import embzip
+from embzip.classifier.student_sizes import stand_in
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_record import TrainingRecord, TrainingRun
 from embzip.corpus import Example
@@ -38,7 +39,7 @@ from embzip.trials.proposing import (
 )
 from embzip.trials.repeating import near_ties, with_means
 from embzip.trials.sides import FOLDS, Texts, corpus_step, fold_step, halves
-from embzip.trials.space import LEAST_ROWS, Space, Student, stand_in
+from embzip.trials.space import LEAST_ROWS, Space, Student
 from embzip.trials.workers import one, started
 from embzip.trials.working import perform_alone
 from tests.conftest import news
@@ -51,7 +52,7 @@ TEXTS = [" ".join(RNG.choice(WORDS, 12)) for _ in range(2000)]
 
 def space(size: int | None = None, encoder: str | None = None) -> Space:
     tokenizer = WordTokenizer(WORDS, Normalization())
-    teacher = stand_in(tokenizer, ("a", "b", "c"), 50)
+    teacher = stand_in(tokenizer, ("a", "b", "c"))
     return Space(teacher, TEXTS, lambda vocab: tokenizer, size=size, encoder=encoder)
 
 
@@ -248,7 +249,7 @@ def test_where_teachers_read_pieces_their_students_begin(
     def pieces(vocab: int) -> Tokenizer:
         return made.setdefault(vocab, embzip.build_bpe(tmp_path / "texts.txt", vocab=vocab))
 
-    teacher = stand_in(WordTokenizer(words, Normalization()), ("a", "b", "c"), 50)
+    teacher = stand_in(WordTokenizer(words, Normalization()), ("a", "b", "c"))
     for size in (None, 32_000, 8000):
         found = Space(teacher, words, pieces, size=size, encoder=None)
         assert found.vocabularies == (0, 100, 300, 900)
@@ -292,7 +293,7 @@ def test_an_encoder_can_be_asked_for() -> None:
 
 def test_few_words_leave_students_of_all_of_them() -> None:
     tokenizer = WordTokenizer(WORDS[:40], Normalization())
-    teacher = stand_in(tokenizer, ("a", "b"), 50)
+    teacher = stand_in(tokenizer, ("a", "b"))
     few = Space(teacher, [" ".join(WORDS[:40])], lambda _: tokenizer, size=None, encoder=None)
     assert few.words == 40 < LEAST_ROWS
     assert few.vocabularies == (0,)

@@ -8,11 +8,14 @@ from itertools import takewhile
 
 import numpy as np
 
+from embzip.classifier.cnn import CnnConfig
 from embzip.classifier.model import Classifier, head_shapes
 from embzip.classifier.rebuilding import on_table
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.students import kept_of, kept_table, stemmed, student_config
+from embzip.classifier.training_record import TrainingRecord
 from embzip.codecs import parse_codec
+from embzip.compression import compress
 from embzip.embz.budgets import most_of, unfilled
 from embzip.embz.contents import contents_of, words_of
 from embzip.errors import InputError, SpecError
@@ -35,6 +38,8 @@ _STEPS = (
 # With more labels than this, twice the columns at half the bits tell more apart.
 _FEW_LABELS = 16
 _MORE_FILTERS = (128, 112, 96, 80)
+_COLUMNS = 96  # of the stand-in for a teacher: no student has more by itself
+_LENGTH = 1024  # tokens of a text, at most, in a size's bound: a number in the file's record
 _HALF = {"svd|tcq:4": "svd|tcq:2", "svd|tcq:3": "svd|tcq:1.5", "svd|tcq:2": "svd|tcq:1"}
 
 
@@ -48,6 +53,19 @@ def steps_of(labels: int) -> list[tuple[int, StudentShape]]:
         else (least, shape)
         for least, shape in _STEPS
     ]
+
+
+def stand_in(tokenizer: Tokenizer, labels: Sequence[str]) -> Classifier:
+    """Return a classifier as large as a teacher will be, untrained: sizes follow from it."""
+    rows = len(tokenizer.vocabulary)
+    table = Vectors(
+        tokenizer.vocabulary, np.zeros((rows, _COLUMNS), np.float32), tokenizer=tokenizer
+    )
+    config = CnnConfig.of(_COLUMNS, _LENGTH, {})
+    shapes = head_shapes(config, len(labels))
+    arrays = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    training = TrainingRecord().widest("train")
+    return Classifier(compress(table, "float32"), tuple(labels), config, arrays, training=training)
 
 
 def student_nbytes(

@@ -207,18 +207,16 @@ def distill(
     ):
         examples = read_examples(train, errors=errors, columns=columns.columns)
         with without_notices():
-            from embzip.tf import distill, plan_student
+            from embzip.tf import distill
             from embzip.tf.interrupts import noticed_interrupts
         loaded = [load_one(path) for path in teachers]
-        if loaded and teaching.folds:
-            plan_student(loaded, examples, **planned)
         found = teachers_of(
             loaded,
             probabilities,
             train,
             texts,
             examples,
-            planned["dev"],
+            planned,
             teaching,
             seed,
             bar,

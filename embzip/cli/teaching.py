@@ -1,9 +1,10 @@
 """Who teaches a student: classifiers that are read, or trained first."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -68,22 +69,40 @@ def teachers_of(
     train: str | Path,
     texts: Sequence[str | Path],
     examples: Sequence[Example],
-    dev: Sequence[Example] | None,
+    planned: Mapping[str, Any],
     teaching: Teaching,
     seed: int,
     bar: Bar | None,
     errors: Errors,
 ) -> Teachers:
-    """Return those who teach; what is missing is trained."""
+    """Return those who teach; what is missing is trained.
+
+    Parameters
+    ----------
+    planned
+        What `embzip.tf.plan_student` takes beside teachers and examples: a student that cannot be
+        is refused before anything is trained.
+    """
     from embzip.classifier import Classifier
+    from embzip.classifier.student_sizes import stand_in
     from embzip.soft_labels import read_soft_labels
-    from embzip.tf import fold_teachers, teacher_of
+    from embzip.tf import fold_teachers, plan_student, teacher_of
+    from embzip.vectors.base import vectors_of
+    from embzip.vectors.own_words import with_tokenizer
     from embzip.vectors.training import train_vectors
 
+    dev = planned["dev"]
+    if teachers and teaching.folds:
+        plan_student(teachers, examples, **planned)
     table = None if teaching.vectors is None else Reading().read(teaching.vectors)
     targets = None
     if probabilities is not None and table is not None:
         targets = read_soft_labels(probabilities, examples, errors=errors)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what one that knows nothing was trained on
+            reads = with_tokenizer(vectors_of(table)).tokenizer
+            assert reads is not None  # noqa: S101
+            plan_student(stand_in(reads, targets.labels), examples, **planned)
         teachers = [teacher_of(targets, examples, table, dev=dev, seed=seed, progress=bar)]
     if not teaching.folds:
         return Teachers(teachers, (), targets)

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from embzip.choices import chosen
 from embzip.classifier import load_classifier
+from embzip.classifier.student_sizes import stand_in
 from embzip.corpus import read_examples
 from embzip.engine import active
 from embzip.errors import InputError, SpecError
@@ -35,14 +36,13 @@ from embzip.trials.proposing import load_optuna
 from embzip.trials.publishing import EXPORTED, FRONT, MODEL, PAGE
 from embzip.trials.running import Run
 from embzip.trials.sides import Texts
-from embzip.trials.space import Space, stand_in
+from embzip.trials.space import Space
 from embzip.trials.workers import started
 
 # From so many training texts on, fold teachers say more of the texts than they cost.
 _FOLDED = 7_000
 _FOLDS = 4
 _MINUTES = 10.0
-_LENGTH = 1024  # tokens of a text, at most, in a size's bound: a number in the file's record
 
 Record = dict[str, Any]
 Confirm = Literal["folds"]
@@ -204,7 +204,7 @@ def search(
             steps.folder(making.trained())
         else:
             words = load_tokenizer(steps.folder(making.words) / "tokenizer")
-            source = stand_in(words, labels, _LENGTH)
+            source = stand_in(words, labels)
 
         def pieces(vocab: int) -> Tokenizer:
             return load_tokenizer(steps.folder(making.pieces(vocab)) / "tokenizer")

@@ -13,12 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from embzip.classifier import Classifier, CnnConfig, head_shapes
+from embzip.classifier import Classifier
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.student_sizes import student_nbytes
 from embzip.classifier.students import kept_table, stemmed
-from embzip.classifier.training_record import TrainingRecord
-from embzip.compression import compress
 from embzip.embz.contents import words_of
 from embzip.errors import InputError
 from embzip.tokenizers.base import Tokenizer
@@ -30,7 +28,6 @@ PIECES = (2000, 4000, 8000)  # of BPE vocabularies; words are 0
 DIMS, FILTERS, BITS, KERNELS = (4, 96), (8, 128), (1.0, 4.0), ("int8", "int4", "int2")
 LEAST_ROWS = 100
 _PARTS = 200  # of the words, by which a size is bounded
-_COLUMNS = 96  # of the stand-in for a teacher: no student has more
 
 
 @dataclass(frozen=True)
@@ -66,19 +63,6 @@ class Student:
 def tokens(pieces: int) -> str:
     """Return what is read, in words: so many pieces, or words where they are 0."""
     return f"{pieces:,} pieces" if pieces else "words"
-
-
-def stand_in(tokenizer: Tokenizer, labels: Sequence[str], max_length: int) -> Classifier:
-    """Return a classifier as large as a teacher will be, untrained: sizes follow from it."""
-    rows = len(tokenizer.vocabulary)
-    table = Vectors(
-        tokenizer.vocabulary, np.zeros((rows, _COLUMNS), np.float32), tokenizer=tokenizer
-    )
-    config = CnnConfig.of(_COLUMNS, max_length, {})
-    shapes = head_shapes(config, len(labels))
-    arrays = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
-    training = TrainingRecord().widest("train")
-    return Classifier(compress(table, "float32"), tuple(labels), config, arrays, training=training)
 
 
 class Space:
