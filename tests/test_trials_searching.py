@@ -327,7 +327,7 @@ def test_teachers_read_what_is_better_and_students_both(
     words, pieces = record["baseline"]["tried"]
     assert (words["reads"], pieces["reads"]) == (0, 400)
     assert pieces["accuracy"] > words["accuracy"] + 0.2
-    assert record["notes"][0].endswith(": all read 400 pieces")
+    assert record["notes"][0].endswith("all others read 400 pieces")
     kinds = {each["student"]["pieces"]: each["accuracy"] for each in record["trials"]}
     assert set(kinds) == {0, 320}, "students over words too, which start from the other teacher"
     assert kinds[320] > kinds[0]

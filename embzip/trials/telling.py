@@ -80,11 +80,11 @@ def _teachers(baseline: dict[str, Any], metric: str) -> list[str]:
     if len(tried) < 2:
         return []
     told = " and ".join(
-        f"{tokens(each['reads'])} ({each['bytes']:,} bytes, {metric} {each[metric]:.4f})"
+        f"over {tokens(each['reads'])} ({each['bytes']:,} bytes, {metric} {each[metric]:.4f})"
         for each in tried
     )
     chosen = tokens(baseline["reads"])
-    return [f"teachers over {told} on the texts that choose were tried: all read {chosen}"]
+    return [f"teachers were tried {told}: by the texts that choose, all others read {chosen}"]
 
 
 def sentence(
