@@ -384,6 +384,20 @@ def test_a_search_does_not_wait_for_workers_that_are_gone(monkeypatch: pytest.Mo
             list(done)
 
 
+def test_a_client_need_not_be_the_default(
+    client: Any, corpus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Client
+    from distributed.client import default_client
+
+    address = client.scheduler.address
+    monkeypatch.setattr("distributed.client._global_clients", {})
+    with Client(address, set_as_default=False) as other, on_cluster(other):
+        with pytest.raises(ValueError, match="No clients found"):
+            default_client()
+        assert sum(map_texts(len, corpus)) == len(corpus)
+
+
 def test_two_clients_work_at_once(client: Any, corpus: list[str]) -> None:
     from distributed import Client
 

@@ -145,7 +145,7 @@ class Cluster:
         from distributed import wait
 
         while True:
-            with self._reached():
+            with self._reached(), self._client.as_current():  # whatever client is the default
                 try:
                     done, _ = wait(futures, timeout=_ANSWERS_IN, return_when="FIRST_COMPLETED")
                     return next(future for future in futures if future in done)
