@@ -5,8 +5,8 @@
 Reads the table of `bench_scale`. With `n` cores a job takes the client's CPU and a share of the
 workers': T(n) = C + W / n. Nothing of the client's is taken to overlap, and workers are never idle:
 the first is too slow, the second too fast. Both are held against what one and two workers took.
-For more data C and W grow with it, but for what of `encode` does not depend on the rows (`FIXED`,
-seconds of the client), and for texts, of which parts grow to 16 MB: so many times fewer tasks.
+For more data C and W grow with it, but for texts, of which parts grow to 16 MB: so many times fewer
+tasks.
 Beyond W / C cores there is no use in more; and no number of them is faster than the client's
 network, `--network` bytes a second. Money is at `--price` for an hour of a core.
 """
@@ -19,7 +19,6 @@ from pathlib import Path
 from scripts.results import blocks
 
 CORES = (1, 10, 100, 1000)
-FIXED = {"encode": 2.0}
 # What the table was measured on, what is asked for, and how many times fewer tasks a unit has.
 SIZES = {
     "count": (60e6, 1e12, 16, "1 TB of text"),
@@ -66,8 +65,7 @@ def main() -> None:
     for name, cost in costs.items():
         size, asked, fewer, what = SIZES[name]
         more = asked / size
-        fixed = FIXED.get(name, 0)
-        client = fixed + (cost.client - fixed) * more / fewer
+        client = cost.client * more / fewer
         grown = Cost(0, 0, client, cost.workers * more, cost.moved * more)
         hours = " | ".join(f"{grown.seconds(n, given.network) / 3600:,.2f}" for n in CORES)
         print(

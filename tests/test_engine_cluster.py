@@ -8,6 +8,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -390,12 +391,15 @@ def test_a_client_need_not_be_the_default(
     from distributed import Client
     from distributed.client import default_client
 
-    address = client.scheduler.address
     monkeypatch.setattr("distributed.client._global_clients", {})
-    with Client(address, set_as_default=False) as other, on_cluster(other):
-        with pytest.raises(ValueError, match="No clients found"):
-            default_client()
-        assert sum(map_texts(len, corpus)) == len(corpus)
+
+    def counted() -> int:
+        with Client(client.scheduler.address, set_as_default=False) as other, on_cluster(other):
+            with pytest.raises(ValueError, match="No clients found"):
+                default_client()
+            return sum(map_texts(len, corpus))
+
+    assert Context().run(counted) == len(corpus)  # that of the fixture is the default in this one
 
 
 def test_two_clients_work_at_once(client: Any, corpus: list[str]) -> None:
