@@ -6,8 +6,7 @@ Reads the table of `bench_scale`. With `n` cores a job takes the client's CPU an
 workers': T(n) = C + W / n. Nothing of the client's is taken to overlap, and workers are never idle:
 the first is too slow, the second too fast. Both are held against what one and two workers took.
 For more data C and W grow with it, but for texts, of which parts grow to 16 MB: so many times fewer
-tasks.
-Beyond W / C cores there is no use in more; and no number of them is faster than the client's
+tasks. Beyond W / C cores there is no use in more; and no number of them is faster than the client's
 network, `--network` bytes a second. Money is at `--price` for an hour of a core.
 """
 
