@@ -264,6 +264,20 @@ def test_where_teachers_read_pieces_their_students_begin(
         assert first.pieces == 900 or first.shape.dim > found_of(900, starts).shape.dim
 
 
+def test_pieces_are_twice_as_many_as_characters() -> None:
+    tokenizer = WordTokenizer([f"word{n:05}" for n in range(20_000)], Normalization())
+    teacher = stand_in(tokenizer, ("a", "b"))
+    texts = [" ".join(list(tokenizer.vocabulary)[2:])]
+    for characters, vocabularies in (
+        (0, (0, 2000, 4000, 8000)), (1000, (0, 2000, 4000, 8000)), (1001, (0, 4000, 8000)),
+        (3500, (0, 8000)), (9000, (0,)),
+    ):  # fmt: skip
+        found = Space(
+            teacher, texts, lambda vocab: tokenizer, size=None, encoder=None, characters=characters
+        )
+        assert found.vocabularies == vocabularies
+
+
 def found_of(pieces: int, starts: Sequence[Proposal]) -> Student:
     return next(each.student for each in starts if each.student.pieces == pieces)
 

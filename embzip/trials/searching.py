@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from embzip.choices import chosen
 from embzip.classifier import load_classifier
 from embzip.classifier.student_sizes import stand_in
-from embzip.corpus import read_examples
+from embzip.corpus import read_examples, read_texts
 from embzip.engine import active
 from embzip.errors import InputError, SpecError
 from embzip.files.locations import file_at
@@ -216,6 +216,7 @@ def search(
             size=goal.size,
             more=goal.more,
             encoder=goal.encoder,
+            characters=len(set().union(*read_texts(corpus / "texts.txt"))),
         )
         run = Run(
             making, steps, goal, space, Journal(directory, space, _comparable(goal, making)),

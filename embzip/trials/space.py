@@ -82,6 +82,8 @@ class Space:
         Of all students; None for both.
     more
         How many bytes that file has at least beside those of the .embz.
+    characters
+        How many different ones there are: pieces are at least twice as many.
 
     Attributes
     ----------
@@ -111,6 +113,7 @@ class Space:
         size: int | None,
         encoder: str | None,
         more: int = 0,
+        characters: int = 0,
     ) -> None:
         self._teacher, self._pieces = teacher, pieces
         self.labels = len(teacher.labels)
@@ -127,7 +130,8 @@ class Space:
         seen = [row for row in np.flatnonzero(counts) if row not in special]
         # Words that no training text has are read at once by nobody.
         self.words = max(1, len(seen))
-        self.vocabularies = (0, *(each for each in PIECES if 2 * each < self.words))
+        fitting = (each for each in PIECES if 2 * characters <= each < self.words / 2)
+        self.vocabularies = (0, *fitting)
         if size is not None:
             self._check_size(size, more)
 
