@@ -267,7 +267,7 @@ def test_where_teachers_read_pieces_their_students_begin(
 def test_pieces_are_twice_as_many_as_characters() -> None:
     tokenizer = WordTokenizer([f"word{n:05}" for n in range(20_000)], Normalization())
     teacher = stand_in(tokenizer, ("a", "b"))
-    texts = [" ".join(list(tokenizer.vocabulary)[2:])]
+    texts = list(tokenizer.vocabulary)[2:]
     for characters, vocabularies in (
         (0, (0, 2000, 4000, 8000)), (1000, (0, 2000, 4000, 8000)), (1001, (0, 4000, 8000)),
         (3500, (0, 8000)), (9000, (0,)),
