@@ -22,9 +22,9 @@ from statistics import fmean
 from typing import Any
 
 import embzip
-from embzip.engine import ONE_THREAD
 from embzip.evaluation.verdicts import verdict_on
 from embzip.files.writing import write_bytes
+from embzip.threads import ONE_THREAD
 from scripts.bench_texts import train_and_dev
 
 SETS = ("ru_avito", "tagmynews", "debian-topic")

@@ -28,9 +28,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 import embzip
-from embzip.engine import ONE_THREAD
 from embzip.files.writing import write_bytes
 from embzip.labelled.splits import split_examples
+from embzip.threads import ONE_THREAD
 from scripts.bench_texts import examples_file
 from scripts.rounds import Taken, in_rounds, training_by
 

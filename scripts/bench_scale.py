@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from embzip.engine import ONE_THREAD
+from embzip.threads import ONE_THREAD
 
 DIM, RUNS = 300, 3
 JOBS = ("count", "words", "pieces", "encode")

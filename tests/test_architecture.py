@@ -20,6 +20,7 @@ ORDER = [
     "inspection",  # what is said of a file of any format
     "seeds",
     "memory",  # how much there is
+    "threads",  # how many libraries take
     "compiling",  # machine code, kept
     "engine",  # blocks of rows and of texts
     "labels",  # what is odd about them

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from embzip.engine import reduce_texts, threads_wanted
+from embzip.engine import reduce_texts
 from embzip.engine import texts as texts_of_blocks
+from embzip.threads import threads_wanted
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 4, 5, 7, 8, 12])

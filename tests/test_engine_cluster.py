@@ -28,11 +28,11 @@ from embzip.engine import (
     shipping,
     sum_rows,
     texts,
-    threads_wanted,
 )
 from embzip.engine.clusters import Cluster, active
 from embzip.errors import ClusterError, InputError, SpecError
 from embzip.files import line_parts
+from embzip.threads import threads_wanted
 from embzip.vectors import singular
 from tests.servers import forget_http, read_http_by_requests, serving
 

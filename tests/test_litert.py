@@ -204,7 +204,7 @@ def test_serving_imports_numpy_and_litert_only(exported: Path) -> None:
     }
     assert own == {
         "choices", "classifier", "errors", "files", "labelled", "litert", "prediction", "seeds",
-        "sources", "tokenizers", "types", "vocabulary",
+        "sources", "threads", "tokenizers", "types", "vocabulary",
     }  # fmt: skip
 
 

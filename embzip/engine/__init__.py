@@ -17,11 +17,9 @@ from embzip.engine.rows import (
     sum_rows,
 )
 from embzip.engine.texts import count_texts, map_texts, reduce_texts
-from embzip.engine.threads import ONE_THREAD, threads_wanted
 
 __all__ = [
     "BLOCK_BYTES",
-    "ONE_THREAD",
     "Cluster",
     "Table",
     "active",
@@ -36,5 +34,4 @@ __all__ = [
     "reduce_texts",
     "spans",
     "sum_rows",
-    "threads_wanted",
 ]

@@ -13,8 +13,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from embzip.engine.folding import folded
-from embzip.engine.threads import ONE_THREAD, one_thread
 from embzip.errors import ClusterError, EmbzipError, MissingPackageError, SpecError
+from embzip.threads import ONE_THREAD, one_thread
 from embzip.types import Progress
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from embzip.engine import threads_wanted
 from embzip.errors import TokenizerError
 from embzip.files.reading import existing_file
 from embzip.files.records import Fields
 from embzip.files.writing import temporary_folder, write_bytes
+from embzip.threads import threads_wanted
 from embzip.tokenizers.base import (
     Normalization,
     check_ids,

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from embzip.engine import ONE_THREAD, Cluster, active
+from embzip.engine import Cluster, active
 from embzip.errors import EmbzipError
+from embzip.threads import ONE_THREAD
 from embzip.trials.making import Making
 from embzip.trials.working import perform_alone
 
