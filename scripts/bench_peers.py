@@ -256,7 +256,7 @@ def codecs_for(dim: int) -> list[str]:
     """
     parts = [dim // 10, dim // 5, dim // 2]
     ranks = [max(1, dim * share // 50) for share in (16, 32, 40)]
-    rates = ("0.5", "1", "1.2", "2", "2.2", "3", "4")
+    rates, coarse = ("0.5", "1", "1.2", "2", "2.2", "3", "4"), ("0.8", "1.8", "3.8")
     return [
         "float16",
         "int8",
@@ -274,14 +274,14 @@ def codecs_for(dim: int) -> list[str]:
         *(f"svd|mixed:{bits}" for bits in rates),
         *(f"svd|tcq:{bits}" for bits in rates),
         *(f"svd|tcq:{bits},states=128" for bits in (1, 2, 4)),
-        *(f"svd|coarse|tcq:{bits},classes=4" for bits in ("0.3", "0.8", "1.8", "3.8")),
-        *(f"svd|coarse|tcq:{bits},classes=4,states=128" for bits in ("0.8", "1.8", "3.8")),
+        "svd|coarse|tcq:0.3,classes=4",
+        *(f"svd|coarse|tcq:{b},classes=4{s}" for b in coarse for s in ("", ",states=128")),
         *(f"auto:{bits * dim / 8:g}B/row" for bits in (0.3, 0.5, 0.7, 1, 2, 4)),
         "svd|normalize|tcq:1",
         "svd|normalize|tcq:2",
         "center|svd|tcq:2,states=128",
         *(f"center|svd|ectcq:{bits}" for bits in (1, 2, 4)),
-        *(f"svd|coarse|ectcq:{bits}" for bits in ("0.8", "1.8", "3.8")),
+        *(f"svd|coarse|ectcq:{bits}" for bits in coarse),
         *(f"faiss-pq:{count}" for count in parts),
         f"faiss-opq:{parts[0]}",
         *(f"faiss-rq:{count}" for count in (max(1, dim // 16), *parts[:2])),
@@ -291,8 +291,7 @@ def codecs_for(dim: int) -> list[str]:
         *(f"ggml:{kind}" for kind in ("IQ1_S", "IQ2_XXS", "IQ4_XS")),
         "keras:int8",
         "keras:int4",
-        "model2vec:float16",
-        "model2vec:int8",
+        *(f"model2vec:{kind}" for kind in ("float16", "int8")),
         "model2vec-vocabulary:256",
         f"compress-fasttext-svd:{ranks[0]}",
         f"compress-fasttext-svd:{ranks[1]}",

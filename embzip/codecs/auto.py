@@ -259,10 +259,7 @@ def _error(
     with np.errstate(over="ignore", invalid="ignore"):
         decoded = codec.decode(taken, {**fitted.params, **tables}, numpy_ops)
     if not np.isfinite(decoded).all():
-        raise InputError(
-            f"{codec.spec!r} would decode rows to numbers beyond the largest float32: scale the "
-            "table down, by 1e-3 or more"
-        )
+        return float("inf")  # where all are so, `compress` says it of the one that is taken
     left = (sample - decoded).astype(np.float64)
     seen = left if metric is None else left @ metric
     return float(mass @ np.einsum("ij,ij->i", left, seen))

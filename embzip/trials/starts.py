@@ -30,7 +30,7 @@ def first_points(space: Space) -> list[dict[str, Any]]:
 
 
 def _over_words(space: Space, points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return them of students that read words, from the ladder of shapes."""
+    """Return the points of students that read words, from the ladder of shapes."""
     if space.size is None:
         usual = points[_USUAL]
         most, some, few, least = (
@@ -64,7 +64,7 @@ def _over_words(space: Space, points: Sequence[dict[str, Any]]) -> list[dict[str
 
 
 def _over_pieces(space: Space, points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return them where teachers read pieces: each vocabulary, and a student over words."""
+    """Return the points where teachers read pieces: each vocabulary, and students over words."""
     own, fewer = {"pieces": space.reads}, {"pieces": space.vocabularies[-2] or space.reads}
     if space.size is None:
         usual = points[_USUAL]
