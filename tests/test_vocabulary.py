@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 import zlib
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -72,9 +71,9 @@ def test_subset_moves_special_ids_along() -> None:
 
 
 def test_most_frequent_breaks_ties_by_code_point() -> None:
-    counts = Counter({"z": 2, "a": 2, "rare": 1, "top": 9})
-    assert most_frequent(counts) == ["top", "a", "z", "rare"]
-    assert most_frequent(counts, min_count=2, max_tokens=2) == ["top", "a"]
+    counts = {"z": 2, "a": 2, "rare": 1, "top": 9}.items()
+    assert list(most_frequent(counts, max_tokens=9)) == ["top", "a", "z", "rare"]
+    assert list(most_frequent(counts, min_count=2, max_tokens=2)) == ["top", "a"]
 
 
 @given(st.lists(st.text(st.characters(), max_size=400)))

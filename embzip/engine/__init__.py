@@ -6,6 +6,7 @@ is named by `on_cluster`; nothing else in the package knows which.
 """
 
 from embzip.engine.clusters import Cluster, active, on_cluster, opened
+from embzip.engine.counts import Counts
 from embzip.engine.rows import (
     BLOCK_BYTES,
     Table,
@@ -21,6 +22,7 @@ from embzip.engine.texts import count_texts, map_texts, reduce_texts
 __all__ = [
     "BLOCK_BYTES",
     "Cluster",
+    "Counts",
     "Table",
     "active",
     "count_texts",

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from embzip.engine.clusters import active
+from embzip.engine.clusters import Cluster, active
+from embzip.engine.counts import Counts
 from embzip.engine.folding import folded
 
 Found = TypeVar("Found")
@@ -72,27 +74,54 @@ def reduce_texts(
     cluster = active()
     if cluster is None:
         return folded(((1, function(block)) for block in _blocks(texts)), combine)
-    groups = _in_groups(((part,) for part in _parts(texts)), _GROUP)
     joined = _Joined(combine)
-    return folded(cluster.reduced(_Reduced(function, joined), joined, groups), joined)
+    return folded(_of_groups(cluster, function, joined, texts), joined)
 
 
+@contextmanager
 def count_texts(
     function: Callable[[list[str]], Counter[str]], texts: Iterable[str]
-) -> Counter[str]:
-    """Return the sum of the counts that `function` finds in blocks of texts."""
-    if active() is not None:
-        return reduce_texts(function, _merged, texts) or Counter()
-    total: Counter[str] = Counter()
-    for found in map_texts(function, texts):
-        total.update(found)
-    return total
+) -> Iterator[Counts]:
+    """Give the sum of the counts that `function` finds in blocks of texts; read it in the block.
+
+    Raises
+    ------
+    OutputError
+        Where the disk has no space for words that memory does not hold.
+
+    Examples
+    --------
+    >>> with count_texts(Counter, ["sea", "ship", "sea"]) as found:
+    ...     dict(found.items()), found.total
+    ({'sea': 2, 'ship': 1}, 3)
+    """
+    cluster = active()
+    if cluster is None:
+        each: Iterable[Counter[str] | None] = map_texts(function, texts)
+    else:
+        each = (merged for _, merged in _of_groups(cluster, function, _Joined(_merged), texts))
+    with Counts() as counts:
+        for one in each:
+            if one is not None:  # as it is of an empty file
+                counts.add(one)
+        yield counts
 
 
 def _merged(one: Counter[str], other: Counter[str]) -> Counter[str]:
     merged = one.copy()  # Dask may need what it was given again
     merged.update(other)
     return merged
+
+
+def _of_groups(
+    cluster: Cluster,
+    function: Callable[[list[str]], Any],
+    joined: "_Joined",
+    texts: Iterable[str],
+) -> Iterator[tuple[int, Any]]:
+    """Yield (number of parts, what workers found in them, combined), a group after another."""
+    groups = _in_groups(((part,) for part in _parts(texts)), _GROUP)
+    yield from cluster.reduced(_Reduced(function, joined), joined, groups)
 
 
 def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -133,12 +133,16 @@ def train(
         given: Scaled | None = None
         try:
             if active() is not None:
-                given = scaled(word_counts(texts, normalization), allowed)
+                with word_counts(texts, normalization) as counts:
+                    given = scaled(counts, allowed)
             else:
                 size, characters = _write(text_path, map(normalization.apply, texts))
                 if size * MEMORY_PER_BYTE > allowed:
-                    with text_path.open(encoding="utf-8", newline="\n") as lines:
-                        given = scaled(word_counts(lines), allowed)
+                    with (
+                        text_path.open(encoding="utf-8", newline="\n") as lines,
+                        word_counts(lines) as counts,
+                    ):
+                        given = scaled(counts, allowed)
             if given is not None:
                 _, characters = _write(text_path, given.lines())
         except EmbzipError:

@@ -41,7 +41,8 @@ def build_words(
 ) -> WordTokenizer:
     """Count the words of a corpus and keep the most frequent ones.
 
-    The corpus is streamed; memory grows only with the number of distinct words.
+    The corpus is streamed; different words that would take more than a quarter of the free memory
+    are counted on disk, with the same result.
 
     Parameters
     ----------
@@ -95,17 +96,18 @@ def build_words(
         return Counter(map(re.Match.group, chain.from_iterable(found)))
 
     texts = read_texts(corpus, labelled=labelled, errors=errors, columns=columns)
-    counts = count_texts(words_of, reported(texts, progress))
-    if not counts:
-        raise InputError(f"{corpus_name(corpus)}: expected text, found no words")
-    words = most_frequent(counts, min_count=min_count, max_tokens=max_vocab)
-    if not words:
+    with count_texts(words_of, reported(texts, progress)) as counts:
+        if not counts.total:
+            raise InputError(f"{corpus_name(corpus)}: expected text, found no words")
+        kept = most_frequent(counts.items(), min_count=min_count, max_tokens=max_vocab)
+    if not kept:
         raise TokenizerError(
             f"{corpus_name(corpus)}: no word occurs {min_count} times or more: lower min_count"
         )
-    words.sort()
-    kept = [counts[word] for word in words]
-    tokenizer = WordTokenizer(words, normalization, [0, counts.total() - sum(kept), *kept])
+    words = sorted(kept)
+    unknown = counts.total - sum(kept.values())
+    occurs = [0, unknown, *(kept[word] for word in words)]
+    tokenizer = WordTokenizer(words, normalization, occurs)
     if output is not None:
         tokenizer.save(output)
     return tokenizer

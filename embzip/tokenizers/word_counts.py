@@ -1,12 +1,14 @@
 """The words of a corpus that is too large to train on, each as often as fits."""
 
+import heapq
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from zlib import crc32
 
-from embzip.engine import count_texts
+from embzip.engine import Counts, count_texts
 from embzip.tokenizers.base import Normalization
 from embzip.tokenizers.yttm_model import SEPARATORS
 
@@ -15,6 +17,7 @@ _BYTES_A_DIFFERENT = 120
 _LONGEST = 1_000_000_000  # bytes of the text: enough for counts that differ by as much
 _WORD = re.compile(f"[^{re.escape(SEPARATORS)}]+")
 _LINE = 10_000  # bytes, about
+_LEAST = 2  # bytes of a word of one letter, and the space
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Scaled:
     Attributes
     ----------
     times
-        By word, in falling order of its count.
+        By word, in falling order of its count; words for a lost character stand last.
     share
         How often a word is given for each time it was counted.
     left_out
@@ -43,13 +46,16 @@ class Scaled:
                 yield " ".join([word] * min(together, times - first))
 
 
-def word_counts(texts: Iterable[str], normalization: Normalization | None = None) -> Counter[str]:
-    """Count the words that BPE is trained on: what stands between white space.
+def word_counts(
+    texts: Iterable[str], normalization: Normalization | None = None
+) -> AbstractContextManager[Counts]:
+    """Count the words that BPE is trained on, what stands between white space; see `count_texts`.
 
     Examples
     --------
-    >>> word_counts(["the sea, the Sea"])
-    Counter({'the': 2, 'sea,': 1, 'Sea': 1})
+    >>> with word_counts(["the sea, the Sea"]) as counts:
+    ...     dict(counts.items())
+    {'the': 2, 'sea,': 1, 'Sea': 1}
     """
 
     def counted(block: list[str]) -> Counter[str]:
@@ -62,37 +68,60 @@ def word_counts(texts: Iterable[str], normalization: Normalization | None = None
     return count_texts(counted, texts)
 
 
-def scaled(counts: Counter[str], memory: int) -> Scaled:
+def scaled(counts: Counts, memory: int) -> Scaled:
     """Return how often each word is given to the trainer, so that it uses so many bytes at most.
 
     Half of them are for the text. Counts are rounded up or down by the word itself, in proportion,
     so that rare words together keep their share; what is too many different words is left out, the
-    rarest first. A character that would be lost stays, in one word.
+    rarest first. A character that would be lost stays, in one word. Words are held for as many as
+    the trainer is given, and no more: all that were counted may be on disk.
 
     Examples
     --------
-    >>> scaled(Counter({"sea": 6, "sun": 2}), 10_000)
-    Scaled(times={'sea': 6, 'sun': 2}, share=1.0, left_out=0.0)
-    >>> scaled(Counter({"sea": 60, "as": 6}), 900).times
+    >>> with word_counts(["sea sea sun"]) as counts:
+    ...     scaled(counts, 10_000)
+    Scaled(times={'sea': 2, 'sun': 1}, share=1.0, left_out=0.0)
+    >>> with word_counts(["sea " * 60 + "as " * 6]) as counts:
+    ...     scaled(counts, 900).times
     {'sea': 60}
     """
-    sizes = {word: len(word.encode()) + 1 for word in counts}
-    total = sum(count * sizes[word] for word, count in counts.items())
+    total = sum(count * _size(word) for word, count in counts.items())
     share = min(1.0, min(_LONGEST, memory / 2) / max(1, total))
     left = (memory - share * total) / _BYTES_A_DIFFERENT
+
+    def rounded(word: str, count: int) -> int:
+        if share == 1:
+            return count
+        return int(count * share + (crc32(word.encode()) + 0.5) / 2**32)
+
+    given = ((-count, word) for word, count in counts.items() if rounded(word, count))
     times: dict[str, int] = {}
     held: set[str] = set()
-    given = 0
-    for word in sorted(counts, key=lambda word: (-counts[word], word)):
-        rounded = counts[word]
-        if share < 1:
-            rounded = int(rounded * share + (crc32(word.encode()) + 0.5) / 2**32)
-        if left < sizes[word] or not rounded:
-            if held.issuperset(word):
-                continue
-            rounded = max(1, rounded)
-        left -= sizes[word]
-        times[word] = rounded
-        held.update(word)
-        given += counts[word]
-    return Scaled(times, share, 1 - given / max(1, counts.total()))
+    known = 0
+    for less, word in heapq.nsmallest(max(0, int(left // _LEAST)), given):
+        if left >= _size(word):
+            left -= _size(word)
+            times[word] = rounded(word, -less)
+            held.update(word)
+            known -= less
+    for less, word in sorted(_first_with_each_lost(counts, held)):
+        if not held.issuperset(word):
+            times[word] = max(1, rounded(word, -less))
+            held.update(word)
+            known -= less
+    return Scaled(times, share, 1 - known / max(1, counts.total))
+
+
+def _size(word: str) -> int:
+    """Return the bytes that a word and the space behind it take."""
+    return len(word.encode()) + 1
+
+
+def _first_with_each_lost(counts: Counts, held: set[str]) -> set[tuple[int, str]]:
+    """Return (-count, word) of the most frequent word with each character that is not held."""
+    first: dict[str, tuple[int, str]] = {}
+    for word, count in counts.items():
+        if not held.issuperset(word):
+            for character in set(word) - held:
+                first[character] = min(first.get(character, (0, "")), (-count, word))
+    return set(first.values())

@@ -35,8 +35,8 @@ def row_counts(vocabulary: Vocabulary, counts: Mapping[str, int]) -> NDArray[np.
             found[row] = count
     if not found.any():
         raise InputError(
-            f"none of the table's {len(vocabulary)} tokens is among the {len(counts)} that were "
-            "counted: count texts in the language and the case of the table"
+            f"none of the table's {len(vocabulary)} tokens is among those that were counted: count "
+            "texts in the language and the case of the table"
         )
     return found
 
@@ -71,7 +71,9 @@ def counts_in(
             return Counter({vocabulary.token(i): n for i, n in ids.items() if i not in special})
         for text in map(_AS_WRITTEN.apply, block):
             words = word_pattern(text).findall(text)
-            found.update(word if word in vocabulary else word.lower() for word in words)
+            tokens = (word if word in vocabulary else word.lower() for word in words)
+            found.update(token for token in tokens if token in vocabulary)
         return found
 
-    return row_counts(vocabulary, count_texts(counted, texts))
+    with count_texts(counted, texts) as counts:
+        return row_counts(vocabulary, dict(counts.items()))

@@ -3,7 +3,7 @@
 Holds what ids mean; how a token is found is the business of `token_index.py`.
 """
 
-from collections import Counter
+import heapq
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -145,13 +145,12 @@ def _restored(
 
 
 def most_frequent(
-    counts: Counter[str], *, min_count: int = 1, max_tokens: int | None = None
-) -> list[str]:
-    """Return the most frequent tokens, by falling count; equal counts stand in code point order.
+    counts: Iterable[tuple[str, int]], *, min_count: int = 1, max_tokens: int
+) -> dict[str, int]:
+    """Return the most frequent of counted tokens, by falling count; equals in code point order.
 
-    >>> most_frequent(Counter("abbccc"), max_tokens=2)
-    ['c', 'b']
+    >>> most_frequent([("a", 1), ("b", 2), ("c", 3)], max_tokens=2)
+    {'c': 3, 'b': 2}
     """
-    kept = [token for token, count in counts.items() if count >= min_count]
-    kept.sort(key=lambda token: (-counts[token], token))
-    return kept[:max_tokens]
+    enough = ((-count, token) for token, count in counts if count >= min_count)
+    return {token: -less for less, token in heapq.nsmallest(max_tokens, enough)}
