@@ -25,10 +25,11 @@ import numpy as np
 from embzip.evaluation.bounds import GaussianBound, norm_conditioned_bound, pooled_bound
 from scripts.bench_codecs_child import write_neighbours
 from scripts.bench_codecs_plot import draw
-from scripts.bench_peers import PEERS, codecs_for
+from scripts.bench_codecs_tables import NEAREST_HEAD, markdown, nearest_rows
 from scripts.bench_tables import table_name, table_path
 
 CLASSES = 16
+_SLOW = ("pq:", "normalize|pq:", "opq:", "rq:", "faiss-opq:", "faiss-rq:", "model2vec-vocabulary:")
 _THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
@@ -56,17 +57,22 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--texts", type=Path, help="texts that word2vec300 is trained on")
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/embzip"))
+    parser.add_argument("--nearest", action="store_true", help="print the nearest at each rate")
     parser.add_argument("--plot", type=Path, help="folder of one SVG a table")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    print(LEGEND)
+    print(NEAREST_HEAD if arguments.nearest else LEGEND)
     for name in arguments.table:
         path = table_path(name, cache=arguments.cache.expanduser(), texts=arguments.texts)
         called = table_name(name)
         bounds = bounds_of(path, arguments.output / f"{called}-bounds.npz")
         results = measured(called, path, arguments.output, arguments.codecs)
         rows, dim = np.load(path, mmap_mode="r").shape
-        print(f"**{called}**, {rows:,} x {dim}\n\n{markdown(results, *bounds)}\n", flush=True)
+        head = f"{called}, {rows:,} x {dim}"
+        if arguments.nearest:
+            print(nearest_rows(head, results, bounds[0]), flush=True)
+        else:
+            print(f"**{head}**\n\n{markdown(results, *bounds)}\n", flush=True)
         if arguments.plot is not None:
             arguments.plot.mkdir(parents=True, exist_ok=True)
             draw(results, *bounds, arguments.plot / f"{called}.svg")
@@ -181,55 +187,65 @@ def anonymous_bytes(process: int) -> int:
     return 0
 
 
-def markdown(
-    results: Iterable[dict[str, Any]], pooled: GaussianBound, by_norm: GaussianBound
-) -> str:
-    """Return a Markdown table, by rising bits."""
-    lines = [
-        "| codec | bytes a row | bits | SNR | pooled | gap | by norm | gap | file | file gap "
-        "| near | encode s | decode M rows/s | peak MB |",
-        "|---" * 14 + "|",
-    ]
-    for result in sorted(results, key=lambda r: (bits(r), r["codec"])):
-        rate, snr = bits(result), result["snr_db"]
-        bounds = [bound.snr_db(rate) for bound in (pooled, by_norm)]
-        stored = result["file_bytes"]
-        on_disk = ["", ""]
-        if stored is not None:
-            there = pooled.snr_db(8 * stored / (result["rows"] * result["dim"]))
-            on_disk = [f"{stored / result['rows']:.2f}", f"{there - snr:.2f}"]
-        cells = [
-            title(result["codec"], result.get("chosen")),
-            f"{result['memory_bytes'] / result['rows']:.2f}",
-            f"{rate:.2f}",
-            f"{snr:.2f}",
-            *(cell for bound in bounds for cell in (f"{bound:.2f}", f"{bound - snr:.2f}")),
-            *on_disk,
-            f"{result['overlap']:.3f}",
-            f"{result['seconds']:.1f}",
-            f"{result['rows_per_second'] / 1e6:.2f}",
-            f"{result['peak_bytes'] / 1e6:.0f}",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def codecs_for(dim: int) -> list[str]:
+    """Return the codecs that are compared on a table of so many columns.
 
+    Beyond 200 columns, product quantizers of ours, OPQ, residual quantizers and quantized
+    vocabularies are left out: they take minutes there, and their codebooks more than the codes.
 
-def bits(result: dict[str, Any]) -> float:
-    """Return bits a number, of all that is held."""
-    return float(8 * result["memory_bytes"] / (result["rows"] * result["dim"]))
+    Product quantizers have a part for 10, 5 and 2 columns: 0.8, 1.6 and 4 bits a number. OPQ has
+    the first alone: faiss takes minutes for the others. Its residual quantizer, which leads other
+    libraries below 1 bit, has one at 0.5 bits too.
 
-
-def title(codec: str, chosen: str | None = None) -> str:
-    """Return a codec's cell: embzip's specs as code, what `auto` chose, peers by name.
-
-    >>> title("svd|tcq:2"), title("faiss-pq:25"), title("auto:6B/row", "int1")
-    ('`svd\\\\|tcq:2`', 'faiss-pq:25', '`auto:6B/row`: `int1`')
+    >>> "pq:10" in codecs_for(50), "faiss-pq:25" in codecs_for(50), "svd:32|int8" in codecs_for(50)
+    (True, True, True)
     """
-    if codec.partition(":")[0] in PEERS:
-        return codec
-    if chosen is not None:
-        return f"{title(codec)}: {title(chosen)}"
-    return "`" + codec.replace("|", "\\|") + "`"
+    parts = [dim // 10, dim // 5, dim // 2]
+    ranks = [max(1, dim * share // 50) for share in (16, 32, 40)]
+    rates, coarse = ("0.5", "1", "1.2", "2", "2.2", "3", "4"), ("0.8", "1.8", "3.8")
+    wide = dim > 200
+    codecs = [
+        "float16",
+        "int8",
+        "int4",
+        "int2",
+        "int1",
+        "kmeans:16",
+        "rows:256",
+        f"sparse:{dim // 4}",
+        f"pq:{parts[1]}",
+        f"opq:{parts[0]}",
+        f"normalize|pq:{parts[1]}",
+        f"rq:{parts[0]}",
+        *(f"svd:{rank}|int8" for rank in ranks),
+        *(f"svd|mixed:{bits}" for bits in rates),
+        *(f"svd|tcq:{bits}" for bits in rates),
+        *(f"svd|tcq:{bits},states=128" for bits in (1, 2, 4)),
+        "svd|coarse|tcq:0.3,classes=4",
+        *(f"svd|coarse|tcq:{b},classes=4{s}" for b in coarse for s in ("", ",states=128")),
+        *(f"auto:{bits * dim / 8:g}B/row" for bits in (0.3, 0.5, 0.7, 1, 2, 4)),
+        "svd|normalize|tcq:1",
+        "svd|normalize|tcq:2",
+        "center|svd|tcq:2,states=128",
+        *(f"center|svd|ectcq:{bits}" for bits in (1, 2, 4)),
+        *(f"svd|coarse|ectcq:{bits}" for bits in coarse),
+        *(f"faiss-pq:{count}" for count in parts),
+        f"faiss-opq:{parts[0]}",
+        *(f"faiss-rq:{count}" for count in (max(1, dim // 16), *parts[:2])),
+        "faiss-sq:8bit",
+        *(f"faiss-rabitq:{bits}" for bits in (1, 2, 4)),
+        *(f"faiss-turboquant:{bits}" for bits in (1, 2, 4)),
+        *(f"ggml:{kind}" for kind in ("IQ1_S", "IQ2_XXS", "IQ4_XS")),
+        "keras:int8",
+        "keras:int4",
+        *(f"model2vec:{kind}" for kind in ("float16", "int8")),
+        "model2vec-vocabulary:256",
+        f"compress-fasttext-svd:{ranks[0]}",
+        f"compress-fasttext-svd:{ranks[1]}",
+        f"compress-fasttext-pq:{parts[1]}",
+        "compress-fasttext-float16",
+    ]
+    return [codec for codec in codecs if not (wide and codec.startswith(_SLOW))]
 
 
 if __name__ == "__main__":

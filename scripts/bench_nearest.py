@@ -16,7 +16,7 @@ import numpy as np
 import embzip
 from embzip.vectors.base import Vectors
 from embzip.vocabulary import Vocabulary
-from scripts.bench_codecs import title
+from scripts.bench_codecs_tables import title
 
 CODECS = ["float32", "int8", "svd|int8", "svd|tcq:2"]
 K = 10

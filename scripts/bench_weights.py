@@ -19,7 +19,7 @@ from embzip.classifier.rebuilding import reading_metric
 from embzip.compression import compress
 from embzip.evaluation.accuracy import Evaluation
 from embzip.labelled.splits import split_examples
-from scripts.bench_codecs import title
+from scripts.bench_codecs_tables import title
 from scripts.bench_texts import examples_file
 
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -11,10 +11,11 @@ from scipy.stats import norm
 
 from embzip.codecs import parse_codec
 from embzip.evaluation.bounds import GaussianBound, norm_conditioned_bound, pooled_bound
-from scripts.bench_codecs import bits, bounds_of, markdown
+from scripts.bench_codecs import bounds_of, codecs_for
 from scripts.bench_codecs_child import decoded_snr, nearest, overlap, rows_per_second
 from scripts.bench_codecs_plot import draw, family
-from scripts.bench_peers import PEERS, Coded, codecs_for, encode
+from scripts.bench_codecs_tables import bits, markdown, nearest_rows
+from scripts.bench_peers import PEERS, Coded, encode
 from scripts.bench_serving import _made
 from scripts.bench_tables import check_integrity, table_name, wink_rows
 from scripts.bench_task import spec_of
@@ -180,6 +181,13 @@ def test_codec_table_and_picture(tmp_path: Path) -> None:
     assert lines[3].startswith(
         "| `svd\\|tcq:2` | 1.00 | 2.00 | 5.00 | 12.04 | 7.04 | 12.04 | 7.04 | 1.01 | 7.15 |"
     )
+    assert nearest_rows("t, 1,000 x 4", results, WHITE).splitlines() == [
+        "| t, 1,000 x 4 | 0.5 | none |  |  | none |  |  | none |  |  |",
+        "| t, 1,000 x 4 | 1 | none |  |  | faiss-pq:2 | 1.00 | 1.02 | none |  |  |",
+        "| t, 1,000 x 4 | 2 | `svd\\|tcq:2` | 2.00 | 7.04 | none |  |  "
+        "| `svd\\|tcq:2` | 2.02 | 7.15 |",
+        "| t, 1,000 x 4 | 4 | none |  |  | none |  |  | none |  |  |",
+    ]
     draw(results, WHITE, WHITE, tmp_path / "plot.svg")
     svg = (tmp_path / "plot.svg").read_text()
     assert "faiss PQ" in svg
