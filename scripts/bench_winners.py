@@ -22,7 +22,8 @@ import embzip
 from embzip import read_examples, rebuild
 from embzip.errors import SpecError
 from embzip.evaluation.accuracy import mean_kl
-from embzip.pipeline.steps import Step, Steps, source_digest, write_json
+from embzip.files.own_source import source_digest
+from embzip.pipeline.steps import Step, Steps, write_json
 from embzip.types import Progress
 from scripts.bench_task_models import TOKENIZERS, Settings, Task, answers_of, model_step
 from scripts.bench_task_tables import paired_interval

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,32 +21,63 @@ from embzip.engine.clusters import Cluster
 from embzip.files import line_parts
 from tests.commands import outcome, stdout_of, write_inputs
 
-DASK = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+WITHOUT_EMBZIP = (
+    "import runpy, sys; sys.modules['embzip'] = None; "
+    "sys.argv = sys.argv[1:]; runpy.run_module(sys.argv[0], run_name='__main__')"
+)
+Running = tuple[str, "subprocess.Popen[bytes]"]
 
 
-@pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """The address and the process of a scheduler with one worker."""
+@contextmanager
+def started(folder: Path, *, lacks: str = "") -> Iterator[Running]:
+    """Give the address and the process of a scheduler with one worker; one may lack embzip."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{found.getsockname()[1]}"
-    options = ["--host", address, "--no-dashboard"]
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"]
-    worker += ["--nthreads", "1", "--death-timeout", "60", "--local-directory", str(tmp_path)]
-    with (tmp_path / "dask.log").open("wb") as log:
-        first = subprocess.Popen([*DASK, *options], stdout=log, stderr=log)
-        second = subprocess.Popen(worker, stdout=log, stderr=log, start_new_session=True)
+    options = {
+        "scheduler": ["--host", address],
+        # A worker without a nanny is the process that is started here.
+        "worker": [address, "--no-nanny", "--nthreads=1", f"--local-directory={folder}"],
+    }
+    running = []
+    with (folder / "dask.log").open("wb") as log:
         try:
-            yield address, first
+            for kind, given in options.items():
+                how = ["-c", WITHOUT_EMBZIP] if kind == lacks else ["-m"]
+                command = [sys.executable, *how, f"distributed.cli.dask_{kind}", *given]
+                running.append(
+                    subprocess.Popen([*command, "--no-dashboard"], stdout=log, stderr=log)
+                )
+            yield address, running[0]
         finally:
-            first.kill()
-            os.killpg(second.pid, signal.SIGKILL)
-            first.wait()
-            second.wait()
+            for process in running:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[Running]:
+    with started(tmp_path) as running:
+        yield running
+
+
+@pytest.mark.parametrize("lacks", ["scheduler", "worker"])
+def test_a_process_without_embzip_is_named_as_what_lacks_it(tmp_path: Path, lacks: str) -> None:
+    (tmp_path / "corpus.txt").write_text("the sea and the sun\n")
+    with started(tmp_path, lacks=lacks) as (address, _):
+        command = ["build-words", "corpus.txt", "--cluster", address, "-o", "words.tsv"]
+        done = subprocess.run(
+            [sys.executable, "-m", "embzip", *command], cwd=tmp_path, capture_output=True, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        f"embzip: error: {address}: the scheduler and every worker must have embzip installed ("
+    )
+    assert not (tmp_path / "words.tsv").exists()
 
 
 def test_a_cluster_is_named_by_its_address_and_a_lost_scheduler_is_said(
-    tmp_path: Path, scheduler: tuple[str, "subprocess.Popen[bytes]"]
+    tmp_path: Path, scheduler: Running
 ) -> None:
     address, process = scheduler
     (tmp_path / "corpus.txt").write_text("the sea and the sun\n" * 500)

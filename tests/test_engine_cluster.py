@@ -446,6 +446,25 @@ def test_other_versions_are_refused(client: Any) -> None:
         client.run(pretend, before)
 
 
+def test_other_source_files_are_refused(client: Any) -> None:
+    def pretend(digest: str) -> str:
+        from embzip.engine import shipping
+
+        before = shipping.source_digest()
+        shipping.source_digest = lambda: digest
+        return before
+
+    here = shipping.source_digest()
+    told = f"found source files of embzip with digest 01234567 there and {here[:8]} here"
+    client.wait_for_workers(2)
+    client.run(pretend, "0123456789")
+    try:
+        with pytest.raises(ClusterError, match=told), on_cluster(client):
+            raise AssertionError
+    finally:
+        client.run(pretend, here)
+
+
 @pytest.mark.parametrize("name", ["lokal", "local:0", "local:x", "host:8786", "http://host"])
 def test_what_is_no_cluster_is_refused(name: str) -> None:
     with pytest.raises(SpecError, match="tcp://host:8786, received"), on_cluster(name):

@@ -19,24 +19,26 @@ from numpy.typing import NDArray
 
 from embzip.engine.finite import finite_rows
 from embzip.errors import ClusterError
+from embzip.files.own_source import source_digest
 from embzip.files.seen import SeenFile
 
 if TYPE_CHECKING:
     from distributed import Client
 
-Identity = tuple[str, str, str]
+Identity = tuple[str, str, str, str]
 _CARRIED = 1_000_000  # bytes of a table that go with every function
 
 
 def identity() -> Identity:
-    """Return the versions of embzip, Python and NumPy that run here: they must be equal."""
+    """Return the versions that run here, and the source of embzip: they must be equal."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return importlib.metadata.version("embzip"), python, np.__version__
+    return importlib.metadata.version("embzip"), python, np.__version__, source_digest()[:8]
 
 
 def check_identity(other: Identity, where: str) -> None:
     """Raise `ClusterError` unless a process runs the same versions as this one."""
-    for name, theirs, ours in zip(("embzip", "Python", "NumPy"), other, identity(), strict=True):
+    names = ("embzip", "Python", "NumPy", "source files of embzip with digest")
+    for name, theirs, ours in zip(names, other, identity(), strict=True):
         if theirs != ours:
             raise ClusterError(
                 f"{where}: every process of a cluster must run the same versions, found {name} "
@@ -52,21 +54,30 @@ def check_workers(client: "Client", *, timeout: float) -> None:
     timeout
         Seconds until the first must have answered.
     """
+
+    def found_there() -> Identity:  # sent as a whole, since embzip may be missing there
+        from embzip.engine import shipping
+
+        return shipping.identity()
+
+    address = client.scheduler.addr
     try:
+        scheduler = client.run_on_scheduler(found_there)
         # A task, since workers of an adaptive cluster start when there is something to do.
-        client.submit(identity, pure=False).result(timeout=timeout)
-        found = client.run(identity)
+        client.submit(int, pure=False).result(timeout=timeout)
+        workers = client.run(found_there)
     except TimeoutError as error:
         raise ClusterError(
-            f"{client.scheduler.addr}: no worker answered within {timeout} seconds: start some "
-            f"with `dask worker {client.scheduler.addr}`"
+            f"{address}: no worker answered within {timeout} seconds: start some with "
+            f"`dask worker {address}`"
         ) from error
     except ImportError as error:
         raise ClusterError(
-            f"{client.scheduler.addr}: every worker must have embzip installed ({error}): install "
-            "the same environment on all machines"
+            f"{address}: the scheduler and every worker must have embzip installed ({error}): "
+            "install the same environment on all machines"
         ) from error
-    for worker, theirs in found.items():
+    check_identity(scheduler, f"scheduler {address}")
+    for worker, theirs in workers.items():
         check_identity(theirs, f"worker {worker}")
 
 

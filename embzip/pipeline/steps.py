@@ -18,11 +18,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from embzip.errors import FileFormatError, OutputError
+from embzip.files.own_source import source_digest
 from embzip.files.reading import digest, digest_of_file
 from embzip.files.records import Fields, parse_json
 from embzip.files.writing import is_alive, write_bytes
@@ -191,14 +192,6 @@ class Steps:
     def _tell(self, line: str) -> None:
         if self._log is not None:
             self._log(line)
-
-
-@cache
-def source_digest() -> str:
-    """Return a digest of embzip's own source files, their names and what is in them."""
-    root = Path(__file__).parents[1]
-    files = sorted(root.rglob("*.py"))
-    return _digest_of({file.relative_to(root).as_posix(): digest_of_file(file) for file in files})
 
 
 def write_json(path: Path, record: object) -> None:

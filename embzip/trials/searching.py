@@ -21,9 +21,10 @@ from embzip.engine import active
 from embzip.errors import InputError, SpecError
 from embzip.files.locations import file_at
 from embzip.files.outputs import check_apart
+from embzip.files.own_source import source_digest
 from embzip.files.remote import local_file
 from embzip.files.seen import SeenFiles
-from embzip.pipeline.steps import Steps, source_digest
+from embzip.pipeline.steps import Steps
 from embzip.seeds import check_seed
 from embzip.sources import Paths, files_of
 from embzip.tokenizers import load_tokenizer
