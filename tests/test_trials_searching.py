@@ -4,11 +4,12 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,11 @@ TRAIN, TEST = slice(0, 36), slice(60, 80)
 TRIALS = 2
 
 
-def start(folder: Path, output: str, *options: object) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "embzip", "search", "train.tsv", "--trials", str(TRIALS)]
+def start(
+    folder: Path, output: str, *options: object, before: Sequence[str] = ()
+) -> "subprocess.Popen[bytes]":
+    command = [*before, sys.executable, "-m", "embzip", "search", "train.tsv"]
+    command += ["--trials", str(TRIALS)]
     command += ["--teacher", "teacher.embz"]
     with (folder / f"{output}.log").open("ab") as said:
         return subprocess.Popen(
@@ -142,6 +146,26 @@ def test_on_a_cluster_a_worker_may_be_killed_and_the_bytes_are_the_same(
     assert without_times(json.loads(out)) == without_times(whole)
     found, expected = (folder / output / "best.embz" for output in ("clustered", "whole"))
     assert found.read_bytes() == expected.read_bytes()
+
+
+def test_where_the_disk_is_full_a_search_says_so_and_goes_on_later(
+    folder: Path, whole: dict[str, Any]
+) -> None:
+    log = folder / "full.log"
+    # Limits of the kernel on the size of any file: the teacher does not fit, then a student.
+    for largest, step in ((120_000, "teacher"), (138_000, "sketch")):
+        process = start(folder, "full", before=["prlimit", f"--fsize={largest}"])
+        process.communicate()
+        assert process.returncode == 1
+        last = log.read_text().splitlines()[-1]
+        assert re.match(rf"embzip: error: .*full/steps/\.{step}-.*: writing failed \(File too", last)
+    process = start(folder, "full", "--test", "test.tsv", "--json")
+    out, _ = process.communicate()
+    assert process.returncode == 0, log.read_text()
+    assert without_times(json.loads(out)) == without_times(whole)
+    assert (folder / "full" / "best.embz").read_bytes() == (
+        folder / "whole" / "best.embz"
+    ).read_bytes()
 
 
 def test_no_worker_outlives_its_search(killed: dict[str, Any]) -> None:

@@ -167,6 +167,12 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         file.write(content)
 
 
+def copy_file(path: str | Path, target: str | Path) -> None:
+    """Copy a file, atomically: where there is no room, it is the target that is named."""
+    with open(path, "rb") as source, atomic_write(target) as file:
+        shutil.copyfileobj(source, file, 1 << 20)
+
+
 def check_replaceable(path: Path, marker: str) -> None:
     """Raise OutputError unless nothing stands at `path`, or a folder that contains `marker`."""
     check_local(path)

@@ -5,7 +5,6 @@ Keras model is made, from checked classes, only to convert a Keras file into ano
 """
 
 import json
-import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from embzip.errors import InputError
-from embzip.files.writing import atomic_folder, atomic_write, temporary_folder
+from embzip.files.writing import atomic_folder, atomic_write, copy_file, temporary_folder
 from embzip.foreign.formats.bundle_writing import write_bundle
 from embzip.foreign.formats.bundles import OBJECT_GRAPH, Bundle
 from embzip.foreign.formats.hdf5 import copy_hdf5, open_hdf5
@@ -184,20 +183,19 @@ def _keras(path: Path, target: Path, dropped: set[str]) -> None:
                     slim_archive.writestr(member(asset.filename), archive.read(asset))
 
 
-def _copy_file(path: Path, target: Path) -> None:
-    with path.open("rb") as source, atomic_write(target) as file:
-        shutil.copyfileobj(source, file, 2**20)
-
-
 def _copy_folder(path: Path, target: Path) -> None:
     with atomic_folder(target, marker="saved_model.pb") as folder:
-        shutil.copytree(path, folder, dirs_exist_ok=True)
+        for file in path.rglob("*"):
+            if file.is_file():
+                copied = folder / file.relative_to(path)
+                copied.parent.mkdir(parents=True, exist_ok=True)
+                copy_file(file, copied)
 
 
 _COPIES: dict[str, Callable[[Path, Path], None]] = {
-    "frozen": _copy_file,
-    "keras": _copy_file,
-    "h5": _copy_file,
+    "frozen": copy_file,
+    "keras": copy_file,
+    "h5": copy_file,
     "savedmodel": _copy_folder,
 }
 _Writer = Callable[[Path, Path, set[str]], None]

@@ -14,7 +14,6 @@ Teachers' answers are kept in `answers/` of the search's folder.
 """
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,6 +27,7 @@ from embzip.errors import InputError
 from embzip.evaluation.accuracy import labels_of
 from embzip.files.reading import digest
 from embzip.files.seen import SeenFiles
+from embzip.files.writing import copy_file
 from embzip.pipeline.candidate import BpeOptions, WordsOptions, parse_candidate
 from embzip.pipeline.making import (
     folds_step,
@@ -295,6 +295,6 @@ def _given(teacher: SeenFiles) -> Step:
                 "changed: run the command again, which copies it anew"
             )
         with teacher.unchanged():
-            shutil.copyfile(teacher.paths[0], folder / "model.embz")
+            copy_file(teacher.paths[0], folder / "model.embz")
 
     return Step("teacher", {"digests": teacher.digests}, (), make)
