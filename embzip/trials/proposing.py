@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
 
-GENERATION = 6
+GENERATION = 8  # of which the better half goes on: as many for each of two or four workers
 _TRIES = 50  # for a student that was not tried, and fits
 
 
