@@ -32,7 +32,7 @@ class Run:
 
     def __init__(
         self,
-        making: Making,
+        crew: Workers,
         steps: Steps,
         goal: Goal,
         space: Space,
@@ -45,11 +45,11 @@ class Run:
         watch: Callable[[dict[str, Any]], None] | None,
         log: Callable[[str], None] | None,
     ) -> None:
-        self._making, self._steps, self._goal, self._space = making, steps, goal, space
+        self._crew, self._steps, self._goal, self._space = crew, steps, goal, space
         self._tested, self._seeds, self._confirm = tested, seeds, confirm
         self._log = log or (lambda line: None)
         self._showing = Showing(
-            making,
+            crew,
             steps,
             goal,
             examples=examples,
@@ -62,19 +62,20 @@ class Run:
             goal,
             space,
             journal,
-            making.seed,
+            crew.making.seed,
             show=lambda trials: self._show(RANKED, trials),
             log=self._log,
         )
 
-    def through(
-        self, crew: Workers, *, minutes: float | None, trials: int | None
-    ) -> dict[str, Any]:
+    @property
+    def _making(self) -> Making:
+        return self._crew.making
+
+    def through(self, *, minutes: float | None, trials: int | None) -> dict[str, Any]:
         """Search for so long, or so many trials, and return the record."""
-        self._crew = crew
         self._teach()
         end = None if minutes is None else time.monotonic() + 60 * minutes
-        self._found.run(crew, end=end, trials=trials)
+        self._found.run(self._crew, end=end, trials=trials)
         record = self._end(self._repeated())
         if not record:
             size = self._goal.size
@@ -116,8 +117,7 @@ class Run:
         best = max(found, key=lambda each: each[metric])  # of equal ones, that over words
         self._tried = [{key: each[key] for key in ("reads", "bytes", metric)} for each in found]
         self._baselines = [best]
-        self._making = replace(self._making, reads=best["reads"])
-        self._crew.making = self._showing.making = self._making
+        self._crew.making = replace(self._making, reads=best["reads"])
         self._space.reads = best["reads"]
 
     def _uncompressed(self, which: Sequence[Task], *, quick: bool = False) -> list[dict[str, Any]]:
@@ -211,9 +211,8 @@ class Run:
         )  # fmt: skip
 
     def _show(self, state: str, trials: Sequence[Trial], **known: Any) -> dict[str, Any]:
-        return self._showing.show(
-            self._crew, state, trials, self._baseline, stopped=len(self._found.stopped), **known
-        )
+        stopped = len(self._found.stopped)
+        return self._showing.show(state, trials, self._baseline, stopped=stopped, **known)
 
     def _do(self, what: str, task: Task) -> None:
         self._log(what)

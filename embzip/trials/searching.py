@@ -219,14 +219,14 @@ def search(
             encoder=goal.encoder,
             characters=len(set().union(*read_texts(corpus / "texts.txt"))),
         )
-        run = Run(
-            making, steps, goal, space, Journal(directory, space, _comparable(goal, making)),
-            tested=tested, seeds=seeds, confirm=confirm is not None, examples=examples,
-            watch=watch, log=log,
-        )  # fmt: skip
+        limit = _MINUTES if minutes is None and trials is None else minutes
         with started(making, workers or 1) as crew:
-            limit = _MINUTES if minutes is None and trials is None else minutes
-            return run.through(crew, minutes=limit, trials=trials)
+            run = Run(
+                crew, steps, goal, space, Journal(directory, space, _comparable(goal, making)),
+                tested=tested, seeds=seeds, confirm=confirm is not None, examples=examples,
+                watch=watch, log=log,
+            )  # fmt: skip
+            return run.through(minutes=limit, trials=trials)
 
 
 def _comparable(goal: Goal, making: Making) -> dict[str, Any]:

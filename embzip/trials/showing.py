@@ -25,8 +25,8 @@ class Showing:
 
     Parameters
     ----------
-    making
-        What steps follow from; it may be replaced.
+    crew
+        Who exports what is shown; the steps follow from its `making`.
     examples
         Whether the record, and so the page, has texts whose label changed.
     watch
@@ -37,7 +37,7 @@ class Showing:
 
     def __init__(
         self,
-        making: Making,
+        crew: Workers,
         steps: Steps,
         goal: Goal,
         *,
@@ -45,10 +45,14 @@ class Showing:
         watch: Callable[[dict[str, Any]], None],
         log: Callable[[str], None],
     ) -> None:
-        self.making, self._steps, self._goal = making, steps, goal
+        self._crew, self._steps, self._goal = crew, steps, goal
         self._examples, self._watch, self._log = examples, watch, log
         self._shown: tuple[str, int] | None = None
         self._began = time.monotonic()
+
+    @property
+    def _making(self) -> Making:
+        return self._crew.making
 
     def model(self, step: Step) -> Path:
         """Return the file of a teacher or a student that was made."""
@@ -56,17 +60,16 @@ class Showing:
 
     def student(self, trial: Trial, *, quick: bool = False) -> Step:
         """Return the step that makes a trial's file."""
-        return self.making.student(trial.proposal.student, seed=self.making.seed, quick=quick)
+        return self._making.student(trial.proposal.student, seed=self._making.seed, quick=quick)
 
     def task(self, trial: Trial, name: str, *, quick: bool = False) -> dict[str, Any]:
         """Return the task of a step over a trial's student."""
         student = trial.proposal.student.to_json()
-        seed = self.making.seed
+        seed = self._making.seed
         return {"do": "step", "name": name, "student": student, "seed": seed, "quick": quick}
 
     def show(
         self,
-        crew: Workers,
         state: str,
         trials: Sequence[Trial],
         baseline: dict[str, Any],
@@ -118,9 +121,9 @@ class Showing:
             )
             notes.append("no trial fits what was asked for; this is the nearest one")
         step = self.student(best, quick=quick)
-        export = self.making.exported(step)
+        export = self._making.exported(step)
         if not self._steps.made(export):
-            one(crew, self.task(best, "export", quick=quick))
+            one(self._crew, self.task(best, "export", quick=quick))
         record = record_of(
             state=state,
             goal=goal,
@@ -141,7 +144,7 @@ class Showing:
             record["baseline"] = {**baseline, "serving": serving[0]}
             record["best"]["serving"] = serving[1]
         publish(
-            self.making.directory,
+            self._making.directory,
             record,
             self.model(step),
             self._steps.place(export) / "model.tflite",
@@ -155,7 +158,7 @@ class Showing:
     @cached_property
     def _notes(self) -> list[str]:
         """What a teacher may have seen, and labels that one of the halves lacks."""
-        making, steps = self.making, self._steps
+        making, steps = self._making, self._steps
         missing = steps.record(making.corpus, "corpus.json")["missing"]
         seen = []
         if making.teacher is not None:
@@ -169,9 +172,9 @@ class Showing:
 
     @cached_property
     def _corpus(self) -> dict[str, Any]:
-        found = self._steps.record(self.making.corpus, "corpus.json")
+        found = self._steps.record(self._making.corpus, "corpus.json")
         return {
-            "file": in_short(list(map(base_name, self.making.texts.train.paths))),
+            "file": in_short(list(map(base_name, self._making.texts.train.paths))),
             **{key: found[key] for key in ("train", "choosing", "gate", "unlabelled")},
             "labels": len(found["labels"]),
         }
