@@ -150,7 +150,7 @@ def test_where_no_scheduler_is_one_line_says_so(
 ) -> None:
     (tmp_path / "corpus.txt").write_text("the sea\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("embzip.engine.clusters._REACHED_IN", 1)
+    monkeypatch.setattr("embzip.engine.opening._REACHED_IN", 1)
     done = outcome("build-words", "corpus.txt", "--cluster", "tcp://127.0.0.1:9")
     assert done.code == 1
     assert "tcp://127.0.0.1:9: no scheduler answers there" in done.stderr

@@ -6,6 +6,7 @@ import gzip
 import lzma
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextvars import Context
@@ -40,14 +41,11 @@ from tests.servers import forget_http, read_http_by_requests, serving
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     import dask
-    from distributed import Client, LocalCluster
 
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
-        Client(cluster) as client,
+        opened("local:2") as client,
     ):
-        cluster.adapt(minimum=2, maximum=2)  # as `local:2` does
         yield client
 
 
@@ -484,6 +482,16 @@ def test_workers_of_this_machine_have_one_thread(monkeypatch: pytest.MonkeyPatch
         assert client.submit(threads_wanted).result() == 1
     assert os.environ["OMP_NUM_THREADS"] == "4"
     assert threads_wanted() == 4
+
+
+def test_a_worker_that_dask_had_not_met_may_be_lost() -> None:
+    with opened("local:2") as client:
+        client.wait_for_workers(2)
+        worker, process = next(iter(client.run(os.getpid).items()))
+        client.cluster.scheduler_info["workers"].pop(worker)
+        os.kill(process, signal.SIGKILL)
+        while not client.cluster._watch_worker_status_task.done():  # it ended with a KeyError
+            time.sleep(0.1)
 
 
 def test_counts_of_no_texts_are_none(client: Any) -> None:

@@ -158,7 +158,9 @@ def test_where_the_disk_is_full_a_search_says_so_and_goes_on_later(
         process.communicate()
         assert process.returncode == 1
         last = log.read_text().splitlines()[-1]
-        assert re.match(rf"embzip: error: .*full/steps/\.{step}-.*: writing failed \(File too", last)
+        assert re.match(
+            rf"embzip: error: .*full/steps/\.{step}-.*: writing failed \(File too", last
+        )
     process = start(folder, "full", "--test", "test.tsv", "--json")
     out, _ = process.communicate()
     assert process.returncode == 0, log.read_text()

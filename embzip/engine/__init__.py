@@ -5,8 +5,9 @@ and the answers come back in order, or combined. That is a plain loop, or a Dask
 is named by `on_cluster`; nothing else in the package knows which.
 """
 
-from embzip.engine.clusters import Cluster, active, on_cluster, opened
+from embzip.engine.clusters import Cluster, active, on_cluster
 from embzip.engine.counts import Counts
+from embzip.engine.opening import opened
 from embzip.engine.rows import (
     BLOCK_BYTES,
     Table,

@@ -13,8 +13,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from embzip.engine.folding import folded
-from embzip.errors import ClusterError, EmbzipError, MissingPackageError, SpecError
-from embzip.threads import ONE_THREAD, one_thread
+from embzip.engine.opening import opened
+from embzip.errors import ClusterError, EmbzipError
 from embzip.types import Progress
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 _ACTIVE: ContextVar["Cluster | None"] = ContextVar("cluster", default=None)
 _FEWEST = 4  # blocks that are with the cluster at a time
-_REACHED_IN = 30  # seconds: the scheduler
-_ANSWERS_IN = 120  # and the first worker
+_ANSWERS_IN = 120  # seconds: the first worker
 
 
 class Cluster:
@@ -237,58 +236,3 @@ def on_cluster(
 def active() -> Cluster | None:
     """Return the cluster that work goes to; None for a plain loop."""
     return _ACTIVE.get()
-
-
-@contextmanager
-def opened(name: str) -> "Iterator[Client]":
-    """Give a client of the cluster that a text names (see `on_cluster`), closed at the end."""
-    kind, _, count = name.partition(":")
-    local = kind == "local" and (name == "local" or (count.isdecimal() and int(count) > 0))
-    if not local and not name.startswith(("tcp://", "tls://", "ucx://", "ws://", "wss://")):
-        raise SpecError(
-            "a cluster is local, local:N with N processes, or the address of a scheduler such as "
-            f"tcp://host:8786, received {name!r}"
-        )
-    try:
-        import dask
-        from distributed import Client, LocalCluster
-        from distributed.comm import get_address_host_port
-    except ImportError as error:
-        raise MissingPackageError(
-            "a cluster needs Dask, which is not installed: `pip install 'distributed>=2025.1'`, "
-            "or `uv sync --extra scale` in a checkout"
-        ) from error
-    if not local:
-        try:
-            # A client that fails by its address is not closed, and waits a minute where it is
-            # collected; in another client's thread it holds up that one.
-            get_address_host_port(name, strict=True)
-            client = Client(name, timeout=_REACHED_IN)
-        except (OSError, TimeoutError) as error:
-            raise ClusterError(
-                f"{name}: no scheduler answers there ({error}): start one with `dask scheduler`"
-            ) from error
-        except (ValueError, TypeError) as error:  # no port; no certificates; no such protocol
-            raise ClusterError(
-                f"{name}: no scheduler can be reached by this address ({error}): name one such as "
-                "tcp://host:8786"
-            ) from error
-        with client:
-            yield client
-        return
-    # Workers are Python processes of their own: no task waits for another's interpreter lock. Dask
-    # takes the environment's number of threads before the one it is told, and leaves it changed.
-    with (
-        one_thread(),
-        dask.config.set({"distributed.nanny.pre-spawn-environ": ONE_THREAD}),
-        LocalCluster(
-            n_workers=int(count) if count else None,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        kept = len(cluster.workers)
-        cluster.adapt(minimum=kept, maximum=kept)  # starts another where one is lost
-        yield client
