@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import embzip
 from embzip.engine import Counts, counts
+from embzip.tokenizers import word_counts
 from embzip.tokenizers.word_counts import scaled
 
 
@@ -40,7 +41,23 @@ def test_what_the_trainer_is_given_does_not_depend_on_the_memory_of_counts(
     with Counts(2) as few, Counts() as all_of_them:
         few.add(Counter(known))
         all_of_them.add(Counter(known))
-        assert scaled(few, memory) == scaled(all_of_them, memory)
+        expected = scaled(all_of_them, memory)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(word_counts, "_SPARE", 0)
+            assert scaled(few, memory) == expected
+
+
+def test_files_are_merged_before_too_many_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counts, "_MOST_FILES", 3)
+    with Counts(1) as found:
+        for number in range(40):
+            found.add(Counter([f"w{number % 13}", "the"]))
+            assert len(found._files) < 3
+        assert found._folder is not None
+        assert len(list(found._folder.iterdir())) == len(found._files)
+        assert dict(found.items()) == {
+            **{f"w{n}": 4 if n == 0 else 3 for n in range(13)}, "the": 40
+        }  # fmt: skip
 
 
 def test_files_are_the_same_where_words_are_counted_on_disk(

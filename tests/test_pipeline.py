@@ -121,6 +121,10 @@ def test_vectors_of_a_recipe_are_those_of_the_library(recipe: Path, tmp_path: Pa
     table = {"name": "a", "tokenizer": "words"}
     assert parse_candidate(table, "recipe").vectors_options == PpmiOptions()
     steps = Steps(tmp_path / "out")
+    # Of a small corpus a search takes fewer columns.
+    rows = len(embzip.load_tokenizer(steps.folder(words) / "tokenizer").vocabulary)
+    few = steps.folder(vectors_step(texts, words, PpmiOptions(dim=2 * rows), 7, fewer=True))
+    assert embzip.load(few / "vectors.embz").dim == rows // 2
     for spec, options in (
         ("ppmi:12,window=3,shift=2", {"method": "ppmi", "window": 3, "shift": 2}),
         ("word2vec:12,sg=false", {"method": "word2vec", "sg": False}),

@@ -223,7 +223,7 @@ def test_no_proposal_is_larger_than_the_size(size: int) -> None:
     assert largest > 0.8 * size
 
 
-def test_a_size_that_no_student_reaches_is_said_with_the_least() -> None:
+def test_a_size_that_no_student_reaches_is_said_with_the_least(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"smallest file .* has [\d,]+ bytes, and 900 are") as told:
         space(900)
     least = int(str(told.value).split(" has ")[1].split(" bytes")[0].replace(",", ""))
@@ -231,8 +231,12 @@ def test_a_size_that_no_student_reaches_is_said_with_the_least() -> None:
         made = space(size)
         found = start_proposals(made)
         assert found
+        (tmp_path / str(size)).mkdir()
         assert all(made.nbytes(each.student) <= size for each in found)
         assert made.student(found[0].point) == found[0].student
+        journal = Journal(tmp_path / str(size), made, {})
+        journal.add({"number": 0}, found[0].point, 1.0)
+        assert list(journal.records()) == [0]
     with pytest.raises(InputError):
         space(least - 1)
 

@@ -66,11 +66,15 @@ def test_any_model_that_predicts_is_taken(folder: Path) -> None:
         assert (found.answer, found.difference) == ("shown", 0)
 
 
-def test_labels_that_a_model_does_not_know_are_errors_of_it() -> None:
+def test_labels_that_no_model_knows_are_said() -> None:
     model = tiny_classifier()
     test = [Example(text=text, label="weather") for text in LINES]
-    found = embzip.gate(model, model, test, max_drop=1)
-    assert found.before == found.after == 0
+    with pytest.raises(InputError, match="such as 'animals', found none of them in 7 rows"):
+        embzip.gate(model, model, test, max_drop=1)
+    test[0] = Example(text=LINES[0], label=model.predict(LINES[:1])[0].label)
+    with pytest.warns(UserWarning, match="6 of 7 test rows have labels that neither model gives"):
+        found = embzip.gate(model, model, test, max_drop=1)
+    assert found.before == found.after == pytest.approx(1 / 7)
 
 
 def test_wrong_input(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import heapq
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from operator import itemgetter
@@ -16,6 +16,7 @@ from embzip.memory import available_memory
 
 _BYTES_A_WORD = 200  # measured: 90 to 170, by the script and how the table has just grown
 _FEWEST = 100_000
+_MOST_FILES = 64
 
 
 class Counts:
@@ -51,6 +52,7 @@ class Counts:
         self._stack = ExitStack()
         self._folder: Path | None = None
         self._files: list[Path] = []
+        self._written = 0
         self.total = 0
 
     def __enter__(self) -> Self:
@@ -72,19 +74,32 @@ class Counts:
             yield from self._held.items()
             return
         held = ((word, self._held[word]) for word in sorted(self._held))
-        merged = heapq.merge(*map(_read, self._files), held, key=itemgetter(0))
-        for word, found in groupby(merged, key=itemgetter(0)):
-            yield word, sum(count for _, count in found)
+        yield from _merged([*map(_read, self._files), held])
 
     def _spill(self) -> None:
         """Move the words that are no more frequent than half of them to a file."""
         often = median_high(self._held.values())
         rare = sorted(word for word, count in self._held.items() if count <= often)
+        self._write((word, self._held.pop(word)) for word in rare)
+        if len(self._files) == _MOST_FILES:  # a process may have some hundreds open
+            before, self._files = self._files, []
+            self._write(_merged(list(map(_read, before))))
+            for path in before:
+                path.unlink()
+
+    def _write(self, counts: Iterable[tuple[str, int]]) -> None:
         if self._folder is None:
             self._folder = self._stack.enter_context(temporary_folder())
-        self._files.append(self._folder / str(len(self._files)))
+        self._written += 1
+        self._files.append(self._folder / str(self._written))
         with self._files[-1].open("w", encoding="utf-8") as file:
-            file.writelines(f"{_line(word, self._held.pop(word))}\n" for word in rare)
+            file.writelines(f"{_line(word, count)}\n" for word, count in counts)
+
+
+def _merged(parts: Sequence[Iterable[tuple[str, int]]]) -> Iterator[tuple[str, int]]:
+    """Yield each word of parts that are sorted, and the sum of its counts."""
+    for word, found in groupby(heapq.merge(*parts, key=itemgetter(0)), key=itemgetter(0)):
+        yield word, sum(count for _, count in found)
 
 
 def _line(word: str, count: int) -> str:

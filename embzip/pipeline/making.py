@@ -58,16 +58,21 @@ def tokenizer_step(corpus: Step, options: TokenizerOptions) -> Step:
     return Step("tokenizer", {"kind": kind, **asdict(options)}, (corpus,), make)
 
 
-def vectors_step(corpus: Step, tokenizer: Step, options: VectorsOptions, seed: int) -> Step:
+def vectors_step(
+    corpus: Step, tokenizer: Step, options: VectorsOptions, seed: int, *, fewer: bool = False
+) -> Step:
+    """Train vectors; where told, of no more columns than half as many as there are tokens."""
     method = options.method
 
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         read = load_tokenizer(parents[1] / "tokenizer")
         texts, given = parents[0] / "texts.txt", asdict(options)
+        if fewer:
+            given["dim"] = max(1, min(options.dim, len(read.vocabulary) // 2))
         vectors = train_vectors(texts, read, method=method, **given, seed=seed, progress=progress)
         save(compress(vectors, "float32"), folder / "vectors.embz", counts=True)
 
-    parameters = {"kind": method, **asdict(options), "seed": seed}
+    parameters = {"kind": method, **asdict(options), "seed": seed, "fewer": fewer}
     return Step("vectors", parameters, (corpus, tokenizer), make)
 
 

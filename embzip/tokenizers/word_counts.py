@@ -1,11 +1,12 @@
 """The words of a corpus that is too large to train on, each as often as fits."""
 
-import heapq
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import accumulate
 from zlib import crc32
 
 from embzip.engine import Counts, count_texts
@@ -17,7 +18,7 @@ _BYTES_A_DIFFERENT = 120
 _LONGEST = 1_000_000_000  # bytes of the text: enough for counts that differ by as much
 _WORD = re.compile(f"[^{re.escape(SEPARATORS)}]+")
 _LINE = 10_000  # bytes, about
-_LEAST = 2  # bytes of a word of one letter, and the space
+_SPARE = 10_000  # bytes of words that are held beyond those that may fit
 
 
 @dataclass(frozen=True)
@@ -95,21 +96,36 @@ def scaled(counts: Counts, memory: int) -> Scaled:
         return int(count * share + (crc32(word.encode()) + 0.5) / 2**32)
 
     given = ((-count, word) for word, count in counts.items() if rounded(word, count))
-    times: dict[str, int] = {}
-    held: set[str] = set()
-    known = 0
-    for less, word in heapq.nsmallest(max(0, int(left // _LEAST)), given):
-        if left >= _size(word):
-            left -= _size(word)
-            times[word] = rounded(word, -less)
-            held.update(word)
-            known -= less
+    fitting = _most_frequent_within(given, left)
+    times = {word: rounded(word, -less) for less, word in fitting}
+    held: set[str] = set().union(*times)
+    known = -sum(less for less, _ in fitting)
     for less, word in sorted(_first_with_each_lost(counts, held)):
         if not held.issuperset(word):
             times[word] = max(1, rounded(word, -less))
             held.update(word)
             known -= less
     return Scaled(times, share, 1 - known / max(1, counts.total))
+
+
+def _most_frequent_within(words: Iterable[tuple[int, str]], size: float) -> list[tuple[int, str]]:
+    """Return the first of (-count, word) in order that take so many bytes together."""
+    found: list[tuple[int, str]] = []
+    taken = 0
+    for each in words:
+        found.append(each)
+        taken += _size(each[1])
+        if taken > 2 * size + _SPARE:
+            # The first that does not fit stays: none behind it comes in.
+            found = found[: _fitting(found, size) + 1]
+            taken = sum(_size(word) for _, word in found)
+    return found[: _fitting(found, size)]
+
+
+def _fitting(words: list[tuple[int, str]], size: float) -> int:
+    """Sort words, and return how many of the first take so many bytes together."""
+    words.sort()
+    return bisect_right(list(accumulate(_size(word) for _, word in words)), size)
 
 
 def _size(word: str) -> int:

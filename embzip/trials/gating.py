@@ -1,9 +1,11 @@
 """Says whether a model may take the place of another, by what both answer on test texts."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from embzip.corpus import Example
+from embzip.errors import InputError
 from embzip.evaluation.accuracy import classifier_of, examples_of, labels_of
 from embzip.evaluation.verdicts import Verdict, check_verdict_options, verdict_on
 from embzip.prediction import TextClassifier
@@ -46,7 +48,7 @@ def gate(
     SpecError
         For an option that is unknown or out of range.
     InputError
-        For a test set without rows.
+        For a test set without rows, or without a label that one of the models gives.
     InputTypeError
         For a test row that is not an `Example`, and for a kit.
     MissingFileError, FileFormatError
@@ -73,10 +75,21 @@ def gate(
     check_seed(seed)
     examples = examples_of(test)
     texts = [example.text for example in examples]
-    answers = [
-        list(labels_of(model, model.probabilities(texts)))
-        for model in map(classifier_of, (before, after))
-    ]
+    models = [classifier_of(model) for model in (before, after)]
+    known = {label for model in models for label in model.labels}
+    unknown = sum(example.label not in known for example in examples)
+    if unknown == len(examples):
+        raise InputError(
+            f"test: expected labels that the models give, such as {sorted(known)[0]!r}, found "
+            f"none of them in {len(examples):,} rows: name the test set of these models"
+        )
+    if unknown:
+        warnings.warn(
+            f"{unknown:,} of {len(examples):,} test rows have labels that neither model gives: "
+            "each counts as an error of both",
+            stacklevel=2,
+        )
+    answers = [list(labels_of(model, model.probabilities(texts))) for model in models]
     return verdict_on(
         [example.label for example in examples],
         *answers,

@@ -121,7 +121,7 @@ class Making:
         """The table that teachers begin with."""
         options = parse_candidate({"name": "teacher", **_TEACHER}, "teacher").vectors_options
         read = self.pieces(self.reads) if self.reads else self.words
-        return vectors_step(self.corpus, read, options, self.seed)
+        return vectors_step(self.corpus, read, options, self.seed, fewer=True)
 
     def trained(self, number: int = 0, *, quick: bool = False) -> Step:
         """Return a teacher; a quick one has seen the texts twice."""

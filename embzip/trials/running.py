@@ -74,6 +74,8 @@ class Run:
     def through(self, *, minutes: float | None, trials: int | None) -> dict[str, Any]:
         """Search for so long, or so many trials, and return the record."""
         self._teach()
+        for note in self._showing.notes:
+            self._log(note)
         end = None if minutes is None else time.monotonic() + 60 * minutes
         self._found.run(self._crew, end=end, trials=trials)
         record = self._end(self._repeated())

@@ -95,7 +95,7 @@ class Showing:
         serving
             What serving the uncompressed model and the best takes, if that was measured.
         """
-        goal, quick, notes = self._goal, state == PRELIMINARY, list(self._notes)
+        goal, quick, notes = self._goal, state == PRELIMINARY, list(self.notes)
         if changed is not None and not self._examples:
             changed = {**changed, "examples": []}
         best = best or best_of(trials, goal, baseline[goal.metric])
@@ -156,7 +156,7 @@ class Showing:
         return record
 
     @cached_property
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
         """What a teacher may have seen, and labels that one of the halves lacks."""
         making, steps = self._making, self._steps
         missing = steps.record(making.corpus, "corpus.json")["missing"]

@@ -201,12 +201,13 @@ class Space:
 
     def smallest(self) -> tuple[dict[str, Any], Student]:
         """Return the point with the fewest bytes, and its student, of however few bytes."""
+        rows = min(LEAST_ROWS, self.words)
         point = self.point(
             dim=DIMS[0], filters=FILTERS[0], bits=BITS[0], kernels="int2",
-            encoder=self.encoders[-1], rows=0.0,
+            encoder=self.encoders[-1], rows=rows / self.words,
         )  # fmt: skip
         shape = StudentShape(
-            rows=min(LEAST_ROWS, self.words), dim=min(point["dim"], self._most[0]),
+            rows=rows, dim=min(point["dim"], self._most[0]),
             filters=min(point["filters"], self._most[1]), encoder=point["encoder"],
             codec=f"svd|tcq:{point['bits']:g}", kernels=point["kernels"],
         )  # fmt: skip
