@@ -6,8 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from embzip.checking import real_numbers
 from embzip.codecs.chain import Codec, params_of
-from embzip.errors import InputError, InputTypeError, MismatchError
+from embzip.errors import InputError, MismatchError
 from embzip.tokenizers.base import Tokenizer
 from embzip.tokenizers.growing import with_words
 from embzip.types import Arrays, Matrix
@@ -83,9 +84,7 @@ def _new_rows(
         matrix = vectors.matrix[ids]
         counts = np.zeros(len(ids), np.int64) if vectors.counts is None else vectors.counts[ids]
     else:
-        words, matrix = [], np.asarray(vectors)
-        if matrix.dtype.kind not in "fiu":
-            raise InputTypeError(f"rows must hold real numbers, received {matrix.dtype}")
+        words, matrix = [], real_numbers("rows", vectors)
         if matrix.ndim != 2:
             raise InputError(f"rows must have shape (rows, dim), received {matrix.shape}")
         counts = np.zeros(len(matrix), np.int64)

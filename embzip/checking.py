@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from embzip.codecs.chain import Codec, params_of
 from embzip.codecs.joined import JoinedArray, Stretch
@@ -21,6 +21,23 @@ from embzip.packing.arrays import PackedArray
 from embzip.types import Arrays, Matrix
 
 _NUMBERS = 4_000_000  # at a time
+
+
+def real_numbers(what: str, numbers: ArrayLike) -> NDArray[Any]:
+    """Return an array of real numbers, as it is.
+
+    Raises
+    ------
+    InputTypeError
+        For anything else, such as rows of different lengths.
+    """
+    try:
+        found = np.asanyarray(numbers)
+    except ValueError as error:
+        raise InputTypeError(f"{what} must be an array of numbers: {error}") from error
+    if found.dtype.kind not in "fiu":
+        raise InputTypeError(f"{what} must hold real numbers, received {found.dtype}")
+    return found
 
 
 def check_values(codec: Codec, codes: Arrays, params: Arrays, rows: int, dim: int) -> None:

@@ -9,11 +9,12 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from embzip.checking import real_numbers
 from embzip.codecs.chain import Codec
 from embzip.codecs.registry import parse_codec
 from embzip.embedding import CompressedEmbedding
 from embzip.engine import Table
-from embzip.errors import InputError, InputTypeError, MismatchError
+from embzip.errors import InputError, MismatchError
 from embzip.seeds import check_seed
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix, Progress
@@ -119,13 +120,11 @@ def _source(vectors: Vectors | CompressedEmbedding | Keyed | ArrayLike) -> _Sour
         return _Source(vectors.matrix, vectors.vocabulary, vectors.tokenizer, vectors.counts)
     if isinstance(vectors, CompressedEmbedding):
         return _Source(vectors, vectors.vocabulary, vectors.tokenizer, vectors.counts)
-    matrix = np.asanyarray(cast(ArrayLike, vectors))
+    matrix = real_numbers("a table", cast(ArrayLike, vectors))
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(
             f"a table must have at least one row and one column, received shape {matrix.shape}"
         )
-    if matrix.dtype.kind not in "fiu":
-        raise InputTypeError(f"a table must hold real numbers, received {matrix.dtype}")
     return _Source(matrix)
 
 
@@ -144,7 +143,7 @@ def _checked_weights(
         if counts is None:
             raise InputError("weights='sqrt-counts' needs token counts, and this table has none")
         weights = np.sqrt(np.maximum(counts, 1))
-    checked = _real("weights", weights)
+    checked = real_numbers("weights", weights).astype(np.float64)
     if checked.shape != (rows,):
         raise MismatchError(
             f"weights must be one number for each of {rows} rows, received shape {checked.shape}"
@@ -163,7 +162,7 @@ def _checked_weights(
 
 def _checked_metric(metric: ArrayLike, dim: int) -> Matrix:
     """Return a metric of trace `dim`: only the ratios count."""
-    checked = _real("the metric", metric)
+    checked = real_numbers("the metric", metric).astype(np.float64)
     if checked.shape != (dim, dim):
         raise MismatchError(f"the metric must be {dim} x {dim}, received {checked.shape}")
     if not np.isfinite(checked).all():
@@ -184,14 +183,3 @@ def _checked_metric(metric: ArrayLike, dim: int) -> Matrix:
             f"{values[-1] * largest:g}: add a share of the identity matrix to it"
         )
     return np.asarray(unit * (dim / np.trace(unit)), np.float32)
-
-
-def _real(what: str, numbers: ArrayLike) -> NDArray[np.float64]:
-    """Return real numbers as float64."""
-    try:
-        found = np.asarray(numbers)
-    except ValueError as error:  # rows of different lengths
-        raise InputTypeError(f"{what} must be an array of numbers: {error}") from error
-    if found.dtype.kind not in "fiu":
-        raise InputTypeError(f"{what} must be real numbers, received {type(numbers).__name__}")
-    return found.astype(np.float64)

@@ -91,7 +91,8 @@ class Run:
         """Train teachers; the first answer comes of a quick one, if there is none yet."""
         if self._making.teacher is None:
             self._do("vectors", {"do": "step", "name": "vectors"})
-            if not self._steps.made(self._making.trained()):
+            answered = (self._making.directory / "best.embz").exists()  # by other code, perhaps
+            if not answered and not self._steps.made(self._making.trained()):
                 self._preliminary()
             self._choose_tokens()
             more = range(1, self._making.teachers)
