@@ -50,9 +50,7 @@ def test_refused_weights_name_the_row(bad: float) -> None:
     "weights", [{"a": 1}, ["a"] * 600, [[1], [2, 3]], b"x", [None] * 600, np.ones(600, complex)]
 )
 def test_weights_of_other_types_are_refused(weights: Any) -> None:
-    with pytest.raises(
-        InputTypeError, match="weights must (be an array of numbers|hold real numbers)"
-    ):
+    with pytest.raises(InputTypeError, match="weights must"):
         compress(table(), "int8", weights=weights)
 
 
