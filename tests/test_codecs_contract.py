@@ -83,7 +83,8 @@ WRAPPED = [
     "pq:2,bits=2",
     "rq:2,bits=2",
 ]
-SPECS += [f"{wrapper}|{inner}" for wrapper in ("coarse:5", "normalize") for inner in WRAPPED]
+WRAPPERS = ("coarse:5", "normalize", "normalize|coarse:5")
+SPECS += [f"{wrapper}|{inner}" for wrapper in WRAPPERS for inner in WRAPPED]
 SPECS += [f"normalize|{inner}" for inner in ("float32", "float16", "kmeans:16", "rows:5")]
 SPECS += [
     "coarse|tcq:2",
@@ -91,7 +92,6 @@ SPECS += [
     "svd|coarse|int4",
     "center|svd:4|coarse:3|mixed:1.5",
     "svd|normalize|tcq:2",
-    "normalize|coarse:5|tcq:2",
     "svd:5|normalize|coarse|int4",
     "center|normalize|int8",
     "topdim:2|coarse:5|tcq:2",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from embzip.report.front_plot import Mark, draw_front
 from embzip.report.searching import front_lines, search_page
 from tests.test_report_page import WRAPPER, References, browser, luminance
 
@@ -230,6 +231,18 @@ def test_plain_text_has_contrast(scheme: str) -> None:
     colours = dict(re.findall(r"--([\w-]+): (#\w{6});", blocks[scheme == "dark"]))
     bright, dark = sorted((luminance(colours["even"]), luminance(colours["card"])), reverse=True)
     assert (bright + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_a_trial_far_below_the_others_stands_at_the_lower_edge() -> None:
+    marks = [
+        Mark("baseline", 1000, 0.9, "before"),
+        Mark("best", 100, 0.89, "the answer"),
+        Mark("trial", 50, 0.4, "far below"),
+    ]
+    svg = draw_front(marks, width=600, height=400, font=12, prefix="a", metric="accuracy")
+    points = re.findall(r'<g id="a-point-\d+".*?<use [^>]* y="([\d.]+)"', svg, re.DOTALL)
+    before, answer, below = map(float, points)
+    assert before < answer < below < 400
 
 
 def test_the_front_for_a_terminal_is_sorted_by_size() -> None:

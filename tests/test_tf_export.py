@@ -37,7 +37,7 @@ EACH_KIND = [
     "float32", "float16", "int8", "int4", "int1", "svd:3|int2", "center|svd:4|int8:scale=column",
     "kmeans:4", "sparse:2", "rows:4", "pq:3,bits=2", "rq:2,bits=2", "normalize|int4", "tcq:5",
     "svd|tcq:5,states=128", "svd:3,components=int8|int4", "mixed:5", "topdim:1|int8",
-    "opq:3,bits=2", "ectcq:4", "svd|coarse:5|tcq:4", "normalize|tcq:5",
+    "opq:3,bits=2", "ectcq:4", "svd|coarse:5|tcq:4", "normalize|tcq:5", "normalize|coarse:5|int4",
 ]  # fmt: skip
 
 # What a stranger does: no embzip, the ids in, the probabilities out.
@@ -121,6 +121,7 @@ def test_codes_of_each_kind_decode_in_litert(tmp_path: Path, spec: str) -> None:
         "svd|coarse:5|tcq:4",
         "coarse:5|int4",
         "svd|normalize|tcq:5",
+        "normalize|coarse:5|int4",
     ],
 )
 def test_other_targets_equal_numpy(tmp_path: Path, target: str, spec: str) -> None:

@@ -102,7 +102,15 @@ def _mark(axes: "Axes", mark: Mark, place: int) -> None:
             linewidth=2 if mark.judged else 1,
             alpha=0.55 if mark.judged else 0.45 * alpha,
         )
+    height = max(mark.value, axes.get_ylim()[0])
+    below = mark.value < height  # a triangle at the lower edge
     (line,) = axes.plot(
-        mark.kilobytes, mark.value, shape, color=colour, markersize=size, alpha=alpha
+        mark.kilobytes,
+        height,
+        "v" if below else shape,
+        clip_on=not below,
+        color=colour,
+        markersize=size,
+        alpha=alpha,
     )
     line.set_gid(f"point-{place}")
