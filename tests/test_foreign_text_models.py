@@ -34,9 +34,9 @@ pytestmark = pytest.mark.filterwarnings(
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
-    write_own_models(folder)
-    rebuild_file(folder / "logits.keras", folder / "small.keras", codec="int4")
     write_inputs(folder, ("sport", "politics"))
+    write_own_models(folder)  # with a test set of its own labels
+    rebuild_file(folder / "logits.keras", folder / "small.keras", codec="int4")
     return folder
 
 

@@ -253,6 +253,7 @@ def test_a_size_below_the_smallest_is_said_before_anything_is_trained(
         assert "the smallest file of this corpus has" in found.stderr
     assert not list((folder / "small" / "steps").glob("train-*"))
     assert not (folder / "small" / "best.embz").exists()
+    assert not (folder / "small" / "search.json").exists()
 
 
 def test_a_teacher_of_other_labels_is_refused(

@@ -1,7 +1,7 @@
 """The Dask cluster that a text names: a scheduler somewhere, or processes of this machine."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from embzip.errors import ClusterError, MissingPackageError, SpecError
@@ -63,16 +63,27 @@ def _processes(count: int | None) -> "Iterator[LocalCluster]":
 
     # Dask takes the environment's number of threads before the one it is told, and leaves it
     # changed.
-    with one_thread(), dask.config.set({"distributed.nanny.pre-spawn-environ": ONE_THREAD}):
-        cluster = LocalCluster(
+    with (
+        one_thread(),
+        dask.config.set({"distributed.nanny.pre-spawn-environ": ONE_THREAD}),
+        LocalCluster(
             n_workers=count,
             threads_per_worker=1,
             processes=True,
             dashboard_address="127.0.0.1:0",
-        )
+        ) as cluster,
+    ):
         try:
             yield cluster
         finally:
-            # Dask says it at the end where a worker that it had not met was lost: all is closed.
-            with suppress(KeyError):
-                cluster.close()
+            _forget_failed_watch(cluster)
+
+
+def _forget_failed_watch(cluster: "LocalCluster") -> None:
+    """Drop the task that follows workers where it has ended by itself: closing would raise why.
+
+    It ends with a KeyError where a worker is lost that it had not met (distributed 2026.8).
+    """
+    watch = cluster._watch_worker_status_task
+    if watch is not None and watch.done() and isinstance(watch.exception(), KeyError):
+        cluster._watch_worker_status_task = None

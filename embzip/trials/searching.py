@@ -193,7 +193,6 @@ def search(
         check_owner(directory, whose)
         steps = Steps(directory)
         corpus = steps.folder(making.corpus)
-        claim(directory, whose)  # what was refused has no folder
         training = examples_of_side(corpus, "train")
         if folds is None:
             folds = _FOLDS if given is None and len(training) >= _FOLDED else 0
@@ -219,6 +218,7 @@ def search(
             encoder=goal.encoder,
             characters=len(set().union(*read_texts(corpus / "texts.txt"))),
         )
+        claim(directory, whose)  # what was refused has no folder
         limit = _MINUTES if minutes is None and trials is None else minutes
         with started(making, workers or 1) as crew:
             run = Run(
