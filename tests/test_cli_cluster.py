@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embzip.engine import rows, shipping, texts
+from embzip.engine import opened, rows, shipping, texts
 from embzip.engine.clusters import Cluster
 from embzip.files import line_parts
 from tests.commands import outcome, stdout_of, write_inputs
@@ -170,13 +170,7 @@ def test_without_dask_one_line_says_how_to_get_it(
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Any]:
     """A client of two workers, of which lost ones are replaced."""
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
-        Client(cluster) as client,
-    ):
-        cluster.adapt(minimum=2, maximum=2)  # as `local:2` does
+    with opened("local:2") as client:
         yield client
 
 
