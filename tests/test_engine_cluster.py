@@ -492,6 +492,7 @@ def test_a_worker_that_dask_had_not_met_may_be_lost() -> None:
         os.kill(process, signal.SIGKILL)
         while not client.cluster._watch_worker_status_task.done():  # it ended with a KeyError
             time.sleep(0.1)
+    assert client.cluster.status.name == "closed"
 
 
 def test_counts_of_no_texts_are_none(client: Any) -> None:

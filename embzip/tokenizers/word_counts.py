@@ -74,8 +74,8 @@ def scaled(counts: Counts, memory: int) -> Scaled:
 
     Half of them are for the text. Counts are rounded up or down by the word itself, in proportion,
     so that rare words together keep their share; what is too many different words is left out, the
-    rarest first. A character that would be lost stays, in one word. Words are held for as many as
-    the trainer is given, and no more: all that were counted may be on disk.
+    rarest first. A character that would be lost stays, in one word. Words are held for about twice
+    as many bytes as those that the trainer is given: all that were counted may be on disk.
 
     Examples
     --------
