@@ -55,6 +55,7 @@ def test_a_student_is_written_and_told(folder: Path) -> None:
     command = ("distill", "model.embz", *TRAIN, *OPTIONS, "--texts", "more.txt")
     told = json.loads(stdout_of(*command, "--json"))
     assert told["path"] == "model.distilled.embz"
+    assert told["seen"] is True
     assert told["file_bytes"] == (folder / "model.distilled.embz").stat().st_size
     assert told["shape"] == {
         "rows": 10, "dim": 4, "filters": 6, "encoder": "cnn", "codec": "int4", "kernels": "int4",
@@ -74,7 +75,19 @@ def test_a_student_is_written_and_told(folder: Path) -> None:
         f"10 words of 4 numbers, 6 filters, int4, kernels int4, {len(again):,} bytes"
     )
     assert lines[2].startswith(f"dev, {told['student']['rows']} texts: accuracy ")
+    assert lines[4].startswith("the teacher was trained on these texts, and says little more")
     assert lines[-1] == "again.embz"
+
+
+@pytest.mark.filterwarnings("ignore:dev is not what the teacher's epoch was chosen by")
+def test_of_texts_that_a_teacher_may_not_have_seen_its_file_says_nothing(folder: Path) -> None:
+    rows = Path("train.tsv").read_text("utf-8").splitlines(keepends=True)
+    Path("dev.tsv").write_text("".join(rows[:20]), "utf-8")
+    Path("part.tsv").write_text("".join(rows[20:]), "utf-8")
+    command = ("distill", "model.embz", "--train", "part.tsv", "--dev", "dev.tsv", *OPTIONS)
+    assert json.loads(stdout_of(*command, "--dry-run", "--json"))["seen"] is False
+    (line,) = (x for x in stdout_of(*command).splitlines() if "--folds 4" in x)
+    assert line.startswith("whether the teacher has seen these texts, its file does not say")
 
 
 def test_a_dry_run_trains_and_writes_nothing(folder: Path) -> None:

@@ -130,6 +130,31 @@ def test_what_was_done_to_the_teacher_later_changes_nothing(taught: Taught, tmp_
     assert same(others[1], taught.made[1])  # not what was trained without another fold
 
 
+def test_what_is_kept_is_taken_for_what_it_was_made_from_alone(tmp_path: Path) -> None:
+    given, words = examples(60), vectors()
+    brief: dict[str, Any] = {"epochs": 1, "patience": 1}
+    teacher = teacher_of(given, **brief)
+
+    def kept(teacher: Classifier, *asked: Any, **options: Any) -> list[bytes]:
+        fold_teachers(teacher, *asked, folds=2, work=tmp_path, **options)
+        return [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+
+    before = kept(teacher, given, words)
+    assert kept(teacher, given, words) == before
+    turned = {"even": "odd", "odd": "even"}
+    others: list[tuple[Any, ...]] = [
+        (teacher_of(given, **brief, batch_size=8), given, words),
+        (teacher, [Example(text=e.text, label=turned[e.label]) for e in given], words),
+        (teacher, given, replace(words, matrix=2 * words.matrix)),
+    ]
+    for other in others:
+        assert kept(*other) != before
+        assert kept(teacher, given, words) == before
+    texts = tuple(dict.fromkeys(example.text for example in given))
+    soft = SoftLabels(("even", "odd"), texts, np.full((len(texts), 2), 0.5))
+    assert kept(teacher, given, words, targets=soft) != before
+
+
 def test_encoder_case_start_and_pruning_are_the_teachers() -> None:
     given = examples()
     words = Vectors(Vocabulary(WORDS), vectors().matrix[2:])

@@ -5,20 +5,33 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from embzip.classifier.student_shape import StudentShape
-    from embzip.tf.distilling import DistillResult
+    from embzip.tf.distilled import DistillResult
     from embzip.tf.student_plans import StudentPlan
 
 
 def planned(plan: "StudentPlan") -> tuple[dict[str, object], list[str]]:
     """Return what `--json` prints of a plan, and what is said of it."""
-    record = {"shape": asdict(plan.shape), "most_bytes": plan.nbytes, "rows": plan.table.rows}
+    record = {
+        "shape": asdict(plan.shape),
+        "most_bytes": plan.nbytes,
+        "rows": plan.table.rows,
+        "seen": plan.seen,
+    }
     return record, [
         f"{_shape_told(plan.shape)}: at most {plan.nbytes:,} bytes; nothing was trained"
     ]
 
 
-def distilled(made: "DistillResult", nbytes: int) -> tuple[dict[str, object], list[str]]:
-    """Return what `--json` prints of a student, and what is said of it."""
+def distilled(
+    made: "DistillResult", nbytes: int, folds: int
+) -> tuple[dict[str, object], list[str]]:
+    """Return what `--json` prints of a student, and what is said of it.
+
+    Parameters
+    ----------
+    folds
+        How many fold teachers it had.
+    """
     teacher, student = made.teacher, made.student
     record: dict[str, object] = {
         "shape": asdict(made.shape),
@@ -30,7 +43,20 @@ def distilled(made: "DistillResult", nbytes: int) -> tuple[dict[str, object], li
         "tuned_accuracy": list(made.tuned_accuracy),
         "temperature": made.temperature,
         "interrupted": made.interrupted,
+        "seen": made.seen,
     }
+    if folds:
+        knows = "each text was answered by a teacher that has not seen it too"
+    elif made.seen:
+        knows = (
+            "the teacher was trained on these texts, and says little more of them than their "
+            "labels: --folds 4 asks others as well, that have not seen them"
+        )
+    else:
+        knows = (
+            "whether the teacher has seen these texts, its file does not say; --folds 4 asks "
+            "others as well, that have not"
+        )
     ended = "interrupted after" if made.interrupted else "distilled for"
     return record, [
         f"{ended} {len(made.float_accuracy)} epochs in float32, "
@@ -40,6 +66,7 @@ def distilled(made: "DistillResult", nbytes: int) -> tuple[dict[str, object], li
         f"({student.difference:+.4f}), agreement {student.agreement:.4f}, KL {student.kl:.4f} nats",
         f"log loss {teacher.log_loss:.4f} -> {student.log_loss:.4f}, calibration error "
         f"{teacher.calibration_error:.4f} -> {student.calibration_error:.4f}",
+        knows,
     ]
 
 

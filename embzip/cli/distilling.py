@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -36,9 +36,6 @@ from embzip.files.places import (
     TOKENIZER,
     check_places,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @Parameter(name="*")
@@ -246,7 +243,7 @@ def distill(
             save(made.classifier, output.path, pack=pack, most=most, meta=facts)
             nbytes = output.path.stat().st_size
             interrupted = made.interrupted or pressed()
-    record, lines = distilled(made, nbytes)
+    record, lines = distilled(made, nbytes, len(found.folds))
     output.show(record, *lines)
     if interrupted:
         raise KeyboardInterrupt

@@ -1,7 +1,7 @@
 # The public names, and where each lives; `__init__.py` imports one when it is first used.
 from .classifiers import from_classifier as from_classifier
 from .classifiers import from_kit as from_kit
-from .distilling import DistillResult as DistillResult
+from .distilled import DistillResult as DistillResult
 from .distilling import distill as distill
 from .folds import fold_of as fold_of
 from .folds import fold_teachers as fold_teachers

@@ -6,7 +6,7 @@ kernels are read as the file will round them, and is coded; what is not coded le
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from embzip.classifier import Classifier
@@ -20,11 +20,12 @@ from embzip.classifier.training_options import (
 )
 from embzip.classifier.training_record import TrainingRecord, TrainingRun
 from embzip.corpus import Example
-from embzip.evaluation.accuracy import Evaluation, evaluate
+from embzip.evaluation.accuracy import evaluate
 from embzip.prediction import TextClassifier
 from embzip.soft_labels import SoftLabels
 from embzip.tf.batches import batches_of
 from embzip.tf.begun import check_begun, check_done, check_folds, trained_on
+from embzip.tf.distilled import DistillResult
 from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.lessons import Lessons, Teaching, UnlabelledTexts
 from embzip.tf.student_plans import plan_student
@@ -34,42 +35,6 @@ from embzip.tf.trainer import Run
 from embzip.tokenizers.base import Tokenizer
 from embzip.types import Matrix, TrainingProgress
 from embzip.vectors.base import vectors_of
-
-
-@dataclass(frozen=True, eq=False)
-class DistillResult:
-    """The result of `distill`.
-
-    Attributes
-    ----------
-    classifier
-        The student.
-    shape
-        Its shape: what was given, or what was chosen for the size.
-    teacher, student
-        The teachers, as one, and the student on dev; the student against the teachers.
-    float_accuracy
-        The student's accuracy on dev after each epoch in float32, 0 to 1; empty if it was given.
-    rounded_accuracy
-        The same, read as it will be coded.
-    tuned_accuracy
-        The same over its codes: before tuning, and after each epoch of it. A student that is stored
-        in float32 is neither rounded nor tuned.
-    temperature
-        By which the student's logits were divided, see `embzip.classifier.calibration`.
-    interrupted
-        Whether Ctrl-C ended the training; see `keep_interrupted`.
-    """
-
-    classifier: Classifier
-    shape: StudentShape
-    teacher: Evaluation
-    student: Evaluation
-    float_accuracy: list[float]
-    rounded_accuracy: list[float]
-    tuned_accuracy: list[float]
-    temperature: float
-    interrupted: bool
 
 
 def distill(
@@ -297,4 +262,5 @@ def distill(
         in_tuning,
         temperature,
         interrupted,
+        plan.seen,
     )

@@ -1,8 +1,9 @@
 """Fold teachers: classifiers that have not seen a part of the training texts, and so teach it."""
 
 import gc
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.classifier import Classifier, load_classifier
-from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_record import TrainingRun
 from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
+from embzip.embz.meta import meta_of
 from embzip.errors import InputError
+from embzip.files.own_source import source_digest
+from embzip.files.reading import digest
 from embzip.soft_labels import SoftLabels
 from embzip.tf.batches import training_and_dev
 from embzip.tf.pruning import GradualPruning
 from embzip.tf.targets import answered_labels, targets_of
 from embzip.tf.training import train
 from embzip.types import Matrix, TrainingProgress
-from embzip.vectors.base import Vectors
+from embzip.vectors.base import Vectors, vectors_of
+
+_KEY = "fold-teacher"  # of a kept file: the digest of all that it was made from
 
 
 def fold_of(texts: Sequence[str], folds: int) -> NDArray[np.int64]:
@@ -84,7 +89,8 @@ def fold_teachers(
         Fold teacher i has this seed plus i. None is the teacher's.
     work
         A folder that keeps each as a file when it is trained. One that is there already is taken
-        from it if it has the same texts, labels and seed: have a folder for each teacher and table.
+        from it if it was made by this embzip from equal texts, labels, targets, vectors and
+        options; another one is trained anew and replaced.
     progress
         As in `train`, over the batches of all folds.
 
@@ -131,13 +137,16 @@ def fold_teachers(
     sizes = (len(kept), *map(len, parts))
     whole, *steps = (run.epochs * -(-size // run.batch_size) for size in sizes)
     first = run.seed if seed is None else seed
+    options = _options_of(teacher, run, vectors)
+    asked = [folds, first, teacher.labels, options, asdict(run)["pruning"]]
+    key = "" if work is None else _key(asked, kept, held_out, rows, vectors)
     made: list[Classifier] = []
     for index, part in enumerate(parts):
         learned = [kept[place] for place in part]
         path = None if work is None else Path(work) / f"fold-{index}-of-{folds}.embz"
-        found = None if path is None else _kept(path, teacher.labels, learned, first + index)
-        if found is not None:
-            made.append(found)
+        facts = {_KEY: f"{index} {key}"}
+        if path is not None and path.is_file() and meta_of(path) == facts:
+            made.append(load_classifier(path))
             continue
         gc.collect()  # Keras' models are cycles: without it, those of all folds stay in memory
         result = train(
@@ -149,25 +158,29 @@ def fold_teachers(
             seed=first + index,
             progress=_after(progress, sum(steps[:index]), sum(steps)),
             pruning=_pruning_of(run, steps[index] / whole),
-            **_options_of(teacher, run, vectors),
+            **options,
         )
         made.append(result.classifier)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            result.classifier.save(path)
+            result.classifier.save(path, meta=facts)
     return made
 
 
-def _kept(
-    path: Path, labels: Sequence[str], learned: Sequence[Example], seed: int
-) -> Classifier | None:
-    """Return the fold teacher in a file, if it was trained on these texts, labels and seed."""
-    if not path.is_file():
-        return None
-    found = load_classifier(path)
-    texts = TextDigest.of(example.text for example in learned)
-    same = found.training.trained_on(texts) and found.training.runs[0].seed == seed
-    return found if same and found.labels == tuple(labels) else None
+def _key(
+    options: Sequence[object],
+    kept: Sequence[Example],
+    dev: Sequence[Example],
+    targets: Matrix | None,
+    vectors: Vectors | CompressedEmbedding,
+) -> str:
+    """Return the digest of all that fold teachers are made from, and of what makes them."""
+    table = vectors_of(vectors)
+    read = b"" if table.tokenizer is None else table.tokenizer.to_bytes()
+    texts = [[[example.label, example.text] for example in side] for side in (kept, dev)]
+    said = json.dumps([source_digest(), options, texts, list(table.vocabulary)])
+    arrays = [table.matrix] if targets is None else [table.matrix, targets]
+    return digest(said.encode(), read, *(np.ascontiguousarray(each).data for each in arrays))
 
 
 def _training_of(teacher: Classifier) -> TrainingRun:

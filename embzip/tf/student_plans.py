@@ -42,6 +42,8 @@ class StudentPlan:
         Its shape: no more than the teacher has to give.
     nbytes
         The most bytes that its file can have.
+    seen
+        Whether the file of `source` says that it was trained on `kept`.
     """
 
     teacher: TextClassifier
@@ -52,6 +54,7 @@ class StudentPlan:
     table: Vectors
     shape: StudentShape
     nbytes: int
+    seen: bool
 
 
 def plan_student(
@@ -102,14 +105,16 @@ def plan_student(
         check_dev(held_out, kept, full.labels)
     source = _in_order(start or _best(teachers, held_out), full.labels)
     _warn_of_dev(source, held_out)
-    ids = source.encode([example.text for example in kept])
+    texts = [example.text for example in kept]
+    ids = source.encode(texts)
     if size is not None:
         shape = shape_of_size(source, ids, size, tokenizer=tokenizer)
     shape = shape or StudentShape()
     table = kept_table(source, ids, rows=shape.rows, tokenizer=tokenizer, stems=shape.stems)
     nbytes = student_nbytes(source, table, shape)
     shape = filled_shape(source, table, shape)
-    return StudentPlan(full, source, kept, held_out, ids, table, shape, nbytes)
+    seen = source.training.trained_on(TextDigest.of(texts))
+    return StudentPlan(full, source, kept, held_out, ids, table, shape, nbytes, seen)
 
 
 def _best(teachers: Sequence[TextClassifier], dev: Sequence[Example]) -> Classifier:
