@@ -72,7 +72,9 @@ def record(*, final: bool, text: str = "a goal in extra time") -> dict[str, Any]
         "kind": "search",
         "state": "gated" if final else "preliminary",
         "sentence": f"best.embz has 31,000 bytes -> {text}",
-        "goal": {"max_drop": 0.5, "metric": "accuracy", "latency": None, "asked": "it"},
+        "goal": {
+            "max_drop": 0.5, "metric": "accuracy", "runtime": "embz", "latency": None, "asked": "it",
+        },
         "corpus": {
             "file": text, "train": 23_893, "choosing": 1300, "gate": 1355, "unlabelled": 0,
             "labels": 7,
@@ -96,7 +98,9 @@ def test_a_latency_has_its_column_and_what_changed_its_texts() -> None:
     found = record(final=True)
     assert 'data-label="ms"' not in search_page(found)
     assert "intervals of each accuracy" in search_page(found)
-    found["goal"] |= {"latency": 0.05, "metric": "macro-f1"}
+    answered = "Answers and times were taken of best.embz"
+    assert answered not in search_page(found)
+    found["goal"] |= {"latency": 0.05, "metric": "macro-f1", "runtime": "litert"}
     found["trials"] = [{**each, "latency": 0.0312} for each in found["trials"]]
     found["changed"]["of"] = "the gate"
     found["test"]["looks"] = 3
@@ -104,6 +108,7 @@ def test_a_latency_has_its_column_and_what_changed_its_texts() -> None:
     assert page.count('data-label="ms" data-value="0.0312"') == len(found["trials"])
     assert "What changed most on the gate" in page
     assert "but for time 3" in page
+    assert answered in page
     assert "intervals of each accuracy" not in page
 
 
