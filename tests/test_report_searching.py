@@ -73,7 +73,8 @@ def record(*, final: bool, text: str = "a goal in extra time") -> dict[str, Any]
         "state": "gated" if final else "preliminary",
         "sentence": f"best.embz has 31,000 bytes -> {text}",
         "goal": {
-            "max_drop": 0.5, "metric": "accuracy", "runtime": "embz", "latency": None, "asked": "it",
+            "max_drop": 0.5, "metric": "accuracy", "runtime": "embz", "latency": None,
+            "asked": "it",
         },
         "corpus": {
             "file": text, "train": 23_893, "choosing": 1300, "gate": 1355, "unlabelled": 0,
