@@ -14,6 +14,7 @@ makes every choice; test is read once a model. Parts:
     codec     the teacher over the best `svd:R|tcq:B` for dev that is at most so large
     fasttext  fastText's best quantized model of at most that size (`bench_distill_fasttext`)
     mean      a student without convolutions, as model2vec's: the mean of rows, a dense layer
+    shapes    that size beside shapes picked by hand, on dev (`bench_distill_shapes`); if asked for
 
 A cell (part, set, seed, size) is a small file under `scripts/cells/distill` and is not computed
 again. Classifiers and predictions stay under OUTPUT; without the teacher's file there, teacher and
@@ -48,10 +49,11 @@ from scripts.bench_distill_cells import (
 )
 from scripts.bench_distill_fasttext import fasttext, fasttext_full
 from scripts.bench_distill_peers import codec, mean
+from scripts.bench_distill_shapes import shapes
 from scripts.bench_distill_tables import tables
 from scripts.bench_texts import SETS
 
-PARTS = ("teacher", "folds", "student", "codec", "fasttext", "mean")
+PARTS = ("teacher", "folds", "student", "codec", "fasttext", "mean", "shapes")
 FOLDS = 4
 
 
@@ -63,7 +65,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=SETS, choices=(*SETS, *LONG))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--sizes", type=_size, nargs="+", default=SIZES, help="such as 64KB")
-    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
+    parser.add_argument("--parts", nargs="+", default=PARTS[:-1], choices=PARTS)
     parser.add_argument("--targets", default="both", choices=TARGETS, help="of students")
     parser.add_argument("--hours", type=float, help="after which no cell is begun")
     parser.add_argument("--table", action="store_true", help="compute nothing, print the tables")
@@ -147,6 +149,8 @@ def run(cell: Cell, task: Task) -> dict[str, Any]:
             sys.exit(f"{missing[0]} is not there: run --parts folds first")
         asked = [embzip.load_classifier(path) for path in folds_needed]
         share = TARGETS[cell.targets]
+        if cell.part == "shapes":
+            return shapes(task, taught, asked, share, cell.size)
         if cell.part == "mean":
             small, record = mean(task, taught, asked, share, cell.nbytes)
         else:

@@ -5,9 +5,8 @@ Both are chosen on dev among those whose file is at most so large.
 
 import json
 import time
-from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import product
 from typing import Any
 
@@ -16,10 +15,9 @@ import numpy as np
 import embzip
 from embzip import Classifier
 from embzip.classifier.student_shape import StudentShape
-from embzip.classifier.student_sizes import student_nbytes
-from embzip.classifier.students import kept_table
 from embzip.evaluation.accuracy import mean_kl
 from scripts.bench_distill_cells import SIZES, Task
+from scripts.bench_distill_shapes import fitting
 
 RANKS = (8, 16, 32, 64, 128)
 BITS = (1, 2, 3, 4)
@@ -89,7 +87,8 @@ def mean(
     started = time.perf_counter()
     train, _ = task.parts()
     ids = taught.encode([example.text for example in train])
-    shapes = [shape for dim, name in MEANS if (shape := fitting(taught, ids, dim, name, nbytes))]
+    plain = [StudentShape(dim=dim, encoder="mean", codec=name) for dim, name in MEANS]
+    shapes = [shape for each in plain if (shape := fitting(taught, ids, each, nbytes))]
     if not shapes:
         return None, {"none": "none so small"}
 
@@ -115,18 +114,3 @@ def mean(
         "dev_accuracy": result.student.accuracy,
         "dev_kl": result.student.kl,
     }
-
-
-def fitting(
-    taught: Classifier, ids: Sequence[Sequence[int]], dim: int, codec: str, nbytes: int
-) -> StudentShape | None:
-    """Return the mean of rows with the most words that fit; None where not even 100 do."""
-    shape = StudentShape(dim=dim, encoder="mean", codec=codec)
-    words = len(kept_table(taught, ids).ordinary_ids())
-    counts = range(min(100, words), words + 1)
-
-    def size(rows: int) -> int:
-        return student_nbytes(taught, kept_table(taught, ids, rows=rows), shape)
-
-    fit = bisect_right(counts, nbytes, key=size)
-    return replace(shape, rows=counts[fit - 1]) if fit else None

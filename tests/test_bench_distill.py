@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from embzip import Example
+from embzip.classifier.student_shape import StudentShape
 from embzip.evaluation.accuracy import macro_f1
 from scripts import bench_distill_tables
 from scripts.bench_distill import cells_asked
 from scripts.bench_distill_cells import Cell, cells_of, right_of, told
 from scripts.bench_distill_fasttext_child import largest_cutoff
 from scripts.bench_distill_intervals import holm, interval, two_class_f1
+from scripts.bench_distill_shapes import beside_picked, crossed_gain, neighbours
 
 
 def record(right: list[bool], **other: Any) -> dict[str, Any]:
@@ -156,3 +158,39 @@ def test_tables_say_what_the_cells_hold(cells: Path) -> None:
     for table in (smaller, curves, beside, reached, taken):
         grid = [line for line in ("|" + table).splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in grid}) == 1
+
+
+def test_a_picked_shape_is_judged_on_texts_that_did_not_pick_it(cells: Path) -> None:
+    shape = {"rows": 9000, "dim": 16, "filters": 64, "codec": "svd|tcq:2", "kernels": "int4"}
+    rights = [
+        [True] * 6 + [False] * 2,  # of --size
+        [True] * 4 + [False] * 4,  # best on the first half, of the second it has none
+        [False] * 1 + [True] * 6 + [False] * 1,  # best on the second: it has three of the first
+    ]
+    made = {
+        "students": [
+            record(right, shape={**shape, "rows": 9000 + place}, log_loss=0.5 - place / 10)
+            for place, right in enumerate(rights)
+        ],
+        "first_half": [True] * 4 + [False] * 4,
+    }
+    # 2 of 4 less none of 4, and 4 of 4 less 3 of 4.
+    assert crossed_gain(made) == pytest.approx((0.5 + 0.25) / 2)
+    assert beside_picked() == ""
+    Cell("shapes", "trec", 0, "64KB").write(made)
+    assert (
+        "| trec | 64KB | 2 | 9,000 x 16, 64, 2 bits, int4 | 9,002 x 16, 64, 2 bits, int4 "
+        "| 0.7500 | +0.00 | +37.50 | 0.500 | 0.300 |"
+    ) in beside_picked()
+    assert "Mean +0.00, fair +37.50; worst +0.00, fair +37.50 points." in beside_picked()
+
+
+def test_neighbours_differ_in_one_thing() -> None:
+    shape = StudentShape(codec="svd|tcq:1")
+    near = list(neighbours(shape))
+    assert [(each.dim, each.filters) for each in near[:6]] == [
+        (8, 64), (24, 64), (32, 64), (16, 32), (16, 96), (16, 128),
+    ]  # fmt: skip
+    assert [(each.codec, each.kernels) for each in near[6:]] == [
+        ("svd|tcq:1.5", "int4"), ("svd|tcq:1", "int8"),
+    ]  # fmt: skip
