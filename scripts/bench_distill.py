@@ -15,6 +15,7 @@ makes every choice; test is read once a model. Parts:
     fasttext  fastText's best quantized model of at most that size (`bench_distill_fasttext`)
     mean      a student without convolutions, as model2vec's: the mean of rows, a dense layer
     shapes    that size beside shapes picked by hand, on dev (`bench_distill_shapes`); if asked for
+    texts     students with and without texts that have no label (`bench_distill_texts`); the same
 
 A cell (part, set, seed, size) is a small file under `scripts/cells/distill` and is not computed
 again. Classifiers and predictions stay under OUTPUT; without the teacher's file there, teacher and
@@ -51,9 +52,10 @@ from scripts.bench_distill_fasttext import fasttext, fasttext_full
 from scripts.bench_distill_peers import codec, mean
 from scripts.bench_distill_shapes import shapes
 from scripts.bench_distill_tables import tables
+from scripts.bench_distill_texts import unlabelled
 from scripts.bench_texts import SETS
 
-PARTS = ("teacher", "folds", "student", "codec", "fasttext", "mean", "shapes")
+PARTS = ("teacher", "folds", "student", "codec", "fasttext", "mean", "shapes", "texts")
 FOLDS = 4
 
 
@@ -65,7 +67,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=SETS, choices=(*SETS, *LONG))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--sizes", type=_size, nargs="+", default=SIZES, help="such as 64KB")
-    parser.add_argument("--parts", nargs="+", default=PARTS[:-1], choices=PARTS)
+    parser.add_argument("--parts", nargs="+", default=PARTS[:-2], choices=PARTS)
     parser.add_argument("--targets", default="both", choices=TARGETS, help="of students")
     parser.add_argument("--hours", type=float, help="after which no cell is begun")
     parser.add_argument("--table", action="store_true", help="compute nothing, print the tables")
@@ -138,6 +140,8 @@ def run(cell: Cell, task: Task) -> dict[str, Any]:
     known = cells_of("teacher").get(Cell("teacher", cell.data, cell.seed))
     if known is None or not path.is_file():
         sys.exit(f"{path} is not there: run --parts teacher first")
+    if cell.part == "texts":
+        return unlabelled(task, cell.size)
     taught = embzip.load_classifier(path)
     if cell.part == "folds":
         return folds(task, taught)

@@ -15,6 +15,7 @@ from scripts.bench_distill_cells import Cell, cells_of, right_of, told
 from scripts.bench_distill_fasttext_child import largest_cutoff
 from scripts.bench_distill_intervals import holm, interval, two_class_f1
 from scripts.bench_distill_shapes import beside_picked, crossed_gain, neighbours
+from scripts.bench_distill_texts import with_texts
 
 
 def record(right: list[bool], **other: Any) -> dict[str, Any]:
@@ -183,6 +184,20 @@ def test_a_picked_shape_is_judged_on_texts_that_did_not_pick_it(cells: Path) -> 
         "| 0.7500 | +0.00 | +37.50 | 0.500 | 0.300 |"
     ) in beside_picked()
     assert "Mean +0.00, fair +37.50; worst +0.00, fair +37.50 points." in beside_picked()
+
+
+def test_texts_without_labels_stand_beside_none(cells: Path) -> None:
+    assert with_texts() == ""
+    right = {"teacher": 6, "half": 5, "more copies": 7, "texts": 8}
+    made = {
+        name: record([True] * good + [False] * (8 - good), kl=good / 100)
+        for name, good in right.items()
+    }
+    Cell("texts", "r8", 2, "64KB").write({"labelled": 4000, "unlabelled": 4100, **made})
+    assert with_texts().endswith(
+        "| r8 | 2 | 64KB | 4,000 | 4,100 | 0.7500 | 0.6250 | 0.8750 | 1.0000 "
+        "| 0.0500 | 0.0700 | 0.0800 |"
+    )
 
 
 def test_neighbours_differ_in_one_thing() -> None:
