@@ -8,9 +8,8 @@ TEXTS = [" ".join(f"{letter}{number}" for number in range(12)) for letter in "ab
 
 
 def made(texts: list[str], seed: int = 0, times: int = 1) -> list:
-    return mutilated(
-        units_of(texts), np.tile(np.arange(len(texts)), times), np.random.default_rng(seed)
-    )
+    drawn = np.tile(np.arange(len(texts)), times)
+    return [*mutilated(units_of(texts), drawn, np.random.default_rng(seed))]
 
 
 def test_copies_are_thinned_spliced_or_cut() -> None:
@@ -36,7 +35,7 @@ def test_the_seed_decides_and_texts_are_drawn_as_told() -> None:
     assert made(TEXTS) == made(TEXTS)
     assert made(TEXTS) != made(TEXTS, seed=1)
     drawn = np.array([3, 3, 3, 5])
-    copies = mutilated(units_of(TEXTS), drawn, np.random.default_rng(0))
+    copies = [*mutilated(units_of(TEXTS), drawn, np.random.default_rng(0))]
     assert [copy.first for copy in copies] == drawn.tolist()
     assert {copy.second for copy in copies} <= {3, 5}
 

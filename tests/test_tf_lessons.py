@@ -1,6 +1,7 @@
 """Who says what of which copy, and which texts an epoch has."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -143,3 +144,28 @@ def test_an_epoch_is_the_same_where_others_are_left_out(monkeypatch: pytest.Monk
     last = lessons(teacher, texts=more, copies=1)(2)
     assert np.array_equal(last.ids, every[2].ids)
     assert np.array_equal(last.targets, every[2].targets)
+
+
+def test_few_copies_are_there_at_a_time_and_the_lessons_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    teacher = tiny_classifier()
+    folds = [tiny_classifier(seed=seed) for seed in (1, 2)]
+    options = {"copies": 3, "texts": ["the lion", "people say"], "labels": 0.5}
+    asked: list[int] = []
+
+    class Counting(Teaching):
+        def said(self, copies: Sequence[Copy], texts: Sequence[str]) -> np.ndarray:
+            asked.append(len(copies))
+            return super().said(copies, texts)
+
+    whole = lessons(teacher, teaching=Counting(teacher, folds, 0.5), **options)(1)
+    texts = len(EXAMPLES)
+    assert asked == [texts, 2 + 3 * (texts + 2)]
+    monkeypatch.setattr("embzip.tf.lessons._BLOCK", 4)
+    asked.clear()
+    parts = lessons(teacher, teaching=Counting(teacher, folds, 0.5), **options)(1)
+    assert max(asked) == 4
+    assert np.array_equal(parts.ids, whole.ids)
+    assert np.array_equal(parts.lengths, whole.lengths)
+    np.testing.assert_allclose(parts.targets, whole.targets, atol=1e-6)

@@ -147,6 +147,23 @@ def padded(
     return Batches(ids, lengths, labels, config.padding)
 
 
+def joined(parts: Sequence[Batches]) -> Batches:
+    """Return batches one after the other; they are of the same table and encoder.
+
+    >>> one = Batches(np.ones((2, 3), np.uint8), np.array([3, 1]), np.zeros(2, np.uint8), 0)
+    >>> len(joined([one, one]))
+    4
+    """
+    targets = [part.targets for part in parts if part.targets is not None]
+    return Batches(
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.lengths for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        parts[0].padding,
+        np.concatenate(targets) if targets else None,
+    )
+
+
 def training_and_dev(
     examples: Sequence[Example], dev: Sequence[Example] | None
 ) -> tuple[list[Example], list[Example]]:

@@ -4,7 +4,7 @@ A teacher knows its training texts by heart, and says little more of them than t
 thinks of single words and of mixtures shows on texts that were not there. Needs no TensorFlow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import NamedTuple
@@ -58,8 +58,8 @@ def units_of(texts: Sequence[str]) -> list[Units]:
 
 def mutilated(
     texts: Sequence[Units], drawn: NDArray[np.int64], rng: np.random.Generator
-) -> list[Copy]:
-    """Return a mutilated copy of each drawn text: thinned (40 %), spliced (30 %) or cut (30 %).
+) -> Iterator[Copy]:
+    """Yield a mutilated copy of each drawn text: thinned (40 %), spliced (30 %) or cut (30 %).
 
     A thinned copy lacks a fifth of the units; a spliced one has the beginning of the text, and the
     end of another; a cut one is 2 to 8 units in a row.
@@ -78,7 +78,6 @@ def mutilated(
     """
     others = rng.permutation(drawn)
     kinds = rng.random(len(drawn))
-    copies = []
     for kind, first, other in zip(kinds, drawn.tolist(), others.tolist(), strict=True):
         units, are_words = texts[first]
         second = first
@@ -94,5 +93,4 @@ def mutilated(
             begin = rng.integers(0, max(1, len(units) - _SHORTEST + 1))
             made = units[begin : begin + rng.integers(_SHORTEST, _LONGEST + 1)]
         made = made or units
-        copies.append(Copy(made if are_words else ["".join(made)], first, second))
-    return copies
+        yield Copy(made if are_words else ["".join(made)], first, second)

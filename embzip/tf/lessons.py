@@ -6,7 +6,7 @@ Copies are drawn anew each epoch. Nothing is trained here.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from embzip.corpus import Example
 from embzip.errors import InputError, MismatchError
 from embzip.prediction import TextClassifier
 from embzip.tf.answers import kept_answers
-from embzip.tf.batches import Batches, padded, tokenizer_of
-from embzip.tf.copies import Copy, mutilated, units_of
+from embzip.tf.batches import Batches, joined, padded, tokenizer_of
+from embzip.tf.copies import Copy, Units, mutilated, units_of
 from embzip.tf.folds import fold_of
 from embzip.tokenizers.remembering import RememberingTokenizer
 from embzip.types import Matrix
@@ -26,6 +26,7 @@ from embzip.vectors.base import Vectors
 
 UnlabelledTexts = Sequence[str] | Callable[[], Iterable[str]]
 _LEAST_UNLABELLED = 20_000  # texts an epoch, where the labelled are fewer
+_BLOCK = 4096  # texts that are there as words at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +75,8 @@ class Teaching:
         )
         if not self.folds:
             return self._answer(self.full, asked)
-        fold = fold_of(texts, len(self.folds))
-        first = fold[[copy.first for copy in copies]]
-        second = fold[[copy.second for copy in copies]]
+        first = fold_of([texts[copy.first] for copy in copies], len(self.folds))
+        second = fold_of([texts[copy.second] for copy in copies], len(self.folds))
         found = np.zeros((len(copies), len(self.full.labels)), np.float32)
         for number, teacher in enumerate(self.folds):
             counts = (first == number) * np.float32(0.5) + (second == number) * np.float32(0.5)
@@ -139,12 +139,13 @@ class Lessons:
         self._texts = [example.text for example in examples]
         self._units = units_of(self._texts)
         own = _unchanged(self._texts)
-        self._own = teaching.said(own, self._texts) if targets is None else targets
-        self._ids = self._tokenizer.encode([copy.parts for copy in own])
+        self._own = joined([*self._answered(own, self._texts, targets)])
         if labels:
             place = {label: index for index, label in enumerate(self._labels)}
             hard = np.eye(len(place), dtype=np.float32)[[place[e.label] for e in examples]]
-            self._own = (1 - labels) * self._own + labels * hard
+            said = self._own.targets
+            assert said is not None  # noqa: S101
+            self._own = replace(self._own, targets=(1 - labels) * said + labels * hard)
         self._weights = None
         if balance:
             _, label, count = np.unique(
@@ -163,27 +164,41 @@ class Lessons:
         for _ in range(self._next, epoch):
             next(self._more)
         self._next = epoch + 1
-        more, own = next(self._more), len(self._texts)
+        more = next(self._more)
         every = [*self._units, *units_of(more)]
-        made = _unchanged(more, own)
+        made = chain(_unchanged(more, len(self._texts)), self._drawn(every, rng))
+        return joined([self._own, *self._answered(made, [*self._texts, *more])])
+
+    def _drawn(self, every: Sequence[Units], rng: np.random.Generator) -> Iterator[Copy]:
+        """Yield the mutilated copies of an epoch."""
+        own = len(self._texts)
         for _ in range(self._copies):
             drawn = np.arange(len(every))
             if self._weights is not None:
                 drawn[:own] = rng.choice(own, own, p=self._weights)
-            made += mutilated(every, drawn, rng)
-        targets = self._own
-        if made:
-            said = self._teaching.said(made, [*self._texts, *more])
-            targets = np.concatenate([targets, said])
-        ids = [*self._ids, *self._tokenizer.encode([copy.parts for copy in made])]
-        labels = np.zeros(len(ids), np.uint8)  # targets stand in their place
-        batches = padded(ids, labels, self._table, self._config)
-        return replace(batches, targets=targets.astype(np.float32))
+            yield from mutilated(every, drawn, rng)
+
+    def _answered(
+        self, copies: Iterator[Copy], texts: Sequence[str], known: Matrix | None = None
+    ) -> Iterator[Batches]:
+        """Yield copies of texts as ids, with what is said of them, or known already."""
+        done = 0
+        while block := list(islice(copies, _BLOCK)):
+            ids = self._tokenizer.encode([copy.parts for copy in block])
+            labels = np.zeros(len(ids), np.uint8)  # targets stand in their place
+            batches = padded(ids, labels, self._table, self._config)
+            said = (
+                self._teaching.said(block, texts)
+                if known is None
+                else known[done : done + len(block)]
+            )
+            done += len(block)
+            yield replace(batches, targets=said.astype(np.float32, copy=False))
 
 
-def _unchanged(texts: Sequence[str], first: int = 0) -> list[Copy]:
-    """Return texts as copies of themselves, which are numbered from `first` on."""
-    return [Copy(text.split(" "), at, at) for at, text in enumerate(texts, first)]
+def _unchanged(texts: Sequence[str], first: int = 0) -> Iterator[Copy]:
+    """Yield texts as copies of themselves, which are numbered from `first` on."""
+    return (Copy(text.split(" "), at, at) for at, text in enumerate(texts, first))
 
 
 def _portions(texts: UnlabelledTexts, size: int) -> Iterator[list[str]]:
