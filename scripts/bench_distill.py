@@ -16,6 +16,7 @@ makes every choice; test is read once a model. Parts:
     mean      a student without convolutions, as model2vec's: the mean of rows, a dense layer
     shapes    that size beside shapes picked by hand, on dev (`bench_distill_shapes`); if asked for
     texts     students with and without texts that have no label (`bench_distill_texts`); the same
+    fingerprints   words as 8-bit fingerprints, on dev (`bench_distill_fingerprints`); the same
 
 A cell (part, set, seed, size) is a small file under `scripts/cells/distill` and is not computed
 again. Classifiers and predictions stay under OUTPUT; without the teacher's file there, teacher and
@@ -49,13 +50,24 @@ from scripts.bench_distill_cells import (
     judged,
 )
 from scripts.bench_distill_fasttext import fasttext, fasttext_full
+from scripts.bench_distill_fingerprints import fingerprints
 from scripts.bench_distill_peers import codec, mean
 from scripts.bench_distill_shapes import shapes
 from scripts.bench_distill_tables import tables
 from scripts.bench_distill_texts import unlabelled
 from scripts.bench_texts import SETS
 
-PARTS = ("teacher", "folds", "student", "codec", "fasttext", "mean", "shapes", "texts")
+PARTS = (
+    "teacher",
+    "folds",
+    "student",
+    "codec",
+    "fasttext",
+    "mean",
+    "shapes",
+    "texts",
+    "fingerprints",
+)
 FOLDS = 4
 
 
@@ -67,7 +79,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=SETS, choices=(*SETS, *LONG))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--sizes", type=_size, nargs="+", default=SIZES, help="such as 64KB")
-    parser.add_argument("--parts", nargs="+", default=PARTS[:-2], choices=PARTS)
+    parser.add_argument("--parts", nargs="+", default=PARTS[:6], choices=PARTS)
     parser.add_argument("--targets", default="both", choices=TARGETS, help="of students")
     parser.add_argument("--hours", type=float, help="after which no cell is begun")
     parser.add_argument("--table", action="store_true", help="compute nothing, print the tables")
@@ -153,8 +165,9 @@ def run(cell: Cell, task: Task) -> dict[str, Any]:
             sys.exit(f"{missing[0]} is not there: run --parts folds first")
         asked = [embzip.load_classifier(path) for path in folds_needed]
         share = TARGETS[cell.targets]
-        if cell.part == "shapes":
-            return shapes(task, taught, asked, share, cell.size)
+        on_dev = {"shapes": shapes, "fingerprints": fingerprints}
+        if cell.part in on_dev:
+            return on_dev[cell.part](task, taught, asked, share, cell.size)
         if cell.part == "mean":
             small, record = mean(task, taught, asked, share, cell.nbytes)
         else:

@@ -13,9 +13,11 @@ from scripts import bench_distill_tables
 from scripts.bench_distill import cells_asked
 from scripts.bench_distill_cells import Cell, cells_of, right_of, told
 from scripts.bench_distill_fasttext_child import largest_cutoff
+from scripts.bench_distill_fingerprints import beside_strings, with_false_words
 from scripts.bench_distill_intervals import holm, interval, two_class_f1
 from scripts.bench_distill_shapes import beside_picked, crossed_gain, neighbours
 from scripts.bench_distill_texts import with_texts
+from tests.models import tiny_classifier
 
 
 def record(right: list[bool], **other: Any) -> dict[str, Any]:
@@ -197,6 +199,32 @@ def test_texts_without_labels_stand_beside_none(cells: Path) -> None:
     assert with_texts().endswith(
         "| r8 | 2 | 64KB | 4,000 | 4,100 | 0.7500 | 0.6250 | 0.8750 | 1.0000 "
         "| 0.0500 | 0.0700 | 0.0800 |"
+    )
+
+
+def test_one_unknown_word_in_256_has_a_row() -> None:
+    small = tiny_classifier()
+    texts = [f"lion {number}q zoo" for number in range(20_000)]
+    clean = small.encode(texts)
+    read = list(with_false_words(small, texts))
+    assert [ids[::2] for ids in read] == [ids[::2] for ids in clean]  # known words stay
+    false = [ids[1] for ids in read if ids[1] != clean[0][1]]
+    assert 50 < len(false) < 110
+    assert set(false) <= set(range(2, small.embedding.rows))
+    assert len(set(false)) == small.embedding.rows - 2
+
+
+def test_fingerprints_stand_beside_strings(cells: Path) -> None:
+    found = {
+        "shape": {"rows": 5400}, "clean_accuracy": 0.8, "clean_kl": 0.05, "false_accuracy": 0.79,
+        "false_kl": 0.06,
+    }  # fmt: skip
+    Cell("fingerprints", "trec", 0, "30KB").write(found)
+    assert beside_strings() == ""  # there is nothing beside it yet
+    strings = {"shape": {"rows": 5000}, "dev_accuracy": 0.81, "dev_kl": 0.04}
+    Cell("student", "trec", 0, "30KB").write(strings)
+    assert beside_strings().endswith(
+        "| trec | 30KB | 5,000 | 5,400 | 0.8100 | 0.8000 | 0.7900 | 0.0400 | 0.0500 | 0.0600 |"
     )
 
 

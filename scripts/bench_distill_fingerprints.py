@@ -1,0 +1,125 @@
+"""Words stored as 8-bit fingerprints instead of strings, for `scripts.bench_distill`.
+
+A minimal perfect hash of the words (3 bits each at best) and a fingerprint of 8 bits take 1.4 bytes
+a word, where strings take about 1.9, so that more words fit. What is given up: one unknown word in
+256 is taken for a known one, and no word without a row reads as its neighbour of the same stem,
+which needs the strings.
+
+Nothing of that is in embzip. Here a student gets as many words as would fit, no stems, and on dev
+each unknown word reads as some row with a probability of 1/256, by a hash of it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from embzip import Classifier, Example
+from embzip.classifier.student_sizes import student_nbytes
+from embzip.classifier.students import kept_table
+from embzip.evaluation.accuracy import mean_kl
+from embzip.files.reading import digest
+from embzip.tokenizers.word_pattern import word_pattern
+from embzip.types import Matrix
+from scripts.bench_distill_cells import LONG, Cell, Task, cells_of
+from scripts.bench_texts import SETS
+
+BYTES = 1.4  # of a word
+TAKEN = 256  # one unknown word in so many is taken for a known one
+UNK, SPECIAL = 1, 2  # ids; how many are no words
+Record = dict[str, Any]
+
+
+def fingerprints(
+    task: Task, taught: Classifier, asked: Sequence[Classifier], share: float, size: str
+) -> Record:
+    """Return what a student without strings is on dev, with false words and without."""
+    from embzip import tf
+
+    train, dev = task.parts()
+    ids = taught.encode([example.text for example in train])
+    chosen = tf.plan_student(taught, task.examples(), size=size).shape
+    most = 1000 * int(size.removesuffix("KB"))
+    words = len(kept_table(taught, ids).ordinary_ids())
+
+    def nbytes(rows: int) -> int:
+        kept = kept_table(taught, ids, rows=rows)
+        assert kept.tokenizer is not None
+        strings = len(kept.tokenizer.to_bytes())
+        return student_nbytes(taught, kept, chosen) - strings + ceil(BYTES * rows)
+
+    counts = range(1, words + 1)
+    shape = replace(chosen, stems=False, rows=counts[bisect_right(counts, most, key=nbytes) - 1])
+    small = tf.distill(
+        taught, task.examples(), shape=shape, fold_teachers=asked, fold_share=share, seed=task.seed
+    ).classifier
+    texts = [example.text for example in dev]
+    said = taught.probabilities(texts)
+    clean, false = small.encode(texts), list(with_false_words(small, texts))
+    changed = sum(
+        a != b for pair in zip(clean, false, strict=True) for a, b in zip(*pair, strict=True)
+    )
+    found: Record = {"shape": asdict(shape), "false_words": changed}
+    for name, read in (("clean", clean), ("false", false)):
+        answers = small.probabilities_of_ids([each[: small.max_length] for each in read])
+        found[f"{name}_accuracy"] = _accuracy(small, answers, dev)
+        found[f"{name}_kl"] = mean_kl(said, answers)
+    return found
+
+
+def with_false_words(small: Classifier, texts: Sequence[str]) -> Iterator[list[int]]:
+    """Yield the ids of each text, in which one unknown word in 256 has a row."""
+    tokenizer = small.tokenizer
+    rows = len(tokenizer.vocabulary) - SPECIAL
+    for text, ids in zip(texts, tokenizer.encode(texts), strict=True):
+        read = tokenizer.normalization.apply(text)
+        words = word_pattern(read).findall(read)
+        yield [
+            _row(word, rows) if each == UNK else each for word, each in zip(words, ids, strict=True)
+        ]
+
+
+def _row(word: str, rows: int) -> int:
+    number = int(digest(word.encode("utf-8", "surrogatepass")), 16)
+    return UNK if number % TAKEN else SPECIAL + number // TAKEN % rows
+
+
+def _accuracy(small: Classifier, answers: Matrix, dev: Sequence[Example]) -> float:
+    right = [small.labels[best] == e.label for best, e in zip(answers.argmax(1), dev, strict=True)]
+    return float(np.mean(right))
+
+
+def beside_strings() -> str:
+    """Return the table of fingerprints beside strings, on dev."""
+    order = {data: place for place, data in enumerate((*SETS, *LONG))}
+    students = cells_of("student")
+    rows = []
+    for cell, record in sorted(
+        cells_of("fingerprints").items(), key=lambda pair: (order[pair[0].data], pair[0].nbytes)
+    ):
+        strings = students.get(Cell("student", cell.data, cell.seed, cell.size))
+        if strings is None:
+            continue
+        rows.append(
+            f"| {cell.data} | {cell.size} | {strings['shape']['rows']:,} "
+            f"| {record['shape']['rows']:,} | {strings['dev_accuracy']:.4f} "
+            f"| {record['clean_accuracy']:.4f} | {record['false_accuracy']:.4f} "
+            f"| {strings['dev_kl']:.4f} | {record['clean_kl']:.4f} | {record['false_kl']:.4f} |"
+        )
+    if not rows:
+        return ""
+    return "\n".join(
+        [
+            "Words as strings, with stems, and as fingerprints of 8 bits, at equal bytes, on dev; "
+            "*false* is with one unknown word in 256 taken for a known one. KL from the teacher in "
+            "nats.",
+            "",
+            "| data | size | words: strings | fingerprints | accuracy: strings | fingerprints "
+            "| false | KL: strings | fingerprints | false |",
+            "|---" * 10 + "|",
+            *rows,
+        ]
+    )
