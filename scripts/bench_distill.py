@@ -56,6 +56,7 @@ from scripts.bench_distill_shapes import shapes
 from scripts.bench_distill_tables import tables
 from scripts.bench_distill_texts import unlabelled
 from scripts.bench_texts import SETS
+from scripts.peaks import peak
 
 PARTS = (
     "teacher",
@@ -256,6 +257,7 @@ def student(
         return None, {"none": str(error)}
     return result.classifier, {
         "seconds": round(time.perf_counter() - started, 1),
+        "peak_mb": round(peak() / 1e6),
         "shape": asdict(result.shape),
         "dev_accuracy": result.student.accuracy,
         "dev_macro_f1": result.student.macro_f1,

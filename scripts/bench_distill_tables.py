@@ -255,16 +255,17 @@ def teachers() -> str:
         seconds += [
             _mean(r["seconds"] for r in f.values()) if f else None for f in (before, folds, student)
         ]
+        peaks = [record["peak_mb"] for record in student.values() if "peak_mb" in record]
         rows.append(
             f"| {data} | {_mean(r['bytes'] for r in before.values()) / 1e6:.1f} "
             f"| {_mean(r['int8_packed_bytes'] for r in before.values()) / 1e6:.2f} | "
             + " | ".join("" if each is None else f"{each:.0f}" for each in seconds)
-            + " |"
+            + f" | {max(peaks) if peaks else ''} |"
         )
     head = [
         "| data | teacher, MB | as int8, MB | s: vectors | teacher | four fold teachers "
-        "| student of 64 KB |",
-        "|---|---|---|---|---|---|---|",
+        "| student of 64 KB | MB it took |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*head, *rows]) if rows else ""
 

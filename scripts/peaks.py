@@ -17,11 +17,12 @@ def peak_growth() -> Callable[[], int]:
     True
     """
     Path("/proc/self/clear_refs").write_text("5")
-    before = _peak()
-    return lambda: _peak() - before
+    before = peak()
+    return lambda: peak() - before
 
 
-def _peak() -> int:
+def peak() -> int:
+    """Return the most bytes that this process has had in memory."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return 1024 * int(line.split()[1])

@@ -157,10 +157,15 @@ def test_tables_say_what_the_cells_hold(cells: Path) -> None:
     assert "| trec | fastText |  |  | - |  | 0.9000 (2) |  |  |" in curves
     assert "| trec |  |  |  |  | +10.00 (3.2e-30, 3.2e-30) |  |" in beside
     assert "| trec | 0.9000 | 20KB |" in reached
-    assert "| trec | 26.0 | 6.00 | 2 | 30 |  |  |" in taken
+    assert "| trec | 26.0 | 6.00 | 2 | 30 |  |  |  |" in taken
     for table in (smaller, curves, beside, reached, taken):
         grid = [line for line in ("|" + table).splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in grid}) == 1
+    for seed, megabytes in ((0, 812), (1, 790)):
+        found = record(whole, seconds=20.0, peak_mb=megabytes)
+        Cell("student", "trec", seed, "64KB").write(found)
+    tables._cells.cache_clear()
+    assert "| trec | 26.0 | 6.00 | 2 | 30 |  | 20 | 812 |" in tables.teachers()
 
 
 def test_a_picked_shape_is_judged_on_texts_that_did_not_pick_it(cells: Path) -> None:
