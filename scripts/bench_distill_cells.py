@@ -15,7 +15,7 @@ from embzip import Example, TextClassifier, read_examples
 from embzip.evaluation.accuracy import bootstrap_ci95, macro_f1, mean_kl
 from embzip.files.writing import write_bytes
 from embzip.labelled.splits import split_examples
-from scripts.bench_texts import examples_file
+from scripts.bench_texts import SETS, examples_file
 
 CELLS = Path(__file__).parent / "cells" / "distill"
 LONG = {"20ng": 200, "imdb": 200}  # tokens of a text that are read
@@ -71,6 +71,13 @@ def cells_of(part: str) -> dict[Cell, dict[str, Any]]:
             cell = Cell(part, parts["data"], seed, size, targets or "both")
             found[cell] = json.loads(path.read_text())
     return found
+
+
+def in_order(part: str) -> list[tuple[Cell, dict[str, Any]]]:
+    """Return all cells of a part by set, seed and size, with their records."""
+    place = {data: number for number, data in enumerate((*SETS, *LONG))}
+    found = cells_of(part).items()
+    return sorted(found, key=lambda pair: (place[pair[0].data], pair[0].seed, pair[0].nbytes))
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ from embzip.evaluation.accuracy import mean_kl
 from embzip.files.reading import digest
 from embzip.tokenizers.word_pattern import word_pattern
 from embzip.types import Matrix
-from scripts.bench_distill_cells import LONG, Cell, Task, cells_of
-from scripts.bench_texts import SETS
+from scripts.bench_distill_cells import Cell, Task, cells_of, in_order
 
 BYTES = 1.4  # of a word
 TAKEN = 256  # one unknown word in so many is taken for a known one
@@ -94,12 +93,9 @@ def _accuracy(small: Classifier, answers: Matrix, dev: Sequence[Example]) -> flo
 
 def beside_strings() -> str:
     """Return the table of fingerprints beside strings, on dev."""
-    order = {data: place for place, data in enumerate((*SETS, *LONG))}
     students = cells_of("student")
     rows = []
-    for cell, record in sorted(
-        cells_of("fingerprints").items(), key=lambda pair: (order[pair[0].data], pair[0].nbytes)
-    ):
+    for cell, record in in_order("fingerprints"):
         strings = students.get(Cell("student", cell.data, cell.seed, cell.size))
         if strings is None:
             continue

@@ -22,8 +22,7 @@ from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.student_sizes import student_nbytes
 from embzip.classifier.students import kept_table
 from embzip.trials.sides import halves
-from scripts.bench_distill_cells import LONG, Task, cells_of, judged, right_of
-from scripts.bench_texts import SETS
+from scripts.bench_distill_cells import Task, in_order, judged, right_of
 
 CODECS = ("svd|tcq:1", "svd|tcq:1.5", "svd|tcq:2", "svd|tcq:3", "svd|tcq:4")
 FACTORS = (0.5, 1.5, 2)
@@ -97,10 +96,7 @@ def _judged(made: Any, dev: Sequence[Example]) -> Record:
 def beside_picked() -> str:
     """Return the table of sizes beside the best shape that was picked by hand, on dev."""
     rows, gains = [], []
-    order = {data: place for place, data in enumerate((*SETS, *LONG))}
-    for cell, record in sorted(
-        cells_of("shapes").items(), key=lambda pair: (order[pair[0].data], pair[0].nbytes)
-    ):
+    for cell, record in in_order("shapes"):
         first, *picked = record["students"]
         best = max(picked, key=lambda each: float(each["accuracy"]))
         gain, crossed = first["accuracy"] - best["accuracy"], crossed_gain(record)

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 import embzip
-from scripts.bench_distill_cells import FIGURES, LONG, Task, cells_of, judged
-from scripts.bench_texts import SETS
+from scripts.bench_distill_cells import FIGURES, LONG, Task, in_order, judged
 
 COPIES = 4  # of each text, the default
 STUDENTS = ("half", "more copies", "texts")
@@ -49,10 +48,8 @@ def unlabelled(task: Task, size: str) -> Record:
 
 def with_texts() -> str:
     """Return the table of students with and without further texts, on dev."""
-    order = {data: place for place, data in enumerate((*SETS, *LONG))}
-    cells = sorted(cells_of("texts").items(), key=lambda pair: (order[pair[0].data], pair[0].seed))
     rows = []
-    for cell, record in cells:
+    for cell, record in in_order("texts"):
         figures = [f"{_figure(cell.data, record[name]):.4f}" for name in ("teacher", *STUDENTS)]
         divergences = [f"{record[name]['kl']:.4f}" for name in STUDENTS]
         rows.append(
