@@ -74,7 +74,7 @@ def cells_of(part: str) -> dict[Cell, dict[str, Any]]:
 
 
 def in_order(part: str) -> list[tuple[Cell, dict[str, Any]]]:
-    """Return all cells of a part by set, seed and size, with their records."""
+    """Return all cells of a part that has sizes by set, seed and size, with their records."""
     place = {data: number for number, data in enumerate((*SETS, *LONG))}
     found = cells_of(part).items()
     return sorted(found, key=lambda pair: (place[pair[0].data], pair[0].seed, pair[0].nbytes))
