@@ -27,7 +27,7 @@ from embzip.vectors.pruning import prune
 from embzip.vectors.transferring import transfer
 
 Ids = Sequence[Sequence[int]]
-_SAMPLE = 4096  # texts by which filters are chosen
+SAMPLE = 4096  # texts by which filters are chosen
 _DROPOUT = 0.2  # a student has no features to spare
 
 
@@ -139,7 +139,7 @@ def start_of(teacher: Classifier, table: Vectors, texts: Ids, shape: StudentShap
         What `kept_table` returns.
     texts
         Training texts as ids of the teacher, by which the filters of a CNN are chosen: those that
-        contribute most to its answers.
+        contribute most to its answers. The first `SAMPLE` are read.
     """
     own, dim = teacher.config, min(shape.dim, table.dim)
     columns, back = _fewer_columns(table, reading_metric(teacher), dim)
@@ -152,7 +152,7 @@ def start_of(teacher: Classifier, table: Vectors, texts: Ids, shape: StudentShap
         return Start(small, config, arrays)
     dense = teacher.arrays["dense.kernel"].reshape(len(own.windows), own.filters, -1)
     rest = []
-    for index, kept in enumerate(_contributing(teacher, own, texts[:_SAMPLE], config.filters)):
+    for index, kept in enumerate(_contributing(teacher, own, texts[:SAMPLE], config.filters)):
         kernel = teacher.arrays[f"conv.{index}.kernel"][..., kept]
         arrays[f"conv.{index}.kernel"] = _folded(kernel, back)
         arrays[f"conv.{index}.bias"] = teacher.arrays[f"conv.{index}.bias"][kept]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from embzip.classifier import Classifier, Ensemble
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.student_sizes import shape_of_size, student_nbytes
-from embzip.classifier.students import filled_shape, kept_table
+from embzip.classifier.students import SAMPLE, filled_shape, kept_table
 from embzip.classifier.text_digests import TextDigest
 from embzip.corpus import Example
 from embzip.errors import InputError, InputTypeError, MismatchError
@@ -35,7 +35,7 @@ class StudentPlan:
     kept, dev
         The examples to learn from, and those that choose the epoch.
     ids
-        The texts of `kept` as ids of `source`.
+        The first texts of `kept` as ids of `source`, by which its filters are judged.
     table
         The rows of `source` that the student keeps.
     shape
@@ -114,7 +114,7 @@ def plan_student(
     nbytes = student_nbytes(source, table, shape)
     shape = filled_shape(source, table, shape)
     seen = source.training.trained_on(TextDigest.of(texts))
-    return StudentPlan(full, source, kept, held_out, ids, table, shape, nbytes, seen)
+    return StudentPlan(full, source, kept, held_out, ids[:SAMPLE], table, shape, nbytes, seen)
 
 
 def _best(teachers: Sequence[TextClassifier], dev: Sequence[Example]) -> Classifier:

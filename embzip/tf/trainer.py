@@ -222,6 +222,7 @@ class Trainer:
                     start = time.perf_counter()
                     loss = 0.0
                     if epoch and not isinstance(batches, Batches):
+                        del texts  # first: the texts of two epochs need not fit
                         texts = batches(epoch)
                     for done, (ids, wanted) in enumerate(texts.shuffled(batch_size, rng), 1):
                         if stopped():
