@@ -74,8 +74,8 @@ def with_false_words(small: Classifier, texts: Sequence[str]) -> Iterator[list[i
     tokenizer = small.tokenizer
     rows = len(tokenizer.vocabulary) - SPECIAL
     for text, ids in zip(texts, tokenizer.encode(texts), strict=True):
-        read = tokenizer.normalization.apply(text)
-        words = word_pattern(read).findall(read)
+        pieces = tokenizer.normalization.apply(text).split()
+        words = [word for piece in pieces for word in word_pattern(piece).findall(piece)]
         yield [
             _row(word, rows) if each == UNK else each for word, each in zip(words, ids, strict=True)
         ]
