@@ -57,7 +57,7 @@ def fingerprints(
     ).classifier
     texts = [example.text for example in dev]
     said = taught.probabilities(texts)
-    clean, false = small.encode(texts), list(with_false_words(small, texts))
+    clean, false = small.tokenizer.encode(texts), list(with_false_words(small, texts))
     changed = sum(
         a != b for pair in zip(clean, false, strict=True) for a, b in zip(*pair, strict=True)
     )
