@@ -105,7 +105,8 @@ def test_a_dry_run_trains_and_writes_nothing(folder: Path) -> None:
 
 def test_folds_are_kept_and_another_models_word_is_learned(folder: Path) -> None:
     folds = ("--folds", 2, "--vectors", "vectors.embz", "--work", "folds")
-    stdout_of("distill", "model.embz", *TRAIN, *OPTIONS, *folds, "-o", "a.embz")
+    told = stdout_of("distill", "model.embz", *TRAIN, *OPTIONS, *folds, "-o", "a.embz")
+    assert "each text was also answered by a teacher that has not seen it" in told
     kept = sorted((folder / "folds").iterdir())
     assert [path.name for path in kept] == ["fold-0-of-2.embz", "fold-1-of-2.embz"]
     written = [path.stat().st_mtime_ns for path in kept]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from embzip.classifier.student_shape import StudentShape
+    from embzip.cli.teaching import Teachers
     from embzip.tf.distilled import DistillResult
     from embzip.tf.student_plans import StudentPlan
 
@@ -23,14 +24,14 @@ def planned(plan: "StudentPlan") -> tuple[dict[str, object], list[str]]:
 
 
 def distilled(
-    made: "DistillResult", nbytes: int, folds: int
+    made: "DistillResult", nbytes: int, taught: "Teachers"
 ) -> tuple[dict[str, object], list[str]]:
     """Return what `--json` prints of a student, and what is said of it.
 
     Parameters
     ----------
-    folds
-        How many fold teachers it had.
+    taught
+        Who taught it.
     """
     teacher, student = made.teacher, made.student
     record: dict[str, object] = {
@@ -45,18 +46,6 @@ def distilled(
         "interrupted": made.interrupted,
         "seen": made.seen,
     }
-    if folds:
-        knows = "each text was answered by a teacher that has not seen it too"
-    elif made.seen:
-        knows = (
-            "the teacher was trained on these texts, and says little more of them than their "
-            "labels: --folds 4 asks others as well, that have not seen them"
-        )
-    else:
-        knows = (
-            "whether the teacher has seen these texts, its file does not say; --folds 4 asks "
-            "others as well, that have not"
-        )
     ended = "interrupted after" if made.interrupted else "distilled for"
     return record, [
         f"{ended} {len(made.float_accuracy)} epochs in float32, "
@@ -66,7 +55,24 @@ def distilled(
         f"({student.difference:+.4f}), agreement {student.agreement:.4f}, KL {student.kl:.4f} nats",
         f"log loss {teacher.log_loss:.4f} -> {student.log_loss:.4f}, calibration error "
         f"{teacher.calibration_error:.4f} -> {student.calibration_error:.4f}",
-        knows,
+        *_knowing(made.seen, taught),
+    ]
+
+
+def _knowing(seen: bool, taught: "Teachers") -> list[str]:
+    """Return whether a teacher knows the texts; of what another model said, that does not count."""
+    if taught.folds:
+        return ["each text was also answered by a teacher that has not seen it"]
+    if taught.targets is not None:
+        return []
+    if seen:
+        return [
+            "the teacher was trained on these texts, and says little more of them than their "
+            "labels: --folds 4 asks others as well, that have not seen them"
+        ]
+    return [
+        "whether the teacher has seen these texts, its file does not say; --folds 4 asks others as "
+        "well, that have not"
     ]
 
 

@@ -243,7 +243,7 @@ def distill(
             save(made.classifier, output.path, pack=pack, most=most, meta=facts)
             nbytes = output.path.stat().st_size
             interrupted = made.interrupted or pressed()
-    record, lines = distilled(made, nbytes, len(found.folds))
+    record, lines = distilled(made, nbytes, found)
     output.show(record, *lines)
     if interrupted:
         raise KeyboardInterrupt
