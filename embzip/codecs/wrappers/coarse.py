@@ -102,7 +102,10 @@ class Coarse(Wrapper):
         if self.centroids is None:
             raise SpecError(f"{str(self.stage)!r} depends on the table: resolve it first")
         if self.centroids > rows:
-            raise SpecError(f"'{self.stage}': a table of {rows} rows has at most as many centroids")
+            raise SpecError(
+                f"'coarse' has 2 centroids or more, and at most as many as the table has rows, "
+                f"{rows:,}; '{self.stage}' has more: name fewer, or leave it out"
+            )
         codes = ArraySpec("coarse", "uint8", (-(-rows // BLOCK), self._bits, BLOCK // 8))
         octets = ArraySpec("coarse_octets", "int8", (self.centroids, dim))
         return Layout((codes,), (octets, ArraySpec("coarse_scale", "float32", (dim,))))
