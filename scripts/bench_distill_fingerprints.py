@@ -9,22 +9,16 @@ Nothing of that is in embzip. Here a student gets as many words as would fit, no
 each unknown word reads as some row with a probability of 1/256, by a hash of it.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from math import ceil
 from typing import Any
 
-import numpy as np
-
-from embzip import Classifier, Example
-from embzip.classifier.student_sizes import student_nbytes
-from embzip.classifier.students import kept_table
+from embzip import Classifier
 from embzip.evaluation.accuracy import mean_kl
 from embzip.files.reading import digest
 from embzip.tokenizers.word_pattern import word_pattern
-from embzip.types import Matrix
-from scripts.bench_distill_cells import Cell, Task, cells_of, in_order
+from scripts.bench_distill_cells import Cell, Task, cells_of, in_order, told
+from scripts.bench_distill_shapes import fitting
 
 BYTES = 1.4  # of a word
 TAKEN = 256  # one unknown word in so many is taken for a known one
@@ -42,16 +36,10 @@ def fingerprints(
     ids = taught.encode([example.text for example in train])
     chosen = tf.plan_student(taught, task.examples(), size=size).shape
     most = 1000 * int(size.removesuffix("KB"))
-    words = len(kept_table(taught, ids).ordinary_ids())
-
-    def nbytes(rows: int) -> int:
-        kept = kept_table(taught, ids, rows=rows)
-        assert kept.tokenizer is not None
-        strings = len(kept.tokenizer.to_bytes())
-        return student_nbytes(taught, kept, chosen) - strings + ceil(BYTES * rows)
-
-    counts = range(1, words + 1)
-    shape = replace(chosen, stems=False, rows=counts[bisect_right(counts, most, key=nbytes) - 1])
+    shape = fitting(taught, ids, chosen, most, of_word=BYTES)
+    if shape is None:
+        return {"none": "none so small"}
+    shape = replace(shape, stems=False)
     small = tf.distill(
         taught, task.examples(), shape=shape, fold_teachers=asked, fold_share=share, seed=task.seed
     ).classifier
@@ -64,7 +52,8 @@ def fingerprints(
     found: Record = {"shape": asdict(shape), "false_words": changed}
     for name, read in (("clean", clean), ("false", false)):
         answers = small.probabilities_of_ids([each[: small.max_length] for each in read])
-        found[f"{name}_accuracy"] = _accuracy(small, answers, dev)
+        best = [small.labels[place] for place in answers.argmax(1)]
+        found[f"{name}_accuracy"] = told(best, dev)["accuracy"]
         found[f"{name}_kl"] = mean_kl(said, answers)
     return found
 
@@ -86,18 +75,13 @@ def _row(word: str, rows: int) -> int:
     return UNK if number % TAKEN else SPECIAL + number // TAKEN % rows
 
 
-def _accuracy(small: Classifier, answers: Matrix, dev: Sequence[Example]) -> float:
-    right = [small.labels[best] == e.label for best, e in zip(answers.argmax(1), dev, strict=True)]
-    return float(np.mean(right))
-
-
 def beside_strings() -> str:
     """Return the table of fingerprints beside strings, on dev."""
     students = cells_of("student")
     rows = []
     for cell, record in in_order("fingerprints"):
         strings = students.get(Cell("student", cell.data, cell.seed, cell.size))
-        if strings is None:
+        if strings is None or "none" in record:
             continue
         rows.append(
             f"| {cell.data} | {cell.size} | {strings['shape']['rows']:,} "

@@ -12,6 +12,7 @@ import statistics
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from embzip import Classifier, Example
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.student_sizes import student_nbytes
-from embzip.classifier.students import kept_table
+from embzip.classifier.students import kept_of, kept_table
 from embzip.trials.sides import halves
 from scripts.bench_distill_cells import Task, in_order, judged, right_of
 
@@ -69,14 +70,31 @@ def neighbours(shape: StudentShape) -> Iterator[StudentShape]:
 
 
 def fitting(
-    taught: Classifier, ids: Sequence[Sequence[int]], shape: StudentShape, nbytes: int
+    taught: Classifier,
+    ids: Sequence[Sequence[int]],
+    shape: StudentShape,
+    nbytes: int,
+    *,
+    of_word: float | None = None,
 ) -> StudentShape | None:
-    """Return a shape with the most words that fit; None where not even 100 do."""
-    words = len(kept_table(taught, ids).ordinary_ids())
+    """Return a shape with the most words that fit; None where not even 100 do.
+
+    Parameters
+    ----------
+    of_word
+        Bytes that a word takes, where it is not stored as a string.
+    """
+    every = kept_table(taught, ids)
+    words = len(every.ordinary_ids())
     counts = range(min(100, words), words + 1)
 
     def size(rows: int) -> int:
-        return student_nbytes(taught, kept_table(taught, ids, rows=rows), shape)
+        kept = kept_of(every, rows)
+        whole = student_nbytes(taught, kept, shape)
+        if of_word is None:
+            return whole
+        assert kept.tokenizer is not None
+        return whole - len(kept.tokenizer.to_bytes()) + ceil(of_word * rows)
 
     fit = bisect_right(counts, nbytes, key=size)
     return replace(shape, rows=counts[fit - 1]) if fit else None

@@ -61,10 +61,10 @@ def distilled(
 
 def _knowing(seen: bool, taught: "Teachers") -> list[str]:
     """Return whether a teacher knows the texts; of what another model said, that does not count."""
-    if taught.folds:
-        return ["each text was also answered by a teacher that has not seen it"]
     if taught.targets is not None:
         return []
+    if taught.folds:
+        return ["each text was also answered by a teacher that has not seen it"]
     if seen:
         return [
             "the teacher was trained on these texts, and says little more of them than their "
