@@ -16,7 +16,7 @@ makes every choice; test is read once a model. Parts:
     mean      a student without convolutions, as model2vec's: the mean of rows, a dense layer
     shapes    that size beside shapes picked by hand, on dev (`bench_distill_shapes`); if asked for
     texts     students with and without texts that have no label (`bench_distill_texts`); the same
-    fingerprints   words as 8-bit fingerprints, on dev (`bench_distill_fingerprints`); the same
+    ways      students made in other ways, on dev (`bench_distill_ways`); the same
 
 A cell (part, set, seed, size) is a small file under `scripts/cells/distill` and is not computed
 again. Classifiers and predictions stay under OUTPUT; without the teacher's file there, teacher and
@@ -50,16 +50,16 @@ from scripts.bench_distill_cells import (
     judged,
 )
 from scripts.bench_distill_fasttext import fasttext, fasttext_full
-from scripts.bench_distill_fingerprints import fingerprints
 from scripts.bench_distill_peers import codec, mean
 from scripts.bench_distill_shapes import shapes
 from scripts.bench_distill_tables import tables
 from scripts.bench_distill_texts import unlabelled
+from scripts.bench_distill_ways import ways
 from scripts.bench_texts import SETS
 from scripts.peaks import peak
 
 PARTS = ("teacher", "folds", "student", "codec", "fasttext", "mean")
-ASKED = ("shapes", "texts", "fingerprints")  # run only where they are named
+ASKED = ("shapes", "texts", "ways")  # run only where they are named
 FOLDS = 4
 
 
@@ -157,7 +157,7 @@ def run(cell: Cell, task: Task) -> dict[str, Any]:
             sys.exit(f"{missing[0]} is not there: run --parts folds first")
         asked = [embzip.load_classifier(path) for path in folds_needed]
         share = TARGETS[cell.targets]
-        on_dev = {"shapes": shapes, "fingerprints": fingerprints}
+        on_dev = {"shapes": shapes, "ways": ways}
         if cell.part in on_dev:
             return on_dev[cell.part](task, taught, asked, share, cell.size)
         if cell.part == "mean":

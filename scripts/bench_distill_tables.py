@@ -14,10 +14,10 @@ import numpy as np
 
 from embzip.evaluation.accuracy import mcnemar_p
 from scripts.bench_distill_cells import FIGURES, LONG, SIZES, TARGETS, cells_of, right_of
-from scripts.bench_distill_fingerprints import beside_strings
 from scripts.bench_distill_intervals import holm, interval
 from scripts.bench_distill_shapes import beside_picked
 from scripts.bench_distill_texts import with_texts
+from scripts.bench_distill_ways import beside_others
 from scripts.bench_texts import SETS
 
 ALLOWED = (0.005, 0.01)  # losses
@@ -30,7 +30,7 @@ BySeed = dict[int, Record]
 def tables(texts: Path) -> str:
     """Return all tables of the cells there are."""
     parts = [smaller(texts), curves(), beside_fasttext(), reached()]
-    parts += [targets(), with_texts(), beside_picked(), beside_strings(), teachers()]
+    parts += [targets(), with_texts(), beside_picked(), beside_others(), teachers()]
     return "\n\n".join(part for part in parts if part) or "no cells yet"
 
 

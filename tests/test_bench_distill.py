@@ -13,10 +13,10 @@ from scripts import bench_distill_tables
 from scripts.bench_distill import cells_asked
 from scripts.bench_distill_cells import Cell, cells_of, right_of, told
 from scripts.bench_distill_fasttext_child import largest_cutoff
-from scripts.bench_distill_fingerprints import beside_strings, with_false_words
 from scripts.bench_distill_intervals import holm, interval, two_class_f1
 from scripts.bench_distill_shapes import beside_picked, crossed_gain, neighbours
 from scripts.bench_distill_texts import with_texts
+from scripts.bench_distill_ways import OTHERS, beside_others, with_false_words
 from tests.models import tiny_classifier
 
 
@@ -222,18 +222,17 @@ def test_one_unknown_word_in_256_has_a_row() -> None:
     assert len(set(false)) == small.embedding.rows - 2
 
 
-def test_fingerprints_stand_beside_strings(cells: Path) -> None:
-    found = {
-        "shape": {"rows": 5400}, "clean_accuracy": 0.8, "clean_kl": 0.05, "false_accuracy": 0.79,
-        "false_kl": 0.06,
-    }  # fmt: skip
-    Cell("fingerprints", "trec", 0, "30KB").write(found)
-    assert beside_strings() == ""  # there is nothing beside it yet
-    strings = {"shape": {"rows": 5000}, "dev_accuracy": 0.81, "dev_kl": 0.04}
-    Cell("student", "trec", 0, "30KB").write(strings)
-    assert beside_strings().endswith(
-        "| trec | 30KB | 5,000 | 5,400 | 0.8100 | 0.8000 | 0.7900 | 0.0400 | 0.0500 | 0.0600 |"
-    )
+def test_other_ways_stand_beside_the_usual_one(cells: Path) -> None:
+    assert beside_others() == ""
+    found = {"as it is": {"rows": 5000, "accuracy": 0.81, "log_loss": 0.5}}
+    for number, name in enumerate(OTHERS):
+        found[name] = {"rows": 5400, "accuracy": 0.8 + number / 100, "log_loss": 0.499}
+    Cell("ways", "trec", 0, "30KB").write(found)
+    Cell("ways", "trec", 1, "30KB").write({"none": "none so small"})
+    assert beside_others().splitlines()[4:] == [
+        "| trec | 0 | 30KB | 5,000 | 5,400 | 0.8100, 0.5000 | -1.00, -0.0010 | +0.00, -0.0010 "
+        "| +1.00, -0.0010 | +2.00, -0.0010 | +3.00, -0.0010 |"
+    ]
 
 
 def test_neighbours_differ_in_one_thing() -> None:

@@ -24,7 +24,7 @@ TEXTS = [example.text for example in EXAMPLES]
 
 
 def lessons(teacher: Classifier, **options: object) -> Lessons:
-    given = {"copies": 0, "seed": 3, **options}
+    given = {"copies": 0, "seed": 3, "near": lambda _: (), **options}
     teaching = given.pop("teaching", Teaching(teacher))
     return Lessons(teaching, EXAMPLES, vectors_of(teacher.embedding), teacher.config, **given)
 
@@ -84,6 +84,18 @@ def test_copies_are_new_each_epoch_and_the_same_again() -> None:
     assert first.targets is not None
     texts = [ids[:length].tolist() for ids, length in zip(first.ids, first.lengths, strict=True)]
     assert np.allclose(first.targets, teacher.probabilities_of_ids(texts), atol=1e-6)
+
+
+def test_a_swapped_word_is_one_that_the_teacher_is_asked_about() -> None:
+    teacher = tiny_classifier()
+    found = lessons(teacher, copies=20, near=lambda word: ["lion"] if word == "zoo" else ())(0)
+    plain = lessons(teacher, copies=20)(0)
+    lions = [int((each.ids == 6).sum()) for each in (found, plain)]
+    zoos = [int((each.ids == 10).sum()) for each in (found, plain)]
+    assert lions[0] > 1.1 * lions[1]
+    assert zoos[0] < zoos[1]
+    texts = [ids[:length].tolist() for ids, length in zip(found.ids, found.lengths, strict=True)]
+    assert np.allclose(found.targets, teacher.probabilities_of_ids(texts), atol=1e-6)
 
 
 def test_texts_without_labels_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,21 @@ def test_codes_give_what_the_decoded_rows_give(
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # gensim, of a row of zeros
+def test_near_rows_are_gensims(table: Vectors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_BLOCK", 64 * ROWS)
+    found = neighbours.near_rows(table.matrix, 3)
+    gensim = to_gensim(table)
+    for row in {*range(ROWS)} - {7, 8, 9}:  # of zeros, and two that are equally near
+        expected = [token for token, _ in gensim.most_similar([f"w{row}"], topn=3)]
+        assert not {"w8", "w9"} & {*expected} or {*expected} & {"w8", "w9"} == {"w8", "w9"}
+        if not {"w8", "w9"} & {*expected}:
+            assert [f"w{each}" for each in found[row]] == expected
+    assert neighbours.near_rows(table.matrix[:2], 3).tolist() == [[1], [0]]
+    assert neighbours.near_rows(table.matrix[:1], 3).shape == (1, 0)
+    assert neighbours.near_rows(table.matrix[:0], 3).shape == (0, 0)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # gensim, of a row of zeros
 def test_most_similar_is_gensims(table: Vectors) -> None:
     gensim = to_gensim(table)
     for positive, negative in ((["w1"], []), (["w1", "w2"], ["w3"]), ([], ["w4"])):

@@ -4,7 +4,7 @@ A teacher knows its training texts by heart, and says little more of them than t
 thinks of single words and of mixtures shows on texts that were not there. Needs no TensorFlow.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import NamedTuple
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _DROPPED = 0.2  # share of the words that a thinned copy lacks
+_SWAPPED = 0.3  # share of the words of another kind of copy for which others are looked for
 _SHORTEST, _LONGEST = 2, 8  # words of a cut copy
 
 
@@ -57,12 +58,21 @@ def units_of(texts: Sequence[str]) -> list[Units]:
 
 
 def mutilated(
-    texts: Sequence[Units], drawn: NDArray[np.int64], rng: np.random.Generator
+    texts: Sequence[Units],
+    drawn: NDArray[np.int64],
+    rng: np.random.Generator,
+    near: Callable[[str], Sequence[str]],
 ) -> Iterator[Copy]:
-    """Yield a mutilated copy of each drawn text: thinned (40 %), spliced (30 %) or cut (30 %).
+    """Yield a mutilated copy of each drawn text: thinned (30 %), spliced, cut, or swapped.
 
     A thinned copy lacks a fifth of the units; a spliced one has the beginning of the text, and the
-    end of another; a cut one is 2 to 8 units in a row.
+    end of another; a cut one is 2 to 8 units in a row; in a swapped one, a quarter of all, words
+    that are near to them take the place of some. Where no word changed, it is thinned.
+
+    Parameters
+    ----------
+    near
+        Returns the words near to a unit, or none.
 
     References
     ----------
@@ -72,25 +82,38 @@ def mutilated(
     Examples
     --------
     >>> texts = units_of(["one two three four", "five six"])
-    >>> copies = mutilated(texts, np.array([0, 0, 1]), np.random.default_rng(3))
+    >>> drawn, near = np.array([0, 0, 1, 0]), {"one": ["1"], "four": ["4"]}
+    >>> copies = mutilated(texts, drawn, np.random.default_rng(3), lambda word: near.get(word, []))
     >>> [copy.text for copy in copies]
-    ['two three', 'three four', 'five one two three four']
+    ['one two three 4', 'one two three four', 'five six one two three four', 'three four']
     """
     others = rng.permutation(drawn)
     kinds = rng.random(len(drawn))
     for kind, first, other in zip(kinds, drawn.tolist(), others.tolist(), strict=True):
         units, are_words = texts[first]
         second = first
-        if kind < 0.4:
-            kept = rng.random(len(units)) >= _DROPPED
-            made = list(compress(units, kept))
-        elif kind < 0.7:
+        if kind < 0.225:
             second = other
             tail = texts[second].units
             end = rng.integers(0, max(1, len(tail)))
             made = units[: rng.integers(1, max(1, len(units)) + 1)] + tail[end:]
-        else:
+        elif kind < 0.45:
             begin = rng.integers(0, max(1, len(units) - _SHORTEST + 1))
             made = units[begin : begin + rng.integers(_SHORTEST, _LONGEST + 1)]
+        else:
+            made = units if kind < 0.75 else _swapped(units, rng, near)
+            if made == units:
+                kept = rng.random(len(units)) >= _DROPPED
+                made = list(compress(units, kept))
         made = made or units
         yield Copy(made if are_words else ["".join(made)], first, second)
+
+
+def _swapped(
+    units: Sequence[str], rng: np.random.Generator, near: Callable[[str], Sequence[str]]
+) -> list[str]:
+    made = list(units)
+    for place in np.flatnonzero(rng.random(len(units)) < _SWAPPED).tolist():
+        if words := near(units[place]):
+            made[place] = words[int(rng.integers(len(words)))]
+    return made

@@ -107,6 +107,8 @@ class Lessons:
 
     Parameters
     ----------
+    near
+        Returns the words that may take a word's place in a copy.
     targets
         (examples, classes): what is known of the examples, which their teacher is not asked then.
     labels
@@ -126,6 +128,7 @@ class Lessons:
         config: Encoder,
         *,
         copies: int,
+        near: Callable[[str], Sequence[str]],
         targets: Matrix | None = None,
         labels: float = 0.0,
         texts: UnlabelledTexts = (),
@@ -134,7 +137,7 @@ class Lessons:
     ) -> None:
         self._teaching, self._table, self._config = teaching, table, config
         self._tokenizer = RememberingTokenizer(tokenizer_of(table))
-        self._copies, self._seed = copies, seed
+        self._copies, self._seed, self._near = copies, seed, near
         self._labels = teaching.full.labels
         self._texts = [example.text for example in examples]
         self._units = units_of(self._texts)
@@ -176,7 +179,7 @@ class Lessons:
             drawn = np.arange(len(every))
             if self._weights is not None:
                 drawn[:own] = rng.choice(own, own, p=self._weights)
-            yield from mutilated(every, drawn, rng)
+            yield from mutilated(every, drawn, rng, self._near)
 
     def _answered(
         self, copies: Iterator[Copy], texts: Sequence[str], known: Matrix | None = None

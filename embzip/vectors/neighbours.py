@@ -162,6 +162,27 @@ def cosines(rows: Rows, vector: Matrix) -> NDArray[np.float32]:
     return found
 
 
+def near_rows(matrix: Matrix, k: int) -> NDArray[np.int64]:
+    """Return (rows, at most k) which other rows point most nearly in the direction of each.
+
+    The nearest come first. A row of zeros is equally near to all.
+
+    >>> near_rows(np.array([[1, 0], [2, 3], [0, 1], [3, 1]], np.float32), 2).tolist()
+    [[3, 1], [2, 3], [1, 3], [0, 1]]
+    """
+    count, dim = matrix.shape
+    k = min(k, max(count - 1, 0))
+    units = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-15)
+    found = np.empty((count, k), np.int64)
+    for part in spans(count, max(1, _BLOCK // max(count, dim))):
+        scores = units[part] @ units.T
+        own = np.arange(part.start, part.stop)
+        scores[own - part.start, own] = -np.inf
+        order = np.argpartition(-scores, range(k), axis=1)[:, :k] if k else found[part]
+        found[part] = order
+    return found
+
+
 def _wide_cosines(rows: Matrix, unit: Matrix) -> NDArray[np.float64]:
     wide = rows.astype(np.float64)
     lengths = np.linalg.norm(wide, axis=1)
