@@ -174,12 +174,13 @@ def near_rows(matrix: Matrix, k: int) -> NDArray[np.int64]:
     k = min(k, max(count - 1, 0))
     units = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-15)
     found = np.empty((count, k), np.int64)
-    for part in spans(count, max(1, _BLOCK // max(count, dim))):
-        scores = units[part] @ units.T
+    for part in spans(count, max(1, _BLOCK // max(count, dim))) if k else ():
+        far = -(units[part] @ units.T)
         own = np.arange(part.start, part.stop)
-        scores[own - part.start, own] = -np.inf
-        order = np.argpartition(-scores, range(k), axis=1)[:, :k] if k else found[part]
-        found[part] = order
+        far[own - part.start, own] = np.inf
+        nearest = np.argpartition(far, k - 1, axis=1)[:, :k]
+        order = np.argsort(np.take_along_axis(far, nearest, axis=1), axis=1)
+        found[part] = np.take_along_axis(nearest, order, axis=1)
     return found
 
 
