@@ -1,5 +1,6 @@
 """Students made in other ways than `distill` does by default, on dev, for `scripts.bench_distill`.
 
+    no swaps       no copies with words swapped for near ones: thinned ones instead
     no stems       a word without a row is unknown, where else it reads as its stem
     fingerprints   words stored as 8-bit fingerprints: more of them fit, and there are no stems
     16 epochs      at most, with a patience of 3
@@ -11,19 +12,19 @@ one, and no word without a row reads as its neighbour of the same stem, which ne
 Nothing of that is in embzip. Here a student gets as many words as would fit, and on dev each
 unknown word reads as some row with a probability of 1/256, by a hash of it.
 
-All students of a set have the same teachers. Log loss judges: a student with stems is farther from
-its teacher, which has none, and may still be the better one.
+All students of a set have the same teachers, but for the twin. Log loss judges, and not KL: a
+student with stems is farther from its teacher, which has none, and may still be the better one.
 """
 
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from embzip import Classifier, Example
-from embzip.evaluation.accuracy import mean_kl
 from embzip.evaluation.confidence import log_loss
 from embzip.files.reading import digest
 from embzip.tokenizers.word_pattern import word_pattern
@@ -33,7 +34,7 @@ from scripts.bench_distill_shapes import fitting
 BYTES = 1.4  # of a word
 TAKEN = 256  # one unknown word in so many is taken for a known one
 UNK, SPECIAL = 1, 2  # ids; how many are no words
-OTHERS = ("no stems", "fingerprints", "and false words", "16 epochs", "its twin")
+OTHERS = ("no swaps", "no stems", "fingerprints", "and false words", "16 epochs", "its twin")
 Record = dict[str, Any]
 
 
@@ -62,14 +63,16 @@ def ways(
         ).classifier
         seconds = round(time.perf_counter() - started, 1)
         rows, read = given["shape"].rows, made.encode(texts)
-        found[name] = {"rows": rows, "seconds": seconds, **_judged(made, read, taught, dev)}
+        found[name] = {"rows": rows, "seconds": seconds, **_judged(made, read, dev)}
         return made
 
     distilled("as it is")
+    with patch("embzip.tf.distilling.near_words", lambda *_: {}):
+        distilled("no swaps")
     distilled("no stems", shape=replace(usual, stems=False))
     small = distilled("fingerprints", shape=replace(more, stems=False))
     false = [read[: small.max_length] for read in with_false_words(small, texts)]
-    found["and false words"] = _judged(small, false, taught, dev)
+    found["and false words"] = _judged(small, false, dev)
     distilled("16 epochs", epochs=16, patience=3)
     plain = replace(usual, codec="float32", kernels="float32")
     twin = tf.distill(
@@ -79,18 +82,12 @@ def ways(
     return found
 
 
-def _judged(
-    made: Classifier, ids: Sequence[Sequence[int]], taught: Classifier, dev: Sequence[Example]
-) -> Record:
+def _judged(made: Classifier, ids: Sequence[Sequence[int]], dev: Sequence[Example]) -> Record:
     answers = made.probabilities_of_ids(ids)
-    said = taught.probabilities([example.text for example in dev])
     best = [made.labels[place] for place in answers.argmax(1)]
     place = {label: column for column, label in enumerate(made.labels)}
-    return {
-        "accuracy": told(best, dev)["accuracy"],
-        "log_loss": log_loss(answers, np.array([place[example.label] for example in dev])),
-        "kl": mean_kl(said, answers),
-    }
+    expected = np.array([place[example.label] for example in dev])
+    return {"accuracy": told(best, dev)["accuracy"], "log_loss": log_loss(answers, expected)}
 
 
 def with_false_words(small: Classifier, texts: Sequence[str]) -> Iterator[list[int]]:

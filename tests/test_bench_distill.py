@@ -231,7 +231,7 @@ def test_other_ways_stand_beside_the_usual_one(cells: Path) -> None:
     Cell("ways", "trec", 1, "30KB").write({"none": "none so small"})
     assert beside_others().splitlines()[4:] == [
         "| trec | 0 | 30KB | 5,000 | 5,400 | 0.8100, 0.5000 | -1.00, -0.0010 | +0.00, -0.0010 "
-        "| +1.00, -0.0010 | +2.00, -0.0010 | +3.00, -0.0010 |"
+        "| +1.00, -0.0010 | +2.00, -0.0010 | +3.00, -0.0010 | +4.00, -0.0010 |"
     ]
 
 

@@ -1,6 +1,6 @@
 """Mutilated copies of texts: what they hold, and of what they are made."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -9,15 +9,11 @@ from embzip.tf.copies import mutilated, units_of
 TEXTS = [" ".join(f"{letter}{number}" for number in range(12)) for letter in "abcdefgh"]
 
 
-def nothing(_: str) -> tuple[str, ...]:
-    return ()
-
-
 def made(
     texts: list[str],
     seed: int = 0,
     times: int = 1,
-    near: Callable[[str], Sequence[str]] = nothing,
+    near: Mapping[str, Sequence[str]] = {},
 ) -> list:
     drawn = np.tile(np.arange(len(texts)), times)
     return [*mutilated(units_of(texts), drawn, np.random.default_rng(seed), near)]
@@ -46,14 +42,14 @@ def test_the_seed_decides_and_texts_are_drawn_as_told() -> None:
     assert made(TEXTS) == made(TEXTS)
     assert made(TEXTS) != made(TEXTS, seed=1)
     drawn = np.array([3, 3, 3, 5])
-    copies = [*mutilated(units_of(TEXTS), drawn, np.random.default_rng(0), nothing)]
+    copies = [*mutilated(units_of(TEXTS), drawn, np.random.default_rng(0), {})]
     assert [copy.first for copy in copies] == drawn.tolist()
     assert {copy.second for copy in copies} <= {3, 5}
 
 
 def test_near_words_take_the_place_of_some_in_a_quarter_of_the_copies() -> None:
     near = {f"{letter}{number}": ["x", "y"] for letter in "abcd" for number in range(6)}
-    copies = made(TEXTS, times=400, near=lambda word: near.get(word, ()))
+    copies = made(TEXTS, times=400, near=near)
     swapped = [copy for copy in copies if {"x", "y"} & set(copy.parts)]
     # The texts of four letters have such words; a swap fails where none of six is chosen.
     assert 0.20 < len(swapped) / 1600 < 0.25
@@ -79,3 +75,4 @@ def test_short_and_empty_texts_and_texts_without_spaces() -> None:
     copies = {copy.text for copy in made([chinese], times=50)}
     assert len(copies) > 20
     assert all(set(copy) <= set(chinese) for copy in copies)
+    assert {copy.text for copy in made([chinese], times=50, near={"我": ["你"]})} == copies

@@ -1,6 +1,7 @@
 """Distilling: a small student answers like its teacher, within the size that was promised."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from embzip.classifier.text_digests import TextDigest
 from embzip.corpus import Example
 from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.labelled.splits import split_examples
+from embzip.tf.copies import Copy, mutilated
+from embzip.tf.near_words import near_words
 from embzip.tf.student_plans import plan_student
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors.base import Vectors
@@ -87,6 +90,28 @@ def test_a_student_answers_like_its_teacher(
     assert np.array_equal(loaded.probabilities(texts), student.probabilities(texts))
     small, large = ((tmp_path / f"{name}.embz").stat().st_size for name in ("student", "teacher"))
     assert small < large / 4
+
+
+def test_copies_have_words_swapped_by_the_teachers_table(
+    teacher: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[Any] = []
+
+    def seen(*given: Any) -> Iterator[Copy]:
+        used.append(given[-1])
+        return mutilated(*given)
+
+    monkeypatch.setattr("embzip.tf.lessons.mutilated", seen)
+    once = {"epochs": 1, "rounded_epochs": 0}
+    tf.distill(trained(seed=1, epochs=1), EXAMPLES, shape=SHAPE, start=teacher, copies=1, **once)
+    near = near_words(teacher, [example.text for example in split_examples(EXAMPLES)[0]])
+    assert len(near) == 25
+    assert all(len(words) == 8 for words in near.values())
+    assert used
+    assert all(each == near for each in used), "of the teacher that the student starts from"
+    used.clear()
+    tf.distill(teacher, EXAMPLES, shape=SHAPE, copies=0, **once)
+    assert not used
 
 
 def test_its_record_goes_on_from_its_teachers(teacher: Classifier, made: tf.DistillResult) -> None:

@@ -2,58 +2,91 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tokenizers
+from tokenizers import models, pre_tokenizers
 
 import embzip
-from embzip.classifier import Classifier
-from embzip.tf.near_words import NearWords
+from embzip.classifier import Classifier, MeanConfig
+from embzip.compression import compress
+from embzip.tf.near_words import near_words
+from embzip.tokenizers import HuggingFaceTokenizer
+from embzip.tokenizers.base import Tokenizer
+from embzip.vectors.base import Vectors
 from tests.models import WORDS, tiny_classifier
 
 
-def near_of(teacher: Classifier, texts: list[str]) -> NearWords:
-    return NearWords(teacher, teacher.encode(texts))
+def over(tokenizer: Tokenizer) -> Classifier:
+    """Return a classifier with random rows for each token."""
+    vocabulary = tokenizer.vocabulary
+    matrix = np.random.default_rng(0).normal(size=(len(vocabulary), 4)).astype(np.float32)
+    table = compress(Vectors(vocabulary, matrix, tokenizer=tokenizer), "float32")
+    arrays = {"dense.kernel": np.eye(4, 2, dtype=np.float32), "dense.bias": np.zeros(2)}
+    return Classifier(table, ("a", "b"), MeanConfig(4, 9), arrays)
 
 
 @pytest.mark.parametrize("spec", ["float32", "int8"])
 def test_words_are_near_by_the_teachers_table(spec: str) -> None:
     teacher = tiny_classifier(spec)
-    near = near_of(teacher, WORDS)
-    for word in WORDS:
-        expected = [each.token for each in teacher.embedding.nearest(word, k=8)]
-        assert near.of(word) == expected
-        assert near.of(word.upper()) == expected
-    assert near.of("nowhere") == near.of("lion!") == near.of("<UNK>") == ()
-
-
-def test_words_that_the_texts_lack_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    teacher = tiny_classifier()
-    near = near_of(teacher, ["lion zoo zoo people", "nowhere nowhere zoo people"])
-    assert {word: {*near.of(word)} for word in WORDS if near.of(word)} == {
-        "lion": {"people", "zoo"},
-        "people": {"lion", "zoo"},
-        "zoo": {"lion", "people"},
+    near = near_words(teacher, [*WORDS, "nowhere lion! <UNK>"])
+    assert near == {
+        word: [each.token for each in teacher.embedding.nearest(word, k=8)] for word in WORDS
     }
-    assert near_of(teacher, ["lion"]).of("lion") == []
-    assert near_of(teacher, []).of("lion") == ()
-    monkeypatch.setattr("embzip.tf.near_words._WORDS", 2)
-    fewer = near_of(teacher, ["lion zoo zoo people", "nowhere nowhere zoo people"])
-    assert (fewer.of("zoo"), fewer.of("lion")) == (["people"], ())
 
 
-def test_pieces_that_begin_a_word_are_words(tmp_path: Path) -> None:
+def test_words_with_one_row_are_one_word() -> None:
+    near = near_words(tiny_classifier(), ["Zoo zoo Lion", "zoo Lion people"])
+    assert near["Zoo"] == near["zoo"]
+    assert {*near["zoo"]} == {"Lion", "people"}  # as it stands most often
+    assert {*near["people"]} == {"zoo", "Lion"}
+
+
+def test_only_frequent_words_of_the_texts_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher = tiny_classifier()
+    assert near_words(teacher, ["lion"]) == {"lion": []}
+    assert near_words(teacher, []) == near_words(teacher, ["", "nowhere"]) == {}
+    monkeypatch.setattr("embzip.tf.near_words._ROWS", 2)
+    assert near_words(teacher, ["lion zoo people", "zoo people"]) == {
+        "zoo": ["people"], "people": ["zoo"],
+    }  # fmt: skip
+
+
+def test_a_row_of_zeros_is_near_to_nothing() -> None:
+    teacher = over(tiny_classifier().tokenizer)
+    table = teacher.embedding.decode().copy()
+    table[teacher.encode(["zoo"])[0]] = 0
+    tokenizer = teacher.tokenizer
+    zeros = compress(Vectors(tokenizer.vocabulary, table, tokenizer=tokenizer), "float32")
+    blind = Classifier(zeros, teacher.labels, teacher.config, teacher.arrays)
+    near = near_words(blind, ["lion zoo people say"])
+    assert set(near) == {"lion", "people", "say"}
+    assert all("zoo" not in others for others in near.values())
+
+
+def test_words_of_several_pieces_are_left_alone(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.txt"
-    corpus.write_text("the sea and the coast\nthe ship on the sea\n" * 20)
-    bpe = embzip.build_bpe(corpus, vocab=30)
-    vectors = embzip.train_vectors(corpus, bpe, dim=4)
-    examples = [
-        embzip.Example(text="the sea", label="a"), embzip.Example(text="the ship", label="b")
-    ] * 8  # fmt: skip
-    from embzip.tf import train
+    corpus.write_text("the sea and the coast\nthe ship on the sea\nstorms\n" * 20)
+    bpe = embzip.build_bpe(corpus, vocab=33)
+    texts = ["the sea the coast", "the storms on the sea"]
+    whole = {word for text in texts for word in text.split() if f"▁{word}" in bpe.vocabulary}
+    assert {"the", "sea"} <= whole < {word for text in texts for word in text.split()}
+    near = near_words(over(bpe), texts)
+    assert {word: {*others} for word, others in near.items()} == {
+        word: whole - {word} for word in whole
+    }
 
-    teacher = train(examples, vectors, epochs=1, windows=(1,)).classifier
-    near = near_of(teacher, [example.text for example in examples] * 2)
-    tokens = set(bpe.vocabulary)
-    assert "▁the" in tokens
-    for word in near.of("the"):
-        assert f"▁{word}" in tokens
-    assert near.of("▁the") == near.of("▁") == ()
+
+def test_pieces_of_other_libraries_are_no_words() -> None:
+    tokens = ["[PAD]", "[UNK]", "sea", "##s", "ship", "##ing", "the"]
+    made = tokenizers.Tokenizer(
+        models.WordPiece({token: at for at, token in enumerate(tokens)}, unk_token="[UNK]")
+    )
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    near = near_words(
+        over(HuggingFaceTokenizer(made.to_str().encode())),
+        ["the seas the ship", "shipping sea ##s x"],
+    )
+    assert {word: {*others} for word, others in near.items()} == {
+        "the": {"sea", "ship"}, "ship": {"the", "sea"}, "sea": {"the", "ship"},
+    }  # fmt: skip

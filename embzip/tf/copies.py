@@ -4,7 +4,7 @@ A teacher knows its training texts by heart, and says little more of them than t
 thinks of single words and of mixtures shows on texts that were not there. Needs no TensorFlow.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _DROPPED = 0.2  # share of the words that a thinned copy lacks
-_SWAPPED = 0.3  # share of the words of another kind of copy for which others are looked for
+_SWAPPED = 0.3  # share of a swapped copy's words for which a near one is looked for
 _SHORTEST, _LONGEST = 2, 8  # words of a cut copy
 
 
@@ -61,18 +61,18 @@ def mutilated(
     texts: Sequence[Units],
     drawn: NDArray[np.int64],
     rng: np.random.Generator,
-    near: Callable[[str], Sequence[str]],
+    near: Mapping[str, Sequence[str]],
 ) -> Iterator[Copy]:
-    """Yield a mutilated copy of each drawn text: thinned (30 %), spliced, cut, or swapped.
+    """Yield a mutilated copy of each drawn text.
 
-    A thinned copy lacks a fifth of the units; a spliced one has the beginning of the text, and the
-    end of another; a cut one is 2 to 8 units in a row; in a swapped one, a quarter of all, words
-    that are near to them take the place of some. Where no word changed, it is thinned.
+    Thinned (30 %): it lacks a fifth of the units. Spliced (22.5 %): the beginning of the text, and
+    the end of another. Cut (22.5 %): 2 to 8 units in a row. Swapped (25 %): near words take the
+    place of some; where none did, it is thinned.
 
     Parameters
     ----------
     near
-        Returns the words near to a unit, or none.
+        The words that may take a word's place, of those that have any.
 
     References
     ----------
@@ -83,7 +83,7 @@ def mutilated(
     --------
     >>> texts = units_of(["one two three four", "five six"])
     >>> drawn, near = np.array([0, 0, 1, 0]), {"one": ["1"], "four": ["4"]}
-    >>> copies = mutilated(texts, drawn, np.random.default_rng(3), lambda word: near.get(word, []))
+    >>> copies = mutilated(texts, drawn, np.random.default_rng(3), near)
     >>> [copy.text for copy in copies]
     ['one two three 4', 'one two three four', 'five six one two three four', 'three four']
     """
@@ -101,7 +101,7 @@ def mutilated(
             begin = rng.integers(0, max(1, len(units) - _SHORTEST + 1))
             made = units[begin : begin + rng.integers(_SHORTEST, _LONGEST + 1)]
         else:
-            made = units if kind < 0.75 else _swapped(units, rng, near)
+            made = _swapped(units, rng, near) if are_words and kind >= 0.75 else units
             if made == units:
                 kept = rng.random(len(units)) >= _DROPPED
                 made = list(compress(units, kept))
@@ -110,10 +110,10 @@ def mutilated(
 
 
 def _swapped(
-    units: Sequence[str], rng: np.random.Generator, near: Callable[[str], Sequence[str]]
+    units: Sequence[str], rng: np.random.Generator, near: Mapping[str, Sequence[str]]
 ) -> list[str]:
     made = list(units)
     for place in np.flatnonzero(rng.random(len(units)) < _SWAPPED).tolist():
-        if words := near(units[place]):
+        if words := near.get(units[place]):
             made[place] = words[int(rng.integers(len(words)))]
     return made

@@ -28,7 +28,7 @@ from embzip.tf.begun import check_begun, check_done, check_folds, trained_on
 from embzip.tf.distilled import DistillResult
 from embzip.tf.interrupts import noticed_interrupts
 from embzip.tf.lessons import Lessons, Teaching, UnlabelledTexts
-from embzip.tf.near_words import NearWords
+from embzip.tf.near_words import near_words
 from embzip.tf.student_plans import plan_student
 from embzip.tf.student_training import Course, coded, distilled, rounded, tuned
 from embzip.tf.targets import targets_of
@@ -192,7 +192,7 @@ def distill(
         table,
         begun.config,
         copies=copies,
-        near=NearWords(source, plan.ids).of,
+        near=near_words(source, [example.text for example in kept]) if copies else {},
         targets=known,
         labels=labels,
         texts=texts,

@@ -3,7 +3,7 @@
 Copies are drawn anew each epoch. Nothing is trained here.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice
@@ -108,7 +108,7 @@ class Lessons:
     Parameters
     ----------
     near
-        Returns the words that may take a word's place in a copy.
+        The words that may take a word's place in a copy, of those that have any.
     targets
         (examples, classes): what is known of the examples, which their teacher is not asked then.
     labels
@@ -128,7 +128,7 @@ class Lessons:
         config: Encoder,
         *,
         copies: int,
-        near: Callable[[str], Sequence[str]],
+        near: Mapping[str, Sequence[str]],
         targets: Matrix | None = None,
         labels: float = 0.0,
         texts: UnlabelledTexts = (),

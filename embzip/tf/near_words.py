@@ -1,6 +1,7 @@
 """Words that may take each other's place in a mutilated copy: near to one another in a table."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 from itertools import chain
 
 import numpy as np
@@ -8,20 +9,26 @@ import numpy as np
 from embzip.classifier import Classifier
 from embzip.vectors.neighbours import near_rows
 
-_WORDS = 8192  # the most frequent ones
+_ROWS = 8192  # of the most frequent words
 _NEAR = 8
-_BEGIN = "\u2581"  # of a piece that begins a word
 
 
-class NearWords:
-    """For each of the words that are frequent in some texts, those whose rows are near to its own.
+def near_words(teacher: Classifier, texts: Iterable[str]) -> dict[str, list[str]]:
+    """Return the words of some texts, each with those whose rows are near to its own.
+
+    A word is what stands between spaces, if the teacher reads it as one row: no punctuation is on
+    it, and of pieces it is a whole one. Of words with one row, the most frequent stands for all.
 
     Parameters
     ----------
     teacher
-        Whose table it is. Of pieces, those are words that begin one, and are more than its mark.
+        Whose table it is.
     texts
-        As ids of the teacher.
+        Of which the most frequent 8,192 rows are compared.
+
+    Returns
+    -------
+    At most 8 words for each, the nearest first.
 
     Examples
     --------
@@ -34,28 +41,28 @@ class NearWords:
     >>> table = compress(Vectors(words.vocabulary, rows, tokenizer=words), "float32")
     >>> arrays = {"dense.kernel": np.eye(2, dtype=np.float32), "dense.bias": np.zeros(2)}
     >>> teacher = Classifier(table, ("a", "b"), MeanConfig(2, 9), arrays)
-    >>> near = NearWords(teacher, teacher.encode(["coast sea sea vote"]))
-    >>> near.of("Coast")
-    ['sea', 'vote']
+    >>> near_words(teacher, ["Coast sea", "sea, vote"])
+    {'Coast': ['sea', 'vote'], 'sea': ['Coast', 'vote'], 'vote': ['Coast', 'sea']}
     """
-
-    def __init__(self, teacher: Classifier, texts: Sequence[Sequence[int]]) -> None:
-        vocabulary = teacher.tokenizer.vocabulary
-        pieces = teacher.tokenizer.kind == "bpe"
-        counts = np.bincount([*chain.from_iterable(texts)], minlength=len(vocabulary))
-        counts[list(vocabulary.special_ids)] = 0
-        frequent = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)].tolist()
-        named = {row: vocabulary.token(row) for row in frequent}
-        if pieces:
-            named = {row: token[1:] for row, token in named.items() if token[:1] == _BEGIN}
-        rows = [row for row, word in named.items() if word][:_WORDS]
-        near = near_rows(teacher.embedding[np.array(rows, np.int64)], _NEAR).tolist()
-        self._normalized = teacher.tokenizer.normalization.apply
-        self._near = {
-            named[row]: [named[rows[other]] for other in others]
-            for row, others in zip(rows, near, strict=True)
-        }
-
-    def of(self, unit: str) -> Sequence[str]:
-        """Return the words near to a word, the nearest first; none for anything else."""
-        return self._near.get(self._normalized(unit), ())
+    counts = Counter(chain.from_iterable(text.split() for text in texts))
+    units = [unit for unit, _ in counts.most_common()]
+    special = teacher.tokenizer.vocabulary.special_ids
+    row_of = {
+        unit: ids[0]
+        for unit, ids in zip(units, teacher.tokenizer.encode(units), strict=True)
+        if len(ids) == 1 and ids[0] not in special
+    }
+    named: dict[int, str] = {}
+    for unit, row in row_of.items():
+        named.setdefault(row, unit)
+    rows = np.array(list(named), np.int64)[:_ROWS]
+    matrix = teacher.embedding[rows]
+    rows = rows[matrix.any(axis=1)]  # a row of zeros is near to nothing
+    names = [named[row] for row in rows.tolist()]
+    near = {
+        row: [names[other] for other in others]
+        for row, others in zip(
+            rows.tolist(), near_rows(teacher.embedding[rows], _NEAR).tolist(), strict=True
+        )
+    }
+    return {unit: near[row] for unit, row in row_of.items() if row in near}

@@ -162,17 +162,23 @@ def cosines(rows: Rows, vector: Matrix) -> NDArray[np.float32]:
     return found
 
 
+def directions(matrix: Matrix) -> NDArray[np.float32]:
+    """Return the rows of a matrix with a length of 1; those of zeros stay so."""
+    lengths = np.linalg.norm(matrix.astype(np.float64), axis=1, keepdims=True)
+    return (matrix / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+
+
 def near_rows(matrix: Matrix, k: int) -> NDArray[np.int64]:
     """Return (rows, at most k) which other rows point most nearly in the direction of each.
 
-    The nearest come first. A row of zeros is equally near to all.
+    The nearest come first, equally near ones in any order. No row is all zeros.
 
     >>> near_rows(np.array([[1, 0], [2, 3], [0, 1], [3, 1]], np.float32), 2).tolist()
     [[3, 1], [2, 3], [1, 3], [0, 1]]
     """
     count, dim = matrix.shape
     k = min(k, max(count - 1, 0))
-    units = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-15)
+    units = directions(matrix)
     found = np.empty((count, k), np.int64)
     for part in spans(count, max(1, _BLOCK // max(count, dim))) if k else ():
         far = -(units[part] @ units.T)

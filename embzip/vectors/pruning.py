@@ -17,6 +17,7 @@ from embzip.tokenizers.base import Tokenizer
 from embzip.tokenizers.words import WordTokenizer
 from embzip.vectors.base import Table, Vectors, vectors_of
 from embzip.vectors.foreign_tokens import is_alphabetical
+from embzip.vectors.neighbours import directions
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float64]
@@ -244,16 +245,9 @@ def _covering(scores: Scores, ids: Ids, texts: Sequence[Sequence[int]], rows: in
 
 def _nearest(vectors: Vectors, gone: Ids, kept: Ids) -> Ids:
     """Return, for each dropped row, the kept id with the largest cosine similarity."""
-
-    def directions(ids: Ids) -> NDArray[np.float32]:
-        rows = vectors.matrix[ids]
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        directed: NDArray[np.float32] = rows / np.maximum(lengths, np.float32(1e-30))
-        return directed
-
-    targets = directions(kept).T
+    targets = directions(vectors.matrix[kept]).T
     found = [
-        kept[(directions(gone[first : first + _BLOCK]) @ targets).argmax(axis=1)]
+        kept[(directions(vectors.matrix[gone[first : first + _BLOCK]]) @ targets).argmax(axis=1)]
         for first in range(0, len(gone), _BLOCK)
     ]
     return np.concatenate([*found, np.zeros(0, np.int64)])
