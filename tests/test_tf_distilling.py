@@ -102,8 +102,9 @@ def test_copies_have_words_swapped_by_the_teachers_table(
         return mutilated(*given)
 
     monkeypatch.setattr("embzip.tf.lessons.mutilated", seen)
-    once = {"epochs": 1, "rounded_epochs": 0}
-    tf.distill(trained(seed=1, epochs=1), EXAMPLES, shape=SHAPE, start=teacher, copies=1, **once)
+    other = trained(seed=1, epochs=1)
+    once = {"epochs": 1, "rounded_epochs": 0, "fold_teachers": [other, other]}
+    tf.distill(other, EXAMPLES, shape=SHAPE, start=teacher, copies=1, **once)
     near = near_words(teacher, [example.text for example in split_examples(EXAMPLES)[0]])
     assert len(near) == 25
     assert all(len(words) == 8 for words in near.values())
@@ -112,6 +113,9 @@ def test_copies_have_words_swapped_by_the_teachers_table(
     used.clear()
     tf.distill(teacher, EXAMPLES, shape=SHAPE, copies=0, **once)
     assert not used
+    tf.distill(teacher, EXAMPLES, shape=SHAPE, copies=1, epochs=1, rounded_epochs=0)
+    assert used
+    assert not any(used), "a teacher that knows the texts is asked of no swapped words"
 
 
 def test_its_record_goes_on_from_its_teachers(teacher: Classifier, made: tf.DistillResult) -> None:

@@ -97,9 +97,9 @@ def distill(
 
     The student starts from the teacher's most frequent words, in fewer columns, and from the
     filters that contribute most. It learns the teacher's probabilities on the training texts and on
-    mutilated copies of them (shortened, spliced, cut, some words swapped for near ones), in
-    float32; then while its numbers are read as the file will round them; then it is coded, and what
-    is not coded learns once more.
+    mutilated copies of them (shortened, spliced, cut; with --folds, some words swapped for near
+    ones), in float32; then while its numbers are read as the file will round them; then it is
+    coded, and what is not coded learns once more.
 
     Several teachers, or a folder of them, are one: the mean of their probabilities. Of any other
     model, --probabilities holds what it says of the texts of TRAIN.tsv; a full-size classifier is

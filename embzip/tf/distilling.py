@@ -109,7 +109,8 @@ def distill(
     labels
         How much the examples' labels count beside the teachers' word, 0 to 1.
     copies
-        Mutilated copies of each text, drawn anew each epoch.
+        Mutilated copies of each text, drawn anew each epoch. Only where fold teachers are asked,
+        words are swapped in some: what a teacher that knows the texts says of these gains nothing.
     balance
         Whether copies are made of equally many texts of each label.
     epochs
@@ -192,7 +193,7 @@ def distill(
         table,
         begun.config,
         copies=copies,
-        near=near_words(source, [example.text for example in kept]) if copies else {},
+        near=near_words(source, [each.text for each in kept]) if copies and fold_teachers else {},
         targets=known,
         labels=labels,
         texts=texts,
