@@ -55,14 +55,12 @@ def near_words(teacher: Classifier, texts: Iterable[str]) -> dict[str, list[str]
     named: dict[int, str] = {}
     for unit, row in row_of.items():
         named.setdefault(row, unit)
-    rows = np.array(list(named), np.int64)[:_ROWS]
-    matrix = teacher.embedding[rows]
-    rows = rows[matrix.any(axis=1)]  # a row of zeros is near to nothing
-    names = [named[row] for row in rows.tolist()]
+    frequent = np.array(list(named), np.int64)[:_ROWS]
+    matrix = teacher.embedding[frequent]
+    shown = matrix.any(axis=1)  # a row of zeros is near to nothing
+    rows = frequent[shown].tolist()
     near = {
-        row: [names[other] for other in others]
-        for row, others in zip(
-            rows.tolist(), near_rows(teacher.embedding[rows], _NEAR).tolist(), strict=True
-        )
+        row: [named[rows[other]] for other in others]
+        for row, others in zip(rows, near_rows(matrix[shown], _NEAR).tolist(), strict=True)
     }
     return {unit: near[row] for unit, row in row_of.items() if row in near}
