@@ -1,5 +1,6 @@
 """`embzip distill`: what it writes and prints, and which options do not go together."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -97,6 +98,9 @@ def test_a_dry_run_trains_and_writes_nothing(folder: Path) -> None:
     )
     assert told["most_bytes"] <= 2000
     assert told["shape"]["rows"] + 2 == told["rows"]
+    shape = ("--rows", 0, "--dim", 4, "--no-stems", "--dry-run", "--json")
+    plan = json.loads(stdout_of("distill", "model.embz", *TRAIN, *shape))
+    assert plan["shape"]["stems"] is False
     line = stdout_of("distill", "model.embz", *TRAIN, *OPTIONS, "--dry-run")
     assert line.startswith("10 words of 4 numbers, 6 filters, int4, kernels int4: at most ")
     assert line.endswith("bytes; nothing was trained\n")
@@ -116,6 +120,12 @@ def test_folds_are_kept_and_another_models_word_is_learned(folder: Path) -> None
     # Without a table, one is trained on the texts: here the same again.
     stdout_of("distill", "model.embz", *TRAIN, *OPTIONS, "--folds", 2, "-o", "c.embz")
     assert (folder / "a.embz").read_bytes() == (folder / "c.embz").read_bytes()
+    rows = [line.split("\t") for line in Path("train.tsv").read_text("utf-8").splitlines()]
+    with Path("train.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["topic", "body"], *rows])
+    columns = ("--label-column", "topic", "--text-column", "body", "--folds", 2)
+    stdout_of("distill", "model.embz", "--train", "train.csv", *OPTIONS, *columns, "-o", "e.embz")
+    assert (folder / "a.embz").read_bytes() == (folder / "e.embz").read_bytes()
     said = ("--probabilities", "said.jsonl", "--vectors", "vectors.embz")
     told = json.loads(stdout_of("distill", *said, *TRAIN, *OPTIONS, "-o", "d.embz", "--json"))
     assert told["student"]["rows"] == told["teacher"]["rows"]

@@ -88,6 +88,26 @@ def test_the_smallest_drop_is_where_the_answer_turns() -> None:
     assert verdict_on(*many, max_drop=3).lower == pytest.approx(-3, abs=0.05)
 
 
+def test_the_drop_that_is_told_is_shown() -> None:
+    for losses in range(1, 60):
+        texts = answers(5, losses, 200, 30)
+        found = verdict_on(*texts, max_drop=0)
+        if found.answer == "not shown":
+            told = found.sentence.split("one of at most ")[1].split(",")[0]
+            assert verdict_on(*texts, max_drop=float(told)).answer == "shown", (losses, told)
+
+
+def test_no_number_of_texts_shows_a_drop_that_is_met_exactly() -> None:
+    for rows in range(21, 400):
+        found = verdict_on(*answers(0, 1, rows - 2, 1), max_drop=100 / rows)
+        assert (found.answer, found.more_rows) == ("not shown", None), rows
+
+
+def test_a_confidence_below_one_is_told_so() -> None:
+    told = verdict_on(*answers(5, 9, 200, 30), max_drop=1, confidence=0.99999999).sentence
+    assert "with 99.999999 % confidence" in told
+
+
 def test_a_model_that_is_worse() -> None:
     found = verdict_on(*answers(2, 60, 800, 138), max_drop=0.5)
     assert found.answer == "worse"

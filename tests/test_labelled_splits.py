@@ -1,5 +1,7 @@
 """What trains and what judges: split by text alone, and refused where nothing can be learned."""
 
+from dataclasses import replace
+
 import pytest
 
 from embzip.errors import EmbzipError, InputError
@@ -58,6 +60,14 @@ def test_split_is_by_text_alone() -> None:
     assert 140 < len(held_out) < 260
     again = split_examples(list(reversed(examples)), 0.2)[1]
     assert {e.text for e in again} == {e.text for e in held_out}
-    assert split_examples([Example(text="\ud800", label="a")], 1.0)[1] == [
-        Example(text="\ud800", label="a")
-    ]
+    half = Example(text="\ud800", label="a")
+    assert split_examples([half], 0.0) == ([half], [])
+
+
+def test_a_label_that_is_held_out_alone_is_learned() -> None:
+    examples = [Example(text=f"text {i}", label="a") for i in range(50)]
+    _, (first, *others) = split_examples(examples, 0.2)
+    rare = replace(first, label="rare")
+    kept, held_out = split_examples([rare if e == first else e for e in examples], 0.2)
+    assert rare in kept
+    assert held_out == others

@@ -6,8 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -499,13 +501,31 @@ def test_what_is_no_finished_step_is_replaced(tmp_path: Path, kind: str) -> None
 def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    dead = tmp_path / "steps" / f".train-00.{ended.pid}"
-    alive = tmp_path / "steps" / f".train-00.{os.getpid()}"
-    for folder in (dead, alive):
+    here = os.uname().nodename
+    dead = tmp_path / "steps" / f".train-00.{here}.{ended.pid}.1"
+    alive = tmp_path / "steps" / f".train-00.{here}.{os.getpid()}.1"
+    elsewhere = tmp_path / "steps" / f".train-00.other.{ended.pid}.1"
+    for folder in (dead, alive, elsewhere):
         folder.mkdir(parents=True)
     Steps(tmp_path)
     assert not dead.exists()
     assert alive.exists()
+    assert elsewhere.exists(), "of another machine, which processes live is not known here"
+
+
+def test_two_threads_may_make_one_step(tmp_path: Path) -> None:
+    both = threading.Barrier(2)
+
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        both.wait(60)
+        (folder / "out").write_text("made")
+        both.wait(60)
+
+    step = Step("slow", {}, (), make)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: Steps(tmp_path).folder(step), range(2)))
+    assert [(folder / "out").read_text() for folder in found] == ["made", "made"]
+    assert [path.name for path in (tmp_path / "steps").iterdir()] == [found[0].name]
 
 
 @pytest.mark.parametrize("name", ["words.embz", "report.md"])

@@ -69,6 +69,7 @@ def test_near_words_take_the_place_of_some_in_a_quarter_of_the_copies() -> None:
 
 
 def test_short_and_empty_texts_and_texts_without_spaces() -> None:
+    assert units_of(["goal" + 20 * " "]) == [(["goal"], True)]
     for text in ("", "   ", "word"):
         assert {copy.text.strip() for copy in made([text], times=50)} <= {text.strip(), "word word"}
     chinese = "我昨天在商店买了一本关于历史的新书和两支笔"

@@ -190,6 +190,17 @@ def test_a_float_student_is_trained_on_for_the_epochs_it_lacks(teacher: Classifi
     )
     known = whole.classifier.training.measured(None)
     assert worse.classifier.training.measured(None) == known
+
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    kept = tf.distill(
+        teacher, EXAMPLES, shape=plain, **begun, done=1, keep_interrupted=True, progress=pressed
+    )
+    assert kept.interrupted
+    np.testing.assert_array_equal(
+        kept.classifier.embedding.decode(), first.classifier.embedding.decode()
+    )
     for wrong in ({"done": 6, **begun}, {"done": 0, **begun}, {"done": 2, **options}):
         with pytest.raises(InputError, match="done"):
             tf.distill(teacher, EXAMPLES, shape=plain, **wrong)

@@ -153,6 +153,9 @@ def test_what_is_kept_is_taken_for_what_it_was_made_from_alone(tmp_path: Path) -
     texts = tuple(dict.fromkeys(example.text for example in given))
     soft = SoftLabels(("even", "odd"), texts, np.full((len(texts), 2), 0.5))
     assert kept(teacher, given, words, targets=soft) != before
+    for content in (b"", b"no classifier", before[1][:-100]):
+        (tmp_path / "fold-0-of-2.embz").write_bytes(content)
+        assert kept(teacher, given, words) == before
 
 
 def test_encoder_case_start_and_pruning_are_the_teachers() -> None:

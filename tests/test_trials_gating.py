@@ -1,5 +1,6 @@
 """The gate: exit codes, its line, and which models it takes."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -64,6 +65,20 @@ def test_any_model_that_predicts_is_taken(folder: Path) -> None:
     for after in (folder / "after.tflite", embzip.Ensemble([model]), [folder / "before.embz"] * 2):
         found = embzip.gate(folder / "before.embz", after, test, max_drop=1)
         assert (found.answer, found.difference) == ("shown", 0)
+
+
+def test_columns_of_csv_are_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    rows = [line.split("\t") for line in Path("test.tsv").read_text("utf-8").splitlines()]
+    with Path("test.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["topic", "body"], *rows])
+    columns = ("--label-column", "topic", "--text-column", "body")
+    plain, named = (
+        outcome("gate", "before.embz", "near.embz", test, "--max-drop", 5, *options)
+        for test, options in (("test.tsv", ()), ("test.csv", columns))
+    )
+    assert plain.code == 0
+    assert named == plain
 
 
 def test_labels_that_no_model_knows_are_said() -> None:

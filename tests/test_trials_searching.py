@@ -18,6 +18,7 @@ import pytest
 
 import embzip
 import embzip.tf
+from embzip.classifier import load_classifier
 from embzip.errors import InputError
 from embzip.trials import proposing, space
 from embzip.trials.starts import first_points
@@ -256,6 +257,28 @@ def test_a_size_below_the_smallest_is_said_before_anything_is_trained(
     assert not (folder / "small" / "search.json").exists()
 
 
+def test_a_test_of_other_labels_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    Path("zoo.tsv").write_text("zoo\ta lion\nzoo\ta tiger\n", "utf-8")
+    found = outcome("search", "train.tsv", "--test", "zoo.tsv", "--trials", 1, "-o", "zoo")
+    assert found.code == 1
+    assert "such as 'business', found none of them in 2 rows" in found.stderr
+    assert not list((folder / "zoo" / "steps").glob("train-*"))
+
+
+def test_students_of_a_teacher_over_pieces_keep_all_of_them(folder: Path) -> None:
+    train = folder / "train.tsv"
+    pieces = embzip.build_bpe(train, vocab=300, labelled=True)
+    vectors = embzip.train_vectors(train, pieces, dim=8, labelled=True)
+    examples = embzip.read_examples(train)
+    teacher = embzip.tf.train(examples, vectors, filters=8, windows=(1,), epochs=1).classifier
+    teacher.save(folder / "pieces.embz")
+    record = embzip.search(train, folder / "pieces", teacher=folder / "pieces.embz", trials=1)
+    assert record["best"]["name"].startswith("all pieces of the teacher x ")
+    best = load_classifier(folder / "pieces" / "best.embz")
+    assert (best.tokenizer.kind, best.embedding.rows) == ("bpe", vectors.rows)
+
+
 def test_a_teacher_of_other_labels_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,8 +318,11 @@ def test_a_generation_is_halved_by_its_first_epochs(
         (went_on if each.name in begun else ended).append(found)
     assert len(ended) >= 1
     assert sorted(went_on)[-2:][0] >= max(ended)
+    states: list[str] = []
+    options["watch"] = lambda record: states.append(record["state"])
     again = embzip.search(folder / "train.tsv", folder / "halved", trials=5, **options)
     assert without_times(again) == without_times(record)
+    assert states == ["gated"], "a verdict stays until something is new"
     # No time is left, and yet nothing that was finished is lost.
     late = embzip.search(folder / "train.tsv", folder / "halved", minutes=1e-9, **options)
     assert [each["name"] for each in late["trials"]] == [each["name"] for each in record["trials"]]

@@ -97,7 +97,7 @@ def kept_of(table: Vectors, rows: int, scores: NDArray[np.float64] | None = None
     if rows > most:
         raise InputError(
             f"a student keeps rows of its teacher's table, which has {most:,}; received rows = "
-            f"{rows:,}: name fewer"
+            f"{rows:,}: name fewer, or 0 for all (where none is named, {StudentShape().rows:,})"
         )
     if rows in (0, most):
         return table

@@ -67,7 +67,7 @@ class Shape:
     encoder: str | None = None
     codec: Annotated[str | None, Parameter(metavar="SPEC")] = None
     kernels: str | None = None
-    stems: bool | None = None
+    stems: Annotated[bool | None, Parameter(negative="--no-stems")] = None
 
 
 def distill(
@@ -218,6 +218,7 @@ def distill(
             teaching,
             seed,
             bar,
+            columns.columns,
             errors,
         )
         made = distill(

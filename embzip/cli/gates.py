@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from embzip.cli.bars import progress
 from embzip.cli.choices import CHOICE
-from embzip.cli.parameters import Errors, Input, Json, OwnModel, Seed
+from embzip.cli.parameters import ColumnOptions, Errors, Input, Json, OwnModel, Seed
 from embzip.cli.terminal import show, without_notices
 from embzip.corpus import read_examples
 from embzip.files.places import EXAMPLES, MODEL, check_places
@@ -26,6 +26,7 @@ def gate(
     confidence: float = 0.95,
     own: OwnModel = OwnModel(),
     seed: Seed = 0,
+    columns: ColumnOptions = ColumnOptions(),
     errors: Errors = "strict",
     as_json: Json = False,
 ) -> int:
@@ -67,7 +68,7 @@ def gate(
         found = gate(
             own.open(before),
             own.open(after),
-            read_examples(test, errors=errors),
+            read_examples(test, errors=errors, columns=columns.columns),
             max_drop=max_drop,
             metric=metric,
             confidence=confidence,

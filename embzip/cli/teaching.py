@@ -13,6 +13,7 @@ from embzip.cli.parameters import Errors, Input, Whole
 from embzip.cli.tables import Reading
 from embzip.corpus import Example
 from embzip.errors import InputError
+from embzip.labelled.columns import Columns
 
 if TYPE_CHECKING:
     from embzip.classifier import Classifier
@@ -73,6 +74,7 @@ def teachers_of(
     teaching: Teaching,
     seed: int,
     bar: Bar | None,
+    columns: Columns | None,
     errors: Errors,
 ) -> Teachers:
     """Return those who teach; what is missing is trained.
@@ -111,7 +113,13 @@ def teachers_of(
         raise InputError("fold teachers are trained as a .embz teacher was, and there is none")
     if table is None:
         table = train_vectors(
-            [train, *texts], first.tokenizer, labelled=train, dim=first.embedding.dim, seed=seed
+            [train, *texts],
+            first.tokenizer,
+            labelled=train,
+            columns=columns,
+            errors=errors,
+            dim=first.embedding.dim,
+            seed=seed,
         )
     folds = fold_teachers(
         first,

@@ -75,7 +75,7 @@ class Verdict:
         """The verdict in words, one line."""
         found = (
             f"{self.name} {self.before:.4f} -> {self.after:.4f} on {self.rows:,} texts "
-            f"({self.difference:+.2f} points, with {100 * self.confidence:g} % confidence at "
+            f"({self.difference:+.2f} points, with {100 * self.confidence:.12g} % confidence at "
         )
         if self.answer == WORSE:
             return f"worse: {found}most {self.upper:+.2f}): more than {self.max_drop:g} are lost"
@@ -91,7 +91,7 @@ class Verdict:
             told = f"{self.changed:,} answers changed, too few to judge {self.name} by"
         else:
             told = f"a drop of at most {self.max_drop:g} cannot be told from more; these texts "
-            told += f"show one of at most {self.smallest_drop:.2f}"
+            told += f"show one of at most {rounded_up(self.smallest_drop)}"
         if self.more_rows is None:
             return told
         return f"{told}, and about {self.more_rows:,} more like them would do"
@@ -205,9 +205,18 @@ def check_verdict_options(*, max_drop: float, metric: str, confidence: float) ->
         raise SpecError(f"confidence must be at least 0.5 and below 1, received {confidence:g}")
 
 
+def rounded_up(drop: float) -> str:
+    """Return points with two digits, none of them less than they are.
+
+    >>> rounded_up(9.341), rounded_up(0.5)
+    ('9.35', '0.50')
+    """
+    return f"{ceil(100 * drop - 1e-7) / 100:.2f}"
+
+
 def _more(rows: int, gain: float, low: float, max_drop: float) -> int | None:
     """Return about how many texts more would show the drop: an interval shrinks by their root."""
-    if gain <= -max_drop:
+    if gain <= -max_drop + 1e-7:  # what is lost exactly, however it is rounded
         return None
     needed = rows * ((gain - low) / (gain + max_drop)) ** 2
     return max(1, ceil(needed) - rows) if isfinite(needed) else None

@@ -13,8 +13,15 @@ def split_examples(
 ) -> tuple[list[Example], list[Example]]:
     """Split examples into (rest, held out) by a fixed hash of each text.
 
-    A text always falls on the same side, whatever the other examples are. So copies of a text are
-    never on both sides.
+    A text always falls on the same side, whatever the other examples are: so copies of a text are
+    never on both sides. Only examples of a label that the rest has not go back to the rest.
+
+    Examples
+    --------
+    >>> examples = [Example(text=f"text {number}", label="a") for number in range(20)]
+    >>> rest, held_out = split_examples(examples)
+    >>> len(rest), [example.text for example in held_out]
+    (18, ['text 5', 'text 17'])
     """
     from hashlib import sha256  # imported here: it loads OpenSSL, which serving does not need
 
@@ -24,7 +31,9 @@ def split_examples(
     for example in examples:
         hashed = sha256(example.text.encode("utf-8", "surrogatepass")).digest()
         (held_out if int.from_bytes(hashed[:4], "big") < bound else kept).append(example)
-    return kept, held_out
+    seen = {example.label for example in kept}
+    kept += [example for example in held_out if example.label not in seen]
+    return kept, [example for example in held_out if example.label in seen]
 
 
 def check_training_labels(examples: Sequence[Example], where: str) -> tuple[str, ...]:

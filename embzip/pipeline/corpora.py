@@ -13,8 +13,8 @@ from embzip.corpus import Example, read_examples, read_texts
 from embzip.errors import InputError, MissingFileError
 from embzip.files.reading import digest_of_file
 from embzip.files.seen import SeenFiles
-from embzip.files.writing import atomic_write
 from embzip.labelled.splits import check_training_labels, split_examples
+from embzip.labelled.writing import write_examples, write_lines
 from embzip.pipeline.recipe import CorpusRecipe, Files
 from embzip.pipeline.steps import Step, write_json
 from embzip.sources import in_short
@@ -67,10 +67,10 @@ def _make(folder: Path, corpus: CorpusRecipe, module: Path | None) -> None:
             )
     tested = read_examples(test, columns=corpus.columns)
     labels = check_training_labels(training, in_short(train))
-    _write_examples(folder / "train.tsv", training)
-    _write_examples(folder / "dev.tsv", held_out)
-    _write_examples(folder / "test.tsv", tested)
-    _write_lines(folder / "texts.txt", _texts(training, corpus.text))
+    write_examples(folder / "train.tsv", training)
+    write_examples(folder / "dev.tsv", held_out)
+    write_examples(folder / "test.tsv", tested)
+    write_lines(folder / "texts.txt", _texts(training, corpus.text))
     record = {"train": len(training), "dev": len(held_out), "test": len(tested)}
     write_json(folder / "corpus.json", {**record, "labels": list(labels)})
 
@@ -138,13 +138,3 @@ def _module_of(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _write_examples(path: Path, examples: Iterable[Example]) -> None:
-    _write_lines(path, (f"{example.label}\t{example.text}" for example in examples))
-
-
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    with atomic_write(path) as file:
-        for line in lines:
-            file.write(f"{line}\n".encode())

@@ -19,7 +19,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from glob import escape
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from embzip.errors import FileFormatError, OutputError
@@ -158,7 +160,8 @@ class Steps:
         return parse_json(path.read_bytes(), str(path))
 
     def _make(self, step: Step, parents: Sequence[Path], target: Path) -> None:
-        temporary = self._folder / f".{target.name}.{os.getpid()}"
+        own = (os.uname().nodename, str(os.getpid()), str(get_ident()))
+        temporary = self._folder / ".".join(["", target.name, *own])
         try:
             temporary.mkdir()
             started = time.perf_counter()
@@ -177,9 +180,9 @@ class Steps:
             shutil.rmtree(temporary, ignore_errors=True)
 
     def _remove_leftovers(self) -> None:
-        """Remove unfinished folders whose process has ended."""
-        for leftover in self._folder.glob(".*-*.*"):
-            process = leftover.suffix[1:]
+        """Remove unfinished folders whose process, on this machine, has ended."""
+        for leftover in self._folder.glob(f".*-*.{escape(os.uname().nodename)}.*.*"):
+            process = leftover.name.split(".")[-2]
             if process.isdigit() and not is_alive(int(process)):
                 shutil.rmtree(leftover, ignore_errors=True)
 

@@ -167,10 +167,9 @@ def joined(parts: Sequence[Batches]) -> Batches:
 def training_and_dev(
     examples: Sequence[Example], dev: Sequence[Example] | None
 ) -> tuple[list[Example], list[Example]]:
-    """Return (training, dev); without `dev`, a tenth is held out by a fixed hash of the texts.
+    """Return (training, dev); without `dev`, `split_examples` holds out a tenth.
 
-    Held-out examples whose label does not occur in the rest go back to training. If none are left,
-    the training examples themselves are also the dev examples.
+    If none are held out, the training examples themselves are also the dev examples.
 
     Raises
     ------
@@ -185,9 +184,6 @@ def training_and_dev(
             )
         return list(examples), list(dev)
     kept, held_out = split_examples(examples)
-    seen = {example.label for example in kept}
-    kept += [example for example in held_out if example.label not in seen]
-    held_out = [example for example in held_out if example.label in seen]
     return kept, held_out or kept
 
 

@@ -58,7 +58,12 @@ def trained_on(
     Both are judged as they would be used: the student was calibrated when it was distilled.
     """
     start = Start(vectors_of(student.embedding), student.config, student.arrays)
-    further, run = distilled(start, course, done=done)
+    try:
+        further, run = distilled(start, course, done=done)
+    except KeyboardInterrupt:
+        if not course.keep_interrupted:
+            raise
+        return student, Run([], [], 0, True)
     better = _loss(calibrated(further, dev)[0], dev) < _loss(student, dev)
     return further if better else student, run
 

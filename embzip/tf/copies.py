@@ -50,7 +50,7 @@ def units_of(texts: Sequence[str]) -> list[Units]:
     found = []
     for text in texts:
         words = text.split()
-        if len(words) == 1 and len(text) > 2 * _LONGEST:  # where no spaces separate words
+        if len(words) == 1 and len(words[0]) > 2 * _LONGEST:  # where no spaces separate words
             found.append(Units(list(words[0]), False))
         else:
             found.append(Units([met.setdefault(word, word) for word in words], True))

@@ -16,7 +16,7 @@ from embzip.classifier.training_record import TrainingRun
 from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.meta import meta_of
-from embzip.errors import InputError
+from embzip.errors import FileFormatError, InputError
 from embzip.files.own_source import source_digest
 from embzip.files.reading import digest
 from embzip.soft_labels import SoftLabels
@@ -145,8 +145,8 @@ def fold_teachers(
         learned = [kept[place] for place in part]
         path = None if work is None else Path(work) / f"fold-{index}-of-{folds}.embz"
         facts = {_KEY: f"{index} {key}"}
-        if path is not None and path.is_file() and meta_of(path) == facts:
-            made.append(load_classifier(path))
+        if path is not None and (kept_one := _kept(path, facts)) is not None:
+            made.append(kept_one)
             continue
         gc.collect()  # Keras' models are cycles: without it, those of all folds stay in memory
         result = train(
@@ -165,6 +165,14 @@ def fold_teachers(
             path.parent.mkdir(parents=True, exist_ok=True)
             result.classifier.save(path, meta=facts)
     return made
+
+
+def _kept(path: Path, facts: dict[str, str]) -> Classifier | None:
+    """Return the classifier of a file with these facts; None for another file, or a damaged one."""
+    try:
+        return load_classifier(path) if path.is_file() and meta_of(path) == facts else None
+    except FileFormatError:
+        return None
 
 
 def _key(

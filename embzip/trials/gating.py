@@ -1,7 +1,7 @@
 """Says whether a model may take the place of another, by what both answer on test texts."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from embzip.corpus import Example
@@ -11,6 +11,22 @@ from embzip.evaluation.verdicts import Verdict, check_verdict_options, verdict_o
 from embzip.prediction import TextClassifier
 from embzip.seeds import check_seed
 from embzip.sources import Paths
+
+
+def check_test_labels(examples: Sequence[Example], known: Collection[str]) -> None:
+    """Warn of test examples with labels that no model gives; raise InputError where all have."""
+    unknown = sum(example.label not in known for example in examples)
+    if unknown == len(examples):
+        raise InputError(
+            f"test: expected labels that the models give, such as {min(known)!r}, found none of "
+            f"them in {len(examples):,} rows: name the test set of these models"
+        )
+    if unknown:
+        warnings.warn(
+            f"{unknown:,} of {len(examples):,} test rows have labels that neither model gives: "
+            "each counts as an error of both",
+            stacklevel=3,
+        )
 
 
 def gate(
@@ -76,19 +92,7 @@ def gate(
     examples = examples_of(test)
     texts = [example.text for example in examples]
     models = [classifier_of(model) for model in (before, after)]
-    known = {label for model in models for label in model.labels}
-    unknown = sum(example.label not in known for example in examples)
-    if unknown == len(examples):
-        raise InputError(
-            f"test: expected labels that the models give, such as {sorted(known)[0]!r}, found "
-            f"none of them in {len(examples):,} rows: name the test set of these models"
-        )
-    if unknown:
-        warnings.warn(
-            f"{unknown:,} of {len(examples):,} test rows have labels that neither model gives: "
-            "each counts as an error of both",
-            stacklevel=2,
-        )
+    check_test_labels(examples, {label for model in models for label in model.labels})
     answers = [list(labels_of(model, model.probabilities(texts))) for model in models]
     return verdict_on(
         [example.label for example in examples],

@@ -70,10 +70,14 @@ class Generations:
 
         Those that an earlier search finished are read from the journal.
         """
-        known = self._journal.records()
+        records = self._journal.records()
+        known = {(each["number"], Student.of(each["student"])): each for each in records}
         self._starts = self.starts()
         generation = 0
-        finished = max((record["generation"] for record in known.values()), default=-1)
+        finished = max((record["generation"] for record in records), default=-1)
+
+        def finding(each: Proposal) -> dict[str, Any] | None:
+            return known.get((each.number, each.student))
 
         def timely() -> bool:
             # At least one trial is run, however little time there is.
@@ -91,20 +95,22 @@ class Generations:
             if not found:
                 return
             if generation and len(found) > 1:
-                kept = self._halved(crew, found, going)
+                ranked = self._ranked(crew, found, going)
+                better = [each.proposal for each in ranked[: (len(ranked) + 1) // 2]]
                 # Of a run by minutes, none that was finished is lost, whoever it is beside now.
                 found = [
                     each
                     for each in found
-                    if each in kept or (trials is None and each.number in known)
+                    if each in better or (trials is None and finding(each) is not None)
                 ]
+                self.stopped += (each for each in ranked if each.proposal not in found)
             for each in found:
-                if each.number in known:
-                    self.trials.append(Trial.of(each, known[each.number]))
-            missing = [each for each in found if each.number not in known]
-            if self.trials:
-                self._show(self.trials)
-            if missing:
+                if (record := finding(each)) is not None:
+                    self.trials.append(Trial.of(each, record))
+            missing = [each for each in found if finding(each) is None]
+            if missing:  # else nothing is new, and a verdict that was shown stays
+                if self.trials:
+                    self._show(self.trials)
                 self._log(f"generation {generation}: {len(missing)} trials")
             groups = list(_by_float(missing).values())
             tasks = [students_task(self._goal, group, self._seed) for group in groups]
@@ -116,10 +122,10 @@ class Generations:
                 return
             generation += 1
 
-    def _halved(
+    def _ranked(
         self, crew: Workers, found: Sequence[Proposal], going: Callable[[], bool]
-    ) -> list[Proposal]:
-        """Return the half of a generation that is best after its first epochs, in order.
+    ) -> list[Scored]:
+        """Return a generation after its first epochs, the best first.
 
         Where time is over before all were begun, none is.
         """
@@ -141,10 +147,7 @@ class Generations:
             )
             for each in found
         ]
-        scored.sort(key=lambda each: (each.score, each.proposal.number))
-        kept = (len(found) + 1) // 2
-        self.stopped += scored[kept:]
-        return sorted((each.proposal for each in scored[:kept]), key=lambda each: each.number)
+        return sorted(scored, key=lambda each: (each.score, each.proposal.number))
 
     def _finished(self, proposal: Proposal, record: dict[str, Any]) -> None:
         trial = Trial.of(proposal, record)

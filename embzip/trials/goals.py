@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import log2
+from math import inf, log2
 from typing import Any
 
 from embzip.classifier.student_shape import ENCODERS
@@ -60,8 +60,10 @@ class Goal:
             raise SpecError(
                 f"a search is for one of {', '.join(RUNTIMES)}, received {self.runtime!r}"
             )
-        if self.latency is not None and not self.latency > 0:
-            raise SpecError(f"latency is in milliseconds above 0, received {self.latency:g}")
+        if self.latency is not None and not 0 < self.latency < inf:
+            raise SpecError(
+                f"latency is a number of milliseconds above 0, received {self.latency:g}"
+            )
         if self.encoder is not None and self.encoder not in ENCODERS:
             raise InputError(
                 f"a student's encoder is one of {', '.join(ENCODERS)}, received {self.encoder!r}"

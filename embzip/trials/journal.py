@@ -38,7 +38,9 @@ def locked(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         handle = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise OutputError(f"{directory}: cannot be made: {error.strerror}") from error
+        raise OutputError(
+            f"{directory}: cannot be a search's folder ({error.strerror}): name another with -o"
+        ) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,14 +134,17 @@ class Journal:
                 "students are kept, and the trials are gone through again"
             ) from error
 
-    def records(self) -> dict[int, dict[str, Any]]:
-        """Return what was found in each finished trial, by its number."""
+    def records(self) -> list[dict[str, Any]]:
+        """Return what was found in each finished trial.
+
+        A run by minutes and one by trials may have given one number to different students.
+        """
         complete = self._optuna.trial.TrialState.COMPLETE
-        return {
-            trial.user_attrs["number"]: dict(trial.user_attrs)
+        return [
+            dict(trial.user_attrs)
             for trial in self._study.get_trials(deepcopy=False)
             if trial.state == complete
-        }
+        ]
 
     def add(self, record: Mapping[str, Any], point: Mapping[str, Any], score: float) -> None:
         """Keep a finished trial; its record has its number."""

@@ -76,7 +76,8 @@ def judge(
 ) -> Judged:
     """Read the gate for a frozen list of models, or return what it said of the same list before.
 
-    Each further list is a further look, and its bounds have a higher confidence (Bonferroni).
+    Each further list is a further look: of look k, bounds miss with a probability of 5 % / k
+    (Bonferroni). That says nothing of the best of several looks, of which each may have missed.
 
     Parameters
     ----------

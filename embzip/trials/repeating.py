@@ -12,7 +12,9 @@ _NEAR = 3
 
 def near_ties(trials: Iterable[Trial], best: Trial, score: Callable[[Trial], float]) -> list[Trial]:
     """Return the best and the trials whose score is nearest to its own, three in all."""
-    return sorted(trials, key=lambda each: (abs(score(each) - score(best)), each.number))[:_NEAR]
+    return sorted(
+        trials, key=lambda each: (each is not best, abs(score(each) - score(best)), each.number)
+    )[:_NEAR]
 
 
 def with_means(trials: Iterable[Trial], repeats: Sequence[Mapping[str, Any]]) -> list[Trial]:

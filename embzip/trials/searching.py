@@ -29,6 +29,7 @@ from embzip.seeds import check_seed
 from embzip.sources import Paths, files_of
 from embzip.tokenizers import load_tokenizer
 from embzip.tokenizers.base import Tokenizer
+from embzip.trials.gating import check_test_labels
 from embzip.trials.given_teachers import check_labels
 from embzip.trials.goals import Goal, goal_of
 from embzip.trials.journal import Journal, check_owner, claim, locked
@@ -36,7 +37,7 @@ from embzip.trials.making import Making, examples_of_side
 from embzip.trials.proposing import load_optuna
 from embzip.trials.publishing import EXPORTED, FRONT, MODEL, PAGE
 from embzip.trials.running import Run
-from embzip.trials.sides import Texts
+from embzip.trials.sides import FOLDS, Texts, fold_of
 from embzip.trials.space import Space
 from embzip.trials.workers import started
 
@@ -194,10 +195,17 @@ def search(
         steps = Steps(directory)
         corpus = steps.folder(making.corpus)
         training = examples_of_side(corpus, "train")
+        if confirm is not None and len({fold_of(each) for each in training}) < FOLDS:
+            raise InputError(
+                f"confirm holds out each of {FOLDS} folds of the training texts, found "
+                f"{len(training):,} texts, which leave one empty: add examples, or leave it out"
+            )
         if folds is None:
             folds = _FOLDS if given is None and len(training) >= _FOLDED else 0
         making = replace(making, folds=folds)
         labels = steps.record(making.corpus, "corpus.json")["labels"]
+        if tested:
+            check_test_labels(tested, labels)
         if given is not None:
             source = load_classifier(given.paths[0])
             check_labels(source.labels, labels, given.paths[0])

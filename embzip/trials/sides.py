@@ -17,8 +17,8 @@ from pathlib import Path
 from embzip.corpus import Example, read_examples, read_texts
 from embzip.errors import InputError
 from embzip.files.seen import SeenFiles
-from embzip.files.writing import atomic_write
 from embzip.labelled.splits import check_dev, check_training_labels, split_examples
+from embzip.labelled.writing import write_examples, write_lines
 from embzip.pipeline.steps import Step, write_json
 from embzip.sources import in_short
 from embzip.types import Progress
@@ -72,6 +72,11 @@ def corpus_step(texts: Texts) -> Step:
             else:
                 training, dev = split_examples(training)
             more = list(read_texts(texts.more.paths))
+        if texts.more.paths and not any(map(str.strip, more)):
+            raise InputError(
+                f"{in_short(texts.more.paths)}: the further texts hold no text: leave them out, or "
+                "name files that do"
+            )
         labels = check_training_labels(training, in_short(train))
         if held_out:
             check_dev(dev, training, labels)
@@ -103,25 +108,29 @@ def fold_step(corpus: Step, fold: int) -> Step:
     """Return the step that holds out one of `FOLDS` parts of a corpus' training texts.
 
     What is left, and the texts of the gate, which judge no more, are learned from. The half of dev
-    that chooses ends trainings, as before.
+    that chooses ends trainings, as before. What equals a text that is held out is left out.
     """
 
     def make(folder: Path, folders: Sequence[Path], progress: Progress) -> None:
         train, dev, gate = (
             read_examples(folders[0] / f"{side}.tsv", checked=True) for side in SIDES
         )
-        kept = [example for example in train if _fold_of(example) != fold]
-        held_out = [example for example in train if _fold_of(example) == fold]
-        training = [*kept, *gate]
+        held_out = [example for example in train if fold_of(example) == fold]
+        judging = {example.text for example in held_out}
+        training = [example for example in (*train, *gate) if example.text not in judging]
         labels = check_training_labels(training, f"all folds but {fold}")
+        choosing = [
+            example for example in dev if example.label in labels and example.text not in judging
+        ]
         every = list(read_texts(folders[0] / "texts.txt"))
-        choosing = [example for example in dev if example.label in labels]
-        _write_sides(folder, training, choosing, held_out, every[len(train) :])
+        more = [text for text in every[len(train) :] if text not in judging]
+        _write_sides(folder, training, choosing, held_out, more)
 
     return Step("fold", {"fold": fold, "folds": FOLDS}, (corpus,), make)
 
 
-def _fold_of(example: Example) -> int:
+def fold_of(example: Example) -> int:
+    """Return which of the `FOLDS` parts of the training texts an example is in."""
     return _hash_of(example)[30] % FOLDS
 
 
@@ -155,11 +164,5 @@ def _write_sides(
     more: Sequence[str],
 ) -> None:
     for name, side in (("train", training), ("dev", choosing), ("gate", gate)):
-        _write(folder / f"{name}.tsv", (f"{each.label}\t{each.text}" for each in side))
-    _write(folder / "texts.txt", [*(each.text for each in training), *more])
-
-
-def _write(path: Path, lines: Iterable[str]) -> None:
-    with atomic_write(path) as file:
-        for line in lines:
-            file.write(f"{line}\n".encode())
+        write_examples(folder / f"{name}.tsv", side)
+    write_lines(folder / "texts.txt", [*(each.text for each in training), *more])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from embzip.classifier import Classifier
+from embzip.classifier import Classifier, CnnConfig
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.student_sizes import student_nbytes
 from embzip.classifier.students import kept_table, stemmed
@@ -56,6 +56,8 @@ class Student:
         """
         shape = self.shape
         rows = tokens(self.pieces) if self.pieces else f"{shape.rows:,} words"
+        if not (self.pieces or shape.rows):
+            rows = "all pieces of the teacher"
         filters = f"{shape.filters} filters" if shape.encoder == "cnn" else shape.encoder
         return f"{rows} x {shape.dim}, {filters}, {shape.codec}, kernels {shape.kernels}"
 
@@ -116,6 +118,8 @@ class Space:
         characters: int = 0,
     ) -> None:
         self._teacher, self._pieces = teacher, pieces
+        # They are built from one another, so that a student keeps all or none.
+        self._of_pieces = teacher.tokenizer.kind == "bpe"
         self.labels = len(teacher.labels)
         self.size = None if size is None else size - more  # of an .embz
         self.reads = 0
@@ -158,15 +162,9 @@ class Space:
 
     def student(self, point: Point) -> Student | None:
         """Return the student of a point; None where its size leaves it no rows."""
-        shape = StudentShape(
-            rows=0 if point["pieces"] else self.words,
-            dim=min(point["dim"], self._most[0]),
-            filters=min(point["filters"], self._most[1]),
-            encoder=point["encoder"],
-            codec=f"svd|tcq:{point['bits']:g}",
-            kernels=point["kernels"],
-        )
-        if point["pieces"]:
+        whole = point["pieces"] or self._of_pieces
+        shape = self._shape(point, 0 if whole else self.words)
+        if whole:
             student = Student(shape, point["pieces"])
             fits = self.size is None or self.nbytes(student) <= self.size
             return student if fits else None
@@ -175,6 +173,18 @@ class Space:
         if most < min(LEAST_ROWS, self.words):
             return None
         return Student(replace(shape, rows=max(rows, min(LEAST_ROWS, self.words))))
+
+    def _shape(self, point: Point, rows: int) -> StudentShape:
+        filters = min(point["filters"], self._most[1])
+        return StudentShape(
+            rows=rows,
+            dim=min(point["dim"], self._most[0]),
+            # Without convolutions they are none: students that differ in nothing else are one.
+            filters=filters if point["encoder"] == CnnConfig.kind else FILTERS[0],
+            encoder=point["encoder"],
+            codec=f"svd|tcq:{point['bits']:g}",
+            kernels=point["kernels"],
+        )
 
     def point(self, **numbers: Any) -> dict[str, Any]:
         """Return a point: what is not named is as in a student of 64 KB."""
@@ -206,12 +216,7 @@ class Space:
             dim=DIMS[0], filters=FILTERS[0], bits=BITS[0], kernels="int2",
             encoder=self.encoders[-1], rows=rows / self.words,
         )  # fmt: skip
-        shape = StudentShape(
-            rows=rows, dim=min(point["dim"], self._most[0]),
-            filters=min(point["filters"], self._most[1]), encoder=point["encoder"],
-            codec=f"svd|tcq:{point['bits']:g}", kernels=point["kernels"],
-        )  # fmt: skip
-        return point, Student(shape)
+        return point, Student(self._shape(point, 0 if self._of_pieces else rows))
 
     def _check_size(self, size: int, more: int) -> None:
         least = self.nbytes(self.smallest()[1]) + more

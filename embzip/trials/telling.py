@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from embzip.evaluation.verdicts import SHOWN, WORSE, Verdict
+from embzip.evaluation.verdicts import SHOWN, WORSE, Verdict, rounded_up
 from embzip.report.figures import points
 from embzip.report.record import environment
 from embzip.trials.fronts import Trial, front_of
@@ -108,7 +108,9 @@ def _said(answer: str, verdict: Verdict, name: str) -> str:
     if answer == WORSE:
         told = f"worse by more than {points(verdict.max_drop)}, {found}, {sure} at most "
         told += f"{verdict.upper:+.2f}"
-        return f"{told}; these texts show a drop of at most {verdict.smallest_drop:.2f}"
+        if verdict.smallest_drop is None:
+            return told
+        return f"{told}; these texts show a drop of at most {rounded_up(verdict.smallest_drop)}"
     low = f"{found}, {sure} at least {verdict.lower:+.2f}"
     if answer == SHOWN:
         return f"that it loses at most {points(verdict.max_drop)} is shown ({low})"
