@@ -1,5 +1,6 @@
 """What a search decides, without training anything: goals, sides, space, proposals, front, gate."""
 
+import csv
 import json
 import random
 from collections import Counter
@@ -221,6 +222,23 @@ def test_a_label_whose_texts_are_all_held_out_is_learned(tmp_path: Path) -> None
     (tmp_path / "train.tsv").write_text("\n".join(lines))
     folder = Steps(tmp_path / "out").folder(corpus_step(texts_of(tmp_path / "train.tsv")))
     assert json.loads((folder / "corpus.json").read_bytes())["labels"] == ["a", "b", "rare"]
+
+
+def test_columns_may_be_named(tmp_path: Path) -> None:
+    rows = [line.split("\t") for line in news("business", slice(0, 40)).splitlines()]
+    rows += [line.split("\t") for line in news("sports", slice(0, 40)).splitlines()]
+    with (tmp_path / "train.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["body", "topic"], *(row[::-1] for row in rows)])
+    columns = embzip.Columns(label="topic", text="body")
+    texts = replace(texts_of(tmp_path / "train.csv"), columns=columns)
+    step = corpus_step(texts)
+    folder = Steps(tmp_path / "out").folder(step)
+    assert json.loads((folder / "corpus.json").read_bytes())["labels"] == ["business", "sports"]
+    # A worker elsewhere knows its key.
+    known = Texts.of(json.loads(json.dumps(texts.to_json())))
+    assert known.columns == columns
+    assert corpus_step(known).key == step.key
+    assert corpus_step(replace(texts, columns=None)).key != step.key
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from embzip.cli.bars import live
 from embzip.cli.choices import CHOICE
 from embzip.cli.clusters import Cluster, running_on
 from embzip.cli.gates import Metric
-from embzip.cli.parameters import Input, Json, Seed, UsageError, Whole
+from embzip.cli.parameters import ColumnOptions, Input, Json, Seed, UsageError, Whole
 from embzip.cli.terminal import show, tell
 from embzip.files.locations import files_at
 from embzip.files.names import base_name
@@ -80,6 +80,7 @@ def search(
     effort: Effort = Effort(),
     examples: Annotated[bool, Parameter(negative="--no-examples")] = True,
     seed: Seed = 0,
+    columns: ColumnOptions = ColumnOptions(),
     cluster: Cluster = None,
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), metavar="DIR")] = None,
     as_json: Json = False,
@@ -147,6 +148,7 @@ def search(
             dev=dev,
             test=test,
             texts=texts,
+            columns=columns.columns,
             metric=metric,
             runtime=runtime,
             latency=latency,

@@ -24,6 +24,7 @@ from embzip.files.outputs import check_apart
 from embzip.files.own_source import source_digest
 from embzip.files.remote import local_file
 from embzip.files.seen import SeenFiles
+from embzip.labelled.columns import Columns
 from embzip.pipeline.steps import Steps
 from embzip.seeds import check_seed
 from embzip.sources import Paths, files_of
@@ -59,6 +60,7 @@ def search(
     dev: Paths | None = None,
     test: Paths | None = None,
     texts: Paths = (),
+    columns: Columns | None = None,
     teacher: str | Path | None = None,
     minutes: float | None = None,
     trials: int | None = None,
@@ -102,6 +104,8 @@ def search(
         Labelled texts for the last word on the answer.
     texts
         Further texts without labels, files of one a line.
+    columns
+        Where label and text stand in labelled texts, as in `embzip.read_examples`.
     teacher
         A classifier's .embz file that teaches, or its URL; None trains one.
     minutes
@@ -186,9 +190,10 @@ def search(
         ]
         for name in (MODEL, EXPORTED, FRONT, PAGE):
             check_apart(directory / name, read)
-        tested = read_examples(last) if last else []
+        tested = read_examples(last, columns=columns) if last else []
         held.enter_context(locked(directory))
-        making = Making(directory, Texts(learned, held_out, more), given, teachers, seed=seed)
+        corpora = Texts(learned, held_out, more, columns)
+        making = Making(directory, corpora, given, teachers, seed=seed)
         owner = making.to_json()
         whose = {**owner["texts"], "teacher": owner["teacher"], "seed": seed}
         check_owner(directory, whose)

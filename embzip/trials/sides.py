@@ -10,13 +10,15 @@ A fold of it holds out a part of train.tsv, as its gate.tsv, and learns from the
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from embzip.corpus import Example, read_examples, read_texts
 from embzip.errors import InputError
 from embzip.files.seen import SeenFiles
+from embzip.labelled.columns import Columns
 from embzip.labelled.splits import check_dev, check_training_labels, split_examples
 from embzip.labelled.writing import write_examples, write_lines
 from embzip.pipeline.steps import Step, write_json
@@ -24,6 +26,7 @@ from embzip.sources import in_short
 from embzip.types import Progress
 
 _LEAST = 10  # texts of each half of dev
+_FILES = ("train", "dev", "more")
 SIDES = ("train", "dev", "gate")
 FOLDS = 5  # parts of the training texts on which a recipe is repeated
 
@@ -38,20 +41,26 @@ class Texts:
         Labelled; without dev, a tenth of train is held out.
     more
         Texts without labels.
+    columns
+        Of the labelled ones; None for the usual.
     """
 
     train: SeenFiles
     dev: SeenFiles = field(default_factory=SeenFiles)
     more: SeenFiles = field(default_factory=SeenFiles)
+    columns: Columns | None = None
 
-    def to_json(self) -> dict[str, list[str]]:
-        """Return the digests of all files."""
-        return {each.name: list(getattr(self, each.name).digests) for each in fields(self)}
+    def to_json(self) -> dict[str, Any]:
+        """Return the digests of all files, and the columns."""
+        digests = {name: list(getattr(self, name).digests) for name in _FILES}
+        return {**digests, "columns": None if self.columns is None else asdict(self.columns)}
 
     @classmethod
-    def of(cls, digests: Mapping[str, Sequence[str]]) -> "Texts":
+    def of(cls, record: Mapping[str, Any]) -> "Texts":
         """Return what is known of texts elsewhere."""
-        return cls(**{name: SeenFiles(digests=tuple(each)) for name, each in digests.items()})
+        files = {name: SeenFiles(digests=tuple(record[name])) for name in _FILES}
+        columns = record["columns"]
+        return cls(**files, columns=None if columns is None else Columns(**columns))
 
 
 def corpus_step(texts: Texts) -> Step:
@@ -66,9 +75,9 @@ def corpus_step(texts: Texts) -> Step:
                 "changed: run the command again, which makes them anew"
             )
         with texts.train.unchanged(), texts.dev.unchanged(), texts.more.unchanged():
-            training = read_examples(train)
+            training = read_examples(train, columns=texts.columns)
             if held_out:
-                dev = read_examples(held_out)
+                dev = read_examples(held_out, columns=texts.columns)
             else:
                 training, dev = split_examples(training)
             more = list(read_texts(texts.more.paths))
