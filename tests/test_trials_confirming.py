@@ -65,6 +65,17 @@ def test_without_a_teacher_a_preliminary_answer_comes_first(tmp_path: Path) -> N
     assert held_out < seen
 
 
+def test_folds_without_a_text_are_refused_at_once(tmp_path: Path) -> None:
+    for name, rows in (("train", 3), ("dev", 60)):
+        lines = [f"{label}\t{name} {label} {row}\n" for row in range(rows) for label in "ab"]
+        (tmp_path / f"{name}.tsv").write_text("".join(lines))
+    with pytest.raises(InputError, match="found 6 texts, which leave one empty"):
+        embzip.search(
+            tmp_path / "train.tsv", tmp_path / "out", dev=tmp_path / "dev.tsv", confirm="folds"
+        )
+    assert not list((tmp_path / "out" / "steps").glob("train-*"))
+
+
 def test_a_given_teacher_cannot_be_confirmed(tmp_path: Path) -> None:
     options = {"teacher": tmp_path / "teacher.embz", "confirm": "folds"}
     with pytest.raises(InputError, match="a given teacher has seen them all"):

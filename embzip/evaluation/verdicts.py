@@ -171,6 +171,8 @@ def verdict_on(
     values, bounds = judged(truth, old, new, confidence, resamples, seed)
     changed = int((old != new).sum())
     gain, low, high = (100 * each for each in (values[1] - values[0], *bounds))
+    if metric == "accuracy":  # by whole numbers: what is lost exactly must not fail by rounding
+        gain = 100 * int((new == truth).sum() - (old == truth).sum()) / len(truth)
     answer = SHOWN if low >= -max_drop else WORSE if high < -max_drop else NOT_SHOWN
     more = 0 if answer == SHOWN else _more(len(truth), gain, low, max_drop)
     few = metric != "accuracy" and changed < LEAST_CHANGED
@@ -211,12 +213,12 @@ def rounded_up(drop: float) -> str:
     >>> rounded_up(9.341), rounded_up(0.5)
     ('9.35', '0.50')
     """
-    return f"{ceil(100 * drop - 1e-7) / 100:.2f}"
+    return f"{ceil(100 * drop) / 100:.2f}"
 
 
 def _more(rows: int, gain: float, low: float, max_drop: float) -> int | None:
     """Return about how many texts more would show the drop: an interval shrinks by their root."""
-    if gain <= -max_drop + 1e-7:  # what is lost exactly, however it is rounded
+    if gain <= -max_drop:
         return None
     needed = rows * ((gain - low) / (gain + max_drop)) ** 2
     return max(1, ceil(needed) - rows) if isfinite(needed) else None

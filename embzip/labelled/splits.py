@@ -13,8 +13,8 @@ def split_examples(
 ) -> tuple[list[Example], list[Example]]:
     """Split examples into (rest, held out) by a fixed hash of each text.
 
-    A text always falls on the same side, whatever the other examples are: so copies of a text are
-    never on both sides. Only examples of a label that the rest has not go back to the rest.
+    A text falls on the same side, whatever the other examples are: so copies of a text are never on
+    both sides. Only held-out examples of a label that the rest lacks go back to the rest.
 
     Examples
     --------

@@ -15,8 +15,8 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
     Raises
     ------
     InputError
-        For what such a line cannot hold: a label with a tab, or one that makes the line fastText's;
-        half a character.
+        For what such a line cannot hold: a label with a tab, or one that begins as fastText's lines
+        do, or with a byte order mark; half a character.
 
     Examples
     --------

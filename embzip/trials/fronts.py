@@ -131,10 +131,9 @@ def gated(verdicts: Sequence[Verdict]) -> tuple[int, list[str]]:
     shown = [at for at, answer in enumerate(said) if answer == SHOWN]
     if shown:
         return shown[-1], said
-    # As in `best_of`: a drop that is met exactly must not fail by rounding.
     near = [
         at
         for at, verdict in enumerate(verdicts)
-        if said[at] != WORSE and verdict.difference >= -verdict.max_drop - 1e-7
+        if said[at] != WORSE and verdict.difference >= -verdict.max_drop
     ]
     return (near[-1] if near else min(0, len(said) - 1)), said
