@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import embzip
-from embzip.classifier.student_sizes import stand_in
+from embzip.classifier.student_sizes import shape_of_size, stand_in
 from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_record import TrainingRecord, TrainingRun
 from embzip.corpus import Example
@@ -21,6 +21,7 @@ from embzip.errors import ClusterError, EmbzipError, InputError, OutputError, Sp
 from embzip.evaluation.verdicts import verdict_on
 from embzip.files.seen import SeenFiles
 from embzip.labelled.splits import split_examples
+from embzip.pipeline.making import examples_of_side
 from embzip.pipeline.steps import Steps
 from embzip.tokenizers import WordTokenizer
 from embzip.tokenizers.base import Normalization, Tokenizer
@@ -31,7 +32,7 @@ from embzip.trials.given_teachers import doubts
 from embzip.trials.goals import Goal, goal_of, milliseconds
 from embzip.trials.journal import Journal, check_owner, claim, locked
 from embzip.trials.judging import judge
-from embzip.trials.making import Making, examples_of_side
+from embzip.trials.making import Making
 from embzip.trials.proposing import (
     GENERATION,
     Proposal,
@@ -306,6 +307,21 @@ def test_no_proposal_is_larger_than_the_size(size: int) -> None:
     assert largest > 0.8 * size
 
 
+@pytest.mark.parametrize("labels", [3, 40])
+@pytest.mark.parametrize("size", [12_000, 30_000, 120_000])
+def test_of_a_size_the_first_student_is_the_one_that_distill_takes(size: int, labels: int) -> None:
+    rng = random.Random(0)
+    words = sorted({"".join(rng.choices("abcdefghijkl", k=8)) for _ in range(4000)})
+    tokenizer = WordTokenizer(words, Normalization())
+    teacher = stand_in(tokenizer, [f"label {n}" for n in range(labels)])
+    made = Space(teacher, words, lambda _: tokenizer, size=size, encoder=None)
+    first = start_proposals(made)[0].student.shape
+    usual = shape_of_size(teacher, teacher.encode(words), f"{size}B")
+    # A search looks at every two-hundredth number of words.
+    assert 0 <= usual.rows - first.rows <= len(words) / 200
+    assert replace(first, rows=usual.rows) == usual
+
+
 def test_a_size_that_no_student_reaches_is_said_with_the_least(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"smallest file .* has [\d,]+ bytes, and 900 are") as told:
         space(900)
@@ -519,9 +535,8 @@ def test_the_front_and_the_best_of_it() -> None:
     assert best_of(trials, Goal(size=10), 0.8) is None
     late = [trial(0, 60, 0.8, 0.3), trial(1, 70, 0.7, 0.1)]
     assert best_of(late, Goal(size=100, latency=0.2), 0.8) == late[1]
-    assert [t.number for t in gate_list(trials, Goal(max_drop=0.5), 0.8)] == [1, 3, 4]
-    assert gate_list(trials, Goal(size=45), 0.8) == [trials[3]]
-    assert gate_list(trials, Goal(size=10), 0.8) == []
+    assert [t.number for t in gate_list(trials, Goal(max_drop=0.5), trials[3])] == [1, 3, 4]
+    assert gate_list(trials, Goal(size=45), trials[3]) == [trials[3]]
 
 
 def answers(right: int, rows: int = 2000) -> list[str]:
@@ -536,16 +551,18 @@ def test_the_gate_goes_from_the_largest_to_the_first_that_is_not_shown() -> None
 
     shown, unsure, worse = verdict(1800), verdict(1782), verdict(1700)
     assert [each.answer for each in (shown, unsure, worse)] == ["shown", "not shown", "worse"]
-    assert gated([shown, shown, unsure, worse]) == (1, ["shown", "shown", "not shown", "worse"])
+    assert gated([shown, shown, unsure, worse], 0) == (1, ["shown", "shown", "not shown", "worse"])
     # What comes after one that is not shown is not shown either.
-    assert gated([unsure, shown, worse]) == (1, ["not shown", "not shown", "worse"])
-    assert gated([unsure, worse]) == (0, ["not shown", "worse"])
-    assert gated([worse, worse]) == (0, ["worse", "worse"])
+    assert gated([unsure, shown, worse], 1) == (1, ["not shown", "not shown", "worse"])
+    assert gated([unsure, worse], 1) == (0, ["not shown", "worse"])
+    assert gated([worse, worse], 1) == (0, ["worse", "worse"])
+    # Nor is one the answer that is near on the gate, and was not on the texts that choose.
+    assert gated([unsure, unsure, unsure], 1) == (1, ["not shown"] * 3)
     # What loses exactly what it may is near, however its difference is rounded.
     for right in range(101, 200):
         exact = verdict_on(["a"] * 200, answers(right, 200), answers(right - 1, 200), max_drop=0.5)
         lost = verdict_on(["a"] * 200, answers(right, 200), answers(right - 60, 200), max_drop=0.5)
-        assert gated([lost, exact])[0] == 1, right
+        assert gated([lost, exact], 1)[0] == 1, right
 
 
 def test_a_tflite_has_bytes_beside_those_of_its_embz() -> None:
@@ -567,7 +584,7 @@ def test_each_further_list_is_a_further_look(tmp_path: Path) -> None:
             asked.append(models[place])
             return {"expected": ["a"] * 2000, "answers": answers(given[models[place]])}
 
-        return judge(tmp_path, Goal(max_drop=1.0), models, answers_of)
+        return judge(tmp_path, Goal(max_drop=1.0), models, answers_of, len(models) - 2)
 
     first = look("m0", "m1")
     assert (first.looks, first.said, first.verdict.confidence) == (1, "shown", 0.95)

@@ -88,9 +88,9 @@ def train_step(
         from embzip import tf  # TensorFlow is not loaded before a model is trained
 
         result = tf.train(
-            _examples(parents[0], "train"),
+            examples_of_side(parents[0], "train"),
             load(parents[1] / "vectors.embz"),
-            dev=_examples(parents[0], "dev"),
+            dev=examples_of_side(parents[0], "dev"),
             **options.arguments(),
             pruning=tf.PruningShares(options.sparsity) if options.sparsity else None,
             trainable=trainable,
@@ -156,8 +156,8 @@ def tune_step(corpus: Step, model: Step, candidate: Candidate, seed: int) -> Ste
 
         result = tf.tune(
             load_classifier(parents[1] / "model.embz"),
-            _examples(parents[0], "train"),
-            dev=_examples(parents[0], "dev"),
+            examples_of_side(parents[0], "train"),
+            dev=examples_of_side(parents[0], "dev"),
             batch_size=batch_size,
             params=params,
             seed=seed,
@@ -181,10 +181,10 @@ def folds_step(corpus: Step, trained: Step, vectors: Step, folds: int, seed: int
 
         made = tf.fold_teachers(
             load_classifier(parents[1] / "model.embz"),
-            _examples(parents[0], "train"),
+            examples_of_side(parents[0], "train"),
             load(parents[2] / "vectors.embz"),
             folds=folds,
-            dev=_examples(parents[0], "dev"),
+            dev=examples_of_side(parents[0], "dev"),
             seed=seed,
             progress=without_state(progress),
         )
@@ -203,13 +203,13 @@ def distill_step(
         from embzip import tf
 
         teacher = load_classifier(parents[1] / "model.embz")
-        training = _examples(parents[0], "train")
+        training = examples_of_side(parents[0], "train")
         result = tf.distill(
             teacher,
             training,
             shape=shape,
             size=size,
-            dev=_examples(parents[0], "dev"),
+            dev=examples_of_side(parents[0], "dev"),
             texts=_unlabelled(parents[0], len(training)) if asked.texts else (),
             fold_teachers=[
                 load_classifier(parents[2] / f"{number}.embz") for number in range(asked.folds)
@@ -247,9 +247,8 @@ def distill_step(
 def evaluate_step(side: str, corpus: Step, model: Step, seed: int, baseline: Step | None) -> Step:
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
         against = None if baseline is None else parents[2] / "model.embz"
-        evaluation = evaluate(
-            parents[1] / "model.embz", _examples(parents[0], side), against=against, seed=seed
-        )
+        examples = examples_of_side(parents[0], side)
+        evaluation = evaluate(parents[1] / "model.embz", examples, against=against, seed=seed)
         write_json(folder / "evaluation.json", evaluation.to_json())
 
     parents = (corpus, model) if baseline is None else (corpus, model, baseline)
@@ -258,15 +257,15 @@ def evaluate_step(side: str, corpus: Step, model: Step, seed: int, baseline: Ste
 
 def serving_step(corpus: Step, model: Step) -> Step:
     def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
-        texts = [example.text for example in _examples(parents[0], "dev")]
+        texts = [example.text for example in examples_of_side(parents[0], "dev")]
         serving = measure_serving(parents[1] / "model.embz", texts[:_SERVED_TEXTS])
         write_json(folder / "serving.json", serving.to_json())
 
     return Step("serving", {"texts": _SERVED_TEXTS}, (corpus, model), make)
 
 
-def _examples(corpus: Path, side: str) -> list[Example]:
-    """Return train, dev or test as the step `corpus` wrote it, which has looked at the labels."""
+def examples_of_side(corpus: Path, side: str) -> list[Example]:
+    """Return a side as the step `corpus` wrote it, which has looked at the labels."""
     return read_examples(corpus / f"{side}.tsv", checked=True)
 
 

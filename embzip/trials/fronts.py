@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from embzip.evaluation.verdicts import NOT_SHOWN, SHOWN, WORSE, Verdict
+from embzip.evaluation.verdicts import NOT_SHOWN, SHOWN, Verdict
 from embzip.trials.goals import Goal
 from embzip.trials.proposing import Proposal
 
@@ -95,32 +95,38 @@ def best_of(trials: Sequence[Trial], goal: Goal, baseline: float) -> Trial | Non
     return min(fitting, key=lambda t: (-t.values[metric], t.nbytes, t.number))
 
 
-def gate_list(trials: Sequence[Trial], goal: Goal, baseline: float) -> list[Trial]:
+def gate_list(trials: Sequence[Trial], goal: Goal, best: Trial) -> list[Trial]:
     """Return whom the gate looks at, in its fixed order: the front, from the largest on.
 
     Of a named size, it is the best alone.
     """
-    best = best_of(trials, goal, baseline)
-    if best is None:
-        return []
     if goal.size is not None:
         return [best]
     fitting = [trial for trial in trials if goal.allows(trial.nbytes, trial.latency)]
     return front_of(fitting, goal.metric)[::-1]
 
 
-def gated(verdicts: Sequence[Verdict]) -> tuple[int, list[str]]:
+def gated(verdicts: Sequence[Verdict], ranked: int) -> tuple[int, list[str]]:
     """Return which of the gate's list is the answer, and what may be said of each.
 
     In the list's order, from the largest file on, each is *shown* until the first that is not: so
     the list needs no correction for its length. The answer is the smallest that is shown; else the
-    smallest that is not shown and whose difference is at or above what may be lost; else the
-    largest.
+    smallest that is not shown and loses no more than it may, neither on the texts that choose nor
+    on the gate's; else the largest.
+
+    Parameters
+    ----------
+    ranked
+        The place of the best before the gate was read: the texts that choose say of all after it
+        that they lose too much.
 
     Examples
     --------
-    >>> gated([])
-    (-1, [])
+    >>> from embzip.evaluation.verdicts import verdict_on
+    >>> right = ["sport", "politics"] * 500
+    >>> same = verdict_on(right, right, right, max_drop=0.5)
+    >>> gated([same, same], 0)
+    (1, ['shown', 'shown'])
     """
     said: list[str] = []
     for verdict in verdicts:
@@ -133,7 +139,7 @@ def gated(verdicts: Sequence[Verdict]) -> tuple[int, list[str]]:
         return shown[-1], said
     near = [
         at
-        for at, verdict in enumerate(verdicts)
-        if said[at] != WORSE and verdict.difference >= -verdict.max_drop
+        for at, verdict in enumerate(verdicts[: ranked + 1])
+        if verdict.difference >= -verdict.max_drop
     ]
-    return (near[-1] if near else min(0, len(said) - 1)), said
+    return (near[-1] if near else 0), said

@@ -6,7 +6,7 @@ from pathlib import Path
 from embzip.classifier import load_classifier
 from embzip.classifier.text_digests import TextDigest
 from embzip.errors import MismatchError
-from embzip.trials.making import examples_of_side
+from embzip.pipeline.making import examples_of_side
 from embzip.trials.sides import SIDES
 
 

@@ -73,6 +73,7 @@ def judge(
     goal: Goal,
     models: Sequence[str],
     answers_of: Callable[[int], Answers],
+    ranked: int,
 ) -> Judged:
     """Read the gate for a frozen list of models, or return what it said of the same list before.
 
@@ -85,6 +86,8 @@ def judge(
         What tells the baseline, and then each of the list, from other models.
     answers_of
         Returns what number i of `models` answers to the gate's texts.
+    ranked
+        The place in the list of the best before the gate was read.
     """
     asked = {"models": list(models), "max_drop": goal.max_drop, "metric": goal.metric}
     looks = _look(directory / _GATE, asked)
@@ -103,7 +106,7 @@ def judge(
                 confidence=confidence,
             )
         )
-    chosen, said = gated(verdicts)
+    chosen, said = gated(verdicts, ranked)
     return Judged(chosen, said, verdicts, looks)
 
 

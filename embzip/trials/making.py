@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from embzip.classifier import load_classifier, load_one
-from embzip.corpus import Example, read_examples, read_texts
+from embzip.corpus import Example, read_texts
 from embzip.errors import InputError
 from embzip.evaluation.accuracy import labels_of
 from embzip.files.reading import digest
@@ -30,6 +30,7 @@ from embzip.files.seen import SeenFiles
 from embzip.files.writing import copy_file
 from embzip.pipeline.candidate import BpeOptions, WordsOptions, parse_candidate
 from embzip.pipeline.making import (
+    examples_of_side,
     folds_step,
     serving_step,
     tokenizer_step,
@@ -269,11 +270,6 @@ class Making:
     def serving(self, model: Step) -> Step:
         """Return what serving a model costs."""
         return serving_step(self.corpus, model)
-
-
-def examples_of_side(corpus: Path, side: str) -> list[Example]:
-    """Return a side of the corpus, whose labels were looked at when it was made."""
-    return read_examples(corpus / f"{side}.tsv", checked=True)
 
 
 def answers_to(path: str | Path, examples: Sequence[Example]) -> dict[str, Any]:

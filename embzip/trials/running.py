@@ -9,6 +9,7 @@ from typing import Any
 
 from embzip.corpus import Example
 from embzip.errors import InputError
+from embzip.pipeline.making import examples_of_side
 from embzip.pipeline.steps import Steps
 from embzip.report.record import facts_of
 from embzip.trials.confirming import cross_fitted
@@ -17,7 +18,7 @@ from embzip.trials.generations import Generations, students_task
 from embzip.trials.goals import Goal
 from embzip.trials.journal import Journal
 from embzip.trials.judging import changes, judge, tested
-from embzip.trials.making import Making, examples_of_side
+from embzip.trials.making import Making
 from embzip.trials.repeating import near_ties, with_means
 from embzip.trials.showing import Showing
 from embzip.trials.sides import SIDES
@@ -160,16 +161,15 @@ class Run:
         self._log(f"{len(near)} near ties, with {len(seeds)} more seeds")
         tasks = [students_task(goal, [t.proposal], more) for t in near for more in seeds]
         records = [answer["trials"][0] for _, answer in self._crew.done(tasks)]
-        trials = with_means(found.trials, records)
-        self._show(RANKED, trials)
-        return trials
+        return with_means(found.trials, records)
 
     def _end(self, trials: Sequence[Trial]) -> dict[str, Any]:
         """Read the gate, then test, and write the answer."""
         goal, making, showing = self._goal, self._making, self._showing
-        frozen = gate_list(trials, goal, self._baseline[goal.metric])
-        if not frozen:
+        ranked = best_of(trials, goal, self._baseline[goal.metric])
+        if ranked is None:
             return self._show(RANKED, trials)
+        frozen = gate_list(trials, goal, ranked)
         number = self._baseline["number"]
         of_baseline = {"do": "step", "number": number, "quick": False}
         tasks: list[Task] = [
@@ -183,6 +183,7 @@ class Run:
             goal,
             keys,
             lambda place: _answers(one(self._crew, tasks[place])["folder"]),
+            frozen.index(ranked),
         )
         best = frozen[judged.chosen]
         corpus = self._steps.folder(making.corpus)

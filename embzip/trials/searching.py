@@ -25,6 +25,7 @@ from embzip.files.own_source import source_digest
 from embzip.files.remote import local_file
 from embzip.files.seen import SeenFiles
 from embzip.labelled.columns import Columns
+from embzip.pipeline.making import examples_of_side
 from embzip.pipeline.steps import Steps
 from embzip.seeds import check_seed
 from embzip.sources import Paths, files_of
@@ -34,7 +35,7 @@ from embzip.trials.gating import check_test_labels
 from embzip.trials.given_teachers import check_labels
 from embzip.trials.goals import Goal, goal_of
 from embzip.trials.journal import Journal, check_owner, claim, locked
-from embzip.trials.making import Making, examples_of_side
+from embzip.trials.making import Making
 from embzip.trials.proposing import load_optuna
 from embzip.trials.publishing import EXPORTED, FRONT, MODEL, PAGE
 from embzip.trials.running import Run

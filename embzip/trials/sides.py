@@ -21,6 +21,7 @@ from embzip.files.seen import SeenFiles
 from embzip.labelled.columns import Columns
 from embzip.labelled.splits import check_dev, check_training_labels, split_examples
 from embzip.labelled.writing import write_examples, write_lines
+from embzip.pipeline.making import examples_of_side
 from embzip.pipeline.steps import Step, write_json
 from embzip.sources import in_short
 from embzip.types import Progress
@@ -121,9 +122,7 @@ def fold_step(corpus: Step, fold: int) -> Step:
     """
 
     def make(folder: Path, folders: Sequence[Path], progress: Progress) -> None:
-        train, dev, gate = (
-            read_examples(folders[0] / f"{side}.tsv", checked=True) for side in SIDES
-        )
+        train, dev, gate = (examples_of_side(folders[0], side) for side in SIDES)
         held_out = [example for example in train if fold_of(example) == fold]
         judging = {example.text for example in held_out}
         training = [example for example in (*train, *gate) if example.text not in judging]

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from embzip.classifier.student_sizes import steps_of
+from embzip.classifier.student_sizes import steps_of, wider_of
 from embzip.trials.space import BITS, Point, Space
 
 _USUAL = 4  # the step of 64 KB
@@ -47,16 +45,21 @@ def _over_words(space: Space, points: Sequence[dict[str, Any]]) -> list[dict[str
             {**points[_USUAL - 2], **least},
             {**usual, **few, "dim": 2 * usual["dim"], "bits": 1.0},
         ]
-    # Where each step of the ladder has how many of the words: the last that has half, and those
-    # beside it.
+    # The step that `distill --size` takes, and those beside it.
     shares = [_share(space, point) for point in points]
-    best = max((at for at, share in enumerate(shares) if share >= 0.5), default=None)
-    if best is None:
-        best = int(np.argmax(shares))
-    around = [points[at] for at in (best, best + 1, best - 1) if 0 <= at < len(points)]
+    best = _step_of(space)
+    while shares[best + 1 : best + 2] == [1.0]:
+        best += 1
+    while best and not shares[best]:
+        best -= 1
     middle = points[best]
+    if shares[best] == 1.0:
+        wider = ({**middle, "filters": each} for each in wider_of(space.labels))
+        middle = next((each for each in wider if _share(space, each) == 1.0), middle)
+    beside = [points[at] for at in (best + 1, best - 1) if 0 <= at < len(points)]
     return [
-        *around,
+        middle,
+        *beside,
         {**middle, "bits": max(BITS[0], middle["bits"] - 1)},
         {**middle, "rows": 0.7},
         {**middle, "bits": min(BITS[1], middle["bits"] + 1)},
@@ -81,7 +84,7 @@ def _over_pieces(space: Space, points: Sequence[dict[str, Any]]) -> list[dict[st
         ]
     # The largest step of the ladder that fits each vocabulary; first comes the largest one that
     # leaves room for the step of this size, or for the one before it.
-    meant = sum(least <= space.size for least, _ in steps_of(space.labels)) - 1
+    meant = _step_of(space)
     fitting: dict[int, int] = {}
     for vocabulary in space.vocabularies[1:]:
         for at, point in enumerate(points):
@@ -95,6 +98,12 @@ def _over_pieces(space: Space, points: Sequence[dict[str, Any]]) -> list[dict[st
             {**first, **below, "pieces": first["pieces"], "bits": min(BITS[1], first["bits"] + 1)}
         )
     return [*found, *_over_words(space, points)[:2]]
+
+
+def _step_of(space: Space) -> int:
+    """Return the step of the ladder that is for files of the space's size."""
+    assert space.size is not None  # noqa: S101
+    return sum(least <= space.size for least, _ in steps_of(space.labels)) - 1
 
 
 def _share(space: Space, point: Point) -> float:
