@@ -1,5 +1,6 @@
 """A whole search without a teacher: its first answer, its seeds, its recipe on folds of texts."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ def test_without_a_teacher_a_preliminary_answer_comes_first(tmp_path: Path) -> N
         (tmp_path / name).write_text(lines, "utf-8")
     told: list[str] = []
     states: list[str] = []
-    record = embzip.search(
+    search = partial(
+        embzip.search,
         tmp_path / "train.tsv",
         tmp_path / "out",
         dev=tmp_path / "dev.tsv",
@@ -29,6 +31,7 @@ def test_without_a_teacher_a_preliminary_answer_comes_first(tmp_path: Path) -> N
         log=told.append,
         watch=lambda found: states.append(found["state"]),
     )
+    record = search()
     assert states[0] == "preliminary"
     assert states[-1] == record["state"] == "gated"
     assert set(states) == {"preliminary", "not yet gated", "gated"}
@@ -63,6 +66,11 @@ def test_without_a_teacher_a_preliminary_answer_comes_first(tmp_path: Path) -> N
     }
     assert len(held_out) == FOLDS
     assert held_out < seen
+    # Nothing is new in a second run, so that the verdict stays where it is.
+    states.clear()
+    again = search()
+    assert set(states) == {"gated"}
+    assert again["verdict"] == record["verdict"]
 
 
 def test_folds_without_a_text_are_refused_at_once(tmp_path: Path) -> None:
