@@ -31,7 +31,7 @@ from embzip.pipeline import report, run
 from embzip.pipeline.candidate import WordsOptions, parse_candidate
 from embzip.pipeline.choosing import Choice, Tried, choose
 from embzip.pipeline.corpora import corpora_folder, corpus_step
-from embzip.pipeline.making import _examples, tokenizer_step, train_step, vectors_step
+from embzip.pipeline.making import examples_of_side, tokenizer_step, train_step, vectors_step
 from embzip.pipeline.plan import make_plan
 from embzip.pipeline.recipe import CorpusRecipe, read_recipe
 from embzip.pipeline.steps import Step, Steps, write_json
@@ -111,7 +111,7 @@ def test_odd_labels_are_warned_of_where_the_users_file_is_read_and_nowhere_else(
     with pytest.warns(UserWarning, match="train.tsv: the first row's label") as caught:
         made = Steps(tmp_path / "out").folder(step)
     assert len(caught) == 1
-    assert sum(len(_examples(made, side)) for side in ("train", "dev")) == 301
+    assert sum(len(examples_of_side(made, side)) for side in ("train", "dev")) == 301
     words = tokenizer_step(step, WordsOptions(min_count=1))
     Steps(tmp_path / "out").folder(words)  # warns of nothing
 
