@@ -412,6 +412,8 @@ def test_a_teachers_pieces_are_all_kept(tmp_path: Path) -> None:
     starts = start_proposals(found)
     assert len(starts) > 1
     assert {each.student.shape.rows for each in starts} == {0}
+    usual = shape_of_size(teacher, teacher.encode(TEXTS[:200]), "20KB")
+    assert starts[0].student.shape == replace(usual, rows=0), "what distill takes: not the least"
     assert all(found.nbytes(each.student) <= 20_000 for each in starts)
     assert starts[0].student.name.startswith("all pieces of the teacher x ")
     with pytest.raises(InputError, match="the smallest file of this corpus has"):

@@ -107,5 +107,6 @@ def _step_of(space: Space) -> int:
 
 
 def _share(space: Space, point: Point) -> float:
+    """Return which share of the rows a student has; of a teacher's pieces it has all or none."""
     student = space.student(point)
-    return 0.0 if student is None else student.shape.rows / space.words
+    return 0.0 if student is None else (student.shape.rows or space.words) / space.words
