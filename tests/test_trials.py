@@ -467,10 +467,14 @@ def test_a_trial_takes_its_own_students_record_and_is_stopped_or_finished(tmp_pa
             "accuracy": accuracy, "macro-f1": accuracy, "seconds": 1.0,
         }  # fmt: skip
 
+    begun: list[list[Student]] = []
+
     class Crew:
         """Workers whose word follows from the student alone, and is otherwise anyhow."""
 
         def done(self, tasks: list, until: object = None) -> object:
+            firsts = (task if task["do"] == "sketch" else task["trials"][0] for task in tasks)
+            begun.append([Student.of(each["student"]) for each in firsts])
             for place, task in enumerate(tasks):
                 if task["do"] == "sketch":
                     yield place, record(0, Student.of(task["student"]), "sketch")
@@ -489,6 +493,12 @@ def test_a_trial_takes_its_own_students_record_and_is_stopped_or_finished(tmp_pa
 
     for trials in (12, 16, 24):
         run(trials=trials)
+    # One that shares the float32 student of an earlier one is made with that.
+    starts = [each.student for each in start_proposals(made) if each.student in begun[0]]
+    assert begun[0] == starts, "the order of the starts is meant"
+    for later in begun[1:]:
+        work = [each.shape.dim * each.shape.filters for each in later]
+        assert work == sorted(work, reverse=True), "what takes longest is begun first"
     last = run(end=0.0)
     assert len(last.trials) > 8
     for each in last.trials:

@@ -112,7 +112,7 @@ class Generations:
                 if self.trials:
                     self._show(self.trials)
                 self._log(f"generation {generation}: {len(missing)} trials")
-            groups = list(_by_float(missing).values())
+            groups = _by_float(missing)
             tasks = [students_task(self._goal, group, self._seed) for group in groups]
             for place, answer in crew.done(tasks, until=timely):
                 by_number = {each.number: each for each in groups[place]}
@@ -129,7 +129,7 @@ class Generations:
 
         Where time is over before all were begun, none is.
         """
-        groups = list(_by_float(found).values())
+        groups = _by_float(found)
         self._log(f"the first epochs of {len(found)} trials")
         tasks = [{"do": "sketch", **_made(group[0], self._seed)} for group in groups]
         values: dict[int, float] = {}
@@ -190,11 +190,21 @@ def _made(proposal: Proposal, seed: int) -> dict[str, object]:
     return {"student": proposal.student.to_json(), "seed": seed}
 
 
-def _by_float(found: Sequence[Proposal]) -> dict[Student, list[Proposal]]:
-    """Return proposals by the float student that they share: one worker makes it once."""
+def _by_float(found: Sequence[Proposal]) -> list[list[Proposal]]:
+    """Return proposals by the float student that they share: one worker makes it once.
+
+    Of the starts the order is meant. Later, what takes longest is begun first, so that workers end
+    at about the same time.
+    """
     groups: dict[Student, list[Proposal]] = {}
     for each in found:
         student = each.student
         shape = replace(student.shape, codec="float32", kernels="float32")
         groups.setdefault(replace(student, shape=shape), []).append(each)
-    return groups
+    return sorted(groups.values(), key=_work, reverse=True)
+
+
+def _work(group: Sequence[Proposal]) -> int:
+    """Return about how much it takes to train a group's float student, 0 for one of the starts."""
+    shape = group[0].student.shape
+    return shape.dim * shape.filters if group[0].generation else 0
