@@ -91,8 +91,14 @@ class SoftLabels:
         Raises
         ------
         MismatchError
-            If nothing is said of a text; it says of how many, and names the first.
+            If nothing is said of a text; it says of how many, and names the first. For labels that
+            are not those of the soft labels.
         """
+        if apart := sorted({*labels} ^ {*self.labels}):
+            raise MismatchError(
+                "probabilities must speak of the labels that are asked for, and only one of both "
+                f"has {apart[0]!r}: ask the other model about the same labels"
+            )
         rows = [self._place.get(example.text, -1) for example in examples]
         if -1 in rows:
             first = examples[rows.index(-1)].text

@@ -113,7 +113,7 @@ def _searched(part: str, data: str, given: argparse.Namespace) -> Record:
         "baseline_bytes": found["baseline"]["bytes"],
         "reads": found["baseline"]["reads"],
         "name": found["best"]["name"],
-        "said": found["verdict"]["said"],
+        "said": found["verdict"]["answer"],
         "gate": {key: found["verdict"][key] for key in ("rows", "difference", "lower", "upper")},
         "test": test,
         "trials": len(found["trials"]),

@@ -57,6 +57,8 @@ def test_a_student_is_written_and_told(folder: Path) -> None:
     told = json.loads(stdout_of(*command, "--json"))
     assert told["path"] == "model.distilled.embz"
     assert told["seen"] is True
+    teacher = (folder / "model.embz").stat().st_size
+    assert told["teacher_bytes"] == teacher
     assert told["file_bytes"] == (folder / "model.distilled.embz").stat().st_size
     assert told["shape"] == {
         "rows": 10, "dim": 4, "filters": 6, "encoder": "cnn", "codec": "int4", "kernels": "int4",
@@ -73,7 +75,8 @@ def test_a_student_is_written_and_told(folder: Path) -> None:
     assert again == (folder / "model.distilled.embz").read_bytes()
     assert lines[0].startswith("distilled for 2 epochs in float32, 3 rounded")
     assert lines[1] == (
-        f"10 words of 4 numbers, 6 filters, int4, kernels int4, {len(again):,} bytes"
+        f"10 words of 4 numbers, 6 filters, int4, kernels int4, {len(again):,} bytes, "
+        f"{teacher / len(again):.0f} times fewer than the {teacher:,} that teach"
     )
     assert lines[2].startswith(f"dev, {told['student']['rows']} texts: accuracy ")
     assert lines[4].startswith("the teacher was trained on these texts, and says little more")
@@ -139,8 +142,13 @@ def test_options_that_do_not_go_together(folder: Path) -> None:
         (("model.embz", "--probabilities", "said.jsonl"), "one of the two"),
         (("--probabilities", "said.jsonl"), "--probabilities needs --vectors"),
         (("model.embz", "--size", "9KB", "--dim", 3), "give --size, or a shape by --dim"),
-        (("model.embz", "--folds", 1), "--folds is 0 or at least 2, received 1"),
+        (("model.embz", "--folds", 1), "--folds is 0, or 2 to 1024, received 1"),
+        (("model.embz", "--folds", 5000), "--folds is 0, or 2 to 1024, received 5000"),
         (("model.embz", "--work", "w"), "--work is for --folds N"),
+        (("model.embz", "--fold-share", 0.9), "--fold-share is for --folds N"),
+        (("model.embz", "--folds", 2, "--fold-share", 0), "nobody asks the fold teachers"),
+        (("model.embz", "--encoder", "mean", "--filters", 6), "--filters is for --encoder cnn"),
+        (("model.embz", "--texts", "-"), "--texts is read each epoch, and - only once"),
         (("model.embz", "--vectors", "vectors.embz"), "--vectors is for --folds N or"),
         (
             ("--probabilities", "said.jsonl", "--vectors", "vectors.embz", "--dry-run"),
@@ -150,6 +158,50 @@ def test_options_that_do_not_go_together(folder: Path) -> None:
         done = outcome("distill", *command, *TRAIN)
         assert done.code == 2
         assert told in done.stderr
+    done = outcome("distill", "model.embz", "--train", "-", "--folds", 2)
+    assert done.code == 2
+    assert "without --vectors, --train is read twice, and - only once" in done.stderr
+
+
+def test_a_folder_of_teachers_and_what_the_file_carries(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("two").mkdir()
+    for name in ("a", "b"):
+        (folder / "two" / f"{name}.embz").write_bytes(Path("model.embz").read_bytes())
+    folds = ("--folds", 2, "--vectors", "vectors.embz")
+    told = json.loads(
+        stdout_of("distill", "two", *TRAIN, *OPTIONS, *folds, "-o", "x.embz", "--json")
+    )
+    assert told["teacher_bytes"] == 2 * Path("model.embz").stat().st_size
+    # What is named as the least size is one, whatever the file carries.
+    meta = ("--meta", f"note={500 * 'x'}", *TRAIN)
+    refused = error_of(["distill", "model.embz", "--size", "300B", *meta], capfd)
+    assert ", and 300 are allowed: name a size of" in refused
+    size = refused.partition("name a size of ")[2].partition("B")[0].replace(",", "")
+    said = stdout_of("distill", "model.embz", "--size", f"{size}B", *meta, "--dry-run", "--json")
+    most = json.loads(said)["most_bytes"]
+    stdout_of("distill", "model.embz", "--size", f"{size}B", *meta, "--epochs", 1, "-o", "y.embz")
+    assert 500 < Path("y.embz").stat().st_size <= most <= int(size)
+
+
+@pytest.mark.filterwarnings("default:dev is not what the teacher's epoch was chosen by")
+def test_pieces_are_told_as_pieces_and_a_dev_of_doubt_once(folder: Path) -> None:
+    stdout_of("build-bpe", "--labelled", "train.tsv", "--vocab", 40, "-o", "pieces.model")
+    pieces = ("--tokenizer", "pieces.model", "--rows", 0, "--dim", 4, "--dry-run")
+    line = stdout_of("distill", "model.embz", *TRAIN, *pieces)
+    assert " pieces of 4 numbers" in line
+    assert (
+        "pieces are built from one another"
+        in outcome("distill", "model.embz", *TRAIN, *pieces[:2], "--rows", 9).stderr
+    )
+    rows = Path("train.tsv").read_text("utf-8").splitlines(keepends=True)
+    Path("dev.tsv").write_text("".join(rows[:20]), "utf-8")
+    Path("part.tsv").write_text("".join(rows[20:]), "utf-8")
+    command = ("--train", "part.tsv", "--dev", "dev.tsv", "--folds", 2, "--vectors", "vectors.embz")
+    done = outcome("distill", "model.embz", *OPTIONS, *command, "-o", "z.embz")
+    assert done.code == 0
+    assert done.stderr.count("is not what the teacher's epoch was chosen by") == 1
 
 
 def test_what_cannot_be_is_refused_before_a_classifier_learns_probabilities(

@@ -133,6 +133,17 @@ def news(rows: int, rng: np.random.Generator) -> tuple[list[str], list[str], lis
     return truth.tolist(), before.tolist(), after.tolist()
 
 
+def test_where_the_drop_is_passed_no_number_of_texts_would_do() -> None:
+    truth, before = ["a", "b"] * 50, ["a", "b"] * 50
+    after = ["b"] * 15 + before[15:]  # eight answers changed
+    found = verdict_on(truth, before, after, max_drop=0.5, metric="macro-f1")
+    assert (found.answer, found.changed, found.more_rows) == ("not shown", 8, None)
+    # What 20 changes take is too little where the interval needs more.
+    near = verdict_on(truth, before, after, max_drop=8.5, metric="macro-f1")
+    assert near.more_rows is not None
+    assert near.more_rows > 100 * (20 / 8 - 1)
+
+
 def test_macro_f1_is_bootstrapped() -> None:
     truth, before, after = news(400, np.random.default_rng(0))
     found = verdict_on(truth, before, after, max_drop=5, metric="macro-f1", resamples=4000)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from embzip.classifier.outlines import read_outline
+from embzip.cli import app
 from embzip.pipeline.recipe import read_recipe
 from embzip.vectors.converting import write_vectors
 from scripts.results import PAGE, blocks
@@ -160,11 +161,24 @@ def test_every_block_says_what_it_is(page: Path) -> None:
     assert not re.search(r"^\n    \S", FENCE.sub("", text), re.MULTILINE), "indented, so unnamed"
 
 
+def test_what_the_readme_begins_with_stands_in_the_block_that_it_names() -> None:
+    page = PAGE.read_text("utf-8")
+    bullets = re.findall(r"^- \*\*([\d.,]+) .*?RESULTS\.md#(\w+)", README.read_text("utf-8"), re.M)
+    assert len(bullets) == 3
+    for number, block in bullets:
+        told = page.partition(f"\n## {block}\n")[2].partition("\n## ")[0]
+        assert re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", told), (number, block)
+
+
 def test_few_blocks_are_long_and_each_is_run_elsewhere() -> None:
-    long = [block.value for page in PAGES for block in codes(page) if block.key == "long"]
+    long = [block for page in PAGES for block in codes(page) if block.key == "long"]
     assert len(long) <= MOST_LONG
-    for value in long:
-        assert (ROOT / re.sub(r"run by (\S+\.py)\b.*", r"\1", value)).is_file(), value
+    for block in long:
+        path = ROOT / re.sub(r"run by (\S+\.py)\b.*", r"\1", block.value)
+        assert path.is_file(), block.value
+        lines = [shlex.split(line) for line in block.code.splitlines()]
+        for words in (each for each in lines if each[:1] == ["embzip"]):
+            app.parse_args(words[1:], exit_on_error=False, print_error=False)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

@@ -124,7 +124,15 @@ def test_a_size_is_the_files_and_folds_are_trained_once(finished: Path) -> None:
     names = [path.name.partition("-")[0] for path in (finished / "steps").iterdir()]
     counts = {name: names.count(name) for name in set(names)}
     assert counts == {
-        **{"corpus": 1, "tokenizer": 1, "vectors": 1, "train": 1, "folds": 1, "distill": 2},
+        **{
+            "corpus": 1,
+            "tokenizer": 1,
+            "planned": 2,
+            "vectors": 1,
+            "train": 1,
+            "folds": 1,
+            "distill": 2,
+        },
         **{"dev": 3, "test": 3, "serving": 3},
     }
     folds = sorted(path.name for path in step(finished, "folds").glob("*.embz"))
@@ -263,7 +271,9 @@ def test_a_size_stands_in_a_shapes_place() -> None:
         ({"distill": "rowz=8000"}, SpecError, r"unknown option 'rowz' \(did you mean 'rows'\?\)"),
         ({"distill": "dim=0"}, SpecError, r"dim must be a whole number in 1\.\.65536.*'0'"),
         ({"distill": "dim=16,dim=8"}, SpecError, "the option 'dim' stands twice"),
-        ({"distill": "folds=1"}, SpecError, "folds is 0 or at least 2, received 1"),
+        ({"distill": "folds=1"}, SpecError, "folds must lie in 2..1024, received 1"),
+        ({"distill": "fold_share=0.5"}, SpecError, "fold_share is for folds=N"),
+        ({"distill": "folds=2,fold_share=0"}, SpecError, "nobody asks the fold teachers"),
         ({"distill": "labels=2"}, SpecError, "labels must be a number from 0 to 1, received '2'"),
         ({"distill": "epochs=0"}, SpecError, "epochs must be a whole number in 1"),
         ({"distill": "learning_rate=0"}, SpecError, "learning_rate must be a positive number"),
@@ -292,8 +302,20 @@ def test_unlabelled_texts_that_the_recipe_has_not_are_asked_for(recipe: Path) ->
         read_recipe(path)
 
 
-def test_a_size_that_no_student_reaches_says_the_least(recipe: Path, finished: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("size=6KB", "size=500B", r"'sized', .* at least [\d,]+ bytes, and 500 are allowed"),
+        (f'"{SPEC}"', '"rows=99999,folds=2"', "'shaped', .* its teacher's table, which has"),
+    ],
+)
+def test_a_student_that_cannot_be_is_refused_before_anything_is_trained(
+    recipe: Path, tmp_path: Path, old: str, new: str, told: str
+) -> None:
     path = recipe.parent / "least.toml"
-    path.write_text(RECIPE.replace("size=6KB", "size=500B"))
-    with pytest.raises(InputError, match=r"at least [\d,]+ bytes, and 500 are allowed"):
-        run(path, finished)
+    assert old in RECIPE
+    path.write_text(RECIPE.replace(old, new))
+    with pytest.raises(InputError, match="candidate " + told):
+        run(path, tmp_path / "out")
+    names = {step.name.partition("-")[0] for step in (tmp_path / "out" / "steps").iterdir()}
+    assert names <= {"corpus", "tokenizer", "planned"}

@@ -25,7 +25,7 @@ def trial(number: int, nbytes: int, accuracy: float, **known: Any) -> dict[str, 
     return {
         "number": number, "generation": 0, "name": f"student {number}", "student": student,
         "bytes": nbytes, "embz_bytes": nbytes, "accuracy": accuracy, "macro-f1": accuracy - 0.05,
-        "latency": None, "seconds": 12.5, "front": False, "best": False, **known,
+        "latency": None, "seconds": 12.5, "seeds": 1, "front": False, "best": False, **known,
     }  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def parts(total: int) -> dict[str, int]:
 
 def verdict(said: str) -> dict[str, Any]:
     return {
-        "said": said, "answer": said, "metric": "accuracy", "max_drop": 0.5, "confidence": 0.95,
+        "answer": said, "metric": "accuracy", "max_drop": 0.5, "confidence": 0.95,
         "rows": 1355, "changed": 80, "before": 0.82, "after": 0.819, "difference": -0.1,
         "lower": -0.45, "upper": 0.31, "smallest_drop": 0.45, "more_rows": 0, "sentence": said,
     }  # fmt: skip
@@ -64,7 +64,7 @@ def record(*, final: bool, text: str = "a goal in extra time") -> dict[str, Any]
     best = {**trials[1], "parts": parts(31_000), "file": "best.embz"}
     baseline = {
         "number": 0, "bytes": 25_469_367, "parts": parts(25_469_367), "accuracy": 0.814,
-        "macro-f1": 0.76,
+        "macro-f1": 0.76, "name": "the best uncompressed model",
     }  # fmt: skip
     if final:
         best["serving"] = baseline["serving"] = serving
@@ -74,7 +74,7 @@ def record(*, final: bool, text: str = "a goal in extra time") -> dict[str, Any]
         "sentence": f"best.embz has 31,000 bytes -> {text}",
         "goal": {
             "max_drop": 0.5, "metric": "accuracy", "runtime": "embz", "latency": None,
-            "asked": "it",
+            "asked": "it", "size": None,
         },
         "corpus": {
             "file": text, "train": 23_893, "choosing": 1300, "gate": 1355, "unlabelled": 0,
@@ -83,8 +83,8 @@ def record(*, final: bool, text: str = "a goal in extra time") -> dict[str, Any]
         "baseline": baseline,
         "best": best,
         "verdict": verdict("shown") if final else None,
-        "gate": {"looks": 2, "said": "shown", "list": [], "chosen": 0} if final else None,
-        "confirmed": {**verdict("shown"), "folds": 5} if final else None,
+        "gate": {"looks": 2, "list": [], "chosen": 0} if final else None,
+        "confirmed": {**verdict("shown"), "folds": 5, "looks": 1} if final else None,
         "test": test if final else None,
         "changed": changed if final else None,
         "trials": trials if final else trials[1:2],
@@ -111,6 +111,24 @@ def test_a_latency_has_its_column_and_what_changed_its_texts() -> None:
     assert "but for time 3" in page
     assert answered in page
     assert "intervals of each accuracy" not in page
+
+
+def test_the_page_says_what_the_gate_the_folds_and_the_seeds_were() -> None:
+    found = record(final=True)
+    page = search_page(found)
+    assert "each is shown until the first that is not" in page
+    assert "for recipe" not in page
+    assert "How much another seed, or other training texts, would change" in page
+    found["goal"]["size"] = 31_000
+    found["confirmed"]["looks"] = 2
+    found["trials"][1]["seeds"] = 3
+    found["baseline"] |= {"name": "the teacher", "bytes": 21_000}
+    page = search_page(found)
+    assert "was read once the answer was chosen. It was look 2" in page
+    assert "for recipe 2 in this folder" in page
+    assert "How much other training texts would change" in page
+    assert "the dashed line are the teacher;" in page
+    assert "0.677" in page
 
 
 RECORDS = {

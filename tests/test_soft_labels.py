@@ -53,13 +53,15 @@ def test_rows_follow_examples_and_labels(tmp_path):
     )
     found = read_soft_labels(path, [GOAL, VOTE, GOAL])
     rows = found.rows_of(
-        [GOAL, VOTE, Example(text="a goal", label="politics")], ["sport", "weather"]
+        [GOAL, VOTE, Example(text="a goal", label="politics")], ["sport", "weather", "politics"]
     )
-    assert rows.tolist() == [[0.5, 0.375], [0.25, 0], [0.5, 0.375]]
+    assert rows.tolist() == [[0.5, 0.375, 0.125], [0.25, 0, 0.75], [0.5, 0.375, 0.125]]
+    with pytest.raises(MismatchError, match="only one of both has 'politics'"):
+        found.rows_of([GOAL], ["sport", "weather"])
     with pytest.raises(MismatchError, match=r"2 of 3 have none, such as 'rain'"):
         found.rows_of(
             [GOAL, Example(text="rain", label="sport"), Example(text="hail", label="sport")],
-            ["sport"],
+            ["sport", "weather", "politics"],
         )
 
 

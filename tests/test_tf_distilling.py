@@ -13,9 +13,10 @@ import embzip
 from embzip import tf
 from embzip.classifier import Classifier, CnnConfig, head_shapes, load_classifier
 from embzip.classifier.student_shape import StudentShape
+from embzip.classifier.students import start_of
 from embzip.classifier.text_digests import TextDigest
 from embzip.corpus import Example
-from embzip.errors import InputError, InputTypeError, MismatchError
+from embzip.errors import InputError, InputTypeError, MismatchError, OutputError
 from embzip.labelled.splits import split_examples
 from embzip.tf.copies import Copy, mutilated
 from embzip.tf.near_words import near_words
@@ -154,14 +155,25 @@ def test_one_float_student_serves_many_codecs(teacher: Classifier, tmp_path: Pat
     for codec, shape in (("int4", SHAPE), ("int8", replace(SHAPE, codec="svd|int8"))):
         coded = tf.distill(teacher, EXAMPLES, shape=shape, student=student, **options)
         assert coded.classifier.embedding.codec.spec == codec
-        expected = first.classifier.training.measured(coded.student.accuracy)
-        assert coded.classifier.training == expected
+        before, after = first.classifier.training, coded.classifier.training
+        assert before.runs[-1].rounded_epochs == 0
+        assert after.runs[-1].rounded_epochs == len(coded.rounded_accuracy) == 3
+        last = replace(before.runs[-1], rounded_epochs=3)
+        expected = replace(before, runs=(*before.runs[:-1], last))
+        assert after == expected.measured(coded.student.accuracy)
         assert coded.float_accuracy == []
         assert len(coded.tuned_accuracy) >= 1
         assert coded.student.accuracy > 0.85
     assert len(list((tmp_path / "answers").iterdir())) <= asked + 5, "rounded, tuned"
     with pytest.raises(MismatchError, match="is float32, received one of int8"):
         tf.distill(teacher, EXAMPLES, shape=SHAPE, student=coded.classifier, **options)
+    other = replace(SHAPE, dim=5)
+    with pytest.raises(MismatchError, match=r"rows and columns \(26, 5\) .* one of \(26, 6\)"):
+        tf.distill(teacher, EXAMPLES, shape=other, student=student, **options)
+    with pytest.raises(MismatchError, match="a student has the shape that is asked for"):
+        tf.distill(teacher, EXAMPLES, size="2KB", student=student, **options)
+    with pytest.raises(MismatchError, match="the record of this one says otherwise"):
+        tf.distill(teacher, EXAMPLES, shape=SHAPE, student=teacher, **options)
 
 
 def test_a_float_student_is_trained_on_for_the_epochs_it_lacks(teacher: Classifier) -> None:
@@ -275,8 +287,52 @@ def test_a_compressed_teacher_and_a_tflite_beside_it_teach_too(
     served = embzip.load_model(tmp_path / "small.tflite")
     result = tf.distill([served, small], EXAMPLES, shape=SHAPE, **OPTIONS)
     assert result.student.accuracy > 0.9
-    with pytest.raises(InputTypeError, match="no teacher is a Classifier"):
+    with pytest.raises(InputTypeError, match=r"a student starts from .* no teacher has one"):
         tf.distill(served, EXAMPLES, shape=SHAPE)
+
+
+def test_an_ensemble_teaches_and_its_best_member_is_the_start(teacher: Classifier) -> None:
+    both = embzip.Ensemble([tiny(teacher.labels), embzip.Ensemble([teacher])])
+    plan = plan_student(both, EXAMPLES, shape=SHAPE)
+    assert plan.teacher is both
+    assert plan.source is teacher
+    assert tf.distill(both, EXAMPLES, shape=SHAPE, epochs=1).student.agreement is not None
+
+
+def test_a_function_teaches_by_itself_and_labels_copies(teacher: Classifier) -> None:
+    asked: set[str] = set()
+
+    def model(texts: list[str]) -> Any:
+        asked.update(texts)
+        return teacher.probabilities(texts)
+
+    function = tf.FunctionClassifier(model, teacher.labels)
+    options = {**OPTIONS, "epochs": 2}
+    result = tf.distill(function, EXAMPLES, shape=SHAPE, start=teacher, **options)
+    same = tf.distill(teacher, EXAMPLES, shape=SHAPE, **options)
+    assert len(asked - {each.text for each in EXAMPLES}) > len(EXAMPLES), "mutilated copies"
+    one, other = (each.classifier.probabilities(list(asked)) for each in (result, same))
+    np.testing.assert_allclose(one, other, atol=1e-3)
+    with pytest.raises(MismatchError, match="a function reads texts, and has no tokens"):
+        function.probabilities_of_ids([[1]])
+    wrong = tf.FunctionClassifier(lambda texts: [[0.5] * 3] * len(texts), teacher.labels)
+    with pytest.raises(
+        InputError, match=r"text 0, .*: probabilities must have the sum 1, found 1.5"
+    ):
+        tf.distill(wrong, EXAMPLES, shape=SHAPE, start=teacher, **options)
+
+
+def test_a_factorized_teacher_gives_its_kernels_too(teacher: Classifier) -> None:
+    small = embzip.factorize(teacher, rank=2)
+    plan = plan_student(small, EXAMPLES, shape=replace(SHAPE, rows=0, dim=16, filters=24))
+    start = start_of(plan.source, plan.table, plan.ids, plan.shape)
+    assert start.config == replace(small.config, dropout=0.2)
+    # A student as wide as its teacher begins with its answers.
+    student = Classifier(
+        embzip.compress(start.vectors, "float32"), small.labels, start.config, start.arrays
+    )
+    texts = [example.text for example in EXAMPLES]
+    np.testing.assert_allclose(student.probabilities(texts), small.probabilities(texts), atol=1e-4)
 
 
 @pytest.mark.parametrize("to", ["litert", "onnx", "savedmodel"])
@@ -309,6 +365,27 @@ def test_wrong_options_are_refused(teacher: Classifier) -> None:
     refused(InputError, "labels must lie in 0..1, received 1.5", labels=1.5)
     refused(InputError, "fold_share must lie in 0..1, received -1", fold_share=-1)
     refused(InputError, "copies must lie in 0..1024, received -1", copies=-1)
+    refused(InputError, "copies must be a whole number, received 1.5", copies=1.5)
+    refused(
+        InputTypeError, "further texts are a list, .*, received str", shape=SHAPE, texts="a.txt"
+    )
+    stream = (text for text in ["a goal"])
+    refused(InputTypeError, "further texts are a list.* generator", shape=SHAPE, texts=stream)
+    refused(InputTypeError, "further texts are strings, received int", shape=SHAPE, texts=[1, 2])
+    refused(OutputError, "expected the name of a folder", shape=SHAPE, work=__file__)
+    refused(InputError, "folds must lie in 2..1024", shape=SHAPE, fold_teachers=[teacher] * 1025)
+    refused(
+        InputError, "the training diverged: .* a smaller learn", shape=SHAPE, learning_rate=1e30
+    )
+    said = np.full((len(EXAMPLES), 4), 0.25)
+    for labels in (("rain", "sport"), ("rain", "snow", "sport", "vote")):
+        texts = dict.fromkeys(each.text for each in EXAMPLES)
+        rows = said[: len(texts), : len(labels)] * 4 / len(labels)
+        soft = embzip.SoftLabels(labels, tuple(texts), rows)
+        refused(MismatchError, "only one of both has '(vote|snow)'", shape=SHAPE, targets=soft)
+    for nothing in ([], iter(EXAMPLES)):
+        with pytest.raises(InputError, match="distill needs a sequence of examples, received"):
+            tf.distill(teacher, nothing, shape=SHAPE)  # type: ignore[arg-type]
     refused(InputError, "epochs must lie in 1", epochs=0)
     refused(InputError, "a shape or a size, received both", shape=SHAPE, size="9KB")
     refused(InputError, "which has 25; received rows = 8,000", shape=StudentShape())

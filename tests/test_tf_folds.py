@@ -65,7 +65,7 @@ def test_folds_are_fixed_even_and_independent_of_dev() -> None:
     assert fold_of([], 3).tolist() == []
     assert fold_of(["lone \ud800"], 3).shape == (1,)
     for folds in (1, 0, -4):
-        with pytest.raises(InputError, match=f"folds must be at least 2, received {folds}"):
+        with pytest.raises(InputError, match=f"folds must lie in 2..1024, received {folds}"):
             fold_of(texts, folds)
 
 

@@ -164,6 +164,14 @@ def test_ctrl_c_keeps_the_best_epoch_if_told_to() -> None:
         tf.train(examples(400), vectors(), keep_interrupted=True, progress=progress, **options)
 
 
+def test_many_trainings_are_not_taken_for_one_that_is_traced_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for _ in range(8):
+        tf.train(examples(40), vectors(), epochs=1, filters=4, windows=(1,))
+    assert not [each for each in caplog.records if "retracing" in each.getMessage()]
+
+
 def test_auto_takes_the_adam_that_is_faster() -> None:
     few = tf.train(examples(20), vectors(), epochs=1, **SMALL)
     words = sorted([*WORDS, *(f"x{index}" for index in range(1000))])

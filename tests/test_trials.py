@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from embzip.classifier.text_digests import TextDigest
 from embzip.classifier.training_record import TrainingRecord, TrainingRun
 from embzip.corpus import Example
 from embzip.errors import ClusterError, EmbzipError, InputError, OutputError, SpecError
-from embzip.evaluation.verdicts import verdict_on
+from embzip.evaluation.verdicts import Verdict, verdict_on
 from embzip.files.seen import SeenFiles
 from embzip.labelled.splits import split_examples
 from embzip.pipeline.making import examples_of_side
@@ -31,7 +32,7 @@ from embzip.trials.generations import Generations
 from embzip.trials.given_teachers import doubts
 from embzip.trials.goals import Goal, goal_of, milliseconds
 from embzip.trials.journal import Journal, check_owner, claim, locked
-from embzip.trials.judging import judge
+from embzip.trials.judging import Judged, judge
 from embzip.trials.making import Making
 from embzip.trials.proposing import (
     GENERATION,
@@ -42,8 +43,10 @@ from embzip.trials.proposing import (
     start_proposals,
 )
 from embzip.trials.repeating import near_ties, with_means
+from embzip.trials.showing import Showing
 from embzip.trials.sides import FOLDS, Texts, corpus_step, fold_step, halves
 from embzip.trials.space import LEAST_ROWS, Space, Student
+from embzip.trials.telling import sentence
 from embzip.trials.workers import one, started
 from embzip.trials.working import perform_alone
 from tests.conftest import news
@@ -199,7 +202,15 @@ def test_what_equals_a_text_that_is_held_out_is_not_learned(tmp_path: Path) -> N
     texts = texts_of(tmp_path / "train.tsv", tmp_path / "train.tsv", tmp_path / "more.txt")
     steps = Steps(tmp_path / "out")
     with pytest.warns(UserWarning, match="dev shares 320 of its 320 texts"):
-        steps.folder(corpus_step(texts))
+        folder = steps.folder(corpus_step(texts))
+    # Nor is a text of dev, as one without a label; and what train and dev share is said each time.
+    assert (folder / "texts.txt").read_text("utf-8").split("\n")[len(shared) :] == ["a goal", ""]
+    crew = SimpleNamespace(making=Making(tmp_path / "out", texts))
+    notes = Showing(crew, steps, Goal(), examples=False, watch=print, log=print).notes  # type: ignore[arg-type]
+    assert notes == [
+        "320 of the 320 texts of dev are texts of train too: what is said of them is too good",
+        "320 of the further texts are texts of dev, and were left out",
+    ]
     judged = []
     for fold in range(FOLDS):
         folder = steps.folder(fold_step(corpus_step(texts), fold))
@@ -404,7 +415,7 @@ def test_an_encoder_can_be_asked_for() -> None:
     assert made.student(made.point(filters=8)) == made.student(made.point(filters=128))
 
 
-def test_a_teachers_pieces_are_all_kept(tmp_path: Path) -> None:
+def test_a_teachers_pieces_are_all_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "texts.txt").write_text("\n".join(TEXTS[:200]))
     tokenizer = embzip.build_bpe(tmp_path / "texts.txt", vocab=120)
     teacher = stand_in(tokenizer, ("a", "b"))
@@ -416,6 +427,11 @@ def test_a_teachers_pieces_are_all_kept(tmp_path: Path) -> None:
     assert starts[0].student.shape == replace(usual, rows=0), "what distill takes: not the least"
     assert all(found.nbytes(each.student) <= 20_000 for each in starts)
     assert starts[0].student.name.startswith("all pieces of the teacher x ")
+    # Pieces are not made of other pieces: no proposal reads other ones.
+    monkeypatch.setattr("embzip.trials.space.PIECES", (40,))
+    again = Space(teacher, TEXTS[:200], lambda _: tokenizer, size=20_000, encoder=None)
+    assert again.words > 80
+    assert again.vocabularies == (0,)
     with pytest.raises(InputError, match="the smallest file of this corpus has"):
         Space(teacher, TEXTS[:200], lambda _: tokenizer, size=900, encoder=None)
 
@@ -450,9 +466,10 @@ def test_a_journal_keeps_finished_trials_by_goal(tmp_path: Path) -> None:
         {"number": number, "bytes": 10, "accuracy": 0.5} for number in range(3)
     ]
     assert Journal(tmp_path, made, {"max_drop": 1.0}).records() == []
-    (tmp_path / "trials.log").write_bytes(b"no journal\n")
-    with pytest.raises(InputError, match=r"this journal of a search is damaged .* remove it"):
-        Journal(tmp_path, made, {"max_drop": 0.5})
+    for line in (b"no journal", b"[]", b"null", b'{"op_code": 99}'):
+        (tmp_path / "trials.log").write_bytes(line + b"\n")
+        with pytest.raises(InputError, match=r"this journal of a search is damaged .* remove it"):
+            Journal(tmp_path, made, {"max_drop": 0.5})
 
 
 def test_a_trial_takes_its_own_students_record_and_is_stopped_or_finished(tmp_path: Path) -> None:
@@ -558,18 +575,29 @@ def answers(right: int, rows: int = 2000) -> list[str]:
 def test_the_gate_goes_from_the_largest_to_the_first_that_is_not_shown() -> None:
     truth = ["a"] * 2000
 
-    def verdict(right: int, drop: float = 1.0) -> object:
+    def verdict(right: int, drop: float = 1.0) -> Verdict:
         return verdict_on(truth, answers(1800), answers(right), max_drop=drop)
 
     shown, unsure, worse = verdict(1800), verdict(1782), verdict(1700)
     assert [each.answer for each in (shown, unsure, worse)] == ["shown", "not shown", "worse"]
-    assert gated([shown, shown, unsure, worse], 0) == (1, ["shown", "shown", "not shown", "worse"])
+
+    def held(ranked: int, *verdicts: Verdict) -> tuple[int, list[str]]:
+        chosen, found = gated(verdicts, ranked)
+        return chosen, [each.answer for each in found]
+
+    assert held(0, shown, shown, unsure, worse) == (1, ["shown", "shown", "not shown", "worse"])
     # What comes after one that is not shown is not shown either.
-    assert gated([unsure, shown, worse], 1) == (1, ["not shown", "not shown", "worse"])
-    assert gated([unsure, worse], 1) == (0, ["not shown", "worse"])
-    assert gated([worse, worse], 1) == (0, ["worse", "worse"])
+    assert held(1, unsure, shown, worse) == (1, ["not shown", "not shown", "worse"])
+    assert held(1, unsure, worse) == (0, ["not shown", "worse"])
+    assert held(1, worse, worse) == (0, ["worse", "worse"])
     # Nor is one the answer that is near on the gate, and was not on the texts that choose.
-    assert gated([unsure, unsure, unsure], 1) == (1, ["not shown"] * 3)
+    assert held(1, unsure, unsure, unsure) == (1, ["not shown"] * 3)
+    late = gated([unsure, shown], 1)[1][1]
+    assert late.more_rows is None
+    assert late.sentence.startswith("not shown: accuracy 0.9000 -> 0.9000 on 2,000 texts")
+    assert late.sentence.endswith(
+        ": it was not shown of a larger file before it in the order of judging"
+    )
     # What loses exactly what it may is near, however its difference is rounded.
     for right in range(101, 200):
         exact = verdict_on(["a"] * 200, answers(right, 200), answers(right - 1, 200), max_drop=0.5)
@@ -599,7 +627,7 @@ def test_each_further_list_is_a_further_look(tmp_path: Path) -> None:
         return judge(tmp_path, Goal(max_drop=1.0), models, answers_of, len(models) - 2)
 
     first = look("m0", "m1")
-    assert (first.looks, first.said, first.verdict.confidence) == (1, "shown", 0.95)
+    assert (first.looks, first.verdict.answer, first.verdict.confidence) == (1, "shown", 0.95)
     again = look("m0", "m1")
     assert again == first, "the same list has had its look"
     second = look("m0", "m2", "m1")
@@ -645,8 +673,32 @@ def test_near_ties_take_their_means() -> None:
     assert [each.number for each in near] == [4, 0, 1]
     found = with_means(trials, [{"number": 0, "accuracy": 0.7, "macro-f1": 0.6}])
     assert found[0].values["accuracy"] == pytest.approx(0.75)
+    assert [each.seeds for each in found] == [2, 1, 1, 1]
     assert found[1:] == trials[1:]
-    assert replace(found[0], values=trials[0].values) == trials[0]
+    assert replace(found[0], values=trials[0].values, seeds=1) == trials[0]
+
+
+def test_the_answer_in_one_sentence() -> None:
+    baseline = {"bytes": 600, "accuracy": 0.8, "macro-f1": 0.7, "name": "the teacher"}
+
+    def told(goal: Goal, *verdicts: Verdict) -> str:
+        judged = Judged(len(verdicts) - 1, list(verdicts), 1) if verdicts else None
+        return sentence("not yet gated", goal, baseline, trial(0, 60, 0.8), judged)
+
+    assert told(Goal()) == (
+        "best.embz has 60 bytes, 10 times fewer than the teacher, and +0.00 points of accuracy on "
+        "the texts that choose: not yet gated."
+    )
+    truth = ["a", "b"] * 100
+    few = verdict_on(truth, truth, truth, max_drop=0.5, metric="macro-f1")
+    assert few.lower >= -0.5
+    assert told(Goal(metric="macro-f1"), few).endswith(
+        "with 95 % confidence at least +0.00): 0 answers changed, too few to judge macro-F1 by."
+    )
+    baseline["bytes"] = 50
+    assert "best.tflite has 60 bytes, 1.2 times as many as the teacher's .embz, " in told(
+        Goal(runtime="litert")
+    )
 
 
 def test_a_worker_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
@@ -693,7 +745,7 @@ def test_options_are_checked_first(tmp_path: Path) -> None:
         ({"trials": 0}, "trials must be at least 1, received 0"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"minutes": 0.0}, "minutes must be above 0"),
-        ({"folds": 1}, "folds is 0 or at least 2"),
+        ({"folds": 1}, "folds must lie in 2..1024, received 1"),
         ({"seed": -1}, "seed"),
         ({"max_drop": 101}, "from 0 to 100"),
     ]

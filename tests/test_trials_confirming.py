@@ -35,7 +35,7 @@ def test_without_a_teacher_a_preliminary_answer_comes_first(tmp_path: Path) -> N
     assert states[0] == "preliminary"
     assert states[-1] == record["state"] == "gated"
     assert set(states) == {"preliminary", "not yet gated", "gated"}
-    assert any("a preliminary answer of a quick teacher" in line for line in told)
+    assert any("than the quick teacher, " in line for line in told)
     assert "1 near ties, with 1 more seeds" in told
     assert (tmp_path / "out" / "best.embz").stat().st_size <= 20_000
     assert record["test"] is None
@@ -51,6 +51,9 @@ def test_without_a_teacher_a_preliminary_answer_comes_first(tmp_path: Path) -> N
         "quick and full; preliminary and two seeds; one of each without a fold"
     )
     confirmed = record["confirmed"]
+    assert confirmed["looks"] == 1
+    assert [each["seeds"] for each in record["trials"]] == [2]
+    assert any("stand with the means of 2 seeds" in note for note in record["notes"])
     assert (confirmed["rows"], confirmed["folds"]) == (record["corpus"]["train"], FOLDS)
     assert 0 < confirmed["after"] <= 1
     # What answers a fold has not seen it.

@@ -194,7 +194,7 @@ def test_what_is_there_is_what_the_record_says(folder: Path, whole: dict[str, An
     measured = embzip.evaluate(output / "best.embz", folder / "test.tsv")
     assert measured.accuracy == pytest.approx(whole["test"]["after"])
     assert whole["gate"]["looks"] == 1
-    assert whole["verdict"]["said"] in ("shown", "worse", "not shown")
+    assert whole["verdict"]["answer"] in ("shown", "worse", "not shown")
     assert whole["corpus"]["choosing"] + whole["corpus"]["gate"] < whole["corpus"]["train"] / 5
 
 
@@ -337,11 +337,42 @@ def test_a_tflite_above_its_size_is_never_written(
     record = embzip.search(folder / "train.tsv", folder / "lite", size="100KB", **given)
     best = folder / "lite" / "best.tflite"
     assert best.stat().st_size == record["best"]["bytes"] <= 100_000
-    assert "times fewer than the best uncompressed .embz" in record["sentence"]
+    assert re.search(r"times (fewer than|as many as) the teacher's \.embz", record["sentence"])
     monkeypatch.setattr("embzip.trials.goals._LITERT_SHARE", 1.0)
     with pytest.raises(InputError, match="no trial made a file of at most 40,000 bytes: search on"):
         embzip.search(folder / "train.tsv", folder / "over", size="40KB", **given)
     assert not (folder / "over" / "best.tflite").exists()
+
+
+def test_a_drop_some_minutes_and_further_texts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    train = embzip.read_examples("train.tsv")
+    Path("more.txt").write_text("\n".join([*(each.text for each in train), "a goal"]), "utf-8")
+    given = ("--teacher", "teacher.embz", "--texts", "more.txt", "--test", "test.tsv")
+    # So little time is over before the first trial, which is run all the same.
+    command = ("search", "train.tsv", "--max-drop", 1, "--minutes", 1e-6, *given, "-o", "drop")
+    record = json.loads(outcome(*command, "--json").stdout)
+    assert record["goal"]["asked"] == "the smallest .embz that loses at most 1 point of accuracy"
+    assert len(record["trials"]) == 1
+    corpus = record["corpus"]
+    assert corpus["left_out"] == corpus["choosing"] + corpus["gate"]
+    assert corpus["unlabelled"] == corpus["train"] + 1
+    assert record["test"]["rows"] == len(embzip.read_examples("test.tsv"))
+
+
+def test_a_latency_that_no_trial_reaches_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proposing, "first_points", lambda space: first_points(space)[:1])
+    given = {"teacher": folder / "teacher.embz", "trials": 1, "latency": "0.0001ms"}
+    told = r"no trial answers a text in 0\.0001 ms, the fastest takes [\d.]+: search on"
+    with pytest.raises(InputError, match=told):
+        embzip.search(folder / "train.tsv", folder / "slow", test=folder / "test.tsv", **given)
+    record = json.loads((folder / "slow" / "front.json").read_bytes())
+    assert record["notes"][-1] == "no trial fits what was asked for; this is the nearest one"
+    assert record["baseline"]["name"] == "the teacher"
 
 
 def test_workers_are_not_named_beside_a_cluster(folder: Path) -> None:

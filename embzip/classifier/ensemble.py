@@ -1,6 +1,6 @@
 """An ensemble: several classifiers of the same labels, of whose probabilities the mean is taken."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -155,3 +155,12 @@ def _same(one: Tokenizer, other: Tokenizer) -> bool:
         and one.vocabulary == other.vocabulary
         and one.to_bytes() == other.to_bytes()
     )
+
+
+def singles(models: Iterable[TextClassifier]) -> Iterator[TextClassifier]:
+    """Yield classifiers one by one: in an ensemble's place, its members."""
+    for model in models:
+        if isinstance(model, Ensemble):
+            yield from singles(model.members)
+        else:
+            yield model

@@ -73,3 +73,12 @@ def factorize(
         raise InputError(f"no dense kernel becomes smaller with {asked}: choose less, or rank 2")
     unmeasured = classifier.training.measured(None)
     return replace(classifier, arrays=arrays, ranks=ranks, digests={}, training=unmeasured)
+
+
+def multiplied(classifier: Classifier) -> Classifier:
+    """Return the classifier with each pair of factors as the one kernel that they stand for."""
+    arrays = dict(classifier.arrays)
+    for layer in classifier.ranks:
+        reduce = arrays.pop(f"{layer}.reduce.kernel")
+        arrays[f"{layer}.kernel"] = np.asarray(reduce @ arrays[f"{layer}.kernel"], np.float32)
+    return replace(classifier, arrays=arrays, ranks={}, digests={})

@@ -54,7 +54,7 @@ def load_model(path: Paths, *, mmap: bool = False) -> TextClassifier | TextKit:
     MismatchError
         For classifiers with different labels, or a kit among several files.
     """
-    path, *others = _served(path)
+    path, *others = served_files(path)
     if others:
         return _ensemble([path, *others], mmap=mmap)
     if SERVED.kind_of(path, FileFormatError) == "tflite":
@@ -121,7 +121,7 @@ def load_one(path: Paths, *, head: str | None = None, mmap: bool = False) -> Tex
 
     Several files or a folder are one ensemble, as in `load_model`.
     """
-    path, *others = _served(path, head)
+    path, *others = served_files(path, head)
     if others:
         return _ensemble([path, *others], head=head, mmap=mmap)
     if SERVED.kind_of(path, FileFormatError) != "tflite":
@@ -140,7 +140,7 @@ def _ensemble(
     return Ensemble(members, names=[str(path) for path in paths])
 
 
-def _served(paths: Paths, head: str | None = None) -> list[str | Path]:
+def served_files(paths: Paths, head: str | None = None) -> list[str | Path]:
     """Return files; a folder stands for the .embz and .tflite files in it, by their names."""
     files: list[str | Path] = []
     for path in paths_of(paths):

@@ -1,16 +1,19 @@
 """What a student's file takes, before anything is trained, and which shape a size allows."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from embzip.classifier.cnn import CnnConfig
 from embzip.classifier.model import Classifier, head_shapes
 from embzip.classifier.rebuilding import on_table
+from embzip.classifier.registry import encoder_class
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.students import kept_of, kept_table, stemmed, student_config
 from embzip.classifier.training_record import TrainingRecord
@@ -64,13 +67,26 @@ def wider_of(labels: int) -> tuple[int, ...]:
     return _MORE_FILTERS if labels > _FEW_LABELS else ()
 
 
-def stand_in(tokenizer: Tokenizer, labels: Sequence[str]) -> Classifier:
-    """Return a classifier as large as a teacher will be, untrained: sizes follow from it."""
+def stand_in(
+    tokenizer: Tokenizer,
+    labels: Sequence[str],
+    dim: int = _COLUMNS,
+    *,
+    encoder: str = CnnConfig.kind,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> Classifier:
+    """Return a classifier as large as a teacher will be, untrained: sizes follow from it.
+
+    Parameters
+    ----------
+    dim
+        The teacher's columns, where they are known.
+    encoder, options
+        The teacher's, as in `embzip.tf.train`.
+    """
     rows = len(tokenizer.vocabulary)
-    table = Vectors(
-        tokenizer.vocabulary, np.zeros((rows, _COLUMNS), np.float32), tokenizer=tokenizer
-    )
-    config = CnnConfig.of(_COLUMNS, _LENGTH, {})
+    table = Vectors(tokenizer.vocabulary, np.zeros((rows, dim), np.float32), tokenizer=tokenizer)
+    config = encoder_class(encoder).of(dim, _LENGTH, options)
     shapes = head_shapes(config, len(labels))
     arrays = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
     training = TrainingRecord().widest("train")
@@ -116,6 +132,7 @@ def shape_of_size(
     size: str,
     *,
     tokenizer: Tokenizer | None = None,
+    spare: int = 0,
 ) -> StudentShape:
     """Return the shape of a student whose file has at most so many bytes.
 
@@ -127,6 +144,8 @@ def shape_of_size(
         Such as '64KB'; 1 KB is 1,000 bytes.
     tokenizer
         As in `kept_table`.
+    spare
+        Bytes of the size that are for something else than the student.
 
     Raises
     ------
@@ -135,7 +154,7 @@ def shape_of_size(
     InputError
         For a size that no shape reaches. The message has the least.
     """
-    most = bytes_of(size)
+    most = bytes_of(size) - spare
     every = kept_table(teacher, texts, tokenizer=tokenizer)
     words = len(every.ordinary_ids())
     pieces = every.tokenizer is not None and every.tokenizer.kind == "bpe"
@@ -157,9 +176,10 @@ def shape_of_size(
         fitting = bisect_right(counts, most, key=partial(nbytes, shape=shape))
         if fitting:
             return replace(shape, rows=counts[fitting - 1])
-    least = nbytes(counts[0], steps[0][1])
+    least = nbytes(counts[0], steps[0][1]) + spare
     raise InputError(
-        f"a student of this teacher takes at least {least:,} bytes, and {most:,} are allowed: "
+        f"a student of this teacher takes at least {least:,} bytes, and {most + spare:,} are "
+        "allowed: "
         f"name a size of {least:,}B or more"
     )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from embzip.classifier.answering import features_of
 from embzip.classifier.cnn import CnnConfig
 from embzip.classifier.encoder import Encoder
+from embzip.classifier.factorizing import multiplied
 from embzip.classifier.mean import MeanConfig
 from embzip.classifier.model import Classifier
 from embzip.classifier.rebuilding import reading_metric
@@ -94,6 +95,11 @@ def kept_table(
 def kept_of(table: Vectors, rows: int, scores: NDArray[np.float64] | None = None) -> Vectors:
     """Return so many rows of a table with counts; see `kept_table`."""
     most = len(table.ordinary_ids())
+    if rows not in (0, most) and table.tokenizer is not None and table.tokenizer.kind == "bpe":
+        raise InputError(
+            f"pieces are built from one another, so that a student keeps all {most:,} of them; "
+            f"received rows = {rows:,}: name 0 rows (where none is named, {StudentShape().rows:,})"
+        )
     if rows > most:
         raise InputError(
             f"a student keeps rows of its teacher's table, which has {most:,}; received rows = "
@@ -141,6 +147,7 @@ def start_of(teacher: Classifier, table: Vectors, texts: Ids, shape: StudentShap
         Training texts as ids of the teacher, by which the filters of a CNN are chosen: those that
         contribute most to its answers. The first `SAMPLE` are read.
     """
+    teacher = multiplied(teacher)
     own, dim = teacher.config, min(shape.dim, table.dim)
     columns, back = _fewer_columns(table, reading_metric(teacher), dim)
     small, config = replace(table, matrix=columns), student_config(teacher, shape, dim)
@@ -184,7 +191,7 @@ def filled_shape(teacher: Classifier, table: Vectors, shape: StudentShape) -> St
 
 def _takes_over(teacher: Classifier, shape: StudentShape) -> bool:
     """Return whether the teacher's kernels become the student's."""
-    return teacher.config.kind == shape.encoder and not teacher.ranks
+    return teacher.config.kind == shape.encoder
 
 
 def _folded(kernel: Matrix, back: Matrix) -> Matrix:

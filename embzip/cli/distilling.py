@@ -27,6 +27,7 @@ from embzip.cli.results import EMBZ, Result
 from embzip.cli.teaching import Teaching, teachers_of
 from embzip.cli.terminal import show, without_notices
 from embzip.corpus import read_examples, read_texts
+from embzip.files.limits import MOST
 from embzip.files.places import (
     EXAMPLES,
     PROBABILITIES,
@@ -36,6 +37,7 @@ from embzip.files.places import (
     TOKENIZER,
     check_places,
 )
+from embzip.files.streams import is_stream
 
 
 @Parameter(name="*")
@@ -143,7 +145,7 @@ def distill(
         Print the shape and the size, and train nothing.
     """
     chosen, facts = given(shape), facts_of(meta)
-    _check_usage(teachers, probabilities, size, chosen, teaching)
+    _check_usage(teachers, probabilities, train, texts, size, chosen, teaching)
     if dry_run and not teachers:
         raise UsageError("--dry-run needs a teacher: without one, it would have to be trained")
     check_places(
@@ -167,10 +169,11 @@ def distill(
     from embzip.tokenizers import load_tokenizer
 
     # What cannot be is refused before anything is trained.
+    share = 0.5 if teaching.share is None else teaching.share
     check_distilling_options(
         copies=teaching.copies,
         labels=teaching.labels,
-        fold_share=teaching.share,
+        fold_share=share,
         rounded_epochs=rounded_epochs,
     )
     check_training_options(
@@ -181,9 +184,8 @@ def distill(
         seed=seed,
     )
     most = None if size is None else bytes_of(size)
-    if most is not None and facts:  # they count as well
-        size = f"{max(1, most - meta_nbytes(facts))}B"
     planned: dict[str, Any] = {"shape": StudentShape(**chosen) if chosen else None, "size": size}
+    planned["spare"] = meta_nbytes(facts) if facts else 0
     planned["dev"] = (
         None if dev is None else read_examples(dev, errors=errors, columns=columns.columns)
     )
@@ -227,7 +229,7 @@ def distill(
             **planned,
             texts=partial(read_texts, texts, errors=errors) if texts else (),
             fold_teachers=found.folds,
-            fold_share=teaching.share,
+            fold_share=share,
             targets=found.targets,
             labels=teaching.labels,
             copies=teaching.copies,
@@ -245,7 +247,7 @@ def distill(
             save(made.classifier, output.path, pack=pack, most=most, meta=facts)
             nbytes = output.path.stat().st_size
             interrupted = made.interrupted or pressed()
-    record, lines = distilled(made, nbytes, found)
+    record, lines = distilled(made, nbytes, teachers, found)
     output.show(record, *lines)
     if interrupted:
         raise KeyboardInterrupt
@@ -254,6 +256,8 @@ def distill(
 def _check_usage(
     teachers: Sequence[str | Path],
     probabilities: str | Path | None,
+    train: str | Path,
+    texts: Sequence[str | Path],
     size: str | None,
     shape: Mapping[str, object],
     teaching: Teaching,
@@ -265,9 +269,21 @@ def _check_usage(
         raise UsageError("--probabilities needs --vectors, from which a classifier learns them")
     if size is not None and shape:
         raise UsageError(f"give --size, or a shape by --{next(iter(shape))} and such: not both")
-    if teaching.folds == 1 or teaching.folds < 0:
-        raise UsageError(f"--folds is 0 or at least 2, received {teaching.folds}")
-    if teaching.work is not None and not teaching.folds:
-        raise UsageError("--work is for --folds N")
+    if shape.get("filters") is not None and shape.get("encoder", "cnn") != "cnn":
+        raise UsageError(f"--filters is for --encoder cnn, received {shape['encoder']}")
+    if teaching.folds and not 2 <= teaching.folds <= MOST["folds"]:
+        raise UsageError(f"--folds is 0, or 2 to {MOST['folds']}, received {teaching.folds}")
+    for name, value in (("--work", teaching.work), ("--fold-share", teaching.share)):
+        if value is not None and not teaching.folds:
+            raise UsageError(f"{name} is for --folds N")
+    if teaching.share == 0:
+        raise UsageError("with --fold-share 0 nobody asks the fold teachers: leave out --folds")
+    if once := [path for path in texts if is_stream(path)]:
+        raise UsageError(f"--texts is read each epoch, and {once[0]} only once: name a file")
+    if is_stream(train) and teaching.folds and teaching.vectors is None:
+        raise UsageError(
+            f"without --vectors, --train is read twice, and {train} only once: name a file, or "
+            "give --vectors too"
+        )
     if teaching.vectors is not None and not teaching.folds and probabilities is None:
         raise UsageError("--vectors is for --folds N or --probabilities FILE")

@@ -12,7 +12,6 @@ from embzip.cli.bars import Bar
 from embzip.cli.parameters import Errors, Input, Whole
 from embzip.cli.tables import Reading
 from embzip.corpus import Example
-from embzip.errors import InputError
 from embzip.labelled.columns import Columns
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Teaching:
         Train so many classifiers, each on all texts but a part, and let each speak of the part it
         has not seen; 0 for none.
     share
-        How much their word counts, 0 to 1, beside the teachers'.
+        How much their word counts, above 0 to 1, beside the teachers'; by default a half.
     vectors
         The table that such classifiers start from: the one that the teacher was trained on. By
         default one is trained on the texts; with --probabilities it must be given.
@@ -47,7 +46,7 @@ class Teaching:
     """
 
     folds: Whole = 0
-    share: Annotated[float, Parameter(name="--fold-share")] = 0.5
+    share: Annotated[float | None, Parameter(name="--fold-share")] = None
     vectors: Annotated[Input | None, Parameter(metavar="VECTORS")] = None
     work: Annotated[Path | None, Parameter(metavar="DIR")] = None
     labels: float = 0.0
@@ -86,9 +85,10 @@ def teachers_of(
         is refused before anything is trained.
     """
     from embzip.classifier import Classifier
-    from embzip.classifier.student_sizes import stand_in
+    from embzip.classifier.ensemble import singles
     from embzip.soft_labels import read_soft_labels
     from embzip.tf import fold_teachers, plan_student, teacher_of
+    from embzip.tf.student_plans import plan_untrained
     from embzip.vectors.base import vectors_of
     from embzip.vectors.own_words import with_tokenizer
     from embzip.vectors.training import train_vectors
@@ -101,16 +101,15 @@ def teachers_of(
     if probabilities is not None and table is not None:
         targets = read_soft_labels(probabilities, examples, errors=errors)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what one that knows nothing was trained on
+            warnings.simplefilter("ignore")  # said when the teacher is trained
             reads = with_tokenizer(vectors_of(table)).tokenizer
-            assert reads is not None  # noqa: S101
-            plan_student(stand_in(reads, targets.labels), examples, **planned)
+        assert reads is not None  # noqa: S101
+        plan_untrained(reads, targets.labels, table.dim, examples, **planned)
         teachers = [teacher_of(targets, examples, table, dev=dev, seed=seed, progress=bar)]
     if not teaching.folds:
         return Teachers(teachers, (), targets)
-    first = next((each for each in teachers if isinstance(each, Classifier)), None)
-    if first is None:
-        raise InputError("fold teachers are trained as a .embz teacher was, and there is none")
+    # Where none is a Classifier, the plan was refused.
+    first = next(each for each in singles(teachers) if isinstance(each, Classifier))
     if table is None:
         table = train_vectors(
             [train, *texts],

@@ -20,7 +20,8 @@ from embzip.evaluation.paired_bounds import accuracy_bounds, macro_f1_bounds
 from embzip.seeds import check_seed
 
 SHOWN, WORSE, NOT_SHOWN = "shown", "worse", "not shown"
-METRICS = ("accuracy", "macro-f1")
+NAMES = {"accuracy": "accuracy", "macro-f1": "macro-F1"}  # of metrics, as texts write them
+METRICS = tuple(NAMES)
 # With fewer texts whose answer changed, percentiles of macro-F1 miss the truth too often: measured
 # by `scripts/bench_verdicts.py`.
 LEAST_CHANGED = 20
@@ -35,13 +36,14 @@ class Verdict:
     Attributes
     ----------
     answer
-        "shown": at most `max_drop` is lost; "worse": more is; "not shown": these texts cannot tell.
+        "shown": at most `max_drop` is lost; "worse": more is; "not shown": these texts cannot
+        tell; also where another was judged before, and for it that was not shown.
     metric
         "accuracy" or "macro-f1".
     max_drop
         The points that may be lost.
     confidence
-        Of each bound, 0 to 1.
+        Of each bound, at least 0.5, below 1.
     rows, changed
         Texts, and those to which the two models gave different labels.
     before, after
@@ -87,6 +89,8 @@ class Verdict:
     @property
     def missing(self) -> str:
         """What a drop that is not shown lacks, in words."""
+        if self.smallest_drop is not None and self.smallest_drop <= self.max_drop:
+            return "it was not shown of a larger file before it in the order of judging"
         if self.smallest_drop is None:
             told = f"{self.changed:,} answers changed, too few to judge {self.name} by"
         else:
@@ -99,7 +103,7 @@ class Verdict:
     @property
     def name(self) -> str:
         """The metric as it is written in texts."""
-        return {"accuracy": "accuracy", "macro-f1": "macro-F1"}[self.metric]
+        return NAMES[self.metric]
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain numbers and texts, with the sentence."""
@@ -132,7 +136,7 @@ def verdict_on(
     metric
         "accuracy" or "macro-f1".
     confidence
-        Of each bound, 0 to 1.
+        Of each bound, at least 0.5, below 1.
     resamples, seed
         Of the bootstrap.
 
@@ -178,7 +182,9 @@ def verdict_on(
     few = metric != "accuracy" and changed < LEAST_CHANGED
     if few:
         answer = NOT_SHOWN
-        more = ceil(len(truth) * (LEAST_CHANGED / changed - 1)) if changed else None
+        least = ceil(len(truth) * (LEAST_CHANGED / changed - 1)) if changed else None
+        # Where the drop is passed, or nothing changed, no number would do.
+        more = None if least is None or more is None else max(more, least)
     return Verdict(
         answer,
         metric,

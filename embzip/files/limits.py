@@ -5,6 +5,7 @@ is compared with these before anything is allocated. The writer refuses what the
 """
 
 from collections.abc import Mapping
+from numbers import Integral
 
 from embzip.errors import EmbzipError, InputError
 
@@ -51,12 +52,14 @@ MOST: Mapping[str, int] = {
 def check_size(
     name: str, number: int, *, least: int = 1, error: type[EmbzipError] = InputError
 ) -> None:
-    """Raise `error` for a number outside `least` to the limit of that name.
+    """Raise `error` for what is no whole number from `least` to the limit of that name.
 
     >>> check_size("filters", 2_000_000_000)
     Traceback (most recent call last):
     embzip.errors.InputError: filters must lie in 1..65536, received 2000000000
     """
+    if not isinstance(number, Integral):
+        raise error(f"{name} must be a whole number, received {number!r}")
     if not least <= number <= MOST[name]:
         raise error(f"{name} must lie in {least}..{MOST[name]}, received {number}")
 

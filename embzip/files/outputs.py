@@ -124,8 +124,13 @@ def format_of(path: str | Path, formats: Formats, *, marker: str | None = None) 
     return found
 
 
-def make_folder(path: Path) -> None:
-    """Make the folder of a command's results, if it is not there.
+def make_folder(path: Path, *, parents: bool = False) -> None:
+    """Make a folder to write in, if it is not there.
+
+    Parameters
+    ----------
+    parents
+        Whether folders above it are made too.
 
     Raises
     ------
@@ -134,7 +139,7 @@ def make_folder(path: Path) -> None:
     """
     check_local(path)
     try:
-        path.mkdir(exist_ok=True)
+        path.mkdir(parents=parents, exist_ok=True)
     except FileExistsError:
         raise OutputError(
             f"{path}: expected the name of a folder to write, found a file: choose another name"

@@ -126,6 +126,11 @@ def seekable(path: Path) -> Iterator[Path]:
             raise type(error)(str(error).replace(str(whole), str(path))) from error
 
 
+def is_stream(path: str | Path) -> bool:
+    """Return whether a path is standard input or a pipe, which can be read only once."""
+    return str(path) == "-" or Path(path).is_fifo()
+
+
 @contextmanager
 def _member(path: str | Path) -> Iterator[IO[bytes]]:
     """Open the only file in a zip archive."""

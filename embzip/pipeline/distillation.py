@@ -14,6 +14,7 @@ from embzip.classifier.student_sizes import bytes_of
 from embzip.classifier.training_options import check_training_options
 from embzip.codecs.spec import one_stage
 from embzip.errors import InputError, SpecError
+from embzip.files.limits import check_size
 from embzip.files.records import Fields
 
 # An option's value is of the type that stands here; one that is a whole number may be 0 where 0
@@ -103,8 +104,12 @@ def parse_distillation(table: Fields) -> Distillation:
             "given too: remove one of them, from the candidate and from [defaults]"
         )
     try:
-        if folds == 1:
-            raise InputError("folds is 0 or at least 2, received 1")
+        if folds:
+            check_size("folds", folds, least=2)
+        elif "fold_share" in values:
+            raise InputError("fold_share is for folds=N")
+        if values.get("fold_share") == 0:
+            raise InputError("with fold_share=0 nobody asks the fold teachers: leave out folds")
         rates = ("epochs", "patience", "batch_size", "learning_rate")
         check_training_options(**{name: values[name] for name in rates if name in values})
         if size is None:

@@ -6,6 +6,7 @@
     train       model.embz train.json
     rebuild     model.embz rebuild.json
     tune        model.embz tune.json
+    planned     shape.json           of a student, before its teacher is trained
     folds       0.embz 1.embz ...    the fold teachers
     distill     model.embz distill.json
     dev, test   evaluation.json
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from embzip.classifier import load_classifier
 from embzip.classifier.rebuilding import bounded, rebuild
@@ -27,6 +29,7 @@ from embzip.compression import compress
 from embzip.corpus import Example, read_examples, read_texts
 from embzip.embz.budgets import most_of
 from embzip.embz.format import load, save
+from embzip.errors import InputError
 from embzip.evaluation.accuracy import evaluate
 from embzip.evaluation.serving import measure_serving
 from embzip.pipeline.candidate import (
@@ -192,6 +195,29 @@ def folds_step(corpus: Step, trained: Step, vectors: Step, folds: int, seed: int
             teacher.save(folder / f"{number}.embz")
 
     return Step("folds", {"folds": folds, "seed": seed}, (corpus, trained, vectors), make)
+
+
+def planned_step(corpus: Step, tokenizer: Step, candidate: Candidate, asked: Distillation) -> Step:
+    """Refuse a student that cannot be, before anything is trained."""
+    dim, classifier = candidate.vectors_options.dim, candidate.classifier_options
+    teacher: dict[str, Any] = {"encoder": classifier.encoder, "options": dict(classifier.shape)}
+    wanted: dict[str, Any] = {**teacher, "shape": asked.shape, "size": asked.size}
+
+    def make(folder: Path, parents: Sequence[Path], progress: Progress) -> None:
+        from embzip.tf.student_plans import plan_untrained
+
+        reads = load_tokenizer(parents[1] / "tokenizer")
+        train, dev = (examples_of_side(parents[0], side) for side in ("train", "dev"))
+        labels = sorted({example.label for example in train})
+        try:
+            plan = plan_untrained(reads, labels, dim, train, dev=dev, **wanted)
+        except InputError as error:
+            raise InputError(f"candidate {candidate.name!r}, distill: {error}") from error
+        write_json(folder / "shape.json", asdict(plan.shape))
+
+    shape = None if asked.shape is None else asdict(asked.shape)
+    parameters = {"shape": shape, "size": asked.size, "dim": dim, **teacher}
+    return Step("planned", parameters, (corpus, tokenizer), make)
 
 
 def distill_step(

@@ -2,6 +2,7 @@
 
     corpus -> tokenizer -> vectors -> train -> rebuild -> tune -> dev, test, serving
                                             -> folds -> distill -> dev, test, serving
+                        -> planned
 
 Candidates that share a tokenizer, vectors or a trained model share those steps, because steps
 with equal keys are one. What each step does stands in `making`, which runs when in `steps`.
@@ -16,6 +17,7 @@ from embzip.pipeline.making import (
     distill_step,
     evaluate_step,
     folds_step,
+    planned_step,
     rebuild_step,
     serving_step,
     tokenizer_step,
@@ -32,10 +34,11 @@ class CandidateSteps:
     """The steps of one candidate; `model` is its artefact.
 
     `rebuilt` is None where table and kernels are stored as they were trained, and where the model
-    is a student, whose teacher `trained` makes.
+    is a student, whose teacher `trained` makes; `planned` refuses a student that cannot be.
     """
 
     candidate: Candidate
+    planned: Step | None
     trained: Step
     rebuilt: Step | None
     model: Step
@@ -64,6 +67,9 @@ class Plan:
 
     def steps(self) -> Iterator[tuple[str, Step]]:
         """Yield what a run asks for: names of candidates and controls, each with a last step."""
+        for made in self.candidates:
+            if made.planned is not None:
+                yield made.candidate.name, made.planned
         for made in self.candidates:
             for step in (made.dev, made.test, made.serving):
                 yield made.candidate.name, step
@@ -96,8 +102,9 @@ def _candidate_steps(
     tokenizer = tokenizer_step(corpus, candidate.tokenizer_options)
     vectors = vectors_step(corpus, tokenizer, candidate.vectors_options, seed)
     trained = train_step(corpus, vectors, candidate.classifier_options, candidate.trainable, seed)
-    model, rebuilt, distill = trained, None, candidate.distill
+    model, rebuilt, distill, planned = trained, None, candidate.distill, None
     if distill is not None:
+        planned = planned_step(corpus, tokenizer, candidate, distill)
         folds = None
         if distill.folds:
             folds = folds_step(corpus, trained, vectors, distill.folds, seed)
@@ -108,6 +115,7 @@ def _candidate_steps(
         model = tune_step(corpus, model, candidate, seed)
     return CandidateSteps(
         candidate,
+        planned,
         trained,
         rebuilt,
         model,

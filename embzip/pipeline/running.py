@@ -64,6 +64,9 @@ def run(
         check_apart(directory / name, read.inputs)
     steps = Steps(directory, progress=progress, log=log)
     steps.expect(plan.steps())
+    for made in plan.candidates:
+        if made.planned is not None:  # before hours of training
+            steps.folder(made.planned)
     # The choice comes before the first look at test.
     chosen = choose([tried_of(steps, made) for made in plan.candidates], read.choice)
     record = make_record(steps, plan, read, chosen=chosen)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from embzip.evaluation.paired_bounds import accuracy_interval
+from embzip.evaluation.verdicts import NAMES
 from embzip.report.figures import DASH, fraction, measured, plain, whole
 from embzip.report.front_plot import Mark, draw_front
 from embzip.report.html import filled
 from embzip.report.view import PARTS
 
-_METRICS = {"accuracy": "accuracy", "macro-f1": "macro-F1"}
 _TONES = {"shown": "better", "worse": "worse"}
 
 
@@ -50,7 +50,7 @@ def search_page(record: Mapping[str, Any]) -> str:
         Without jinja2 or matplotlib.
     """
     metric = record["goal"]["metric"]
-    name, timed = _METRICS[metric], record["goal"]["latency"] is not None
+    name, timed = NAMES[metric], record["goal"]["latency"] is not None
     marks = _marks(record, metric)
     sizes = {"narrow": (328, 330, 13), "wide": (860, 420, 14)}
     plots = {
@@ -63,7 +63,7 @@ def search_page(record: Mapping[str, Any]) -> str:
         record=record,
         metric=name,
         plots=plots,
-        tone=_TONES.get(verdict["said"], "") if verdict else "",
+        tone=_TONES.get(verdict["answer"], "") if verdict else "",
         figures=_figures(record, metric),
         corpus=_corpus(record["corpus"]),
         bars=_bars(record),
@@ -73,6 +73,7 @@ def search_page(record: Mapping[str, Any]) -> str:
             "seconds",
         ),
         rows=[_row(trial, metric, timed=timed) for trial in record["trials"]],
+        several=any(trial["seeds"] > 1 for trial in record["trials"]),
         intervals=metric == "accuracy",
         changed_on=changed.get("of", ""),
         pairs=[_plain(pair) for pair in changed.get("pairs", ())],
@@ -97,7 +98,7 @@ def _marks(record: Mapping[str, Any], metric: str) -> list[Mark]:
             "baseline",
             baseline["bytes"] / 1000,
             baseline[metric],
-            f"uncompressed: {baseline['bytes']:,} bytes, {fraction(baseline[metric])}",
+            f"{baseline['name']}: {baseline['bytes']:,} bytes, {fraction(baseline[metric])}",
             interval(baseline[metric]),
         )
     ]
@@ -130,11 +131,13 @@ def _figures(record: Mapping[str, Any], metric: str) -> list[tuple[str, str, str
     found = [
         (
             "size, times smaller",
-            f"{baseline['bytes'] / best['bytes']:,.0f}x",
+            f"{baseline['bytes'] / best['bytes']:,.3g}x"
+            if baseline["bytes"] < best["bytes"]
+            else f"{baseline['bytes'] / best['bytes']:,.0f}x",
             f"{_kilobytes(baseline['bytes'])} -> {_kilobytes(best['bytes'])}",
         ),
         (
-            f"{_METRICS[metric]} on the texts that choose",
+            f"{NAMES[metric]} on the texts that choose",
             f"{100 * (best[metric] - baseline[metric]):+.2f} points",
             f"{fraction(baseline[metric])} -> {fraction(best[metric])}",
         ),
@@ -148,7 +151,7 @@ def _figures(record: Mapping[str, Any], metric: str) -> list[tuple[str, str, str
         if said is not None:
             found.append(
                 (
-                    f"{_METRICS[metric]} on {name}, {said['rows']:,} texts",
+                    f"{NAMES[metric]} on {name}, {said['rows']:,} texts",
                     f"{said['difference']:+.2f} points",
                     f"{fraction(said['before'])} -> {fraction(said['after'])}; one-sided "
                     f"{100 * said['confidence']:.3g} % bounds {said['lower']:+.2f}, "

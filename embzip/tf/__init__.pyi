@@ -16,6 +16,7 @@ from .pruning import sparsity as sparsity
 from .pruning import strip as strip
 from .pruning import zipped_nbytes as zipped_nbytes
 from .student_plans import plan_student as plan_student
+from .teaching import FunctionClassifier as FunctionClassifier
 from .teaching import ask as ask
 from .teaching import teacher_of as teacher_of
 from .training import TrainResult as TrainResult

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from embzip.files.outputs import make_folder
 from embzip.files.writing import atomic_write
 from embzip.types import Matrix
 
@@ -46,7 +47,7 @@ def kept_answers(
     found = _read(path, rows, len(labels))
     if found is None:
         found = np.ascontiguousarray(ask(), "<f4")
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, parents=True)
         content = found.tobytes()
         with atomic_write(path) as file:
             file.write(sha256(content).digest() + content)

@@ -5,22 +5,34 @@ from collections.abc import Sequence
 
 from embzip.classifier import Classifier
 from embzip.classifier.calibration import calibrated
-from embzip.classifier.students import Start
+from embzip.classifier.students import Start, student_config
 from embzip.corpus import Example
 from embzip.errors import InputError, MismatchError
 from embzip.evaluation.accuracy import evaluate
+from embzip.files.limits import check_size
 from embzip.prediction import TextClassifier
+from embzip.tf.student_plans import StudentPlan
 from embzip.tf.student_training import Course, distilled
 from embzip.tf.trainer import Run
 from embzip.vectors.base import vectors_of
 
 
-def check_begun(student: Classifier, labels: tuple[str, ...]) -> None:
-    """Refuse a student that cannot go on as one that was just distilled."""
-    if student.labels != labels:
+def check_begun(student: Classifier, plan: StudentPlan) -> None:
+    """Refuse a student that cannot go on as one that was just distilled by a plan."""
+    if student.labels != plan.teacher.labels:
         raise MismatchError(
             "a student has the labels of its teachers, in their order, and this one has others: "
             "distil it of the same teachers"
+        )
+    if not student.training.runs or student.training.runs[-1].kind != "distill":
+        raise MismatchError("a student was distilled, and the record of this one says otherwise")
+    config = student_config(plan.source, plan.shape, plan.shape.dim)
+    shape = plan.table.rows, plan.shape.dim
+    if (student.embedding.shape, student.config) != (shape, config):
+        raise MismatchError(
+            f"a student has the shape that is asked for, rows and columns {shape} and {config}, "
+            f"received one of {student.embedding.shape} and {student.config}: distil one of this "
+            "shape, or name its own"
         )
     codec = student.embedding.codec.spec
     if (codec, student.kernels) != ("float32", "float32"):
@@ -31,7 +43,9 @@ def check_begun(student: Classifier, labels: tuple[str, ...]) -> None:
 
 
 def check_folds(folds: Sequence[TextClassifier], labels: tuple[str, ...]) -> None:
-    """Refuse fold teachers that speak of other labels."""
+    """Refuse fold teachers that speak of other labels, and more of them than a record says."""
+    if folds:
+        check_size("folds", len(folds), least=2)
     for each in folds:
         if set(each.labels) != set(labels):
             raise MismatchError(

@@ -44,6 +44,7 @@ def distill(
     *,
     shape: StudentShape | None = None,
     size: str | None = None,
+    spare: int = 0,
     dev: Sequence[Example] | None = None,
     texts: UnlabelledTexts = (),
     fold_teachers: Sequence[TextClassifier] = (),
@@ -72,7 +73,7 @@ def distill(
     ----------
     teacher
         One classifier or several, of whose probabilities the mean is learned. Any other model
-        becomes one by `embzip.tf.teacher_of`.
+        becomes one by `embzip.tf.teacher_of`, or teaches itself, as `FunctionClassifier`.
     examples
         Labelled texts, usually those the teachers were trained on.
     shape
@@ -99,10 +100,12 @@ def distill(
         `embzip.transfer`.
     start
         Whose table and kernels the student starts from: by default of the teachers that are a
-        `Classifier`, of which there must be one then, the best on dev.
+        `Classifier`, members of ensembles too, of which there must be one then, the best on dev.
     student
-        A float32 student that was distilled like this, of the same teachers, texts and options: it
-        is only rounded, coded and tuned. So one student serves many codecs.
+        A float32 student that was distilled like this, of the same teachers, texts, options and
+        shape: it is only rounded, coded and tuned. So one student serves many codecs.
+    spare
+        Bytes of the size that are for something else, such as the file's `meta`.
     done
         How many of the `epochs` such a student has had: it is first trained for the rest of them.
         None is all.
@@ -137,7 +140,8 @@ def distill(
     InputTypeError
         If neither `start` nor a teacher is a `Classifier`.
     MismatchError
-        For teachers, `start` or `student` with different labels, or a `student` not in float32.
+        For teachers, `start`, `student` or soft labels with different labels, or a `student` not in
+        float32, or of another shape.
 
     Warns
     -----
@@ -177,14 +181,15 @@ def distill(
     )
     check_done(done, epochs, student)
     plan = plan_student(
-        teacher, examples, shape=shape, size=size, dev=dev, tokenizer=tokenizer, start=start
-    )
+        teacher, examples, shape=shape, size=size, spare=spare, dev=dev, tokenizer=tokenizer,
+        start=start,
+    )  # fmt: skip
     source, kept, table = plan.source, plan.kept, plan.table
     check_folds(fold_teachers, plan.teacher.labels)
     known = targets_of(targets, examples, kept, plan.teacher.labels)
     begun = student or start_of(source, table, plan.ids, plan.shape)
     if isinstance(begun, Classifier):
-        check_begun(begun, plan.teacher.labels)
+        check_begun(begun, plan)
         table = vectors_of(begun.embedding)
     folder = None if work is None else Path(work)
     lessons = Lessons(
@@ -244,13 +249,18 @@ def distill(
             optimizer="adam",
             seed=seed,
             patience=patience,
-            interrupted=interrupted,
             copies=copies,
             labels=labels,
             folds=len(fold_teachers),
-            rounded_epochs=rounded_epochs,
         )
         training = training.then(own)
+    *before, last = training.runs
+    last = replace(
+        last,
+        rounded_epochs=len(in_rounding),
+        interrupted=last.interrupted or interrupted,
+    )
+    training = TrainingRecord((*before, last))
     found = evaluate(small, plan.dev, against=plan.teacher)
     if training.runs and training.runs[-1].dev == chosen_by:
         training = training.measured(found.accuracy)

@@ -17,6 +17,8 @@ from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
 from embzip.embz.meta import meta_of
 from embzip.errors import FileFormatError, InputError
+from embzip.files.limits import check_size
+from embzip.files.outputs import make_folder
 from embzip.files.own_source import source_digest
 from embzip.files.reading import digest
 from embzip.soft_labels import SoftLabels
@@ -38,15 +40,14 @@ def fold_of(texts: Sequence[str], folds: int) -> NDArray[np.int64]:
     Raises
     ------
     InputError
-        For less than two folds.
+        For less than two folds, or more than 1,024.
 
     Examples
     --------
     >>> fold_of(["a goal", "a draw", "a goal"], 4).tolist()
     [3, 1, 3]
     """
-    if folds < 2:
-        raise InputError(f"folds must be at least 2, received {folds}")
+    check_size("folds", folds, least=2)
     hashed = (sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts)
     # The first bytes decide who is held out.
     places = (int.from_bytes(each[16:24], "big") % folds for each in hashed)
@@ -102,11 +103,13 @@ def fold_teachers(
     Raises
     ------
     InputError
-        For less than two folds, a teacher without a record of its training, one that learned
-        probabilities if no `targets` are given, a trained table of the teacher as `vectors`, and as
-        in `train`.
+        For less than two folds or more than 1,024, a teacher without a record of its training, one
+        that learned probabilities if no `targets` are given, a trained table of the teacher as
+        `vectors`, and as in `train`.
     MismatchError, SpecError
         As in `train`.
+    OutputError
+        If `work` cannot be made, or is no folder.
 
     Examples
     --------
@@ -136,7 +139,14 @@ def fold_teachers(
     parts = [np.flatnonzero(fold != index) for index in range(folds)]
     sizes = (len(kept), *map(len, parts))
     whole, *steps = (run.epochs * -(-size // run.batch_size) for size in sizes)
+    if folds > len(kept):
+        raise InputError(
+            f"each of {folds:,} fold teachers lacks some of the training texts, which are "
+            f"{len(kept):,}: name fewer folds"
+        )
     first = run.seed if seed is None else seed
+    if work is not None:
+        make_folder(Path(work), parents=True)
     options = _options_of(teacher, run, vectors)
     asked = [folds, first, teacher.labels, options, asdict(run)["pruning"]]
     key = "" if work is None else _key(asked, kept, held_out, rows, vectors)
@@ -162,7 +172,6 @@ def fold_teachers(
         )
         made.append(result.classifier)
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
             result.classifier.save(path, meta=facts)
     return made
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from embzip.classifier import Encoder, Ensemble
 from embzip.corpus import Example
-from embzip.errors import InputError, MismatchError
+from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.prediction import TextClassifier
 from embzip.tf.answers import kept_answers
 from embzip.tf.batches import Batches, joined, padded, tokenizer_of
@@ -155,6 +155,12 @@ class Lessons:
                 [example.label for example in examples], return_inverse=True, return_counts=True
             )
             self._weights = 1 / (count[label] * len(count))
+        if isinstance(texts, str) or not (callable(texts) or isinstance(texts, Sequence)):
+            raise InputTypeError(
+                "further texts are a list, or a function that opens a stream of them each time it "
+                f"is called, received {type(texts).__name__}: of a file's path, pass "
+                "`lambda: embzip.corpus.read_texts(path)`"
+            )
         self._more = _portions(texts, max(len(examples), _LEAST_UNLABELLED))
         self._next = 0
 
@@ -207,10 +213,17 @@ def _unchanged(texts: Sequence[str], first: int = 0) -> Iterator[Copy]:
 def _portions(texts: UnlabelledTexts, size: int) -> Iterator[list[str]]:
     """Yield a part of the texts each time, and after the last part the first one again."""
     while True:
-        stream = (text for text in (texts() if callable(texts) else texts) if text.strip())
+        stream = (text for text in _checked(texts() if callable(texts) else texts) if text.strip())
         first = list(islice(stream, size))
         if not first and texts:
             raise InputError("the further texts hold no text: leave them out, or pass some")
         yield first  # an empty list where there are none
         while part := list(islice(stream, size)):
             yield part
+
+
+def _checked(texts: Iterable[object]) -> Iterator[str]:
+    for text in texts:
+        if not isinstance(text, str):
+            raise InputTypeError(f"further texts are strings, received {type(text).__name__}")
+        yield text

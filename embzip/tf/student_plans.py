@@ -4,12 +4,15 @@ Needs no TensorFlow.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
-from embzip.classifier import Classifier, Ensemble
+from embzip.classifier import Classifier, CnnConfig, Ensemble
+from embzip.classifier.ensemble import singles
 from embzip.classifier.student_shape import StudentShape
-from embzip.classifier.student_sizes import shape_of_size, student_nbytes
+from embzip.classifier.student_sizes import shape_of_size, stand_in, student_nbytes
 from embzip.classifier.students import SAMPLE, filled_shape, kept_table
 from embzip.classifier.text_digests import TextDigest
 from embzip.corpus import Example
@@ -66,6 +69,7 @@ def plan_student(
     dev: Sequence[Example] | None = None,
     tokenizer: Tokenizer | None = None,
     start: Classifier | None = None,
+    spare: int = 0,
 ) -> StudentPlan:
     """Return the plan of a student; parameters, errors and warnings are those of `distill`.
 
@@ -85,6 +89,12 @@ def plan_student(
     """
     if shape is not None and size is not None:
         raise InputError("distill takes a shape or a size, received both")
+    if not isinstance(examples, Sequence) or not examples:
+        raise InputError(
+            "distill needs a sequence of examples, received "
+            f"{'none' if isinstance(examples, Sequence) else type(examples).__name__}: pass a list "
+            "of those that the teacher was trained on"
+        )
     teachers = [teacher] if isinstance(teacher, TextClassifier) else teacher
     if not isinstance(teachers, Sequence) or not all(
         isinstance(each, TextClassifier) for each in teachers
@@ -108,22 +118,50 @@ def plan_student(
     texts = [example.text for example in kept]
     ids = source.encode(texts)
     if size is not None:
-        shape = shape_of_size(source, ids, size, tokenizer=tokenizer)
+        shape = shape_of_size(source, ids, size, tokenizer=tokenizer, spare=spare)
     shape = shape or StudentShape()
     table = kept_table(source, ids, rows=shape.rows, tokenizer=tokenizer, stems=shape.stems)
-    nbytes = student_nbytes(source, table, shape)
+    nbytes = student_nbytes(source, table, shape) + spare
     shape = filled_shape(source, table, shape)
     seen = source.training.trained_on(TextDigest.of(texts))
     return StudentPlan(full, source, kept, held_out, ids[:SAMPLE], table, shape, nbytes, seen)
 
 
+def plan_untrained(
+    reads: Tokenizer,
+    labels: Sequence[str],
+    dim: int,
+    examples: Sequence[Example],
+    *,
+    encoder: str = CnnConfig.kind,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    **planned: Any,
+) -> StudentPlan:
+    """Return the plan of a student whose teacher is still to be trained.
+
+    Parameters
+    ----------
+    reads
+        What that teacher will read.
+    labels, dim, encoder, options
+        Of it, as in `embzip.tf.train`; `dim` is how many columns its table has.
+    planned
+        As in `plan_student`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what one that knows nothing was trained on
+        teacher = stand_in(reads, labels, dim, encoder=encoder, options=options)
+        return plan_student(teacher, examples, **planned)
+
+
 def _best(teachers: Sequence[TextClassifier], dev: Sequence[Example]) -> Classifier:
     """Return the teacher that a student starts from: of several, the best on dev."""
-    found = [teacher for teacher in teachers if isinstance(teacher, Classifier)]
+    found = [teacher for teacher in singles(teachers) if isinstance(teacher, Classifier)]
     if not found:
         raise InputTypeError(
-            "a student starts from a classifier's table, and no teacher is a Classifier: make one "
-            "of another model with embzip.tf.teacher_of"
+            "a student starts from a classifier's table, and no teacher has one: make one that "
+            "learns what it says, with embzip.tf.teacher_of, or `embzip predict --proba` and "
+            "`embzip distill --probabilities`"
         )
     if len(found) == 1:
         return found[0]
@@ -156,5 +194,5 @@ def _warn_of_dev(teacher: Classifier, dev: Sequence[Example]) -> None:
     warnings.warn(
         f"dev {known}; of texts that the teacher knows by heart, dev accuracy tells nothing: pass "
         "the teacher's own dev (--dev), or train it on the same examples",
-        stacklevel=3,
+        stacklevel=1,  # said once, though a command makes a plan before it trains fold teachers
     )

@@ -5,8 +5,8 @@ else. A classifier that learned that of it has a table and kernels too, which a 
 from.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -14,11 +14,12 @@ from embzip.classifier import Classifier
 from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
 from embzip.engine import map_texts
-from embzip.errors import InputError, InputTypeError
+from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.prediction import TextClassifier
 from embzip.soft_labels import SoftLabels, checked_probabilities
 from embzip.tf.batches import training_and_dev
 from embzip.tf.training import train
+from embzip.tokenizers.base import check_texts
 from embzip.types import Matrix, Progress, TrainingProgress
 from embzip.vectors.base import Vectors
 
@@ -94,6 +95,65 @@ def ask(
     if not found:
         raise InputError("asking a model needs at least one text, received none")
     return SoftLabels(columns, tuple(different), np.concatenate(found))
+
+
+class FunctionClassifier(TextClassifier):
+    """A function from texts to probabilities, as a classifier that teaches by itself.
+
+    It answers any text, mutilated copies too. It has no rows that a student could start from:
+    `embzip.tf.distill` takes another classifier as `start`, such as one of `teacher_of`.
+
+    Parameters
+    ----------
+    function
+        As in `ask`.
+    labels
+        In the order of its columns.
+
+    Raises
+    ------
+    InputError
+        When it is asked, for an answer as in `ask`.
+    MismatchError
+        When it is asked for ids, or for its tokenizer: it reads texts.
+
+    Examples
+    --------
+    >>> def model(texts):
+    ...     return [[0.9, 0.1] if "goal" in text else [0.2, 0.8] for text in texts]
+    >>> FunctionClassifier(model, ["sport", "politics"]).predict(["a goal"])
+    [Prediction(label='sport', probability=0.8999999761581421)]
+    """
+
+    def __init__(self, function: Asked, labels: Sequence[str]) -> None:
+        self._function = function
+        self.labels = tuple(str(label) for label in labels)
+
+    def answers_to(self, texts: Iterable[str]) -> Matrix:
+        """Return (texts, classes) float32 probabilities."""
+        given = list(check_texts(texts))
+        return checked_probabilities(self._function(given), given, self.labels)
+
+    def answers_to_ids(self, ids: Sequence[Sequence[int]]) -> NoReturn:
+        """Raise MismatchError."""
+        _no_tokens()
+
+    @property
+    def tokenizer(self) -> NoReturn:
+        """Raises MismatchError."""
+        _no_tokens()
+
+    @property
+    def max_length(self) -> NoReturn:
+        """Raises MismatchError."""
+        _no_tokens()
+
+    def unknown_rate(self, texts: Sequence[str]) -> None:
+        """Return None: it has no tokens."""
+
+
+def _no_tokens() -> NoReturn:
+    raise MismatchError("a function reads texts, and has no tokens: ask it by texts")
 
 
 def teacher_of(

@@ -3,6 +3,7 @@
 A step is a plain tf.function. On CPUs, no alternative was faster; XLA is slower for convolutions.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from embzip.errors import InputError
 from embzip.evaluation.accuracy import macro_f1
 from embzip.layers.decoding import CompressedEmbeddingLayer
 from embzip.tf.batches import Batches
@@ -138,8 +140,12 @@ class Trainer:
         self._variables = variables
         self._by_loss = by_loss
         self._weighed = weights is not None
-        self._step = tf.function(step, input_signature=[ids, wanted], autograph=False)
-        self._predict = tf.function(predict, input_signature=[ids], autograph=False)
+        # As concrete functions, several trainers are not taken for one that is traced again and
+        # again, of which TensorFlow warns.
+        self._step, self._predict = (
+            tf.function(each, input_signature=given, autograph=False).get_concrete_function()
+            for each, given in ((step, [ids, wanted]), (predict, [ids]))
+        )
 
     def step(self, ids: NDArray[np.int32], wanted: NDArray[np.int32] | Matrix) -> float:
         """Train on one batch of labels or targets, and return its mean loss."""
@@ -203,6 +209,11 @@ class Trainer:
             Called before every hundredth step, and before dev is judged.
         keep_interrupted
             Whether Ctrl-C, after an epoch that can be the best, ends training instead of raising.
+
+        Raises
+        ------
+        InputError
+            If the loss of an epoch is not finite, and there is nothing to return to.
         """
         rng = np.random.default_rng(seed)
         texts = batches if isinstance(batches, Batches) else batches(0)
@@ -236,6 +247,11 @@ class Trainer:
                             last = accuracies[-1] if accuracies else None
                             state = TrainingState(epoch + 1, loss / done, last)
                             progress(epoch * steps + done, epochs * steps, state)
+                    if not (math.isfinite(loss) or best_epoch or math.isfinite(to_beat)):
+                        raise InputError(
+                            f"the training diverged: after epoch {epoch + 1} its loss is {loss}: "
+                            "name a smaller learning rate"
+                        )
                     seconds.append(time.perf_counter() - start)
                     if recode is not None:
                         recode()

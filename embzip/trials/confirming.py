@@ -18,31 +18,29 @@ from typing import Any
 from embzip.evaluation.verdicts import verdict_on
 from embzip.trials.fronts import Trial
 from embzip.trials.goals import Goal
-from embzip.trials.judging import CONFIDENCE
+from embzip.trials.judging import CONFIDENCE, look
 from embzip.trials.sides import FOLDS
 from embzip.trials.workers import Task, Workers
 
+_LOOKS = "looks-at-folds.json"
+
 
 def cross_fitted(
-    crew: Workers, goal: Goal, trial: Trial, number: int, seed: int, log: Callable[[str], None]
+    crew: Workers, goal: Goal, trial: Trial, number: int, log: Callable[[str], None]
 ) -> dict[str, Any]:
     """Return the verdict on a trial's recipe against that of the uncompressed model.
+
+    The record also has how many recipes the folds have judged in this folder.
 
     Parameters
     ----------
     number
         Of the teacher that is the baseline.
     """
-    tasks: list[Task] = [
-        {
-            "do": "fold",
-            "fold": fold,
-            "number": number,
-            "student": trial.proposal.student.to_json(),
-            "seed": seed,
-        }
-        for fold in range(FOLDS)
-    ]
+    recipe = {"number": number, "student": trial.proposal.student.to_json()}
+    looks = look(crew.making.directory / _LOOKS, {**recipe, "metric": goal.metric})
+    recipe["seed"] = crew.making.seed
+    tasks: list[Task] = [{"do": "fold", "fold": fold, **recipe} for fold in range(FOLDS)]
     log(f"repeating the recipe on {FOLDS} folds of the training texts")
     found = sorted(crew.done(tasks), key=lambda each: each[0])
     expected, before, after = list[str](), list[str](), list[str]()
@@ -62,4 +60,4 @@ def cross_fitted(
         metric=goal.metric,
         confidence=CONFIDENCE,
     )
-    return {**verdict.to_json(), "folds": FOLDS}
+    return {**verdict.to_json(), "folds": FOLDS, "looks": looks}

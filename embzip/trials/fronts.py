@@ -1,7 +1,7 @@
 """Trials that no other one beats in size and metric at once, and which of them is the answer."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from embzip.evaluation.verdicts import NOT_SHOWN, SHOWN, Verdict
@@ -25,6 +25,8 @@ class Trial:
         Milliseconds of one text, where that was asked for.
     seconds
         It took.
+    seeds
+        Of how many students `values` are the mean.
     """
 
     proposal: Proposal
@@ -33,6 +35,7 @@ class Trial:
     values: Mapping[str, float]
     latency: float | None
     seconds: float
+    seeds: int = 1
 
     @property
     def number(self) -> int:
@@ -65,6 +68,7 @@ class Trial:
             **self.values,
             "latency": self.latency,
             "seconds": self.seconds,
+            "seeds": self.seeds,
         }
 
 
@@ -106,8 +110,8 @@ def gate_list(trials: Sequence[Trial], goal: Goal, best: Trial) -> list[Trial]:
     return front_of(fitting, goal.metric)[::-1]
 
 
-def gated(verdicts: Sequence[Verdict], ranked: int) -> tuple[int, list[str]]:
-    """Return which of the gate's list is the answer, and what may be said of each.
+def gated(verdicts: Sequence[Verdict], ranked: int) -> tuple[int, list[Verdict]]:
+    """Return which of the gate's list is the answer, and the verdicts that hold in its order.
 
     In the list's order, from the largest file on, each is *shown* until the first that is not: so
     the list needs no correction for its length. The answer is the smallest that is shown; else the
@@ -125,21 +129,20 @@ def gated(verdicts: Sequence[Verdict], ranked: int) -> tuple[int, list[str]]:
     >>> from embzip.evaluation.verdicts import verdict_on
     >>> right = ["sport", "politics"] * 500
     >>> same = verdict_on(right, right, right, max_drop=0.5)
-    >>> gated([same, same], 0)
+    >>> chosen, held = gated([same, same], 0)
+    >>> chosen, [verdict.answer for verdict in held]
     (1, ['shown', 'shown'])
     """
-    said: list[str] = []
+    held: list[Verdict] = []
     for verdict in verdicts:
-        answer = verdict.answer
-        if answer == SHOWN and any(each != SHOWN for each in said):
-            answer = NOT_SHOWN
-        said.append(answer)
-    shown = [at for at, answer in enumerate(said) if answer == SHOWN]
+        late = verdict.answer == SHOWN and any(each.answer != SHOWN for each in held)
+        held.append(replace(verdict, answer=NOT_SHOWN, more_rows=None) if late else verdict)
+    shown = [at for at, verdict in enumerate(held) if verdict.answer == SHOWN]
     if shown:
-        return shown[-1], said
+        return shown[-1], held
     near = [
         at
         for at, verdict in enumerate(verdicts[: ranked + 1])
         if verdict.difference >= -verdict.max_drop
     ]
-    return (near[-1] if near else 0), said
+    return (near[-1] if near else 0), held

@@ -55,7 +55,7 @@ def gate(
     metric
         "accuracy" or "macro-f1".
     confidence
-        Of each bound, 0 to 1.
+        Of each bound, at least 0.5, below 1.
     seed
         Of the bootstrap of macro-F1.
 

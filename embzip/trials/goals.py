@@ -8,7 +8,7 @@ from typing import Any
 from embzip.classifier.student_shape import ENCODERS
 from embzip.classifier.student_sizes import bytes_of
 from embzip.errors import InputError, SpecError
-from embzip.evaluation.verdicts import check_verdict_options
+from embzip.evaluation.verdicts import NAMES, check_verdict_options
 from embzip.report.figures import points
 
 RUNTIMES = {"embz": "best.embz", "litert": "best.tflite"}
@@ -72,7 +72,7 @@ class Goal:
     @property
     def asked(self) -> str:
         """What was asked for, in words."""
-        name = {"accuracy": "accuracy", "macro-f1": "macro-F1"}[self.metric]
+        name = NAMES[self.metric]
         kind = {"embz": ".embz", "litert": ".tflite"}[self.runtime]
         told = f"the smallest {kind} that loses at most {points(self.max_drop)} of {name}"
         if self.size is not None:

@@ -128,9 +128,9 @@ class Journal:
                 study_name=digest(repr(sorted(goal.items())).encode())[:16],
                 load_if_exists=True,
             )
-        except (ValueError, KeyError, UnicodeDecodeError) as error:
+        except (ValueError, KeyError, TypeError, AssertionError) as error:
             raise InputError(
-                f"{path}: this journal of a search is damaged ({error}): remove it; trained "
+                f"{path}: this journal of a search is damaged ({error!r}): remove it; trained "
                 "students are kept, and the trials are gone through again"
             ) from error
 

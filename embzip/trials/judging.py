@@ -2,6 +2,7 @@
 
 gate.json            each look at the gate: for which list
 looks-at-test.json   each look at test: for which models, and which texts
+looks-at-folds.json  each look at folds of the training texts: for which recipe
 """
 
 import json
@@ -34,21 +35,15 @@ class Judged:
     ----------
     chosen
         The place of the answer in the list.
-    answers, verdicts
-        What may be said of each of the list, as far as it was read, and its bounds.
+    verdicts
+        On each of the list, as they hold in its order.
     looks
         How often the gate was read in this folder, this time included.
     """
 
     chosen: int
-    answers: list[str]
     verdicts: list[Verdict]
     looks: int
-
-    @property
-    def said(self) -> str:
-        """What may be said of the answer."""
-        return self.answers[self.chosen]
 
     @property
     def verdict(self) -> Verdict:
@@ -59,11 +54,7 @@ class Judged:
         """Return what a report says of it."""
         return {
             "looks": self.looks,
-            "said": self.said,
-            "list": [
-                {**verdict.to_json(), "said": said}
-                for verdict, said in zip(self.verdicts, self.answers, strict=True)
-            ],
+            "list": [verdict.to_json() for verdict in self.verdicts],
             "chosen": self.chosen,
         }
 
@@ -90,7 +81,7 @@ def judge(
         The place in the list of the best before the gate was read.
     """
     asked = {"models": list(models), "max_drop": goal.max_drop, "metric": goal.metric}
-    looks = _look(directory / _GATE, asked)
+    looks = look(directory / _GATE, asked)
     confidence = 1 - (1 - CONFIDENCE) / looks
     before = answers_of(0)
     verdicts = []
@@ -106,8 +97,7 @@ def judge(
                 confidence=confidence,
             )
         )
-    chosen, said = gated(verdicts, ranked)
-    return Judged(chosen, said, verdicts, looks)
+    return Judged(*gated(verdicts, ranked), looks)
 
 
 def tested(
@@ -127,12 +117,12 @@ def tested(
     before, after
         The files of both.
     learned
-        The texts that trained, chose or judged.
+        The texts that taught, chose or judged.
     """
     known = set(learned)
     texts = TextDigest.of(f"{example.label}\t{example.text}" for example in test)
     models = [digest_of_file(path) for path in (before, after)]
-    looks = _look(directory / _TEST, {"models": models, "texts": texts.digest})
+    looks = look(directory / _TEST, {"models": models, "texts": texts.digest})
     old, new = answers_to(before, test), answers_to(after, test)
     verdict = verdict_on(
         old["expected"],
@@ -191,7 +181,7 @@ def changes(where: str, examples: Sequence[Example], old: Answers, new: Answers)
     }
 
 
-def _look(path: Path, asked: dict[str, Any]) -> int:
+def look(path: Path, asked: dict[str, Any]) -> int:
     """Return which look into a folder's texts this is, from 1; what was asked before is no new one.
 
     It is written before anything is looked at: a killed search has had its look.

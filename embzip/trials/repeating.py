@@ -29,6 +29,7 @@ def with_means(trials: Iterable[Trial], repeats: Sequence[Mapping[str, Any]]) ->
                 name: fmean([value, *(record[name] for record in found.get(trial.number, ()))])
                 for name, value in trial.values.items()
             },
+            seeds=1 + len(found.get(trial.number, ())),
         )
         for trial in trials
     ]

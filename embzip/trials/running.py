@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from embzip.corpus import Example
+from embzip.corpus import Example, read_texts
 from embzip.errors import InputError
+from embzip.evaluation.verdicts import NAMES
 from embzip.pipeline.making import examples_of_side
 from embzip.pipeline.steps import Steps
 from embzip.report.record import facts_of
@@ -79,14 +80,7 @@ class Run:
             self._log(note)
         end = None if minutes is None else time.monotonic() + 60 * minutes
         self._found.run(self._crew, end=end, trials=trials)
-        record = self._end(self._repeated())
-        if not record:
-            size = self._goal.size
-            raise InputError(
-                f"no trial made a file of at most {size:,} bytes: search on with more --trials or "
-                "--minutes, or name a larger --size"
-            )
-        return record
+        return self._end(self._repeated())
 
     def _teach(self) -> None:
         """Train teachers; the first answer comes of a quick one, if there is none yet."""
@@ -105,9 +99,10 @@ class Run:
         else:
             self._baselines = self._uncompressed([{"number": 0}])
         best = max(self._baselines, key=lambda each: (each[self._goal.metric], -each["number"]))
-        self._baseline = {**best, "tried": self._tried}
+        name = "the best uncompressed model" if self._making.teacher is None else "the teacher"
+        self._baseline = {**best, "tried": self._tried, "name": name}
         self._log(
-            f"the best uncompressed model has {best['bytes']:,} bytes, and {self._goal.metric} "
+            f"{name} has {best['bytes']:,} bytes, and {NAMES[self._goal.metric]} "
             f"{best[self._goal.metric]:.4f} on the texts that choose"
         )
         self._found.baseline = best[self._goal.metric]
@@ -144,7 +139,8 @@ class Run:
         # The first start of a search without a size is the largest, and the slowest.
         start = self._found.starts()[:2][-1 if self._goal.size is None else 0]
         point = replace(start, number=-1)
-        (self._baseline,) = self._uncompressed([{"number": 0}], quick=True)
+        (quick,) = self._uncompressed([{"number": 0}], quick=True)
+        self._baseline = {**quick, "name": "the quick teacher"}
         task = students_task(self._goal, [point], self._making.seed, quick=True)
         (record,) = one(self._crew, task)["trials"]
         self._show(PRELIMINARY, [Trial.of(point, record)])
@@ -168,7 +164,8 @@ class Run:
         goal, making, showing = self._goal, self._making, self._showing
         ranked = best_of(trials, goal, self._baseline[goal.metric])
         if ranked is None:
-            return self._show(RANKED, trials)
+            self._show(RANKED, trials)  # the nearest, where one is small enough
+            raise InputError(_unreached(goal, trials))
         frozen = gate_list(trials, goal, ranked)
         number = self._baseline["number"]
         of_baseline = {"do": "step", "number": number, "quick": False}
@@ -189,7 +186,7 @@ class Run:
         corpus = self._steps.folder(making.corpus)
         said = confirmed = None
         if self._confirm:
-            confirmed = cross_fitted(self._crew, goal, best, number, making.seed, self._log)
+            confirmed = cross_fitted(self._crew, goal, best, number, self._log)
         if self._tested:
             said, changed = tested(
                 making.directory,
@@ -197,10 +194,16 @@ class Run:
                 showing.model(uncompressed),
                 showing.model(showing.student(best)),
                 self._tested,
-                [each.text for side in SIDES for each in examples_of_side(corpus, side)],
+                [
+                    *(each.text for side in SIDES for each in examples_of_side(corpus, side)),
+                    *read_texts(corpus / "texts.txt"),
+                ],
             )
             if shared := said["shared"]:
-                self._log(f"test shares {shared:,} of its {said['rows']:,} texts with train or dev")
+                self._log(
+                    f"test shares {shared:,} of its {said['rows']:,} texts with those that were "
+                    "learned from, or with dev"
+                )
         else:
             old, new = (
                 _answers(one(self._crew, tasks[place])["folder"])
@@ -221,6 +224,22 @@ class Run:
     def _do(self, what: str, task: Task) -> None:
         self._log(what)
         one(self._crew, task)
+
+
+def _unreached(goal: Goal, trials: Sequence[Trial]) -> str:
+    """Return what no trial reached, in words, and how near one came."""
+    fitting = [each for each in trials if goal.size is None or each.nbytes <= goal.size]
+    if not fitting:
+        return (
+            f"no trial made a file of at most {goal.size:,} bytes, the smallest has "
+            f"{min(each.nbytes for each in trials):,}: search on with more --trials or --minutes, "
+            "or name a larger --size"
+        )
+    least = min(each.latency for each in fitting if each.latency is not None)
+    return (
+        f"no trial answers a text in {goal.latency:g} ms, the fastest takes {least:.3g}: search on "
+        "with more --trials or --minutes, or allow a larger --latency"
+    )
 
 
 def _answers(folder: str) -> dict[str, Any]:

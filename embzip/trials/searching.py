@@ -19,6 +19,7 @@ from embzip.classifier.student_sizes import stand_in
 from embzip.corpus import read_examples, read_texts
 from embzip.engine import active
 from embzip.errors import InputError, SpecError
+from embzip.files.limits import check_size
 from embzip.files.locations import file_at
 from embzip.files.outputs import check_apart
 from embzip.files.own_source import source_digest
@@ -37,7 +38,7 @@ from embzip.trials.goals import Goal, goal_of
 from embzip.trials.journal import Journal, check_owner, claim, locked
 from embzip.trials.making import Making
 from embzip.trials.proposing import load_optuna
-from embzip.trials.publishing import EXPORTED, FRONT, MODEL, PAGE
+from embzip.trials.publishing import EXPORTED, FRONT, MODEL, PAGE, TRY
 from embzip.trials.running import Run
 from embzip.trials.sides import FOLDS, Texts, fold_of
 from embzip.trials.space import Space
@@ -189,7 +190,7 @@ def search(
             *last,
             *(given.paths if given else ()),
         ]
-        for name in (MODEL, EXPORTED, FRONT, PAGE):
+        for name in (MODEL, EXPORTED, FRONT, PAGE, TRY):
             check_apart(directory / name, read)
         tested = read_examples(last, columns=columns) if last else []
         held.enter_context(locked(directory))
@@ -208,6 +209,11 @@ def search(
             )
         if folds is None:
             folds = _FOLDS if given is None and len(training) >= _FOLDED else 0
+        if folds > len(training):
+            raise InputError(
+                f"each of {folds:,} fold teachers lacks some of the training texts, which are "
+                f"{len(training):,}: name fewer folds"
+            )
         making = replace(making, folds=folds)
         labels = steps.record(making.corpus, "corpus.json")["labels"]
         if tested:
@@ -263,7 +269,6 @@ def _check(
         ("workers", workers, 1),
         ("teachers", teachers, 1),
         ("seeds", seeds, 1),
-        ("folds", folds, 0),
     ):
         if value is not None and value < least:
             raise SpecError(f"{name} must be at least {least}, received {value}")
@@ -273,8 +278,8 @@ def _check(
         )
     if minutes is not None and not minutes > 0:
         raise SpecError(f"minutes must be above 0, received {minutes:g}")
-    if folds == 1:
-        raise SpecError("folds is 0 or at least 2, received 1")
+    if folds:
+        check_size("folds", folds, least=2, error=SpecError)
     if teacher is not None and (folds or teachers > 1):
         raise InputError(
             "a given teacher teaches alone: folds and teachers are for those that are trained"

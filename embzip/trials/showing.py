@@ -19,6 +19,8 @@ from embzip.trials.publishing import publish
 from embzip.trials.telling import PRELIMINARY, record_of
 from embzip.trials.workers import Workers, one
 
+_COUNTS = ("train", "choosing", "gate", "unlabelled", "left_out", "shared")
+
 
 class Showing:
     """What a search has to show.
@@ -163,6 +165,14 @@ class Showing:
         seen = []
         if making.teacher is not None:
             seen = doubts(self.model(making.trained()), steps.folder(making.corpus))
+        found = self._corpus
+        if shared := found["shared"]:
+            seen.append(
+                f"{shared:,} of the {found['choosing'] + found['gate']:,} texts of dev are texts "
+                "of train too: what is said of them is too good"
+            )
+        if left_out := found["left_out"]:
+            seen.append(f"{left_out:,} of the further texts are texts of dev, and were left out")
         return seen + [
             f"the {half} has no text of {len(labels):,} of the labels: "
             + ", ".join(map(repr, labels[:5]))
@@ -175,6 +185,6 @@ class Showing:
         found = self._steps.record(self._making.corpus, "corpus.json")
         return {
             "file": in_short(list(map(base_name, self._making.texts.train.paths))),
-            **{key: found[key] for key in ("train", "choosing", "gate", "unlabelled")},
+            **{key: found[key] for key in _COUNTS},
             "labels": len(found["labels"]),
         }

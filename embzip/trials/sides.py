@@ -3,7 +3,7 @@
 train.tsv     learned from
 dev.tsv       one half of dev: it ends trainings, and ranks trials
 gate.tsv      the other half: read once, at the end
-texts.txt     the texts of train.tsv, then those without labels
+texts.txt     the texts of train.tsv, then those without labels that are none of dev
 corpus.json   how many there are
 
 A fold of it holds out a part of train.tsv, as its gate.tsv, and learns from the rest.
@@ -81,8 +81,8 @@ def corpus_step(texts: Texts) -> Step:
                 dev = read_examples(held_out, columns=texts.columns)
             else:
                 training, dev = split_examples(training)
-            more = list(read_texts(texts.more.paths))
-        if texts.more.paths and not any(map(str.strip, more)):
+            further = list(read_texts(texts.more.paths))
+        if texts.more.paths and not any(map(str.strip, further)):
             raise InputError(
                 f"{in_short(texts.more.paths)}: the further texts hold no text: leave them out, or "
                 "name files that do"
@@ -97,12 +97,17 @@ def corpus_step(texts: Texts) -> Step:
                 f"the gate, each of at least {_LEAST} texts; found {len(choosing)} and "
                 f"{len(kept)}: add examples, or name a larger file as dev"
             )
+        # What a student learned from tells nothing of new texts.
+        judging, learned = ({example.text for example in side} for side in (dev, training))
+        more = [text for text in further if text not in judging]
         _write_sides(folder, training, choosing, kept, more)
         record = {
             "train": len(training),
             "choosing": len(choosing),
             "gate": len(kept),
             "unlabelled": len(more),
+            "left_out": len(further) - len(more),
+            "shared": sum(example.text in learned for example in dev),
             "labels": list(labels),
             "missing": {
                 name: sorted({*labels} - {each.label for each in side})

@@ -135,7 +135,8 @@ class Space:
         # Words that no training text has are read at once by nobody.
         self.words = max(1, len(seen))
         fitting = (each for each in PIECES if 2 * characters <= each < self.words / 2)
-        self.vocabularies = (0, *fitting)
+        # Where the teacher reads pieces, students read the same.
+        self.vocabularies = (0,) if self._of_pieces else (0, *fitting)
         if size is not None:
             self._check_size(size, more)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from embzip.evaluation.verdicts import SHOWN, WORSE, Verdict, rounded_up
+from embzip.evaluation.verdicts import NAMES, SHOWN, WORSE, Verdict, rounded_up
 from embzip.report.figures import points
 from embzip.report.record import environment
 from embzip.trials.fronts import Trial, front_of
@@ -38,7 +38,8 @@ def record_of(
     state
         `PRELIMINARY`, `RANKED` or `GATED`.
     baseline
-        `bytes` and both metrics of the best uncompressed model, and its `parts`; and, where a
+        `bytes` and both metrics of the model that the search compares with, its `parts`, and what
+        it is called (`name`); and, where a
         teacher over words and one over pieces were tried, what each `reads` and reached.
     parts
         Where the bytes of the best file are.
@@ -49,7 +50,6 @@ def record_of(
     """
     fitting = [trial for trial in trials if goal.allows(trial.nbytes, trial.latency)]
     front = {trial.number for trial in front_of(fitting, goal.metric)}
-    verdict = None if judged is None else judged.verdict
     return {
         "kind": "search",
         "state": state,
@@ -58,7 +58,7 @@ def record_of(
         "corpus": corpus,
         "baseline": baseline,
         "best": {**best.to_json(), "parts": parts, "file": RUNTIMES[goal.runtime]},
-        "verdict": None if verdict is None else {**verdict.to_json(), "said": judged.said},  # type: ignore[union-attr]
+        "verdict": None if judged is None else judged.verdict.to_json(),
         "gate": None if judged is None else judged.to_json(),
         "confirmed": confirmed,
         "test": test,
@@ -68,7 +68,7 @@ def record_of(
             for trial in sorted(trials, key=lambda each: each.number)
         ],
         "stopped": stopped,
-        "notes": [*_teachers(baseline, goal.metric), *notes],
+        "notes": [*_teachers(baseline, goal.metric), *_means(trials), *notes],
         "seconds": round(seconds, 1),
         "environment": environment(),
     }
@@ -79,46 +79,57 @@ def _teachers(baseline: dict[str, Any], metric: str) -> list[str]:
     tried = baseline.get("tried", [])
     if len(tried) < 2:
         return []
+    name = NAMES[metric]
     told = " and ".join(
-        f"over {tokens(each['reads'])} ({each['bytes']:,} bytes, {metric} {each[metric]:.4f})"
+        f"over {tokens(each['reads'])} ({each['bytes']:,} bytes, {name} {each[metric]:.4f})"
         for each in tried
     )
     chosen = tokens(baseline["reads"])
     return [f"teachers were tried {told}: by the texts that choose, all others read {chosen}"]
 
 
+def _means(trials: Sequence[Trial]) -> list[str]:
+    """Return which trials stand with the mean of several seeds."""
+    several = [trial for trial in trials if trial.seeds > 1]
+    if not several:
+        return []
+    numbers = ", ".join(str(trial.number) for trial in several)
+    return [
+        f"trials {numbers} are near ties, and stand with the means of {several[0].seeds} seeds; "
+        "the answer's file, which the gate and test judge, is that of the first"
+    ]
+
+
 def sentence(
     state: str, goal: Goal, baseline: dict[str, Any], best: Trial, judged: Judged | None
 ) -> str:
     """Return the answer in one sentence, with its verdict."""
-    name = {"accuracy": "accuracy", "macro-f1": "macro-F1"}[goal.metric]
+    name = NAMES[goal.metric]
     told = f"{RUNTIMES[goal.runtime]} has {best.nbytes:,} bytes, "
-    kind = "model" if goal.runtime == "embz" else ".embz"
-    told += f"{baseline['bytes'] / best.nbytes:,.0f} times fewer than the best uncompressed {kind}"
-    if judged is None or state != GATED:
+    ratio = baseline["bytes"] / best.nbytes
+    told += f"{ratio:,.0f} times fewer than" if ratio >= 1 else f"{1 / ratio:.1f} times as many as"
+    told += f" {baseline['name']}" + "'s .embz" * (goal.runtime != "embz")
+    if judged is None:
         gain = 100 * (best.values[goal.metric] - baseline[goal.metric])
-        what = "a preliminary answer of a quick teacher" if state == PRELIMINARY else state
+        what = "a preliminary answer" if state == PRELIMINARY else state
         return f"{told}, and {gain:+.2f} points of {name} on the texts that choose: {what}."
-    return f"{told}: {_said(judged.said, judged.verdict, name)}."
+    return f"{told}: {_said(judged.verdict)}."
 
 
-def _said(answer: str, verdict: Verdict, name: str) -> str:
-    found = f"{verdict.difference:+.2f} points of {name} on {verdict.rows:,} texts of the gate"
+def _said(verdict: Verdict) -> str:
+    found = (
+        f"{verdict.difference:+.2f} points of {verdict.name} on {verdict.rows:,} texts of the gate"
+    )
     sure = f"with {100 * verdict.confidence:.3g} % confidence"
-    if answer == WORSE:
+    if verdict.answer == WORSE:
         told = f"worse by more than {points(verdict.max_drop)}, {found}, {sure} at most "
         told += f"{verdict.upper:+.2f}"
         if verdict.smallest_drop is None:
             return told
         return f"{told}; these texts show a drop of at most {rounded_up(verdict.smallest_drop)}"
     low = f"{found}, {sure} at least {verdict.lower:+.2f}"
-    if answer == SHOWN:
+    if verdict.answer == SHOWN:
         return f"that it loses at most {points(verdict.max_drop)} is shown ({low})"
-    if verdict.lower >= -verdict.max_drop:
-        return (
-            f"that it loses at most {points(verdict.max_drop)} is not shown, since that was not "
-            f"of a larger file before it in the gate's order ({low})"
-        )
     return (
         f"that it loses at most {points(verdict.max_drop)} is not shown ({low}): {verdict.missing}"
     )
