@@ -454,7 +454,9 @@ def test_a_student_is_its_record() -> None:
 # The journal
 
 
-def test_a_journal_keeps_finished_trials_by_goal(tmp_path: Path) -> None:
+def test_a_journal_keeps_finished_trials_by_goal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = space()
     starts = start_proposals(made)
     journal = Journal(tmp_path, made, {"max_drop": 0.5})
@@ -466,6 +468,11 @@ def test_a_journal_keeps_finished_trials_by_goal(tmp_path: Path) -> None:
         {"number": number, "bytes": 10, "accuracy": 0.5} for number in range(3)
     ]
     assert Journal(tmp_path, made, {"max_drop": 1.0}).records() == []
+    # One that was killed while it wrote is not waited for.
+    (tmp_path / "trials.log.lock").symlink_to(tmp_path / "trials.log")
+    with monkeypatch.context() as patch:
+        patch.setattr("time.sleep", lambda _: pytest.fail("waits for a search that has ended"))
+        assert len(Journal(tmp_path, made, {"max_drop": 0.5}).records()) == 3
     for line in (b"no journal", b"[]", b"null", b'{"op_code": 99}'):
         (tmp_path / "trials.log").write_bytes(line + b"\n")
         with pytest.raises(InputError, match=r"this journal of a search is damaged .* remove it"):

@@ -29,6 +29,7 @@ from tests.models import tiny_classifier
 # Few documents and a small teacher, so that students take seconds.
 TRAIN, TEST = slice(0, 36), slice(60, 80)
 TRIALS = 2
+WORKER = "embzip.trials.working"  # stands in a worker's command line
 
 
 def start(
@@ -97,6 +98,7 @@ def killed(folder: Path, whole: dict[str, Any]) -> dict[str, Any]:
     log = folder / "killed.log"
     process = start(folder, "killed", "--test", "test.tsv", "--workers", 2)
     wait_for(process, (output / "report.html").exists)
+    started = [number for number, said in children(process.pid) if WORKER in said]
     refused = start(folder, "killed")
     refused.communicate()
     assert refused.returncode == 1 or process.poll() is not None
@@ -111,7 +113,7 @@ def killed(folder: Path, whole: dict[str, Any]) -> dict[str, Any]:
     assert process.returncode == 0, log.read_text()
     record = json.loads(out)
     assert isinstance(record, dict)
-    return record
+    return {**record, "workers": started}
 
 
 def without_times(record: dict[str, Any]) -> str:
@@ -120,6 +122,7 @@ def without_times(record: dict[str, Any]) -> str:
     for each in (*record["trials"], record["best"], record["baseline"], record):
         each.pop("seconds", None)
         each.pop("serving", None)
+    record.pop("workers", None)
     return json.dumps(record, sort_keys=True)
 
 
@@ -173,8 +176,11 @@ def test_where_the_disk_is_full_a_search_says_so_and_goes_on_later(
 
 def test_no_worker_outlives_its_search(killed: dict[str, Any]) -> None:
     time.sleep(0.5)
-    mine = (*children(1), *children(os.getpid()))
-    assert not [said for _, said in mine if "embzip.trials.working" in said]
+    assert len(killed["workers"]) == 2
+    for number in killed["workers"]:
+        said = Path(f"/proc/{number}/cmdline")
+        assert not said.exists() or WORKER not in said.read_text()
+    assert not [said for _, said in children(os.getpid()) if WORKER in said]
 
 
 def test_what_is_there_is_what_the_record_says(folder: Path, whole: dict[str, Any]) -> None:
@@ -339,7 +345,7 @@ def test_a_tflite_above_its_size_is_never_written(
     assert best.stat().st_size == record["best"]["bytes"] <= 100_000
     assert re.search(r"times (fewer than|as many as) the teacher's \.embz", record["sentence"])
     monkeypatch.setattr("embzip.trials.goals._LITERT_SHARE", 1.0)
-    with pytest.raises(InputError, match="no trial made a file of at most 40,000 bytes: search on"):
+    with pytest.raises(InputError, match="at most 40,000 bytes, the smallest has"):
         embzip.search(folder / "train.tsv", folder / "over", size="40KB", **given)
     assert not (folder / "over" / "best.tflite").exists()
 
@@ -355,7 +361,7 @@ def test_a_drop_some_minutes_and_further_texts(
     command = ("search", "train.tsv", "--max-drop", 1, "--minutes", 1e-6, *given, "-o", "drop")
     record = json.loads(outcome(*command, "--json").stdout)
     assert record["goal"]["asked"] == "the smallest .embz that loses at most 1 point of accuracy"
-    assert len(record["trials"]) == 1
+    assert 1 <= len(record["trials"]) < 8, "those that share the first float32 student"
     corpus = record["corpus"]
     assert corpus["left_out"] == corpus["choosing"] + corpus["gate"]
     assert corpus["unlabelled"] == corpus["train"] + 1

@@ -119,6 +119,9 @@ class Journal:
         self._optuna = load_optuna()
         self._distributions = distributions(space)
         path = directory / _TRIALS
+        # Of a search that was killed: Optuna would wait for it for half a minute. No other one is
+        # at work, since the folder is locked.
+        path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
         _end_last_line(path)
         storages = self._optuna.storages
         try:
