@@ -228,7 +228,9 @@ def test_teachers_and_vectors_that_cannot_be_are_refused(taught: Taught, tmp_pat
     for table in (read.embedding, as_vectors):
         with pytest.raises(InputError, match="the teacher's own trained table"):
             fold_teachers(read, given, table)
-    with pytest.raises(InputError, match="folds must be at least 2"):
+    with pytest.raises(InputError, match=r"folds must lie in 2\.\.1024"):
         fold_teachers(teacher, given, vectors(), folds=1)
+    with pytest.raises(InputError, match="each of 900 fold teachers lacks some of the training"):
+        fold_teachers(teacher, given, vectors(), folds=900)
     with pytest.raises(InputError, match=r"labels must have every label .* lack 'new'"):
         fold_teachers(teacher, [*given, Example(text="w01 w02", label="new")], vectors())

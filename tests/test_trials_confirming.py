@@ -84,6 +84,8 @@ def test_folds_without_a_text_are_refused_at_once(tmp_path: Path) -> None:
         embzip.search(
             tmp_path / "train.tsv", tmp_path / "out", dev=tmp_path / "dev.tsv", confirm="folds"
         )
+    with pytest.raises(InputError, match=r"each of 9 fold teachers lacks some of .* which are 6"):
+        embzip.search(tmp_path / "train.tsv", tmp_path / "out", dev=tmp_path / "dev.tsv", folds=9)
     assert not list((tmp_path / "out" / "steps").glob("train-*"))
 
 
