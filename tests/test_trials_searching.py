@@ -97,11 +97,12 @@ def killed(folder: Path, whole: dict[str, Any]) -> dict[str, Any]:
     output = folder / "killed"
     log = folder / "killed.log"
     process = start(folder, "killed", "--test", "test.tsv", "--workers", 2)
-    wait_for(process, (output / "report.html").exists)
-    started = [number for number, said in children(process.pid) if WORKER in said]
+    wait_for(process, (output / "lock").exists)
     refused = start(folder, "killed")
     refused.communicate()
-    assert refused.returncode == 1 or process.poll() is not None
+    assert refused.returncode == 1
+    wait_for(process, (output / "report.html").exists)
+    started = [number for number, said in children(process.pid) if WORKER in said]
     process.send_signal(signal.SIGKILL)
     process.communicate()
     # A killed search leaves the last answer whole.
