@@ -356,7 +356,9 @@ def test_a_drop_some_minutes_and_further_texts(
 ) -> None:
     monkeypatch.chdir(folder)
     train = embzip.read_examples("train.tsv")
-    Path("more.txt").write_text("\n".join([*(each.text for each in train), "a goal"]), "utf-8")
+    test = [each.text for each in embzip.read_examples("test.tsv")]
+    further = [*(each.text for each in train), "a goal", test[0]]
+    Path("more.txt").write_text("\n".join(further), "utf-8")
     given = ("--teacher", "teacher.embz", "--texts", "more.txt", "--test", "test.tsv")
     # So little time is over before the first trial, which is run all the same.
     command = ("search", "train.tsv", "--max-drop", 1, "--minutes", 1e-6, *given, "-o", "drop")
@@ -365,8 +367,9 @@ def test_a_drop_some_minutes_and_further_texts(
     assert 1 <= len(record["trials"]) < 8, "those that share the first float32 student"
     corpus = record["corpus"]
     assert corpus["left_out"] == corpus["choosing"] + corpus["gate"]
-    assert corpus["unlabelled"] == corpus["train"] + 1
-    assert record["test"]["rows"] == len(embzip.read_examples("test.tsv"))
+    assert corpus["unlabelled"] == corpus["train"] + 2
+    assert record["test"]["rows"] == len(test)
+    assert record["test"]["shared"] == sum(text in further for text in test) >= 1
 
 
 def test_a_latency_that_no_trial_reaches_is_said(

@@ -179,8 +179,7 @@ def shape_of_size(
     least = nbytes(counts[0], steps[0][1]) + spare
     raise InputError(
         f"a student of this teacher takes at least {least:,} bytes, and {most + spare:,} are "
-        "allowed: "
-        f"name a size of {least:,}B or more"
+        f"allowed: name a size of {least:,}B or more"
     )
 
 

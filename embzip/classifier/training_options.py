@@ -61,6 +61,26 @@ def check_training_options(
         raise InputError(unknown(class_weights, get_args(ClassWeights), "class weights"))
 
 
+def check_folds(folds: int, texts: int) -> None:
+    """Refuse fold teachers of which some would lack none of the training texts.
+
+    Raises
+    ------
+    InputError
+        For less than two folds, more than 1,024, or more than there are texts.
+
+    Examples
+    --------
+    >>> check_folds(4, 7000)
+    """
+    check_size("folds", folds, least=2)
+    if folds > texts:
+        raise InputError(
+            f"each of {folds:,} fold teachers lacks some of the training texts, which are "
+            f"{texts:,}: name fewer folds"
+        )
+
+
 def check_distilling_options(
     *, copies: int, labels: float, fold_share: float, rounded_epochs: int
 ) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embzip.classifier import Classifier, load_classifier
+from embzip.classifier.training_options import check_folds
 from embzip.classifier.training_record import TrainingRun
 from embzip.corpus import Example
 from embzip.embedding import CompressedEmbedding
@@ -139,11 +140,7 @@ def fold_teachers(
     parts = [np.flatnonzero(fold != index) for index in range(folds)]
     sizes = (len(kept), *map(len, parts))
     whole, *steps = (run.epochs * -(-size // run.batch_size) for size in sizes)
-    if folds > len(kept):
-        raise InputError(
-            f"each of {folds:,} fold teachers lacks some of the training texts, which are "
-            f"{len(kept):,}: name fewer folds"
-        )
+    check_folds(folds, len(kept))
     first = run.seed if seed is None else seed
     if work is not None:
         make_folder(Path(work), parents=True)

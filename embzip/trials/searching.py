@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from embzip.choices import chosen
 from embzip.classifier import load_classifier
 from embzip.classifier.student_sizes import stand_in
+from embzip.classifier.training_options import check_folds
 from embzip.corpus import read_examples, read_texts
 from embzip.engine import active
 from embzip.errors import InputError, SpecError
@@ -209,11 +210,8 @@ def search(
             )
         if folds is None:
             folds = _FOLDS if given is None and len(training) >= _FOLDED else 0
-        if folds > len(training):
-            raise InputError(
-                f"each of {folds:,} fold teachers lacks some of the training texts, which are "
-                f"{len(training):,}: name fewer folds"
-            )
+        if folds:
+            check_folds(folds, len(training))
         making = replace(making, folds=folds)
         labels = steps.record(making.corpus, "corpus.json")["labels"]
         if tested:
