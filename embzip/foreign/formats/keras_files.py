@@ -28,6 +28,7 @@ from embzip.inspection import (
 )
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+SAVED = "1980-01-01@00:00:00"  # the date of our files, so that equal input gives equal bytes
 _CONFIG_LIMIT = 64 * 2**20
 # For damaged archives zipfile raises more than its own error.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError)
@@ -117,7 +118,7 @@ def member(name: str) -> zipfile.ZipInfo:
 
     Keras compresses nothing; a configuration takes some KB a layer.
     """
-    made = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # so that equal input gives equal bytes
+    made = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # as `SAVED`
     made.compress_type = zipfile.ZIP_DEFLATED if name.endswith(".json") else zipfile.ZIP_STORED
     return made
 

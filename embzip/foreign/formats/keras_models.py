@@ -35,6 +35,8 @@ from embzip.foreign.formats.hdf5_probe import check_attributes
 from embzip.foreign.formats.keras2 import modernized
 from embzip.foreign.formats.keras_files import (
     CONFIG,
+    METADATA,
+    SAVED,
     keras_config,
     keras_version,
     member,
@@ -190,6 +192,10 @@ def write_keras(model: Any, target: str | Path) -> None:
         with zipfile.ZipFile(path) as source, zipfile.ZipFile(file, "w") as made:
             for old in source.infolist():
                 new = member(old.filename)
+                if old.filename == METADATA:
+                    facts = json.loads(source.read(old))
+                    made.writestr(new, json.dumps({**facts, "date_saved": SAVED}))
+                    continue
                 with source.open(old) as content, made.open(new, "w", force_zip64=True) as copied:
                     shutil.copyfileobj(content, copied, 2**20)
 
