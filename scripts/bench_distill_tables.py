@@ -29,7 +29,7 @@ BySeed = dict[int, Record]
 
 def tables(texts: Path) -> str:
     """Return all tables of the cells there are."""
-    parts = [smaller(texts), curves(), beside_fasttext(), reached()]
+    parts = [smaller(texts), curves(), losses(), beside_fasttext(), reached()]
     parts += [targets(), with_texts(), beside_picked(), beside_others(), teachers()]
     return "\n\n".join(part for part in parts if part) or "no cells yet"
 
@@ -151,6 +151,28 @@ def _shown(part: str, data: str, size: str = "") -> str:
         return f"{_mean(figure(data, record) for record in found.values()):.4f} ({len(found)})"
     known = [c for c in _cells(part) if (c.data, c.size, c.targets) == (data, size, "both")]
     return "-" if part and known else ""
+
+
+def losses() -> str:
+    """Return what students gain on their teachers, on dev and on test."""
+    sizes = sizes_of("student")
+    rows = []
+    for data in (*SETS, *LONG):
+        before, cells = of("teacher", data), []
+        for size in sizes:
+            after = of("student", data, size)
+            seeds = sorted(set(before) & set(after))
+            gains = (_gain(data, before, after, seeds, side=s) for s in ("dev_", ""))
+            cells.append(", ".join(map(_points, gains)) if seeds else "")
+        if any(cells):
+            rows.append(f"| {data} | {' | '.join(cells)} |")
+    head = [
+        "Student less teacher, points, mean of the same seeds: on dev, on test.",
+        "",
+        f"| data | {' | '.join(sizes)} |",
+        f"|---|{'---|' * len(sizes)}",
+    ]
+    return "\n".join([*head, *rows]) if rows else ""
 
 
 def beside_fasttext() -> str:

@@ -147,7 +147,7 @@ def test_tables_say_what_the_cells_hold(cells: Path) -> None:
             Cell("student", "trec", seed, size).write(found)
         Cell("fasttext", "trec", seed, "50KB").write({"none": "none so small"})
         Cell("fasttext", "trec", seed, "100KB").write(record([True] * 900 + [False] * 100))
-    smaller, curves, beside, reached, taken = tables.tables(Path()).split("\n\n|")[1:]
+    smaller, curves, losses, beside, reached, taken = tables.tables(Path()).split("\n\n|")[1:]
     rows = smaller.splitlines()
     assert rows[2].startswith("| trec | 20,000 | 2 | 0.5 | 50KB | 47.5 | 547 | 126 | 1.0000 | 0.99")
     assert rows[3].startswith("| trec | 20,000 | 2 | 1 | 20KB | 19.0 | 1368 | 316 | 1.0000 | 1.0")
@@ -158,7 +158,8 @@ def test_tables_say_what_the_cells_hold(cells: Path) -> None:
     assert "| trec |  |  |  |  | +10.00 (3.2e-30, 3.2e-30) |  |" in beside
     assert "| trec | 0.9000 | 20KB |" in reached
     assert "| trec | 26.0 | 6.00 | 2 | 30 |  |  |  |" in taken
-    for table in (smaller, curves, beside, reached, taken):
+    assert "| trec | -0.90, +0.00 | -0.40, -0.70 | +0.00, +0.00 |" in losses
+    for table in (smaller, curves, losses, beside, reached, taken):
         grid = [line for line in ("|" + table).splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in grid}) == 1
     for seed, megabytes in ((0, 812), (1, 790)):
