@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import os
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+# Threads of OpenMP that wait for others leave the core to the other process of these tests.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("embzip", deadline=None)

@@ -82,6 +82,8 @@ def _scale_of_least_squares(
         error = np.square(rounded - numbers).sum(axis=0)
         better = error < best
         best, chosen = np.where(better, error, best), np.where(better, scale, chosen)
+        if not best.any():  # as of a kernel whose numbers are all equal
+            break
     return chosen
 
 
