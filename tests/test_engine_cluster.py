@@ -42,16 +42,20 @@ from tests.servers import forget_http, read_http_by_requests, serving
 def client() -> Iterator[Any]:
     import dask
 
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        opened("local:2") as client,
-    ):
+    # Else a machine that needs 15 seconds to start a worker again sees it closed as it comes.
+    patient = {
+        "distributed.scheduler.allowed-failures": 1,
+        "distributed.deploy.lost-worker-timeout": "1 hour",
+    }
+    with dask.config.set(patient), opened("local:2") as client:
         yield client
 
 
 def pids(client: Any) -> list[int]:
-    client.wait_for_workers(2)
-    return list(client.run(os.getpid).values())
+    """Wait until both workers answer, which one that was just killed does not."""
+    while len(found := client.run(os.getpid, on_error="ignore")) < 2:
+        time.sleep(0.1)
+    return list(found.values())
 
 
 @pytest.fixture
@@ -242,7 +246,7 @@ def test_files_elsewhere_are_read_by_workers(
     (tmp_path / "a.txt").write_text("".join(f"{text}\n" for text in corpus[:100]))
     packed = gzip.compress("".join(f"{text}\n" for text in corpus[100:]).encode())
     (tmp_path / "b.txt.gz").write_bytes(packed)
-    client.wait_for_workers(2)
+    pids(client)
     client.run(read_http_by_requests)
     read_http_by_requests()
     with serving(tmp_path) as (address, handler):
@@ -427,7 +431,7 @@ def test_other_versions_are_refused(client: Any) -> None:
         before, np.__version__ = np.__version__, version
         return before
 
-    client.wait_for_workers(2)
+    pids(client)
     before = next(iter(client.run(pretend, "1.0").values()))
     try:
         with (
@@ -454,13 +458,26 @@ def test_other_source_files_are_refused(client: Any) -> None:
 
     here = shipping.source_digest()
     told = f"found source files of embzip with digest 01234567 there and {here[:8]} here"
-    client.wait_for_workers(2)
+    pids(client)
     client.run(pretend, "0123456789")
     try:
         with pytest.raises(ClusterError, match=told), on_cluster(client):
             raise AssertionError
     finally:
         client.run(pretend, here)
+
+
+def test_a_worker_that_is_lost_when_asked_for_its_versions_is_passed_over(client: Any) -> None:
+    def doomed() -> None:
+        from embzip.engine import shipping
+
+        shipping.identity = lambda: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[return-value,assignment]
+
+    before = pids(client)
+    client.run(doomed, workers=[next(iter(client.run(os.getpid)))])
+    with on_cluster(client):
+        assert sum(map_texts(len, ["a", "b"])) == 2
+    assert len({*before} & {*pids(client)}) == 1
 
 
 @pytest.mark.parametrize("name", ["lokal", "local:0", "local:x", "host:8786", "http://host"])

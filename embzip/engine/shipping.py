@@ -65,7 +65,8 @@ def check_workers(client: "Client", *, timeout: float) -> None:
         scheduler = client.run_on_scheduler(found_there)
         # A task, since workers of an adaptive cluster start when there is something to do.
         client.submit(int, pure=False).result(timeout=timeout)
-        workers = client.run(found_there)
+        answers = client.run(found_there, on_error="return")
+        workers = {worker: _answered(answer) for worker, answer in answers.items()}
     except TimeoutError as error:
         raise ClusterError(
             f"{address}: no worker answered within {timeout} seconds: start some with "
@@ -78,7 +79,19 @@ def check_workers(client: "Client", *, timeout: float) -> None:
         ) from error
     check_identity(scheduler, f"scheduler {address}")
     for worker, theirs in workers.items():
-        check_identity(theirs, f"worker {worker}")
+        if theirs is not None:
+            check_identity(theirs, f"worker {worker}")
+
+
+def _answered(answer: Identity | Exception) -> Identity | None:
+    """Return what a worker runs; None of one that was lost meanwhile, as any may be at any time."""
+    from distributed.comm import CommClosedError
+
+    if isinstance(answer, CommClosedError):
+        return None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 class Shipped:
