@@ -13,9 +13,10 @@ setup: .venv/.ready
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-# A stamp, so that a finished environment costs nothing to check.
+# A stamp, so that a finished environment costs nothing to check. Compiled as pip does, once for all:
+# where PYTHONDONTWRITEBYTECODE is set, each process would compile TensorFlow again, half its start.
 .venv/.ready: pyproject.toml uv.lock | .uv/bin/uv
-	.uv/bin/uv sync --locked --extra all --python $(PYTHON)
+	.uv/bin/uv sync --locked --extra all --compile-bytecode --python $(PYTHON)
 	touch $@
 
 demo: setup
