@@ -11,11 +11,12 @@ from embzip.classifier import AttentionConfig, Classifier, CnnConfig, MeanConfig
 from embzip.classifier.rebuilding import rebuild
 from embzip.classifier.student_shape import StudentShape
 from embzip.classifier.student_sizes import shape_of_size, student_nbytes
-from embzip.classifier.students import Start, filled_shape, kept_table, start_of
+from embzip.classifier.students import Start, filled_shape, kept_of, kept_table, start_of
 from embzip.compression import compress
 from embzip.errors import InputError, SpecError
 from embzip.tokenizers import Normalization, WordTokenizer
 from embzip.vectors.base import Vectors
+from embzip.vocabulary import Vocabulary
 from tests.models import WORDS, tiny_classifier
 
 TEXTS = ["the lion", "able people say", "people say able", "zoo tiger lion lion", "ably café"]
@@ -81,6 +82,14 @@ def test_the_most_frequent_words_keep_their_rows_and_scores_change_that() -> Non
         kept_table(teacher, ids, rows=10)
 
 
+def test_where_no_rows_are_named_8000_stay_or_all_of_fewer() -> None:
+    teacher = tiny_classifier()
+    assert kept_table(teacher, teacher.encode(TEXTS), rows=None).rows == teacher.embedding.rows
+    words = [f"w{number}" for number in range(8010)]
+    table = Vectors(Vocabulary(words), np.eye(8010, 1), counts=np.arange(8010, 0, -1))
+    assert list(kept_of(table, None).vocabulary) == words[:8000]
+
+
 def test_a_dropped_word_reads_as_its_stem_and_is_counted_there() -> None:
     words = WordTokenizer(["goal", "plant", "planter", "plants", "vote"], Normalization())
     matrix = np.eye(7, 4, dtype=np.float32)
@@ -127,7 +136,7 @@ def test_a_student_of_pieces_has_a_row_for_each(tmp_path: Path) -> None:
     teacher = tiny_classifier()
     (tmp_path / "texts.txt").write_text("\n".join(TEXTS * 3), "utf-8")
     pieces = build_bpe(tmp_path / "texts.txt", tmp_path / "pieces.model", vocab=30)
-    table = kept_table(teacher, teacher.encode(TEXTS), tokenizer=pieces)
+    table = kept_table(teacher, teacher.encode(TEXTS), rows=None, tokenizer=pieces)
     assert table.rows == len(pieces.vocabulary) == 30
     assert table.matrix[0].tolist() == [0] * 6
 

@@ -101,9 +101,10 @@ def test_a_dry_run_trains_and_writes_nothing(folder: Path) -> None:
     )
     assert told["most_bytes"] <= 2000
     assert told["shape"]["rows"] + 2 == told["rows"]
-    shape = ("--rows", 0, "--dim", 4, "--no-stems", "--dry-run", "--json")
+    shape = ("--dim", 4, "--no-stems", "--dry-run", "--json")
     plan = json.loads(stdout_of("distill", "model.embz", *TRAIN, *shape))
     assert plan["shape"]["stems"] is False
+    assert plan["rows"] == json.loads(stdout_of("inspect", "model.embz", "--json"))["rows"]
     line = stdout_of("distill", "model.embz", *TRAIN, *OPTIONS, "--dry-run")
     assert line.startswith("10 words of 4 numbers, 6 filters, int4, kernels int4: at most ")
     assert line.endswith("bytes; nothing was trained\n")
@@ -188,7 +189,7 @@ def test_a_folder_of_teachers_and_what_the_file_carries(
 @pytest.mark.filterwarnings("default:dev is not what the teacher's epoch was chosen by")
 def test_pieces_are_told_as_pieces_and_a_dev_of_doubt_once(folder: Path) -> None:
     stdout_of("build-bpe", "--labelled", "train.tsv", "--vocab", 40, "-o", "pieces.model")
-    pieces = ("--tokenizer", "pieces.model", "--rows", 0, "--dim", 4, "--dry-run")
+    pieces = ("--tokenizer", "pieces.model", "--dim", 4, "--dry-run")
     line = stdout_of("distill", "model.embz", *TRAIN, *pieces)
     assert " pieces of 4 numbers" in line
     assert (

@@ -388,7 +388,7 @@ def test_wrong_options_are_refused(teacher: Classifier) -> None:
             tf.distill(teacher, nothing, shape=SHAPE)  # type: ignore[arg-type]
     refused(InputError, "epochs must lie in 1", epochs=0)
     refused(InputError, "a shape or a size, received both", shape=SHAPE, size="9KB")
-    refused(InputError, "which has 25; received rows = 8,000", shape=StudentShape())
+    refused(InputError, "which has 25; received rows = 8,000", shape=StudentShape(8000))
     unknown = [*EXAMPLES, Example(text="the sun", label="holiday")]
     with pytest.raises(InputError, match="the teacher does not know the label 'holiday'; it knows"):
         tf.distill(teacher, unknown, shape=SHAPE)

@@ -20,7 +20,8 @@ class StudentShape:
     Attributes
     ----------
     rows
-        Words with a row of their own, beside the special rows; 0 for all of the tokenizer's.
+        Words with a row of their own, beside the special rows; 0 for all of the tokenizer's. None
+        for the 8,000 that matter most, or all of fewer; of pieces always all.
     dim
         Columns of the table.
     filters
@@ -48,7 +49,7 @@ class StudentShape:
     (64, 'svd|tcq:2', 'int4')
     """
 
-    rows: int = 8000
+    rows: int | None = None
     dim: int = 16
     filters: int = 64
     encoder: str = CnnConfig.kind
@@ -57,7 +58,8 @@ class StudentShape:
     stems: bool = True
 
     def __post_init__(self) -> None:
-        check_size("rows", self.rows, least=0)
+        if self.rows is not None:
+            check_size("rows", self.rows, least=0)
         check_size("dim", self.dim)
         check_size("filters", self.filters)
         if self.encoder not in ENCODERS:
@@ -72,4 +74,4 @@ class StudentShape:
             )
         codec = parse_codec(self.codec)
         if codec.resolved:
-            codec.layout(max(self.rows, 1), self.dim)
+            codec.layout(self.rows or 1, self.dim)

@@ -29,6 +29,7 @@ from embzip.vectors.transferring import transfer
 
 Ids = Sequence[Sequence[int]]
 SAMPLE = 4096  # texts by which filters are chosen
+_ROWS = 8000  # words, where a shape names no number
 _DROPOUT = 0.2  # a student has no features to spare
 
 
@@ -56,7 +57,7 @@ def kept_table(
     teacher: Classifier,
     texts: Ids,
     *,
-    rows: int = 0,
+    rows: int | None = 0,
     tokenizer: Tokenizer | None = None,
     scores: NDArray[np.float64] | None = None,
     stems: bool = False,
@@ -68,7 +69,7 @@ def kept_table(
     texts
         Training texts as ids of the teacher.
     rows
-        Words with a row of their own, beside the special rows; 0 for all.
+        Words with a row of their own, as in `StudentShape`.
     tokenizer
         What the student reads instead of the teacher's tokens. Its rows come from the teacher's
         by `embzip.transfer`.
@@ -92,18 +93,21 @@ def kept_table(
     return _with_stems(kept, table) if stems else kept
 
 
-def kept_of(table: Vectors, rows: int, scores: NDArray[np.float64] | None = None) -> Vectors:
+def kept_of(table: Vectors, rows: int | None, scores: NDArray[np.float64] | None = None) -> Vectors:
     """Return so many rows of a table with counts; see `kept_table`."""
     most = len(table.ordinary_ids())
-    if rows not in (0, most) and table.tokenizer is not None and table.tokenizer.kind == "bpe":
+    pieces = table.tokenizer is not None and table.tokenizer.kind == "bpe"
+    if rows is None:
+        rows = most if pieces else min(_ROWS, most)
+    if pieces and rows not in (0, most):
         raise InputError(
             f"pieces are built from one another, so that a student keeps all {most:,} of them; "
-            f"received rows = {rows:,}: name 0 rows (where none is named, {StudentShape().rows:,})"
+            f"received rows = {rows:,}: leave it out"
         )
     if rows > most:
         raise InputError(
             f"a student keeps rows of its teacher's table, which has {most:,}; received rows = "
-            f"{rows:,}: name fewer, or 0 for all (where none is named, {StudentShape().rows:,})"
+            f"{rows:,}: name fewer, or 0 for all"
         )
     if rows in (0, most):
         return table

@@ -48,7 +48,7 @@ class Shape:
     Attributes
     ----------
     rows
-        Words with a row of their own, 8000; 0 for all.
+        Words with a row of their own, at most 8000; 0 for all. Of pieces, all.
     dim
         Numbers a row, 16.
     filters

@@ -208,7 +208,8 @@ class Making:
             shape = student.shape
             if self.fold is not None:  # where there are fewer words
                 words = (start or asked[0]).tokenizer.vocabulary
-                shape = replace(shape, rows=min(shape.rows, len(words) - len(words.special_ids)))
+                most = len(words) - len(words.special_ids)
+                shape = replace(shape, rows=shape.rows and min(shape.rows, most))
             result = tf.distill(
                 asked,
                 training,

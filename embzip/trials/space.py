@@ -128,7 +128,7 @@ class Space:
         # No student has more than its teacher.
         filters = getattr(teacher.config, "filters", FILTERS[1])
         self._most = (teacher.embedding.dim, filters)
-        self._known: dict[tuple[int, int], tuple[Vectors, Arrays]] = {}
+        self._known: dict[tuple[int | None, int], tuple[Vectors, Arrays]] = {}
         counts = np.bincount(np.concatenate([*self._ids, [0]]).astype(np.int64))
         special = set(teacher.tokenizer.vocabulary.special_ids)
         seen = [row for row in np.flatnonzero(counts) if row not in special]
@@ -145,7 +145,7 @@ class Space:
         table, words = self._words(student.shape.rows, student.pieces)
         return student_nbytes(self._teacher, table, student.shape, words=words)
 
-    def _words(self, rows: int, pieces: int) -> tuple[Vectors, Arrays]:
+    def _words(self, rows: int | None, pieces: int) -> tuple[Vectors, Arrays]:
         """Return a student's table, whose numbers are not kept, and how its words are stored."""
         if (rows, pieces) not in self._known:
             tokenizer = self._pieces(pieces) if pieces else None
