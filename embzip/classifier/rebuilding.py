@@ -139,7 +139,12 @@ def bounded(
 
     With `tuned`, the file has room for the record of a tuning that follows.
     """
-    heads = {"": model} if isinstance(model, Classifier) else dict(model.classifiers)
+    named = {"": model} if isinstance(model, Classifier) else model.classifiers
+    # Only sizes count, and zeros are rounded at once.
+    heads = {
+        n: replace(each, arrays={key: np.zeros_like(array) for key, array in each.arrays.items()})
+        for n, each in named.items()
+    }
     if tuned:
         heads = {
             n: replace(each, training=each.training.widest("tune")) for n, each in heads.items()
