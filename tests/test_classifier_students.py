@@ -206,6 +206,12 @@ def test_shapes_are_checked() -> None:
         StudentShape(codec="auto:300KB")
     with pytest.raises(InputError, match="dim must lie in"):
         StudentShape(dim=0)
+    for rows in (0, None):  # so many as the teacher has
+        assert StudentShape(rows=rows, dim=32, codec="svd:32|int8").rows is rows
+        with pytest.raises(SpecError, match="the rank is at most 32, the table's columns"):
+            StudentShape(rows=rows, dim=32, codec="svd:33|int8")
+    with pytest.raises(SpecError, match="the rank is at most 5, the table's rows"):
+        StudentShape(rows=5, dim=32, codec="svd:32|int8")
 
 
 @pytest.mark.parametrize(("labels", "dim", "codec"), [(16, 8, "svd|tcq:2"), (17, 16, "svd|tcq:1")])

@@ -11,6 +11,7 @@ from embzip.errors import InputError, SpecError
 from embzip.files.limits import check_size
 
 ENCODERS = (CnnConfig.kind, MeanConfig.kind)
+_ROWS_UNKNOWN = 1_000_000  # more than any codec asks for: columns alone bound it here
 
 
 @dataclass(frozen=True)
@@ -74,4 +75,4 @@ class StudentShape:
             )
         codec = parse_codec(self.codec)
         if codec.resolved:
-            codec.layout(self.rows or 1, self.dim)
+            codec.layout(self.rows or _ROWS_UNKNOWN, self.dim)
