@@ -20,7 +20,7 @@ from embzip.files.writing import write_bytes
 
 PAGE = Path(__file__).parent / "RESULTS.md"
 BLOCK = re.compile(
-    r"^<!-- results:(?P<name>\S+) (?P<commit>\S+) (?P<command>.+) -->\n"
+    r"^<!-- results:(?P<name>\S+) (?P<commit>\S+) (?P<command>[^\n]+) -->\n"
     r"(?:Made by [^\n]+\n\n)?(?P<printed>.*?)\n<!-- /results:(?P=name) -->$",
     re.DOTALL | re.MULTILINE,
 )

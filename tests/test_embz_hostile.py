@@ -407,7 +407,7 @@ def test_rows_that_the_codes_do_not_hold_are_refused_in_little_memory(tmp_path: 
         ({"labels.json": b"[" * 5000}, "labels.json is JSON nested"),
         ({"labels.json": b'{"a": 1}'}, "unknown key 'a'"),
         ({"labels.json": b'[["a", 1]]'}, r"labels\[1\] must be text"),
-        ({"tokenizer": bytes(10**8)}, "tokenizer' may have at most 16,777,216"),
+        ({"tokenizer": bytes(2**24 + 1)}, "tokenizer' may have at most 16,777,216"),
         ({"max_length": 2**31 - 1}, r"max_length must be a whole number in 1..65536"),
         ({"margin": 2**31 - 1}, r"margin must be a whole number in 1..1024"),
         ({"rows": 2**31 - 1}, r"rows must be a whole number in 1.."),
