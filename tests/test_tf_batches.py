@@ -11,8 +11,7 @@ def batches(count: int) -> Batches:
     """Texts of 1 to 60 tokens, each of its own number as its only token."""
     lengths = np.random.default_rng(1).integers(1, 61, count).astype(np.int32)
     numbers = np.arange(1, count + 1, dtype=np.uint16)
-    ids = np.where(np.arange(70) < lengths[:, None], numbers[:, None], 0).astype(np.uint16)
-    return Batches(ids, lengths, numbers, padding=3)
+    return Batches(numbers.repeat(lengths), lengths, numbers, max_length=70, padding=3)
 
 
 def drawn(made: Batches, size: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -29,6 +28,17 @@ def test_every_text_comes_once_in_batches_of_similar_length() -> None:
         assert ids.shape[1] == (ids > 0).sum(axis=1).max() + 3
     computed = sum(ids.shape[0] * (ids.shape[1] - 3) for ids, _ in found)
     assert computed < 1.03 * made.lengths.sum()  # random batches: 1.9
+
+
+def test_padding_has_its_own_row_and_ends_where_texts_may_end() -> None:
+    lengths = np.array([4, 2, 5], np.int32)
+    numbers = np.array([7, 8, 9], np.uint8)
+    made = Batches(numbers.repeat(lengths), lengths, numbers, max_length=6, padding=1, pad_id=2)
+    ids, labels = made.cut(np.array([1, 0]))
+    assert (ids.dtype, ids.tolist()) == (np.int32, [[8, 8, 2, 2, 2], [7, 7, 7, 7, 2]])
+    assert labels.tolist() == [8, 7]
+    wider = replace(made, padding=3)
+    assert wider.cut(np.array([2]))[0].tolist() == [[9, 9, 9, 9, 9, 2]]
 
 
 def test_batches_come_in_any_order_and_the_seed_decides() -> None:

@@ -187,8 +187,7 @@ def test_auto_takes_the_adam_that_is_faster() -> None:
 
 def test_balanced_weights_are_scikit_learns() -> None:
     labels = np.array([0, 0, 0, 0, 0, 1, 2, 2], np.uint8)
-    ids = np.ones((8, 1), np.uint8)
-    batches = Batches(ids, np.ones(8, np.int32), labels, padding=0)
+    batches = Batches(np.ones(8, np.uint8), np.ones(8, np.int32), labels, max_length=1)
     expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
     np.testing.assert_allclose(batches.balance(3), expected, rtol=1e-6)
     targets = np.eye(3, dtype=np.float32)[labels]
@@ -245,8 +244,9 @@ def test_training_and_prediction_see_the_same_numbers_whatever_the_padding() -> 
     result = tf.train(examples(80), vectors(), epochs=1, max_length=40, **SMALL)
     model = result.classifier
     batches = batches_of(examples(30), model.labels, model.embedding, model.config)
-    assert batches.ids.shape == (30, 40)
-    found = np.asarray(tf.from_classifier(model)(batches.ids.astype(np.int32)))
+    ids, _ = replace(batches, padding=40).cut(np.arange(30))
+    assert ids.shape == (30, 40)
+    found = np.asarray(tf.from_classifier(model)(ids))
     expected = model.probabilities([e.text for e in examples(30)])
     np.testing.assert_allclose(found, expected, atol=1e-5)
 

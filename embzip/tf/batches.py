@@ -1,10 +1,12 @@
-"""Stores labelled texts as padded ids in the smallest sufficient integer types; makes batches.
+"""Stores labelled texts as ids in the smallest sufficient integer types; makes padded batches.
 
 This needs no TensorFlow, and is here because `embzip.tf.training` is its only user.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -27,18 +29,23 @@ POOL = 50  # batches whose texts are sorted by length together
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """Padded texts with their labels.
+    """Texts with their labels.
 
     Attributes
     ----------
     ids
-        (texts, max_length), in the smallest unsigned type that holds the table's rows.
+        (tokens,) of all texts, one after the other, in the smallest unsigned type that holds the
+        table's rows: padded to the longest, texts of unlike length would take several times more.
     lengths
         The number of tokens of each text, at most max_length.
     labels
         (texts,) indices of the labels; an unknown label has the number of labels as its index.
+    max_length
+        The most tokens of a text in a batch, those of its padding among them.
     padding
         The number of padding tokens that every text keeps, as far as `max_length` allows.
+    pad_id
+        The row of a padding token.
     targets
         (texts, classes) probabilities to learn instead of the labels, or None.
     """
@@ -46,11 +53,18 @@ class Batches:
     ids: Ids
     lengths: NDArray[np.int32]
     labels: Ids
-    padding: int
+    max_length: int
+    padding: int = 0
+    pad_id: int = 0
     targets: Matrix | None = None
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.lengths)
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """Where each text ends in `ids`."""
+        return np.cumsum(self.lengths, dtype=np.int64)
 
     def balance(self, classes: int) -> Matrix:
         """Return (classes,) weights by which all labels count alike, and a text 1 on the mean.
@@ -66,9 +80,19 @@ class Batches:
         return weights.astype(np.float32)
 
     def cut(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return int32 (ids, labels) of some texts, without unnecessary padding."""
-        width = int(self.lengths[chosen].max()) + self.padding
-        return self.ids[chosen, :width].astype(np.int32), self.labels[chosen].astype(np.int32)
+        """Return int32 (ids, labels) of some texts, without unnecessary padding.
+
+        >>> made = Batches(np.array([7, 8, 9], np.uint8), np.array([1, 2]), np.array([0, 1]), 5, 1)
+        >>> made.cut(np.array([1, 0]))
+        (array([[8, 9, 0],
+               [7, 0, 0]], dtype=int32), array([1, 0], dtype=int32))
+        """
+        lengths, ends = self.lengths[chosen], self._ends[chosen]
+        width = min(int(lengths.max()) + self.padding, self.max_length)
+        ids = np.full((len(chosen), width), self.pad_id, np.int32)
+        for row, length, end in zip(ids, lengths.tolist(), ends.tolist(), strict=True):
+            row[:length] = self.ids[end - length : end]
+        return ids, self.labels[chosen].astype(np.int32)
 
     def shuffled(
         self, batch_size: int, rng: np.random.Generator
@@ -122,45 +146,43 @@ def batches_of(
     config: Encoder,
     encoded: Sequence[Sequence[int]] | None = None,
 ) -> Batches:
-    """Encode texts, unless `encoded` is given, cut them to `config.max_length`, and pad them."""
+    """Encode texts, unless `encoded` is given, and cut them to `config.max_length`."""
     if encoded is None:
         encoded = encode(table, examples)
     place = {label: index for index, label in enumerate(labels)}
     found = [place.get(example.label, len(labels)) for example in examples]
-    return padded(encoded, np.array(found, smallest_type(len(labels))), table, config)
+    return batches_of_ids(encoded, np.array(found, smallest_type(len(labels))), table, config)
 
 
-def padded(
+def batches_of_ids(
     encoded: Sequence[Sequence[int]],
     labels: Ids,
     table: Vectors | CompressedEmbedding,
     config: Encoder,
 ) -> Batches:
-    """Cut the ids of texts to `config.max_length`, and pad them; `labels` are their indices."""
-    pad_id = 0 if table.vocabulary is None else table.vocabulary.pad_id
-    ids = np.full((len(encoded), config.max_length), pad_id, smallest_type(table.rows - 1))
-    lengths = np.empty(len(encoded), np.int32)
-    for row, tokens in enumerate(encoded):
-        cut = tokens[: config.max_length]
-        ids[row, : len(cut)] = cut
-        lengths[row] = len(cut)
-    return Batches(ids, lengths, labels, config.padding)
+    """Cut the ids of texts to `config.max_length`; `labels` are their indices."""
+    longest = config.max_length
+    lengths = np.array([min(len(ids), longest) for ids in encoded], np.int32)
+    tokens = chain.from_iterable(islice(ids, longest) for ids in encoded)
+    ids = np.fromiter(tokens, smallest_type(table.rows - 1), int(lengths.sum()))
+    pad_id = None if table.vocabulary is None else table.vocabulary.pad_id
+    return Batches(ids, lengths, labels, longest, config.padding, pad_id or 0)
 
 
 def joined(parts: Sequence[Batches]) -> Batches:
     """Return batches one after the other; they are of the same table and encoder.
 
-    >>> one = Batches(np.ones((2, 3), np.uint8), np.array([3, 1]), np.zeros(2, np.uint8), 0)
+    >>> one = Batches(np.ones(4, np.uint8), np.array([3, 1]), np.zeros(2, np.uint8), 3)
     >>> len(joined([one, one]))
     4
     """
     targets = [part.targets for part in parts if part.targets is not None]
-    return Batches(
-        np.concatenate([part.ids for part in parts]),
-        np.concatenate([part.lengths for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-        parts[0].padding,
-        np.concatenate(targets) if targets else None,
+    return replace(
+        parts[0],
+        ids=np.concatenate([part.ids for part in parts]),
+        lengths=np.concatenate([part.lengths for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        targets=np.concatenate(targets) if targets else None,
     )
 
 

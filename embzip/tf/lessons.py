@@ -17,7 +17,7 @@ from embzip.corpus import Example
 from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.prediction import TextClassifier
 from embzip.tf.answers import kept_answers
-from embzip.tf.batches import Batches, joined, padded, tokenizer_of
+from embzip.tf.batches import Batches, batches_of_ids, joined, tokenizer_of
 from embzip.tf.copies import Copy, Units, mutilated, units_of
 from embzip.tf.folds import fold_of
 from embzip.tokenizers.remembering import RememberingTokenizer
@@ -195,7 +195,7 @@ class Lessons:
         while block := list(islice(copies, _BLOCK)):
             ids = self._tokenizer.encode([copy.parts for copy in block])
             labels = np.zeros(len(ids), np.uint8)  # targets stand in their place
-            batches = padded(ids, labels, self._table, self._config)
+            batches = batches_of_ids(ids, labels, self._table, self._config)
             said = (
                 self._teaching.said(block, texts)
                 if known is None
