@@ -136,19 +136,35 @@ def test_balanced_copies_are_of_equally_many_texts_of_each_label() -> None:
     assert 0.45 < drawn["people"] / drawn.total() < 0.55  # a third of the texts
 
 
-def test_what_was_said_is_kept_for_the_next_student(tmp_path: Path) -> None:
-    """A folder answers in the teacher's place, until a file of it is damaged."""
-    said = lessons(tiny_classifier(), teaching=Teaching(tiny_classifier(), work=tmp_path), copies=1)
-    first = [said(epoch).targets for epoch in (0, 1)]
-    assert len(list(tmp_path.iterdir())) == 3, "the texts, and the copies of each epoch"
-    other = Teaching(tiny_classifier(seed=1), work=tmp_path)
-    again = lessons(tiny_classifier(), teaching=other, copies=1)
-    assert all(np.array_equal(again(epoch).targets, targets) for epoch, targets in enumerate(first))
+def test_what_was_said_is_kept_for_the_next_student_of_the_same_teachers(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    class Counting(Teaching):
+        def _asked(self, copies: Sequence[Copy], texts: Sequence[str]) -> np.ndarray:
+            asked.append(len(copies))
+            return super()._asked(copies, texts)
+
+    def said(*seeds: int, share: float = 1.0) -> list[np.ndarray]:
+        full, *folds = (tiny_classifier(seed=seed) for seed in seeds)
+        teaching = Counting(full, folds, share, work=tmp_path)
+        made = lessons(tiny_classifier(), teaching=teaching, copies=1)
+        return [made(epoch).targets for epoch in (0, 1)]
+
+    first = said(0)
+    assert len(list(tmp_path.iterdir())) == len(asked) == 3, "the texts, and two epochs of copies"
+    assert all(np.array_equal(*pair) for pair in zip(said(0), first, strict=True))
+    assert len(asked) == 3
+    # Others are asked themselves: another teacher, fold teachers, and another share of these.
+    for seeds, share in (((1,), 1.0), ((0, 1, 2), 1.0), ((0, 2, 1), 1.0), ((0, 1, 2), 0.5)):
+        asked.clear()
+        assert not np.array_equal(said(*seeds, share=share)[0], first[0])
+        assert len(asked) == 3
+    # A damaged file is as one that is not there.
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[:-1])
-    assert not np.array_equal(
-        lessons(tiny_classifier(), teaching=other, copies=1)(0).targets, first[0]
-    )
+    asked.clear()
+    assert all(np.array_equal(*pair) for pair in zip(said(0), first, strict=True))
+    assert len(asked) == 3
 
 
 def test_an_epoch_is_the_same_where_others_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

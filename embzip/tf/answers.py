@@ -3,7 +3,7 @@
 Needs no TensorFlow.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,18 +15,18 @@ from embzip.types import Matrix
 
 
 def kept_answers(
-    folder: Path, asked: Iterable[str], rows: int, labels: Sequence[str], ask: Callable[[], Matrix]
+    folder: Path, asked: Iterable[str], shape: tuple[int, int], ask: Callable[[], Matrix]
 ) -> Matrix:
     """Return what a folder keeps of a question, or ask, and keep the answer.
 
     Parameters
     ----------
     asked
-        All that the answer depends on beside who is asked.
-    rows
-        Of the answer, which has a column for each label.
+        All that the answer depends on, who is asked among it.
+    shape
+        Of the answer, (rows, columns).
     ask
-        Returns the answer, (rows, labels) float32.
+        Returns it, as float32.
 
     Examples
     --------
@@ -34,17 +34,17 @@ def kept_answers(
     >>> folder = Path(tempfile.mkdtemp())
     >>> for answer in (0.25, 0.75):
     ...     kept = kept_answers(
-    ...         folder, ["a goal"], 1, ["sport"], lambda: np.full((1, 1), answer, np.float32)
+    ...         folder, ["a goal"], (1, 1), lambda: np.full((1, 1), answer, np.float32)
     ...     )
     >>> kept.tolist()
     [[0.25]]
     """
     digest = sha256()
-    for text in (*labels, *asked):
+    for text in asked:
         encoded = text.encode("utf-8", "surrogatepass")
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
     path = folder / f"{digest.hexdigest()[:32]}.answers"
-    found = _read(path, rows, len(labels))
+    found = _read(path, *shape)
     if found is None:
         found = np.ascontiguousarray(ask(), "<f4")
         make_folder(folder, parents=True)

@@ -124,7 +124,7 @@ def distill(
     patience
         The training in float32 ends after this many epochs without a smaller log loss on dev.
     work
-        A folder that keeps what these teachers said of each text, with this `fold_share`.
+        A folder that keeps what teachers said of texts and copies, for the next student of them.
     keep_interrupted
         Whether Ctrl-C ends the training with the best student so far, if there is one, instead of
         raising KeyboardInterrupt.

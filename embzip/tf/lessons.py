@@ -27,6 +27,7 @@ from embzip.vectors.base import Vectors
 UnlabelledTexts = Sequence[str] | Callable[[], Iterable[str]]
 _LEAST_UNLABELLED = 20_000  # texts an epoch, where the labelled are fewer
 _BLOCK = 4096  # texts that are there as words at a time
+_PROBES = 8  # texts whose answers tell teachers apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Teaching:
     share
         How much the word of the folds counts, 0 to 1; the rest is the full teacher's.
     work
-        A folder that keeps what they said; None keeps nothing.
+        A folder that keeps what they said, beside what others did; None keeps nothing.
     """
 
     full: TextClassifier
@@ -63,8 +64,14 @@ class Teaching:
         asked = [
             part for copy in copies for part in (copy.text, texts[copy.first], texts[copy.second])
         ]
+        # Other teachers say something else of the same few texts.
+        probes = list(texts[:_PROBES])
+        signs = [teacher.probabilities(probes).tobytes() for teacher in (self.full, *self.folds)]
         return kept_answers(
-            self.work, asked, len(copies), self.full.labels, lambda: self._asked(copies, texts)
+            self.work,
+            [repr([self.full.labels, self.share, signs]), *asked],
+            (len(copies), len(self.full.labels)),
+            lambda: self._asked(copies, texts),
         )
 
     def _asked(self, copies: Sequence[Copy], texts: Sequence[str]) -> Matrix:

@@ -25,7 +25,6 @@ from embzip.classifier import load_classifier, load_one
 from embzip.corpus import Example, read_texts
 from embzip.errors import InputError
 from embzip.evaluation.accuracy import labels_of
-from embzip.files.reading import digest
 from embzip.files.seen import SeenFiles
 from embzip.files.writing import copy_file
 from embzip.pipeline.candidate import BpeOptions, WordsOptions, parse_candidate
@@ -191,9 +190,6 @@ class Making:
             "begun": begun,
         }
         given = {key: step for key, step in parents.items() if step is not None}
-        said = digest(
-            "".join(step.key for step in [*teachers, *([folds] if folds else [])]).encode()
-        )
         unlabelled = bool(self.texts.more.digests) and not quick
 
         def make(folder: Path, folders: Sequence[Path], progress: Progress) -> None:
@@ -228,7 +224,7 @@ class Making:
                 start=start,
                 student=load_classifier(found["begun"] / "model.embz") if begun else None,
                 seed=seed,
-                work=self.directory / "answers" / said[:16],
+                work=self.directory / "answers",
                 progress=without_state(progress),
                 **lessons,
             )
