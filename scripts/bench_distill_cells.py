@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ LONG = {"20ng": 200, "imdb": 200}  # tokens of a text that are read
 SIZES = ("20KB", "30KB", "50KB", "64KB", "100KB", "250KB")
 FIGURES = {"ru_ok_toxic": "macro_f1"}  # what judges a set, where it is not accuracy
 TARGETS = {"both": 0.5, "folds": 1.0, "own": 0.0}  # share of the fold teachers' word
+Record = dict[str, Any]
+BySeed = dict[int, Record]
 _NAME = re.compile(r"(?P<data>.+?)-(?P<seed>\d+)(-(?P<size>\d+KB))?(-(?P<targets>own|folds))?")
 
 
@@ -61,7 +64,7 @@ class Cell:
         write_bytes(self.path, (json.dumps(record, indent=1) + "\n").encode())
 
 
-def cells_of(part: str) -> dict[Cell, dict[str, Any]]:
+def cells_of(part: str) -> dict[Cell, Record]:
     """Return all cells of a part that there are, with their records."""
     found = {}
     for path in sorted((CELLS / part).glob("*.json")):
@@ -73,11 +76,37 @@ def cells_of(part: str) -> dict[Cell, dict[str, Any]]:
     return found
 
 
-def in_order(part: str) -> list[tuple[Cell, dict[str, Any]]]:
+@cache
+def kept(part: str) -> dict[Cell, Record]:
+    """Return all cells of a part, read once: for tables, which make none."""
+    return cells_of(part)
+
+
+def in_order(part: str) -> list[tuple[Cell, Record]]:
     """Return all cells of a part that has sizes by set, seed and size, with their records."""
     place = {data: number for number, data in enumerate((*SETS, *LONG))}
     found = cells_of(part).items()
     return sorted(found, key=lambda pair: (place[pair[0].data], pair[0].seed, pair[0].nbytes))
+
+
+def of(part: str, data: str, size: str = "", targets: str = "both") -> BySeed:
+    """Return the records of a part, a set and a size by seed, without those that hold no model."""
+    return {
+        cell.seed: record
+        for cell, record in kept(part).items()
+        if (cell.data, cell.size, cell.targets) == (data, size, targets) and "none" not in record
+    }
+
+
+def sizes_of(part: str) -> list[str]:
+    """Return all sizes that a part has, the smallest first."""
+    found = {cell.size for cell in kept(part)} - {""}
+    return sorted(found, key=lambda size: int(size.removesuffix("KB")))
+
+
+def figure(data: str, record: Record, side: str = "") -> float:
+    """Return what judges a set, on test or on a `side`."""
+    return float(record[side + FIGURES.get(data, "accuracy")])
 
 
 @dataclass(frozen=True)

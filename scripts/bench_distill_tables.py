@@ -6,15 +6,24 @@ macro-F1 also needs the labels of test.
 
 import statistics
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from embzip.evaluation.accuracy import mcnemar_p
-from scripts.bench_distill_cells import FIGURES, LONG, SIZES, TARGETS, cells_of, right_of
+from scripts.bench_distill_cells import (
+    LONG,
+    SIZES,
+    TARGETS,
+    BySeed,
+    figure,
+    kept,
+    of,
+    right_of,
+    sizes_of,
+)
 from scripts.bench_distill_intervals import holm, interval
+from scripts.bench_distill_reached import reached
 from scripts.bench_distill_shapes import beside_picked
 from scripts.bench_distill_texts import with_texts
 from scripts.bench_distill_ways import beside_others
@@ -23,8 +32,6 @@ from scripts.bench_texts import SETS
 ALLOWED = (0.005, 0.01)  # losses
 LOWEST = -0.01  # of the interval of a loss that is shown
 TITLES = {"student": "student", "codec": "codec alone", "fasttext": "fastText", "mean": "mean"}
-Record = dict[str, Any]
-BySeed = dict[int, Record]
 
 
 def tables(texts: Path) -> str:
@@ -32,31 +39,6 @@ def tables(texts: Path) -> str:
     parts = [smaller(texts), curves(), losses(), beside_fasttext(), reached()]
     parts += [targets(), with_texts(), beside_picked(), beside_others(), teachers()]
     return "\n\n".join(part for part in parts if part) or "no cells yet"
-
-
-def of(part: str, data: str, size: str = "", targets: str = "both") -> BySeed:
-    """Return the records of a part, a set and a size by seed, without those that hold no model."""
-    return {
-        cell.seed: record
-        for cell, record in _cells(part).items()
-        if (cell.data, cell.size, cell.targets) == (data, size, targets) and "none" not in record
-    }
-
-
-@cache
-def _cells(part: str) -> dict[Any, Record]:
-    return cells_of(part)
-
-
-def sizes_of(part: str) -> list[str]:
-    """Return all sizes that a part has, the smallest first."""
-    found = {cell.size for cell in _cells(part)} - {""}
-    return sorted(found, key=lambda size: int(size.removesuffix("KB")))
-
-
-def figure(data: str, record: Record, side: str = "") -> float:
-    """Return what judges a set, on test or on a `side`."""
-    return float(record[side + FIGURES.get(data, "accuracy")])
 
 
 def smaller(texts: Path) -> str:
@@ -149,7 +131,7 @@ def _shown(part: str, data: str, size: str = "") -> str:
     found = of(part, data, size) if part else {}
     if found:
         return f"{_mean(figure(data, record) for record in found.values()):.4f} ({len(found)})"
-    known = [c for c in _cells(part) if (c.data, c.size, c.targets) == (data, size, "both")]
+    known = [c for c in kept(part) if (c.data, c.size, c.targets) == (data, size, "both")]
     return "-" if part and known else ""
 
 
@@ -222,25 +204,6 @@ def beside_fasttext() -> str:
     ]
     lines += ["", f"Significantly below fastText: {', '.join(below) or 'none'}."]
     return "\n".join(lines)
-
-
-def reached() -> str:
-    """Return the smallest size at which students are as good as fastText at 100 KB."""
-    rows = []
-    for data in (*SETS, *LONG):
-        aim = of("fasttext", data, "100KB")
-        if not aim or not any(of("student", data, size) for size in sizes_of("student")):
-            continue
-        wanted = _mean(figure(data, record) for record in aim.values())
-        enough = "none"
-        for size in sizes_of("student"):
-            found = of("student", data, size).values()
-            if found and _mean(figure(data, record) for record in found) >= wanted:
-                enough = size
-                break
-        rows.append(f"| {data} | {wanted:.4f} | {enough} |")
-    head = ["| data | fastText at 100 KB | a student reaches it at |", "|---|---|---|"]
-    return "\n".join([*head, *rows]) if rows else ""
 
 
 def targets() -> str:

@@ -11,7 +11,7 @@ from embzip.classifier.student_shape import StudentShape
 from embzip.evaluation.accuracy import macro_f1
 from scripts import bench_distill_tables
 from scripts.bench_distill import cells_asked
-from scripts.bench_distill_cells import Cell, cells_of, right_of, told
+from scripts.bench_distill_cells import Cell, cells_of, kept, right_of, told
 from scripts.bench_distill_fasttext_child import largest_cutoff
 from scripts.bench_distill_intervals import holm, interval, two_class_f1
 from scripts.bench_distill_shapes import beside_picked, crossed_gain, neighbours
@@ -31,7 +31,7 @@ def record(right: list[bool], **other: Any) -> dict[str, Any]:
 def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of no cells, instead of the project's."""
     monkeypatch.setattr("scripts.bench_distill_cells.CELLS", tmp_path)
-    bench_distill_tables._cells.cache_clear()
+    kept.cache_clear()
     return tmp_path
 
 
@@ -131,7 +131,7 @@ def test_a_cutoff_counts_words_pairs_labels_and_the_codebook() -> None:
 def test_tables_say_what_the_cells_hold(cells: Path) -> None:
     tables = bench_distill_tables
     assert tables.tables(Path()) == "no cells yet"
-    tables._cells.cache_clear()
+    kept.cache_clear()
     whole, worse = [True] * 1000, [True] * 993 + [False] * 7
     sizes = {"bytes": 26_000_000, "int8_packed_bytes": 6_000_000}
     seconds = {"seconds": 30.0, "vector_seconds": 2.0, "words": 20_000}
@@ -146,7 +146,9 @@ def test_tables_say_what_the_cells_hold(cells: Path) -> None:
             found = record(right, **said)
             Cell("student", "trec", seed, size).write(found)
         Cell("fasttext", "trec", seed, "50KB").write({"none": "none so small"})
-        Cell("fasttext", "trec", seed, "100KB").write(record([True] * 900 + [False] * 100))
+        Cell("fasttext", "trec", seed, "100KB").write(
+            record([True] * 900 + [False] * 100, bytes=95_000)
+        )
     smaller, curves, losses, beside, reached, taken = tables.tables(Path()).split("\n\n|")[1:]
     rows = smaller.splitlines()
     assert rows[2].startswith("| trec | 20,000 | 2 | 0.5 | 50KB | 47.5 | 547 | 126 | 1.0000 | 0.99")
@@ -156,7 +158,7 @@ def test_tables_say_what_the_cells_hold(cells: Path) -> None:
     assert "| student | 1.0000 (2) |  | 0.9930 (2) |  | 1.0000 (2) |  | 1.0000 (2) |" in curves
     assert "| trec | fastText |  |  | - |  | 0.9000 (2) |  |  |" in curves
     assert "| trec |  |  |  |  | +10.00 (3.2e-30, 3.2e-30) |  |" in beside
-    assert "| trec | 0.9000 | 20KB |" in reached
+    assert "| trec | fastText at 100 KB | 0.9000 | 95 | 20KB | 5.0 |" in reached
     assert "| trec | 26.0 | 6.00 | 2 | 30 |  |  |  |" in taken
     assert "| trec | -0.90, +0.00 | -0.40, -0.70 | +0.00, +0.00 |" in losses
     for table in (smaller, curves, losses, beside, reached, taken):
@@ -165,7 +167,7 @@ def test_tables_say_what_the_cells_hold(cells: Path) -> None:
     for seed, megabytes in ((0, 812), (1, 790)):
         found = record(whole, seconds=20.0, peak_mb=megabytes)
         Cell("student", "trec", seed, "64KB").write(found)
-    tables._cells.cache_clear()
+    kept.cache_clear()
     assert "| trec | 26.0 | 6.00 | 2 | 30 |  | 20 | 812 |" in tables.teachers()
 
 
