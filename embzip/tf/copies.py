@@ -7,7 +7,6 @@ thinks of single words and of mixtures shows on texts that were not there. Needs
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,28 +36,8 @@ class Copy:
         return " ".join(self.parts)
 
 
-class Units(NamedTuple):
-    """What copies of a text are made of: its words; the characters of one long word."""
-
-    units: list[str]
-    are_words: bool
-
-
-def units_of(texts: Sequence[str]) -> list[Units]:
-    """Return the units of each text; an equal word is the same object in all of them."""
-    met: dict[str, str] = {}
-    found = []
-    for text in texts:
-        words = text.split()
-        if len(words) == 1 and len(words[0]) > 2 * _LONGEST:  # where no spaces separate words
-            found.append(Units(list(words[0]), False))
-        else:
-            found.append(Units([met.setdefault(word, word) for word in words], True))
-    return found
-
-
 def mutilated(
-    texts: Sequence[Units],
+    texts: Sequence[str],
     drawn: NDArray[np.int64],
     rng: np.random.Generator,
     near: Mapping[str, Sequence[str]],
@@ -81,7 +60,7 @@ def mutilated(
 
     Examples
     --------
-    >>> texts = units_of(["one two three four", "five six"])
+    >>> texts = ["one two three four", "five six"]
     >>> drawn, near = np.array([0, 0, 1, 0]), {"one": ["1"], "four": ["4"]}
     >>> copies = mutilated(texts, drawn, np.random.default_rng(3), near)
     >>> [copy.text for copy in copies]
@@ -90,11 +69,11 @@ def mutilated(
     others = rng.permutation(drawn)
     kinds = rng.random(len(drawn))
     for kind, first, other in zip(kinds, drawn.tolist(), others.tolist(), strict=True):
-        units, are_words = texts[first]
+        units, are_words = _units(texts[first])
         second = first
         if kind < 0.225:
             second = other
-            tail = texts[second].units
+            tail, _ = _units(texts[second])
             end = rng.integers(0, max(1, len(tail)))
             made = units[: rng.integers(1, max(1, len(units)) + 1)] + tail[end:]
         elif kind < 0.45:
@@ -107,6 +86,14 @@ def mutilated(
                 made = list(compress(units, kept))
         made = made or units
         yield Copy(made if are_words else ["".join(made)], first, second)
+
+
+def _units(text: str) -> tuple[list[str], bool]:
+    """Return a text's words, and True; or the characters of one long word."""
+    words = text.split()
+    if len(words) == 1 and len(words[0]) > 2 * _LONGEST:  # where no spaces separate words
+        return list(words[0]), False
+    return words, True
 
 
 def _swapped(

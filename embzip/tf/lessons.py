@@ -18,7 +18,7 @@ from embzip.errors import InputError, InputTypeError, MismatchError
 from embzip.prediction import TextClassifier
 from embzip.tf.answers import kept_answers
 from embzip.tf.batches import Batches, batches_of_ids, joined, tokenizer_of
-from embzip.tf.copies import Copy, Units, mutilated, units_of
+from embzip.tf.copies import Copy, mutilated
 from embzip.tf.folds import fold_of
 from embzip.tokenizers.remembering import RememberingTokenizer
 from embzip.types import Matrix
@@ -147,7 +147,6 @@ class Lessons:
         self._copies, self._seed, self._near = copies, seed, near
         self._labels = teaching.full.labels
         self._texts = [example.text for example in examples]
-        self._units = units_of(self._texts)
         own = _unchanged(self._texts)
         self._own = joined([*self._answered(own, self._texts, targets)])
         if labels:
@@ -181,11 +180,11 @@ class Lessons:
             next(self._more)
         self._next = epoch + 1
         more = next(self._more)
-        every = [*self._units, *units_of(more)]
+        every = [*self._texts, *more]
         made = chain(_unchanged(more, len(self._texts)), self._drawn(every, rng))
-        return joined([self._own, *self._answered(made, [*self._texts, *more])])
+        return joined([self._own, *self._answered(made, every)])
 
-    def _drawn(self, every: Sequence[Units], rng: np.random.Generator) -> Iterator[Copy]:
+    def _drawn(self, every: Sequence[str], rng: np.random.Generator) -> Iterator[Copy]:
         """Yield the mutilated copies of an epoch."""
         own = len(self._texts)
         for _ in range(self._copies):
