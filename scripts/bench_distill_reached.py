@@ -1,12 +1,11 @@
 """The smallest students that are as good as something larger: fastText, and README's chain before.
 
-What they are held against is not compressed to their size, and has its own texts and seeds.
+What they are held against is not compressed to their size, and has its own seeds.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-
-import numpy as np
+from collections.abc import Sequence
+from statistics import fmean
 
 from scripts.bench_chain import CELLS as CHAINS
 from scripts.bench_distill_cells import LONG, Record, figure, of, sizes_of
@@ -37,17 +36,13 @@ def reached() -> str:
 
 
 def _row(data: str, what: str, aims: Sequence[Record]) -> str:
-    wanted = _mean(figure(data, aim) for aim in aims)
-    nbytes = _mean(aim["bytes"] for aim in aims)
+    wanted = fmean(figure(data, aim) for aim in aims)
+    nbytes = fmean(aim["bytes"] for aim in aims)
     enough, ratio = "none", ""
     for size in sizes_of("student"):
         found = of("student", data, size).values()
-        if found and _mean(figure(data, record) for record in found) >= wanted:
-            small = _mean(record["packed_bytes"] for record in found)
+        if found and fmean(figure(data, record) for record in found) >= wanted:
+            small = fmean(record["packed_bytes"] for record in found)
             enough, ratio = size, f"{nbytes / small:,.1f}"
             break
     return f"| {data} | {what} | {wanted:.4f} | {nbytes / 1e3:,.0f} | {enough} | {ratio} |"
-
-
-def _mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))

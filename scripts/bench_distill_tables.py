@@ -4,11 +4,9 @@ Which rows of test are right stands in each cell, so that intervals and tests ne
 macro-F1 also needs the labels of test.
 """
 
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from statistics import fmean, median
 
 from embzip.evaluation.accuracy import mcnemar_p
 from scripts.bench_distill_cells import (
@@ -69,14 +67,14 @@ def smaller(texts: Path) -> str:
                 if _gain(data, before, after, seeds, side="dev_") < -loss:
                     continue
                 gain = _gain(data, before, after, seeds)
-                nbytes = _mean(after[seed]["packed_bytes"] for seed in seeds)
-                ratio = _mean(before[seed]["bytes"] for seed in seeds) / nbytes
-                second = _mean(before[seed]["int8_packed_bytes"] for seed in seeds) / nbytes
+                nbytes = fmean(after[seed]["packed_bytes"] for seed in seeds)
+                ratio = fmean(before[seed]["bytes"] for seed in seeds) / nbytes
+                second = fmean(before[seed]["int8_packed_bytes"] for seed in seeds) / nbytes
                 low, high = interval(texts, data, before, after, seeds)
                 ratios[loss].append(ratio)
                 words = before[seeds[0]]["words"]
                 told = [
-                    _mean(figure(data, side[seed]) for seed in seeds) for side in (before, after)
+                    fmean(figure(data, side[seed]) for seed in seeds) for side in (before, after)
                 ]
                 rows.append(
                     f"| {data} | {words:,} | {len(seeds)} | {100 * loss:g} | {size} "
@@ -91,18 +89,18 @@ def smaller(texts: Path) -> str:
     if not rows:
         return ""
     medians = [
-        f"{statistics.median([*found, *[0.0] * (sets - len(found))]):.0f} at a loss of at most "
+        f"{median([*found, *[0.0] * (sets - len(found))]):.0f} at a loss of at most "
         f"{100 * loss:g} ({len(found)} of {sets} sets reach it)"
         for loss, found in ratios.items()
     ]
-    median = f"Median times smaller, 0 where no size reaches it: {', '.join(medians)}."
-    return "\n".join([*lines, *rows, "", median])
+    sentence = f"Median times smaller, 0 where no size reaches it: {', '.join(medians)}."
+    return "\n".join([*lines, *rows, "", sentence])
 
 
 def _gain(
     data: str, before: BySeed, after: BySeed, seeds: Sequence[int], *, side: str = ""
 ) -> float:
-    return _mean(
+    return fmean(
         figure(data, after[seed], side) - figure(data, before[seed], side) for seed in seeds
     )
 
@@ -130,7 +128,7 @@ def curves() -> str:
 def _shown(part: str, data: str, size: str = "") -> str:
     found = of(part, data, size) if part else {}
     if found:
-        return f"{_mean(figure(data, record) for record in found.values()):.4f} ({len(found)})"
+        return f"{fmean(figure(data, record) for record in found.values()):.4f} ({len(found)})"
     known = [c for c in kept(part) if (c.data, c.size, c.targets) == (data, size, "both")]
     return "-" if part and known else ""
 
@@ -195,7 +193,7 @@ def beside_fasttext() -> str:
             ps = ", ".join(f"{by_pair[data, size, seed]:.2g}" for seed in seeds)
             cells.append(f"{_points(gain)} ({ps})")
         lines.append(f"| {data} | {' | '.join(cells)} |")
-    shown = [_points(_mean(found)) if found else "" for found in means.values()]
+    shown = [_points(fmean(found)) if found else "" for found in means.values()]
     lines.append(f"| **mean of sets** | {' | '.join(shown)} |")
     below = [
         f"{data} {size} seed {seed}"
@@ -236,14 +234,14 @@ def teachers() -> str:
         if not before:
             continue
         student = of("student", data, "64KB")
-        seconds: list[float | None] = [_mean(r["vector_seconds"] for r in before.values())]
+        seconds: list[float | None] = [fmean(r["vector_seconds"] for r in before.values())]
         seconds += [
-            _mean(r["seconds"] for r in f.values()) if f else None for f in (before, folds, student)
+            fmean(r["seconds"] for r in f.values()) if f else None for f in (before, folds, student)
         ]
         peaks = [record["peak_mb"] for record in student.values() if "peak_mb" in record]
         rows.append(
-            f"| {data} | {_mean(r['bytes'] for r in before.values()) / 1e6:.1f} "
-            f"| {_mean(r['int8_packed_bytes'] for r in before.values()) / 1e6:.2f} | "
+            f"| {data} | {fmean(r['bytes'] for r in before.values()) / 1e6:.1f} "
+            f"| {fmean(r['int8_packed_bytes'] for r in before.values()) / 1e6:.2f} | "
             + " | ".join("" if each is None else f"{each:.0f}" for each in seconds)
             + f" | {max(peaks) if peaks else ''} |"
         )
@@ -253,10 +251,6 @@ def teachers() -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*head, *rows]) if rows else ""
-
-
-def _mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))
 
 
 def _points(fraction: float) -> str:

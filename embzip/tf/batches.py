@@ -1,6 +1,6 @@
 """Stores labelled texts as ids in the smallest sufficient integer types; makes padded batches.
 
-This needs no TensorFlow, and is here because `embzip.tf.training` is its only user.
+This needs no TensorFlow, and is here because only training uses it.
 """
 
 from collections.abc import Iterator, Sequence
